@@ -1,0 +1,36 @@
+"""Portraiture: one photo or seed in, an editable 3D portrait out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+__all__ = ["Avatar", "AvatarParameters", "Bust", "Camera", "Photo", "PortraitureError", "create"]
+
+if TYPE_CHECKING:
+    from portraiture.avatar import Avatar
+    from portraiture.engine.parameters import AvatarParameters
+    from portraiture.errors import PortraitureError
+    from portraiture.photo_to_avatar import create
+    from portraiture.types import Bust, Camera, Photo
+
+_HOMES = {
+    "Avatar": "portraiture.avatar",
+    "AvatarParameters": "portraiture.engine.parameters",
+    "Bust": "portraiture.types",
+    "Camera": "portraiture.types",
+    "Photo": "portraiture.types",
+    "PortraitureError": "portraiture.errors",
+    "create": "portraiture.photo_to_avatar",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name's module when it is first asked for, so that importing stays cheap."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'portraiture' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

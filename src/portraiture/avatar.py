@@ -1,0 +1,232 @@
+"""`Avatar`: the noun that travels. Parameters, style, expression, texture, camera and light.
+
+One JSON file holds it whole, the texture included, and loads back bit-exact.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+from PIL import Image
+
+from portraiture.engine.assets import Asset, find_assets, find_named
+from portraiture.engine.build import build_bust
+from portraiture.engine.dress import dress
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.sample import sample_parameters
+from portraiture.engine.styles import STYLES, style_shading
+from portraiture.errors import AvatarError, OutputError
+from portraiture.export.gltf import write_glb
+from portraiture.export.ply import write_obj, write_ply
+from portraiture.export.vrm import write_vrm
+from portraiture.media import atomic_path
+from portraiture.render.framing import portrait_camera
+from portraiture.render.light import studio_light
+from portraiture.render.mesh import render_bust
+from portraiture.types import Bust, Camera, Light, Style
+
+FORMAT = "portraiture-avatar"
+VERSION = 1
+MAX_TEXTURE = 4096
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """One person in one style.
+
+    expression: ARKit weights of the photo (exports are neutral and carry it as a note).
+    albedo: (S, S, 3) skin texture from a photo, or None for the procedural one.
+    camera, light: those of the photo, where there was one.
+    assets: names of MakeHuman assets worn, resolved in installed packs or `asset_folder`.
+    provenance: plain facts about where the avatar comes from.
+    """
+
+    parameters: AvatarParameters = field(default_factory=AvatarParameters)
+    style: Style = "natural"
+    expression: Mapping[str, float] = field(default_factory=dict)
+    albedo: UInt8[ndarray, "s s 3"] | None = None
+    camera: Camera | None = None
+    light: Light | None = None
+    assets: tuple[str, ...] = ()
+    asset_folder: Path | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def sample(seed: int, *, style: Style = "natural", asset_folder: Path | None = None) -> Avatar:
+        """A natural random person; the same seed gives the same person.
+
+        asset_folder: MakeHuman assets to choose hair, brows, clothes and skin from as well.
+        """
+        parameters = sample_parameters(seed)
+        worn = dress(parameters, find_assets(asset_folder), seed) if asset_folder else []
+        return Avatar(
+            parameters=parameters,
+            style=style,
+            assets=tuple(asset.name for asset in worn),
+            asset_folder=asset_folder,
+            provenance={"seed": str(seed)},
+        )
+
+    def bust(self, *, expression: Mapping[str, float] | None = None) -> Bust:
+        """Build the geometry. expression: ARKit weights, default neutral. Raises AssetError when
+        a worn asset is not installed."""
+        return build_bust(
+            self.parameters,
+            expression=expression,
+            style=self.style,
+            albedo=self.albedo,
+            assets=self.worn_assets(),
+        )
+
+    def worn_assets(self) -> Sequence[Asset]:
+        """The assets by name. Raises AssetError when one cannot be found."""
+        return [find_named(name, self.asset_folder) for name in self.assets]
+
+    def render(
+        self,
+        *,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        size: int = 512,
+        expression: Mapping[str, float] | None = None,
+        background: tuple[float, float, float] | None = None,
+    ) -> Float32[ndarray, "h w 4"]:
+        """A portrait from `yaw` and `pitch` (radians; positive yaw shows the person's left)."""
+        bust = self.bust(expression=expression)
+        frame = render_bust(
+            bust,
+            portrait_camera(bust, yaw=yaw, pitch=pitch),
+            size=size,
+            light=studio_light(),
+            background=background,
+            shading=style_shading(self.style),
+        )
+        return frame.rgba
+
+    def export(self, path: Path | str) -> Path:
+        """Write .glb, .vrm, .obj or .ply. Raises OutputError on another suffix."""
+        path = Path(path)
+        if path.suffix == ".glb":
+            write_glb(self.bust(expression=self.expression), path)
+        elif path.suffix == ".vrm":
+            write_vrm(self.bust(expression=self.expression), path, name=path.stem)
+        elif path.suffix == ".obj":
+            write_obj(self.bust(), path)
+        elif path.suffix == ".ply":
+            write_ply(self.bust(), path)
+        else:
+            raise OutputError(f"{path.name}: an avatar can be written as .glb, .vrm, .obj or .ply.")
+        return path
+
+    def save(self, path: Path | str) -> Path:
+        """Write the avatar's JSON whole or not at all."""
+        path = Path(path)
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(self.to_dict(), indent=1))
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        out: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "style": self.style,
+            "parameters": self.parameters.to_dict(),
+            "expression": dict(self.expression),
+            "assets": list(self.assets),
+            "provenance": dict(self.provenance),
+        }
+        if self.camera is not None:
+            out["camera"] = {
+                "T_world_cam": self.camera.T_world_cam.tolist(),
+                "intrinsics": self.camera.intrinsics.tolist(),
+            }
+        if self.light is not None:
+            out["light"] = {
+                "ambient": self.light.ambient.tolist(),
+                "key_direction": self.light.key_direction.tolist(),
+                "key_color": self.light.key_color.tolist(),
+            }
+        if self.albedo is not None:
+            out["albedo_png"] = _encode_png(self.albedo)
+        return out
+
+    @staticmethod
+    def load(path: Path | str, *, asset_folder: Path | None = None) -> Avatar:
+        """Read what `save` wrote. Raises AvatarError with one sentence on anything else."""
+        path = Path(path)
+        try:
+            values = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise AvatarError(f"There is no avatar file {path}.") from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise AvatarError(f"{path} is not an avatar file: {error}.") from None
+        return Avatar.from_dict(values, asset_folder=asset_folder)
+
+    @staticmethod
+    def from_dict(values: Any, *, asset_folder: Path | None = None) -> Avatar:
+        """The inverse of `to_dict`. Raises AvatarError."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise AvatarError("This file is not a Portraiture avatar.")
+        if values.get("version") != VERSION:
+            raise AvatarError(
+                f"This avatar has format version {values.get('version')!r}; "
+                f"this program reads {VERSION}."
+            )
+        if values.get("style") not in STYLES:
+            raise AvatarError(f"Unknown style {values.get('style')!r}.")
+        try:
+            return Avatar(
+                parameters=AvatarParameters.from_dict(values["parameters"]),
+                style=values["style"],
+                expression={str(k): float(v) for k, v in values.get("expression", {}).items()},
+                albedo=_decode_png(values["albedo_png"]) if "albedo_png" in values else None,
+                camera=_camera(values["camera"]) if "camera" in values else None,
+                light=_light(values["light"]) if "light" in values else None,
+                assets=tuple(str(name) for name in values.get("assets", ())),
+                asset_folder=asset_folder,
+                provenance={str(k): str(v) for k, v in values.get("provenance", {}).items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AvatarError(f"The avatar file is damaged: {error}.") from None
+
+
+def _encode_png(image: ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", optimize=False, compress_level=6)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _decode_png(text: str) -> ndarray:
+    with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
+        if max(image.size) > MAX_TEXTURE or image.size[0] != image.size[1]:
+            raise AvatarError(f"The avatar's texture has an impossible size {image.size}.")
+        return np.array(image.convert("RGB"))
+
+
+def _array(values: Any, shape: tuple[int, ...]) -> ndarray:
+    array = np.array(values, np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise AvatarError(f"The avatar file is damaged: expected {shape} finite numbers.")
+    return array
+
+
+def _camera(values: Mapping[str, Any]) -> Camera:
+    return Camera(_array(values["T_world_cam"], (4, 4)), _array(values["intrinsics"], (3, 3)))
+
+
+def _light(values: Mapping[str, Any]) -> Light:
+    return Light(
+        _array(values["ambient"], (9, 3)),
+        _array(values["key_direction"], (3,)),
+        _array(values["key_color"], (3,)),
+    )

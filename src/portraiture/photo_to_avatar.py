@@ -1,0 +1,218 @@
+"""The main path: one photo in, an avatar and its files out.
+
+photo ─align─▶ Photo ─fit─▶ Fitted ─▶ Avatar ─build─▶ Bust ─render, export─▶ files
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+
+import portraiture
+from portraiture.align import align
+from portraiture.avatar import Avatar
+from portraiture.engine.styles import style_shading
+from portraiture.export.gltf import write_glb
+from portraiture.export.html import write_report
+from portraiture.export.video import turntable
+from portraiture.export.vrm import write_vrm
+from portraiture.fit.run import Fitted, fit_photo
+from portraiture.media import staged_folder, write_image, write_video
+from portraiture.render.framing import portrait_camera
+from portraiture.render.light import studio_light
+from portraiture.render.mesh import render_bust
+from portraiture.stages import Stages
+from portraiture.types import Bust, Camera, Light, Photo, Style, as_uint8
+
+PHOTO_FILES = (
+    "avatar.glb",
+    "avatar.vrm",
+    "avatar.json",
+    "front.png",
+    "overlay.png",
+    "turntable.mp4",
+    "report.html",
+)
+SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
+BACKGROUND = (0.86, 0.87, 0.89)
+TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 60, 24, 448
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An avatar together with the photo and the fit that it came from."""
+
+    avatar: Avatar
+    photo: Photo
+    fitted: Fitted
+
+
+def create(
+    photo: Path | str | UInt8[ndarray, "h w 3"],
+    *,
+    style: Style = "natural",
+    face: int | None = None,
+    asset_folder: Path | None = None,
+) -> Avatar:
+    """A photo (path or upright RGB array) to an avatar.
+
+    face: 1 is the largest face, 2 the next. Raises PhotoError with one sentence when the photo
+    cannot be used.
+    """
+    aligned = align(photo, face=face)
+    return make_avatar(aligned, fit_photo(aligned), style, asset_folder)
+
+
+def make_avatar(
+    photo: Photo, fitted: Fitted, style: Style = "natural", asset_folder: Path | None = None
+) -> Avatar:
+    """The avatar of a fitted photo."""
+    return Avatar(
+        parameters=fitted.parameters,
+        style=style,
+        expression=fitted.expression,
+        albedo=fitted.albedo,
+        camera=fitted.camera,
+        light=fitted.light,
+        asset_folder=asset_folder,
+        provenance={
+            "made by": f"portraiture {portraiture.__version__}",
+            "photo": Path(photo.name).name,
+            "style": style,
+        },
+    )
+
+
+def create_files(
+    photo_path: Path,
+    out: Path,
+    stages: Stages,
+    *,
+    style: Style = "natural",
+    face: int | None = None,
+    asset_folder: Path | None = None,
+    overwrite: bool = False,
+) -> Creation:
+    """Run the main path and write `PHOTO_FILES` into `out`, all of them or none.
+
+    Raises PhotoError, AssetError or OutputError, each with one sentence.
+    """
+    with staged_folder(out, PHOTO_FILES, overwrite=overwrite) as folder:
+        with stages.stage("Align the photo"):
+            photo = align(photo_path, face=face)
+        with stages.stage("Fit the head"):
+            fitted = fit_photo(photo)
+            avatar = make_avatar(photo, fitted, style, asset_folder)
+        with stages.stage("Build the avatar"):
+            bust = avatar.bust()
+        _write_model(avatar, bust, folder, stages)
+        with stages.stage("Render"):
+            renders = _portraits(avatar, bust)
+            overlay = _overlay(avatar, photo, fitted)
+            write_image(folder / "front.png", renders["front"])
+            write_image(folder / "overlay.png", overlay)
+        with stages.stage("Turntable"):
+            _write_turntable(avatar, bust, folder / "turntable.mp4")
+        with stages.stage("Report"):
+            write_report(
+                folder / "report.html",
+                photo_image=photo.crop,
+                overlay=overlay,
+                renders=renders,
+                glb_bytes=(folder / "avatar.glb").read_bytes(),
+                quality=photo.quality,
+                stages=stages.seconds,
+                provenance=dict(avatar.provenance),
+            )
+    return Creation(avatar, photo, fitted)
+
+
+def sample_files(avatar: Avatar, out: Path, stages: Stages, *, overwrite: bool = False) -> Avatar:
+    """Write `SEED_FILES` of an avatar into `out`, all of them or none. Raises OutputError."""
+    with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
+        with stages.stage("Build the avatar"):
+            bust = avatar.bust()
+        _write_model(avatar, bust, folder, stages)
+        with stages.stage("Render"):
+            write_image(folder / "front.png", _portrait(avatar, bust, 0.0, size=768))
+    return avatar
+
+
+def _write_model(avatar: Avatar, bust: Bust, folder: Path, stages: Stages) -> None:
+    with stages.stage("Write GLB"):
+        write_glb(bust, folder / "avatar.glb")
+    with stages.stage("Write VRM"):
+        write_vrm(bust, folder / "avatar.vrm", name="avatar")
+    avatar.save(folder / "avatar.json")
+
+
+def _portrait(
+    avatar: Avatar, bust: Bust, yaw_degrees: float, *, size: int
+) -> UInt8[ndarray, "h w 3"]:
+    camera = portrait_camera(bust, yaw=float(np.radians(yaw_degrees)))
+    return _shoot(avatar, bust, camera, size, light=studio_light())
+
+
+def _shoot(
+    avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], *, light: Light
+) -> UInt8[ndarray, "h w 3"]:
+    frame = render_bust(
+        bust,
+        camera,
+        size=size,
+        light=light,
+        background=BACKGROUND,
+        shading=style_shading(avatar.style),
+    )
+    return as_uint8(frame.rgba[:, :, :3])
+
+
+def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3"]]:
+    views = {"front": 0.0, "three-quarter": 35.0, "profile": 85.0}
+    return {
+        name: _portrait(avatar, bust, yaw, size=768 if name == "front" else 512)
+        for name, yaw in views.items()
+    }
+
+
+def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h w 3"]:
+    """The render at the photo's camera, with its light and expression, over the photo; beside it
+    the photo with the fitted landmarks."""
+    bust = avatar.bust(expression=fitted.expression)
+    size = (photo.image.shape[0], photo.image.shape[1])
+    frame = render_bust(bust, fitted.camera, size=size, light=fitted.light)
+    over = blend(frame.rgba, photo.image)
+    marked = _mark(photo.image, frame.landmarks)
+    return np.concatenate([photo.image, over, marked], axis=1)
+
+
+def blend(
+    rgba: Float32[ndarray, "h w 4"], image: UInt8[ndarray, "h w 3"]
+) -> UInt8[ndarray, "h w 3"]:
+    """Straight-alpha picture over an image."""
+    alpha = rgba[:, :, 3:]
+    return as_uint8(rgba[:, :, :3] * alpha + image.astype(np.float32) / 255.0 * (1.0 - alpha))
+
+
+def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
+    marked = image.copy()
+    radius = max(1, round(max(image.shape[:2]) / 500))
+    for x, y in np.round(landmarks - 0.5).astype(int):
+        rows = slice(max(0, y - radius + 1), max(0, y + radius))
+        columns = slice(max(0, x - radius + 1), max(0, x + radius))
+        marked[rows, columns] = (64, 224, 160)
+    return marked
+
+
+def _write_turntable(avatar: Avatar, bust: Bust, path: Path) -> None:
+    frames = turntable(
+        bust,
+        lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, light=studio_light()),
+        frames=TURNTABLE_FRAMES,
+    )
+    write_video(path, frames, fps=TURNTABLE_FPS)
