@@ -18,16 +18,20 @@ from safetensors.numpy import save_file
 
 from portraiture.engine import targets
 from portraiture.engine.actions import ACTIONS
+from portraiture.engine.clip import clip_triangles
 from portraiture.engine.label import label_faces
 from portraiture.engine.uv_layout import pack_uv
 
-BAKE_VERSION = 1
+BAKE_VERSION = 2
 DECIMETRE = 0.1
 KEEP_ABOVE = 2.6
 """Height in decimetres of the base mesh above which vertices are kept, helpers too: clothes hang on
 them."""
-BUST_ABOVE = 4.0
-BUST_HALF_WIDTH = 2.05
+BUST_ABOVE = 3.7
+"""Height of the bust's lower edge, decimetres of the base mesh."""
+SHOULDER, ELBOW = np.array([1.68, 5.25, 0.15]), np.array([3.13, 3.49, 0.13])
+ARM_LENGTH = 0.95
+"""Where the arms end: decimetres from the shoulder joint towards the elbow."""
 
 GENDERS = ("male", "female")
 AGES = ("child", "young", "old")
@@ -137,31 +141,33 @@ def _read_shapes(data: Path, count: int, bar: Progress) -> tuple[list[str], np.n
 def _assemble(
     data: Path, mesh: targets.BaseMesh, names: list[str], shapes: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict]:
-    keep = np.flatnonzero(mesh.vertices[:, 1] > KEEP_ABOVE)
-    new_index = np.full(len(mesh.vertices), -1)
+    body = mesh.groups == "body"
+    faces, faces_uv, cut, cut_uv = clip_triangles(
+        _triangulate(mesh.faces[body]),
+        _triangulate(mesh.face_uv[body]),
+        _inside_bust(mesh.vertices),
+        len(mesh.uv),
+    )
+    template, shapes = cut.extend(mesh.vertices), cut.extend(shapes, axis=1)
+    base_kept = np.flatnonzero(mesh.vertices[:, 1] > KEEP_ABOVE)
+    keep = np.concatenate([base_kept, np.arange(len(mesh.vertices), len(template))])
+    new_index = np.full(len(template), -1)
     new_index[keep] = np.arange(len(keep))
-    joint_heads, joint_shapes, joint_weights, joint_index = _rig(data, mesh, shapes, keep)
+    heads, head_shapes, dense_weights = _rig(data, mesh, shapes)
+    joint_weights, joint_index = _four_largest(cut.extend(dense_weights)[keep])
     tensors = {
-        "template": (mesh.vertices[keep] * DECIMETRE).astype(np.float32),
+        "template": (template[keep] * DECIMETRE).astype(np.float32),
         "shapes": shapes[:, keep].astype(np.float16),
-        "hm08_index": keep.astype(np.int32),
-        "joint_template": joint_heads.astype(np.float32),
-        "joint_shapes": joint_shapes.astype(np.float32),
+        "hm08_index": base_kept.astype(np.int32),
+        "joint_template": heads.astype(np.float32),
+        "joint_shapes": head_shapes.astype(np.float32),
         "vertex_joints": joint_index.astype(np.uint8),
         "vertex_weights": joint_weights.astype(np.float32),
     }
-    tensors |= _skin(data, mesh, shapes, names, new_index)
-    helpers = {
-        group: sorted({int(new_index[v]) for v in mesh.faces[mesh.groups == group].ravel()})
-        for group in np.unique(mesh.groups)
-        if group.startswith("helper-")
-    }
-    for group, vertices in helpers.items():
-        if vertices[0] >= 0:
-            tensors[f"group:{group}"] = np.array(vertices, np.int32)
-    for group in ("helper-hair", "helper-tongue", "helper-tights"):
-        chosen = new_index[mesh.faces[mesh.groups == group]]
-        tensors[f"quads:{group}"] = chosen[(chosen >= 0).all(1)].astype(np.int32)
+    uv = cut_uv.extend(mesh.uv)
+    tensors |= _skin(faces, faces_uv, uv, new_index)
+    tensors["skin_segment"] = label_faces(data, template, uv, shapes, names, faces, faces_uv)
+    tensors |= _helpers(mesh, new_index)
     header = {
         "version": BAKE_VERSION,
         "shape_names": names,
@@ -177,38 +183,50 @@ def _triangulate(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
+def _inside_bust(vertices: np.ndarray) -> np.ndarray:
+    """Positive inside: above the lower edge and before the ends of the arms."""
+    along = (ELBOW - SHOULDER) / np.linalg.norm(ELBOW - SHOULDER)
+    mirrored = np.stack([np.abs(vertices[:, 0]), vertices[:, 1], vertices[:, 2]], 1)
+    return np.minimum(vertices[:, 1] - BUST_ABOVE, ARM_LENGTH - (mirrored - SHOULDER) @ along)
+
+
+def _helpers(mesh: targets.BaseMesh, new_index: np.ndarray) -> dict[str, np.ndarray]:
+    """Vertices of every helper group that is kept, and the quads of those that we draw."""
+    tensors: dict[str, np.ndarray] = {}
+    for group in np.unique(mesh.groups):
+        if group.startswith("helper-"):
+            vertices = np.unique(new_index[mesh.faces[mesh.groups == group]])
+            if vertices[0] >= 0:
+                tensors[f"group:{group}"] = vertices.astype(np.int32)
+    for group in ("helper-hair", "helper-tongue", "helper-tights"):
+        chosen = new_index[mesh.faces[mesh.groups == group]]
+        tensors[f"quads:{group}"] = chosen[(chosen >= 0).all(1)].astype(np.int32)
+    return tensors
+
+
 def _skin(
-    data: Path, mesh: targets.BaseMesh, shapes: np.ndarray, names: list[str], new_index: np.ndarray
+    faces: np.ndarray, faces_uv: np.ndarray, base_uv: np.ndarray, new_index: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The bust's skin triangles, its vertices split at UV seams and both UV layouts."""
-    corners = mesh.vertices[mesh.faces]
-    chosen = (
-        (mesh.groups == "body")
-        & (corners[:, :, 1].min(1) > BUST_ABOVE)
-        & (np.abs(corners[:, :, 0]).max(1) < BUST_HALF_WIDTH)
-    )
-    triangles = _triangulate(mesh.faces[chosen])
-    triangles_uv = _triangulate(mesh.face_uv[chosen])
     pairs, inverse = np.unique(
-        np.stack([triangles.ravel(), triangles_uv.ravel()], 1), axis=0, return_inverse=True
+        np.stack([faces.ravel(), faces_uv.ravel()], 1), axis=0, return_inverse=True
     )
-    old_uv = mesh.uv[pairs[:, 1]]
+    old_uv = base_uv[pairs[:, 1]]
     uv = pack_uv(old_uv)
     if np.isnan(uv).any():
         raise ValueError("a face of the bust lies outside the known UV islands")
-    segment = label_faces(data, mesh, shapes, names, triangles, triangles_uv)
     return {
         "skin_vertex": new_index[pairs[:, 0]].astype(np.int32),
         "skin_uv": uv.astype(np.float32),
         "skin_uv_makehuman": old_uv.astype(np.float32),
         "skin_faces": inverse.reshape(-1, 3).astype(np.int32),
-        "skin_segment": segment,
     }
 
 
 def _rig(
-    data: Path, mesh: targets.BaseMesh, shapes: np.ndarray, keep: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    data: Path, mesh: targets.BaseMesh, shapes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joint heads (J, 3) and their shapes (S, J, 3) in metres, dense skin weights (V, J)."""
     bones, weights = targets.read_rig(data)
     kept_of = {bone: row for row, (bone, _) in enumerate(JOINTS.values())}
     heads, head_shapes = [], []
@@ -225,13 +243,16 @@ def _rig(
                 ancestor = "root"
         for vertex, weight in pairs:
             dense[vertex, kept_of[ancestor]] += weight
-    dense = dense[keep]
     dense[dense.sum(1) == 0, list(JOINTS).index("head")] = 1.0
-    order = np.argsort(-dense, axis=1)[:, :4]
+    return np.array(heads), np.stack(head_shapes, 1), dense
+
+
+def _four_largest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The four largest weights of each vertex, summing to 1, and their joints."""
+    order = np.argsort(-dense, axis=1, kind="stable")[:, :4]
     top = np.take_along_axis(dense, order, axis=1)
     top /= top.sum(1, keepdims=True)
-    order = np.where(top > 0, order, 0)
-    return np.array(heads), np.stack(head_shapes, 1), top, order
+    return top, np.where(top > 0, order, 0)
 
 
 def _head_vertices(mesh: targets.BaseMesh, head: dict) -> np.ndarray:

@@ -25,7 +25,8 @@ LOWER_LIP_DROP = 0.3
 
 def label_faces(
     data: Path,
-    mesh: targets.BaseMesh,
+    vertices: np.ndarray,
+    base_uv: np.ndarray,
     shapes: np.ndarray,
     names: list[str],
     triangles: np.ndarray,
@@ -36,8 +37,8 @@ def label_faces(
     The lower lip is what the action jawOpen carries. Eye sockets count as the eyes that fill
     them. Left and right are those of the image.
     """
-    centre = mesh.vertices[triangles].mean(1)
-    uv = mesh.uv[triangles_uv].mean(1)
+    centre = vertices[triangles].mean(1)
+    uv = base_uv[triangles_uv].mean(1)
     x, y, z = centre.T
     labels = np.full(len(triangles), Segment.SKIN, np.uint8)
     labels[y < np.interp(z, *np.transpose(JAW_PROFILE))] = Segment.NECK

@@ -14,7 +14,7 @@ from numpy import ndarray
 
 HEAD = ((0.6412, 0.9936), (0.1486, 0.8177))
 MOUTH = ((0.7576, 0.9238), (0.0118, 0.1365))
-TORSO = ((0.1204, 0.6406), (0.6541, 0.9739))
+TORSO = ((0.12, 0.641), (0.6405, 0.974))
 SOCKET_RIGHT = ((0.0118, 0.0769), (0.5473, 0.6329))
 SOCKET_LEFT = ((0.0861, 0.1512), (0.5473, 0.6329))
 """MakeHuman's islands as ((u0, u1), (v0, v1)), read off base.obj for the faces of the bust."""
