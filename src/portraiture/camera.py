@@ -16,8 +16,13 @@ EG3D_FOCAL = 4.2647
 """Normalised focal length of EG3D's FFHQ cameras (Chan et al. 2022, released dataset)."""
 
 EG3D_RADIUS = 2.7
-EG3D_UNIT_M = 0.27
-"""Metres of one EG3D unit: an FFHQ crop shows 2.7/4.2647 = 0.633 units, 17 cm of a real head."""
+EG3D_ANCHOR = np.array([0.0, 0.006, 0.161])
+"""The point inside the face that EG3D's crops have in their centre; its data preparation moves the
+origin of the fitted face there."""
+
+EG3D_UNIT_M = 1.0 / (EG3D_RADIUS - EG3D_ANCHOR[2])
+"""Metres of one EG3D unit, 0.394: the data preparation fits faces at 1 m from the anchor. A crop
+shows 1 m / 4.2647 = 23.4 cm at the anchor's depth."""
 
 
 def look_at(

@@ -182,8 +182,8 @@ def _sample(command: Sample) -> None:
 
 def _render(command: Render) -> None:
     from portraiture.avatar import Avatar
+    from portraiture.export.video import over, studio_wall
     from portraiture.media import write_image
-    from portraiture.photo_to_avatar import BACKGROUND
     from portraiture.types import as_uint8
 
     if not 16 <= command.size <= 4096:
@@ -191,13 +191,11 @@ def _render(command: Render) -> None:
     if command.out.exists() and not command.overwrite:
         raise AvatarError(f"{command.out} exists; pass --overwrite to replace it.")
     avatar = Avatar.load(command.avatar, asset_folder=command.assets)
-    picture = avatar.render(
-        yaw=_radians(command.yaw),
-        pitch=_radians(command.pitch),
-        size=command.size,
-        background=None if command.transparent else BACKGROUND,
+    rgba = avatar.render(
+        yaw=_radians(command.yaw), pitch=_radians(command.pitch), size=command.size
     )
-    write_image(command.out, as_uint8(picture if command.transparent else picture[:, :, :3]))
+    wall = studio_wall(command.size, command.size)
+    write_image(command.out, as_uint8(rgba) if command.transparent else over(rgba, wall))
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
 
 

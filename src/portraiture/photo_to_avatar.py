@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 
 import portraiture
@@ -19,7 +19,7 @@ from portraiture.avatar import Avatar
 from portraiture.engine.styles import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
-from portraiture.export.video import turntable
+from portraiture.export.video import over, studio_wall, turntable
 from portraiture.export.vrm import write_vrm
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import staged_folder, write_image, write_video
@@ -27,7 +27,7 @@ from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
 from portraiture.stages import Stages
-from portraiture.types import Bust, Camera, Light, Photo, Style, as_uint8
+from portraiture.types import Bust, Camera, Frame, Light, Photo, Style
 
 PHOTO_FILES = (
     "avatar.glb",
@@ -39,7 +39,6 @@ PHOTO_FILES = (
     "report.html",
 )
 SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
-BACKGROUND = (0.86, 0.87, 0.89)
 TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 60, 24, 448
 
 
@@ -151,25 +150,18 @@ def _write_model(avatar: Avatar, bust: Bust, folder: Path, stages: Stages) -> No
     avatar.save(folder / "avatar.json")
 
 
+def _shoot(
+    avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light
+) -> Frame:
+    return render_bust(bust, camera, size=size, light=light, shading=style_shading(avatar.style))
+
+
 def _portrait(
     avatar: Avatar, bust: Bust, yaw_degrees: float, *, size: int
 ) -> UInt8[ndarray, "h w 3"]:
     camera = portrait_camera(bust, yaw=float(np.radians(yaw_degrees)))
-    return _shoot(avatar, bust, camera, size, light=studio_light())
-
-
-def _shoot(
-    avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], *, light: Light
-) -> UInt8[ndarray, "h w 3"]:
-    frame = render_bust(
-        bust,
-        camera,
-        size=size,
-        light=light,
-        background=BACKGROUND,
-        shading=style_shading(avatar.style),
-    )
-    return as_uint8(frame.rgba[:, :, :3])
+    frame = _shoot(avatar, bust, camera, size, studio_light())
+    return over(frame.rgba, studio_wall(size, size))
 
 
 def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3"]]:
@@ -181,22 +173,13 @@ def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3
 
 
 def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h w 3"]:
-    """The render at the photo's camera, with its light and expression, over the photo; beside it
-    the photo with the fitted landmarks."""
+    """The photo, the render at its camera with its light and expression over it, and the photo
+    with the fitted landmarks, side by side."""
     bust = avatar.bust(expression=fitted.expression)
     size = (photo.image.shape[0], photo.image.shape[1])
-    frame = render_bust(bust, fitted.camera, size=size, light=fitted.light)
-    over = blend(frame.rgba, photo.image)
-    marked = _mark(photo.image, frame.landmarks)
-    return np.concatenate([photo.image, over, marked], axis=1)
-
-
-def blend(
-    rgba: Float32[ndarray, "h w 4"], image: UInt8[ndarray, "h w 3"]
-) -> UInt8[ndarray, "h w 3"]:
-    """Straight-alpha picture over an image."""
-    alpha = rgba[:, :, 3:]
-    return as_uint8(rgba[:, :, :3] * alpha + image.astype(np.float32) / 255.0 * (1.0 - alpha))
+    frame = _shoot(avatar, bust, fitted.camera, size, fitted.light)
+    covered = over(frame.rgba, photo.image)
+    return np.concatenate([photo.image, covered, _mark(photo.image, frame.landmarks)], axis=1)
 
 
 def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
@@ -212,7 +195,7 @@ def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
 def _write_turntable(avatar: Avatar, bust: Bust, path: Path) -> None:
     frames = turntable(
         bust,
-        lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, light=studio_light()),
+        lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, studio_light()),
         frames=TURNTABLE_FRAMES,
     )
     write_video(path, frames, fps=TURNTABLE_FPS)

@@ -20,6 +20,7 @@ from numpy import ndarray
 MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"]
 AlphaMode = Literal["opaque", "mask", "blend"]
 Style = Literal["natural", "pixar", "cartoon", "caricature", "comic"]
+Shading = Literal["natural", "soft", "toon", "ink"]
 
 
 class Segment(IntEnum):

@@ -20,6 +20,7 @@ from portraiture.engine import targets
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.clip import clip_triangles
 from portraiture.engine.label import label_faces
+from portraiture.engine.seal import seal_lips
 from portraiture.engine.uv_layout import pack_uv
 
 BAKE_VERSION = 2
@@ -148,7 +149,9 @@ def _assemble(
         _inside_bust(mesh.vertices),
         len(mesh.uv),
     )
-    template, shapes = cut.extend(mesh.vertices), cut.extend(shapes, axis=1)
+    jaw_open = shapes[names.index("action:jawOpen")]
+    sealed = seal_lips(mesh.vertices, jaw_open, np.unique(mesh.faces[body]))
+    template, shapes = cut.extend(sealed), cut.extend(shapes, axis=1)
     base_kept = np.flatnonzero(mesh.vertices[:, 1] > KEEP_ABOVE)
     keep = np.concatenate([base_kept, np.arange(len(mesh.vertices), len(template))])
     new_index = np.full(len(template), -1)

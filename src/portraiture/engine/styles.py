@@ -18,8 +18,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, Warp, shape_head
-from portraiture.render.shade import Shading
-from portraiture.types import Material, Part, Style
+from portraiture.types import Material, Part, Shading, Style
 
 STYLES: tuple[Style, ...] = get_args(Style)
 
@@ -87,8 +86,10 @@ RECIPES: dict[Style, Recipe] = {
     ),
     "comic": Recipe(
         eyes=1.08,
-        exaggeration=1.35,
-        chin=-0.03,
+        nose=1.05,
+        head=1.06,
+        chin=-0.06,
+        exaggeration=1.6,
         smoothing=16,
         saturation=1.25,
         levels=5,

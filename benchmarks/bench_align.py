@@ -1,0 +1,64 @@
+"""Acceptance, speed and quality of `align` over a folder of photos.
+
+python benchmarks/bench_align.py FOLDER [--json align.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from portraiture.align import align
+from portraiture.errors import PhotoError
+from portraiture.types import Quality
+
+MEASURES = ("face_px", "sharpness", "exposure", "yaw", "pitch", "roll", "occlusion", "glasses")
+ANGLES = ("yaw", "pitch", "roll")
+
+
+def main() -> None:
+    """Align every file, print the refused ones, a table of the quality measures, and speed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", type=Path, default=None, help="write the figures here, too")
+    options = parser.parse_args()
+    paths = sorted(path for path in options.folder.iterdir() if path.is_file())
+    accepted: dict[str, Quality] = {}
+    refused: dict[str, str] = {}
+    seconds: list[float] = []
+    for path in paths:
+        start = time.perf_counter()
+        try:
+            accepted[path.name] = align(path).quality
+        except PhotoError as error:
+            refused[path.name] = str(error)
+        seconds.append(time.perf_counter() - start)
+    for name, reason in refused.items():
+        print(f"refused {name}: {reason}")
+    print(f"{'':12}{'min':>9}{'median':>9}{'max':>9}")
+    for measure in MEASURES if accepted else ():
+        values = np.array([getattr(quality, measure) for quality in accepted.values()])
+        values = np.degrees(values) if measure in ANGLES else values
+        print(f"{measure:12}{values.min():9.2f}{np.median(values):9.2f}{values.max():9.2f}")
+    figures = {
+        "photos": len(paths),
+        "accepted": len(accepted),
+        "share": len(accepted) / max(len(paths), 1),
+        "seconds_first": seconds[0] if seconds else 0.0,
+        "seconds_median": float(np.median(seconds)) if seconds else 0.0,
+        "refused": refused,
+    }
+    print(
+        f"accepted {len(accepted)} of {len(paths)} ({100 * figures['share']:.1f} %), "
+        f"{figures['seconds_median']:.2f} s a photo, {figures['seconds_first']:.2f} s the first"
+    )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Seconds and peak memory of `portraiture create` on the demo photo, as whole processes.
+
+python benchmarks/bench_create.py [--runs 3] [--style natural] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from portraiture.demo_photo import demo_photo
+from portraiture.engine.bake import bake, baked_path
+from portraiture.types import Style
+
+
+@dataclass(frozen=True)
+class Options:
+    """How often and what."""
+
+    runs: int = 3
+    style: Style = "natural"
+    json: Path | None = None
+
+
+def run_once(style: Style) -> tuple[float, float]:
+    """Wall seconds and peak resident megabytes of one run in a fresh folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "portraiture.cli", "create", str(demo_photo())]
+        command += ["--out", f"{folder}/out", "--style", style]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+        if process.returncode != 0:
+            sys.exit("portraiture create failed")
+        return seconds, usage.ru_maxrss / 1024
+
+
+def main(options: Options) -> None:
+    """Print every run and the medians; write them as JSON when asked."""
+    if not baked_path().exists():
+        bake()
+    runs = []
+    for number in range(options.runs):
+        seconds, megabytes = run_once(options.style)
+        runs.append((seconds, megabytes))
+        print(f"run {number + 1}: {seconds:6.1f} s  {megabytes:7.0f} MB")
+    median = {
+        "seconds": statistics.median(s for s, _ in runs),
+        "peak_mb": statistics.median(m for _, m in runs),
+    }
+    print(
+        f"median: {median['seconds']:6.1f} s  {median['peak_mb']:7.0f} MB on {os.cpu_count()} cores"
+    )
+    if options.json:
+        options.json.write_text(json.dumps(median))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))

@@ -1,0 +1,120 @@
+"""The natural prior: which local shape changes occur together in real faces, and how strongly.
+
+Learned by ``tools/learn_prior.py`` from scans (ICT-FaceKit, Li et al. 2020, MIT): the engine's head
+is registered to several hundred faces sampled from that model, and the mean and covariance of the
+fitted local changes are kept. What scans of faces cannot tell (ears, neck, back of the head) has
+standard deviations set by hand; the table is in the tool.
+N is the number of local changes, in `SHAPES` order; values lie in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.engine.shapes import SHAPES
+
+PRIOR_PATH = Path(__file__).parent.parent / "assets" / "prior.npz"
+
+TRUNCATION = 2.2
+"""Whitened coordinates are drawn within this many standard deviations (redrawn, not clamped)."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A Gaussian over local changes, cut off at limits.
+
+    mean: (N,). factor: (N, N), full rank, columns by falling variance: the principal axes times
+    their standard deviations, so that ``covariance == factor @ factor.T``.
+    whitening: (N, N), the inverse of `factor`: ``whitening @ (local - mean)`` is standard normal.
+    lower, upper: (N,) natural limits of each change.
+    """
+
+    mean: Float[ndarray, " N"]
+    factor: Float[ndarray, "N N"]
+    whitening: Float[ndarray, "N N"]
+    lower: Float[ndarray, " N"]
+    upper: Float[ndarray, " N"]
+
+    @property
+    def deviation(self) -> Float[ndarray, " N"]:
+        """Standard deviation of each local change."""
+        return np.sqrt((self.factor**2).sum(1))
+
+    def sample(self, rng: np.random.Generator, scale: float = 1.0) -> Float[ndarray, " N"]:
+        """One natural set of local changes; `scale` widens or narrows the spread."""
+        axes = self.factor.shape[1]
+        normal = rng.standard_normal(axes)
+        while (far := np.abs(normal) > TRUNCATION).any():
+            normal[far] = rng.standard_normal(int(far.sum()))
+        return self.clip(self.mean + scale * (self.factor @ normal))
+
+    def clip(self, local: Float[ndarray, "... N"]) -> Float[ndarray, "... N"]:
+        """Local changes within the natural limits."""
+        return np.clip(local, self.lower, self.upper)
+
+    def mahalanobis(self, local: Float[Tensor, "B N"]) -> Float[Tensor, " B"]:
+        """Squared Mahalanobis distance from the mean, smooth everywhere; N on average for samples
+        of the prior."""
+        mean = torch.as_tensor(self.mean, dtype=local.dtype, device=local.device)
+        whitening = torch.as_tensor(self.whitening, dtype=local.dtype, device=local.device)
+        return ((local - mean) @ whitening.T).square().sum(1)
+
+
+def prior_from_moments(
+    mean: Float[ndarray, " N"],
+    covariance: Float[ndarray, "N N"],
+    lower: Float[ndarray, " N"],
+    upper: Float[ndarray, " N"],
+) -> Prior:
+    """The prior with this mean and (positive definite) covariance.
+
+    Raises ValueError where the covariance is not positive definite.
+    """
+    mean = np.asarray(mean, np.float64)
+    variance, axes = np.linalg.eigh(np.asarray(covariance, np.float64))
+    if variance[0] <= 0:
+        raise ValueError("the prior's covariance is not positive definite")
+    variance, axes = variance[::-1], axes[:, ::-1]
+    axes = axes * np.where(axes.sum(0) < 0, -1.0, 1.0)
+    deviation = np.sqrt(variance)
+    return Prior(
+        mean=mean,
+        factor=axes * deviation,
+        whitening=(axes / deviation).T,
+        lower=np.asarray(lower, np.float64),
+        upper=np.asarray(upper, np.float64),
+    )
+
+
+def save_prior(prior: Prior, path: Path) -> None:
+    """Write what `load_prior` reads: float32, a factor instead of a covariance, so that samples do
+    not depend on the machine's eigensolver."""
+    np.savez_compressed(
+        path,
+        names=np.array(list(SHAPES)),
+        mean=prior.mean.astype(np.float32),
+        factor=prior.factor.astype(np.float32),
+        lower=prior.lower.astype(np.float32),
+        upper=prior.upper.astype(np.float32),
+    )
+
+
+@lru_cache(maxsize=1)
+def load_prior(path: Path = PRIOR_PATH) -> Prior:
+    """The prior that ships with the package. Raises ValueError when it names other shapes."""
+    with np.load(path, allow_pickle=False) as file:
+        names = [str(name) for name in file["names"]]
+        if names != list(SHAPES):
+            raise ValueError(f"{path.name} was learned for other shapes; learn it again")
+        mean, factor, lower, upper = (
+            file[key].astype(np.float64) for key in ("mean", "factor", "lower", "upper")
+        )
+    return Prior(mean, factor, np.linalg.inv(factor), lower, upper)

@@ -1,0 +1,326 @@
+"""`sample_parameters`: coherent, natural, diverse people from a seed.
+
+seed ─▶ sex, years, ancestry ─┬─▶ build, face (learned prior) ─▶ shape
+                              ├─▶ skin, eyes, lips
+                              ├─▶ hair, brows, beard
+                              └─▶ glasses, hat, clothes
+Frequencies are rough shares among adults in public, chosen for variety rather than census.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prior import load_prior
+from portraiture.engine.shapes import SHAPES
+
+YOUNGEST = 0.42
+"""The youngest `age` that is drawn; below, MakeHuman's macro targets look like teenagers."""
+
+Range = tuple[float, float]
+"""Mean and standard deviation."""
+
+
+@dataclass(frozen=True)
+class Ancestry:
+    """One cluster of ancestry: how often it is drawn, and what goes with it.
+
+    mixture: Dirichlet concentrations of African, Asian and Caucasian face shape.
+    melanin, undertone: of the skin. hair, iris: their melanin. curl: of the hair.
+    red: chance of red hair. shape: shifts of local changes, in [-1, 1].
+    """
+
+    share: float
+    mixture: tuple[float, float, float]
+    melanin: Range
+    undertone: Range
+    hair: Range
+    iris: Range
+    curl: Range
+    red: float
+    shape: Mapping[str, float]
+
+
+ANCESTRIES = (
+    Ancestry(  # northern Europe
+        0.24, (0.3, 0.3, 12), (0.12, 0.05), (0.42, 0.12), (0.55, 0.22), (0.25, 0.25),
+        (0.22, 0.14), 0.09, {},
+    ),
+    Ancestry(  # Mediterranean, Middle East
+        0.15, (1.2, 0.8, 12), (0.29, 0.08), (0.58, 0.1), (0.87, 0.08), (0.72, 0.18),
+        (0.38, 0.18), 0.01, {"nose_scale_depth": 0.08},
+    ),
+    Ancestry(  # South Asia
+        0.14, (1.5, 2.5, 9), (0.51, 0.11), (0.62, 0.1), (0.95, 0.03), (0.93, 0.05),
+        (0.28, 0.14), 0.0, {},
+    ),
+    Ancestry(  # East Asia
+        0.16, (0.2, 14, 0.5), (0.2, 0.06), (0.66, 0.1), (0.95, 0.04), (0.92, 0.05),
+        (0.08, 0.07), 0.0, {"eye_epicanthus_out": -0.12},
+    ),
+    Ancestry(  # South-East Asia and the Pacific
+        0.07, (1.8, 10, 1.0), (0.42, 0.1), (0.65, 0.1), (0.95, 0.04), (0.95, 0.04),
+        (0.2, 0.15), 0.0, {"mouth_scale_vert": 0.06},
+    ),
+    Ancestry(  # West and Central Africa
+        0.13, (14, 0.3, 0.4), (0.85, 0.08), (0.58, 0.12), (0.98, 0.02), (0.97, 0.02),
+        (0.92, 0.06), 0.0, {},
+    ),
+    Ancestry(  # African America, East Africa, Caribbean
+        0.12, (7, 0.6, 3.0), (0.68, 0.1), (0.58, 0.12), (0.96, 0.03), (0.92, 0.06),
+        (0.82, 0.12), 0.0, {},
+    ),
+    Ancestry(  # Latin America
+        0.11, (1.0, 3.5, 6), (0.36, 0.1), (0.6, 0.1), (0.92, 0.05), (0.85, 0.12),
+        (0.25, 0.17), 0.0, {},
+    ),
+)  # fmt: skip
+
+CLOTHES = (
+    (0.12, 0.17, 0.28), (0.20, 0.21, 0.23), (0.88, 0.87, 0.85), (0.86, 0.81, 0.72),
+    (0.55, 0.62, 0.53), (0.62, 0.32, 0.22), (0.42, 0.13, 0.18), (0.33, 0.44, 0.58),
+    (0.78, 0.60, 0.25), (0.16, 0.29, 0.23), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58),
+    (0.79, 0.60, 0.60), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
+    (0.44, 0.36, 0.55), (0.36, 0.30, 0.26),
+)  # fmt: skip
+"""Dyes that people wear: navy, charcoal, white, cream, sage, rust, wine, denim, mustard …, sRGB."""
+
+STYLES_MAN_STRAIGHT = {
+    "short": 3.2, "side_part": 2.6, "crop": 2.2, "quiff": 1.6, "slick_back": 1.0, "buzz": 1.0,
+    "curly": 0.4, "bald": 0.3, "long_straight": 0.2, "bun": 0.12, "bob": 0.1, "long_wavy": 0.1,
+}  # fmt: skip
+STYLES_MAN_COILED = {
+    "buzz": 3.2, "crop": 2.2, "short": 2.0, "afro": 1.4, "curly": 1.4, "bald": 0.9,
+}  # fmt: skip
+STYLES_WOMAN_STRAIGHT = {
+    "long_straight": 2.6, "long_wavy": 2.6, "bob": 2.2, "ponytail": 1.7, "bun": 1.3, "curly": 0.5,
+    "short": 0.6, "side_part": 0.4, "quiff": 0.15, "crop": 0.25,
+}  # fmt: skip
+STYLES_WOMAN_COILED = {
+    "afro": 2.4, "curly": 2.6, "bun": 2.0, "ponytail": 1.0, "buzz": 0.5, "crop": 0.5,
+    "long_wavy": 0.9, "bob": 0.8,
+}  # fmt: skip
+BROWS_MAN = {"natural": 4.0, "straight": 2.5, "bushy": 1.6, "angled": 1.2, "rounded": 0.5}
+BROWS_WOMAN = {
+    "natural": 3.2, "arched": 2.2, "rounded": 1.6, "thin": 1.2, "straight": 1.2, "angled": 0.6,
+}  # fmt: skip
+BEARDS = {
+    "none": 4.4, "stubble": 2.4, "short_beard": 1.5, "full_beard": 1.0, "goatee": 0.5,
+    "circle": 0.6, "moustache": 0.45, "sideburns": 0.25,
+}  # fmt: skip
+UNDER_HAT = ("bald", "buzz", "short", "crop", "side_part", "bob", "long_straight", "long_wavy")
+
+
+@dataclass(frozen=True)
+class _Person:
+    """What everything else depends on. woman: sex above a half. years: of age."""
+
+    sex: float
+    age: float
+    years: float
+    woman: bool
+    ancestry: Ancestry
+
+
+def sample_parameters(
+    seed: int, *, sex: float | None = None, age: float | None = None
+) -> AvatarParameters:
+    """A natural adult. The same seed gives the same person.
+
+    sex, age: fix these parameters, in [0, 1], and draw the rest to go with them.
+    Raises AvatarError when they lie outside.
+    """
+    rng = np.random.default_rng(seed)
+    person = _draw_person(rng, sex, age)
+    values: dict[str, Any] = {"sex": person.sex, "age": person.age}
+    values |= _draw_face(rng, person)
+    values |= _draw_skin(rng, person)
+    values |= _draw_eyes(rng, person)
+    values |= _draw_hair(rng, person)
+    values |= _draw_brows(rng, person)
+    values |= _draw_beard(rng, person, values)
+    values |= _draw_wear(rng, person, values)
+    return AvatarParameters(**values)
+
+
+def years_of(age: float) -> float:
+    """Years that the `age` parameter stands for: 12 at 0, 25 at 0.5, 90 at 1."""
+    return float(np.interp(age, [0.0, 0.5, 1.0], [12.0, 25.0, 90.0]))
+
+
+def _draw_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
+    woman = rng.random() < 0.5
+    drawn_sex = rng.uniform(0.8, 0.96) if woman else rng.uniform(0.04, 0.2)
+    years = 20.0 + 60.0 * rng.beta(1.15, 2.0)
+    drawn_age = max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
+    shares = np.array([ancestry.share for ancestry in ANCESTRIES])
+    ancestry = ANCESTRIES[int(rng.choice(len(ANCESTRIES), p=shares / shares.sum()))]
+    sex = _unit(drawn_sex) if sex is None else sex
+    age = _unit(drawn_age) if age is None else age
+    return _Person(sex, age, years_of(age), sex > 0.5, ancestry)
+
+
+def _draw_face(rng: Generator, person: _Person) -> dict[str, Any]:
+    """Build, ancestry and the face's shape."""
+    african, asian, caucasian = rng.dirichlet(person.ancestry.mixture)
+    muscle = rng.normal(0.5 - 0.12 * person.woman, 0.12) - 0.004 * max(person.years - 45.0, 0.0)
+    weight = rng.normal(0.47, 0.13) + 0.06 * rng.random() * (person.years > 35)
+    prior = load_prior()
+    local = prior.sample(rng)
+    for name, shift in person.ancestry.shape.items():
+        local[list(SHAPES).index(name)] += shift
+    shape = zip(SHAPES, 0.5 + 0.5 * prior.clip(local), strict=True)
+    return {
+        "african": _unit(african),
+        "asian": _unit(asian),
+        "caucasian": _unit(caucasian),
+        "muscle": _unit(muscle, 0.15, 0.85),
+        "weight": _unit(weight, 0.15, 0.9),
+        "shape": {name: _unit(value) for name, value in shape},
+    }
+
+
+def _draw_skin(rng: Generator, person: _Person) -> dict[str, float]:
+    ancestry, years = person.ancestry, person.years
+    melanin = _unit(rng.normal(*ancestry.melanin), 0.02, 0.98)
+    fair = max(0.0, 1.0 - melanin / 0.35)
+    freckled = rng.random() < 0.08 + 0.3 * fair
+    freckles = rng.uniform(0.2, 0.9) * (0.4 + 0.6 * fair) if freckled else 0.08 * rng.random()
+    makeup = person.woman and rng.random() < 0.45
+    return {
+        "skin_melanin": melanin,
+        "skin_haemoglobin": _unit(rng.normal(0.48, 0.13), 0.1, 0.9),
+        "skin_undertone": _unit(rng.normal(*ancestry.undertone), 0.05, 0.95),
+        "skin_freckles": _unit(freckles * (melanin < 0.6)),
+        "skin_pores": _unit(rng.normal(0.52 - 0.12 * person.woman, 0.12), 0.15, 0.9),
+        "skin_wrinkles": _unit((years - 24.0) / 62.0 + rng.normal(0.0, 0.07), 0.02, 1.0),
+        "skin_shine": _unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.12), 0.1, 0.8),
+        "lip_redness": _unit(rng.normal(0.36, 0.1) + makeup * rng.uniform(0.1, 0.45)),
+        "cheek_blush": _unit(rng.normal(0.38 + 0.08 * makeup, 0.14), 0.05, 0.85),
+        "under_eye": _unit(rng.normal(0.22 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
+    }
+
+
+def _draw_eyes(rng: Generator, person: _Person) -> dict[str, float]:
+    years = person.years
+    return {
+        "iris_melanin": _unit(rng.normal(*person.ancestry.iris), 0.03, 1.0),
+        "iris_green": _unit(rng.beta(1.2, 2.2)),
+        "iris_size": _unit(rng.normal(0.5, 0.12), 0.2, 0.8),
+        "pupil_size": _unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.1), 0.15, 0.75),
+        "limbal_ring": _unit(rng.normal(0.6 - 0.005 * (years - 25.0), 0.15), 0.05, 1.0),
+        "lash_length": _unit(rng.normal(0.62 if person.woman else 0.38, 0.13), 0.15, 0.95),
+    }
+
+
+def _draw_hair(rng: Generator, person: _Person) -> dict[str, Any]:
+    ancestry, years, woman = person.ancestry, person.years, person.woman
+    melanin = rng.normal(*ancestry.hair)
+    ginger = rng.random() < ancestry.red
+    dyed = woman and rng.random() < 0.35
+    grey = np.clip((years - rng.normal(45.0, 8.0)) / rng.uniform(18.0, 35.0), 0.0, 1.0)
+    curl = _unit(rng.normal(*ancestry.curl))
+    coiled = curl > 0.65
+    tables = {
+        (False, False): STYLES_MAN_STRAIGHT,
+        (False, True): STYLES_MAN_COILED,
+        (True, False): STYLES_WOMAN_STRAIGHT,
+        (True, True): STYLES_WOMAN_COILED,
+    }
+    weights = dict(tables[woman, coiled])
+    if woman and years > 55:
+        weights |= {"long_straight": 0.7, "long_wavy": 0.8, "short": 2.0, "crop": 1.0, "bob": 2.6}
+    balding = not woman and rng.random() < np.interp(years, [28, 75], [0.08, 0.6])
+    hair_line = rng.normal(0.32 if woman else 0.4, 0.08)
+    if balding:
+        hair_line = rng.uniform(0.6, 0.95)
+        weights = {"bald": 0.5 + years / 60, "buzz": 2.0, "short": 1.6, "crop": 0.8}
+    style = _choice(rng, weights)
+    if style in ("long_wavy", "curly"):
+        curl = max(curl, _unit(rng.normal(0.5, 0.1)))
+    return {
+        "hair_style": style,
+        "hair_length": _unit(rng.normal(0.5, 0.17), 0.1, 0.95),
+        "hair_volume": _unit(rng.normal(0.5, 0.14), 0.15, 0.9),
+        "hair_curl": curl,
+        "hair_parting": _unit(
+            rng.choice([0.25, 0.5, 0.75], p=[0.5, 0.2, 0.3]) + rng.normal(0, 0.04)
+        ),
+        "hair_line": _unit(hair_line, 0.1, 0.97),
+        "hair_melanin": _unit(rng.uniform(0.45, 0.65) if ginger else melanin, 0.12, 1.0),
+        "hair_redness": _unit(rng.uniform(0.65, 0.95) if ginger else rng.normal(0.25, 0.1)),
+        "hair_grey": _unit(grey * (0.25 if dyed else 1.0)),
+    }
+
+
+def _draw_brows(rng: Generator, person: _Person) -> dict[str, Any]:
+    woman = person.woman
+    style = _choice(rng, BROWS_WOMAN if woman else BROWS_MAN)
+    return {
+        "brow_style": style,
+        "brow_thickness": _unit(rng.normal(0.42 if woman else 0.58, 0.12), 0.12, 0.92),
+        "brow_density": _unit(rng.normal(0.6 if woman else 0.66, 0.12), 0.25, 0.95),
+        "brow_darkness": _unit(rng.normal(0.55, 0.12), 0.2, 0.9),
+    }
+
+
+def _draw_beard(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Beard and shaved shadow, less of it on Asian faces; both greyer than the hair."""
+    style = _choice(rng, BEARDS)
+    growth = _unit(rng.normal(0.62, 0.15) - 0.3 * values["asian"], 0.05, 1.0)
+    shaven = rng.beta(1.6, 3.0)
+    grey = values["hair_grey"] * rng.uniform(0.9, 1.5)
+    if person.woman:
+        style, shaven = "none", 0.0
+    elif values["asian"] > 0.6 and rng.random() < 0.6:
+        style = "none"
+    return {
+        "beard_style": style,
+        "beard_length": _unit(rng.beta(2.0, 3.2), 0.05, 0.95),
+        "beard_density": _unit(0.3 + 0.65 * growth),
+        "beard_grey": _unit(grey),
+        "stubble": _unit(shaven * growth * (0.5 + 0.5 * values["hair_melanin"])),
+    }
+
+
+def _draw_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+    glasses = {"rectangle": 3.0, "round": 2.0, "rimless": 1.0, "aviator": 0.8}
+    glasses["cat_eye"] = 1.4 if person.woman else 0.0
+    style = _choice(rng, glasses)
+    sunglasses = rng.random() < 0.012
+    worn = rng.random() < np.interp(person.years, [22, 70], [0.12, 0.3]) or sunglasses
+    hat = _choice(rng, {"beanie": 1.0, "cap": 1.0})
+    hatted = rng.random() < 0.055 and values["hair_style"] in UNDER_HAT
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
+    cloth, hat_rgb = _cloth(rng), _cloth(rng)
+    return {
+        "glasses_style": style if worn else "none",
+        "glasses_size": _unit(rng.normal(0.5, 0.14), 0.15, 0.9),
+        "glasses_tone": _unit(rng.choice([0.06, 0.5, 0.95], p=[0.55, 0.25, 0.2])),
+        "glasses_tint": _unit(rng.uniform(0.75, 0.95) if sunglasses else 0.0),
+        "hat_style": hat if hatted else "none",
+        "neckline": _choice(rng, necklines),
+        "cloth_red": cloth[0], "cloth_green": cloth[1], "cloth_blue": cloth[2],
+        "hat_red": hat_rgb[0], "hat_green": hat_rgb[1], "hat_blue": hat_rgb[2],
+    }  # fmt: skip
+
+
+def _cloth(rng: Generator) -> list[float]:
+    dye = np.array(CLOTHES[int(rng.integers(len(CLOTHES)))])
+    return [_unit(v) for v in dye * rng.uniform(0.85, 1.1) + rng.normal(0.0, 0.015, 3)]
+
+
+def _choice(rng: Generator, weights: Mapping[str, float]) -> str:
+    """One of the keys; a table may not be reordered without changing every seed's person."""
+    shares = np.array(list(weights.values()))
+    return list(weights)[int(rng.choice(len(shares), p=shares / shares.sum()))]
+
+
+def _unit(value: float, low: float = 0.0, high: float = 1.0) -> float:
+    return float(np.clip(value, low, high))

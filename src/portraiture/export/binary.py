@@ -1,0 +1,154 @@
+"""The bytes of a GLB file: buffer views, accessors, images and the two-chunk container.
+
+glTF 2.0 specification, sections 3.6 (buffers and accessors) and 4.4 (binary container).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+ARRAY_BUFFER = 34962
+ELEMENT_ARRAY_BUFFER = 34963
+LINEAR = 9729
+LINEAR_MIPMAP_LINEAR = 9987
+REPEAT = 10497
+
+_COMPONENT = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}
+_TYPE = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
+_MAGIC, _VERSION, _JSON_CHUNK, _BIN_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
+
+
+@dataclass
+class GltfBuilder:
+    """A glTF document that is being put together and its one binary buffer.
+
+    Every list of `document` may be appended to directly; the methods own what has bytes behind it.
+    """
+
+    document: dict[str, Any] = field(default_factory=dict)
+    blob: bytearray = field(default_factory=bytearray)
+    _textures: dict[bytes, int] = field(default_factory=dict)
+    _zeros: dict[int, int] = field(default_factory=dict)
+
+    def append(self, collection: str, record: dict[str, Any]) -> int:
+        """Append to a top-level list such as ``"nodes"`` and return the index."""
+        records = self.document.setdefault(collection, [])
+        records.append(record)
+        return len(records) - 1
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        """A buffer view over `data`, four-byte aligned."""
+        self.blob.extend(b"\0" * (-len(self.blob) % 4))
+        record = {"buffer": 0, "byteOffset": len(self.blob), "byteLength": len(data)}
+        if target is not None:
+            record["target"] = target
+        self.blob.extend(data)
+        return self.append("bufferViews", record)
+
+    def accessor(
+        self,
+        array: ndarray,
+        *,
+        target: int | None = ARRAY_BUFFER,
+        bounds: bool = False,
+        normalized: bool = False,
+    ) -> int:
+        """A dense accessor. array: (N,), (N, 2), (N, 3), (N, 4) or (N, 4, 4) of u1, u2, u4, f4.
+
+        A matrix is written column by column, as glTF asks. `bounds` records min and max.
+        `normalized`: integers stand for 0 to 1.
+        """
+        little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+        by_column = little.swapaxes(1, 2) if little.ndim == 3 else little
+        record = {
+            "bufferView": self.view(by_column.tobytes(), target),
+            "componentType": _COMPONENT[little.dtype.str[1:]],
+            "count": len(little),
+            "type": _TYPE[little.shape[1:]],
+        }
+        if normalized:
+            record["normalized"] = True
+        if bounds:
+            record["min"], record["max"] = little.min(0).tolist(), little.max(0).tolist()
+        return self.append("accessors", record)
+
+    def sparse_accessor(
+        self, indices: Int[ndarray, "K"], values: Float[ndarray, "K 3"], count: int
+    ) -> int:
+        """`count` VEC3 float zeros of which the rows `indices` (rising, unique) are `values`."""
+        if len(indices) == 0:
+            return self._zero_accessor(count)
+        rows = indices.astype("<u2" if count <= 0xFFFF else "<u4")
+        values = np.ascontiguousarray(values, "<f4")
+        low, high = values.min(0), values.max(0)
+        if len(indices) < count:
+            low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+        record = {
+            "componentType": _COMPONENT["f4"],
+            "count": count,
+            "type": "VEC3",
+            "min": low.tolist(),
+            "max": high.tolist(),
+            "sparse": {
+                "count": len(rows),
+                "indices": {
+                    "bufferView": self.view(rows.tobytes()),
+                    "componentType": _COMPONENT[rows.dtype.str[1:]],
+                },
+                "values": {"bufferView": self.view(values.tobytes())},
+            },
+        }
+        return self.append("accessors", record)
+
+    def _zero_accessor(self, count: int) -> int:
+        """The shared accessor of `count` zeros: without a buffer view, so it costs no bytes."""
+        if count not in self._zeros:
+            record = {
+                "componentType": _COMPONENT["f4"],
+                "count": count,
+                "type": "VEC3",
+                "min": [0.0, 0.0, 0.0],
+                "max": [0.0, 0.0, 0.0],
+            }
+            self._zeros[count] = self.append("accessors", record)
+        return self._zeros[count]
+
+    def image(self, data: bytes, name: str) -> int:
+        """An embedded PNG or JPEG; the index in ``images``."""
+        kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+        record = {"name": name, "mimeType": kind, "bufferView": self.view(data)}
+        return self.append("images", record)
+
+    def texture(self, data: bytes, name: str) -> int:
+        """A repeating, trilinear texture; equal bytes give the same texture."""
+        if data not in self._textures:
+            if "samplers" not in self.document:
+                sampler = {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
+                self.append("samplers", {**sampler, "wrapS": REPEAT, "wrapT": REPEAT})
+            record = {"sampler": 0, "source": self.image(data, name)}
+            self._textures[data] = self.append("textures", record)
+        return self._textures[data]
+
+    def glb(self) -> bytes:
+        """The finished file: header, JSON chunk padded with spaces, binary chunk with zeros."""
+        blob = bytes(self.blob) + b"\0" * (-len(self.blob) % 4)
+        document = {**self.document, "buffers": [{"byteLength": len(blob)}]}
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        total = 12 + 8 + len(text) + 8 + len(blob)
+        return b"".join(
+            (
+                struct.pack("<3I", _MAGIC, _VERSION, total),
+                struct.pack("<2I", len(text), _JSON_CHUNK),
+                text,
+                struct.pack("<2I", len(blob), _BIN_CHUNK),
+                blob,
+            )
+        )

@@ -1,0 +1,206 @@
+"""A `Bust` as VRM 1.0: the GLB of `export.gltf` plus humanoid, expressions, gaze and licence.
+
+Specification: VRMC_vrm-1.0 of the VRM Consortium. Materials stay plain PBR (no MToon).
+VRM's rest pose is a T-pose, so the arms are levelled first (`export.skeleton.t_posed`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image
+
+from portraiture.export.arkit import ARKIT_NAMES
+from portraiture.export.binary import GltfBuilder
+from portraiture.export.expressions import BLINK_OVERRIDE, MOUTH_OVERRIDE, VRM_PRESETS
+from portraiture.export.gltf import Scene, add_bust
+from portraiture.export.skeleton import grounded, t_posed
+from portraiture.media import atomic_path
+from portraiture.types import Bust, Part, Skeleton
+
+LICENSE_URL = "https://vrm.dev/licenses/1.0/"
+
+REQUIRED_BONES = (
+    "hips", "spine", "head", "leftUpperArm", "leftLowerArm", "leftHand", "rightUpperArm",
+    "rightLowerArm", "rightHand", "leftUpperLeg", "leftLowerLeg", "leftFoot", "rightUpperLeg",
+    "rightLowerLeg", "rightFoot",
+)  # fmt: skip
+OPTIONAL_BONES = (
+    "chest", "upperChest", "neck", "leftEye", "rightEye", "leftShoulder", "rightShoulder",
+)  # fmt: skip
+
+GAZE_INWARD_DEG, GAZE_OUTWARD_DEG = 14.0, 13.0
+GAZE_UP_DEG, GAZE_DOWN_DEG = 9.0, 10.0
+"""How far the look actions turn an eye at weight 1; a gaze beyond stops there."""
+
+
+@dataclass(frozen=True)
+class VrmLicence:
+    """What the owner allows; the defaults are those of VRM 1.0, its strictest.
+
+    An avatar made from a photo is a likeness, so nothing is allowed to others unless said.
+    """
+
+    authors: tuple[str, ...] = ("Unknown",)
+    avatar_permission: Literal["onlyAuthor", "onlySeparatelyLicensedPerson", "everyone"] = (
+        "onlyAuthor"
+    )
+    commercial_usage: Literal["personalNonProfit", "personalProfit", "corporation"] = (
+        "personalNonProfit"
+    )
+    credit_notation: Literal["required", "unnecessary"] = "required"
+    modification: Literal["prohibited", "allowModification", "allowModificationRedistribution"] = (
+        "prohibited"
+    )
+    allow_redistribution: bool = False
+    allow_violent: bool = False
+    allow_sexual: bool = False
+    allow_political_or_religious: bool = False
+    allow_antisocial_or_hate: bool = False
+
+
+def write_vrm(
+    bust: Bust,
+    path: Path | str,
+    *,
+    name: str,
+    licence: VrmLicence | None = None,
+    thumbnail: UInt8[ndarray, "h w 3"] | None = None,
+) -> None:
+    """Write `bust` to `path`, whole or not at all.
+
+    name: the avatar's title. licence: default `VrmLicence()`. thumbnail: a picture for avatar
+    lists, best square. The same arguments give the same bytes. Raises OutputError; ValueError when
+    the skeleton lacks a bone that VRM requires.
+    """
+    data = vrm_bytes(bust, name=name, licence=licence or VrmLicence(), thumbnail=thumbnail)
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)
+
+
+def vrm_bytes(
+    bust: Bust,
+    *,
+    name: str,
+    licence: VrmLicence,
+    thumbnail: UInt8[ndarray, "h w 3"] | None = None,
+) -> bytes:
+    """What `write_vrm` writes."""
+    missing = [bone for bone in REQUIRED_BONES if bone not in bust.skeleton.names]
+    if missing:
+        raise ValueError(f"VRM requires bones that the skeleton lacks: {', '.join(missing)}")
+    bust = t_posed(grounded(bust))
+    builder = GltfBuilder()
+    scene = add_bust(builder, bust)
+    meta = _meta(name, licence)
+    if thumbnail is not None:
+        meta["thumbnailImage"] = builder.image(_jpeg(thumbnail), "thumbnail")
+    builder.document["extensionsUsed"] = ["VRMC_vrm"]
+    builder.document["extensions"] = {
+        "VRMC_vrm": {
+            "specVersion": "1.0",
+            "meta": meta,
+            "humanoid": {"humanBones": _human_bones(scene)},
+            "firstPerson": {"meshAnnotations": _annotations(bust, scene)},
+            "lookAt": _look_at(bust.skeleton),
+            "expressions": _expressions(bust, scene),
+        }
+    }
+    return builder.glb()
+
+
+def _meta(name: str, licence: VrmLicence) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": "1.0",
+        "authors": list(licence.authors),
+        "licenseUrl": LICENSE_URL,
+        "avatarPermission": licence.avatar_permission,
+        "allowExcessivelyViolentUsage": licence.allow_violent,
+        "allowExcessivelySexualUsage": licence.allow_sexual,
+        "commercialUsage": licence.commercial_usage,
+        "allowPoliticalOrReligiousUsage": licence.allow_political_or_religious,
+        "allowAntisocialOrHateUsage": licence.allow_antisocial_or_hate,
+        "creditNotation": licence.credit_notation,
+        "allowRedistribution": licence.allow_redistribution,
+        "modification": licence.modification,
+    }
+
+
+def _human_bones(scene: Scene) -> dict[str, dict[str, int]]:
+    names = (*REQUIRED_BONES, *OPTIONAL_BONES)
+    return {bone: {"node": scene.bones[bone]} for bone in names if bone in scene.bones}
+
+
+def _annotations(bust: Bust, scene: Scene) -> list[dict[str, Any]]:
+    """What a player sees of the own avatar: nothing that hangs on the head alone."""
+    names = bust.skeleton.names
+    head = {names.index("head")}
+    for joint, parent in enumerate(bust.skeleton.parents):
+        if parent in head:
+            head.add(joint)
+    out = []
+    for part in bust.parts:
+        if part.name not in scene.meshes:
+            continue
+        share = (part.weights * np.isin(part.joints, list(head))).sum(1)
+        if share.min(initial=1.0) > 0.5:
+            kind = "thirdPersonOnly"
+        else:
+            kind = "both" if share.max(initial=0.0) <= 0.0 else "auto"
+        out.append({"node": scene.meshes[part.name], "type": kind})
+    return out
+
+
+def _look_at(skeleton: Skeleton) -> dict[str, Any]:
+    """Gaze by expressions, not eye bones: the look actions move the lids along with the eyes."""
+    heads = dict(zip(skeleton.names, skeleton.heads.astype(np.float64), strict=True))
+    offset = np.array([0.0, 0.06, 0.0])
+    if "leftEye" in heads and "rightEye" in heads:
+        offset = 0.5 * (heads["leftEye"] + heads["rightEye"]) - heads["head"]
+    limits = {
+        "rangeMapHorizontalInner": GAZE_INWARD_DEG,
+        "rangeMapHorizontalOuter": GAZE_OUTWARD_DEG,
+        "rangeMapVerticalDown": GAZE_DOWN_DEG,
+        "rangeMapVerticalUp": GAZE_UP_DEG,
+    }
+    ranges = {key: {"inputMaxValue": deg, "outputScale": 1.0} for key, deg in limits.items()}
+    return {"type": "expression", "offsetFromHeadBone": offset.tolist(), **ranges}
+
+
+def _expressions(bust: Bust, scene: Scene) -> dict[str, Any]:
+    presets = {}
+    for preset, mixture in VRM_PRESETS.items():
+        record = _expression(bust.parts, scene, mixture)
+        record["overrideBlink"] = BLINK_OVERRIDE.get(preset, "none")
+        record["overrideMouth"] = MOUTH_OVERRIDE.get(preset, "none")
+        record["overrideLookAt"] = "none"
+        presets[preset] = record
+    custom = {name: _expression(bust.parts, scene, {name: 1.0}) for name in ARKIT_NAMES}
+    return {"preset": presets, "custom": custom}
+
+
+def _expression(
+    parts: tuple[Part, ...], scene: Scene, mixture: Mapping[str, float]
+) -> dict[str, Any]:
+    """A record with one bind for every part that an action of `mixture` moves."""
+    binds = [
+        {"node": scene.meshes[part.name], "index": ARKIT_NAMES.index(name), "weight": weight}
+        for name, weight in mixture.items()
+        for part in parts
+        if name in part.morphs and part.name in scene.meshes
+    ]
+    return {"isBinary": False, **({"morphTargetBinds": binds} if binds else {})}
+
+
+def _jpeg(image: ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", quality=90)
+    return out.getvalue()

@@ -1,0 +1,356 @@
+"""Mediapipe's face mesh: 478 landmarks of every face in a picture, found and refined.
+
+The models come inside the mediapipe 0.10.21 package: no network, no download, one process. The
+network's own finder sees faces that fill between a sixth and two thirds of a picture, so
+`find_faces` also shows it padded pictures, tiles and quarter turns. Afterwards each face is cut
+out upright and detected again: that is where the accuracy comes from (Kartynnik et al. 2019,
+Grishchenko et al. 2020, "Attention Mesh").
+
+    picture ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until something looks like a face
+                  └───────┴── candidates ─▶ upright crops ─▶ mean landmarks ─▶ duplicates out
+
+Dimension letters: N faces, L landmarks (478).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from numpy import ndarray
+from PIL import Image
+
+Landmarks = Float32[ndarray, "478 3"]
+
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER, CHIN, FOREHEAD = 33, 263, 152, 10
+MOST_FACES = 10
+SMALLEST_PX = 24
+"""What is smaller is no face that anybody could use; pins and patterns look like one at this size."""
+_CROP_SIZES = (1.8, 2.0, 2.25)
+"""Sides of the refining crops in units of the face's; their landmarks are averaged."""
+
+_CROP_PX = 384
+_LARGEST_PX = 1280
+"""Longer side at which a whole picture is searched (the networks see 128² and 192²)."""
+
+_lock = threading.Lock()
+_started = threading.Event()
+
+
+@contextmanager
+def _native_stderr_off() -> Iterator[None]:
+    """Drop what mediapipe's C++ parts write to file descriptor 2 while they start.
+
+    Their log lines obey no environment variable and no Python logger. Used until both networks
+    are loaded and the first face has been found; afterwards they are quiet by themselves.
+    """
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
+
+
+@lru_cache(maxsize=1)
+def _mesh() -> Any:
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    options = {"static_image_mode": True, "max_num_faces": MOST_FACES, "refine_landmarks": True}
+    return _warmed(FaceMesh(**options, min_detection_confidence=0.5))
+
+
+@lru_cache(maxsize=1)
+def _finder() -> Any:
+    from mediapipe.python.solutions.face_detection import FaceDetection
+
+    return _warmed(FaceDetection(model_selection=1, min_detection_confidence=0.5))
+
+
+@lru_cache(maxsize=1)
+def _selfie() -> Any:
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+    return _warmed(SelfieSegmentation(model_selection=0))
+
+
+def _warmed(solution: Any) -> Any:
+    """`solution` after one blank picture, when its threads have started and said so."""
+    solution.process(np.full((64, 64, 3), 128, np.uint8))
+    return solution
+
+
+def _run(solution: Any, image: UInt8[ndarray, "h w 3"]) -> Any:
+    """One picture through a mediapipe solution, without its warnings; one thread at a time."""
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # protobuf's deprecations
+        quiet = solution.cache_info().currsize and _started.is_set()
+        with nullcontext() if quiet else _native_stderr_off():
+            return solution().process(np.ascontiguousarray(image))
+
+
+def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
+    """One pass of the face mesh over the whole picture, largest face first; [] if none.
+
+    Each face is (478, 3) float32: x and y in pixels (pixel centres at +0.5), z the depth relative
+    to the head's centre in the same unit, smaller is nearer. About 10 ms; nothing is refused. For
+    photos as they come use `find_faces`.
+    """
+    height, width = image.shape[:2]
+    result = _run(_mesh, image)
+    faces = [
+        np.array([(p.x * width, p.y * height, p.z * width) for p in face.landmark], np.float32)
+        for face in result.multi_face_landmarks or ()
+    ]
+    if faces:
+        _started.set()
+    return sorted(faces, key=face_size, reverse=True)
+
+
+def person_mask(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w"]:
+    """How sure each pixel is to show a person, in [0, 1]. Best on a square around head and
+    shoulders; about 10 ms (the network sees 256²)."""
+    return np.asarray(_run(_selfie, image).segmentation_mask, np.float32)
+
+
+def face_size(landmarks: Float[ndarray, "L _"]) -> float:
+    """Longer side of the landmarks' bounding box, pixels."""
+    return float(np.ptp(landmarks[:, :2], axis=0).max())
+
+
+def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
+    """Every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
+
+    Looks at the whole picture and, from 800 pixels on, at half-size tiles; where nothing shows, at ever smaller
+    tiles, at the picture with a margin (close-ups), and at quarter turns of it. Up to
+    `MOST_FACES` are returned.
+    """
+    for views in _search(image):
+        faces: list[Landmarks] = []
+        for view in views:
+            for candidate in _candidates(*view):  # the same face shows in several views
+                if any(_same(candidate, face) for face in faces):
+                    continue
+                refined = refine(image, _righted(image, candidate))
+                if refined is None or any(_same(refined, face) for face in faces):
+                    continue
+                if face_size(refined) >= SMALLEST_PX:
+                    faces.append(refined)
+        if faces:
+            return sorted(faces, key=face_size, reverse=True)[:MOST_FACES]
+    return []
+
+
+View = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "3 3"]]
+"""A picture and its homogeneous transform to pixels of the photo."""
+
+
+def _search(image: UInt8[ndarray, "h w 3"]) -> Iterator[list[View]]:
+    """Views of the photo in groups, the likeliest first."""
+    whole = (image, np.eye(3))
+    yield [_shrunk(whole), *(_tiles(image, 2) if max(image.shape[:2]) >= 800 else ())]
+    yield [_shrunk(_padded(image))]
+    parts = 4
+    while max(image.shape[:2]) / parts >= 360:
+        yield list(_tiles(image, parts))
+        parts *= 2
+    yield [_shrunk(_turned(image, quarters)) for quarters in (1, 3, 2)]
+
+
+def _shrunk(view: View) -> View:
+    image, to_photo = view
+    factor = max(image.shape[:2]) / _LARGEST_PX
+    if factor <= 1:
+        return view
+    height, width = (max(1, round(side / factor)) for side in image.shape[:2])
+    small = Image.fromarray(image).resize((width, height), Image.Resampling.BOX, reducing_gap=2)
+    scale = np.diag([image.shape[1] / width, image.shape[0] / height, 1.0])
+    return np.asarray(small), to_photo @ scale
+
+
+def _tiles(image: UInt8[ndarray, "h w 3"], parts: int) -> Iterator[View]:
+    """Overlapping square tiles, 1/parts of the longer side each, at half a tile's step."""
+    height, width = image.shape[:2]
+    side = -(-max(height, width) // parts)
+    for top in range(0, max(height - side // 2, 1), max(side // 2, 1)):
+        for left in range(0, max(width - side // 2, 1), max(side // 2, 1)):
+            tile = image[top : top + side, left : left + side]
+            move = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
+            yield _shrunk((tile, move))
+
+
+def _padded(image: UInt8[ndarray, "h w 3"]) -> View:
+    """The picture with a grey margin of half its longer side."""
+    margin = max(image.shape[:2]) // 2
+    padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), constant_values=128)
+    return padded, np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
+
+
+def _turned(image: UInt8[ndarray, "h w 3"], quarters: int) -> View:
+    """The picture turned counter-clockwise by quarters of a circle."""
+    height, width = image.shape[:2]
+    back = {
+        1: [[0, -1, width], [1, 0, 0], [0, 0, 1]],
+        2: [[-1, 0, width], [0, -1, height], [0, 0, 1]],
+        3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
+    }[quarters]
+    return np.ascontiguousarray(np.rot90(image, quarters)), np.array(back, np.float64)
+
+
+def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"]) -> list[Landmarks]:
+    """Faces of one view in the photo's pixels: the mesh's own, and those the finder adds."""
+    faces = detect(image)
+    height, width = image.shape[:2]
+    for found in _run(_finder, image).detections or ():
+        box = found.location_data.relative_bounding_box
+        centre = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2]) * (width, height)
+        side = max(box.width * width, box.height * height)
+        inside = [np.linalg.norm(face[:, :2].mean(0) - centre) < 0.5 * side for face in faces]
+        if not any(inside) and side >= 16:
+            faces += _in_crop(image, centre, 2.2 * side, 0.0)
+    return [transform(face, to_photo) for face in faces]
+
+
+def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
+    """`face`, or the one found after half a turn where the finder sees that one more clearly: the
+    mesh puts an upright face on an upside-down one, too."""
+    centre = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
+    side, roll = 2.2 * upright_size(face), _roll(face)
+    scores = []
+    for turn in (0.0, np.pi):
+        to_crop = similarity(_CROP_PX / side, turn - roll, centre, np.full(2, _CROP_PX / 2))
+        found = _run(_finder, warp(image, to_crop, _CROP_PX)).detections or ()
+        scores.append(max((one.score[0] for one in found), default=0.0))
+    if scores[1] <= scores[0] + 0.05:
+        return face
+    turned = _in_crop(image, centre, side, roll + np.pi)
+    return turned[0] if turned else face
+
+
+def refine(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks | None:
+    """`face` detected again in upright crops of `image` of several sizes, averaged; None if it is
+    lost there, which means that it was none."""
+    for _ in range(2):
+        found = []
+        for size in _CROP_SIZES:
+            box = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
+            again = _in_crop(image, box, size * upright_size(face), _roll(face))
+            found += [one for one in again[:1] if _same(one, face)]
+        if len(found) < 2:
+            return None
+        face = np.mean(found, axis=0, dtype=np.float64).astype(np.float32)
+    return face
+
+
+def _in_crop(
+    image: UInt8[ndarray, "h w 3"], centre: Float[ndarray, "2"], side: float, roll: float
+) -> list[Landmarks]:
+    """Faces in a square crop turned by `roll`, the one nearest to its middle first."""
+    scale = _CROP_PX / side
+    to_crop = similarity(scale, -roll, centre, np.full(2, _CROP_PX / 2))
+    faces = detect(warp(image, to_crop, _CROP_PX))
+    faces.sort(key=lambda face: float(np.linalg.norm(face[:, :2].mean(0) - _CROP_PX / 2)))
+    return [transform(face, np.linalg.inv(to_crop)) for face in faces]
+
+
+def upright_size(face: Float[ndarray, "L _"]) -> float:
+    """Longer side of the landmarks' box after the head's roll is taken out, pixels."""
+    c, s = np.cos(_roll(face)), np.sin(_roll(face))
+    return face_size(face[:, :2] @ np.array([[c, -s], [s, c]]))
+
+
+def _roll(face: Float[ndarray, "L _"]) -> float:
+    """Angle of the face in the image, radians, clockwise positive, from its eyes and midline."""
+    along = face[LEFT_EYE_OUTER, :2] - face[RIGHT_EYE_OUTER, :2]
+    down = face[CHIN, :2] - face[FOREHEAD, :2]
+    mean = along / max(np.linalg.norm(along), 1e-6)
+    mean = mean + np.array([down[1], -down[0]]) / max(np.linalg.norm(down), 1e-6)
+    return float(np.arctan2(mean[1], mean[0]))
+
+
+def _same(a: Float[ndarray, "L _"], b: Float[ndarray, "L _"]) -> bool:
+    """Two sets of landmarks on one face: centres within a third of the smaller face."""
+    apart = np.linalg.norm(a[:, :2].mean(0) - b[:, :2].mean(0))
+    sizes = face_size(a), face_size(b)
+    return bool(apart < min(sizes) / 3 and max(sizes) < 2 * min(sizes))
+
+
+def similarity(
+    scale: float, angle: float, source: Float[ndarray, "2"], target: Float[ndarray, "2"]
+) -> Float[ndarray, "3 3"]:
+    """The homogeneous transform that scales, turns (radians, clockwise on screen) and takes
+    `source` to `target`."""
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[c, -s], [s, c]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = np.asarray(target) - linear @ np.asarray(source)
+    return matrix
+
+
+def transform(face: Landmarks, matrix: Float[ndarray, "3 3"]) -> Landmarks:
+    """Landmarks through a similarity of the image plane; depth takes its scale."""
+    scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    plane = face[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
+    return np.concatenate([plane, face[:, 2:] * scale], axis=1).astype(np.float32)
+
+
+def warp(
+    image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], size: int
+) -> UInt8[ndarray, "s s 3"]:
+    """A square crop of `size` pixels through a similarity, filtered when it shrinks, reflected at
+    the picture's edge. Pixel centres lie at +0.5 on both sides."""
+    inverse = np.linalg.inv(to_crop)
+    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1.0]]) @ inverse.T
+    factor = np.sqrt(abs(np.linalg.det(inverse[:2, :2])))
+    margin = int(np.ceil(2 * factor)) + 3
+    low = np.floor(corners[:, :2].min(0)).astype(int) - margin
+    high = np.ceil(corners[:, :2].max(0)).astype(int) + margin
+    region = _reflected(image, low, high)
+    inverse = similarity(1.0, 0.0, low.astype(np.float64), np.zeros(2)) @ inverse
+    picture = Image.fromarray(region)
+    if factor > 1:
+        width, height = (max(1, round(side / factor)) for side in picture.size)
+        shrink = np.diag([width / picture.width, height / picture.height, 1.0])
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        inverse = shrink @ inverse
+    coefficients = tuple(inverse[:2].reshape(6))
+    crop = picture.transform(
+        (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
+    )
+    return np.asarray(crop)
+
+
+def _reflected(
+    image: UInt8[ndarray, "h w 3"], low: ndarray, high: ndarray
+) -> UInt8[ndarray, "h w 3"]:
+    """``image[low[1]:high[1], low[0]:high[0]]`` with the outside mirrored at the edges."""
+    rows, columns = (
+        _mirror(np.arange(low[axis], high[axis]), image.shape[1 - axis]) for axis in (1, 0)
+    )
+    return image[rows[:, None], columns[None, :]]
+
+
+def _mirror(index: ndarray, length: int) -> ndarray:
+    """Any index to [0, length), as if mirrors stood at both ends."""
+    index = np.mod(index, 2 * length)
+    return np.where(index < length, index, 2 * length - 1 - index)
+
+
+def close() -> None:
+    """Free the networks. The next call loads them again."""
+    for solution in (_mesh, _finder):
+        if solution.cache_info().currsize:
+            with suppress(ValueError, RuntimeError):
+                solution().close()
+            solution.cache_clear()

@@ -1,0 +1,192 @@
+"""Hair style, beard, glasses and neckline, by comparing what the engine would show with the photo.
+
+hair mask of the photo ─▶ grid in head coordinates ─┐
+``assets/hair_masks.npz`` (renders of every style) ─┴─ overlap, habits ─▶ style, length, hairline
+
+The masks are learned by ``tools/learn_hair_masks.py``: front views of the average head, one for
+each style, length and hairline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.ndimage import map_coordinates
+from skimage.draw import polygon2mask
+
+from portraiture.engine.landmarks import OUTER_LIPS
+from portraiture.engine.parameters import (
+    AvatarParameters,
+    BeardStyle,
+    GlassesStyle,
+    HairStyle,
+    Neckline,
+)
+from portraiture.fit.colours import Cues, cheek_mask, disc, zone_colour
+from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions
+
+MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
+
+GRID_X = np.arange(-2.4, 2.4, 0.12) + 0.06
+GRID_Y = 2.16 - np.arange(0.0, 5.76, 0.12) - 0.06
+"""Cell centres in inter-ocular distances: x to the image's right, y up, from between the eyes."""
+
+BALD_BELOW = 0.12
+"""Hair on less than this share of the crown, and none at the sides, is a bald head."""
+
+HABIT: dict[str, tuple[float, float]] = {
+    "buzz": (0.02, -0.10),
+    "short": (0.02, -0.06),
+    "crop": (0.0, -0.08),
+    "side_part": (0.03, -0.04),
+    "quiff": (-0.01, -0.08),
+    "slick_back": (-0.02, -0.04),
+    "curly": (-0.04, -0.02),
+    "afro": (-0.08, -0.05),
+    "bob": (-0.12, 0.02),
+    "long_straight": (-0.10, 0.02),
+    "long_wavy": (-0.10, 0.03),
+    "ponytail": (-0.15, -0.03),
+    "bun": (-0.15, -0.03),
+}
+"""Added to a style's overlap, for men and for women: how often it is worn."""
+
+
+@dataclass(frozen=True)
+class HairMasks:
+    """styles: (K,) names; length, line: (K,) parameters; masks: (K, 48, 40)."""
+
+    styles: tuple[str, ...]
+    length: Float[ndarray, "K"]
+    line: Float[ndarray, "K"]
+    masks: Bool[ndarray, "K 48 40"]
+
+
+@lru_cache(maxsize=1)
+def load_hair_masks() -> HairMasks:
+    """The shipped masks."""
+    with np.load(MASKS_PATH, allow_pickle=False) as file:
+        count = len(file["style"])
+        names = get_args(HairStyle)
+        bits = np.unpackbits(file["masks"], axis=1)[:, : len(GRID_Y) * len(GRID_X)]
+        return HairMasks(
+            styles=tuple(names[i] for i in file["style"]),
+            length=file["length"].astype(np.float64),
+            line=file["line"].astype(np.float64),
+            masks=bits.reshape(count, len(GRID_Y), len(GRID_X)).astype(bool),
+        )
+
+
+def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "48 40"]]:
+    """The photo's hair on the grid, and which cells the window shows."""
+    x, y = np.meshgrid(GRID_X, GRID_Y)
+    column = 0.5 * WINDOW_PX + x * regions.iod - 0.5
+    row = EYE_LEVEL * WINDOW_PX - y * regions.iod - 0.5
+    hair = map_coordinates(regions.hair.astype(np.float32), [row, column], order=1)
+    seen = (row > 0) & (row < WINDOW_PX - 1) & (column > 0) & (column < WINDOW_PX - 1)
+    return (hair > 0.5) & seen, seen
+
+
+def choose_hair(regions: Regions, cues: Cues) -> tuple[HairStyle, float, float]:
+    """Style, length and hairline with the best overlap."""
+    hair, seen = hair_grid(regions)
+    if cues.hair < BALD_BELOW and hair.sum() < 40:
+        return "bald", 0.5, 0.4
+    table = load_hair_masks()
+    both = (table.masks & hair).sum((1, 2))
+    either = ((table.masks & seen) | hair).sum((1, 2))
+    habit = np.array([HABIT[s][0] * (1 - cues.sex) + HABIT[s][1] * cues.sex for s in table.styles])
+    best = int((both / np.maximum(either, 1) + habit).argmax())
+    return table.styles[best], float(table.length[best]), float(table.line[best])  # type: ignore[return-value]
+
+
+def beard_hairs(regions: Regions) -> tuple[float, float, float]:
+    """How hairy upper lip, chin and jaw look against the cheeks: darker, or greyer; 0 is bare."""
+    size = regions.skin.shape
+    lips = polygon2mask(size, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
+    cheek = zone_colour(regions, cheek_mask(regions)) + 0.01
+    zones = (
+        ((164, 0.07), (167, 0.06), (393, 0.06)),
+        ((199, 0.10), (18, 0.05)),
+        ((135, 0.10), (364, 0.10)),
+    )
+    out = []
+    for discs in zones:
+        mask = np.any([disc(regions, k, r) for k, r in discs], axis=0) & ~lips
+        colour = zone_colour(regions, mask) + 0.01
+        darker = max(float(np.log(cheek.mean() / colour.mean())), 0.0)
+        greyer = max(float(np.log(cheek[0] / cheek[2]) - np.log(colour[0] / colour[2])), 0.0)
+        out.append(darker + 1.2 * greyer)
+    return out[0], out[1], out[2]
+
+
+def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
+    """Style, and the strength of stubble painted on procedural skin. Careful: the photo's own
+    texture shows short beards already, so only clear ones become hair."""
+    if cues.sex > 0.6:
+        return "none", 0.0
+    lip, chin, jaw = beard_hairs(regions)
+    stubble = float(np.clip(0.9 * min(chin, jaw) - 0.1, 0.0, 0.8))
+    strong = 0.85
+    if min(lip, chin, jaw) > strong:
+        return "short_beard", stubble
+    if min(lip, chin) > strong:
+        return "circle", 0.5 * stubble
+    if lip > strong + 0.1 and chin < 0.6:
+        return "moustache", 0.0
+    return "none", stubble
+
+
+def choose_glasses(regions: Regions, hint: float) -> tuple[GlassesStyle, float]:
+    """Frame and tone; "none" where the hint is weak. Frames much darker than the skin are taken
+    for black rectangles, others for thin metal."""
+    if hint < 0.5:
+        return "none", 0.1
+    rims = np.any([disc(regions, k, 0.10) for k in (119, 348, 226, 446, 6)], axis=0)
+    cheek = float(zone_colour(regions, cheek_mask(regions)).mean())
+    dark = float(zone_colour(regions, rims, 0.06).mean()) / max(cheek, 1e-3)
+    if dark < 0.22:
+        return "rectangle", 0.05
+    return ("rectangle", 0.25) if dark < 0.45 else ("rimless", 0.6)
+
+
+def choose_neckline(regions: Regions) -> Neckline:
+    """From the colours under the chin: a bright collar, bare skin, or the garment itself."""
+    x, y = regions.head_coordinates()
+    chin = (EYE_LEVEL * WINDOW_PX - regions.landmarks[152, 1]) / regions.iod
+    below = regions.person & (y < chin - 0.75) & (y > chin - 1.6) & (np.abs(x) < 0.22)
+    sides = regions.cloth & (np.abs(x) > 0.9)
+    if below.sum() < 30 or sides.sum() < 30:
+        return "crew"
+    if regions.skin[below].mean() > 0.5:
+        return "v_neck"
+    gap = np.abs(
+        np.log(zone_colour(regions, below) + 0.02) - np.log(zone_colour(regions, sides) + 0.02)
+    )
+    return "shirt" if gap.mean() > 0.7 else "crew"
+
+
+def choose_styles(
+    regions: Regions, cues: Cues, glasses: float, parameters: AvatarParameters
+) -> AvatarParameters:
+    """`parameters` with every discrete choice made. glasses: the quality report's hint."""
+    hair, length, line = choose_hair(regions, cues)
+    beard, stubble = choose_beard(regions, cues)
+    frame, tone = choose_glasses(regions, glasses)
+    return replace(
+        parameters,
+        hair_style=hair,
+        hair_length=length,
+        hair_line=line,
+        beard_style=beard,
+        stubble=stubble,
+        glasses_style=frame,
+        glasses_tone=tone,
+        neckline=choose_neckline(regions),
+    )

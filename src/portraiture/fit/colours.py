@@ -1,0 +1,229 @@
+"""Colours of hair, brows, irises, lips and clothes, and what they hint about age and sex.
+
+All colours are compared in linear light under the exposure that `portraiture.fit.light` assumes,
+so that a part looks in a render as it did in the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from skimage.draw import polygon2mask
+
+from portraiture.engine.hair_color import hair_rgb, to_linear
+from portraiture.engine.iris import iris_colors
+from portraiture.engine.landmarks import (
+    LEFT_BROW,
+    LEFT_EYE,
+    OUTER_LIPS,
+    RIGHT_BROW,
+    RIGHT_EYE,
+)
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.fit.light import decode, encode, radiance
+from portraiture.fit.regions import Regions
+
+HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
+"""A render of hair of colour c shows about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+
+
+@dataclass(frozen=True)
+class Cues:
+    """What a window around the head says before any fit, each in [0, 1].
+
+    hair: how much of the crown shows hair. length: 0 above the ears, 1 on the shoulders. grey:
+    lack of pigment. stubble: darkness of the beard zone against the cheeks. lips: redness against
+    the cheeks. sex, age: guesses in `AvatarParameters`' units, never far from the middle.
+    """
+
+    hair: float
+    length: float
+    grey: float
+    stubble: float
+    lips: float
+    sex: float
+    age: float
+
+
+def read_cues(regions: Regions) -> Cues:
+    """Modest guesses, used to centre the solver's prior."""
+    x, y = regions.head_coordinates()
+    crown = (y > 0.95) & (y < 1.7) & (np.abs(x) < 0.8) & regions.person
+    hair = float(regions.hair[crown].mean()) if crown.any() else 0.0
+    length = hair_length(regions)
+    melanin, _, grey = hair_pigments(regions) or (0.5, 0.2, 0.0)
+    grey = max(grey, float(np.clip(0.25 - melanin, 0.0, 0.2)) if length < 0.3 else 0.0)
+    stubble, lips = beard_darkness(regions), lip_redness(regions)
+    score = 2.6 * (length - 0.3) + 1.6 * (lips - 0.35) - 2.2 * np.clip(stubble - 0.25, 0.0, 0.5)
+    score -= 1.0 * (hair < 0.35)
+    sex = 0.5 + 0.38 * float(np.tanh(score))
+    age = 0.56 + 0.16 * grey + 0.05 * (hair < 0.35)
+    return Cues(hair, length, grey, stubble, lips, sex, age)
+
+
+def hair_length(regions: Regions) -> float:
+    """How far down hair reaches beside the face: 0 at the eyes, 1 at the collarbones."""
+    x, y = regions.head_coordinates()
+    beside = regions.hair & (np.abs(x) > 0.55)
+    reach = []
+    for side in (x < 0, x > 0):
+        heights = y[beside & side]
+        low = float(np.quantile(heights, 0.02)) if len(heights) > 30 else 1.0
+        reach.append(np.clip((0.0 - low - 0.35) / 2.2, 0.0, 1.0))
+    return float(max(reach))
+
+
+def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
+    """melanin, redness and grey of the hair; None where too little shows."""
+    pixels = regions.image[regions.hair]
+    if len(pixels) < 60:
+        return None
+    linear = decode(pixels)
+    light = linear.sum(1)
+    kept = (light > np.quantile(light, 0.2)) & (light < np.quantile(light, 0.9))
+    seen = np.maximum(np.median(linear[kept], axis=0) - HAIR_GLOSS, 0.002) / HAIR_SHADE
+    best, answer = np.inf, (0.7, 0.2, 0.0)
+    for melanin in np.linspace(0.0, 1.0, 26):
+        for redness in (0.0, 0.1, 0.2, 0.35, 0.5, 0.75):
+            for grey in (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0):
+                colour = to_linear(hair_rgb(melanin, redness, grey))
+                gap = np.log(colour + 0.01) - np.log(seen + 0.01)
+                cost = (gap**2).sum() + 2.0 * (gap - gap.mean()) @ (gap - gap.mean())
+                cost += 0.15 * redness**2 + 0.03 * grey * (1.0 - grey)
+                if cost < best:
+                    best, answer = cost, (float(melanin), redness, grey)
+    return answer
+
+
+def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarray:
+    """Quantile of linear colour over a mask of the window; the face's median where it is empty."""
+    pixels = regions.image[mask]
+    if len(pixels) < 8:
+        pixels = regions.image[regions.skin]
+    return np.quantile(decode(pixels), quantile, axis=0)
+
+
+def disc(regions: Regions, landmark: int, radius: float) -> Bool[ndarray, "n n"]:
+    """Pixels around a landmark; radius in inter-ocular distances."""
+    y, x = np.mgrid[: regions.skin.shape[0], : regions.skin.shape[1]] + 0.5
+    centre = regions.landmarks[landmark]
+    return np.hypot(x - centre[0], y - centre[1]) < radius * regions.iod
+
+
+def cheek_mask(regions: Regions) -> Bool[ndarray, "n n"]:
+    """The middle of both cheeks."""
+    return np.any([disc(regions, k, 0.16) for k in (50, 280, 117, 346)], axis=0)
+
+
+def beard_darkness(regions: Regions) -> float:
+    """0: the chin and the upper lip are as bright as the cheeks; 1: black beard."""
+    zones = ((164, 0.08), (92, 0.07), (322, 0.07), (199, 0.14), (135, 0.12), (364, 0.12))
+    zone = np.any([disc(regions, k, r) for k, r in zones], axis=0)
+    lips = polygon2mask(regions.skin.shape, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
+    zone &= ~lips
+    ratio = zone_colour(regions, zone).mean() / max(
+        zone_colour(regions, cheek_mask(regions)).mean(), 1e-3
+    )
+    return float(np.clip(1.0 - ratio, 0.0, 1.0))
+
+
+def lip_redness(regions: Regions) -> float:
+    """0: lips as red as the cheeks; 1: lipstick."""
+    outline = regions.landmarks[[*OUTER_LIPS]]
+    lips = polygon2mask(regions.skin.shape, outline[:, ::-1])
+    from_mouth = polygon2mask(
+        regions.skin.shape, 0.25 * outline.mean(0)[::-1] + 0.75 * outline[:, ::-1]
+    )
+    rim = lips & ~from_mouth
+    colours = [zone_colour(regions, zone) for zone in (rim, cheek_mask(regions))]
+    ratios = [np.log((c[0] + 0.01) / (c[1] + 0.01)) for c in colours]
+    return float(np.clip((ratios[0] - ratios[1]) / 0.8, 0.0, 1.0))
+
+
+def measure_colours(
+    regions: Regions,
+    image: ndarray,
+    landmarks: Float[ndarray, "478 2"],
+    parameters: AvatarParameters,
+) -> AvatarParameters:
+    """`parameters` with the colours of hair, brows, irises, lips and clothes."""
+    melanin, redness, grey = hair_pigments(regions) or (0.55, 0.15, 0.1)
+    iris_melanin, iris_green = iris_pigments(image, landmarks)
+    cloth = _cloth_colour(regions)
+    changes = {
+        "hair_melanin": melanin,
+        "hair_redness": redness,
+        "hair_grey": grey,
+        "beard_grey": grey,
+        "brow_darkness": _brow_darkness(regions, melanin, grey),
+        "iris_melanin": iris_melanin,
+        "iris_green": iris_green,
+        "lip_redness": float(np.clip(0.25 + 0.7 * lip_redness(regions), 0.0, 1.0)),
+        "cloth_red": float(cloth[0]),
+        "cloth_green": float(cloth[1]),
+        "cloth_blue": float(cloth[2]),
+    }
+    return replace(parameters, **changes)
+
+
+def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
+    """0.5: as dark as the hair."""
+    zone = np.zeros(regions.skin.shape, bool)
+    for loop in (LEFT_BROW, RIGHT_BROW):
+        zone |= polygon2mask(regions.skin.shape, regions.landmarks[[*loop]][:, ::-1])
+    brow = float(zone_colour(regions, zone, 0.35).mean())
+    hair = float((HAIR_SHADE * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
+    return float(np.clip(0.5 - 0.25 * np.log(brow / max(hair, 1e-3)), 0.1, 1.0))
+
+
+def _cloth_colour(regions: Regions) -> Float[ndarray, "3"]:
+    """sRGB albedo of the clothes: the median of their larger tone."""
+    pixels = regions.image[regions.cloth]
+    if len(pixels) < 40:
+        return np.array([0.25, 0.3, 0.4])
+    linear = decode(pixels)
+    return np.clip(encode(np.median(linear, axis=0) * 1.15), 0.02, 0.95)
+
+
+def iris_pigments(image: ndarray, landmarks: Float[ndarray, "478 2"]) -> tuple[float, float]:
+    """iris_melanin and iris_green from the ring between pupil and limbus, lids and glints left
+    out; a brown middle where the photo is too coarse."""
+    samples = []
+    for first, loop in ((468, RIGHT_EYE), (473, LEFT_EYE)):
+        centre = landmarks[first]
+        radius = float(np.linalg.norm(landmarks[first + 1 : first + 5] - centre, axis=1).mean())
+        if radius < 2.5:
+            continue
+        low = np.maximum((centre - 1.2 * radius).astype(int), 0)
+        high = (centre + 1.2 * radius).astype(int) + 2
+        patch = radiance(image[low[1] : high[1], low[0] : high[0]])
+        y, x = np.mgrid[low[1] : low[1] + patch.shape[0], low[0] : low[0] + patch.shape[1]] + 0.5
+        lids = landmarks[[*loop]]
+        lids = lids.mean(0) + 0.8 * (lids - lids.mean(0))
+        open_eye = polygon2mask(patch.shape[:2], (lids - low)[:, ::-1])
+        distance = np.hypot(x - centre[0], y - centre[1]) / radius
+        ring = open_eye & (distance > 0.45) & (distance < 0.85) & (y > centre[1] - 0.5 * radius)
+        samples.append(patch[ring])
+    pixels = np.concatenate(samples) if samples else np.zeros((0, 3))
+    if len(pixels) < 8:
+        return 0.65, 0.2
+    light = pixels.sum(1)
+    seen = np.median(pixels[light < np.quantile(light, 0.75)], axis=0)
+    return _nearest_iris(seen)
+
+
+def _nearest_iris(seen: Float[ndarray, "3"]) -> tuple[float, float]:
+    """Search over the engine's irises; lids shade real eyes, so luminance counts little."""
+    best, answer = np.inf, (0.65, 0.2)
+    for melanin in np.linspace(0.0, 1.0, 21):
+        for green in (0.0, 0.3, 0.6):
+            candidate = AvatarParameters(iris_melanin=float(melanin), iris_green=green)
+            colour = 0.75 * iris_colors(candidate)[0] + 0.02
+            gap = np.log(colour) - np.log(np.maximum(seen, 0.003) + 0.01)
+            cost = 0.5 * gap.mean() ** 2 + ((gap - gap.mean()) ** 2).sum() + 0.02 * green
+            if cost < best:
+                best, answer = cost, (float(melanin), green)
+    return answer

@@ -1,0 +1,79 @@
+"""Render what has been fitted, compare with the photo, correct light and albedo.
+
+albedo, light ──render at the photo's camera──▶ picture ──÷ photo, smooth──▶ light × mean, albedo ×
+                                                                             what remains
+
+This puts what the renderer knows and a Lambertian fit does not (ambient occlusion, gloss,
+scattering) out of the albedo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from numpy import ndarray
+from scipy.ndimage import gaussian_filter
+
+from portraiture.fit.light import radiance
+from portraiture.fit.texture import Projection, core_mask, sample_cubic
+from portraiture.render.mesh import render_bust
+from portraiture.types import Bust, Camera, Light, Photo, as_uint8
+
+RENDER_PX = 288
+MARGIN = 0.1
+SMOOTH_TEXELS = 9.0
+"""Only differences wider than this are corrected."""
+MOST = 0.5
+"""Largest correction, log."""
+
+
+def face_window(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "4"]:
+    """Square x0, y0, x1, y1 around the landmarks in photo pixels."""
+    low, high = landmarks.min(0), landmarks.max(0)
+    centre, half = 0.5 * (low + high), (0.5 + MARGIN) * float((high - low).max())
+    return np.array([*(centre - half), *(centre + half)])
+
+
+def window_camera(camera: Camera, size: tuple[int, int], box: Float[ndarray, "4"]) -> Camera:
+    """The camera of the part `box` (x0, y0, x1, y1) of a photo of `size` (height, width)."""
+    x0, y0, x1, y1 = box
+    K = camera.intrinsics.copy()
+    K[0] = (K[0] * size[1] - [0.0, 0.0, x0]) / (x1 - x0)
+    K[1] = (K[1] * size[0] - [0.0, 0.0, y0]) / (y1 - y0)
+    return Camera(camera.T_world_cam, K)
+
+
+def correct(
+    bust: Bust,
+    camera: Camera,
+    light: Light,
+    projection: Projection,
+    weight: Float[ndarray, "h w"],
+    photo: Photo,
+) -> tuple[Light, Float32[ndarray, "h w 3"]]:
+    """A better light, and the albedo's smooth log correction (0 on average over the core).
+
+    bust: the skin with the present albedo, in the photo's expression.
+    """
+    box = face_window(photo.landmarks)
+    view = window_camera(camera, photo.image.shape[:2], box)
+    frame = render_bust(bust, view, size=RENDER_PX, light=light, supersample=1)
+    at = (projection.model_pixels - box[:2]) * (RENDER_PX / (box[2] - box[0]))
+    shown = sample_cubic(radiance(_opaque(frame.rgba)), at.astype(np.float32))
+    ratio = np.log((projection.colour + 0.01) / (shown + 0.01))
+    trust = weight * ((at > 2.0) & (at < RENDER_PX - 2.0)).all(-1)
+    smooth_trust = gaussian_filter(trust, SMOOTH_TEXELS)
+    smooth = gaussian_filter(ratio * trust[..., None], (SMOOTH_TEXELS, SMOOTH_TEXELS, 0))
+    smooth = smooth / np.maximum(smooth_trust, 1e-3)[..., None]
+    core = core_mask(projection.position) & (trust > 0.7)
+    mean = np.median(smooth[core], axis=0) if core.any() else np.zeros(3)
+    mean = np.clip(mean, -1.0, 1.0)
+    better = replace(light, ambient=light.ambient * np.exp(mean))
+    left = np.where(smooth_trust[..., None] > 1e-2, smooth - mean, 0.0)
+    return better, np.clip(left, -MOST, MOST).astype(np.float32)
+
+
+def _opaque(rgba: Float32[ndarray, "h w 4"]) -> UInt8[ndarray, "h w 3"]:
+    return as_uint8(rgba[..., :3])

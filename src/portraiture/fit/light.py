@@ -1,0 +1,173 @@
+"""Skin tone and light from the skin's colours in a photo.
+
+A photo shows albedo times light, and no photo tells their scales apart. What decides here: a
+portrait is exposed so that a face gets about the light of `studio_light`; skin lies on the tone
+surface of `portraiture.engine.skin_tone`; light is nearly white and smooth.
+
+linear colours, normals ─▶ tone (3 pigments) ─▶ procedural albedo ─▶ light: 9 SH x 3, robust
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+from numpy import ndarray
+
+from portraiture.engine.skin_tone import tone_table
+from portraiture.render.light import (
+    COSINE_LOBE,
+    diffuse_ambient,
+    even_directions,
+    sh_basis,
+    studio_light,
+)
+from portraiture.types import Light
+
+KNEE = 0.7
+"""Where the renderer's highlight roll-off starts (linear, `lobes_numba.tone`)."""
+
+ANCHOR, COLOUR_ANCHOR = 0.1, 1.0
+"""Weight of the usual light all around, and of the luminance's light in each channel."""
+
+CAST_KEPT = 0.35
+"""Share of the colour difference between photo and skin that is called a cast of the light."""
+
+
+def decode(image: ndarray) -> Float32[ndarray, "*n"]:
+    """uint8 or [0, 1] sRGB to linear light (IEC 61966-2-1)."""
+    srgb = image.astype(np.float32) / np.float32(255.0) if image.dtype == np.uint8 else image
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
+
+
+def radiance(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w 3"]:
+    """A photo as linear scene radiance: the renderer's roll-off of highlights undone."""
+    linear = decode(image)
+    rest = np.clip((1.0 - linear) / (1.0 - KNEE), 0.05, None)
+    return np.where(linear <= KNEE, linear, KNEE - (1.0 - KNEE) * np.log(rest)).astype(np.float32)
+
+
+def encode(linear: ndarray) -> ndarray:
+    """Linear albedo in [0, 1] to sRGB in [0, 1]."""
+    linear = np.clip(linear, 0.0, 1.0)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@dataclass(frozen=True)
+class Tone:
+    """Skin pigments in `AvatarParameters`' units, and the plain skin's linear albedo."""
+
+    melanin: float
+    haemoglobin: float
+    undertone: float
+    albedo: Float[ndarray, "3"]
+
+
+def fit_tone(albedo: Float[ndarray, "3"]) -> Tone:
+    """The nearest plain skin to a linear albedo, in log colour; chroma counts twice as luminance,
+    and unusual undertones and blood cost a little."""
+    goal = np.log(np.clip(albedo, 1e-3, 1.0))
+    melanin = np.linspace(0.0, 1.0, 41)
+    blood = np.linspace(0.0, 1.0, 21)
+    best, answer = np.inf, Tone(0.3, 0.5, 0.5, np.full(3, 0.3))
+    for undertone in (0.2, 0.35, 0.5, 0.65, 0.8):
+        table = tone_table(undertone)
+        scale = table.shape[0] - 1
+        rows = np.rint((0.03 + 0.94 * melanin) * scale).astype(int)
+        columns = (0.16 + 0.20 * blood) * scale
+        low = np.minimum(columns.astype(int), scale - 1)
+        part = (columns - low)[None, :, None]
+        colours = table[rows][:, low] * (1 - part) + table[rows][:, low + 1] * part
+        gap = np.log(np.maximum(colours, 1e-4)) - goal
+        light = gap.mean(-1, keepdims=True)
+        cost = (light[..., 0] ** 2) + 2.0 * ((gap - light) ** 2).sum(-1)
+        cost = cost + 0.02 * (undertone - 0.5) ** 2 + 0.01 * (blood[None] - 0.5) ** 2
+        i, j = np.unravel_index(cost.argmin(), cost.shape)
+        if cost[i, j] < best:
+            best = cost[i, j]
+            answer = Tone(
+                float(melanin[i]), float(blood[j]), undertone, colours[i, j].astype(float)
+            )
+    return answer
+
+
+def exposure(normals: Float[ndarray, "N 3"]) -> float:
+    """Mean radiance of a white surface with these normals under `studio_light`."""
+    light = studio_light()
+    key = np.clip(normals @ light.key_direction, 0.0, None)[:, None] * light.key_color
+    return float((diffuse_ambient(light.ambient, normals) + key).mean())
+
+
+def fit_light(
+    colours: Float[ndarray, "N 3"],
+    normals: Float[ndarray, "N 3"],
+    albedo: Float[ndarray, "N 3"],
+) -> Light:
+    """Ambient light (order-2 SH, Ramamoorthi and Hanrahan 2001) by robust least squares.
+
+    colours: linear radiance. albedo: what the surface is thought to be, linear. Where a face has
+    no normals, light is drawn to what portraits usually have: a little less from the sides and
+    from below. The three channels' shapes are drawn to the luminance's. No key light is told
+    apart.
+    """
+    basis = sh_basis(normals) * COSINE_LOBE
+    luminance = np.array([0.3, 0.5, 0.2])
+    bright = (colours @ luminance) / (albedo @ luminance)
+    level = float(np.median(bright))
+    shared = _robust_sh(basis, bright, level * _usual_light(), ANCHOR)
+    channels = []
+    for c in range(3):
+        ratio = colours[:, c] / albedo[:, c]
+        cast = float(np.median(ratio)) / max(level, 1e-3)
+        channels.append(_robust_sh(basis, ratio, cast * (_EVEN_BASIS @ shared), COLOUR_ANCHOR))
+    return Light(
+        ambient=np.stack(channels, axis=1),
+        key_direction=np.array([0.0, 0.6, 0.8]),
+        key_color=np.zeros(3),
+    )
+
+
+_EVEN = even_directions(128)
+_EVEN_BASIS = sh_basis(_EVEN) * COSINE_LOBE
+
+
+def _usual_light() -> ndarray:
+    """Radiance of white surfaces facing `_EVEN`'s directions, about 1 on the front of a face."""
+    return 0.77 + 0.23 * _EVEN[:, 2] + 0.12 * _EVEN[:, 1]
+
+
+def _robust_sh(basis: ndarray, ratio: ndarray, goal: ndarray, anchor: float) -> ndarray:
+    """Nine coefficients whose shading follows `ratio` (N,), and `goal` (128,) all around with
+    `anchor` times the weight of the data; Cauchy's influence, reweighted."""
+    tie = anchor * len(ratio) / len(goal)
+    level = max(float(np.median(ratio)), 1e-3)
+    solution = np.linalg.lstsq(_EVEN_BASIS, goal, rcond=None)[0]
+    for _ in range(8):
+        gap = (basis @ solution - ratio) / (0.3 * level)
+        w = 1.0 / (1.0 + gap**2)
+        normal = basis.T @ (basis * w[:, None]) + tie * _EVEN_BASIS.T @ _EVEN_BASIS
+        solution = np.linalg.solve(normal, basis.T @ (w * ratio) + tie * _EVEN_BASIS.T @ goal)
+    return solution
+
+
+def shading(light: Light, normals: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n 3"]:
+    """Radiance of a white surface, bounded so that division stays sane: to between 0.45 and
+    1.8 of its median over `normals`."""
+    white = diffuse_ambient(light.ambient, normals)
+    middle = np.median(white.reshape(-1, 3), axis=0)
+    return np.clip(white, 0.45 * middle, 1.8 * middle)
+
+
+def without_cast(mean: Float[ndarray, "3"], exposure_level: float) -> tuple[Tone, ndarray]:
+    """Tone of skin whose mean linear colour is `mean`, and the light's colour (mean 1).
+
+    Part of the difference to the nearest skin tone is put on the light.
+    """
+    albedo = np.clip(mean / exposure_level, 0.01, 0.85)
+    tone = fit_tone(albedo)
+    ratio = np.log(albedo / tone.albedo)
+    cast = np.exp(CAST_KEPT * (ratio - ratio.mean()))
+    return fit_tone(albedo / cast), cast

@@ -1,0 +1,153 @@
+"""The landmarks' own small head: 802 points instead of 8,723 vertices, with exact Jacobians.
+
+unknowns x = phenotypes (7) | local changes (105) | actions (52) | camera (7)
+      └─coefficients─▶ c (S,) ─▶ points p(c) (M, 3) ─camera─▶ pixels (M, 2), d pixels / d x
+
+Dimension letters: M points (478 landmarks, then 36 strips of 9), S shapes, D unknowns (171).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.head import PHENOTYPES, HeadModel
+from portraiture.engine.landmarks import load_landmarks
+from portraiture.engine.shapes import SHAPES
+from portraiture.types import Camera
+
+PIVOT = np.array([0.0, 0.9, 0.08])
+"""A point inside every head, metres; the camera's rotation turns about it."""
+
+PHENOTYPE = slice(0, len(PHENOTYPES))
+LOCAL = slice(PHENOTYPE.stop, PHENOTYPE.stop + len(SHAPES))
+ACTION = slice(LOCAL.stop, LOCAL.stop + len(ACTIONS))
+VIEW = slice(ACTION.stop, ACTION.stop + 7)
+UNKNOWNS = VIEW.stop
+STRIP_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera as the solver sees it.
+
+    rotation: (3, 3) world to camera. centre: (2,) pixels where `PIVOT` is seen. log_scale: log of
+    pixels per metre at the pivot. nearness: 1 / the pivot's depth, 1/metres; 0 is orthographic.
+    """
+
+    rotation: Float[ndarray, "3 3"]
+    centre: Float[ndarray, "2"]
+    log_scale: float
+    nearness: float
+
+    def moved(self, step: Float[ndarray, "7"]) -> View:
+        """Turned by the rotation vector step[:3], then shifted, scaled and brought nearer."""
+        turn = Rotation.from_rotvec(step[:3]).as_matrix()
+        return View(
+            turn @ self.rotation,
+            self.centre + step[3:5],
+            self.log_scale + step[5],
+            self.nearness + step[6],
+        )
+
+    def camera(self, size: tuple[int, int]) -> Camera:
+        """The same camera for a photo of size (height, width), principal point in its middle."""
+        height, width = size
+        focal = np.exp(self.log_scale) / self.nearness
+        depth = 1.0 / self.nearness
+        offset = (self.centre - [0.5 * width, 0.5 * height]) * depth / focal
+        translation = np.array([*offset, depth]) - self.rotation @ PIVOT
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = self.rotation.T, -self.rotation.T @ translation
+        K = np.array([[focal / width, 0, 0.5], [0, focal / height, 0.5], [0, 0, 1.0]])
+        return Camera(T, K)
+
+
+def project_view(
+    points: Float[ndarray, "M 3"], view: View, middle: Float[ndarray, "2"]
+) -> tuple[Float[ndarray, "M 2"], Float[ndarray, "M 2 3"], Float[ndarray, "M 2 7"]]:
+    """Pixels of world points, and their derivatives by the points and by `View.moved`'s step.
+
+    middle: the principal point in pixels.
+    """
+    q = (points - PIVOT) @ view.rotation.T
+    scale, k = np.exp(view.log_scale), view.nearness
+    shrink = 1.0 / (1.0 + k * q[:, 2])
+    numerator = (view.centre - middle) + scale * q[:, :2]
+    pixels = middle + numerator * shrink[:, None]
+    by_q = np.zeros((len(points), 2, 3))
+    by_q[:, 0, 0] = by_q[:, 1, 1] = scale * shrink
+    by_q[:, :, 2] = -k * numerator * shrink[:, None] ** 2
+    by_step = np.zeros((len(points), 2, 7))
+    by_step[:, :, :3] = np.cross(q[:, None, :], by_q)
+    by_step[:, 0, 3] = by_step[:, 1, 4] = shrink
+    by_step[:, :, 5] = scale * q[:, :2] * shrink[:, None]
+    by_step[:, :, 6] = -numerator * (q[:, 2] * shrink**2)[:, None]
+    return pixels, by_q @ view.rotation, by_step
+
+
+@dataclass(frozen=True)
+class LandmarkModel:
+    """The head's rows that make the landmarks. template: (M, 3); basis: (S, M, 3)."""
+
+    head: HeadModel
+    template: Float[ndarray, "M 3"]
+    basis: Float[ndarray, "S M 3"]
+
+    def points(
+        self, identity: Float[ndarray, "112"], actions: Float[ndarray, "52"]
+    ) -> tuple[Float[ndarray, "M 3"], Float[ndarray, "164 M 3"]]:
+        """World points and their derivatives by phenotypes, local changes and actions.
+
+        identity: 7 phenotypes in [0, 1], then local changes in [-1, 1].
+        """
+        macro, slope = self._macro(identity[PHENOTYPE])
+        local = identity[LOCAL]
+        first = len(macro)
+        act = self.basis[first : first + len(ACTIONS)]
+        pairs = self.basis[first + len(ACTIONS) :]
+        signed = np.where((local >= 0)[:, None, None], pairs[0::2], -pairs[1::2])
+        points = (
+            self.template
+            + np.tensordot(macro, self.basis[:first], 1)
+            + np.tensordot(local, signed, 1)
+            + np.tensordot(actions, act, 1)
+        )
+        by_macro = np.tensordot(slope.T, self.basis[:first], 1)
+        return points, np.concatenate([by_macro, signed, act])
+
+    def _macro(self, phenotypes: ndarray) -> tuple[ndarray, ndarray]:
+        """Weights of the macro shapes and their (macro, 7) Jacobian."""
+        count = self.head.action_slice.start
+        local = torch.zeros(1, len(SHAPES), dtype=torch.float64)
+        actions = torch.zeros(1, len(ACTIONS), dtype=torch.float64)
+
+        def weights(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            c = self.head.coefficients(x[None], local, actions)[0, :count]
+            return c, c
+
+        x = torch.as_tensor(phenotypes, dtype=torch.float64)
+        slope, value = torch.func.jacfwd(weights, has_aux=True)(x)
+        return value.numpy(), slope.numpy()
+
+
+@lru_cache(maxsize=2)
+def landmark_model(head: HeadModel) -> LandmarkModel:
+    """Gather the landmarks' rows of `head`."""
+    table = load_landmarks(head)
+    rows = np.concatenate([table.rows, table.strip_rows.reshape(-1, 3)])
+    weights = np.concatenate([table.weights, table.strip_weights.reshape(-1, 3)])
+
+    def gather(vertices: ndarray) -> ndarray:
+        return np.einsum("mk,...mkc->...mc", weights, vertices[..., rows, :])
+
+    shapes = head.arrays["shapes"]
+    basis = np.stack([gather(shape) for shape in shapes]).astype(np.float64)
+    return LandmarkModel(head, gather(head.arrays["template"]).astype(np.float64), basis)

@@ -1,0 +1,367 @@
+"""Landmarks → camera, identity and expression by regularised nonlinear least squares.
+
+landmarks ─▶ scaled orthographic pose ─▶ Levenberg-Marquardt over all 171 unknowns ─▶ Solution
+              residuals: reprojection (robust) | natural prior | expression prior | camera prior
+
+Every unknown has bounds; a bound that is pushed against leaves the step (projected Gauss-Newton,
+Bertsekas 1982). Outlines slide: at every step each outline landmark takes the candidate that is
+outermost in the image and counts only across the outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.head import HeadModel
+from portraiture.engine.landmarks import (
+    CONTOUR,
+    INNER_LIPS,
+    IRISES,
+    LANDMARK_COUNT,
+    LEFT_BROW,
+    LEFT_EYE,
+    OUTER_LIPS,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    load_landmarks,
+    outermost,
+)
+from portraiture.engine.prior import load_prior
+from portraiture.engine.shapes import SHAPES
+from portraiture.fit.model import (
+    ACTION,
+    LOCAL,
+    PHENOTYPE,
+    PIVOT,
+    UNKNOWNS,
+    VIEW,
+    LandmarkModel,
+    View,
+    landmark_model,
+    project_view,
+)
+
+STEPS = 40
+NOISE_IOD = 0.018
+"""Standard deviation of a detection, shares of the inter-ocular distance."""
+CONTOUR_NOISE_IOD = 0.03
+ALONG_CONTOUR = 0.1
+"""Weight of an outline landmark's residual along the outline, where it slides."""
+ROBUST = 2.5
+"""Residuals beyond this many deviations lose influence (Cauchy)."""
+NEARNESS, NEARNESS_DEVIATION = 0.7, 0.2
+"""Portraits are taken from about 1.4 m; 1 / metres."""
+
+PHENOTYPE_MEAN = np.array([0.5, 0.6, 0.5, 0.5, 1 / 3, 1 / 3, 1 / 3])
+PHENOTYPE_DEVIATION = np.array([0.12, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
+PHENOTYPE_BOUNDS = np.array(
+    [[0.02, 0.38, 0.3, 0.15, 0.02, 0.02, 0.02], [0.98, 0.95, 0.7, 0.85, 1, 1, 1]]
+)
+PRIOR_WEIGHT = 1.0
+
+_COMMON = 0.45
+_RARE = 0.16
+ACTION_DEVIATION: Mapping[str, float] = {
+    **dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.6),
+    **dict.fromkeys(
+        (a for a in ACTIONS if a.startswith(("eyeLook", "eyeBlink", "eyeSquint"))), _COMMON
+    ),
+    **dict.fromkeys((a for a in ACTIONS if a.startswith(("mouthUpperUp", "mouthLowerDown"))), 0.5),
+    **dict.fromkeys(("mouthClose", "mouthFunnel", "cheekPuff", "jawForward"), 0.08),
+    **dict.fromkeys(("jawLeft", "jawRight", "mouthLeft", "mouthRight"), 0.1),
+    "jawOpen": 0.2,
+    "tongueOut": 1e-3,
+}
+"""Standard deviations of the expression prior; the rest have `_RARE`."""
+MIRROR_DEVIATION = 0.12
+"""How far left and right weights of one action differ."""
+GAZE_DEVIATION = 0.08
+"""How far the eyes' directions differ."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted head.
+
+    identity: (112,) phenotypes and local changes. actions: (52,). view: the camera. points: (478,
+    3) world metres, pixels: (478, 2) of the landmarks. residual: mean distance of the landmarks
+    off the outline to the photo's, in shares of the inter-ocular distance.
+    """
+
+    identity: Float[ndarray, "112"]
+    actions: Float[ndarray, "52"]
+    view: View
+    points: Float[ndarray, "478 3"]
+    pixels: Float[ndarray, "478 2"]
+    residual: float
+
+
+def interocular(landmarks: Float[ndarray, "478 2"]) -> float:
+    """Distance between the middles of the two lid margins, pixels."""
+    return float(np.linalg.norm(landmarks[[*LEFT_EYE]].mean(0) - landmarks[[*RIGHT_EYE]].mean(0)))
+
+
+def reprojection_error(
+    pixels: Float[ndarray, "478 2"], landmarks: Float[ndarray, "478 2"]
+) -> float:
+    """Mean distance off the outline, in shares of the inter-ocular distance."""
+    inner = np.setdiff1d(np.arange(LANDMARK_COUNT), CONTOUR)
+    gap = np.linalg.norm(pixels[inner] - landmarks[inner], axis=1)
+    return float(gap.mean() / interocular(landmarks))
+
+
+def solve_landmarks(
+    landmarks: Float[ndarray, "478 2"],
+    size: tuple[int, int],
+    head: HeadModel,
+    *,
+    sex: float = 0.5,
+    age: float = 0.6,
+) -> Solution:
+    """Fit all unknowns to the landmarks (pixels of a photo of `size`, height and width).
+
+    sex, age: where the prior of these two is centred, from other cues; landmarks say little.
+    """
+    model = landmark_model(head)
+    landmarks = np.asarray(landmarks, np.float64)
+    phenotypes = PHENOTYPE_MEAN.copy()
+    phenotypes[:2] = sex, age
+    problem = _problem(landmarks, size, head, phenotypes)
+    identity = np.concatenate([phenotypes, load_prior().mean])
+    actions = np.zeros(len(ACTIONS))
+    points, _ = model.points(identity, actions)
+    view = first_view(points[:LANDMARK_COUNT], landmarks, problem.middle)
+    state = _State(identity, actions, view)
+    damping = 1e-2
+    cost, normal, gradient = _linearise(model, problem, state)
+    for _ in range(STEPS):
+        moved, predicted = _step(problem, state, normal, gradient, damping)
+        trial, trial_normal, trial_gradient = _linearise(model, problem, moved)
+        if trial < cost:
+            finished = cost - trial < 1e-4 * cost
+            state, cost, normal, gradient = moved, trial, trial_normal, trial_gradient
+            damping = max(damping / 4.0, 1e-6)
+            if finished:
+                break
+        else:
+            damping *= 6.0
+            if damping > 1e6:
+                break
+    points, _ = model.points(state.identity, state.actions)
+    pixels, _, _ = project_view(points, state.view, problem.middle)
+    inner = pixels[:LANDMARK_COUNT].copy()
+    return Solution(
+        state.identity,
+        state.actions,
+        state.view,
+        points[:LANDMARK_COUNT],
+        inner,
+        reprojection_error(inner, landmarks),
+    )
+
+
+def first_view(
+    points: Float[ndarray, "L 3"], landmarks: Float[ndarray, "L 2"], middle: Float[ndarray, "2"]
+) -> View:
+    """Scaled orthographic pose by linear least squares (DeMenthon and Davis 1995, first step)."""
+    inner = np.setdiff1d(np.arange(len(points)), CONTOUR)
+    q = np.hstack([points[inner] - PIVOT, np.ones((len(inner), 1))])
+    solution = np.linalg.lstsq(q, landmarks[inner], rcond=None)[0]
+    rows, centre = solution[:3].T, solution[3]
+    scale = np.sqrt(np.linalg.norm(rows[0]) * np.linalg.norm(rows[1]))
+    frame = np.stack([*rows, np.cross(rows[0], rows[1]) / scale]) / scale
+    u, _, vt = np.linalg.svd(frame)
+    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    return View(rotation, centre, float(np.log(scale)), NEARNESS)
+
+
+@dataclass(frozen=True)
+class _State:
+    identity: ndarray
+    actions: ndarray
+    view: View
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What does not change: targets, weights, the priors' matrix and bounds."""
+
+    landmarks: ndarray
+    middle: ndarray
+    iod: float
+    weight: ndarray
+    prior: ndarray
+    goal: ndarray
+    lower: ndarray
+    upper: ndarray
+
+
+def _problem(
+    landmarks: ndarray, size: tuple[int, int], head: HeadModel, phenotypes: ndarray
+) -> _Problem:
+    matrix, goal = _priors(phenotypes)
+    prior = load_prior()
+    lower = np.concatenate([PHENOTYPE_BOUNDS[0], prior.lower, np.zeros(len(ACTIONS))])
+    upper = np.concatenate([PHENOTYPE_BOUNDS[1], prior.upper, np.ones(len(ACTIONS))])
+    free = np.full(6, np.inf)
+    return _Problem(
+        landmarks=landmarks,
+        middle=np.array([0.5 * size[1], 0.5 * size[0]]),
+        iod=interocular(landmarks),
+        weight=_landmark_weights(head),
+        prior=matrix,
+        goal=goal,
+        lower=np.concatenate([lower, -free, [0.25]]),
+        upper=np.concatenate([upper, free, [2.0]]),
+    )
+
+
+def _landmark_weights(head: HeadModel) -> ndarray:
+    """1 / deviation of each landmark, in 1 / inter-ocular distances."""
+    spread = load_landmarks(head).spread / 0.063
+    deviation = np.hypot(NOISE_IOD, 0.5 * spread)
+    deviation[[*LEFT_EYE, *RIGHT_EYE, *OUTER_LIPS, *INNER_LIPS]] *= 0.7
+    deviation[[*LEFT_BROW, *RIGHT_BROW]] *= 0.9
+    deviation[[*IRISES]] = 0.8 * NOISE_IOD
+    deviation[[*CONTOUR]] = CONTOUR_NOISE_IOD
+    return 1.0 / deviation
+
+
+def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
+    """Rows A and goals b of the Gaussian priors: residual = A x - b."""
+    prior = load_prior()
+    rows, goals = [], []
+
+    def add(block: ndarray, where: slice, goal: ndarray) -> None:
+        full = np.zeros((len(block), UNKNOWNS))
+        full[:, where] = block
+        rows.append(full)
+        goals.append(goal)
+
+    add(np.diag(1 / PHENOTYPE_DEVIATION), PHENOTYPE, phenotypes / PHENOTYPE_DEVIATION)
+    whitening = PRIOR_WEIGHT * prior.whitening
+    add(whitening, LOCAL, whitening @ prior.mean)
+    deviation = np.array([ACTION_DEVIATION.get(name, _RARE) for name in ACTIONS])
+    add(np.diag(1 / deviation), ACTION, np.zeros(len(ACTIONS)))
+    ties = _expression_ties()
+    add(ties, ACTION, np.zeros(len(ties)))
+    near = np.zeros((1, 7))
+    near[0, 6] = 1 / NEARNESS_DEVIATION
+    add(near, VIEW, np.array([NEARNESS / NEARNESS_DEVIATION]))
+    return np.concatenate(rows), np.concatenate(goals)
+
+
+def _expression_ties() -> ndarray:
+    """Rows (T, 52) that are near zero in natural faces: left minus right of each action, both
+    eyes looking the same way, and what the eyes do together with the lids."""
+    index = {name: k for k, name in enumerate(ACTIONS)}
+    rows = []
+
+    def tie(weights: Mapping[str, float], deviation: float) -> None:
+        row = np.zeros(len(ACTIONS))
+        for name, weight in weights.items():
+            row[index[name]] = weight / deviation
+        rows.append(row)
+
+    for name in ACTIONS:
+        if name.endswith("Left") and name not in ("jawLeft", "mouthLeft"):
+            if not name.startswith(("eyeLookIn", "eyeLookOut")):
+                tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_DEVIATION)
+    tie(
+        {"eyeLookOutLeft": 1, "eyeLookInLeft": -1, "eyeLookInRight": -1, "eyeLookOutRight": 1},
+        GAZE_DEVIATION,
+    )
+    return np.array(rows)
+
+
+def _vector(state: _State) -> ndarray:
+    """All unknowns; the view's are its step (zero) but for the nearness."""
+    view = np.zeros(7)
+    view[6] = state.view.nearness
+    return np.concatenate([state.identity, state.actions, view])
+
+
+def _linearise(
+    model: LandmarkModel, problem: _Problem, state: _State
+) -> tuple[float, ndarray, ndarray]:
+    """Robust cost, Gauss-Newton matrix and gradient at `state`."""
+    points, by_shape = model.points(state.identity, state.actions)
+    pixels, by_point, by_view = project_view(points, state.view, problem.middle)
+    chosen, normals = _slide(pixels, problem)
+    jacobian = np.empty((LANDMARK_COUNT, 2, UNKNOWNS))
+    shape_part = np.einsum("lxc,nlc->lxn", by_point[chosen], by_shape[:, chosen], optimize=True)
+    jacobian[:, :, : VIEW.start] = shape_part
+    jacobian[:, :, VIEW] = by_view[chosen]
+    residual = (pixels[chosen] - problem.landmarks) / problem.iod
+    jacobian /= problem.iod
+    contour = [*CONTOUR]
+    across = np.einsum("cx,cy->cxy", normals, normals)
+    across = across + ALONG_CONTOUR * (np.eye(2) - across)
+    residual[contour] = np.einsum("cxy,cy->cx", across, residual[contour])
+    jacobian[contour] = np.einsum("cxy,cyn->cxn", across, jacobian[contour])
+    residual *= problem.weight[:, None]
+    jacobian *= problem.weight[:, None, None]
+    squared = (residual**2).sum(1) / ROBUST**2
+    influence = np.sqrt(1.0 / (1.0 + squared))
+    cost = ROBUST**2 * np.log1p(squared).sum()
+    J = (jacobian * influence[:, None, None]).reshape(-1, UNKNOWNS)
+    r = (residual * influence[:, None]).reshape(-1)
+    regular = problem.prior @ _vector(state) - problem.goal
+    cost += regular @ regular
+    return (
+        float(cost),
+        J.T @ J + problem.prior.T @ problem.prior,
+        J.T @ r + problem.prior.T @ regular,
+    )
+
+
+def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
+    """Which model point stands for each landmark, and the outline's normals (36, 2)."""
+    outline = problem.landmarks[[*CONTOUR]]
+    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    normals = np.stack([along[:, 1], -along[:, 0]], axis=1)
+    centre = outline.mean(0)
+    strips = pixels[LANDMARK_COUNT:].reshape(len(CONTOUR), -1, 2)
+    best = outermost(strips, centre, normals)
+    chosen = np.arange(LANDMARK_COUNT)
+    chosen[[*CONTOUR]] = LANDMARK_COUNT + np.arange(len(CONTOUR)) * strips.shape[1] + best
+    return chosen, normals
+
+
+def _step(
+    problem: _Problem, state: _State, normal: ndarray, gradient: ndarray, damping: float
+) -> tuple[_State, float]:
+    """One damped step with the active bounds held."""
+    x = _vector(state)
+    at_lower = (x <= problem.lower + 1e-9) & (gradient > 0)
+    at_upper = (x >= problem.upper - 1e-9) & (gradient < 0)
+    free = ~(at_lower | at_upper)
+    matrix = normal[np.ix_(free, free)]
+    matrix = matrix + damping * np.diag(np.diag(matrix))
+    step = np.zeros(UNKNOWNS)
+    step[free] = -np.linalg.solve(matrix, gradient[free])
+    new = np.clip(x + step, problem.lower, problem.upper)
+    view_step = new[VIEW].copy()
+    view_step[6] -= state.view.nearness
+    split = ACTION.start
+    moved = _State(new[:split], new[split : ACTION.stop], state.view.moved(view_step))
+    return moved, float(-gradient @ step)
+
+
+def named_shape(identity: Float[ndarray, "112"]) -> dict[str, float]:
+    """Local changes as `AvatarParameters.shape` wants them, in [0, 1]."""
+    values = 0.5 * (np.clip(identity[LOCAL], -1.0, 1.0) + 1.0)
+    return {name: float(value) for name, value in zip(SHAPES, values, strict=True)}
+
+
+def named_actions(actions: Float[ndarray, "52"]) -> dict[str, float]:
+    """All 52 weights by name, in [0, 1]; the faintest are dropped to 0."""
+    clipped = np.clip(actions, 0.0, 1.0)
+    return {n: float(w) if w > 0.01 else 0.0 for n, w in zip(ACTIONS, clipped, strict=True)}

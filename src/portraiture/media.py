@@ -1,0 +1,396 @@
+"""Reading pictures as they come and writing results whole or not at all.
+
+Every picture becomes (H, W, 3) uint8, sRGB, upright. Every writer goes through `atomic_path` or
+`staged_folder`: the data are written under another name, synced, then renamed, so that a file is
+either complete or absent. What goes wrong raises `PhotoError` or `OutputError`, in one sentence.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image, ImageCms, ImageOps
+
+from portraiture.errors import OutputError, PhotoError
+from portraiture.types import as_uint8
+
+MAX_PIXELS = 80_000_000
+"""Larger pictures are refused by their header, before anything is decoded."""
+
+MIN_SIDE = 16
+"""Pixels; a picture with a shorter side holds no usable face."""
+
+# Raster formats that Pillow decodes by itself. Not EPS, PDF or others that run a program.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_ORIENTATION = 0x0112  # EXIF tag
+
+
+def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
+    """The picture at `path`: (H, W, 3) uint8, sRGB, upright.
+
+    EXIF orientation is applied. Greyscale, palette, CMYK, 16-bit and floating-point pictures are
+    converted; an embedded ICC profile is converted to sRGB; transparent pixels are laid over
+    white, as on a page; of an animation or a multi-page file the first picture is taken. HEIC
+    needs the ``heic`` extra (pillow-heif).
+
+    Raises PhotoError, with one sentence for the user, when the file is missing, a folder, empty,
+    not a picture, damaged or cut short, under `MIN_SIDE` pixels or over `MAX_PIXELS`.
+    """
+    path = Path(path)
+    with _open(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata and on large sizes
+        formats = _formats_for(path, file.read(12))
+        file.seek(0)
+        try:
+            picture = Image.open(file, formats=formats)
+        except Image.DecompressionBombError as error:
+            raise PhotoError(_too_large(path)) from error
+        except Exception as error:
+            message = f"{path.name} is not a picture that can be read; use a JPEG, PNG or WebP."
+            raise PhotoError(message) from error
+        _check_size(path, picture.size)
+        try:
+            picture.seek(0)
+            picture.load()
+            rgb = _to_srgb(_upright(picture))
+        except Exception as error:
+            message = f"{path.name} is damaged or cut short; export or download it again."
+            raise PhotoError(message) from error
+    return np.ascontiguousarray(np.asarray(rgb, np.uint8))
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise PhotoError(f"{path} is a folder; give the photo itself.")
+        if not path.exists():
+            raise PhotoError(f"There is no file {path}; check the name.")
+        if not path.is_file():
+            raise PhotoError(f"{path} is not an ordinary file; save the photo to one first.")
+        if path.stat().st_size == 0:
+            raise PhotoError(f"{path.name} is empty; export or download it again.")
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise PhotoError(f"{path} cannot be read: {_reason(error)}.") from error
+
+
+def _formats_for(path: Path, head: bytes) -> tuple[str, ...]:
+    """Pillow's decoders to try, given the first 12 bytes. Raises PhotoError without pillow-heif."""
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIF_BRANDS:
+        return _FORMATS
+    try:
+        import pillow_heif  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise PhotoError(
+            f"{path.name} is a HEIC photo; install its reader with "
+            'pip install "portraiture[heic]" or convert it to JPEG.'
+        ) from error
+    pillow_heif.register_heif_opener()
+    return (*_FORMATS, "HEIF")
+
+
+def _too_large(path: Path) -> str:
+    return f"{path.name} has over {MAX_PIXELS // 1_000_000} megapixels; make it smaller first."
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(_too_large(path))
+    if min(width, height) < MIN_SIDE:
+        raise PhotoError(
+            f"{path.name} is only {width}×{height} pixels; use a photo in which the face is "
+            "at least 64 pixels tall."
+        )
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """EXIF orientation applied; unreadable EXIF counts as none. Keeps the colour profile."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return picture
+    if orientation == 1:
+        return picture
+    profile = picture.info.get("icc_profile")
+    turned = ImageOps.exif_transpose(picture)
+    if profile:
+        turned.info["icc_profile"] = profile
+    return turned
+
+
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """Any mode to RGB in sRGB, transparency over white."""
+    profile = picture.info.get("icc_profile")
+    if picture.mode.startswith(("I", "F")):
+        picture = _to_8_bit(picture)
+    if picture.mode in ("RGBa", "La"):  # premultiplied
+        picture = picture.convert("RGBA")
+    if picture.mode == "LAB":
+        profile = profile or ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    if picture.mode == "P":
+        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    elif "transparency" in picture.info and picture.mode in ("1", "L", "RGB"):
+        picture = picture.convert("RGBA")
+    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+    if picture.mode in ("RGBA", "RGBX"):
+        picture = picture.convert("RGB")
+    elif picture.mode in ("LA", "1"):
+        picture = picture.convert("L")
+    rgb = (_from_profile(picture, profile) if profile else None) or picture.convert("RGB")
+    if alpha is None:
+        return rgb
+    page = Image.new("RGB", rgb.size, "white")
+    page.paste(rgb, mask=alpha)
+    return page
+
+
+def _to_8_bit(picture: Image.Image) -> Image.Image:
+    """16-bit, 32-bit integer and floating-point greyscale to "L".
+
+    Integers use the range of 16 bits, or of 32 when they exceed it. Floats use [0, 1], or their
+    own maximum when it is larger.
+    """
+    values = np.nan_to_num(np.asarray(picture).astype(np.float64))
+    top = values.max(initial=0.0)
+    if picture.mode.startswith("F"):
+        full = max(top, 1.0)
+    else:
+        full = 65535.0 if top <= 65535 else 4294967295.0
+    return Image.fromarray((np.clip(values / full, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def _from_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:
+    """`picture` converted from its ICC profile to sRGB, or None where the profile is unusable."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(
+            picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def write_image(path: Path | str, image: ndarray) -> None:
+    """Write `image` as PNG, JPEG or WebP, by the suffix of `path`; an existing file is replaced.
+
+    image: (H, W), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1], sRGB. JPEG has no alpha: it
+    is laid over white. Raises OutputError; ValueError on another suffix or shape.
+    """
+    path, pixels = Path(path), as_uint8(np.asarray(image))
+    if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise ValueError(f"an image is (H, W), (H, W, 3) or (H, W, 4), not {pixels.shape}")
+    picture = Image.fromarray(pixels)
+    with atomic_path(path) as partial:
+        match path.suffix.lower():
+            case ".png":
+                picture.save(partial, "PNG")
+            case ".webp":
+                picture.save(partial, "WEBP", quality=92, method=4)
+            case ".jpg" | ".jpeg":
+                _to_srgb(picture).save(partial, "JPEG", quality=93, subsampling=0)
+            case suffix:
+                raise ValueError(f"images are .png, .jpg or .webp, not {suffix!r}")
+
+
+def write_video(
+    path: Path | str, frames: Iterable[UInt8[ndarray, "h w 3"]], fps: float = 30.0
+) -> None:
+    """Write `frames` as MP4 (H.264, yuv420p: plays everywhere) or animated WebP, by the suffix.
+
+    frames: (H, W, 3) uint8 or float in [0, 1], all of one size, consumed one at a time. MP4 needs
+    even sides: an odd one is extended by repeating its last line. fps: frames a second.
+    Raises OutputError; ValueError on no frames or another suffix.
+    """
+    path, iterator = Path(path), iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise ValueError("a video needs at least one frame")
+    pixels = (as_uint8(np.asarray(frame)) for frame in chain([first], iterator))
+    with atomic_path(path) as partial:
+        match path.suffix.lower():
+            case ".mp4":
+                _write_mp4(partial, pixels, fps)
+            case ".webp":
+                pictures = (Image.fromarray(frame) for frame in pixels)
+                next(pictures).save(
+                    partial, "WEBP", save_all=True, append_images=pictures,
+                    duration=round(1000 / fps), loop=0, quality=85, method=4,
+                )  # fmt: skip
+            case suffix:
+                raise ValueError(f"videos are .mp4 or .webp, not {suffix!r}")
+
+
+def _write_mp4(path: Path, frames: Iterator[UInt8[ndarray, "h w 3"]], fps: float) -> None:
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream = None
+        for frame in frames:
+            frame = np.pad(
+                frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), "edge"
+            )
+            if stream is None:
+                stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+                stream.height, stream.width = frame.shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.options = {"crf": "18", "preset": "medium"}
+                stream.codec_context.colorspace = Colorspace.ITU709
+                stream.codec_context.color_range = ColorRange.MPEG
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture = picture.reformat(
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
+            container.mux(stream.encode(picture))
+        if stream is not None:
+            container.mux(stream.encode())
+
+
+def _reason(error: Exception) -> str:
+    """An operating system's error in a few words."""
+    match getattr(error, "errno", None):
+        case errno.ENOSPC | errno.EDQUOT:
+            return "the disk is full"
+        case errno.EACCES | errno.EPERM:
+            return "permission is denied"
+        case errno.EROFS:
+            return "the folder is read-only"
+        case errno.ENOENT:
+            return "the folder does not exist"
+        case errno.ENAMETOOLONG:
+            return "the name is too long"
+        case _:
+            return (getattr(error, "strerror", None) or str(error)).strip(".").lower()
+
+
+def _cannot_write(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path} cannot be written: {_reason(error)}.")
+
+
+def _sync(path: Path) -> None:
+    """Flush one file, or a folder's entries, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows has no handle for a folder
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A name beside `path` to write to; it becomes `path` when the block ends well.
+
+    The temporary name keeps the suffix. On any exception the partial file is removed and what
+    was at `path` stays. An OSError inside (disk full, read-only folder, no such folder) becomes
+    OutputError.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file name to write to.")
+    partial = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.partial{path.suffix}")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(
+    out: Path | str, names: Sequence[str], *, overwrite: bool = False
+) -> Iterator[Path]:
+    """A temporary folder for the files `names`; all of them move into `out` together at the end.
+
+    Raises OutputError at once, before any work, if `out` is a file, cannot be created, or holds
+    one of `names` and not `overwrite`. The block must write every name. When it ends well, a new
+    `out` appears by one rename; into an existing `out` the files are renamed one by one, and a
+    failure puts back what was there. When it raises, nothing is left behind.
+
+    The temporary folder lies beside a new `out` and, hidden, inside an existing one, which may
+    be a mount of its own.
+    """
+    out = Path(out)
+    _refuse_existing(out, names, overwrite)
+    fresh = not out.exists()
+    token = f".portraiture-{secrets.token_hex(4)}.partial"
+    stage = (out.parent if fresh else out) / token
+    made = [folder for folder in out.parents if not folder.exists()]
+    try:
+        try:
+            stage.mkdir(parents=True)
+            yield stage
+            for name in names:
+                _sync(stage / name)
+            _refuse_existing(out, names, overwrite)
+            if fresh and not out.exists():
+                stage.rename(out)
+            else:
+                _move_into(stage, out, names)
+            _sync(out)
+            made = []
+        except OSError as error:
+            raise _cannot_write(out, error) from error
+        except OutputError as error:
+            raise OutputError(str(error).replace(str(stage), str(out))) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _refuse_existing(out: Path, names: Sequence[str], overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; give a folder to write to.")
+    for name in names:
+        target = out / name
+        if target.is_dir():
+            raise OutputError(f"{target} is a folder; remove it or choose another folder.")
+        if os.path.lexists(target) and not overwrite:
+            raise OutputError(f"{target} exists; add --overwrite to replace it.")
+
+
+def _move_into(stage: Path, out: Path, names: Sequence[str]) -> None:
+    """Rename the staged files into `out`; undo every rename if one fails."""
+    kept = stage / "kept"
+    kept.mkdir()
+    moved: list[str] = []
+    try:
+        for name in names:
+            if os.path.lexists(out / name):
+                (out / name).rename(kept / name)
+            moved.append(name)
+            (stage / name).rename(out / name)
+    except BaseException:
+        for name in moved:
+            with suppress(OSError):
+                if os.path.lexists(kept / name):
+                    (kept / name).replace(out / name)
+                else:
+                    (out / name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,42 @@
+"""Cameras that frame a bust as a photographer would."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from portraiture.camera import orbit
+from portraiture.types import Bust, Camera
+
+FOCAL = 85.0 / 24.0
+"""Normalised focal length of an 85 mm lens on the short side of a 36 mm by 24 mm sensor."""
+
+EYE_LINE = 0.42
+"""Height of the eyes in the picture, as a share from the top."""
+
+FRAME_HEIGHT_M = 0.38
+"""Height of the picture at the eyes' depth."""
+
+
+def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
+    """Head and shoulders with a long lens, the eyes at `EYE_LINE` for a square picture.
+
+    yaw, pitch: radians; positive moves the camera to the person's left (+x) and up. The camera
+    orbits a point inside the head, so the head stays where it is in the picture.
+    """
+    centre = _head_centre(bust)
+    distance = FOCAL * FRAME_HEIGHT_M
+    camera = orbit(yaw, pitch, target=centre, distance=distance, focal=FOCAL)
+    K = camera.intrinsics.copy()
+    K[1, 2] = EYE_LINE
+    return Camera(camera.T_world_cam, K)
+
+
+def _head_centre(bust: Bust) -> np.ndarray:
+    """A point at the height of the eyes in the middle of the head."""
+    skin = next((p for p in bust.parts if p.name == "skin"), bust.parts[0])
+    heads = dict(zip(bust.skeleton.names, bust.skeleton.heads, strict=True))
+    if "leftEye" in heads and "rightEye" in heads:
+        eyes = 0.5 * (heads["leftEye"] + heads["rightEye"])
+    else:
+        eyes = np.array([0.0, np.quantile(skin.vertices[:, 1], 0.7), 0.1])
+    return np.array([eyes[0], eyes[1], eyes[2] - 0.05], np.float64)

@@ -1,0 +1,121 @@
+"""Reflection of light: spherical-harmonic radiance, diffuse wrap, GGX, hair, tone curve."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+
+@njit(forceinline=True, error_model="numpy")
+def dot3(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(forceinline=True, error_model="numpy")
+def unit3(x, y, z):
+    s = 1.0 / max(math.sqrt(x * x + y * y + z * z), 1e-12)
+    return x * s, y * s, z * s
+
+
+@njit(forceinline=True, error_model="numpy")
+def clamp01(x):
+    return min(max(x, 0.0), 1.0)
+
+
+@njit(forceinline=True, error_model="numpy")
+def smoothstep(low, high, x):
+    t = clamp01((x - low) / (high - low))
+    return t * t * (3.0 - 2.0 * t)
+
+
+@njit(forceinline=True, error_model="numpy")
+def mix3(a, b, t):
+    return a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])
+
+
+@njit(forceinline=True, error_model="numpy")
+def sh_radiance(c, n, k1, k2, channel):
+    """One channel of SH coefficients c (9, 3) in direction n, bands 1 and 2 scaled by k1, k2."""
+    x, y, z = n
+    first = 0.4886025119029199 * (y * c[1, channel] + z * c[2, channel] + x * c[3, channel])
+    second = (
+        1.0925484305920792 * (x * y * c[4, channel] + y * z * c[5, channel] + x * z * c[7, channel])
+        + 0.31539156525252005 * (3.0 * z * z - 1.0) * c[6, channel]
+        + 0.5462742152960396 * (x * x - y * y) * c[8, channel]
+    )
+    return max(0.28209479177387814 * c[0, channel] + k1 * first + k2 * second, 0.0)
+
+
+@njit(forceinline=True, error_model="numpy")
+def wrapped(cosine, width):
+    """The ramp max(0, cosine) convolved with a box of half-width `width`."""
+    if cosine >= width:
+        return cosine
+    if cosine <= -width:
+        return 0.0
+    return (cosine + width) * (cosine + width) / (4.0 * width)
+
+
+@njit(forceinline=True, error_model="numpy")
+def ggx(ndh, ndl, ndv, alpha):
+    """D * V of the GGX microfacet model with Smith's height-correlated masking, V in Hammon's
+    approximation (2017, "PBR diffuse lighting for GGX+Smith", slide 84)."""
+    a2 = alpha * alpha
+    t = ndh * ndh * (a2 - 1.0) + 1.0
+    d = a2 / (math.pi * t * t)
+    return d * 0.5 / max(2.0 * ndl * ndv * (1.0 - alpha) + (ndl + ndv) * alpha, 1e-4)
+
+
+@njit(forceinline=True, error_model="numpy")
+def fresnel(f0, cosine):
+    """Schlick's approximation."""
+    m = 1.0 - clamp01(cosine)
+    m2 = m * m
+    return f0 + (1.0 - f0) * m2 * m2 * m
+
+
+@njit(forceinline=True, error_model="numpy")
+def environment_share(f0, roughness, ndv):
+    """Share of uniform light that a rough surface reflects specularly (a fit of the split-sum
+    integral, Karis 2014, "Physically based shading on mobile")."""
+    r0 = 1.0 - roughness
+    a = min(r0 * r0, 2.0 ** (-9.28 * ndv)) * r0 + 0.0425 - 0.0275 * roughness
+    scale = 1.04 - 1.04 * a - 0.572 * roughness
+    bias = 1.04 * a - 0.04 + 0.022 * roughness
+    return max(f0 * scale + bias, 0.0)
+
+
+@njit(forceinline=True, error_model="numpy")
+def multibounce(visibility, albedo):
+    """Occluded ambient light with the light that the occluders return (Jimenez et al. 2016,
+    "Practical real-time strategies for accurate indirect occlusion", eq. 10)."""
+    a = 2.0404 * albedo - 0.3324
+    b = 4.7951 * albedo - 0.6417
+    c = 2.7552 * albedo + 0.6903
+    return max(visibility, ((visibility * a - b) * visibility + c) * visibility)
+
+
+@njit(forceinline=True, error_model="numpy")
+def strand_lobe(tangent, shift, normal, half, exponent):
+    """Highlight along a strand: sine of the angle between the half vector and the tangent tilted
+    towards the normal by `shift`, to a power (Kajiya and Kay 1989; Scheuermann 2004)."""
+    x, y, z = unit3(
+        tangent[0] + shift * normal[0],
+        tangent[1] + shift * normal[1],
+        tangent[2] + shift * normal[2],
+    )
+    c = x * half[0] + y * half[1] + z * half[2]
+    return math.sqrt(max(1.0 - c * c, 0.0)) ** exponent
+
+
+@njit(forceinline=True, error_model="numpy")
+def tone(x):
+    """Linear radiance to display-linear: the same up to 0.7, then a smooth shoulder towards 1.
+
+    Mid-tones stay true, so a surface of albedo up to 0.7 under white light of radiance 1 comes
+    back as its albedo; 1 becomes 0.89. Value and slope are continuous at the knee.
+    """
+    if x <= 0.7:
+        return max(x, 0.0)
+    return 1.0 - 0.3 * math.exp((0.7 - x) / 0.3)

@@ -1,0 +1,222 @@
+"""The mesh renderer: a bust, a camera and a light in, a `Frame` out.
+
+bust ──scene_of──▶ Scene ──visible, 2 × 2 a pixel──▶ fragments ──shade──▶ colour ──shrink──▶ rgba
+                     │         light ──shadows, lighting──────────┘  └─blend, outline
+                     └──visible, pixel centres──▶ depth, normal, segmentation, uv, part
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.camera import project, world_to_camera
+from portraiture.ops.rasterize import AlphaTest, Backend, visible
+from portraiture.ops.rasterize_numba import set_up
+from portraiture.ops.texture_numba import level_table
+from portraiture.render.composite import (
+    composite,
+    draw_outlines,
+    gather_transparent,
+    shrink,
+)
+from portraiture.render.light import studio_light
+from portraiture.render.matter_numba import Lighting, Look
+from portraiture.render.scene import GLASS, Scene, scene_of
+from portraiture.render.shade_numba import lod_of, shade, tables
+from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
+from portraiture.types import Bust, Camera, Frame, Light, Segment
+
+Shading = Literal["natural", "soft", "toon", "ink"]
+
+NEAR_M = 0.01
+SHARPEN_LOD = -0.6
+"""Mip levels are chosen this much finer than one texel a sample; supersampling averages them."""
+
+HAIR_SPREAD = 0.65
+"""`AlphaTest.spread` of supersampled colour."""
+
+OUTLINE_SHARE = 1.0 / 600.0
+"""Half the width of ink lines as a share of the picture's height."""
+
+LOOKS: dict[Shading, Look] = {
+    "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=0.12),
+    "soft": Look(scatter=2.6, warmth=0.5, specular=0.8, rim=0.35, bands=0, spread=0.28),
+    "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.5, bands=3, spread=0.05),
+    "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.03),
+}
+
+
+class View(NamedTuple):
+    """A scene as one camera sees it.
+
+    points: (V, 3) homogeneous pixels. lod: (F,) mip levels. eye: (3,) the camera's place. spread:
+    of the alpha test for colour.
+    """
+
+    scene: Scene
+    points: ndarray
+    lod: ndarray
+    size: tuple[int, int]
+    eye: ndarray
+    backend: Backend
+    spread: float
+
+
+def render_bust(
+    bust: Bust,
+    camera: Camera,
+    *,
+    size: int | tuple[int, int] = 512,
+    light: Light | None = None,
+    background: Float[ndarray, "3"] | tuple[float, float, float] | None = None,
+    supersample: int = 2,
+    shading: Shading = "natural",
+    backend: Backend = "auto",
+) -> Frame:
+    """Render `bust` in its expression.
+
+    size: pixels, a number or (height, width). light: `studio_light()` by default. background:
+    sRGB in [0, 1], or None for a transparent picture. supersample: samples along each axis of a
+    pixel for colour and alpha; depth, normal, segmentation, uv and part are those of the one
+    surface at the pixel's centre, where clear glass changes nothing but the segmentation, and
+    other transparent parts count where their opacity reaches their material's cutoff.
+    shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones) or "ink"
+    (flat tones and dark outlines). backend: of `ops.rasterize`.
+    Colours up to 0.7 in linear light come back as they are (see `lobes_numba.tone`).
+    Busts are remembered by identity: do not change a rendered bust's arrays in place.
+    Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width, supersample) < 1:
+        raise ValueError(f"size {size} and supersample {supersample} must be at least 1")
+    if shading not in LOOKS:
+        raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
+    scene = scene_of(bust)
+    fine = _view(scene, camera, (height, width), backend, supersample)
+    image = _colour(fine, _lighting(scene, light or studio_light(), LOOKS[shading]), shading)
+    under = None if background is None else np.asarray(background, np.float64)
+    return Frame(
+        rgba=shrink(image, supersample, under),
+        landmarks=project(bust.landmarks, camera, (height, width))[:, :2].astype(np.float32),
+        **_maps(_view(scene, camera, (height, width), backend)),
+    )
+
+
+def _view(
+    scene: Scene, camera: Camera, size: tuple[int, int], backend: Backend, supersample: int = 1
+) -> View:
+    T = world_to_camera(camera)
+    size = (size[0] * supersample, size[1] * supersample)
+    K = camera.intrinsics * np.array([[size[1]], [size[0]], [1.0]])
+    points = scene.vertices @ (K @ T[:3, :3]).T + K @ T[:3, 3]
+    lod = lod_of(scene.density, scene.faces, points, K[1, 1], SHARPEN_LOD)
+    eye = np.ascontiguousarray(camera.T_world_cam[:3, 3], np.float64)
+    spread = HAIR_SPREAD if supersample > 1 else 0.0
+    return View(scene, points, lod, size, eye, backend, spread)
+
+
+def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
+    """The light with its shadows."""
+    direction = np.asarray(light.key_direction, np.float64)
+    direction = direction / np.linalg.norm(direction)
+    ambient = np.ascontiguousarray(light.ambient, np.float64)
+    solid = np.flatnonzero(scene.blend == 0)
+    caster = Caster(
+        scene.faces[solid],
+        scene.cutoff[solid],
+        scene.textures[scene.part[solid], 0],
+        scene.uv,
+        scene.texels,
+    )
+    return Lighting(
+        ambient=ambient,
+        reach=reached(scene.transfer, ambient).astype(np.float64),
+        key_direction=direction,
+        key_color=np.ascontiguousarray(light.key_color, np.float64),
+        spread=look.spread,
+        taps=vogel_disk(16),
+        **key_shadow(scene.vertices, caster, direction)._asdict(),
+    )
+
+
+def _nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
+    """Nearest of the `chosen` triangles at every sample, by their index in the scene."""
+    scene = view.scene
+    texture = level_table(scene.textures[:, 0], scene.part, view.lod)
+    alpha = AlphaTest(scene.cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
+    triangle, bary, depth = visible(
+        view.points,
+        scene.faces[chosen],
+        view.size,
+        near=NEAR_M,
+        cull=scene.cull[chosen],
+        alpha=alpha,
+        backend=view.backend,
+    )
+    if len(chosen) < len(scene.faces):
+        triangle = np.append(chosen, -1)[triangle].astype(np.int32)
+    return triangle, bary, depth
+
+
+def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
+    """Premultiplied display-linear samples (H, W, 4)."""
+    scene, look = view.scene, LOOKS[shading]
+    triangle, bary, depth = _nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
+    image = np.zeros((*view.size, 4), np.float32)
+    pixel = np.argwhere(triangle >= 0)
+    at = (pixel[:, 0], pixel[:, 1])
+    arguments = (scene, lighting, look, tables(), view.eye, view.lod)
+    image[at] = shade(*arguments, triangle[at], bary[at], pixel)
+    if shading == "ink":
+        normal = _interpolate(scene.normals, scene.faces, triangle, bary)
+        radius = view.size[0] * OUTLINE_SHARE
+        draw_outlines(image, depth, normal, _groups(scene, triangle), radius)
+    clear = np.flatnonzero(scene.blend)
+    if len(clear):
+        order = np.argsort(-view.points[scene.faces[clear], 2].mean(1), kind="stable")
+        triangles = set_up(view.points, scene.faces, scene.cull, *view.size, NEAR_M)
+        *fragments, pixel = gather_transparent(triangles, clear[order], depth, NEAR_M)
+        composite(image, shade(*arguments, *fragments, pixel), pixel)
+    return image
+
+
+def _maps(view: View) -> dict[str, ndarray]:
+    """The fields of `Frame` that are taken at pixel centres."""
+    scene = view.scene
+    glass = (scene.kind[scene.part] == GLASS) & (scene.blend == 1)
+    triangle, bary, depth = _nearest(view, np.flatnonzero(~glass))
+    segment = np.append(scene.segment, np.uint8(Segment.BACKGROUND))
+    segmentation = segment[triangle]
+    if glass.any():
+        lens, _, lens_depth = _nearest(view, np.flatnonzero(glass))
+        segmentation = np.where(lens_depth < depth, segment[lens], segmentation)
+    normal = _interpolate(scene.normals, scene.faces, triangle, bary)
+    length = np.linalg.norm(normal, axis=2, keepdims=True)
+    return {
+        "depth": depth,
+        "normal": (normal / np.maximum(length, 1e-9)).astype(np.float32),
+        "segmentation": segmentation,
+        "uv": _interpolate(scene.uv, scene.faces, triangle, bary),
+        "part": np.append(scene.part, np.int16(-1))[triangle],
+    }
+
+
+def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarray) -> ndarray:
+    """Vertex values (V, C) at every sample, float32, zero where nothing is."""
+    out = np.zeros((*triangle.shape, values.shape[1]), np.float32)
+    hit = triangle >= 0
+    corners = values[faces[triangle[hit]]]
+    out[hit] = np.einsum("nk,nkc->nc", bary[hit], corners)
+    return out
+
+
+def _groups(scene: Scene, triangle: ndarray) -> ndarray:
+    """What ink lines keep apart: parts, and the lips; nose, ears and neck show by their folds."""
+    segment = scene.segment.astype(np.int32)
+    for fold in (Segment.NOSE, Segment.NECK, Segment.LEFT_EAR, Segment.RIGHT_EAR):
+        segment[segment == fold] = Segment.SKIN
+    return np.append(scene.part * 32 + segment, -1)[triangle]

@@ -1,0 +1,174 @@
+"""A bust as flat arrays: one vertex list, one triangle list, one buffer of texels."""
+
+from __future__ import annotations
+
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from portraiture.ops.texture_numba import mip_chain
+from portraiture.render.matter_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAIN, SKIN
+from portraiture.render.pose import posed
+from portraiture.render.shadow import transfer
+from portraiture.render.surface_numba import curvature, tangents, texel_density
+from portraiture.types import Bust, Material, Part
+
+KINDS = {
+    "plain": PLAIN,
+    "skin": SKIN,
+    "hair": HAIR,
+    "eye": EYE,
+    "mouth": MOUTH,
+    "cloth": CLOTH,
+    "glass": GLASS,
+}
+CHANNELS = (4, 3, 1)
+"""Channels of the three texture slots: base colour, normal, roughness."""
+
+HAIR_EXTINCTION = 90.0
+"""Share of light lost per metre in hair: 1/e after 11 mm."""
+
+
+class Scene(NamedTuple):
+    """All parts of a bust together, as the kernels read them. V vertices, F triangles, P parts.
+
+    vertices, normals: (V, 3) float64 world, in the expression. tangents: (V, 4), see
+    `surface_numba.tangents`. curvature: (V,) 1/m. uv: (V, 2) float32.
+    transfer: (2, V, 9) float32, SH transfer of the diffuse ambient light, shadowed and not.
+    faces: (F, 3) int32. part: (F,) int16. segment, cull, blend: (F,) uint8. cutoff: (F,) float32.
+    density: (F,) texels per metre.
+    texels: flat uint8 with all mip levels. textures: (P, 3, 3) int64 offset, rows and columns of
+    base colour (RGBA), normal (RGB) and roughness (one channel); 0 rows where absent.
+    kind: (P,) int64. factors: (P, 2) roughness factor and metallic. double_sided: (P,) uint8.
+    """
+
+    vertices: ndarray
+    normals: ndarray
+    tangents: ndarray
+    curvature: ndarray
+    uv: ndarray
+    transfer: ndarray
+    faces: ndarray
+    part: ndarray
+    segment: ndarray
+    cull: ndarray
+    blend: ndarray
+    cutoff: ndarray
+    density: ndarray
+    texels: ndarray
+    textures: ndarray
+    kind: ndarray
+    factors: ndarray
+    double_sided: ndarray
+
+
+_recent: dict[int, tuple[weakref.ref[Bust], Scene]] = {}
+_RECENT_LIMIT = 4
+
+
+def scene_of(bust: Bust) -> Scene:
+    """`flatten`, remembered for the last few busts (records are frozen: a changed bust is another
+    object)."""
+    found = _recent.get(id(bust))
+    if found is not None and found[0]() is bust:
+        return found[1]
+    scene = flatten(bust)
+    for key in [key for key, (alive, _) in _recent.items() if alive() is None]:
+        del _recent[key]
+    while len(_recent) >= _RECENT_LIMIT:
+        del _recent[next(iter(_recent))]
+    _recent[id(bust)] = (weakref.ref(bust), scene)
+    return scene
+
+
+def flatten(bust: Bust) -> Scene:
+    """Pose all parts in the bust's expression and lay them out side by side."""
+    parts = bust.parts
+    materials = [p.material for p in parts]
+    shapes = [_posed(p, bust) for p in parts]
+    vertices = np.concatenate([v for v, _ in shapes]).astype(np.float64)
+    normals = np.concatenate([n for _, n in shapes]).astype(np.float64)
+    first = np.cumsum([0] + [len(p.vertices) for p in parts])
+    faces = np.concatenate(
+        [np.asarray(p.faces, np.int32) + np.int32(f) for p, f in zip(parts, first, strict=False)]
+    )
+    part = np.repeat(np.arange(len(parts), dtype=np.int16), [len(p.faces) for p in parts])
+    uv = np.concatenate([p.uv for p in parts]).astype(np.float32)
+    kind = np.array([KINDS[m.kind] for m in materials], np.int64)
+    blend = np.array([m.alpha_mode == "blend" for m in materials], np.uint8)[part]
+    cutoff = [-1.0 if m.alpha_mode == "opaque" else m.alpha_cutoff for m in materials]
+    texels, textures = pack_textures(materials)
+    cutoff = np.array(cutoff, np.float32)[part]
+    extinction = np.zeros(len(vertices), np.float32)
+    extinction[faces[kind[part] == HAIR].ravel()] = HAIR_EXTINCTION
+    return Scene(
+        vertices=vertices,
+        normals=normals,
+        tangents=tangents(vertices, normals, uv, faces, kind[part] == HAIR),
+        curvature=curvature(vertices, normals, faces),
+        uv=uv,
+        transfer=transfer(
+            vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
+        ),
+        faces=faces,
+        part=part,
+        segment=np.concatenate([p.segment for p in parts]).astype(np.uint8),
+        cull=np.array([not m.double_sided for m in materials], np.uint8)[part],
+        blend=blend,
+        cutoff=cutoff,
+        density=texel_density(vertices, uv, faces, part, textures),
+        texels=texels,
+        textures=textures,
+        kind=kind,
+        factors=np.array([[m.roughness_factor, m.metallic] for m in materials], np.float64),
+        double_sided=np.array([m.double_sided for m in materials], np.uint8),
+    )
+
+
+def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:
+    """Vertices and normals in the expression. The change of the triangles' normals is added to the
+    rest normals, which keeps hand-set normals and smooth seams."""
+    vertices = posed(part, bust.expression)
+    if vertices is part.vertices:
+        return vertices, part.normals
+    change = _face_normals(vertices, part.faces) - _face_normals(part.vertices, part.faces)
+    return vertices, _unit(part.normals + change)
+
+
+def _face_normals(vertices: ndarray, faces: ndarray) -> ndarray:
+    """Unit area-weighted mean of the adjoining triangles' normals at every vertex."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    n = np.cross(b - a, c - a)
+    total = np.empty((len(vertices), 3))
+    for axis in range(3):
+        weights = np.repeat(n[:, axis], 3)
+        total[:, axis] = np.bincount(faces.ravel(), weights, minlength=len(vertices))
+    return _unit(total)
+
+
+def _unit(v: ndarray) -> ndarray:
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+
+
+def pack_textures(materials: list[Material]) -> tuple[ndarray, ndarray]:
+    """One flat buffer of all mip chains, and offset, rows and columns of each texture."""
+    table = np.zeros((len(materials), 3, 3), np.int64)
+    flat, offset, seen = [], 0, {}
+    for index, m in enumerate(materials):
+        cutoff = m.alpha_cutoff if m.alpha_mode == "mask" else None
+        for slot, image in enumerate((m.base_color, m.normal, m.roughness)):
+            if image is None:
+                continue
+            key = (id(image), slot, cutoff)
+            if key not in seen:
+                chain = mip_chain(
+                    image.reshape(*image.shape[:2], CHANNELS[slot]),
+                    cutoff=cutoff if slot == 0 else None,
+                )
+                seen[key] = offset, image.shape[0], image.shape[1]
+                flat.append(chain)
+                offset += len(chain)
+            table[index, slot] = seen[key]
+    return np.concatenate(flat), table

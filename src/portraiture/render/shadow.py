@@ -1,0 +1,297 @@
+"""Shadows: height maps seen from a light, and the ambient light that reaches each vertex.
+
+A height map looks along one direction, orthographically; a texel holds the largest height (metres
+towards the light) of all surface above it. A point is in shadow where the map is higher.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+from numpy import ndarray
+
+from portraiture.ops.texture_numba import level_of, sample_channel
+from portraiture.render.light import even_directions, sh_basis
+
+TRANSFER_DIRECTIONS = 48
+TRANSFER_SIZE = 224
+KEY_SIZE = 1024
+BIAS_M = 0.0025
+
+
+class Caster(NamedTuple):
+    """Triangles that throw shadows. F triangles, V vertices.
+
+    faces: (F, 3). cutoff: (F,) of the alpha test, negative for none. texture: (F, 3) base-colour
+    textures at full size, in `texels`. uv: (V, 2).
+    """
+
+    faces: ndarray
+    cutoff: ndarray
+    texture: ndarray
+    uv: ndarray
+    texels: ndarray
+
+
+class HeightMap(NamedTuple):
+    """heights: (S, S) float32 metres, -inf where nothing is. axes: (3, 3) world right, up and
+    towards the light. corner: (2,) right and up of texel (0, 0)'s lower corner. scale: texels per
+    metre."""
+
+    heights: ndarray
+    axes: ndarray
+    corner: ndarray
+    scale: float
+
+
+def light_axes(direction: ndarray) -> ndarray:
+    """Right, up and towards the light as rows."""
+    z = np.asarray(direction, np.float64)
+    z = z / np.linalg.norm(z)
+    side = np.array([0.0, 1.0, 0.0]) if abs(z[1]) < 0.9 else np.array([1.0, 0.0, 0.0])
+    x = np.cross(side, z)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def key_shadow(vertices: ndarray, caster: Caster, direction: ndarray) -> HeightMap:
+    """The height map of the key light, fitted to the vertices."""
+    axes = light_axes(direction)
+    local = vertices @ axes.T
+    low, high = local[:, :2].min(0), local[:, :2].max(0)
+    scale = (KEY_SIZE - 4) / max(float((high - low).max()), 1e-6)
+    corner = low - 2.0 / scale
+    heights = _height_map(local, caster, corner, scale, KEY_SIZE, get_num_threads())
+    return HeightMap(heights, axes, corner, scale)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _height_map(local, caster, corner, scale, size, threads):
+    heights = np.full((size, size), -np.inf, np.float32)
+    for thread in prange(threads):
+        rows = (size + threads - 1) // threads
+        draw_heights(local, caster, corner, scale, heights, thread * rows, (thread + 1) * rows)
+    return heights
+
+
+@njit(cache=True, error_model="numpy")
+def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
+    """Draw all casters' triangles into rows first_row to end_row - 1 of `heights`."""
+    size = heights.shape[0]
+    end_row = min(end_row, size)
+    for f in range(caster.faces.shape[0]):
+        a, b, c = caster.faces[f, 0], caster.faces[f, 1], caster.faces[f, 2]
+        ax, ay = (local[a, 0] - corner[0]) * scale, (local[a, 1] - corner[1]) * scale
+        bx, by = (local[b, 0] - corner[0]) * scale, (local[b, 1] - corner[1]) * scale
+        cx, cy = (local[c, 0] - corner[0]) * scale, (local[c, 1] - corner[1]) * scale
+        y0 = max(first_row, int(np.floor(min(ay, by, cy) - 0.5)) + 1)
+        y1 = min(end_row - 1, int(np.floor(max(ay, by, cy) - 0.5)))
+        if y1 < y0:
+            continue
+        x0 = max(0, int(np.floor(min(ax, bx, cx) - 0.5)) + 1)
+        x1 = min(size - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
+        det = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if x1 < x0 or det == 0.0:
+            continue
+        for row in range(y0, y1 + 1):
+            y = row + 0.5
+            for column in range(x0, x1 + 1):
+                x = column + 0.5
+                v = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / det
+                w = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / det
+                if v < 0.0 or w < 0.0 or v + w > 1.0:
+                    continue
+                height = (1.0 - v - w) * local[a, 2] + v * local[b, 2] + w * local[c, 2]
+                if height > heights[row, column] and _solid(caster, f, scale, v, w):
+                    heights[row, column] = height
+
+
+@njit(cache=True, error_model="numpy")
+def _solid(caster, f, scale, v, w):
+    """Whether the alpha test keeps the point with barycentrics (1 - v - w, v, w)."""
+    if caster.cutoff[f] < 0.0:
+        return True
+    a, b, c = caster.faces[f, 0], caster.faces[f, 1], caster.faces[f, 2]
+    s = (1.0 - v - w) * caster.uv[a, 0] + v * caster.uv[b, 0] + w * caster.uv[c, 0]
+    t = (1.0 - v - w) * caster.uv[a, 1] + v * caster.uv[b, 1] + w * caster.uv[c, 1]
+    texture = caster.texture
+    level = 1 if scale > 1000.0 else 2
+    offset, height, width = level_of(texture[f, 0], texture[f, 1], texture[f, 2], 4, level)
+    alpha = sample_channel(caster.texels, offset, height, width, 4, 3, s, t)
+    return alpha >= caster.cutoff[f] * 255.0
+
+
+def vogel_disk(count: int) -> ndarray:
+    """(N, 2) points spread evenly over the unit disk, near ones first."""
+    i = np.arange(count)
+    r, turn = np.sqrt((i + 0.5) / count), i * np.pi * (3.0 - 5.0**0.5)
+    return np.stack([r * np.cos(turn), r * np.sin(turn)], axis=1)
+
+
+@njit(forceinline=True, error_model="numpy")
+def _height_at(shadow, x, y):
+    column, row = int(x), int(y)
+    if x < 0.0 or y < 0.0 or column >= shadow.heights.shape[1] or row >= shadow.heights.shape[0]:
+        return -np.inf
+    return shadow.heights[row, column]
+
+
+@njit(forceinline=True, error_model="numpy")
+def visibility(shadow, x, y, z, spread, taps, cosine, sine):
+    """Share of a disk-shaped light that a point sees, and the mean distance of what hides it.
+
+    x, y, z: the point along the map's axes, metres. spread: tangent of the light's angular radius.
+    taps: (N, 2) points in the unit disk, turned by the angle of (cosine, sine). The penumbra
+    widens with the blockers' distance (Fernando 2005, "Percentage-closer soft shadows").
+    """
+    x, y = (x - shadow.corner[0]) * shadow.scale, (y - shadow.corner[1]) * shadow.scale
+    reach = max(spread * 0.06 * shadow.scale, 1.5)
+    blockers, distance = 0.0, 0.0
+    for k in range(0, taps.shape[0], 2):
+        u, v = cosine * taps[k, 0] - sine * taps[k, 1], sine * taps[k, 0] + cosine * taps[k, 1]
+        above = _height_at(shadow, x + reach * u, y + reach * v) - z
+        if above > 0.001:
+            blockers += 1.0
+            distance += above
+    if blockers == 0.0:
+        return 1.0, 0.0
+    distance /= blockers
+    radius = min(max(distance * spread * shadow.scale, 1.2), reach)
+    light = 0.0
+    for k in range(taps.shape[0]):
+        u, v = cosine * taps[k, 0] - sine * taps[k, 1], sine * taps[k, 0] + cosine * taps[k, 1]
+        if _height_at(shadow, x + radius * u, y + radius * v) - z <= 0.001:
+            light += 1.0
+    return light / taps.shape[0], distance
+
+
+@njit(forceinline=True, error_model="numpy")
+def depth_above(shadow, x, y, z, taps, cosine, sine):
+    """Mean distance that light travels below the outermost surface around a point, metres; in
+    hair the light dims with it."""
+    x, y = (x - shadow.corner[0]) * shadow.scale, (y - shadow.corner[1]) * shadow.scale
+    reach = 0.0025 * shadow.scale
+    total = 0.0
+    for k in range(0, taps.shape[0], 2):
+        u, v = cosine * taps[k, 0] - sine * taps[k, 1], sine * taps[k, 0] + cosine * taps[k, 1]
+        above = _height_at(shadow, x + reach * u, y + reach * v) - z
+        total += min(max(above - 0.001, 0.0), 0.08)
+    return 2.0 * total / taps.shape[0]
+
+
+def transfer(
+    vertices: ndarray,
+    normals: ndarray,
+    extinction: ndarray,
+    uv: ndarray,
+    faces: ndarray,
+    cutoff: ndarray,
+    blend: ndarray,
+    texture: ndarray,
+    texels: ndarray,
+) -> ndarray:
+    """SH transfer vectors (2, V, 9) float32: shadowed and unshadowed.
+
+    Their product with the light's nine coefficients is the ambient radiance of a white Lambertian
+    vertex: the integral of visibility, cosine over pi and radiance (Sloan, Kautz and Snyder 2002,
+    section 4), by one height map for each of `TRANSFER_DIRECTIONS` directions.
+
+    extinction: (V,) 1/m; where positive, what lies above dims the light by exp(-extinction *
+    metres) instead of blocking it. blend: (F,) triangles with 1 throw no shadow.
+    """
+    keep = blend == 0
+    caster = Caster(faces[keep], cutoff[keep], texture[keep], uv, texels)
+    arrays = (vertices, normals, extinction, faces, cutoff, blend, uv)
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    key = digest.digest()
+    if key not in _remembered:
+        while len(_remembered) >= _REMEMBERED_LIMIT:
+            del _remembered[next(iter(_remembered))]
+        directions = even_directions(TRANSFER_DIRECTIONS)
+        axes = np.stack([light_axes(d) for d in directions])
+        lobes = sh_basis(directions) * (4.0 / len(directions))
+        radius = np.linalg.norm(np.ptp(vertices, axis=0)) / 2.0
+        centre = (vertices.max(0) + vertices.min(0)) / 2.0
+        scale = TRANSFER_SIZE / max(2.0 * radius, 1e-6)
+        offset = vertices - centre
+        _remembered[key] = _transfer(
+            offset, normals, extinction, caster, axes, lobes, scale, get_num_threads()
+        )
+    return _remembered[key]
+
+
+_remembered: dict[bytes, ndarray] = {}
+_REMEMBERED_LIMIT = 8
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _transfer(vertices, normals, extinction, caster, axes, lobes, scale, threads):
+    """Vertices around the origin. lobes: (N, 9) SH basis at the N directions times 4/N."""
+    count = vertices.shape[0]
+    partial = np.zeros((threads, 2, count, 9), np.float32)
+    corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
+    for thread in prange(threads):
+        heights = np.empty((TRANSFER_SIZE, TRANSFER_SIZE), np.float32)
+        local = np.empty((count, 3))
+        for d in range(thread, axes.shape[0], threads):
+            for i in range(count):
+                for c in range(3):
+                    local[i, c] = (
+                        vertices[i, 0] * axes[d, c, 0]
+                        + vertices[i, 1] * axes[d, c, 1]
+                        + vertices[i, 2] * axes[d, c, 2]
+                    )
+            heights[:] = -np.inf
+            draw_heights(local, caster, corner, scale, heights, 0, TRANSFER_SIZE)
+            _gather(
+                vertices, normals, extinction, local, heights, corner, scale, axes[d], lobes[d],
+                partial[thread],
+            )  # fmt: skip
+    out = partial[0]
+    for thread in range(1, threads):
+        out += partial[thread]
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(vertices, normals, extinction, local, heights, corner, scale, axes, lobe, out):
+    """Add one direction's light to every vertex that faces it."""
+    for i in range(vertices.shape[0]):
+        n = normals[i]
+        cosine = n[0] * axes[2, 0] + n[1] * axes[2, 1] + n[2] * axes[2, 2]
+        if cosine <= 0.0:
+            continue
+        x, y = local[i, 0], local[i, 1]
+        if extinction[i] == 0.0:
+            x += BIAS_M * (n[0] * axes[0, 0] + n[1] * axes[0, 1] + n[2] * axes[0, 2])
+            y += BIAS_M * (n[0] * axes[1, 0] + n[1] * axes[1, 1] + n[2] * axes[1, 2])
+        x, y = (x - corner[0]) * scale - 0.5, (y - corner[1]) * scale - 0.5
+        column, row = int(np.floor(x)), int(np.floor(y))
+        light = 0.0
+        for k in range(4):
+            c, r = column + (k & 1), row + (k >> 1)
+            weight = (x - column if k & 1 else column + 1.0 - x) * (
+                y - row if k >> 1 else row + 1.0 - y
+            )
+            above = -1.0
+            if 0 <= c < heights.shape[1] and 0 <= r < heights.shape[0]:
+                above = heights[r, c] - local[i, 2] - BIAS_M * (1.0 + cosine)
+            if above <= 0.0:
+                light += weight
+            elif extinction[i] > 0.0:
+                light += weight * np.exp(-extinction[i] * above)
+        for k in range(9):
+            value = np.float32(cosine * lobe[k])
+            out[0, i, k] += np.float32(light) * value
+            out[1, i, k] += value
+
+
+def reached(transfers: ndarray, ambient: ndarray) -> ndarray:
+    """(V, 3) share of the unshadowed ambient light that reaches each vertex, in [0, 1]."""
+    shadowed, free = transfers @ np.asarray(ambient, np.float32)
+    return np.clip(shadowed / np.maximum(free, 1e-3), 0.0, 1.0)

@@ -1,0 +1,105 @@
+"""Avatar: one file, bit-exact; damaged files refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portraiture import Avatar, AvatarParameters
+from portraiture.camera import orbit
+from portraiture.errors import AvatarError, OutputError
+from portraiture.render.light import studio_light
+
+
+def _avatar() -> Avatar:
+    rng = np.random.default_rng(0)
+    return Avatar(
+        parameters=AvatarParameters(age=0.1 + 0.2, shape={"nose_hump": 1 / 3}),
+        style="pixar",
+        expression={"jawOpen": 0.1 + 0.2},
+        albedo=rng.integers(0, 256, (64, 64, 3), dtype=np.uint8),
+        camera=orbit(0.3, 0.1, target=np.array([0, 0.9, 0.1]), distance=0.8, focal=3.0),
+        light=studio_light(),
+        provenance={"photo": "ä.png"},
+    )
+
+
+def test_saving_and_loading_is_bit_exact(tmp_path: Path) -> None:
+    avatar = _avatar()
+    loaded = Avatar.load(avatar.save(tmp_path / "avatar.json"))
+    assert loaded.parameters == avatar.parameters
+    assert (loaded.style, loaded.expression) == (avatar.style, avatar.expression)
+    assert loaded.provenance == avatar.provenance
+    assert loaded.albedo is not None and loaded.camera is not None and loaded.light is not None
+    assert avatar.albedo is not None and avatar.camera is not None and avatar.light is not None
+    assert np.array_equal(loaded.albedo, avatar.albedo)
+    assert np.array_equal(loaded.camera.T_world_cam, avatar.camera.T_world_cam)
+    assert np.array_equal(loaded.light.ambient, avatar.light.ambient)
+    again = loaded.save(tmp_path / "again.json")
+    assert again.read_bytes() == (tmp_path / "avatar.json").read_bytes()
+
+
+def test_same_seed_same_person_same_picture() -> None:
+    first, second = Avatar.sample(5), Avatar.sample(5)
+    assert first.parameters == second.parameters
+    assert first.parameters != Avatar.sample(6).parameters
+    assert np.array_equal(first.render(size=64), second.render(size=64))
+
+
+def test_render_is_a_person_on_nothing() -> None:
+    picture = Avatar.sample(1).render(size=96, yaw=0.5)
+    assert picture.shape == (96, 96, 4) and picture.dtype == np.float32
+    assert picture.min() >= 0.0 and picture.max() <= 1.0
+    assert picture[0, 0, 3] == 0.0 and picture[48, 48, 3] == 1.0
+
+
+def _damage(**changes: object) -> str:
+    values = _avatar().to_dict()
+    values.update(changes)
+    return json.dumps({k: v for k, v in values.items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "not json",
+        _damage(version=99),
+        _damage(style="cubist"),
+        _damage(parameters={"age": 7}),
+        _damage(parameters=None),
+        _damage(expression=[1]),
+        _damage(expression={"jawOpen": "wide"}),
+        _damage(albedo_png="!!!"),
+        _damage(albedo_png="AAAA"),
+        _damage(camera={"T_world_cam": [[1, 2]], "intrinsics": []}),
+        _damage(light={"ambient": [], "key_direction": [], "key_color": []}),
+    ],
+)
+def test_damaged_files_are_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "avatar.json"
+    path.write_text(text)
+    with pytest.raises(AvatarError) as error:
+        Avatar.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_folder_and_binary_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x01")
+    for path in (tmp_path / "none.json", tmp_path, tmp_path / "binary"):
+        with pytest.raises(AvatarError):
+            Avatar.load(path)
+
+
+def test_unknown_export_and_expression_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError):
+        Avatar().export(tmp_path / "avatar.fbx")
+    with pytest.raises(AvatarError):
+        Avatar().bust(expression={"smirk": 1.0})
+    with pytest.raises(AvatarError):
+        Avatar().bust(expression={"jawOpen": 2.0})

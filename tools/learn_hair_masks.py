@@ -1,0 +1,95 @@
+"""Render every hair style on the average head and keep its silhouette on a small grid.
+
+styles × lengths × hairlines ──render, front──▶ hair mask ──grid in head coordinates──▶
+assets/hair_masks.npz (a few kB), which `portraiture.fit.choose` compares photos with.
+
+    python tools/learn_hair_masks.py
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import get_args
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+from portraiture.camera import orbit, project
+from portraiture.engine.hair import make_hair
+from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE, landmark_positions
+from portraiture.engine.parameters import AvatarParameters, HairStyle
+from portraiture.engine.shape import HeadShape, shape_head
+from portraiture.engine.skin import SkinTextures, make_skin
+from portraiture.fit.choose import GRID_X, GRID_Y, MASKS_PATH
+from portraiture.render.mesh import render_bust
+from portraiture.types import Bust, Segment
+
+log = logging.getLogger("learn_hair_masks")
+
+SIZE = 320
+LONG = ("bob", "long_straight", "long_wavy", "ponytail", "bun")
+LENGTHS = (0.15, 0.5, 0.85)
+LINES = (0.3, 0.85)
+
+
+def variants() -> list[tuple[int, float, float]]:
+    """Index of the style, length, hairline."""
+    out: list[tuple[int, float, float]] = []
+    for index, style in enumerate(get_args(HairStyle)):
+        if style == "bald":
+            continue
+        lines = LINES[:1] if style in LONG else LINES
+        lengths = LENGTHS[1:2] if style == "buzz" else LENGTHS
+        out += [(index, length, line) for length, line in itertools.product(lengths, lines)]
+    return out
+
+
+def silhouette(parameters: AvatarParameters, shape: HeadShape) -> np.ndarray:
+    """(48, 40) bool."""
+    plain = np.full((64, 64, 3), 128, np.uint8)
+    skin = make_skin(parameters, shape, SkinTextures(plain, plain, plain[..., 0]))
+    hair = make_hair(parameters, shape)
+    points = landmark_positions(shape.vertices, shape.model)
+    bust = Bust(
+        tuple(p for p in (skin, hair) if p is not None),
+        shape.model.skeleton(shape.joints),
+        {},
+        points,
+    )
+    eyes = np.stack([points[[*ring]].mean(0) for ring in (RIGHT_EYE, LEFT_EYE)])
+    camera = orbit(0.0, 0.0, target=eyes.mean(0) - [0, 0.03, 0.05], distance=1.5, focal=3.6)
+    frame = render_bust(bust, camera, size=SIZE, supersample=1)
+    right, left = project(eyes, camera, (SIZE, SIZE))[:, :2]
+    iod = float(np.linalg.norm(left - right))
+    middle = 0.5 * (left + right)
+    x, y = np.meshgrid(GRID_X, GRID_Y)
+    at = [middle[1] - y * iod - 0.5, middle[0] + x * iod - 0.5]
+    mask = (frame.segmentation == Segment.HAIR).astype(np.float32)
+    return map_coordinates(mask, at, order=1) > 0.4
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    average = AvatarParameters()
+    shape = shape_head(average)
+    table = variants()
+    masks = []
+    for index, length, line in table:
+        style = get_args(HairStyle)[index]
+        values = average.to_dict() | {"hair_style": style, "hair_length": length, "hair_line": line}
+        masks.append(silhouette(AvatarParameters.from_dict(values), shape))
+        log.info("%s, length %.2f, line %.2f: %d cells", style, length, line, masks[-1].sum())
+    style, length, line = zip(*table, strict=True)
+    np.savez_compressed(
+        MASKS_PATH,
+        style=np.array(style, np.uint8),
+        length=np.array(length, np.float32),
+        line=np.array(line, np.float32),
+        masks=np.packbits(np.array(masks).reshape(len(masks), -1), axis=1),
+    )
+    log.info("wrote %s, %d bytes", MASKS_PATH, MASKS_PATH.stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
