@@ -30,6 +30,7 @@ from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.errors import PhotoError
 from portraiture.face_mesh import find_faces
+from portraiture.fit.regions import photo_regions, window_transform
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.solve import reprojection_error
 from portraiture.render.framing import portrait_camera
@@ -87,14 +88,27 @@ def inside(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def psnr_in_face(photo: Photo, fitted: Fitted, bust: Bust) -> float:
-    """dB over the outline's inside at `FACE_PX`."""
+    """dB at `FACE_PX` over the face: inside the outline, less the hair that hangs before it."""
     box = inside(face_box(photo.landmarks, 0.08), photo.image.shape[:2])
     camera = crop_camera(fitted.camera, photo.image.shape[:2], box)
     frame = render_bust(bust, camera, size=FACE_PX, light=fitted.light, background=BACKGROUND)
     outline = (photo.landmarks[[*CONTOUR]] - box[:2]) / (box[2] - box[0]) * FACE_PX
-    mask = polygon2mask((FACE_PX, FACE_PX), outline[:, ::-1])
+    mask = polygon2mask((FACE_PX, FACE_PX), outline[:, ::-1]) & ~hair_in(photo, box)
     gap = frame.rgba[..., :3][mask] - crop(photo.image, box, FACE_PX)[mask] / 255.0
     return float(-10.0 * np.log10((gap**2).mean()))
+
+
+def hair_in(photo: Photo, box: np.ndarray) -> np.ndarray:
+    """(FACE_PX, FACE_PX) bool, where the photo shows hair before the face."""
+    landmarks = photo.landmarks.astype(np.float64)
+    regions = photo_regions(photo.image, landmarks)
+    to_window = np.linalg.inv(window_transform(landmarks))
+    at = (np.arange(FACE_PX) + 0.5) / FACE_PX * (box[2] - box[0])
+    x, y = np.meshgrid(at + box[0], at + box[1])
+    column = (to_window[0, 0] * x + to_window[0, 1] * y + to_window[0, 2]).astype(int)
+    row = (to_window[1, 0] * x + to_window[1, 1] * y + to_window[1, 2]).astype(int)
+    last = regions.hair.shape[0] - 1
+    return regions.hair[np.clip(row, 0, last), np.clip(column, 0, last)]
 
 
 def redetected(bust: Bust, camera: Camera, size: int, **options: object) -> float | None:
@@ -151,7 +165,9 @@ def sheet_row(photo: Photo, fitted: Fitted, posed: Bust) -> np.ndarray:
     rest = replace(posed, expression={})
     for yaw in (0.0, 0.6, 1.35):
         view = portrait_camera(rest, yaw=yaw)
-        tiles.append(as_uint8(render_bust(rest, view, size=TILE, background=BACKGROUND).rgba[..., :3]))
+        tiles.append(
+            as_uint8(render_bust(rest, view, size=TILE, background=BACKGROUND).rgba[..., :3])
+        )
     return np.concatenate(tiles, axis=1)
 
 

@@ -86,7 +86,7 @@ def passes(row: dict[str, Any]) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 when a row fails."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Exports judged by other programs.")
     parser.add_argument("--seeds", type=int, default=2, help="people per style")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=list(STYLES))

@@ -3,8 +3,8 @@
 people × expressions × views ─render─▶ pictures ─find_faces─▶ 478 landmarks in pixels
                                  └─known cameras─▶ triangulated ─▶ mean and scatter ─▶ mean_face.npy
 
-Triangulating what the detector sees, rather than averaging points of the mesh, makes poses come
-out unbiased: on renders the estimated yaw, pitch and roll are those of the cameras.
+Triangulating what the detector sees, rather than averaging points of the mesh, makes poses from
+the front come out unbiased: on renders the estimated angles are those of the cameras.
 
     python tools/learn_mean_face.py [--people 24] [--seed 0]
 """

@@ -6,7 +6,8 @@ Each skin (a JPEG in MakeHuman's UV) is moved to the engine's UV; the logarithm 
 the face's mean, is split into changes of melanin, haemoglobin and plain shade with the Jacobian of
 the engine's own tone table (Tsumura et al. 2003, "Image-based skin color and texture analysis",
 with our pigment vectors in place of ICA). The mean over skins and over both halves of the face is
-kept: three groups (light men, light women, dark), three channels each, 8 bits. No skin can be recovered from it.
+kept: three groups (light men, light women, dark), three channels each, 8
+bits. No skin can be recovered from it.
 
     python tools/learn_skin_layout.py ../shared/data/makehuman_cc0/skins
 """

@@ -28,6 +28,34 @@ class Fit:
     aligned: np.ndarray
 
 
+class _Heads:
+    """Many heads in whitened coordinates: body (B, 7) for phenotypes, axes (B, N) for changes."""
+
+    def __init__(self, model: HeadModel, prior: Prior, count: int) -> None:
+        self.model = model
+        self.mean = torch.as_tensor(prior.mean, dtype=torch.float32)
+        self.factor = torch.as_tensor(prior.factor, dtype=torch.float32)
+        self.body = torch.zeros(count, 7, requires_grad=True)
+        self.axes = torch.zeros(count, len(prior.mean), requires_grad=True)
+
+    def phenotypes(self) -> torch.Tensor:
+        mean, deviation = (
+            torch.as_tensor(a, dtype=torch.float32) for a in (PHENOTYPE_MEAN, PHENOTYPE_DEVIATION)
+        )
+        return (mean + deviation * self.body).clamp(0.02, 0.98)
+
+    def local(self) -> torch.Tensor:
+        return (self.mean + self.axes @ self.factor.T).clamp(-1, 1)
+
+    def coefficients(self) -> torch.Tensor:
+        still = torch.zeros(len(self.body), len(ACTIONS))
+        return self.model.coefficients(self.phenotypes(), self.local(), still)
+
+    def surprise(self) -> torch.Tensor:
+        """(B,) minus the logarithm of the prior, up to a constant."""
+        return 0.5 * (self.axes.square().sum(1) + self.body.square().sum(1))
+
+
 def fit(
     model: HeadModel,
     basis: tuple[np.ndarray, np.ndarray],
@@ -37,7 +65,6 @@ def fit(
     *,
     steps: int = 500,
     realign: int = 50,
-    points: float = EFFECTIVE_POINTS,
 ) -> Fit:
     """Maximum a posteriori phenotypes and local changes for targets (B, P, 3) of P points.
 
@@ -49,59 +76,50 @@ def fit(
     scaled = (shapes * w[:, None]).flatten(1)
     gram = scaled @ shapes.flatten(1).T
     goal = torch.as_tensor(targets, dtype=torch.float32)
-    count = len(goal)
-    factor = torch.as_tensor(prior.factor, dtype=torch.float32)
-    mean = torch.as_tensor(prior.mean, dtype=torch.float32)
-    centre = torch.as_tensor(PHENOTYPE_MEAN, dtype=torch.float32)
-    spread = torch.as_tensor(PHENOTYPE_DEVIATION, dtype=torch.float32)
-    body = torch.zeros(count, 7, requires_grad=True)
-    axes = torch.zeros(count, len(mean), requires_grad=True)
-    optimiser = torch.optim.Adam([body, axes], lr=0.05)
+    heads = _Heads(model, prior, len(goal))
+    optimiser = torch.optim.Adam([heads.body, heads.axes], lr=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, eta_min=0.003)
-    still = torch.zeros(count, len(ACTIONS))
-    aligned = torch.zeros_like(goal)
 
-    def coefficients() -> torch.Tensor:
-        phenotypes = (centre + spread * body).clamp(0.02, 0.98)
-        return model.coefficients(phenotypes, (mean + axes @ factor.T).clamp(-1, 1), still)
+    @torch.no_grad()
+    def align() -> tuple[torch.Tensor, torch.Tensor]:
+        """Current points and targets, less the template."""
+        moved = (heads.coefficients() @ shapes.flatten(1)).unflatten(1, (-1, 3))
+        return moved, rigid_align(goal, template + moved, w) - template
 
     for step in range(steps):
-        c = coefficients()
         if step % realign == 0:
-            with torch.no_grad():
-                posed = template + (c @ shapes.flatten(1)).unflatten(1, (-1, 3))
-                aligned = rigid_align(goal, posed, w)
-                pull = (aligned - template).flatten(1) @ scaled.T
-                rest = ((aligned - template).square().sum(2) * w).sum(1)
+            _, wanted = align()
+            pull = wanted.flatten(1) @ scaled.T
+            rest = (wanted.square().sum(2) * w).sum(1)
+        c = heads.coefficients()
         square = ((c @ gram) * c).sum(1) - 2 * (c * pull).sum(1) + rest
-        loss = 0.5 * points * square / NOISE_M**2
-        loss = loss + 0.5 * axes.square().sum(1) + 0.5 * body.square().sum(1)
+        loss = 0.5 * EFFECTIVE_POINTS / NOISE_M**2 * square + heads.surprise()
         optimiser.zero_grad()
         loss.sum().backward()
         optimiser.step()
         schedule.step()
-    with torch.no_grad():
-        posed = template + (coefficients() @ shapes.flatten(1)).unflatten(1, (-1, 3))
-        aligned = rigid_align(goal, posed, w)
-        return Fit(
-            (centre + spread * body).clamp(0.02, 0.98).numpy(),
-            (mean + axes @ factor.T).clamp(-1, 1).numpy().astype(np.float64),
-            (posed - aligned).norm(dim=2).numpy(),
-            aligned.numpy(),
-        )
+    moved, wanted = align()
+    return Fit(
+        phenotypes=heads.phenotypes().detach().numpy(),
+        local=heads.local().detach().numpy().astype(np.float64),
+        error=(moved - wanted).norm(dim=2).numpy(),
+        aligned=(wanted + template).numpy(),
+    )
 
 
 def rigid_align(source: torch.Tensor, goal: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """`source` (B, P, 3) rotated and moved onto `goal`, least squares (Kabsch 1976)."""
-    w = (weight / weight.sum())[None, :, None]
+    w = (weight / weight.sum()).to(source.dtype)[None, :, None]
     a, b = (source * w).sum(1, keepdim=True), (goal * w).sum(1, keepdim=True)
     u, _, vt = torch.linalg.svd(((source - a) * w).transpose(1, 2) @ (goal - b))
-    flip = torch.ones(len(u), 3)
+    flip = torch.ones(len(u), 3, dtype=source.dtype)
     flip[:, 2] = torch.det(u @ vt).sign()
     return (source - a) @ (u * flip[:, None]) @ vt + b
 
 
-def basis_of(model: HeadModel, rows: np.ndarray, mix: np.ndarray | None = None):
+def basis_of(
+    model: HeadModel, rows: np.ndarray, mix: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Template and shapes of vertices `rows` (P,), or of points with barycentric `mix` (P, K) on
     rows (P, K)."""
     if mix is None:

@@ -89,7 +89,7 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Closest:
-    """point: (P, 3), on triangle (P,) at barycentric (P, 3); trusted: (P,) near and facing alike."""
+    """point: (P, 3), on triangle (P,) at barycentric (P, 3); trusted: (P,) near, facing alike."""
 
     point: np.ndarray
     triangle: np.ndarray
@@ -131,9 +131,7 @@ def register(model: HeadModel, scans: Scans, prior: Prior) -> Correspondence:
         found = fit(model, basis, goal[None], weight, prior, steps=300)
     posed = _on_scan(model, found, marks)[rows]
     known = np.isin(marks.rows, rows).all(1)
-    kept = Landmarks(
-        np.searchsorted(rows, marks.rows[known]), marks.mix[known], marks.goal[known]
-    )
+    kept = Landmarks(np.searchsorted(rows, marks.rows[known]), marks.mix[known], marks.goal[known])
     return _correspondence(scans, rows, faces, _free_form(scans, posed, faces, kept))
 
 

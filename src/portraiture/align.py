@@ -23,7 +23,10 @@ the landmarks of the crop without any further transform.
 
 **Angles.** The head's, seen by the camera: yaw > 0 is turned to the person's left (right in the
 image), pitch > 0 looks up, roll > 0 leans to the person's left (clockwise in the image). A camera
-of ``portraiture.camera.orbit`` at yaw a and pitch b sees a head at yaw -a and pitch -b.
+of ``portraiture.camera.orbit`` at yaw a and pitch b sees a head at yaw -a and pitch -b. Against
+renders of twelve people with known cameras the angles are right on average from the front, with a
+standard deviation of 1° (yaw), 2.5° (pitch) and 0.3° (roll); the landmarks themselves lag behind
+larger turns, so that 45° is estimated as 41°, 58° as 51°, and a pitch of 15° as 11°.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ from portraiture.types import Camera, Photo, as_uint8
 
 CROP_SIZE = 512
 MIN_FACE_PX = 64
-MAX_YAW = np.radians(60.0)
+MAX_YAW = np.radians(53.0)
+"""Estimated yaw beyond which a photo is refused: that of a head turned by 60°, see above."""
+
 MEAN_FACE_PATH = Path(__file__).parent / "assets" / "mean_face.npy"
 ANCHOR_FROM_EYES_M = np.array([0.0, -0.029, -0.051])
 _ROUNDS = 12
@@ -100,8 +105,7 @@ def align(source: Path | str | ndarray, *, face: int | None = None) -> Photo:
     pose = fit_pose(landmarks)
     if abs(pose.yaw) > MAX_YAW:
         raise PhotoError(
-            f"The head is turned {abs(np.degrees(pose.yaw)):.0f}° to the side; use a photo in "
-            f"which it is turned by less than {np.degrees(MAX_YAW):.0f}°."
+            "The head is turned to the side by 60° or more; use a photo that shows both eyes."
         )
     to_crop = crop_transform(pose)
     crop = crop_image(image, to_crop)

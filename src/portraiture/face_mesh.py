@@ -32,7 +32,7 @@ Landmarks = Float32[ndarray, "478 3"]
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER, CHIN, FOREHEAD = 33, 263, 152, 10
 MOST_FACES = 10
 SMALLEST_PX = 24
-"""What is smaller is no face that anybody could use; pins and patterns look like one at this size."""
+"""Anything smaller is of no use, and pins and patterns look like faces at this size."""
 _CROP_SIZES = (1.8, 2.0, 2.25)
 """Sides of the refining crops in units of the face's; their landmarks are averaged."""
 
@@ -131,8 +131,8 @@ def face_size(landmarks: Float[ndarray, "L _"]) -> float:
 def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
     """Every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
 
-    Looks at the whole picture and, from 800 pixels on, at half-size tiles; where nothing shows, at ever smaller
-    tiles, at the picture with a margin (close-ups), and at quarter turns of it. Up to
+    Looks at the whole picture and, from 800 pixels on, at half-size tiles; where nothing shows, at
+    ever smaller tiles, at the picture with a margin (close-ups), and at quarter turns of it. Up to
     `MOST_FACES` are returned.
     """
     for views in _search(image):

@@ -106,6 +106,17 @@ def test_pictures_keep_transparency_and_are_scaled(tmp_path, glb: bytes):
         assert image.getpixel((200, 800))[3] == 0
 
 
+def test_a_strip_of_pictures_gets_a_row_of_its_own(tmp_path, glb: bytes):
+    strip = np.full((1000, 3000, 3), 90, np.uint8)
+    page = write(tmp_path / "r.html", glb, overlay=strip)
+    data = base64.b64decode(page.pictures[-1].split(",")[1])
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (1800, 600)
+    text = (tmp_path / "r.html").read_text()
+    assert text.count("<figure class=wide>") == 1
+    assert text.index("<figcaption>Front") < text.index("<figcaption>The fit over it")
+
+
 @pytest.mark.parametrize("count", range(0, 14))
 def test_any_number_of_pictures(tmp_path, glb: bytes, count: int):
     renders = {f"view {k}": np.zeros((8, 8, 3), np.uint8) for k in range(count)}

@@ -38,10 +38,11 @@ FALLBACK_RGB: dict[MaterialKind, tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class Worn:
-    """A garment's mesh on a head, cropped. W vertices before the split at UV seams.
+    """A garment's mesh on a head, cropped. W vertices before the split at UV seams, T texture
+    coordinates.
 
-    vertices: (W, 3) metres. share: (W, V) would be the linear map from head to garment; it is kept
-    as rows (W, 3) and weights (W, 3).
+    vertices: (W, 3) metres. rows, weights: (W, 3) the baked vertices that each hangs on and how
+    much on each.
     """
 
     vertices: Float64[ndarray, "W 3"]
@@ -193,9 +194,7 @@ def material_of(
     else:
         log.info("%s: the pack has no texture for it; using one colour", label)
         color = FALLBACK_RGB.get(kind, file.color) if min(file.color) > 0.95 else file.color
-        color = np.asarray(rgb if rgb is not None else color)
-        texture = np.full((4, 4, 4), 255, np.uint8)
-        texture[:, :, :3] = np.round(255 * color)
+        texture = plain_texture(np.asarray(rgb if rgb is not None else color), kind)
     clear = bool((texture[:, :, 3] < 250).any())
     normal = read_texture(file.normal, side=side)[:, :, :3] if file.normal else None
     return Material(
@@ -207,6 +206,18 @@ def material_of(
         alpha_cutoff=cutoff,
         double_sided=clear or not file.cull or kind in ("cloth", "hair"),
     )
+
+
+def plain_texture(rgb: Float[ndarray, "3"], kind: MaterialKind) -> UInt8[ndarray, "h w 4"]:
+    """One colour; hair gets streaks along v, as its strands usually run."""
+    shade = np.ones((4, 4))
+    if kind == "hair":
+        rng = np.random.default_rng(0)
+        noise = [np.repeat(rng.normal(0.0, 0.16, 512 // width), width) for width in (1, 4, 16)]
+        shade = np.broadcast_to(np.clip(1.0 + sum(noise), 0.4, 1.7), (4, 512))
+    texture = np.full((*shade.shape, 4), 255, np.uint8)
+    texture[:, :, :3] = np.round(255.0 * np.clip(shade[:, :, None] * rgb, 0.0, 1.0))
+    return texture
 
 
 def recolor(texture: UInt8[ndarray, "h w 4"], rgb: Float[ndarray, "3"]) -> UInt8[ndarray, "h w 4"]:

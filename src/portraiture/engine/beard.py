@@ -91,7 +91,7 @@ def make_beard(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
     material = Material(
         kind="hair",
         base_color=texture,
-        roughness_factor=0.65,
+        roughness_factor=0.8,
         alpha_mode="mask",
         alpha_cutoff=0.4,
         double_sided=True,

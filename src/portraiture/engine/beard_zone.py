@@ -92,7 +92,7 @@ def _cheeks_and_chin(x: ndarray, y: ndarray, z: ndarray, around: ndarray) -> nda
 def _chin(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
     half = np.interp(y, [0.605, 0.62, 0.64, 0.65], [0.020, 0.026, 0.024, 0.017])
     rows = _ramp((0.6445 - y) / 0.005 + 0.2) * _ramp((half - x) / 0.006 + 0.3)
-    return rows * _ramp((z - 0.106) / 0.012)
+    return rows * _ramp((z - 0.106) / 0.012) * _ramp((y - 0.600) / 0.006)
 
 
 def _soul_patch(x: ndarray, y: ndarray, z: ndarray) -> ndarray:

@@ -28,7 +28,7 @@ _COLUMNS = 8
 _INNER_M, _OUTER_M = 0.0095, 0.0585
 _KNOTS = np.linspace(0.0, 1.0, 6)
 _FRONT_Z_M = 0.095
-_LEVEL_M = (0.7410, 0.7435)
+_LEVEL_M = (0.7392, 0.7420)
 """Height that `_Form.line` counts from: masculine brows sit on the ridge, feminine ones above."""
 
 
@@ -92,7 +92,7 @@ def make_brows(parameters: AvatarParameters, shape: HeadShape) -> Part:
     material = Material(
         kind="hair",
         base_color=texture,
-        roughness_factor=0.6,
+        roughness_factor=0.85,
         alpha_mode="mask",
         alpha_cutoff=0.4,
         double_sided=True,

@@ -23,6 +23,7 @@ SHOULDER = np.array([0.168, 0.525, 0.015])
 ARM = np.array([0.636, -0.772, -0.009])
 """Shoulder joint and unit direction of the person's left upper arm on the base mesh, metres."""
 
+_ARMPIT = np.array([0.158, 0.455, 0.0])
 _NECK_TOP_M = 0.64
 
 
@@ -55,13 +56,21 @@ def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
     hull = pattern.body_hull(shape.model)
     points = hull.rows @ shape.vertices.astype(np.float64)
     smooth, pinned = _smoothing(shape.model)
+    from_armpit = np.linalg.norm(hull.points * [1.0, 1.0, 0.5] - _ARMPIT * _sides(hull), axis=1)
+    bridge = 0.5 * ~pinned * np.clip((from_armpit - 0.02) / 0.04, 0.0, 1.0)
     for _ in range(6):
-        points = np.where(pinned[:, None], points, 0.5 * points + 0.5 * (smooth @ points))
+        points = points + bridge[:, None] * (smooth @ points - points)
     normals = vertex_normals(points, hull.faces).astype(np.float64)
     points = points + normals * (0.0015 + folds * _folds(hull.points))[:, None]
     points = clear_of_skin(points, shape, CLEARANCE_M + 0.0005)
     points = _over_bumps(points, hull, shape)
     return Draped(hull, points, vertex_normals(points, hull.faces).astype(np.float64))
+
+
+def _sides(hull: pattern.Hull) -> ndarray:
+    """(H, 3) factors that turn a place on the person's left into the one on the vertex's side."""
+    left = np.where(hull.points[:, :1] < 0.0, -1.0, 1.0)
+    return np.concatenate([left, np.ones((len(left), 2))], axis=1)
 
 
 def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarray:

@@ -118,7 +118,8 @@ def make_glasses(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     form = _FORMS[style]
     fit = _fit(form, parameters, shape)
     front = _front(form, fit)
-    fit = _pushed_forward(front, fit, shape)
+    solid = [*front, _lens(form, fit, 1.0), _lens(form, fit, -1.0)]
+    fit = _pushed_forward(solid, fit, shape)
     solids = [_warp(solid, fit) for solid in front]
     solids += _pads(form, fit, shape)
     for side in (1.0, -1.0):

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from portraiture.engine.hair_cards import join, ribbons
-from portraiture.engine.hair_guides import grow
+from portraiture.engine.hair_cards import Cards, join, ribbons
+from portraiture.engine.hair_guides import grow, scaled
 from portraiture.engine.hair_long import (
+    band_strands,
     bob,
     bun,
     bun_strands,
@@ -47,27 +48,7 @@ def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
     if parameters.hair_style == "bald":
         return None
     field = skin_field(shape)
-    pieces = _pieces(parameters, shape, field)
-    back = np.linalg.inv(field.to_canonical[:3])
-    centre = (CENTRE - field.to_canonical[3]) @ back
-    cards = [
-        ribbons(
-            grow(piece.plan, field, seed=3 + index),
-            piece.plan.width,
-            piece.plan.tier,
-            centre,
-            seed=5 + index,
-            twist=piece.twist,
-            roundness=piece.roundness,
-            root_width=piece.root_width,
-            tip_width=piece.tip_width,
-        )
-        for index, piece in enumerate(pieces)
-    ]
-    if parameters.hair_style == "bun":
-        strands, width, tier = bun_strands(parameters, field)
-        cards.append(ribbons(strands, width, tier, centre, seed=9, roundness=0.3))
-    cards = join(cards)
+    cards = _cards(parameters, shape, field)
     texture, roughness = strand_atlas(
         parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey, _weave(parameters)
     )
@@ -90,6 +71,31 @@ def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
         joints=joints,
         weights=weights,
     )
+
+
+def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
+    centre = (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
+    cards = []
+    for index, piece in enumerate(_pieces(parameters, shape, field)):
+        plan = scaled(piece.plan, field.scale)
+        cards.append(
+            ribbons(
+                grow(plan, field, seed=3 + index),
+                plan.width,
+                plan.tier,
+                centre,
+                seed=5 + index,
+                twist=piece.twist,
+                roundness=piece.roundness,
+                root_width=piece.root_width,
+                tip_width=piece.tip_width,
+            )
+        )
+    if parameters.hair_style in ("bun", "ponytail"):
+        bun = parameters.hair_style == "bun"
+        strands, width, tier = bun_strands(parameters, field) if bun else band_strands(field)
+        cards.append(ribbons(strands, width, tier, centre, seed=9, roundness=0.3))
+    return join(cards)
 
 
 def _skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, ndarray]:

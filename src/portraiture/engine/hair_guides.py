@@ -5,12 +5,12 @@ Dimension letters: P strands, K segments a strand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portraiture.engine.hair_scalp import unit
 from portraiture.engine.hair_surface import SkinField
@@ -64,6 +64,12 @@ class Plan:
     tie: Float[ndarray, "3"] | None = None
 
 
+def scaled(plan: Plan, scale: float) -> Plan:
+    """The plan for a head `scale` times as large as the average one."""
+    lengths = ("length", "droop", "clearance", "rise", "curl_radius", "curl_wave", "width")
+    return replace(plan, **{name: scale * getattr(plan, name) for name in lengths})
+
+
 def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"]:
     """Integrate, cut, clump and curl the strands of a plan."""
     strands = _integrate(plan, field)
@@ -76,7 +82,7 @@ def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"
 def nearest_clump(points: Float[ndarray, "P 3"], every: int) -> Int[ndarray, "P"]:
     """Index of the clump's first strand: of every `every`-th point the nearest one."""
     centres = np.arange(0, len(points), max(every, 1))
-    _, index = cKDTree(points[centres]).query(points)
+    _, index = KDTree(points[centres]).query(points)
     return centres[index]
 
 

@@ -96,7 +96,7 @@ def ponytail(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -
     count = 150
     rng = np.random.default_rng(59)
     disk = rng.normal(size=(count, 3)) * [6 * MM, 7 * MM, 5 * MM]
-    out = unit(np.array([0.0, 0.25, -1.0]) + 0.32 * rng.normal(size=(count, 3)))
+    out = unit(np.array([0.0, 0.05, -1.0]) + 0.3 * rng.normal(size=(count, 3)))
     hem = mix(0.86, 0.66, parameters.hair_length) + rng.normal(0, 0.012, count)
     volume = parameters.hair_volume
     tail = _free_plan(
@@ -105,8 +105,8 @@ def ponytail(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -
         length=0.42,
         hem=hem,
         segments=14,
-        lift=0.7,
-        droop=0.02 + 0.03 * volume,
+        lift=0.6,
+        droop=0.018 + 0.03 * volume,
         clearance=rng.uniform(10, 18 + 16 * volume, count) * MM,
         curl_radius=(1.0 + 9 * parameters.hair_curl) * MM,
         curl_wave=0.075,
@@ -115,13 +115,27 @@ def ponytail(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -
     )
     return [
         *pulled,
-        Piece(tail, twist=0.6, roundness=0.5, root_width=0.5, tip_width=0.5),
+        Piece(replace(tail, crowding=1.6), twist=0.6, root_width=0.5, tip_width=0.5),
     ]
 
 
 def bun(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> list[Piece]:
     """Pulled back and wound into a knot."""
     return _pulled(parameters, shape, _on_head(BUN, field), seed=61)
+
+
+def band_strands(
+    field: SkinField,
+) -> tuple[Float[ndarray, "P K+1 3"], Float[ndarray, "P"], ndarray]:
+    """Hair wrapped around a ponytail's tie: strands, widths and tiers."""
+    rng = np.random.default_rng(71)
+    count, points = 26, 13
+    begin = rng.uniform(0, 2 * np.pi, (count, 1))
+    angle = begin + np.linspace(0, 1.5 * np.pi, points)[None]
+    radius = rng.uniform(8.5, 11.0, (count, 1)) * MM
+    along = -rng.uniform(-2.0, 9.0, (count, 1)) * MM + 0 * angle
+    ring = np.stack([radius * np.cos(angle), radius * np.sin(angle), along], axis=-1)
+    return _on_head(PONYTAIL, field) + ring, np.full(count, 5 * MM), rng.choice(2, count)
 
 
 def bun_strands(
@@ -135,6 +149,7 @@ def bun_strands(
     right = unit(np.cross([0.0, 1.0, 0.0], axis))
     up = np.cross(axis, right)
     size = mix(0.75, 1.25, parameters.hair_length) * (0.85 + 0.3 * parameters.hair_volume)
+    size = size * field.scale
     count, points = 190, 17
     t = np.linspace(0.0, 1.0, points)[None]
     begin = rng.uniform(0.0, 0.72, count)[:, None]
@@ -150,6 +165,9 @@ def bun_strands(
     centre = reach[..., None] * radial + (size * (0.002 + 0.020 * w))[..., None] * axis
     ring = np.cos(turn)[..., None] * radial + np.sin(turn)[..., None] * axis
     strands = tie + centre + rope[..., None] * ring
+    distance, outward = field(strands.reshape(-1, 3))
+    inside = np.maximum(0.001 - distance, 0.0)[:, None] * outward
+    strands = strands + inside.reshape(strands.shape)
     return strands, 8.5 * MM * size * rng.uniform(0.8, 1.2, count), layer
 
 
@@ -215,9 +233,9 @@ def _pulled(
         comb=0.5 * bow + patch.noise(0.05),
         segments=9,
         droop=0.05,
-        lift=0.1 + 0.3 * volume * patch.top,
+        lift=0.03 + 0.3 * volume * patch.top,
         clearance=(2.5 + 8 * volume * (0.4 + 0.6 * patch.top)) * MM * patch.height,
-        rise=0.04,
+        rise=0.055,
         stick=0.8,
         dodge=1.0,
         clump=0.2,

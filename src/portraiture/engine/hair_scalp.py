@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Int
 from numba import njit
 from numpy import ndarray
 from scipy.interpolate import PchipInterpolator
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
@@ -110,7 +110,7 @@ def scalp_depth(canonical: Float[ndarray, "... 3"], recession: float) -> Float[n
     line = np.stack([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], axis=1)
     a, e = np.radians(np.abs(azimuth)), np.radians(elevation)
     points = np.stack([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], axis=-1)
-    chord, _ = cKDTree(line).query(points)
+    chord, _ = KDTree(line).query(points)
     return RADIUS * chord * np.where(elevation > hairline(azimuth, recession), 1.0, -1.0)
 
 

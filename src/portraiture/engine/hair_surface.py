@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portraiture.engine.hair_scalp import canonical_head, ear_mask, scalp_depth, unit
 from portraiture.engine.shape import HeadShape
@@ -28,7 +28,7 @@ class SkinField:
     ears: (2, 3) middles of the outer ears, left first.
     """
 
-    tree: cKDTree
+    tree: KDTree
     points: Float[ndarray, "M 3"]
     normals: Float[ndarray, "M 3"]
     to_canonical: Float[ndarray, "4 3"]
@@ -44,6 +44,11 @@ class SkinField:
         normals = self.normals[index]
         plane = np.einsum("qkc,qkc->qk", queries[:, None] - self.points[index], normals)
         return (weight * plane).sum(1), unit(np.einsum("qk,qkc->qc", weight, normals))
+
+    @property
+    def scale(self) -> float:
+        """Size of this head's cranium over the average one's."""
+        return float(abs(np.linalg.det(self.to_canonical[:3])) ** (-1 / 3))
 
     def canonical(self, points: Float[ndarray, "Q 3"]) -> Float[ndarray, "Q 3"]:
         """The points in the average head's coordinates."""
@@ -68,4 +73,4 @@ def skin_field(shape: HeadShape) -> SkinField:
     )
     ear = shape.skin[ear_mask(shape.model)].astype(np.float64)
     ears = np.stack([ear[ear[:, 0] > 0].mean(0), ear[ear[:, 0] < 0].mean(0)])
-    return SkinField(cKDTree(points), points, normals, to_canonical, ears)
+    return SkinField(KDTree(points), points, normals, to_canonical, ears)

@@ -25,8 +25,8 @@ _BLUE = np.array([0.155, 0.235, 0.335])
 _GREY = np.array([0.230, 0.265, 0.285])
 _GREEN = np.array([0.165, 0.205, 0.105])
 _AMBER = np.array([0.265, 0.145, 0.045])
-_BROWN = np.array([0.120, 0.052, 0.020])
-_DARK = np.array([0.034, 0.016, 0.009])
+_BROWN = np.array([0.105, 0.044, 0.016])
+_DARK = np.array([0.024, 0.011, 0.006])
 """Linear RGB of irises."""
 
 
@@ -132,9 +132,9 @@ def _iris(angle, cx, sy, colors, dials):
     bright *= 0.72 + 0.28 * _smooth(0.0, 0.14, r)
     bright *= 1.0 + (0.30 * max(-sy, 0.0) - 0.12 * max(sy, 0.0)) * _smooth(0.1, 0.8, r)
     pupil = _smooth(-0.045, 0.035, t)
-    red = pupil * bright * (colors[0, 0] + inner * (colors[1, 0] - colors[0, 0])) + 0.004
-    green = pupil * bright * (colors[0, 1] + inner * (colors[1, 1] - colors[0, 1])) + 0.004
-    blue = pupil * bright * (colors[0, 2] + inner * (colors[1, 2] - colors[0, 2])) + 0.004
+    red = pupil * bright * (colors[0, 0] + inner * (colors[1, 0] - colors[0, 0])) + 0.002
+    green = pupil * bright * (colors[0, 1] + inner * (colors[1, 1] - colors[0, 1])) + 0.002
+    blue = pupil * bright * (colors[0, 2] + inner * (colors[1, 2] - colors[0, 2])) + 0.002
     return red, green, blue
 
 

@@ -166,7 +166,7 @@ def _lash_coverage(density: float) -> UInt8[ndarray, "h w"]:
     rng = np.random.default_rng(5)
     height, width = TEXTURE
     cover = np.zeros(TEXTURE, np.float32)
-    for top, count, thickness in ((0, 78, 4.6), (height // 2, 54, 3.4)):
+    for top, count, thickness in ((0, 104, 4.0), (height // 2, 58, 3.2)):
         for k in range(int(count * density)):
             at = (k + rng.uniform(0.1, 0.9)) / int(count * density)
             reach = np.sin(np.pi * (0.10 + 0.84 * at)) ** 0.5 * rng.uniform(0.62, 0.98)

@@ -75,7 +75,7 @@ LEVELS = np.array([-0.25, 0.05, 0.3, 0.6, 0.82, 0.95, 1.0])
 
 def make_mouth(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     """Parts ``"teeth"`` (both rows with gums) and ``"tongue"``."""
-    return [_make_teeth(parameters, shape), _make_tongue(parameters, shape)]
+    return [_make_teeth(parameters, shape), _make_tongue(shape)]
 
 
 def _make_teeth(parameters: AvatarParameters, shape: HeadShape) -> Part:
@@ -108,7 +108,7 @@ def _make_teeth(parameters: AvatarParameters, shape: HeadShape) -> Part:
     )
 
 
-def _make_tongue(parameters: AvatarParameters, shape: HeadShape) -> Part:
+def _make_tongue(shape: HeadShape) -> Part:
     model = shape.model
     quads = model.arrays["quads:helper-tongue"]
     group, local = np.unique(quads, return_inverse=True)
@@ -132,7 +132,7 @@ def _make_tongue(parameters: AvatarParameters, shape: HeadShape) -> Part:
         uv,
         Material(
             kind="mouth",
-            base_color=paint_tongue(parameters),
+            base_color=paint_tongue(),
             roughness_factor=0.38,
             double_sided=True,
         ),

@@ -27,6 +27,11 @@ TRUNCATION = 2.2
 """Whitened coordinates are drawn within this many standard deviations (redrawn, not clamped)."""
 
 
+SEX_OFFSET = 0.85
+"""Standard deviations from the mean to either sex along `Prior.feminine`. With the spread within a
+sex at sqrt(1 - 0.85^2), the two together have unit variance, as whitened coordinates do."""
+
+
 @dataclass(frozen=True)
 class Prior:
     """A Gaussian over local changes, cut off at limits.
@@ -35,6 +40,8 @@ class Prior:
     their standard deviations, so that ``covariance == factor @ factor.T``.
     whitening: (N, N), the inverse of `factor`: ``whitening @ (local - mean)`` is standard normal.
     lower, upper: (N,) natural limits of each change.
+    feminine: (N,) unit vector in whitened coordinates, from masculine to feminine faces; zeros
+    where that is not known.
     """
 
     mean: Float[ndarray, " N"]
@@ -42,18 +49,29 @@ class Prior:
     whitening: Float[ndarray, "N N"]
     lower: Float[ndarray, " N"]
     upper: Float[ndarray, " N"]
+    feminine: Float[ndarray, " N"]
 
     @property
     def deviation(self) -> Float[ndarray, " N"]:
         """Standard deviation of each local change."""
         return np.sqrt((self.factor**2).sum(1))
 
-    def sample(self, rng: np.random.Generator, scale: float = 1.0) -> Float[ndarray, " N"]:
-        """One natural set of local changes; `scale` widens or narrows the spread."""
+    def sample(
+        self, rng: np.random.Generator, scale: float = 1.0, *, sex: float | None = None
+    ) -> Float[ndarray, " N"]:
+        """One natural set of local changes; `scale` widens or narrows the spread.
+
+        sex: 0 masculine to 1 feminine; given, it moves the draw along `feminine` to where faces of
+        that sex lie. The prior mixes both, so that without it a face is as likely of either.
+        """
         axes = self.factor.shape[1]
         normal = rng.standard_normal(axes)
         while (far := np.abs(normal) > TRUNCATION).any():
             normal[far] = rng.standard_normal(int(far.sum()))
+        if sex is not None:
+            along = float(self.feminine @ normal)
+            wanted = SEX_OFFSET * (2.0 * sex - 1.0) + np.sqrt(1.0 - SEX_OFFSET**2) * along
+            normal = normal + (wanted - along) * self.feminine
         return self.clip(self.mean + scale * (self.factor @ normal))
 
     def clip(self, local: Float[ndarray, "... N"]) -> Float[ndarray, "... N"]:
@@ -91,6 +109,7 @@ def prior_from_moments(
         whitening=(axes / deviation).T,
         lower=np.asarray(lower, np.float64),
         upper=np.asarray(upper, np.float64),
+        feminine=np.zeros(len(mean)),
     )
 
 
@@ -104,6 +123,7 @@ def save_prior(prior: Prior, path: Path) -> None:
         factor=prior.factor.astype(np.float32),
         lower=prior.lower.astype(np.float32),
         upper=prior.upper.astype(np.float32),
+        feminine=prior.feminine.astype(np.float32),
     )
 
 
@@ -114,7 +134,7 @@ def load_prior(path: Path = PRIOR_PATH) -> Prior:
         names = [str(name) for name in file["names"]]
         if names != list(SHAPES):
             raise ValueError(f"{path.name} was learned for other shapes; learn it again")
-        mean, factor, lower, upper = (
-            file[key].astype(np.float64) for key in ("mean", "factor", "lower", "upper")
+        mean, factor, lower, upper, feminine = (
+            file[key].astype(np.float64) for key in ("mean", "factor", "lower", "upper", "feminine")
         )
-    return Prior(mean, factor, np.linalg.inv(factor), lower, upper)
+    return Prior(mean, factor, np.linalg.inv(factor), lower, upper, feminine)

@@ -85,9 +85,9 @@ ANCESTRIES = (
 CLOTHES = (
     (0.12, 0.17, 0.28), (0.20, 0.21, 0.23), (0.88, 0.87, 0.85), (0.86, 0.81, 0.72),
     (0.55, 0.62, 0.53), (0.62, 0.32, 0.22), (0.42, 0.13, 0.18), (0.33, 0.44, 0.58),
-    (0.78, 0.60, 0.25), (0.16, 0.29, 0.23), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58),
-    (0.79, 0.60, 0.60), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
-    (0.44, 0.36, 0.55), (0.36, 0.30, 0.26),
+    (0.70, 0.56, 0.28), (0.16, 0.29, 0.23), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58),
+    (0.74, 0.62, 0.59), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
+    (0.37, 0.33, 0.44), (0.36, 0.30, 0.26),
 )  # fmt: skip
 """Dyes that people wear: navy, charcoal, white, cream, sage, rust, wine, denim, mustard …, sRGB."""
 
@@ -172,7 +172,7 @@ def _draw_face(rng: Generator, person: _Person) -> dict[str, Any]:
     muscle = rng.normal(0.5 - 0.12 * person.woman, 0.12) - 0.004 * max(person.years - 45.0, 0.0)
     weight = rng.normal(0.47, 0.13) + 0.06 * rng.random() * (person.years > 35)
     prior = load_prior()
-    local = prior.sample(rng)
+    local = prior.sample(rng, sex=person.sex)
     for name, shift in person.ancestry.shape.items():
         local[list(SHAPES).index(name)] += shift
     shape = zip(SHAPES, 0.5 + 0.5 * prior.clip(local), strict=True)

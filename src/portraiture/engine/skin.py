@@ -192,9 +192,9 @@ def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
             _tone(table, melanin, blood, shade, colour)
             _openings(x, y, z, mask, fixed, dials, colour)
             height[row, column] = (
-                fixed[PORE] * dials[4] * 0.15
+                fixed[PORE] * dials[4] * 0.19
                 + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
-                + 0.035 * dials[13] * fixed[FINE]
+                + 0.042 * dials[13] * fixed[FINE]
                 + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
             )
             for c in range(3):
@@ -211,7 +211,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     a, b = np.cos(turn), np.sin(turn)
     close = a * fixed[MOTTLE] + b * fixed[MOTTLE_TOO]
     grain = a * fixed[GRAIN] - b * fixed[GRAIN_TOO]
-    blood += 0.026 * wide + 0.026 * close + 0.018 * grain
+    blood += 0.030 * wide + 0.030 * close + 0.020 * grain
     melanin += (0.3 + melanin) * (0.026 * other + 0.020 * grain)
     shade += 0.012 * grain + 0.012 * close
     bare = (1.0 - mask[LIPS]) * (1.0 - mask[MOUTH]) * (1.0 - mask[SOCKET])
@@ -225,7 +225,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     if dials[7] > 0.02:
         share = 0.5 * dials[7]
         spots = cell_spots(x / 8.0, y / 8.0, z / 8.0, share, 0.14, 0.42, seed + 90)
-        melanin += bare * 0.13 * spots * (0.7 + 0.3 * other)
+        melanin += bare * 0.13 * spots * (0.7 + 0.3 * other) * (1.0 - 0.5 * dials[2])
     return melanin, blood, shade
 
 
@@ -233,7 +233,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
 def _regions(mask, fixed, dials, melanin, blood, shade):
     """What anatomy and the dials add: blush, lips, lids, under-eye."""
     dark = dials[2]
-    flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.16 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = mask[UNDER_EYE] * (dials[11] - 0.12 + 0.2 * dials[6])

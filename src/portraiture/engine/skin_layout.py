@@ -116,7 +116,11 @@ def _smoothstep(low: float, high: float, value: ndarray) -> ndarray:
 def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
     """(P, K) in the order of `MASKS`. Blobs are Gaussians: centre and spread in mm."""
     x, y, z = np.abs(canonical[:, 0]), canonical[:, 1], canonical[:, 2]
-    front = _smoothstep(-45.0, -10.0, z)
+    inside = _label_share(shape, Segment.MOUTH, split=True)
+    sockets = _label_share(shape, Segment.LEFT_EYE, split=True) + _label_share(
+        shape, Segment.RIGHT_EYE, split=True
+    )
+    front = _smoothstep(-45.0, -10.0, z) * (inside < 0.5) * (sockets < 0.5)
 
     def blob(cx: float, cy: float, sx: float, sy: float) -> ndarray:
         return front * np.exp(-(((x - cx) / sx) ** 2) - ((y - cy) / sy) ** 2)
@@ -125,10 +129,6 @@ def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
     mouth = _label_share(shape, Segment.MOUTH)
     socket = _label_share(shape, Segment.LEFT_EYE) + _label_share(shape, Segment.RIGHT_EYE)
     ear = _label_share(shape, Segment.LEFT_EAR) + _label_share(shape, Segment.RIGHT_EAR)
-    inside = _label_share(shape, Segment.MOUTH, split=True)
-    sockets = _label_share(shape, Segment.LEFT_EYE, split=True) + _label_share(
-        shape, Segment.RIGHT_EYE, split=True
-    )
     lips = np.clip(upper + lower + mouth * (inside < 0.5), 0.0, 1.0) * (inside < 0.5)
     under_eye = blob(28.0, -13.0, 13.0, 5.5) + 0.7 * blob(17.0, -8.0, 5.0, 7.0)
     eyelid = blob(31.0, 7.0, 15.0, 4.5) + 0.4 * blob(18.0, 3.0, 5.0, 8.0)
@@ -145,7 +145,7 @@ def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
     freckles = np.clip(blob(24.0, -26.0, 30.0, 18.0) + 0.35 * front, 0.0, 1.0)
     from_eye = np.sqrt((x - EYE_X_MM) ** 2 + y**2 + z**2)
     near_eye = from_eye < 24.0
-    rim = near_eye * _smoothstep(18.0, 17.1, from_eye)
+    rim = near_eye * _smoothstep(18.0, 17.1, from_eye) * _smoothstep(46.0, 41.0, x)
     inner = np.exp(-(((x - 19.0) / 2.4) ** 2) - ((y + 2.2) / 2.2) ** 2)
     caruncle = inner * near_eye * _smoothstep(20.5, 18.5, from_eye)
     lash_line = near_eye * _smoothstep(19.6, 18.9, from_eye) * _smoothstep(17.0, 17.6, from_eye)

@@ -51,7 +51,7 @@ def nearest_texel(inside: Bool[ndarray, "h w"]) -> Int32[ndarray, "h w"]:
     """Flat index of the nearest inside texel, of every texel. Raises ValueError if none is."""
     if not inside.any():
         raise ValueError("no texel is inside")
-    rows, columns = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    _, (rows, columns) = distance_transform_edt(~inside, return_indices=True)  # pyright: ignore
     return (rows * inside.shape[1] + columns).astype(np.int32)
 
 

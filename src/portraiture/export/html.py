@@ -21,7 +21,10 @@ from portraiture.media import atomic_path
 from portraiture.types import Quality, as_uint8
 
 PICTURE_SIDE = 900
-"""Pictures are scaled down to this longer side, pixels."""
+"""Pictures are scaled down to this height, and to this width or, wide ones, to twice of it."""
+
+WIDE = 1.6
+"""Pictures of at least this width for their height get a row of their own."""
 
 MAX_COLUMNS = 5
 
@@ -91,25 +94,33 @@ def _subtitle(quality: Quality | None, stages: Sequence[tuple[str, float]]) -> s
 
 
 def _picture_section(pictures: Mapping[str, ndarray]) -> str:
-    figures = [
-        f'<figure><img src="{_data_url(image)}" alt="{escape(caption)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for caption, image in pictures.items()
-    ]
-    if not figures:
+    if not pictures:
         return ""
-    rows = math.ceil(len(figures) / MAX_COLUMNS)
-    columns = math.ceil(len(figures) / rows)
+    wide = {k: image for k, image in pictures.items() if _is_wide(image)}
+    small = {k: image for k, image in pictures.items() if k not in wide}
+    rows = max(math.ceil(len(small) / MAX_COLUMNS), 1)
+    columns = max(math.ceil(len(small) / rows), 1)
+    figures = [
+        f"<figure{' class=wide' if caption in wide else ''}>"
+        f'<img src="{_data_url(image)}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        for caption, image in (small | wide).items()
+    ]
     return f'<section class="pictures" style="--columns:{columns}">{"".join(figures)}</section>'
 
 
+def _is_wide(image: ndarray) -> bool:
+    return image.shape[1] >= WIDE * image.shape[0]
+
+
 def _data_url(image: ndarray) -> str:
-    """JPEG, or WebP where there is transparency, at most `PICTURE_SIDE` pixels."""
+    """JPEG, or WebP where there is transparency, scaled down to `PICTURE_SIDE`."""
     pixels = np.ascontiguousarray(as_uint8(np.asarray(image)))
     if pixels.ndim == 3 and pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
         pixels = np.ascontiguousarray(pixels[..., :3])
     picture = Image.fromarray(pixels)
-    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)
+    width = PICTURE_SIDE * (2 if _is_wide(pixels) else 1)
+    picture.thumbnail((width, PICTURE_SIDE), Image.Resampling.LANCZOS)
     kind = "webp" if picture.mode == "RGBA" else "jpeg"
     out = io.BytesIO()
     picture.save(out, kind.upper(), quality=88)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.render.framing import portrait_camera
@@ -14,8 +14,8 @@ from portraiture.types import Bust, Camera, Frame, as_uint8
 Render = Callable[[Bust, Camera], Frame]
 """A bust and a camera to a frame: `render_bust` with its options bound."""
 
-BACKDROP_TOP = (0.93, 0.93, 0.94)
-BACKDROP_BOTTOM = (0.74, 0.75, 0.78)
+WALL_TOP = (0.93, 0.93, 0.94)
+WALL_BOTTOM = (0.74, 0.75, 0.78)
 
 
 def turntable(
@@ -32,44 +32,36 @@ def turntable(
     The camera's yaw is ``sweep * sin(2 pi i / frames)``: it slows down before it turns back, and
     the video loops without a jump. Every yaw but the two outermost comes twice, so only about
     half of the pictures are rendered. sweep, pitch: radians. backdrop: behind the transparent
-    pixels, default a light studio wall. Raises ValueError for fewer than 4 frames or an odd number.
+    pixels, default `studio_wall`. Raises ValueError for fewer than 4 frames or an odd number.
     """
     if frames < 4 or frames % 2:
         raise ValueError(f"a swing takes an even number of frames, at least 4, not {frames}")
-    rendered: dict[int, ndarray] = {}
+    kept: dict[int, ndarray] = {}
     for index in range(frames):
-        key = _twin(index, frames)
-        if key in rendered:
-            yield rendered.pop(key)
+        twin = (frames // 2 - index) % frames  # sin(pi - x) = sin(x): the other frame of this yaw
+        if twin in kept:
+            yield kept.pop(twin)
             continue
         yaw = sweep * np.sin(2.0 * np.pi * index / frames)
-        frame = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch))
+        rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch)).rgba
         if backdrop is None:
-            backdrop = studio_wall(*frame.rgba.shape[:2])
-        picture = over(frame.rgba, backdrop)
-        if _comes_again(index, frames):
-            rendered[key] = picture
+            backdrop = studio_wall(*rgba.shape[:2])
+        picture = over(rgba, backdrop)
+        if twin > index:
+            kept[index] = picture
         yield picture
 
 
 def studio_wall(height: int, width: int) -> UInt8[ndarray, "h w 3"]:
     """A soft grey gradient, lighter above."""
     down = np.linspace(0.0, 1.0, height)[:, None, None]
-    wall = np.array(BACKDROP_TOP) * (1.0 - down) + np.array(BACKDROP_BOTTOM) * down
+    wall = np.array(WALL_TOP) * (1.0 - down) + np.array(WALL_BOTTOM) * down
     return as_uint8(np.broadcast_to(wall, (height, width, 3)))
 
 
-def over(rgba: ndarray, backdrop: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
+def over(
+    rgba: Float32[ndarray, "h w 4"], backdrop: UInt8[ndarray, "h w 3"]
+) -> UInt8[ndarray, "h w 3"]:
     """Straight-alpha `rgba` in [0, 1] in front of `backdrop`."""
     alpha = rgba[..., 3:]
     return as_uint8(rgba[..., :3] * alpha + backdrop / 255.0 * (1.0 - alpha))
-
-
-def _twin(index: int, frames: int) -> int:
-    """The first frame with the yaw of `index`: sin is even around a quarter and three quarters."""
-    mirrored = (frames // 2 - index) % frames
-    return min(index, mirrored)
-
-
-def _comes_again(index: int, frames: int) -> bool:
-    return (frames // 2 - index) % frames > index

@@ -17,15 +17,15 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
 from portraiture.fit.light import radiance
-from portraiture.fit.texture import Projection, core_mask, sample_cubic
+from portraiture.fit.projection import Projection, core_mask, sample_cubic
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Camera, Light, Photo, as_uint8
 
-RENDER_PX = 288
+RENDER_PX = 224
 MARGIN = 0.1
-SMOOTH_TEXELS = 9.0
-"""Only differences wider than this are corrected."""
-MOST = 0.5
+SMOOTH_TEXELS = 26.0
+"""Only differences wider than this are corrected, and only in luminance: colour would fringe."""
+MOST = 0.25
 """Largest correction, log."""
 
 
@@ -52,7 +52,7 @@ def correct(
     projection: Projection,
     weight: Float[ndarray, "h w"],
     photo: Photo,
-) -> tuple[Light, Float32[ndarray, "h w 3"]]:
+) -> tuple[Light, Float32[ndarray, "h w 1"]]:
     """A better light, and the albedo's smooth log correction (0 on average over the core).
 
     bust: the skin with the present albedo, in the photo's expression.
@@ -71,8 +71,8 @@ def correct(
     mean = np.median(smooth[core], axis=0) if core.any() else np.zeros(3)
     mean = np.clip(mean, -1.0, 1.0)
     better = replace(light, ambient=light.ambient * np.exp(mean))
-    left = np.where(smooth_trust[..., None] > 1e-2, smooth - mean, 0.0)
-    return better, np.clip(left, -MOST, MOST).astype(np.float32)
+    left = np.where(smooth_trust > 1e-2, (smooth - mean).mean(-1), 0.0)
+    return better, (MOST * np.tanh(left / MOST)).astype(np.float32)[..., None]
 
 
 def _opaque(rgba: Float32[ndarray, "h w 4"]) -> UInt8[ndarray, "h w 3"]:

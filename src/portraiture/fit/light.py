@@ -28,10 +28,10 @@ from portraiture.types import Light
 KNEE = 0.7
 """Where the renderer's highlight roll-off starts (linear, `lobes_numba.tone`)."""
 
-ANCHOR, COLOUR_ANCHOR = 0.1, 1.0
+ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
 """Weight of the usual light all around, and of the luminance's light in each channel."""
 
-CAST_KEPT = 0.35
+CAST_KEPT = 0.4
 """Share of the colour difference between photo and skin that is called a cast of the light."""
 
 
@@ -110,21 +110,22 @@ def fit_light(
 
     colours: linear radiance. albedo: what the surface is thought to be, linear. Where a face has
     no normals, light is drawn to what portraits usually have: a little less from the sides and
-    from below. The three channels' shapes are drawn to the luminance's. No key light is told
-    apart.
+    from below. The three channels' shapes are drawn to the luminance's, and only `CAST_KEPT` of
+    the light's colour is kept: the rest is the skin's. No key light is told apart.
     """
     basis = sh_basis(normals) * COSINE_LOBE
     luminance = np.array([0.3, 0.5, 0.2])
     bright = (colours @ luminance) / (albedo @ luminance)
     level = float(np.median(bright))
     shared = _robust_sh(basis, bright, level * _usual_light(), ANCHOR)
-    channels = []
-    for c in range(3):
-        ratio = colours[:, c] / albedo[:, c]
-        cast = float(np.median(ratio)) / max(level, 1e-3)
-        channels.append(_robust_sh(basis, ratio, cast * (_EVEN_BASIS @ shared), COLOUR_ANCHOR))
+    casts = np.median(colours / albedo, axis=0) / max(level, 1e-3)
+    around = _EVEN_BASIS @ shared
+    channels = [
+        _robust_sh(basis, colours[:, c] / albedo[:, c], casts[c] * around, COLOUR_ANCHOR)
+        for c in range(3)
+    ]
     return Light(
-        ambient=np.stack(channels, axis=1),
+        ambient=np.stack(channels, axis=1) * casts ** (CAST_KEPT - 1.0),
         key_direction=np.array([0.0, 0.6, 0.8]),
         key_color=np.zeros(3),
     )

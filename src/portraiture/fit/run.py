@@ -31,7 +31,6 @@ Progress = Callable[[str, float], None]
 """Called with a stage's name and the share done, in [0, 1]."""
 
 
-
 @dataclass(frozen=True)
 class Fitted:
     """What a photo says about a person.

@@ -20,15 +20,9 @@ from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
 from portraiture.engine.texels import sample_bilinear
 from portraiture.fit.compare import correct
 from portraiture.fit.light import decode, exposure, fit_light, shading, without_cast
+from portraiture.fit.projection import WINDOW, Projection, core_mask, occluded, project_photo
 from portraiture.fit.regions import Regions, window_transform
-from portraiture.fit.texture import (
-    WINDOW,
-    Projection,
-    blend_albedo,
-    core_mask,
-    occluded,
-    project_photo,
-)
+from portraiture.fit.texture import blend_albedo
 from portraiture.types import Bust, Camera, Light, Photo
 
 SAMPLES = 12000

@@ -32,7 +32,7 @@ from portraiture.engine.landmarks import (
     load_landmarks,
     outermost,
 )
-from portraiture.engine.prior import load_prior
+from portraiture.engine.prior import SEX_OFFSET, load_prior
 from portraiture.engine.shapes import SHAPES
 from portraiture.fit.model import (
     ACTION,
@@ -141,7 +141,7 @@ def solve_landmarks(
     damping = 1e-2
     cost, normal, gradient = _linearise(model, problem, state)
     for _ in range(STEPS):
-        moved, predicted = _step(problem, state, normal, gradient, damping)
+        moved = _step(problem, state, normal, gradient, damping)
         trial, trial_normal, trial_gradient = _linearise(model, problem, moved)
         if trial < cost:
             finished = cost - trial < 1e-4 * cost
@@ -246,7 +246,8 @@ def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
 
     add(np.diag(1 / PHENOTYPE_DEVIATION), PHENOTYPE, phenotypes / PHENOTYPE_DEVIATION)
     whitening = PRIOR_WEIGHT * prior.whitening
-    add(whitening, LOCAL, whitening @ prior.mean)
+    towards_sex = SEX_OFFSET * (2.0 * phenotypes[0] - 1.0) * prior.feminine
+    add(whitening, LOCAL, whitening @ prior.mean + PRIOR_WEIGHT * towards_sex)
     deviation = np.array([ACTION_DEVIATION.get(name, _RARE) for name in ACTIONS])
     add(np.diag(1 / deviation), ACTION, np.zeros(len(ACTIONS)))
     ties = _expression_ties()
@@ -270,9 +271,9 @@ def _expression_ties() -> ndarray:
         rows.append(row)
 
     for name in ACTIONS:
-        if name.endswith("Left") and name not in ("jawLeft", "mouthLeft"):
-            if not name.startswith(("eyeLookIn", "eyeLookOut")):
-                tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_DEVIATION)
+        one_sided = name in ("jawLeft", "mouthLeft") or name.startswith(("eyeLookIn", "eyeLookOut"))
+        if name.endswith("Left") and not one_sided:
+            tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_DEVIATION)
     tie(
         {"eyeLookOutLeft": 1, "eyeLookInLeft": -1, "eyeLookInRight": -1, "eyeLookOutRight": 1},
         GAZE_DEVIATION,
@@ -337,7 +338,7 @@ def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
 
 def _step(
     problem: _Problem, state: _State, normal: ndarray, gradient: ndarray, damping: float
-) -> tuple[_State, float]:
+) -> _State:
     """One damped step with the active bounds held."""
     x = _vector(state)
     at_lower = (x <= problem.lower + 1e-9) & (gradient > 0)
@@ -351,8 +352,7 @@ def _step(
     view_step = new[VIEW].copy()
     view_step[6] -= state.view.nearness
     split = ACTION.start
-    moved = _State(new[:split], new[split : ACTION.stop], state.view.moved(view_step))
-    return moved, float(-gradient @ step)
+    return _State(new[:split], new[split : ACTION.stop], state.view.moved(view_step))
 
 
 def named_shape(identity: Float[ndarray, "112"]) -> dict[str, float]:

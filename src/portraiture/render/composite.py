@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numba import njit, prange
 from numpy import ndarray
+from scipy.ndimage import uniform_filter
 
 from portraiture.ops.rasterize_numba import barycentric_at, row_span
 
@@ -52,14 +53,25 @@ def draw_outlines(
     depth: Float[ndarray, "H W"],
     normal: Float[ndarray, "H W 3"],
     group: Int[ndarray, "H W"],
+    hair: Bool[ndarray, "H W"],
     radius: float,
 ) -> None:
     """Ink dark lines, in place, where depth jumps, surfaces fold or groups meet.
 
-    radius: half the line's width in samples; lines of folds are thinner.
+    group: -1 where nothing is; group 0 has no lines of its own. hair: samples that are outlined
+    as one mass, where at least half of the neighbourhood is hair. radius: half the line's width in
+    samples; lines of folds are thinner.
     """
     reach = max(1, int(np.ceil(radius)))
-    _outline(image, depth, normal, group, reach, float(radius))
+    mass = uniform_filter(hair.astype(np.float32), 8 * reach + 1) > 0.5
+    loose = ((group == 0) | hair) & ~mass
+    region = np.where(mass, _HAIR_MASS, np.where(loose, _LOOSE, group)).astype(np.int32)
+    _outline(image, depth, normal, region, reach, float(radius))
+
+
+_HAIR_MASS = 1 << 20
+_LOOSE = 1 << 21
+"""Regions: hair as one mass, and strands that get no lines."""
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -92,13 +104,18 @@ def _outline(image, depth, normal, group, reach, radius):
 @njit(cache=True, error_model="numpy")
 def _edge(depth, normal, group, row, column, y, x):
     """How much of an edge lies between two samples: 1 a silhouette, less a fold, 0 none."""
+    first, second = group[row, column], group[y, x]
+    if first == _LOOSE or second == _LOOSE:
+        return 0.0
+    if first == _HAIR_MASS or second == _HAIR_MASS:
+        return 0.0 if first == second else 1.0
     a, b = depth[row, column], depth[y, x]
     here, there = a < np.inf, b < np.inf
     if not here and not there:
         return 0.0
     if here != there or abs(a - b) > OUTLINE_DEPTH_M:
         return 1.0
-    if group[row, column] != group[y, x]:
+    if first != second:
         return 0.6
     cosine = 0.0
     for c in range(3):

@@ -180,6 +180,7 @@ def mirrored(lighting, n, view, kind, roughness, f0, lit):
     share = environment_share(f0, roughness, ndv)
     if kind == SKIN:
         key = 0.85 * key + 0.15 * key_highlight(lighting, n, view, f0, 0.6 * roughness)
+        share *= 0.75  # pores shade themselves
     alpha = roughness * roughness
     return key * lit, share, math.exp(-alpha), math.exp(-3.0 * alpha)
 
@@ -195,9 +196,17 @@ def specular_at_normal(kind):
 
 
 @njit(forceinline=True, error_model="numpy")
+def cone_visibility(towards, opening, reach):
+    """Whether mirrored light arrives: the open directions are taken as a cone around `opening`
+    as wide as the ambient light that gets in, cos² = 1 - reach for a cosine-weighted cone."""
+    edge = math.sqrt(max(1.0 - reach, 0.0))
+    return smoothstep(edge - 0.35, edge + 0.35, dot3(towards, opening))
+
+
+@njit(forceinline=True, error_model="numpy")
 def matter(
     lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness, metallic, lit, depth,
-    reach,
+    reach, opening,
 ):  # fmt: skip
     """Linear radiance of natural matter with linear albedo `rgb`, three numbers."""
     f0 = specular_at_normal(kind)
@@ -213,6 +222,7 @@ def matter(
         key, share, k1, k2 = mirrored(lighting, bent, view, kind, roughness, level, lit)
         key, share = key * look.specular / level, share * look.specular / level
     towards = mirror(bent, view)
+    share *= cone_visibility(towards, opening, reach[1])
     out = (0.0, 0.0, 0.0)
     for channel in range(3):
         a, open_ = rgb[channel], reach[channel]
@@ -228,7 +238,7 @@ def matter(
             else:
                 value = surface(lighting, a, bent, view, kind, metallic, lit, open_, channel)
             tint = f0 + metallic * (a - f0)
-            sky = sh_radiance(lighting.ambient, towards, k1, k2, channel) * open_ * open_
+            sky = sh_radiance(lighting.ambient, towards, k1, k2, channel)
             value += tint * (key * lighting.key_color[channel] + share * sky)
         if channel == 0:
             out = (value, out[1], out[2])
@@ -245,9 +255,9 @@ def flat_tones(lighting, look, rgb, n, view, kind, lit):
     light = lighting.key_direction
     cosine = dot3(n, light)
     open_ = smoothstep(0.3, 0.6, lit)
-    level = smoothstep(0.02, 0.10, cosine) * open_
+    level = smoothstep(0.0, 0.14, cosine) * open_
     if look.bands > 2:
-        level = 0.72 * level + 0.28 * smoothstep(0.70, 0.76, cosine) * open_
+        level = 0.72 * level + 0.28 * smoothstep(0.66, 0.80, cosine) * open_
     h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
     white, coloured = 0.0, 0.0
     if kind in (EYE, GLASS):

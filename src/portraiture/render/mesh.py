@@ -25,7 +25,7 @@ from portraiture.render.composite import (
 )
 from portraiture.render.light import studio_light
 from portraiture.render.matter_numba import Lighting, Look
-from portraiture.render.scene import GLASS, Scene, scene_of
+from portraiture.render.scene import GLASS, HAIR, Scene, scene_of
 from portraiture.render.shade_numba import lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.types import Bust, Camera, Frame, Light, Segment
@@ -39,12 +39,12 @@ SHARPEN_LOD = -0.6
 HAIR_SPREAD = 0.65
 """`AlphaTest.spread` of supersampled colour."""
 
-OUTLINE_SHARE = 1.0 / 600.0
+OUTLINE_SHARE = 1.0 / 500.0
 """Half the width of ink lines as a share of the picture's height."""
 
 LOOKS: dict[Shading, Look] = {
     "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=0.12),
-    "soft": Look(scatter=2.6, warmth=0.5, specular=0.8, rim=0.35, bands=0, spread=0.28),
+    "soft": Look(scatter=2.6, warmth=0.9, specular=0.9, rim=0.5, bands=0, spread=0.28),
     "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.5, bands=3, spread=0.05),
     "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.03),
 }
@@ -96,17 +96,17 @@ def render_bust(
     if shading not in LOOKS:
         raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
     scene = scene_of(bust)
-    fine = _view(scene, camera, (height, width), backend, supersample)
+    fine = view_of(scene, camera, (height, width), backend, supersample)
     image = _colour(fine, _lighting(scene, light or studio_light(), LOOKS[shading]), shading)
     under = None if background is None else np.asarray(background, np.float64)
     return Frame(
         rgba=shrink(image, supersample, under),
         landmarks=project(bust.landmarks, camera, (height, width))[:, :2].astype(np.float32),
-        **_maps(_view(scene, camera, (height, width), backend)),
+        **_maps(view_of(scene, camera, (height, width), backend)),
     )
 
 
-def _view(
+def view_of(
     scene: Scene, camera: Camera, size: tuple[int, int], backend: Backend, supersample: int = 1
 ) -> View:
     T = world_to_camera(camera)
@@ -143,7 +143,7 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
     )
 
 
-def _nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
+def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
     """Nearest of the `chosen` triangles at every sample, by their index in the scene."""
     scene = view.scene
     texture = level_table(scene.textures[:, 0], scene.part, view.lod)
@@ -165,7 +165,7 @@ def _nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray,
 def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
     """Premultiplied display-linear samples (H, W, 4)."""
     scene, look = view.scene, LOOKS[shading]
-    triangle, bary, depth = _nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
+    triangle, bary, depth = nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
     image = np.zeros((*view.size, 4), np.float32)
     pixel = np.argwhere(triangle >= 0)
     at = (pixel[:, 0], pixel[:, 1])
@@ -174,7 +174,7 @@ def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
     if shading == "ink":
         normal = _interpolate(scene.normals, scene.faces, triangle, bary)
         radius = view.size[0] * OUTLINE_SHARE
-        draw_outlines(image, depth, normal, _groups(scene, triangle), radius)
+        draw_outlines(image, depth, normal, *_groups(scene, triangle), radius)
     clear = np.flatnonzero(scene.blend)
     if len(clear):
         order = np.argsort(-view.points[scene.faces[clear], 2].mean(1), kind="stable")
@@ -188,11 +188,11 @@ def _maps(view: View) -> dict[str, ndarray]:
     """The fields of `Frame` that are taken at pixel centres."""
     scene = view.scene
     glass = (scene.kind[scene.part] == GLASS) & (scene.blend == 1)
-    triangle, bary, depth = _nearest(view, np.flatnonzero(~glass))
+    triangle, bary, depth = nearest(view, np.flatnonzero(~glass))
     segment = np.append(scene.segment, np.uint8(Segment.BACKGROUND))
     segmentation = segment[triangle]
     if glass.any():
-        lens, _, lens_depth = _nearest(view, np.flatnonzero(glass))
+        lens, _, lens_depth = nearest(view, np.flatnonzero(glass))
         segmentation = np.where(lens_depth < depth, segment[lens], segmentation)
     normal = _interpolate(scene.normals, scene.faces, triangle, bary)
     length = np.linalg.norm(normal, axis=2, keepdims=True)
@@ -214,9 +214,13 @@ def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarr
     return out
 
 
-def _groups(scene: Scene, triangle: ndarray) -> ndarray:
-    """What ink lines keep apart: parts, and the lips; nose, ears and neck show by their folds."""
+def _groups(scene: Scene, triangle: ndarray) -> tuple[ndarray, ndarray]:
+    """What ink lines keep apart: a number for each region (parts, and the lips; nose, ears and
+    neck show by their folds), and a mask of hair, whose single strands get no lines."""
     segment = scene.segment.astype(np.int32)
     for fold in (Segment.NOSE, Segment.NECK, Segment.LEFT_EAR, Segment.RIGHT_EAR):
         segment[segment == fold] = Segment.SKIN
-    return np.append(scene.part * 32 + segment, -1)[triangle]
+    strands = scene.kind[scene.part] == HAIR
+    group = np.where(strands, 0, scene.part * 32 + segment)
+    hair = strands & (scene.segment == Segment.HAIR)
+    return np.append(group, -1)[triangle], np.append(hair, False)[triangle]

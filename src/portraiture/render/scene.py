@@ -37,6 +37,7 @@ class Scene(NamedTuple):
     vertices, normals: (V, 3) float64 world, in the expression. tangents: (V, 4), see
     `surface_numba.tangents`. curvature: (V,) 1/m. uv: (V, 2) float32.
     transfer: (2, V, 9) float32, SH transfer of the diffuse ambient light, shadowed and not.
+    opening: (V, 3) unit, mean direction from which light reaches the vertex.
     faces: (F, 3) int32. part: (F,) int16. segment, cull, blend: (F,) uint8. cutoff: (F,) float32.
     density: (F,) texels per metre.
     texels: flat uint8 with all mip levels. textures: (P, 3, 3) int64 offset, rows and columns of
@@ -50,6 +51,7 @@ class Scene(NamedTuple):
     curvature: ndarray
     uv: ndarray
     transfer: ndarray
+    opening: ndarray
     faces: ndarray
     part: ndarray
     segment: ndarray
@@ -103,15 +105,17 @@ def flatten(bust: Bust) -> Scene:
     cutoff = np.array(cutoff, np.float32)[part]
     extinction = np.zeros(len(vertices), np.float32)
     extinction[faces[kind[part] == HAIR].ravel()] = HAIR_EXTINCTION
+    transfers = transfer(
+        vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
+    )
     return Scene(
         vertices=vertices,
         normals=normals,
         tangents=tangents(vertices, normals, uv, faces, kind[part] == HAIR),
         curvature=curvature(vertices, normals, faces),
         uv=uv,
-        transfer=transfer(
-            vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
-        ),
+        transfer=transfers,
+        opening=_unit(transfers[0, :, [3, 1, 2]].T.astype(np.float64) + 1e-4 * normals),
         faces=faces,
         part=part,
         segment=np.concatenate([p.segment for p in parts]).astype(np.uint8),

@@ -127,9 +127,10 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
         handed = scene.tangents[i, 3]
         bent = bent_normal(scene, part, u, v, lod[f], smooth, tangent, handed, tables[1])
         bend = b0 * scene.curvature[i] + b1 * scene.curvature[j] + b2 * scene.curvature[k]
+        opening = interpolate3(scene.opening, i, j, k, b0, b1, b2)
         rgb = matter(
             lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness,
-            scene.factors[part, 1], lit, depth, reach,
+            scene.factors[part, 1], lit, depth, reach, opening,
         )  # fmt: skip
     r, g, b = tone(rgb[0]), tone(rgb[1]), tone(rgb[2])
     if scene.blend[f] == 0:

@@ -37,15 +37,17 @@ const SURFACE_VERTEX = `#version 300 es
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 uv;
-uniform mat4 camera, light;
+uniform mat4 camera, keyView, rimView;
 out vec3 world, facing;
 out vec2 at;
-out vec4 shadowed;
+out vec4 fromKey, fromRim;
 void main() {
   world = position;
   facing = normal;
   at = uv;
-  shadowed = light * vec4(position + 0.0015 * normalize(normal), 1.0);
+  vec4 raised = vec4(position + 0.0015 * normalize(normal), 1.0);
+  fromKey = keyView * raised;
+  fromRim = rimView * raised;
   gl_Position = camera * vec4(position, 1.0);
 }`;
 
@@ -57,9 +59,9 @@ precision highp float;
 precision highp sampler2DShadow;
 in vec3 world, facing;
 in vec2 at;
-in vec4 shadowed;
+in vec4 fromKey, fromRim;
 uniform sampler2D colorMap, roughMap, normalMap;
-uniform sampler2DShadow shadowMap;
+uniform sampler2DShadow keyShadow, rimShadow;
 uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground;
 uniform float roughness, metallic, cutoff;
 uniform int kind, alphaMode;
@@ -69,14 +71,14 @@ out vec4 color;
 const int SKIN = 1, HAIR = 2, EYE = 3, MOUTH = 4, CLOTH = 5, GLASS = 6;
 const float PI = 3.14159265;
 
-float lit() {
-  vec3 at = shadowed.xyz / shadowed.w * 0.5 + 0.5;
+float lit(sampler2DShadow shadow, vec4 seen) {
+  vec3 at = seen.xyz / seen.w * 0.5 + 0.5;
   float turn = fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715))));
   float sum = 0.0;
   for (int k = 0; k < 12; k++) {
     float angle = 2.3999632 * float(k) + 6.2831853 * turn;
     vec2 step = sqrt((float(k) + 0.5) / 12.0) * vec2(cos(angle), sin(angle));
-    sum += texture(shadowMap, vec3(at.xy + step * 0.0045, at.z - 0.0012));
+    sum += texture(shadow, vec3(at.xy + step * 0.0045, at.z - 0.0012));
   }
   return sum / 12.0;
 }
@@ -129,23 +131,26 @@ void main() {
   }
   if (dot(n, v) < 0.0 && kind != SKIN && kind != HAIR) n = normalize(n - 2.0 * dot(n, v) * v);
   float rough = clamp(roughness * (hasRough ? texture(roughMap, at).g : 1.0), 0.08, 1.0);
-  float seen = lit();
+  float seen = lit(keyShadow, fromKey);
+  vec3 edge = rimColor * lit(rimShadow, fromRim);
   vec3 ambient = mix(ground, sky, 0.5 + 0.5 * n.y);
   if (kind == MOUTH) ambient *= 0.45;
   vec3 albedo = base.rgb * (1.0 - metallic), f0 = mix(vec3(0.04), base.rgb, metallic);
   vec3 light = albedo * (ambient + keyColor * diffuse(n, keyDirection) * seen
-      + rimColor * max(dot(n, rimDirection), 0.0));
+      + edge * max(dot(n, rimDirection), 0.0));
   if (kind == HAIR) {
     vec3 white = vec3(0.05) * strand(down + 0.10 * n, v, keyDirection, 90.0);
     vec3 tinted = base.rgb * 0.55 * strand(down - 0.16 * n, v, keyDirection, 28.0);
     float rim = strand(down, v, rimDirection, 24.0);
     light += (white + tinted) * keyColor * seen * clamp(dot(n, keyDirection) + 0.4, 0.0, 1.0)
-      + (0.01 + 0.3 * base.rgb) * rimColor * rim * clamp(dot(n, rimDirection) + 0.2, 0.0, 1.0);
+      + (0.01 + 0.3 * base.rgb) * edge * rim * clamp(dot(n, rimDirection) + 0.2, 0.0, 1.0);
   } else {
     float grazing = pow(1.0 - max(dot(n, v), 0.0), 5.0);
     vec3 fresnel = f0 + (max(vec3(1.0 - rough), f0) - f0) * grazing;
+    // The scalp painted dark under hair does not shine: hair that is not modelled covers it.
+    if (kind == SKIN) fresnel *= smoothstep(0.015, 0.04, dot(base.rgb, vec3(0.2126, 0.7152, 0.0722)));
     light += fresnel * (PI * gloss(n, v, keyDirection, rough) * keyColor * seen
-        + PI * gloss(n, v, rimDirection, rough) * rimColor + ambient * (1.0 - 0.6 * rough));
+        + PI * gloss(n, v, rimDirection, rough) * edge + ambient * (1.0 - 0.6 * rough));
   }
   if (kind == EYE || kind == GLASS) {
     vec3 r = reflect(-v, n);

@@ -122,8 +122,8 @@ class Viewer {
     this.items = model.meshes.map((mesh) => uploadMesh(gl, mesh));
     this.items.sort((a, b) => ALPHA[a.material.alphaMode] - ALPHA[b.material.alphaMode]);
     this.items.forEach(({ material }) => this.loadMaterial(material, model.images));
-    this.makeShadowMap();
     this.home(model.bones);
+    this.lights = [[-0.55, 0.55, 0.75], [0.75, 0.3, -1]].map((at) => this.makeLight(unit(at)));
     this.needsShadow = true;
     this.dirty = true;
     new ResizeObserver(() => { this.dirty = true; }).observe(canvas);
@@ -144,21 +144,24 @@ class Viewer {
       load(material.color, true), load(material.rough, false), load(material.normal, false)];
   }
 
-  makeShadowMap() {
+  // A light from far away, its view of the head and the depth map of what it sees.
+  makeLight(direction) {
     const { gl } = this;
-    this.shadowMap = gl.createTexture();
-    gl.bindTexture(gl.TEXTURE_2D, this.shadowMap);
+    const map = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, map);
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.DEPTH_COMPONENT24, SHADOW_SIZE, SHADOW_SIZE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_COMPARE_MODE, gl.COMPARE_REF_TO_TEXTURE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
-    this.shadowFrame = gl.createFramebuffer();
-    gl.bindFramebuffer(gl.FRAMEBUFFER, this.shadowFrame);
-    gl.framebufferTexture2D(
-      gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.TEXTURE_2D, this.shadowMap, 0);
+    const frame = gl.createFramebuffer();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.TEXTURE_2D, map, 0);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    const from = this.centre.map((value, axis) => value + 2 * direction[axis]);
+    const view = multiply(orthographic(0.42, 1.2, 2.8), lookAt(from, this.centre));
+    return { direction, map, frame, view };
   }
 
   // The camera's first place: the eyes a little above the middle, 46 cm of picture height.
@@ -170,10 +173,6 @@ class Viewer {
     this.yaw = 0.42;
     this.pitch = 0.06;
     this.zoom = 1;
-    const key = unit([-0.55, 0.55, 0.75]);
-    this.key = key;
-    const from = this.centre.map((value, axis) => value + 2 * key[axis]);
-    this.light = multiply(orthographic(0.42, 1.2, 2.8), lookAt(from, this.centre));
   }
 
   view(yaw, pitch, zoom) {
@@ -208,7 +207,8 @@ class Viewer {
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     gl.enable(gl.DEPTH_TEST);
-    if (this.needsShadow) this.drawShadow();
+    if (this.needsShadow) this.lights.forEach((light) => this.drawShadow(light));
+    this.needsShadow = false;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, width, height);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
@@ -216,15 +216,14 @@ class Viewer {
     this.drawSurfaces(width / height);
   }
 
-  drawShadow() {
+  drawShadow(light) {
     const { gl } = this;
-    this.needsShadow = false;
-    gl.bindFramebuffer(gl.FRAMEBUFFER, this.shadowFrame);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, light.frame);
     gl.viewport(0, 0, SHADOW_SIZE, SHADOW_SIZE);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     gl.disable(gl.CULL_FACE);
     gl.useProgram(this.shadow.program);
-    gl.uniformMatrix4fv(this.shadow.at.light, false, this.light);
+    gl.uniformMatrix4fv(this.shadow.at.light, false, light.view);
     for (const item of this.items) {
       if (item.material.alphaMode === 'BLEND') continue;
       const masked = item.material.alphaMode === 'MASK';
@@ -262,19 +261,19 @@ class Viewer {
     const lens = perspective(FIELD_OF_VIEW, aspect, distance * 0.3, distance + 2);
     gl.useProgram(program);
     gl.uniformMatrix4fv(at.camera, false, multiply(lens, lookAt(eye, this.centre)));
-    gl.uniformMatrix4fv(at.light, false, this.light);
     gl.uniform3fv(at.eye, eye);
-    gl.uniform3fv(at.keyDirection, this.key);
-    gl.uniform3fv(at.rimDirection, unit([0.75, 0.3, -1]));
+    ['key', 'rim'].forEach((name, k) => {
+      gl.uniformMatrix4fv(at[`${name}View`], false, this.lights[k].view);
+      gl.uniform3fv(at[`${name}Direction`], this.lights[k].direction);
+      gl.uniform1i(at[`${name}Shadow`], 3 + k);
+      gl.activeTexture(gl.TEXTURE3 + k);
+      gl.bindTexture(gl.TEXTURE_2D, this.lights[k].map);
+    });
     gl.uniform3fv(at.keyColor, [1.12, 1.06, 0.98]);
     gl.uniform3fv(at.rimColor, [0.3, 0.33, 0.38]);
     gl.uniform3fv(at.sky, [0.34, 0.34, 0.36]);
     gl.uniform3fv(at.ground, [0.2, 0.175, 0.155]);
-    ['colorMap', 'roughMap', 'normalMap', 'shadowMap'].forEach((name, k) => {
-      gl.uniform1i(at[name], k);
-    });
-    gl.activeTexture(gl.TEXTURE3);
-    gl.bindTexture(gl.TEXTURE_2D, this.shadowMap);
+    ['colorMap', 'roughMap', 'normalMap'].forEach((name, k) => gl.uniform1i(at[name], k));
     for (const item of this.items) this.drawItem(item, at);
     gl.disable(gl.BLEND);
     gl.disable(gl.SAMPLE_ALPHA_TO_COVERAGE);
