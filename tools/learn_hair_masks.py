@@ -1,6 +1,6 @@
 """Render every hair style on the average head and keep its silhouette on a small grid.
 
-styles × lengths × hairlines ──render, front──▶ hair mask ──grid in head coordinates──▶
+styles × lengths × hairlines × volumes ──render, front──▶ hair mask ──grid in head coordinates──▶
 assets/hair_masks.npz (a few kB), which `portraiture.fit.choose` compares photos with.
 
     python tools/learn_hair_masks.py
@@ -29,19 +29,26 @@ log = logging.getLogger("learn_hair_masks")
 
 SIZE = 320
 LONG = ("bob", "long_straight", "long_wavy", "ponytail", "bun")
-LENGTHS = (0.15, 0.5, 0.85)
+FREE = ("curly", "afro")
+LENGTHS, LONG_LENGTHS = (0.35, 0.85), (0.15, 0.5, 0.85)
 LINES = (0.3, 0.85)
+VOLUMES = (0.3, 0.85)
+
+Variant = tuple[int, float, float, float]
 
 
-def variants() -> list[tuple[int, float, float]]:
-    """Index of the style, length, hairline."""
-    out: list[tuple[int, float, float]] = []
+def variants() -> list[Variant]:
+    """Index of the style, length, hairline, volume."""
+    out: list[Variant] = []
     for index, style in enumerate(get_args(HairStyle)):
-        if style == "bald":
-            continue
-        lines = LINES[:1] if style in LONG else LINES
-        lengths = LENGTHS[1:2] if style == "buzz" else LENGTHS
-        out += [(index, length, line) for length, line in itertools.product(lengths, lines)]
+        if style in LONG:
+            out += [(index, length, LINES[0], 0.5) for length in LONG_LENGTHS]
+        elif style in FREE:
+            out += [(index, length, LINES[0], 0.4) for length in LENGTHS]
+        elif style == "buzz":
+            out += [(index, 0.5, line, 0.5) for line in LINES]
+        elif style != "bald":
+            out += [(index, *rest) for rest in itertools.product(LENGTHS, LINES, VOLUMES)]
     return out
 
 
@@ -75,17 +82,23 @@ def main() -> None:
     shape = shape_head(average)
     table = variants()
     masks = []
-    for index, length, line in table:
+    for index, length, line, volume in table:
         style = get_args(HairStyle)[index]
-        values = average.to_dict() | {"hair_style": style, "hair_length": length, "hair_line": line}
+        values = average.to_dict() | {
+            "hair_style": style,
+            "hair_length": length,
+            "hair_line": line,
+            "hair_volume": volume,
+        }
         masks.append(silhouette(AvatarParameters.from_dict(values), shape))
-        log.info("%s, length %.2f, line %.2f: %d cells", style, length, line, masks[-1].sum())
-    style, length, line = zip(*table, strict=True)
+        log.info("%s %.2f %.2f %.2f: %d cells", style, length, line, volume, masks[-1].sum())
+    style, length, line, volume = zip(*table, strict=True)
     np.savez_compressed(
         MASKS_PATH,
         style=np.array(style, np.uint8),
         length=np.array(length, np.float32),
         line=np.array(line, np.float32),
+        volume=np.array(volume, np.float32),
         masks=np.packbits(np.array(masks).reshape(len(masks), -1), axis=1),
     )
     log.info("wrote %s, %d bytes", MASKS_PATH, MASKS_PATH.stat().st_size)

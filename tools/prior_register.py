@@ -122,9 +122,10 @@ def register(model: HeadModel, scans: Scans, prior: Prior) -> Correspondence:
         posed = _on_scan(model, found, marks)[rows]
         near = closest(scans, posed, vertex_normals(posed, faces))
         used = near.trusted & (scans.faces[near.triangle].max(1) < FACE_END)
-        basis = tuple(
-            np.concatenate([a, b], axis=-2)
-            for a, b in zip(basis_of(model, rows[used]), mark_basis, strict=True)
+        template, shapes = basis_of(model, rows[used])
+        basis = (
+            np.concatenate([template, mark_basis[0]]),
+            np.concatenate([shapes, mark_basis[1]], axis=1),
         )
         goal = np.concatenate([near.point[used], marks.goal])
         weight = np.concatenate([np.full(used.sum(), 0.5 / used.sum()), 0.5 * share])
@@ -220,7 +221,7 @@ def _correspondence(
     used = near.trusted & (face | skull)
     a, b, c = (posed[faces[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    share = sum(np.bincount(faces[:, k], area, minlength=len(posed)) for k in range(3))
+    share = np.bincount(faces.ravel(), np.repeat(area, 3), minlength=len(posed))
     weight = np.sqrt(share / share[used].mean()) * np.where(face, 1.0, CRANIUM_WEIGHT)
     weight = weight[used] / weight[used].sum()
     return Correspondence(rows[used], corners[used], near.barycentric[used], weight, face[used])

@@ -6,7 +6,7 @@ photo ─align─▶ Photo ─fit─▶ Fitted ─▶ Avatar ─build─▶ Bust
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -143,10 +143,11 @@ def sample_files(avatar: Avatar, out: Path, stages: Stages, *, overwrite: bool =
 
 
 def _write_model(avatar: Avatar, bust: Bust, folder: Path, stages: Stages) -> None:
+    noted = replace(bust, expression=avatar.expression)
     with stages.stage("Write GLB"):
-        write_glb(bust, folder / "avatar.glb")
+        write_glb(noted, folder / "avatar.glb")
     with stages.stage("Write VRM"):
-        write_vrm(bust, folder / "avatar.vrm", name="avatar")
+        write_vrm(noted, folder / "avatar.vrm", name="avatar")
     avatar.save(folder / "avatar.json")
 
 

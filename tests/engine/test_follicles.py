@@ -110,14 +110,6 @@ def test_strand_texture_fades_from_root_to_tip_and_greys():
     np.testing.assert_array_equal(plain, draw())
 
 
-def test_value_noise_is_smooth_and_in_range():
-    points = np.random.default_rng(5).uniform(-0.2, 0.2, (500, 3))
-    noise = follicles.value_noise(points, 0.02, 7)
-    assert noise.min() >= 0.0 and noise.max() <= 1.0
-    near = follicles.value_noise(points + 1e-6, 0.02, 7)
-    np.testing.assert_allclose(noise, near, atol=1e-3)
-
-
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_normals_of_roots_are_unit(case):
     shape = shape_of(case)

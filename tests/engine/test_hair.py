@@ -44,7 +44,7 @@ def _signed_distance(points, shape):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_part_is_well_formed(style):
-    part = _hair(style, hair_length=1.0)
+    part = _hair(style, hair_length=1.0, hair_line=0.0)
     count = len(part.vertices)
     assert part.name == "hair" and part.material.kind == "hair"
     assert 5_000 < len(part.faces) <= MAX_TRIANGLES
@@ -61,7 +61,7 @@ def test_part_is_well_formed(style):
 @pytest.mark.parametrize("style", STYLES)
 def test_cards_stay_outside_the_head(style):
     """Roots lie on triangles, up to 3 mm below the tangent planes of the crown's vertices."""
-    part, shape = _hair(style, hair_length=1.0), _shape()
+    part, shape = _hair(style, hair_length=1.0, hair_line=0.0), _shape()
     middle = part.vertices.reshape(-1, 2, 3).mean(1)[part.uv[::2, 1] < 0.99]
     chosen = np.random.default_rng(0).choice(len(middle), 200, replace=False)
     distance = _signed_distance(middle[chosen].astype(np.float64), shape)
@@ -71,7 +71,7 @@ def test_cards_stay_outside_the_head(style):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_eyes_are_free(style):
-    part, shape = _hair(style, hair_length=1.0), _shape()
+    part, shape = _hair(style, hair_length=1.0, hair_line=0.0), _shape()
     for side in ("l", "r"):
         eye = shape.group(f"helper-{side}-eye")
         low, high = eye.min(0), eye.max(0)
@@ -105,7 +105,7 @@ def test_every_style_fits_other_heads(seed):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_longer_hair_reaches_further(style):
-    short, long = (_hair(style, hair_length=v) for v in (0.0, 1.0))
+    short, long = (_hair(style, hair_length=v, hair_line=0.0) for v in (0.0, 1.0))
     if style in ("bob", "long_straight", "long_wavy", "ponytail"):
         assert long.vertices[:, 1].min() < short.vertices[:, 1].min() - 0.02
     elif style == "slick_back":
@@ -208,7 +208,7 @@ def test_atlas_tiers_and_greys():
     assert cover[0] > cover[1] > cover[2] > cover[3]
     assert grey[..., :3].mean() > 2 * dark[..., :3].mean()
     seen = grey[..., :3][grey[..., 3] > 200].mean(1)
-    assert np.quantile(seen, 0.9) > 2.5 * np.quantile(seen, 0.1)
+    assert np.quantile(seen, 0.9) > 1.5 * np.quantile(seen, 0.1)
 
 
 def test_columns_stay_in_their_tier():

@@ -96,7 +96,9 @@ def grid(n: int, jitter: float, seed: int, *, exact: bool):
     step = 3.0
     xy = np.stack([x.ravel(), y.ravel()], 1) * step + (2.5 if exact else 2.3)
     i = np.arange(n * (n + 1)).reshape(n, n + 1)[:, :-1].ravel()
-    faces = np.concatenate([np.stack([i, i + n + 2, i + 1], 1), np.stack([i, i + n + 1, i + n + 2], 1)])
+    faces = np.concatenate(
+        [np.stack([i, i + n + 2, i + 1], 1), np.stack([i, i + n + 1, i + n + 2], 1)]
+    )
     return xy, faces, step * n
 
 
@@ -174,7 +176,9 @@ def test_missing_backend_raises(monkeypatch, caplog):
         visible(points, faces, (4, 4), backend="cuda")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bad", [{"faces": np.array([[0, 1, 99]])}, {"size": (0, 4)}, {"near": 0.0}])
+@pytest.mark.parametrize(
+    "bad", [{"faces": np.array([[0, 1, 99]])}, {"size": (0, 4)}, {"near": 0.0}]
+)
 def test_bad_arguments(bad):
     points, faces = random_scene(0, (4, 4))
     arguments = {"points": points, "faces": faces, "size": (4, 4), **bad}
@@ -217,7 +221,9 @@ def test_barycentric_and_depth_gradients():
         fragments = rasterize(p, faces, (9, 11))
         return interpolate(fragments, a), fragments.depth
 
-    assert torch.autograd.gradcheck(render, (points, attributes), eps=1e-7, atol=1e-5, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        render, (points, attributes), eps=1e-7, atol=1e-5, fast_mode=True
+    )
 
 
 def test_float32_is_accurate_far_from_the_origin():
@@ -256,7 +262,9 @@ def test_silhouette_gradients_match_finite_differences():
 
 def test_silhouette_gradient_is_that_of_the_area():
     """A white polygon on nothing: the picture's sum follows the polygon's area."""
-    corners = torch.tensor([[3.2, 4.1], [25.7, 6.3], [22.4, 27.8], [5.6, 23.9]], dtype=torch.float64)
+    corners = torch.tensor(
+        [[3.2, 4.1], [25.7, 6.3], [22.4, 27.8], [5.6, 23.9]], dtype=torch.float64
+    )
     faces = torch.tensor([[0, 3, 1], [1, 3, 2]])
 
     def total(xy):

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.assets import Asset, fit_asset, skin_albedo
@@ -32,6 +33,9 @@ from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
 from portraiture.engine.styles import bend_head, restyle_parameters, restyle_part
 from portraiture.errors import AvatarError
 from portraiture.types import Bust, Part, Style
+
+COVERED_RINGS = 2
+"""Rings of covered skin that stay under a garment's edge."""
 
 Maker = Callable[[AvatarParameters, HeadShape], Part | Sequence[Part] | None]
 
@@ -61,8 +65,9 @@ def build_bust(
     """Build one person.
 
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
-    replaces the procedural one. assets: pieces of a MakeHuman pack; each replaces the procedural
-    part of its kind. Raises AvatarError on an unknown action or a weight outside [0, 1].
+    replaces the procedural one and shows the brows itself. assets: pieces of a MakeHuman pack;
+    each replaces the procedural part of its kind. Raises AvatarError on an unknown action or a
+    weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
@@ -73,12 +78,15 @@ def build_bust(
         if kind in worn:
             parts.append(fit_asset(worn[kind], shape))
             continue
+        if kind == "brows" and albedo is not None:
+            continue
         made = make(parameters, shape)
         if isinstance(made, Part):
             parts.append(made)
         elif made is not None:
             parts.extend(made)
     parts = [_under_hat(part, parameters, shape) for part in parts]
+    parts = _under_clothes(parts)
     parts = [restyle_part(part, style) for part in parts]
     return Bust(
         parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
@@ -100,9 +108,7 @@ def _skin(
             textures = replace(textures, albedo=skin_albedo(asset, shape.model))
     if albedo is not None:
         textures = replace(textures, albedo=albedo)
-    else:
-        textures = _with_scalp(textures, parameters, shape)
-    return make_skin(parameters, shape, textures)
+    return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
 
 
 def _with_scalp(
@@ -118,6 +124,23 @@ def _under_hat(part: Part, parameters: AvatarParameters, shape: HeadShape) -> Pa
     hidden = hair_hidden(part.vertices, shape, parameters)
     kept = ~hidden[part.faces].any(1)
     return replace(part, faces=part.faces[kept], segment=part.segment[kept])
+
+
+def _under_clothes(parts: list[Part]) -> list[Part]:
+    """Drop the skin well under the clothes, which would poke through when a game moves the arms."""
+    cloth = [part for part in parts if part.name == "clothes"]
+    if not cloth:
+        return parts
+    skin = parts[0]
+    distance, nearest = KDTree(cloth[0].vertices).query(skin.vertices, distance_upper_bound=0.02)
+    found = np.isfinite(distance)
+    above = cloth[0].vertices[np.where(found, nearest, 0)] - skin.vertices
+    covered = found & ((above * skin.normals).sum(1) > 0)
+    for _ in range(COVERED_RINGS):
+        open_faces = skin.faces[~covered[skin.faces].all(1)]
+        covered[open_faces] = False
+    kept = ~covered[skin.faces].all(1)
+    return [replace(skin, faces=skin.faces[kept], segment=skin.segment[kept]), *parts[1:]]
 
 
 def _expressed(shape: HeadShape, expression: Mapping[str, float]) -> ndarray:

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 from numba import njit
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from portraiture.engine.head import HeadModel
@@ -384,23 +383,6 @@ def strand_texture(
     rgb = np.clip(mixed * shade[..., None], 0.0, 1.0)
     out = np.concatenate([rgb, alpha[..., None]], axis=2)
     return (out * 255.0 + 0.5).astype(np.uint8)
-
-
-def value_noise(points: Float[ndarray, "P 3"], scale: float, seed: int) -> Float[ndarray, "P"]:
-    """Smooth noise in [0, 1] over space with features of `scale` metres."""
-    grid = gaussian_filter(np.random.default_rng(seed).random((32, 32, 32)), 0.6, mode="wrap")
-    grid = (grid - grid.min()) / (grid.max() - grid.min())
-    position = np.asarray(points, np.float64) / scale
-    base = np.floor(position).astype(np.int64)
-    f = position - base
-    f = f * f * (3.0 - 2.0 * f)
-    total = np.zeros(len(position))
-    for corner in np.ndindex(2, 2, 2):
-        offset = np.array(corner)
-        weight = np.prod(np.where(offset == 1, f, 1.0 - f), axis=1)
-        i, j, k = ((base + offset) % 32).T
-        total += weight * grid[i, j, k]
-    return total
 
 
 def with_anchor(cards: Cards, roots: Roots) -> Cards:

@@ -59,6 +59,7 @@ class Plan:
     tier: Int[ndarray, "P"]
     segments: int = 8
     dodge: float = 0.0
+    aside: float = 0.0
     flat: float = 1.0
     crowding: float = 1.0
     tie: Float[ndarray, "3"] | None = None
@@ -110,6 +111,8 @@ def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
         target = target + 0.012 * _smooth((NECK_Y - field.canonical(position)[:, 1]) / 0.04)
         if plan.dodge > 0:
             wish = wish + plan.dodge * _around_ears(position, field)
+        if plan.aside > 0:
+            wish = wish + plan.aside * _out_of_face(position, plan.start, field)
         close = np.clip(2.0 - distance / np.maximum(target, 1e-3), 0.0, 1.0)[:, None]
         into = np.minimum((wish * normal).sum(1, keepdims=True), 0.0)
         wish = wish - close * into * normal
@@ -144,6 +147,14 @@ def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
     offset = position - ear
     reach = np.linalg.norm(offset, axis=1, keepdims=True)
     return 2.0 * _smooth((0.048 - reach) / 0.025) * unit(offset * [0.2, 1.0, 1.0])
+
+
+def _out_of_face(position: ndarray, start: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
+    """Push to the root's side where a strand hangs before the face."""
+    x, y, z = field.canonical(position).T
+    weight = _smooth((0.066 - np.abs(x)) / 0.02) * _smooth((z - 0.08) / 0.02)
+    push = weight * _smooth((0.955 - y) / 0.02) * np.sign(start[:, 0])
+    return push[:, None] * np.array([1.0, 0.0, 0.0])
 
 
 def _smooth(t: ndarray) -> ndarray:

@@ -56,7 +56,7 @@ def long_straight(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]
     hem = mix(0.74, 0.61, parameters.hair_length)
     return [
         Piece(_hanging(patch, parameters, hem=hem, wave=0.0), twist=0.16, tip_width=0.85)
-        for patch in _curtain(parameters, shape, 1020, seed=17)
+        for patch in _curtain(parameters, shape, 970, seed=17)
     ]
 
 
@@ -64,7 +64,7 @@ def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Parted, falling in waves that grow towards the tips."""
     hem = mix(0.76, 0.62, parameters.hair_length)
     pieces = []
-    for patch in _curtain(parameters, shape, 640, seed=47):
+    for patch in _curtain(parameters, shape, 600, seed=47):
         plan = _hanging(patch, parameters, hem=hem, wave=7.0)
         plan = replace(
             plan,
@@ -176,9 +176,10 @@ def _hanging(
 ) -> Plan:
     """Hair combed to both sides of a parting, then falling to the hem."""
     side, behind = away_from_part(patch, parameters.hair_parting)
-    back = mix(mix(-0.7, -0.22, patch.top), -0.9, behind)
+    crown = smooth((patch.elevation - 32.0) / 28.0)
+    back = mix(mix(-0.7, -0.22, crown), -0.9, behind)
     comb = np.stack([side, 0 * side, 0 * side], axis=1) + patch.noise(0.04)
-    comb -= back[:, None] * over_the_crown(patch)
+    comb -= back[:, None] * over_the_crown(patch, crown)
     volume, curl = parameters.hair_volume, parameters.hair_curl
     off_part = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parameters.hair_parting))
     over = mix(0.3, 1.0, smooth((patch.elevation + 5.0) / 45.0))
@@ -188,7 +189,7 @@ def _hanging(
         length=0.52,
         comb=comb,
         segments=13,
-        droop=mix(0.085, 0.07, patch.top),
+        droop=mix(0.085, 0.07, crown),
         lift=0.05 + 0.2 * volume * (1.0 - near_part),
         clearance=(4 + 16 * volume) * MM * patch.height * over * (1.0 - 0.5 * near_part),
         rise=0.04,
@@ -200,6 +201,7 @@ def _hanging(
         curl_wave=mix(0.11, 0.065, curl),
         width=mix(13.0, 15.0, volume) * MM,
         crowding=1.25,
+        aside=1.5,
     )
 
 

@@ -106,7 +106,8 @@ def sow(
     layer = rng.choice(4, len(roots.face), p=np.array(layers) / sum(layers))
     layer = np.where((roots.depth < 0.005) & (layer == 0), 3, layer)
     start, normal = roots.on(shape)
-    top = smooth((elevation - 32.0) / 28.0)
+    front = smooth((60.0 - np.abs(azimuth)) / 30.0)
+    top = smooth((elevation - mix(32.0, 6.0, front)) / 28.0)
     return Patch(roots, start, normal, azimuth, elevation, top, layer, rng)
 
 
@@ -129,6 +130,7 @@ def make_plan(
     width: Float[ndarray, "P"] | float = 0.009,
     dodge: float = 0.0,
     crowding: float = 1.0,
+    aside: float = 0.0,
 ) -> Plan:
     """A plan over a patch; numbers hold for every strand."""
 
@@ -157,6 +159,7 @@ def make_plan(
         segments=segments,
         dodge=dodge,
         crowding=crowding,
+        aside=aside,
     )
 
 
@@ -184,11 +187,12 @@ def sideburn(patch: Patch) -> Float[ndarray, "P"]:
     return sideburn_share(patch.azimuth, patch.elevation)
 
 
-def over_the_crown(patch: Patch) -> Float[ndarray, "P 3"]:
-    """Straight back: on top up the forehead and over the crown, at the sides level."""
+def over_the_crown(patch: Patch, share: Float[ndarray, "P"] | None = None) -> Float[ndarray, "P 3"]:
+    """Straight back: on top (or by `share`) up the forehead and over the crown, else level."""
+    share = patch.top if share is None else share
     relative = patch.place - CENTRE
     over = unit(np.stack([0 * relative[:, 0], relative[:, 2], -relative[:, 1]], axis=1) + 1e-9)
-    return mix(np.array([0.0, 0.0, -1.0]), over, patch.top[:, None])
+    return mix(np.array([0.0, 0.0, -1.0]), over, share[:, None])
 
 
 def along_part(

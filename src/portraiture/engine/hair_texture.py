@@ -113,11 +113,13 @@ def _hairs(
 def _tones(
     count: int, melanin: float, grey: float, table: ndarray, rng: np.random.Generator
 ) -> Float[ndarray, "N 3"]:
-    """Linear colour of each hair; those drawn last (in front) are a little lighter."""
+    """Linear colour of each hair; those drawn last (in front) are a little lighter.
+    One drawn hair stands for several, so it is never all white or all pigmented."""
     own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
     tone = table[np.rint(own * 64).astype(int)]
     white = rng.random(count) < grey
-    tone = np.where(white[:, None], WHITE * rng.uniform(0.85, 1.1, (count, 1)), tone)
+    share = (grey + 0.55 * (white - grey))[:, None]
+    tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.85, 1.1, (count, 1))
     return tone * (rng.uniform(0.7, 1.2, (count, 1)) * np.linspace(0.68, 1.15, count)[:, None])
 
 

@@ -40,7 +40,7 @@ def iris_colors(parameters: AvatarParameters) -> Float[ndarray, "2 3"]:
     melanin = parameters.iris_melanin
     cold = _GREY + (_BLUE - _GREY) * np.clip(1.0 - 2.2 * melanin, 0.0, 1.0)
     cold = cold + (_GREEN - cold) * parameters.iris_green
-    stops = np.array([0.0, 0.28, 0.5, 0.75, 1.0])
+    stops = np.array([0.0, 0.28, 0.5, 0.7, 0.93])
     outer = np.stack([cold, 0.6 * cold + 0.4 * _AMBER * 0.8, 0.65 * _AMBER + 0.35 * _GREEN,
                       _BROWN, _DARK])  # fmt: skip
     inner = np.stack([1.05 * cold + 0.02, 0.45 * cold + 0.55 * _AMBER, _AMBER * 0.9,

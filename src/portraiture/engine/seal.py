@@ -9,7 +9,7 @@ from numpy import ndarray
 LIP_LINE = 6.61
 """Height of the base mesh's lip line, decimetres."""
 
-LIFT = 0.008
+LIFT = 0.0115
 """How far either lip moves at the line, decimetres; a little more than the gap, so that the lips
 also touch on faces whose lips are thinner than the base mesh's."""
 

@@ -20,7 +20,7 @@ from numpy import ndarray
 from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
-from portraiture.engine.landmarks import OUTER_LIPS
+from portraiture.engine.landmarks import CONTOUR, OUTER_LIPS
 from portraiture.engine.parameters import (
     AvatarParameters,
     BeardStyle,
@@ -36,6 +36,12 @@ MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
 GRID_X = np.arange(-2.4, 2.4, 0.12) + 0.06
 GRID_Y = 2.16 - np.arange(0.0, 5.76, 0.12) - 0.06
 """Cell centres in inter-ocular distances: x to the image's right, y up, from between the eyes."""
+
+BARE_CROWN = 0.3
+"""Below this share the crown is bare and only the sides have hair."""
+
+CURLY_BELOW = 0.57
+"""Coherence of the hair's directions under which it may be curly."""
 
 BALD_BELOW = 0.12
 """Hair on less than this share of the crown, and none at the sides, is a bald head."""
@@ -60,11 +66,12 @@ HABIT: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class HairMasks:
-    """styles: (K,) names; length, line: (K,) parameters; masks: (K, 48, 40)."""
+    """styles: (K,) names; length, line, volume: (K,) parameters; masks: (K, 48, 40)."""
 
-    styles: tuple[str, ...]
+    styles: tuple[HairStyle, ...]
     length: Float[ndarray, "K"]
     line: Float[ndarray, "K"]
+    volume: Float[ndarray, "K"]
     masks: Bool[ndarray, "K 48 40"]
 
 
@@ -79,6 +86,7 @@ def load_hair_masks() -> HairMasks:
             styles=tuple(names[i] for i in file["style"]),
             length=file["length"].astype(np.float64),
             line=file["line"].astype(np.float64),
+            volume=file["volume"].astype(np.float64),
             masks=bits.reshape(count, len(GRID_Y), len(GRID_X)).astype(bool),
         )
 
@@ -93,17 +101,51 @@ def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "
     return (hair > 0.5) & seen, seen
 
 
-def choose_hair(regions: Regions, cues: Cues) -> tuple[HairStyle, float, float]:
-    """Style, length and hairline with the best overlap."""
+@dataclass(frozen=True)
+class HairChoice:
+    """A style and its dials."""
+
+    style: HairStyle
+    length: float = 0.5
+    line: float = 0.4
+    volume: float = 0.5
+
+
+def choose_hair(regions: Regions, cues: Cues) -> HairChoice:
+    """The style with the best overlap, hair before bare foreheads counting double, plus habit."""
     hair, seen = hair_grid(regions)
     if cues.hair < BALD_BELOW and hair.sum() < 40:
-        return "bald", 0.5, 0.4
+        return HairChoice("bald")
+    if cues.hair < BARE_CROWN and cues.length < 0.35:
+        return HairChoice("buzz", length=0.3, line=1.0)
     table = load_hair_masks()
-    both = (table.masks & hair).sum((1, 2))
-    either = ((table.masks & seen) | hair).sum((1, 2))
-    habit = np.array([HABIT[s][0] * (1 - cues.sex) + HABIT[s][1] * cues.sex for s in table.styles])
-    best = int((both / np.maximum(either, 1) + habit).argmax())
-    return table.styles[best], float(table.length[best]), float(table.line[best])  # type: ignore[return-value]
+    shown = table.masks & seen
+    forehead = (GRID_Y[:, None] > 0.35) & (np.abs(GRID_X) < 0.9) & ~hair & face_cells(regions)
+    both = (shown & hair).sum((1, 2))
+    either = (shown | hair).sum((1, 2)) + 1.0 * (shown & forehead).sum((1, 2))
+    straight = cues.coherence > CURLY_BELOW
+    score = both / np.maximum(either, 1.0)
+    for k, style in enumerate(table.styles):
+        score[k] += HABIT[style][0] * (1.0 - cues.sex) + HABIT[style][1] * cues.sex
+        score[k] -= 0.25 * (straight and style in ("curly", "afro"))
+    best = int(score.argmax())
+    return HairChoice(
+        table.styles[best],
+        float(table.length[best]),
+        float(table.line[best]),
+        float(table.volume[best]),
+    )
+
+
+def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
+    """Cells inside the face's outline."""
+    x, y = np.meshgrid(GRID_X, GRID_Y)
+    outline = regions.landmarks[[*CONTOUR]]
+    size = (WINDOW_PX, WINDOW_PX)
+    inside = polygon2mask(size, outline[:, ::-1]) & ~regions.hair
+    column = np.clip(0.5 * WINDOW_PX + x * regions.iod, 0, WINDOW_PX - 1).astype(int)
+    row = np.clip(EYE_LEVEL * WINDOW_PX - y * regions.iod, 0, WINDOW_PX - 1).astype(int)
+    return inside[row, column]
 
 
 def beard_hairs(regions: Regions) -> tuple[float, float, float]:
@@ -176,14 +218,15 @@ def choose_styles(
     regions: Regions, cues: Cues, glasses: float, parameters: AvatarParameters
 ) -> AvatarParameters:
     """`parameters` with every discrete choice made. glasses: the quality report's hint."""
-    hair, length, line = choose_hair(regions, cues)
+    hair = choose_hair(regions, cues)
     beard, stubble = choose_beard(regions, cues)
     frame, tone = choose_glasses(regions, glasses)
     return replace(
         parameters,
-        hair_style=hair,
-        hair_length=length,
-        hair_line=line,
+        hair_style=hair.style,
+        hair_length=hair.length,
+        hair_line=hair.line,
+        hair_volume=hair.volume,
         beard_style=beard,
         stubble=stubble,
         glasses_style=frame,

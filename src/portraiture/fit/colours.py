@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import polygon2mask
 
 from portraiture.engine.hair_color import hair_rgb, to_linear
@@ -27,7 +28,7 @@ from portraiture.fit.light import decode, encode, radiance
 from portraiture.fit.regions import Regions
 
 HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
-"""A render of hair of colour c shows about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Cues:
 
     hair: how much of the crown shows hair. length: 0 above the ears, 1 on the shoulders. grey:
     lack of pigment. stubble: darkness of the beard zone against the cheeks. lips: redness against
-    the cheeks. sex, age: guesses in `AvatarParameters`' units, never far from the middle.
+    the cheeks. coherence: of the hair's directions, low where it curls. sex, age: guesses in
+    `AvatarParameters`' units, never far from the middle.
     """
 
     hair: float
@@ -44,6 +46,7 @@ class Cues:
     grey: float
     stubble: float
     lips: float
+    coherence: float
     sex: float
     age: float
 
@@ -61,7 +64,7 @@ def read_cues(regions: Regions) -> Cues:
     score -= 1.0 * (hair < 0.35)
     sex = 0.5 + 0.38 * float(np.tanh(score))
     age = 0.56 + 0.16 * grey + 0.05 * (hair < 0.35)
-    return Cues(hair, length, grey, stubble, lips, sex, age)
+    return Cues(hair, length, grey, stubble, lips, hair_coherence(regions), sex, age)
 
 
 def hair_length(regions: Regions) -> float:
@@ -74,6 +77,19 @@ def hair_length(regions: Regions) -> float:
         low = float(np.quantile(heights, 0.02)) if len(heights) > 30 else 1.0
         reach.append(np.clip((0.0 - low - 0.35) / 2.2, 0.0, 1.0))
     return float(max(reach))
+
+
+def hair_coherence(regions: Regions) -> float:
+    """Mean coherence of the structure tensor over the hair (Bigun and Granlund 1987), weighted by
+    its energy: 1 for combed strands, low for curls; 1 where little hair shows."""
+    hair = np.asarray(binary_erosion(regions.hair, iterations=3), bool)
+    if hair.sum() < 80:
+        return 1.0
+    light = gaussian_filter(np.log(regions.image.mean(2) + 0.03), 0.7)
+    gy, gx = np.gradient(light)
+    a, b, c = (gaussian_filter(g, 1.7) for g in (gx * gx, gx * gy, gy * gy))
+    coherence = np.sqrt((a - c) ** 2 + 4.0 * b * b) / (a + c + 1e-6)
+    return float(np.average(coherence[hair], weights=(a + c)[hair] + 1e-9))
 
 
 def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:

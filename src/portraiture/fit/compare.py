@@ -17,7 +17,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
 from portraiture.fit.light import radiance
-from portraiture.fit.projection import Projection, core_mask, sample_cubic
+from portraiture.fit.projection import Projection, core_mask, image_size, sample_cubic
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Camera, Light, Photo, as_uint8
 
@@ -58,7 +58,7 @@ def correct(
     bust: the skin with the present albedo, in the photo's expression.
     """
     box = face_window(photo.landmarks)
-    view = window_camera(camera, photo.image.shape[:2], box)
+    view = window_camera(camera, image_size(photo.image), box)
     frame = render_bust(bust, view, size=RENDER_PX, light=light, supersample=1)
     at = (projection.model_pixels - box[:2]) * (RENDER_PX / (box[2] - box[0]))
     shown = sample_cubic(radiance(_opaque(frame.rgba)), at.astype(np.float32))

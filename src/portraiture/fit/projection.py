@@ -78,6 +78,11 @@ def smoothstep(low: float, high: float, value: ndarray) -> ndarray:
     return t * t * (3.0 - 2.0 * t)
 
 
+def image_size(image: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:
+    """Height and width."""
+    return int(image.shape[0]), int(image.shape[1])
+
+
 def project_photo(
     image: UInt8[ndarray, "h w 3"],
     landmarks: Float[ndarray, "478 2"],
@@ -94,7 +99,7 @@ def project_photo(
     """
     image, shrink = _shrink(image, landmarks)
     landmarks, fitted = landmarks * shrink, fitted * shrink
-    size = image.shape[:2]
+    size = image_size(image)
     rows = model.arrays["skin_vertex"]
     faces = model.arrays["skin_faces"]
     skin = vertices[rows]
@@ -134,7 +139,7 @@ def _shrink(image: ndarray, landmarks: ndarray) -> tuple[ndarray, float]:
         return image, 1.0
     height = max(round(image.shape[0] * factor), 2)
     width = max(round(image.shape[1] * factor), 2)
-    small = resize(image, (height, width), anti_aliasing=True, preserve_range=True)
+    small = np.asarray(resize(image, (height, width), anti_aliasing=True, preserve_range=True))
     return (small + 0.5).astype(np.uint8), factor
 
 
@@ -190,7 +195,7 @@ def _visible(
 
 def _soft(mask: ndarray, width: float) -> ndarray:
     """1 well inside `mask`, falling to 0 at its border over `width` texels."""
-    return smoothstep(0.0, 1.0, np.minimum(distance_transform_edt(mask) / width, 1.0))
+    return smoothstep(0.0, 1.0, np.minimum(np.asarray(distance_transform_edt(mask)) / width, 1.0))
 
 
 def _openings(size: tuple[int, int], landmarks: ndarray) -> ndarray:
@@ -255,13 +260,17 @@ def occluded(
     zone = np.maximum(smoothstep(6.0, 10.0, y), sides)
     far = smoothstep(2.8, 4.2, distance) * zone
     solid = (far > 0.5) & (weight > 0.05)
-    mass = binary_opening(solid, _round(BROW_TEXELS)) | ((hair > 0.5) & (zone > 0.3))
+    mass = np.asarray(binary_opening(solid, _round(BROW_TEXELS)), bool) | (
+        (hair > 0.5) & (zone > 0.3)
+    )
     beside = (distance > 2.8) & (np.maximum(sides, jaw) > 0.5) & (weight > 0.05)
-    seeds = beside & (binary_dilation(hair > 0.5, _round(12)) | (mass & (x > 46.0)))
-    mass |= binary_propagation(seeds, mask=beside) & (hair.max() > 0.5)
+    seeds = beside & (
+        np.asarray(binary_dilation(hair > 0.5, _round(12)), bool) | (mass & (x > 46.0))
+    )
+    mass |= np.asarray(binary_propagation(seeds, mask=beside), bool) & (hair.max() > 0.5)
     high = smoothstep(26.0, 34.0, y) > 0.5
-    mass |= binary_opening(solid & high, _round(2))
-    grown = binary_dilation(mass, _round(9)) & (np.maximum(zone, jaw) > 0.2)
+    mass |= np.asarray(binary_opening(solid & high, _round(2)), bool)
+    grown = np.asarray(binary_dilation(mass, _round(9)), bool) & (np.maximum(zone, jaw) > 0.2)
     return gaussian_filter(grown.astype(np.float32), 4.0)
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
-from scipy.ndimage import binary_opening, gaussian_filter, label
+from scipy.ndimage import binary_opening, gaussian_filter
+from skimage import measure
 from skimage.draw import polygon2mask
 from skimage.transform import AffineTransform, warp
 
@@ -151,10 +152,10 @@ def _connected(classes: ndarray, points: ndarray, iod: float) -> ndarray:
     """Hair that hangs together from above the eyes; thin rims are the background's, and between
     the collar's ends there is a shirt."""
     y, x = np.mgrid[: classes.shape[0], : classes.shape[1]] + 0.5
-    hair = binary_opening(classes == HAIR, iterations=2)
+    hair = np.asarray(binary_opening(classes == HAIR, iterations=2))
     chest = (y > points[152, 1] + 0.1 * iod) & (np.abs(x - points[152, 0]) < 0.55 * iod)
     hair &= ~chest
-    pieces, _ = label(hair)
+    pieces = np.asarray(measure.label(hair, connectivity=1))
     above = pieces * (y < points[168, 1])
     sizes = np.bincount(above.ravel(), minlength=int(pieces.max()) + 1)
     sizes[0] = 0

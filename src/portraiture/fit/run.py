@@ -22,6 +22,7 @@ from portraiture.engine.shape import shape_head
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.model import PHENOTYPE
+from portraiture.fit.projection import image_size
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.skin import fit_skin
 from portraiture.fit.solve import Solution, named_actions, named_shape, solve_landmarks
@@ -63,7 +64,7 @@ def fit_photo(photo: Photo, *, progress: Progress | None = None) -> Fitted:
         regions = photo_regions(photo.image, landmarks)
         cues = read_cues(regions)
     with clock.stage("landmarks", 0.3):
-        size = photo.image.shape[:2]
+        size = image_size(photo.image)
         solution = solve_landmarks(landmarks, size, model, sex=cues.sex, age=cues.age)
         expression = named_actions(solution.actions)
         camera = solution.view.camera(size)

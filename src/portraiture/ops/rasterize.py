@@ -248,7 +248,7 @@ def rasterize_torch(
         e, covered = _evaluate(edges[owner], x, y)
         total = e[:, 0] + e[:, 1] + e[:, 2]
         inverse = total * (1.0 / det[owner].abs())
-        covered &= inverse * near <= 1.0
+        covered &= inverse <= 1.0 / near
         if alpha is not None:
             covered[covered.clone()] &= _opaque(
                 alpha,

@@ -214,31 +214,53 @@ def fill(triangles, alpha, faces, start, order, height, width, near, threads):
                 first_row = max(top, triangles.box[f, 2])
                 last_row = min(top + BAND - 1, triangles.box[f, 3])
                 for row in range(first_row, last_row + 1):
-                    _fill_row(
-                        triangles, alpha, faces, f, row, near,
-                        nearest[row - top], triangle[row], bary[row], depth[row],
-                    )  # fmt: skip
+                    _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle)
+            for row in range(top, min(top + BAND, height)):
+                _resolve_row(triangles, row, triangle, bary, depth)
     return triangle, bary, depth
 
 
 @njit(forceinline=True, error_model="numpy")
-def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle, bary, depth):
-    """Fragments of triangle f in one row; `nearest` holds the largest 1/z so far."""
-    y = row + 0.5
-    box = triangles.box
-    first, last = row_span(triangles.edges, f, y, box[f, 0], box[f, 1])
+def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle):
+    """Fragments of triangle f in one row; `nearest` holds the band's largest 1/z so far."""
+    edges, line, y = triangles.edges, row % BAND, row + 0.5
+    first, last = triangles.box[f, 0], triangles.box[f, 1]
+    if last - first > 3:
+        first, last = row_span(edges, f, y, first, last)
+    a0, a1, a2 = edges[f, 0], edges[f, 3], edges[f, 6]
+    r0 = edges[f, 1] * y + edges[f, 2]
+    r1 = edges[f, 4] * y + edges[f, 5]
+    r2 = edges[f, 7] * y + edges[f, 8]
+    scale, farthest = triangles.scale[f], 1.0 / near
     for column in range(first, last + 1):
-        b0, b1, b2, total = barycentric_at(triangles.edges, f, column + 0.5, y)
-        inverse = total * triangles.scale[f]
-        if inverse <= nearest[column] or inverse * near > 1.0:
+        x = column + 0.5
+        e0, e1, e2 = a0 * x + r0, a1 * x + r1, a2 * x + r2
+        if e0 < 0.0 or e1 < 0.0 or e2 < 0.0:
             continue
-        if alpha.cutoff[f] >= 0.0:
-            cutoff = cutoff_at(alpha, f, row, column)
-            if opacity_at(alpha, faces, f, b0, b1, b2) < cutoff * 255.0:
+        total = e0 + e1 + e2
+        inverse = total * scale
+        if inverse <= nearest[line, column] or inverse > farthest:
+            continue
+        if e0 == 0.0 or e1 == 0.0 or e2 == 0.0:
+            owned = inside(e0, a0, edges[f, 1]) and inside(e1, a1, edges[f, 4])
+            if not (owned and inside(e2, a2, edges[f, 7])):
                 continue
-        nearest[column] = inverse
-        triangle[column] = f
-        depth[column] = 1.0 / inverse
-        bary[column, 0] = b0
-        bary[column, 1] = b1
-        bary[column, 2] = b2
+        if alpha.cutoff[f] >= 0.0:
+            opacity = opacity_at(alpha, faces, f, e0 / total, e1 / total, e2 / total)
+            if opacity < cutoff_at(alpha, f, row, column) * 255.0:
+                continue
+        nearest[line, column] = inverse
+        triangle[row, column] = f
+
+
+@njit(forceinline=True, error_model="numpy")
+def _resolve_row(triangles, row, triangle, bary, depth):
+    """Barycentrics and depth of the triangles that were seen in one row."""
+    for column in range(triangle.shape[1]):
+        f = triangle[row, column]
+        if f >= 0:
+            b0, b1, b2, total = barycentric_at(triangles.edges, f, column + 0.5, row + 0.5)
+            bary[row, column, 0] = b0
+            bary[row, column, 1] = b1
+            bary[row, column, 2] = b2
+            depth[row, column] = 1.0 / (total * triangles.scale[f])

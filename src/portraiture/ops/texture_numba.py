@@ -158,10 +158,11 @@ def sample_mip(texels, texture, channels, table, lod, u, v):
 def level_table(textures, part, lod):
     """(F, 3) offset, rows and columns of the RGBA level nearest to each triangle's lod.
 
-    textures: (P, 3) full-size textures. part: (F,) whose texture a triangle has. lod: (F,).
+    textures: (P, slots, 3) full-size textures, base colour first. part: (F,) whose texture a
+    triangle has. lod: (F,).
     """
     out = np.empty((part.shape[0], 3), np.int64)
     for f in range(part.shape[0]):
-        t = textures[part[f]]
+        t = textures[part[f], 0]
         out[f, 0], out[f, 1], out[f, 2] = level_of(t[0], t[1], t[2], 4, int(lod[f] + 0.5))
     return out

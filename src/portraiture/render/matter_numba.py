@@ -133,7 +133,7 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
     ambient = diffuse_sh(lighting.ambient, n, channel)
     rim = (1.0 - max(dot3(smooth, view), 0.0)) ** 4 * look.rim * reach
     light_in = out * warm * lighting.key_color[channel] + ambient * multibounce(reach, albedo)
-    return albedo * light_in * 0.975 + rim * ambient * math.sqrt(albedo)
+    return albedo * light_in + rim * ambient * math.sqrt(albedo)
 
 
 @njit(forceinline=True, error_model="numpy")
@@ -162,7 +162,7 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     width = 0.30 if kind in (EYE, MOUTH) else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
     diffuse += diffuse_sh(lighting.ambient, n, channel) * multibounce(reach, albedo)
-    out = albedo * diffuse * (1.0 - metallic) * 0.975
+    out = albedo * diffuse * (1.0 - metallic)
     if kind == CLOTH:
         out += 0.12 * (1.0 - max(dot3(n, view), 0.0)) ** 3 * math.sqrt(albedo) * diffuse
     return out
@@ -208,9 +208,13 @@ def matter(
     lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness, metallic, lit, depth,
     reach, opening,
 ):  # fmt: skip
-    """Linear radiance of natural matter with linear albedo `rgb`, three numbers."""
+    """Linear radiance of natural matter with linear albedo `rgb`, three numbers.
+
+    Albedo means all that a surface returns of uniform white light, as photos show it: what the
+    surface film mirrors of such light (seen from the front) is taken from the diffuse part.
+    """
     f0 = specular_at_normal(kind)
-    key, share, k1, k2, white, coloured = 0.0, 0.0, 1.0, 1.0, 0.0, 0.0
+    key, share, k1, k2, white, coloured, film = 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0
     light = lighting.key_direction
     if kind == HAIR:
         h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
@@ -221,6 +225,9 @@ def matter(
         level = f0 + metallic * (0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] - f0)
         key, share, k1, k2 = mirrored(lighting, bent, view, kind, roughness, level, lit)
         key, share = key * look.specular / level, share * look.specular / level
+        if kind not in (EYE, GLASS):
+            film = (0.75 if kind == SKIN else 1.0) * environment_share(f0, roughness, 1.0)
+    film *= look.specular
     towards = mirror(bent, view)
     share *= cone_visibility(towards, opening, reach[1])
     out = (0.0, 0.0, 0.0)
@@ -231,12 +238,13 @@ def matter(
                 lighting, look, a, bent, tangent, view, white, coloured, depth, open_, channel
             )
         else:
+            body = max(a - film, 0.4 * a)
             if kind == SKIN:
                 value = skin(
-                    lighting, look, a, smooth, bent, view, bend, lit, depth, open_, channel
+                    lighting, look, body, smooth, bent, view, bend, lit, depth, open_, channel
                 )
             else:
-                value = surface(lighting, a, bent, view, kind, metallic, lit, open_, channel)
+                value = surface(lighting, body, bent, view, kind, metallic, lit, open_, channel)
             tint = f0 + metallic * (a - f0)
             sky = sh_radiance(lighting.ambient, towards, k1, k2, channel)
             value += tint * (key * lighting.key_color[channel] + share * sky)

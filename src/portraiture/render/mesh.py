@@ -146,7 +146,7 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
 def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
     """Nearest of the `chosen` triangles at every sample, by their index in the scene."""
     scene = view.scene
-    texture = level_table(scene.textures[:, 0], scene.part, view.lod)
+    texture = level_table(scene.textures, scene.part, view.lod)
     alpha = AlphaTest(scene.cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
     triangle, bary, depth = visible(
         view.points,
@@ -167,20 +167,20 @@ def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
     scene, look = view.scene, LOOKS[shading]
     triangle, bary, depth = nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
     image = np.zeros((*view.size, 4), np.float32)
-    pixel = np.argwhere(triangle >= 0)
+    pixel = np.ascontiguousarray(np.argwhere(triangle >= 0))
     at = (pixel[:, 0], pixel[:, 1])
     arguments = (scene, lighting, look, tables(), view.eye, view.lod)
     image[at] = shade(*arguments, triangle[at], bary[at], pixel)
     if shading == "ink":
         normal = _interpolate(scene.normals, scene.faces, triangle, bary)
-        radius = view.size[0] * OUTLINE_SHARE
+        radius = max(view.size[0] * OUTLINE_SHARE, 1.5)
         draw_outlines(image, depth, normal, *_groups(scene, triangle), radius)
     clear = np.flatnonzero(scene.blend)
     if len(clear):
         order = np.argsort(-view.points[scene.faces[clear], 2].mean(1), kind="stable")
         triangles = set_up(view.points, scene.faces, scene.cull, *view.size, NEAR_M)
-        *fragments, pixel = gather_transparent(triangles, clear[order], depth, NEAR_M)
-        composite(image, shade(*arguments, *fragments, pixel), pixel)
+        seen, weights, pixel = gather_transparent(triangles, clear[order], depth, NEAR_M)
+        composite(image, shade(*arguments, seen, weights, pixel), pixel)
     return image
 
 

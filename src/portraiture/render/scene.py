@@ -100,7 +100,8 @@ def flatten(bust: Bust) -> Scene:
     uv = np.concatenate([p.uv for p in parts]).astype(np.float32)
     kind = np.array([KINDS[m.kind] for m in materials], np.int64)
     blend = np.array([m.alpha_mode == "blend" for m in materials], np.uint8)[part]
-    cutoff = [-1.0 if m.alpha_mode == "opaque" else m.alpha_cutoff for m in materials]
+    tested = [m.alpha_mode != "opaque" and m.kind != "glass" for m in materials]
+    cutoff = [m.alpha_cutoff if t else -1.0 for m, t in zip(materials, tested, strict=True)]
     texels, textures = pack_textures(materials)
     cutoff = np.array(cutoff, np.float32)[part]
     extinction = np.zeros(len(vertices), np.float32)
@@ -115,7 +116,7 @@ def flatten(bust: Bust) -> Scene:
         curvature=curvature(vertices, normals, faces),
         uv=uv,
         transfer=transfers,
-        opening=_unit(transfers[0, :, [3, 1, 2]].T.astype(np.float64) + 1e-4 * normals),
+        opening=_opening(transfers[0], normals),
         faces=faces,
         part=part,
         segment=np.concatenate([p.segment for p in parts]).astype(np.uint8),
@@ -129,6 +130,13 @@ def flatten(bust: Bust) -> Scene:
         factors=np.array([[m.roughness_factor, m.metallic] for m in materials], np.float64),
         double_sided=np.array([m.double_sided for m in materials], np.uint8),
     )
+
+
+def _opening(transfers: ndarray, normals: ndarray) -> ndarray:
+    """Unit mean direction of the light that reaches each vertex: band 1 of its transfer, or the
+    normal where nothing arrives."""
+    y, z, x = transfers[:, 1], transfers[:, 2], transfers[:, 3]
+    return _unit(np.stack([x, y, z], axis=1).astype(np.float64) + 1e-4 * normals)
 
 
 def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:

@@ -16,9 +16,9 @@ from numpy import ndarray
 from portraiture.ops.texture_numba import level_of, sample_channel
 from portraiture.render.light import even_directions, sh_basis
 
-TRANSFER_DIRECTIONS = 48
+TRANSFER_DIRECTIONS = 40
 TRANSFER_SIZE = 224
-KEY_SIZE = 1024
+KEY_SIZE = 768
 BIAS_M = 0.0025
 
 
@@ -79,7 +79,11 @@ def _height_map(local, caster, corner, scale, size, threads):
 
 @njit(cache=True, error_model="numpy")
 def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
-    """Draw all casters' triangles into rows first_row to end_row - 1 of `heights`."""
+    """Draw all casters' triangles into rows first_row to end_row - 1 of `heights`.
+
+    local: (V, 3) vertices along the map's axes. In each triangle the barycentrics v and w and the
+    height are linear in the column.
+    """
     size = heights.shape[0]
     end_row = min(end_row, size)
     for f in range(caster.faces.shape[0]):
@@ -87,26 +91,40 @@ def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
         ax, ay = (local[a, 0] - corner[0]) * scale, (local[a, 1] - corner[1]) * scale
         bx, by = (local[b, 0] - corner[0]) * scale, (local[b, 1] - corner[1]) * scale
         cx, cy = (local[c, 0] - corner[0]) * scale, (local[c, 1] - corner[1]) * scale
-        y0 = max(first_row, int(np.floor(min(ay, by, cy) - 0.5)) + 1)
+        y0 = max(first_row, int(np.floor(min(ay, by, cy) + 0.5)))
         y1 = min(end_row - 1, int(np.floor(max(ay, by, cy) - 0.5)))
-        if y1 < y0:
-            continue
-        x0 = max(0, int(np.floor(min(ax, bx, cx) - 0.5)) + 1)
-        x1 = min(size - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
         det = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if x1 < x0 or det == 0.0:
+        if y1 < y0 or det == 0.0:
             continue
+        x0 = max(0, int(np.floor(min(ax, bx, cx) + 0.5)))
+        x1 = min(size - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
+        step_v, step_w = (cy - ay) / det, -(by - ay) / det
+        za, zb, zc = local[a, 2], local[b, 2], local[c, 2]
         for row in range(y0, y1 + 1):
-            y = row + 0.5
-            for column in range(x0, x1 + 1):
+            y = row + 0.5 - ay
+            v0 = (-y * (cx - ax)) / det - ax * step_v
+            w0 = ((bx - ax) * y) / det - ax * step_w
+            first, last = _span(v0, step_v, x0, x1)
+            first, last = _span(w0, step_w, first, last)
+            first, last = _span(1.0 - v0 - w0, -step_v - step_w, first, last)
+            for column in range(first, last + 1):
                 x = column + 0.5
-                v = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / det
-                w = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / det
-                if v < 0.0 or w < 0.0 or v + w > 1.0:
-                    continue
-                height = (1.0 - v - w) * local[a, 2] + v * local[b, 2] + w * local[c, 2]
+                v, w = v0 + step_v * x, w0 + step_w * x
+                height = za + v * (zb - za) + w * (zc - za)
                 if height > heights[row, column] and _solid(caster, f, scale, v, w):
                     heights[row, column] = height
+
+
+@njit(forceinline=True, error_model="numpy")
+def _span(start, step, first, last):
+    """The columns from first to last with start + step * (column + 0.5) >= 0."""
+    if step > 0.0:
+        low = min(max(-start / step - 0.5, -1.0), 1e6)
+        return max(first, int(np.ceil(low))), last
+    if step < 0.0:
+        high = min(max(-start / step - 0.5, -1.0), 1e6)
+        return first, min(last, int(np.floor(high)))
+    return (first, last) if start >= 0.0 else (0, -1)
 
 
 @njit(cache=True, error_model="numpy")
@@ -207,7 +225,7 @@ def transfer(
     arrays = (vertices, normals, extinction, faces, cutoff, blend, uv)
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     key = digest.digest()
     if key not in _remembered:
         while len(_remembered) >= _REMEMBERED_LIMIT:

@@ -1,0 +1,108 @@
+"""Spherical harmonics and reflection lobes against numerical integration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portraiture.render.light import (
+    diffuse_ambient,
+    even_directions,
+    project_light,
+    sample_light,
+    sh_basis,
+    studio_light,
+)
+from portraiture.render.lobes_numba import environment_share, fresnel, ggx, tone, wrapped
+
+DIRECTIONS = even_directions(20000)
+
+
+def test_basis_is_orthonormal():
+    basis = sh_basis(DIRECTIONS)
+    gram = basis.T @ basis * (4.0 * np.pi / len(DIRECTIONS))
+    np.testing.assert_allclose(gram, np.eye(9), atol=1e-3)
+
+
+def test_diffuse_ambient_is_the_cosine_integral():
+    rng = np.random.default_rng(0)
+    coefficients = rng.normal(size=(9, 3))
+    radiance = sh_basis(DIRECTIONS) @ coefficients
+    for normal in even_directions(7):
+        cosine = np.maximum(DIRECTIONS @ normal, 0.0)
+        expected = (cosine[:, None] * radiance).mean(0) * 4.0
+        np.testing.assert_allclose(diffuse_ambient(coefficients, normal), expected, atol=2e-3)
+
+
+def test_projection_inverts_evaluation():
+    coefficients = np.random.default_rng(1).normal(size=(9, 3))
+    radiance = sh_basis(DIRECTIONS) @ coefficients
+    np.testing.assert_allclose(project_light(DIRECTIONS, radiance), coefficients, atol=5e-3)
+
+
+def test_uniform_radiance_is_the_first_coefficient():
+    uniform = project_light(DIRECTIONS, np.ones((len(DIRECTIONS), 3)))
+    np.testing.assert_allclose(uniform[0], np.sqrt(4.0 * np.pi), rtol=1e-6)
+    np.testing.assert_allclose(diffuse_ambient(uniform, np.eye(3)), 1.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_sampled_light_is_natural(seed):
+    """From above the horizon, in front of the shoulders' plane or beside, well exposed, no cast
+    stronger than 1.5 to 1, no negative light; the same seed gives the same light."""
+    light = sample_light(np.random.default_rng(seed))
+    again = sample_light(np.random.default_rng(seed))
+    np.testing.assert_array_equal(light.ambient, again.ambient)
+    assert np.linalg.norm(light.key_direction) == pytest.approx(1.0)
+    assert light.key_direction[1] > 0.0 and light.key_direction[2] > 0.0
+    front = diffuse_ambient(light.ambient, np.array([0.0, 0.0, 1.0]))
+    front = front + max(light.key_direction[2], 0.0) * light.key_color
+    assert 0.4 < front.mean() < 2.0
+    assert front.max() / front.min() < 1.5
+    assert diffuse_ambient(light.ambient, DIRECTIONS[::50]).min() > 0.0
+    assert light.key_color.min() >= 0.0
+
+
+def test_studio_light_exposes_the_face():
+    light = studio_light()
+    normals = np.array([[-0.5, 0.2, 0.8], [0.5, 0.2, 0.8]])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    key = (normals @ light.key_direction)[:, None] * light.key_color
+    lit, shaded = (diffuse_ambient(light.ambient, normals) + key).mean(1)
+    assert 0.8 < lit < 1.6 and 0.3 < shaded / lit < 0.9
+
+
+@pytest.mark.parametrize("width", (0.05, 0.3, 0.7))
+def test_wrapped_is_a_box_convolution(width):
+    offset = np.linspace(-width, width, 4001)
+    for cosine in np.linspace(-1.0, 1.0, 21):
+        expected = np.maximum(cosine + offset, 0.0).mean()
+        assert wrapped(cosine, width) == pytest.approx(expected, abs=1e-4)
+
+
+def test_tone_keeps_midtones_and_is_smooth():
+    x = np.linspace(0.0, 3.0, 3001)
+    y = np.array([tone(v) for v in x])
+    np.testing.assert_array_equal(y[x <= 0.7], x[x <= 0.7])
+    slope = np.diff(y) / np.diff(x)
+    assert (slope > 0.0).all() and np.abs(np.diff(slope)).max() < 0.01 and y.max() < 1.0
+
+
+def _half_vectors(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    light = DIRECTIONS[DIRECTIONS[:, 2] > 0.0]
+    half = light + view
+    return light, half / np.linalg.norm(half, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("roughness", (0.45, 0.7, 1.0))
+def test_environment_share_integrates_the_lobe(roughness):
+    """The fitted share of uniform light against the integral of D V F n·l over the hemisphere."""
+    for ndv in (0.3, 0.6, 0.95):
+        view = np.array([np.sqrt(1.0 - ndv * ndv), 0.0, ndv])
+        light, half = _half_vectors(view)
+        values = [
+            ggx(h[2], v[2], ndv, roughness**2) * fresnel(0.04, h @ view) * v[2]
+            for v, h in zip(light[::4], half[::4], strict=True)
+        ]
+        expected = np.mean(values) * 2.0 * np.pi
+        assert environment_share(0.04, roughness, ndv) == pytest.approx(expected, abs=0.025)
