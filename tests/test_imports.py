@@ -13,16 +13,17 @@ ROOT = Path(__file__).parent.parent / "src" / "portraiture"
 TIERS = (
     {"types", "errors", "camera", "demo_photo", "stages", "__init__"},
     {"media"},
+    {"face_mesh"},
     {"ops"},
     {"render"},
     {"engine"},
-    {"align", "face_mesh", "quality", "fit"},
+    {"quality"},
+    {"align", "fit"},
     {"export"},
     {"avatar"},
     {"photo_to_avatar"},
     {"cli"},
 )
-VERBS = ({"align", "face_mesh", "quality"}, {"fit"})
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -62,8 +63,7 @@ def test_imports_point_one_way(path: Path) -> None:
         return
     for other in _imported_units(path) - {unit}:
         assert _tier(other) <= _tier(unit), f"{unit} imports {other}, which stands above it"
-        same_verb = any(unit in verb and other in verb for verb in VERBS)
-        if not same_verb and _tier(unit) > 0:
+        if _tier(unit) > 0:
             assert _tier(other) < _tier(unit), f"{unit} imports its sibling {other}"
 
 

@@ -1,5 +1,6 @@
 """The natural prior: against moments, dense inverses and finite differences."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from portraiture.engine.prior import (
     PRIOR_PATH,
+    SEX_OFFSET,
     TRUNCATION,
     load_prior,
     prior_from_moments,
@@ -73,6 +75,26 @@ def test_scale_and_limits():
     prior, _ = _random_prior(5)
     np.testing.assert_array_equal(prior.sample(np.random.default_rng(0), 0.0), prior.mean)
     assert (np.abs(prior.sample(np.random.default_rng(0), 50.0)) <= 1.0).all()
+
+
+def test_sex_moves_a_draw_along_one_axis_alone():
+    prior = load_prior()
+    prior = replace(prior, lower=np.full(N, -9.0), upper=np.full(N, 9.0))
+    np.testing.assert_allclose(np.linalg.norm(prior.feminine), 1.0, atol=1e-6)
+    man, woman, either = (
+        np.array([prior.sample(np.random.default_rng(k), sex=sex) for k in range(400)])
+        for sex in (0.0, 1.0, None)
+    )
+    difference = (woman - man) @ prior.whitening.T
+    np.testing.assert_allclose(
+        difference, np.tile(2 * SEX_OFFSET * prior.feminine, (400, 1)), atol=1e-6
+    )
+    across = np.eye(N) - np.outer(prior.feminine, prior.feminine)
+    np.testing.assert_allclose(
+        (woman - either) @ prior.whitening.T @ across, np.zeros((400, N)), atol=1e-6
+    )
+    both = np.concatenate([man, woman]) - prior.mean
+    assert 0.85 < (both @ prior.whitening.T @ prior.feminine).std() < 1.15
 
 
 def test_saved_and_loaded(tmp_path: Path):

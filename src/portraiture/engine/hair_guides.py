@@ -35,7 +35,8 @@ class Plan:
     clump: 0 separate, 1 tips meet in the tip of their clump's first strand; clump_of: (P,) index
         of that strand.
     width: widest width of the card. tier: (P,) row group of the texture, see `hair_texture`.
-    segments: K. dodge: how strongly strands part around the ears, 0 to about 1.
+    segments: K. dodge, aside: how strongly strands part around the ears and leave the face, 0 to
+        about 1.
     flat: share of the helix's depth that is left, 0 a flat wave. crowding: above 1 spends more of
         the segments near the root.
     tie: (3,) point on the person's head that all strands are pulled to, or None.

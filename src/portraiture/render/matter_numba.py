@@ -123,12 +123,15 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
     n = mix3(bent, smooth, 0.15 + 0.25 * (2 - channel))
     n = unit3(n[0], n[1], n[2])
     width = min(max(1.7 * path * bend, 25.0 * path), 0.75)
-    through = 1.0 - (1.0 - lit) * smoothstep(0.0, 2.5 * path, depth)
     cosine = dot3(n, light)
+    # At the terminator skin shades itself at no distance, and light seeps through; elsewhere what
+    # lies close is hair or glasses.
+    seep = path * (0.4 + 2.1 * smoothstep(0.35, 0.0, cosine))
+    through = 1.0 - (1.0 - lit) * smoothstep(0.0, seep, depth)
     out = wrapped(cosine, width) * through
     if depth > 0.0:
         passed = math.exp(-depth / (FLESH_PATH_M[channel] * look.scatter))
-        out += 0.35 * passed * wrapped(-dot3(smooth, light), 0.3)
+        out += 0.35 * passed * wrapped(-dot3(smooth, light) - 0.1, 0.1)
     warm = 1.0 + look.warmth * (0.25 - 0.25 * channel) * (1.0 - cosine)
     ambient = diffuse_sh(lighting.ambient, n, channel)
     rim = (1.0 - max(dot3(smooth, view), 0.0)) ** 4 * look.rim * reach
@@ -175,7 +178,8 @@ def mirrored(lighting, n, view, kind, roughness, f0, lit):
     ndv = max(dot3(n, view), 1e-3)
     if kind == GLASS or (kind == EYE and roughness < 0.35):
         f = fresnel(f0, ndv)
-        return f * softbox(lighting, mirror(n, view)) * smoothstep(0.0, 0.3, lit), f, 1.0, 1.0
+        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # a catchlight stays under hats and hair
+        return f * softbox(lighting, mirror(n, view)) * seen, f, 1.0, 1.0
     key = key_highlight(lighting, n, view, f0, roughness)
     share = environment_share(f0, roughness, ndv)
     if kind == SKIN:
