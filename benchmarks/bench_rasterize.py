@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numba
 import numpy as np
@@ -73,7 +74,11 @@ def rows_for(bust: Bust, seconds: float) -> list[Row]:
     return rows
 
 
-def main(seed: int = 2, seconds: float = 3.0, json_path: Path | None = None) -> None:
+def main(
+    seed: int = 2,
+    seconds: float = 3.0,
+    json_path: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> None:
     """Measure and print.
 
     Args:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prior import load_prior
 from portraiture.engine.shape import shape_head
+from portraiture.engine.shapes import SHAPES
 from portraiture.engine.styles import STYLES, bend_head, restyle_parameters, restyle_part
 from portraiture.types import Material, Part, Style
 
@@ -68,13 +70,15 @@ def test_lids_close_over_bigger_eyes(style: Style) -> None:
 
 
 def test_caricature_moves_away_from_the_mean_and_not_the_mean_itself() -> None:
-    mean = AvatarParameters(sex=0.0, age=0.6)
+    average = {n: 0.5 + 0.5 * float(m) for n, m in zip(SHAPES, load_prior().mean, strict=True)}
+    mean = AvatarParameters(sex=0.0, age=0.6, shape=average)
     shape = shape_head(mean)
     still = bend_head(shape, mean, "comic")
     plain = bend_head(shape_head(PERSON), PERSON, "comic")
-    assert np.abs(still.vertices - shape.vertices).max() < np.abs(
-        plain.vertices - shape.vertices
-    ).max()
+    assert (
+        np.abs(still.vertices - shape.vertices).max()
+        < np.abs(plain.vertices - shape.vertices).max()
+    )
 
 
 def test_posterising_reduces_shades_and_keeps_grey_grey() -> None:

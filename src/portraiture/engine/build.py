@@ -15,13 +15,14 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.assets import Asset, fit_asset, skin_albedo
+from portraiture.engine.assets import Asset, AssetKind, fit_asset, skin_albedo
 from portraiture.engine.beard import make_beard
 from portraiture.engine.brows import make_brows
 from portraiture.engine.clothes import make_clothes
 from portraiture.engine.eyes import make_eyes
 from portraiture.engine.glasses import make_glasses
 from portraiture.engine.hair import make_hair, paint_scalp
+from portraiture.engine.hair_color import hair_rgb
 from portraiture.engine.hats import hair_hidden, make_hat
 from portraiture.engine.head import HeadModel
 from portraiture.engine.landmarks import landmark_positions
@@ -73,20 +74,9 @@ def build_bust(
     parameters = restyle_parameters(parameters, style)
     shape = bend_head(shape_head(parameters, model), parameters, style)
     parts = [_skin(parameters, shape, albedo, assets)]
-    worn = {asset.kind: asset for asset in assets}
-    for kind, make in MAKERS:
-        if kind in worn:
-            parts.append(fit_asset(worn[kind], shape))
-            continue
-        if kind == "brows" and albedo is not None:
-            continue
-        made = make(parameters, shape)
-        if isinstance(made, Part):
-            parts.append(made)
-        elif made is not None:
-            parts.extend(made)
-    parts = [_under_hat(part, parameters, shape) for part in parts]
-    parts = _under_clothes(parts)
+    parts += _procedural(parameters, shape, {asset.kind for asset in assets}, albedo is not None)
+    parts += [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
+    parts = _under_clothes(_under_hat(parts, parameters, shape))
     parts = [restyle_part(part, style) for part in parts]
     return Bust(
         parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
@@ -117,13 +107,41 @@ def _with_scalp(
     return replace(textures, albedo=paint_scalp(textures.albedo, parameters, shape))
 
 
-def _under_hat(part: Part, parameters: AvatarParameters, shape: HeadShape) -> Part:
-    """Drop the hair that a hat covers."""
-    if part.name != "hair" or parameters.hat_style == "none":
-        return part
-    hidden = hair_hidden(part.vertices, shape, parameters)
-    kept = ~hidden[part.faces].any(1)
-    return replace(part, faces=part.faces[kept], segment=part.segment[kept])
+def _procedural(
+    parameters: AvatarParameters, shape: HeadShape, worn: set[AssetKind], photographed: bool
+) -> list[Part]:
+    """The engine's own parts, but those that an asset replaces; a photo shows the brows itself."""
+    parts: list[Part] = []
+    for kind, make in MAKERS:
+        if kind in worn or (kind == "brows" and photographed):
+            continue
+        made = make(parameters, shape)
+        if made is not None:
+            parts += [made] if isinstance(made, Part) else made
+    return [part for part in parts if part.name not in worn]
+
+
+def _fit(asset: Asset, parameters: AvatarParameters, shape: HeadShape) -> Part:
+    """The asset on this head, hair in the person's colour."""
+    rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
+    return fit_asset(asset, shape, rgb=rgb)
+
+
+def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
+    """Drop the hair that a hat covers; a pack's hat counts as a cap."""
+    if not any(part.name == "hat" for part in parts):
+        return parts
+    if parameters.hat_style == "none":
+        parameters = replace(parameters, hat_style="cap")
+    out: list[Part] = []
+    for part in parts:
+        if part.name == "hair":
+            hidden = hair_hidden(part.vertices, shape, parameters)
+            kept = ~hidden[part.faces].any(1)
+            part = replace(part, faces=part.faces[kept], segment=part.segment[kept])
+        if len(part.faces):
+            out.append(part)
+    return out
 
 
 def _under_clothes(parts: list[Part]) -> list[Part]:

@@ -17,7 +17,9 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prior import load_prior
 from portraiture.engine.shape import HeadShape, Warp, shape_head
+from portraiture.engine.shapes import SHAPES
 from portraiture.types import Material, Part, Shading, Style
 
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -141,7 +143,12 @@ def _difference(shape: HeadShape, parameters: AvatarParameters) -> Float[ndarray
 
     Both heads are aligned at the middle of their eyes first: position is not character.
     """
-    mean = shape_head(AvatarParameters(sex=round(parameters.sex), age=parameters.age), shape.model)
+    average = {
+        name: float(np.clip(0.5 + 0.5 * value, 0.0, 1.0))
+        for name, value in zip(SHAPES, load_prior().mean, strict=True)
+    }
+    person = AvatarParameters(sex=round(parameters.sex), age=parameters.age, shape=average)
+    mean = shape_head(person, shape.model)
     middle = _eye_centres(shape).mean(0) - _eye_centres(mean).mean(0)
     difference = shape.vertices - mean.vertices - middle
     length = np.linalg.norm(difference, axis=1, keepdims=True)

@@ -1,7 +1,7 @@
 """Skin from a photo: tone, light and albedo.
 
 projection ─▶ unoccluded texels ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
-                                                                ▲── render, compare ◀──┘ (twice)
+                                                                ▲── render, compare ◀──┘
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from portraiture.fit.texture import blend_albedo
 from portraiture.types import Bust, Camera, Light, Photo
 
 SAMPLES = 12000
-CORRECTIONS = 2
+CORRECTIONS = 1
 MIN_CORE = 300
 TRUSTED = 0.7
 
