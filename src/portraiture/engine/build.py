@@ -16,8 +16,8 @@ from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.assets import Asset, AssetKind, fit_asset, skin_albedo
-from portraiture.engine.beard import make_beard
-from portraiture.engine.brows import make_brows
+from portraiture.engine.beard import make_beard, paint_beard
+from portraiture.engine.brows import make_brows, paint_brows
 from portraiture.engine.clothes import make_clothes
 from portraiture.engine.eyes import make_eyes
 from portraiture.engine.glasses import make_glasses
@@ -35,6 +35,8 @@ from portraiture.engine.styles import bend_head, restyle_parameters, restyle_par
 from portraiture.errors import AvatarError
 from portraiture.types import Bust, Part, Style
 
+SCALP_CHANGE = 25.0
+"""A change of albedo from which on painted scalp is as rough as it gets, of 255."""
 COVERED_RINGS = 2
 """Rings of covered skin that stay under a garment's edge."""
 
@@ -96,7 +98,10 @@ def _skin(
     for asset in assets:
         if asset.kind == "skin":
             textures = replace(textures, albedo=skin_albedo(asset, shape.model))
-    if albedo is not None:
+    if albedo is None:
+        shaded = paint_brows(textures.albedo, parameters, shape)
+        textures = replace(textures, albedo=paint_beard(shaded, parameters, shape))
+    else:
         textures = replace(textures, albedo=albedo)
     return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
 
@@ -104,7 +109,12 @@ def _skin(
 def _with_scalp(
     textures: SkinTextures, parameters: AvatarParameters, shape: HeadShape
 ) -> SkinTextures:
-    return replace(textures, albedo=paint_scalp(textures.albedo, parameters, shape))
+    """The skin with hair painted on its scalp, which shines no more than hair does."""
+    albedo = paint_scalp(textures.albedo, parameters, shape)
+    painted = np.abs(albedo.astype(np.float32) - textures.albedo).max(2)
+    matt = np.clip(painted / SCALP_CHANGE, 0.0, 1.0)
+    roughness = textures.roughness + matt * (255.0 - textures.roughness)
+    return replace(textures, albedo=albedo, roughness=roughness.astype(np.uint8))
 
 
 def _procedural(

@@ -22,7 +22,7 @@ from portraiture.export.textures import encode_color, encode_normal, encode_roug
 from portraiture.media import atomic_path
 from portraiture.types import Bust, Material, Morph, Part, Skeleton
 
-HAIR_EPSILON_M = 2.5e-4
+HAIR_EPSILON_M = 4e-4
 """Smaller displacements of hair, a beard's above all, cost megabytes and cannot be seen."""
 
 

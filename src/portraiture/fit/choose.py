@@ -29,6 +29,7 @@ from portraiture.engine.parameters import (
     Neckline,
 )
 from portraiture.fit.colours import Cues, cheek_mask, disc, zone_colour
+from portraiture.fit.light import decode
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions
 
 MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
@@ -186,16 +187,18 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
 
 
 def choose_glasses(regions: Regions, hint: float) -> tuple[GlassesStyle, float]:
-    """Frame and tone; "none" where the hint is weak. Frames much darker than the skin are taken
-    for black rectangles, others for thin metal."""
+    """Frame and tone; "none" where the hint is weak. Much dark under the eyes and on the bridge is
+    a thick black frame, little of it thin metal."""
     if hint < 0.5:
         return "none", 0.1
-    rims = np.any([disc(regions, k, 0.10) for k in (119, 348, 226, 446, 6)], axis=0)
+    below = np.any([disc(regions, k, 0.13) for k in (119, 348)], axis=0)
+    bridge = disc(regions, 6, 0.07)
     cheek = float(zone_colour(regions, cheek_mask(regions)).mean())
-    dark = float(zone_colour(regions, rims, 0.06).mean()) / max(cheek, 1e-3)
-    if dark < 0.22:
+    dark = decode(regions.image[below | bridge]).mean(1) < 0.35 * cheek
+    share = float(dark.mean()) if len(dark) else 0.0
+    if share > 0.2:
         return "rectangle", 0.05
-    return ("rectangle", 0.25) if dark < 0.45 else ("rimless", 0.6)
+    return ("rectangle", 0.3) if share > 0.07 else ("rimless", 0.7)
 
 
 def choose_neckline(regions: Regions) -> Neckline:

@@ -46,7 +46,7 @@ def decode(image: ndarray) -> Float32[ndarray, "*n"]:
 def radiance(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w 3"]:
     """A photo as linear scene radiance: the renderer's roll-off of highlights undone."""
     linear = decode(image)
-    rest = np.clip((1.0 - linear) / (1.0 - KNEE), 0.05, None)
+    rest = np.clip((1.0 - linear) / (1.0 - KNEE), 0.3, None)
     return np.where(linear <= KNEE, linear, KNEE - (1.0 - KNEE) * np.log(rest)).astype(np.float32)
 
 

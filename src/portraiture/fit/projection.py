@@ -274,6 +274,22 @@ def occluded(
     return gaussian_filter(grown.astype(np.float32), 4.0)
 
 
+def spectacles(
+    colour: Float[ndarray, "h w 3"], position: Float[ndarray, "h w 3"]
+) -> Float32[ndarray, "h w"]:
+    """Frames of glasses on the skin, soft in [0, 1]: thin lines darker than what is around them,
+    around the eyes and over the nose, but not lashes, lids and brows."""
+    light = np.log(np.clip(colour.mean(-1), 4e-3, 2.0))
+    line = light - gaussian_filter(light, 16.0)
+    x, y = np.abs(position[..., 0]), position[..., 1]
+    around = (x < 72.0) & (y > -34.0) & (y < 24.0) & (position[..., 2] > -60.0)
+    lids = np.hypot((x - 31.0) / 19.0, y / 9.0) < 1.0
+    brow = (y > 9.0) & (y < 24.0) & (x > 8.0) & (x < 60.0)
+    dark = (line < -0.14) & around & ~lids & ~brow
+    grown = np.asarray(binary_dilation(dark, _round(4)), bool) & around & ~lids
+    return gaussian_filter(grown.astype(np.float32), 2.0)
+
+
 def _round(radius: int) -> ndarray:
     at = np.arange(-radius, radius + 1)
     return at[:, None] ** 2 + at[None] ** 2 <= radius * radius

@@ -20,7 +20,14 @@ from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
 from portraiture.engine.texels import sample_bilinear
 from portraiture.fit.compare import correct
 from portraiture.fit.light import decode, exposure, fit_light, shading, without_cast
-from portraiture.fit.projection import WINDOW, Projection, core_mask, occluded, project_photo
+from portraiture.fit.projection import (
+    WINDOW,
+    Projection,
+    core_mask,
+    occluded,
+    project_photo,
+    spectacles,
+)
 from portraiture.fit.regions import Regions, window_transform
 from portraiture.fit.texture import blend_albedo
 from portraiture.types import Bust, Camera, Light, Photo
@@ -56,6 +63,8 @@ def fit_skin(
     projection = project_photo(photo.image, landmarks, fitted, vertices, camera, shape.model)
     hair = hair_on_texels(regions, landmarks, projection)
     hidden = occluded(projection.colour, projection.weight, projection.position, hair)
+    if parameters.glasses_style != "none":
+        hidden = np.maximum(hidden, spectacles(projection.colour, projection.position))
     weight = projection.weight * (1.0 - hidden)
     parameters, textures, light = _tone_and_light(projection, weight, parameters, shape)
     albedo = projection.colour / shading(light, projection.normal)

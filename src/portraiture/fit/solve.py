@@ -72,10 +72,10 @@ ACTION_DEVIATION: Mapping[str, float] = {
     **dict.fromkeys(
         (a for a in ACTIONS if a.startswith(("eyeLook", "eyeBlink", "eyeSquint"))), _COMMON
     ),
-    **dict.fromkeys((a for a in ACTIONS if a.startswith(("mouthUpperUp", "mouthLowerDown"))), 0.5),
+    **dict.fromkeys((a for a in ACTIONS if a.startswith(("mouthUpperUp", "mouthLowerDown"))), 0.6),
     **dict.fromkeys(("mouthClose", "mouthFunnel", "cheekPuff", "jawForward"), 0.08),
     **dict.fromkeys(("jawLeft", "jawRight", "mouthLeft", "mouthRight"), 0.1),
-    "jawOpen": 0.2,
+    "jawOpen": 0.08,
     "tongueOut": 1e-3,
 }
 """Standard deviations of the expression prior; the rest have `_RARE`."""
