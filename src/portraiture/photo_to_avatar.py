@@ -39,6 +39,13 @@ PHOTO_FILES = (
     "report.html",
 )
 SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
+FRIENDLY = {
+    "mouthSmileLeft": 0.35,
+    "mouthSmileRight": 0.35,
+    "cheekSquintLeft": 0.2,
+    "cheekSquintRight": 0.2,
+}
+"""How a sampled person looks into the camera; the exported files stay neutral."""
 TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 60, 24, 448
 
 
@@ -138,7 +145,8 @@ def sample_files(avatar: Avatar, out: Path, stages: Stages, *, overwrite: bool =
             bust = avatar.bust()
         _write_model(avatar, bust, folder, stages)
         with stages.stage("Render"):
-            write_image(folder / "front.png", _portrait(avatar, bust, 0.0, size=768))
+            smiling = replace(bust, expression=FRIENDLY)
+            write_image(folder / "front.png", _portrait(avatar, smiling, 0.0, size=768))
     return avatar
 
 

@@ -118,7 +118,7 @@ def _tones(
     own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
     tone = table[np.rint(own * 64).astype(int)]
     white = rng.random(count) < grey
-    share = (grey + 0.55 * (white - grey))[:, None]
+    share = (grey + 0.28 * (white - grey))[:, None]
     tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.85, 1.1, (count, 1))
     return tone * (rng.uniform(0.7, 1.2, (count, 1)) * np.linspace(0.68, 1.15, count)[:, None])
 

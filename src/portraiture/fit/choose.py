@@ -52,7 +52,7 @@ HABIT: dict[str, tuple[float, float]] = {
     "short": (0.02, -0.06),
     "crop": (0.0, -0.08),
     "side_part": (0.03, -0.04),
-    "quiff": (-0.01, -0.08),
+    "quiff": (-0.06, -0.1),
     "slick_back": (-0.02, -0.04),
     "curly": (-0.04, -0.02),
     "afro": (-0.08, -0.05),

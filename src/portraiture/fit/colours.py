@@ -93,14 +93,16 @@ def hair_coherence(regions: Regions) -> float:
 
 
 def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
-    """melanin, redness and grey of the hair; None where too little shows."""
+    """melanin, redness and grey of the hair; None where too little shows. Highlights are left out,
+    and dark hair counts as black rather than grey: its gloss has no colour."""
     pixels = regions.image[regions.hair]
     if len(pixels) < 60:
         return None
     linear = decode(pixels)
     light = linear.sum(1)
-    kept = (light > np.quantile(light, 0.2)) & (light < np.quantile(light, 0.9))
+    kept = (light > np.quantile(light, 0.1)) & (light < np.quantile(light, 0.7))
     seen = np.maximum(np.median(linear[kept], axis=0) - HAIR_GLOSS, 0.002) / HAIR_SHADE
+    dark = 0.8 * float(np.clip(1.0 - seen.mean() / 0.09, 0.0, 1.0))
     best, answer = np.inf, (0.7, 0.2, 0.0)
     for melanin in np.linspace(0.0, 1.0, 26):
         for redness in (0.0, 0.1, 0.2, 0.35, 0.5, 0.75):
@@ -108,7 +110,7 @@ def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
                 colour = to_linear(hair_rgb(melanin, redness, grey))
                 gap = np.log(colour + 0.01) - np.log(seen + 0.01)
                 cost = (gap**2).sum() + 2.0 * (gap - gap.mean()) @ (gap - gap.mean())
-                cost += 0.15 * redness**2 + 0.03 * grey * (1.0 - grey)
+                cost += 0.15 * redness**2 + 0.03 * grey * (1.0 - grey) + dark * grey
                 if cost < best:
                     best, answer = cost, (float(melanin), redness, grey)
     return answer

@@ -46,6 +46,9 @@ IOD_TEXELS = 200.0
 BROW_TEXELS = 13
 """More than half a brow's height."""
 
+OUTLINE_IOD = 0.1
+"""Width of the photo's fading inside the face's outline, inter-ocular distances."""
+
 SHARPEST_IOD_PX = 240.0
 DEPTH_TOLERANCE_M = 0.004
 
@@ -116,6 +119,7 @@ def project_photo(
         visible & texel_map(model, SIZE).inside[WINDOW], 6
     )
     weight *= 1.0 - sample_cubic(_openings(size, landmarks)[..., None], at[..., :2])[..., 0]
+    weight *= sample_cubic(_face(size, landmarks)[..., None], at[..., :2])[..., 0]
     weight *= _region(model)
     inside = (at[..., 0] > 1) & (at[..., 0] < size[1] - 2)
     inside &= (at[..., 1] > 1) & (at[..., 1] < size[0] - 2)
@@ -196,6 +200,15 @@ def _visible(
 def _soft(mask: ndarray, width: float) -> ndarray:
     """1 well inside `mask`, falling to 0 at its border over `width` texels."""
     return smoothstep(0.0, 1.0, np.minimum(np.asarray(distance_transform_edt(mask)) / width, 1.0))
+
+
+def _face(size: tuple[int, int], landmarks: ndarray) -> ndarray:
+    """Soft mask of the face's outline in the photo, 1 well inside, 0 on the outline itself: beyond
+    the jaw there are collars and shadows, above it hair."""
+    inside = polygon2mask(size, landmarks[[*CONTOUR]][:, ::-1] - 0.5)
+    reach = OUTLINE_IOD * interocular(landmarks)
+    depth = np.asarray(distance_transform_edt(inside))
+    return smoothstep(0.25 * reach, reach, depth).astype(np.float32)
 
 
 def _openings(size: tuple[int, int], landmarks: ndarray) -> ndarray:

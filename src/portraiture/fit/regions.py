@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
-from scipy.ndimage import binary_opening, gaussian_filter
+from scipy.ndimage import binary_erosion, binary_opening, gaussian_filter
 from skimage import measure
 from skimage.draw import polygon2mask
 from skimage.transform import AffineTransform, warp
@@ -29,6 +29,8 @@ WINDOW_HALF_IOD = 4.2
 EYE_LEVEL = 0.42
 """Where the eyes are in the window, from the top."""
 ROUNDS = 4
+SMOOTH_SLOPE = 0.047
+"""Median slope of log luminance a pixel under which a surface has no hairs."""
 SKIN, HAIR, CLOTH = 0, 1, 2
 
 
@@ -145,7 +147,7 @@ def _classify(image: ndarray, person: ndarray, points: ndarray, iod: float) -> n
             cost[kind] += _mahalanobis(features, _mixture(members, 1 if kind == SKIN else 2))
         smooth = np.stack([gaussian_filter(np.minimum(c, 60.0), 1.0) for c in cost])
         classes = np.where(person & ~openings, smooth.argmin(0), -1)
-    return _connected(classes, points, iod)
+    return _not_scalp(_connected(classes, points, iod), image, features)
 
 
 def _connected(classes: ndarray, points: ndarray, iod: float) -> ndarray:
@@ -162,6 +164,22 @@ def _connected(classes: ndarray, points: ndarray, iod: float) -> ndarray:
     kept = np.flatnonzero(sizes > 0.15 * max(int(sizes.max()), 1))
     hair = np.isin(pieces, kept) & hair
     return np.where((classes == HAIR) & ~hair, -1, classes)
+
+
+def _not_scalp(classes: ndarray, image: ndarray, features: ndarray) -> ndarray:
+    """A bald head's highlight looks like fair hair, but it is as smooth as skin and of its hue."""
+    hair, skin = classes == HAIR, classes == SKIN
+    inner = np.asarray(binary_erosion(hair, iterations=2), bool)
+    if inner.sum() < 30 or skin.sum() < 30:
+        return classes
+    light = gaussian_filter(np.log(image.mean(2) + 0.03), 0.7)
+    slope = np.hypot(*np.gradient(light))
+    hue = np.abs(
+        np.median(features[hair][:, 1:], axis=0) - np.median(features[skin][:, 1:], axis=0)
+    )
+    brighter = np.median(features[hair][:, 0]) - np.median(features[skin][:, 0])
+    bald = np.median(slope[inner]) < SMOOTH_SLOPE and hue.max() < 0.32 and brighter > -0.35
+    return np.where(hair, SKIN, classes) if bald else classes
 
 
 def _features(image: ndarray) -> ndarray:

@@ -19,7 +19,7 @@ from portraiture.engine.texels import sample_bilinear
 from portraiture.fit.light import decode, encode
 from portraiture.fit.projection import SIZE, WINDOW, core_mask, smoothstep
 
-GLOSS_KEPT = 0.22
+GLOSS_KEPT = 0.3
 """Log brightness over the surroundings that skin keeps at most."""
 
 

@@ -13,7 +13,7 @@ from portraiture.render.matter_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAI
 from portraiture.render.pose import posed
 from portraiture.render.shadow import transfer
 from portraiture.render.surface_numba import curvature, tangents, texel_density
-from portraiture.types import Bust, Material, Part
+from portraiture.types import Bust, Material, Part, Segment
 
 KINDS = {
     "plain": PLAIN,
@@ -27,6 +27,7 @@ KINDS = {
 CHANNELS = (4, 3, 1)
 """Channels of the three texture slots: base colour, normal, roughness."""
 
+MOUTH_BOUNCE = 0.5
 HAIR_EXTINCTION = 90.0
 """Share of light lost per metre in hair: 1/e after 11 mm."""
 
@@ -109,6 +110,9 @@ def flatten(bust: Bust) -> Scene:
     transfers = transfer(
         vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
     )
+    segment = np.concatenate([p.segment for p in parts]).astype(np.uint8)
+    inside = (kind[part] == MOUTH) | (segment == Segment.MOUTH)
+    transfers = _bounced(transfers, faces[inside].ravel())
     return Scene(
         vertices=vertices,
         normals=normals,
@@ -119,7 +123,7 @@ def flatten(bust: Bust) -> Scene:
         opening=_opening(transfers[0], normals),
         faces=faces,
         part=part,
-        segment=np.concatenate([p.segment for p in parts]).astype(np.uint8),
+        segment=segment,
         cull=np.array([not m.double_sided for m in materials], np.uint8)[part],
         blend=blend,
         cutoff=cutoff,
@@ -130,6 +134,14 @@ def flatten(bust: Bust) -> Scene:
         factors=np.array([[m.roughness_factor, m.metallic] for m in materials], np.float64),
         double_sided=np.array([m.double_sided for m in materials], np.uint8),
     )
+
+
+def _bounced(transfers: ndarray, inside: ndarray) -> ndarray:
+    """The light that lips, teeth and tongue pass on to each other: inside the mouth a share of
+    what would arrive from all around, had it no walls."""
+    out = transfers.copy()
+    out[0, inside] += MOUTH_BOUNCE * (transfers[1, inside] - transfers[0, inside])
+    return out
 
 
 def _opening(transfers: ndarray, normals: ndarray) -> ndarray:
