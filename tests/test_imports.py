@@ -21,7 +21,7 @@ TIERS = (
     {"align", "fit"},
     {"export"},
     {"avatar"},
-    {"photo_to_avatar"},
+    {"photo_to_avatar", "prepare"},
     {"cli"},
 )
 FILES = sorted(ROOT.rglob("*.py"))

@@ -135,6 +135,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(command: Create | Sample | Render | Assets) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
+    from portraiture.prepare import prepare
+
+    if not isinstance(command, Assets):
+        prepare()
     match command:
         case Create():
             _create(command)

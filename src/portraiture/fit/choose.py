@@ -186,19 +186,22 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
     return "none", stubble
 
 
-def choose_glasses(regions: Regions, hint: float) -> tuple[GlassesStyle, float]:
-    """Frame and tone; "none" where the hint is weak. Much dark under the eyes and on the bridge is
-    a thick black frame, little of it thin metal."""
+def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesStyle, float]:
+    """Frame and tone; "none" where the hint is weak. Much dark below the eyes and on the bridge is
+    a thick black frame, some a thin dark one, none thin metal."""
     if hint < 0.5:
         return "none", 0.1
-    below = np.any([disc(regions, k, 0.13) for k in (119, 348)], axis=0)
-    bridge = disc(regions, 6, 0.07)
+    x, y = regions.head_coordinates()
+    x = np.abs(x)
+    ring = (x < 0.95) & (y < -0.13) & (y > -0.5) | (x < 0.12) & (np.abs(y - 0.05) < 0.15)
     cheek = float(zone_colour(regions, cheek_mask(regions)).mean())
-    dark = decode(regions.image[below | bridge]).mean(1) < 0.35 * cheek
-    share = float(dark.mean()) if len(dark) else 0.0
-    if share > 0.2:
-        return "rectangle", 0.05
-    return ("rectangle", 0.3) if share > 0.07 else ("rimless", 0.7)
+    light = decode(regions.image[ring]).mean(1) / max(cheek, 1e-3)
+    if (light < 0.2).mean() > 0.025:
+        return ("cat_eye" if cues.sex > 0.6 else "rectangle"), 0.03
+    share = float((light < 0.4).mean())
+    if share > 0.06:
+        return "rectangle", 0.12
+    return ("rectangle", 0.35) if share > 0.02 else ("rimless", 0.7)
 
 
 def choose_neckline(regions: Regions) -> Neckline:
@@ -223,7 +226,7 @@ def choose_styles(
     """`parameters` with every discrete choice made. glasses: the quality report's hint."""
     hair = choose_hair(regions, cues)
     beard, stubble = choose_beard(regions, cues)
-    frame, tone = choose_glasses(regions, glasses)
+    frame, tone = choose_glasses(regions, cues, glasses)
     return replace(
         parameters,
         hair_style=hair.style,

@@ -60,7 +60,12 @@ def read_cues(regions: Regions) -> Cues:
     melanin, _, grey = hair_pigments(regions) or (0.5, 0.2, 0.0)
     grey = max(grey, float(np.clip(0.25 - melanin, 0.0, 0.2)) if length < 0.3 else 0.0)
     stubble, lips = beard_darkness(regions), lip_redness(regions)
-    score = 2.6 * (length - 0.3) + 1.6 * (lips - 0.35) - 2.2 * np.clip(stubble - 0.25, 0.0, 0.5)
+    score = (
+        2.4 * (length - 0.25)
+        + 2.0 * (hair_beside(regions) - 0.15)
+        + 1.6 * (lips - 0.35)
+        - 2.2 * np.clip(stubble - 0.25, 0.0, 0.5)
+    )
     score -= 1.0 * (hair < 0.35)
     sex = 0.5 + 0.38 * float(np.tanh(score))
     age = 0.56 + 0.16 * grey + 0.05 * (hair < 0.35)
@@ -68,15 +73,23 @@ def read_cues(regions: Regions) -> Cues:
 
 
 def hair_length(regions: Regions) -> float:
-    """How far down hair reaches beside the face: 0 at the eyes, 1 at the collarbones."""
+    """How far down hair reaches beside the face: 0 at the eyes, 1 at the collarbones. Mostly the
+    shorter side's: shade on one side of a neck is often taken for hair."""
     x, y = regions.head_coordinates()
     beside = regions.hair & (np.abs(x) > 0.55)
     reach = []
     for side in (x < 0, x > 0):
         heights = y[beside & side]
         low = float(np.quantile(heights, 0.02)) if len(heights) > 30 else 1.0
-        reach.append(np.clip((0.0 - low - 0.35) / 2.2, 0.0, 1.0))
-    return float(max(reach))
+        reach.append(float(np.clip((-low - 0.35) / 2.2, 0.0, 1.0)))
+    return 0.3 * max(reach) + 0.7 * min(reach)
+
+
+def hair_beside(regions: Regions) -> float:
+    """Share of hair where ears are, on the side with less of it."""
+    x, y = regions.head_coordinates()
+    zone = (y < 0.0) & (y > -0.75) & (np.abs(x) > 0.95) & (np.abs(x) < 1.75)
+    return float(min(regions.hair[zone & side].mean() for side in (x < 0, x > 0)))
 
 
 def hair_coherence(regions: Regions) -> float:

@@ -158,7 +158,7 @@ def shading(light: Light, normals: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n
     """Radiance of a white surface, bounded so that division stays sane: to between 0.45 and
     1.8 of its median over `normals`."""
     white = diffuse_ambient(light.ambient, normals)
-    middle = np.median(white.reshape(-1, 3), axis=0)
+    middle = np.maximum(np.median(white.reshape(-1, 3), axis=0), 1e-2)
     return np.clip(white, 0.45 * middle, 1.8 * middle)
 
 

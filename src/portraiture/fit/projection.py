@@ -127,7 +127,7 @@ def project_photo(
     normal = normal / np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
     return Projection(
         colour=colour,
-        weight=(weight * inside).astype(np.float32),
+        weight=np.clip(weight * inside, 0.0, 1.0).astype(np.float32),
         normal=normal,
         position=anatomy(model, SIZE).position[WINDOW],
         pixels=at[..., :2] / shrink,
@@ -264,12 +264,12 @@ def occluded(
     )
     middle = np.median(feature[core], axis=0)
     spread = 1.48 * np.median(np.abs(feature[core] - middle), axis=0)
-    spread = np.maximum(spread, [0.16, 0.05, 0.06])
+    spread = np.maximum(spread, [0.18, 0.06, 0.07])
     gap = (feature - middle) / spread
     distance = np.sqrt((gap**2 * [1.0, 0.7, 0.7]).sum(-1))
     x, y = np.abs(position[..., 0]), position[..., 1]
-    sides = smoothstep(46.0, 54.0, x) * smoothstep(-75.0, -60.0, y)
-    jaw = smoothstep(34.0, 40.0, x) * smoothstep(-55.0, -65.0, y)
+    sides = smoothstep(46.0, 54.0, x) * smoothstep(-45.0, -30.0, y)
+    jaw = smoothstep(34.0, 40.0, x) * smoothstep(-25.0, -35.0, y)
     zone = np.maximum(smoothstep(6.0, 10.0, y), sides)
     far = smoothstep(2.8, 4.2, distance) * zone
     solid = (far > 0.5) & (weight > 0.05)
@@ -277,14 +277,12 @@ def occluded(
         (hair > 0.5) & (zone > 0.3)
     )
     beside = (distance > 2.8) & (np.maximum(sides, jaw) > 0.5) & (weight > 0.05)
-    seeds = beside & (
-        np.asarray(binary_dilation(hair > 0.5, _round(12)), bool) | (mass & (x > 46.0))
-    )
+    seeds = beside & np.asarray(binary_dilation(hair > 0.5, _round(12)), bool)
     mass |= np.asarray(binary_propagation(seeds, mask=beside), bool) & (hair.max() > 0.5)
     high = smoothstep(26.0, 34.0, y) > 0.5
     mass |= np.asarray(binary_opening(solid & high, _round(2)), bool)
     grown = np.asarray(binary_dilation(mass, _round(9)), bool) & (np.maximum(zone, jaw) > 0.2)
-    return gaussian_filter(grown.astype(np.float32), 4.0)
+    return gaussian_filter(grown.astype(np.float32), 6.0)
 
 
 def spectacles(

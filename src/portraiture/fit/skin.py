@@ -62,7 +62,7 @@ def fit_skin(
     landmarks = photo.landmarks.astype(np.float64)
     projection = project_photo(photo.image, landmarks, fitted, vertices, camera, shape.model)
     hair = hair_on_texels(regions, landmarks, projection)
-    hidden = occluded(projection.colour, projection.weight, projection.position, hair)
+    hidden = occluded(_evenly_lit(projection), projection.weight, projection.position, hair)
     if parameters.glasses_style != "none":
         hidden = np.maximum(hidden, spectacles(projection.colour, projection.position))
     weight = projection.weight * (1.0 - hidden)
@@ -86,6 +86,18 @@ def fit_skin(
 
 
 _NOWHERE = np.zeros((478, 3), np.float32)
+
+
+def _evenly_lit(projection: Projection) -> Float32[ndarray, "h w 3"]:
+    """The colours with a first guess of the light divided out, for skin of one colour."""
+    some = np.flatnonzero(projection.weight > TRUSTED)
+    if len(some) < MIN_CORE:
+        return projection.colour
+    some = _some(some, SAMPLES, np.random.default_rng(0))
+    colours, normals = projection.colour.reshape(-1, 3)[some], projection.normal.reshape(-1, 3)
+    plain = np.tile(np.median(colours, axis=0), (len(some), 1))
+    light = fit_light(colours, normals[some], plain)
+    return projection.colour / shading(light, projection.normal)
 
 
 def _tone_and_light(

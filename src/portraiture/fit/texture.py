@@ -97,12 +97,12 @@ def _gain(ratio: ndarray, trust: ndarray, position: ndarray) -> ndarray:
     full = np.zeros((SIZE, SIZE, 4), np.float32)
     full[WINDOW] = np.concatenate([ratio * trust[..., None], trust[..., None]], axis=2)
     quarter = full.reshape(small, 4, small, 4, 4).mean((1, 3))
-    smooth = gaussian_filter(quarter, (3.0, 3.0, 0))
+    smooth = gaussian_filter(quarter, (1.6, 1.6, 0))
     values = smooth[..., :3] / np.maximum(smooth[..., 3:], 1e-4)
     values = np.clip(values, mean - 0.7, mean + 0.7)
     known = quarter[..., 3]
     field = membrane(values, np.where(known > 0.3, known, 0.0))
-    field = gaussian_filter(field, (2.0, 2.0, 0))
+    field = gaussian_filter(field, (1.0, 1.0, 0))
     field = enlarge(field, SIZE)
     y, z = position[..., 1], position[..., 2]
     near = smoothstep(-120.0, -50.0, z) * smoothstep(-190.0, -110.0, y) * smoothstep(140.0, 90.0, y)
