@@ -239,8 +239,8 @@ def _line(row: Row) -> str:
         return "none" if value is None else f"{value:.2f}"
 
     return (
-        f"{row.name}: reprojection {row.reprojection:.2f} % front {number(row.front)} % photo camera "
-        f"{number(row.photo_camera)} % psnr {row.psnr:.1f} dB {row.seconds:.1f} s "
+        f"{row.name}: reprojection {row.reprojection:.2f} % front {number(row.front)} % "
+        f"photo camera {number(row.photo_camera)} % psnr {row.psnr:.1f} dB {row.seconds:.1f} s "
         + " ".join(row.choices.values())
     )
 

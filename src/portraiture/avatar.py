@@ -196,7 +196,7 @@ class Avatar:
                 asset_folder=asset_folder,
                 provenance={str(k): str(v) for k, v in values.get("provenance", {}).items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise AvatarError(f"The avatar file is damaged: {error}.") from None
 
 

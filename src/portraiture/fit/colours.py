@@ -66,7 +66,7 @@ def read_cues(regions: Regions) -> Cues:
         + 1.6 * (lips - 0.35)
         - 2.2 * np.clip(stubble - 0.25, 0.0, 0.5)
     )
-    score -= 1.0 * (hair < 0.35)
+    score += 0.35 - 1.0 * (hair < 0.35)
     sex = 0.5 + 0.38 * float(np.tanh(score))
     age = 0.56 + 0.16 * grey + 0.05 * (hair < 0.35)
     return Cues(hair, length, grey, stubble, lips, hair_coherence(regions), sex, age)

@@ -59,7 +59,7 @@ NEARNESS, NEARNESS_DEVIATION = 0.7, 0.2
 """Portraits are taken from about 1.4 m; 1 / metres."""
 
 PHENOTYPE_MEAN = np.array([0.5, 0.6, 0.5, 0.5, 1 / 3, 1 / 3, 1 / 3])
-PHENOTYPE_DEVIATION = np.array([0.12, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
+PHENOTYPE_DEVIATION = np.array([0.06, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
 PHENOTYPE_BOUNDS = np.array(
     [[0.02, 0.38, 0.3, 0.15, 0.02, 0.02, 0.02], [0.98, 0.95, 0.7, 0.85, 1, 1, 1]]
 )
