@@ -254,7 +254,7 @@ def _nearest_iris(seen: Float[ndarray, "3"]) -> tuple[float, float]:
             candidate = AvatarParameters(iris_melanin=float(melanin), iris_green=green)
             colour = 0.75 * iris_colors(candidate)[0] + 0.02
             gap = np.log(colour) - np.log(np.maximum(seen, 0.003) + 0.01)
-            cost = 0.5 * gap.mean() ** 2 + ((gap - gap.mean()) ** 2).sum() + 0.02 * green
+            cost = 0.15 * gap.mean() ** 2 + 4.0 * ((gap - gap.mean()) ** 2).sum() + 0.02 * green
             if cost < best:
                 best, answer = cost, (float(melanin), green)
     return answer

@@ -43,6 +43,9 @@ WINDOW = (slice(96, 636), slice(192, 832))
 IOD_TEXELS = 200.0
 """Inter-ocular distance in the engine's texture."""
 
+STRAND_DISTANCE = 2.6
+"""Deviations from the skin's colour above the brows from which on a texel shows hair."""
+
 BROW_TEXELS = 13
 """More than half a brow's height."""
 
@@ -252,8 +255,9 @@ def occluded(
 ) -> Float32[ndarray, "h w"]:
     """Hair and other things over the skin, soft in [0, 1].
 
-    Colours unlike the core's, on the forehead and at the sides; masses, not lines: what an opening
-    wider than a brow removes is no hair. hair: where the photo's window shows hair, believed.
+    Colours unlike the core's, on the forehead and at the sides. At the brows masses, not lines:
+    what an opening wider than a brow removes is no hair; above them single strands count, too.
+    hair: where the photo's window shows hair, believed.
     """
     core = core_mask(position) & (weight > 0.7)
     if core.sum() < 500:
@@ -280,7 +284,7 @@ def occluded(
     seeds = beside & np.asarray(binary_dilation(hair > 0.5, _round(12)), bool)
     mass |= np.asarray(binary_propagation(seeds, mask=beside), bool) & (hair.max() > 0.5)
     high = smoothstep(26.0, 34.0, y) > 0.5
-    mass |= np.asarray(binary_opening(solid & high, _round(2)), bool)
+    mass |= (distance > STRAND_DISTANCE) & high & (weight > 0.05)
     grown = np.asarray(binary_dilation(mass, _round(9)), bool) & (np.maximum(zone, jaw) > 0.2)
     return gaussian_filter(grown.astype(np.float32), 6.0)
 

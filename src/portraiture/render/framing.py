@@ -14,7 +14,9 @@ EYE_LINE = 0.42
 """Height of the eyes in the picture, as a share from the top."""
 
 FRAME_HEIGHT_M = 0.38
-"""Height of the picture at the eyes' depth."""
+"""Height of the picture at the eyes' depth, more where hair, a hat or a style needs it."""
+
+HEADROOM_M = 0.015
 
 
 def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
@@ -24,7 +26,9 @@ def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Came
     orbits a point inside the head, so the head stays where it is in the picture.
     """
     centre = _head_centre(bust)
-    distance = FOCAL * FRAME_HEIGHT_M
+    top = max(float(part.vertices[part.faces.ravel(), 1].max()) for part in bust.parts)
+    height = max(FRAME_HEIGHT_M, (top - centre[1] + HEADROOM_M) / EYE_LINE)
+    distance = FOCAL * height
     camera = orbit(yaw, pitch, target=centre, distance=distance, focal=FOCAL)
     K = camera.intrinsics.copy()
     K[1, 2] = EYE_LINE
