@@ -1,6 +1,6 @@
 """A photo to an avatar, from Python: fit, look, change, export.
 
-    python examples/01_photo_to_avatar.py [PHOTO] [FOLDER]
+python examples/01_photo_to_avatar.py [PHOTO] [FOLDER]
 """
 
 from __future__ import annotations

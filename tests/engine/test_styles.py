@@ -1,4 +1,4 @@
-"""Styles: the natural one changes nothing, the others bend space smoothly and keep the lids shut."""
+"""Styles: natural changes nothing; the others bend space smoothly and keep the lids shut."""
 
 from __future__ import annotations
 

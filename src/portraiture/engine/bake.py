@@ -23,7 +23,7 @@ from portraiture.engine.label import label_faces
 from portraiture.engine.seal import seal_lips
 from portraiture.engine.uv_layout import pack_uv
 
-BAKE_VERSION = 2
+BAKE_VERSION = 3
 DECIMETRE = 0.1
 KEEP_ABOVE = 2.6
 """Height in decimetres of the base mesh above which vertices are kept, helpers too: clothes hang on

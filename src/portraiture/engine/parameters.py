@@ -206,9 +206,7 @@ class AvatarParameters:
         head, shapes, rest = np.split(vector, [len(CONTINUOUS), len(CONTINUOUS) + len(SHAPES)])
         values: dict[str, Any] = dict(zip(CONTINUOUS, head.tolist(), strict=True))
         values["shape"] = {
-            name: value
-            for name, value in zip(SHAPES, shapes.tolist(), strict=True)
-            if value != 0.5
+            name: value for name, value in zip(SHAPES, shapes.tolist(), strict=True) if value != 0.5
         }
         relaxed: dict[str, ndarray] = {}
         for name, choices in DISCRETE.items():

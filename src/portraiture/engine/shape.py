@@ -148,7 +148,7 @@ class Binding:
 def bind(points: Float[ndarray, "P 3"], shape: HeadShape) -> Binding:
     """Tie each point to the skin triangle with the nearest centre, at its closest point there."""
     centres = shape.skin[shape.faces].mean(1)
-    _, face = KDTree(centres).query(points, workers=1)
+    face = np.asarray(KDTree(centres).query(points)[1])
     corners = shape.skin[shape.faces[face]]
     barycentric = _closest_barycentric(np.asarray(points), corners)
     anchor = np.einsum("pk,pkc->pc", barycentric, corners)
