@@ -46,7 +46,7 @@ FRIENDLY = {
     "cheekSquintRight": 0.2,
 }
 """How a sampled person looks into the camera; the exported files stay neutral."""
-TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 60, 24, 448
+TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 48, 20, 432
 
 
 @dataclass(frozen=True)
