@@ -38,7 +38,7 @@ class Create:
     face: int | None = None
     """Which face when there are several: 1 is the largest."""
     assets: Path | None = None
-    """A folder of MakeHuman assets (.mhclo) to choose hair from."""
+    """A folder of MakeHuman assets (.mhclo) to choose hair and clothes from, or "installed"."""
     overwrite: bool = False
     """Replace files of an earlier run."""
 
@@ -59,7 +59,7 @@ class Sample:
     style: Style = "natural"
     """How the avatar looks."""
     assets: Path | None = None
-    """A folder of MakeHuman assets (.mhclo) to dress the person from."""
+    """A folder of MakeHuman assets (.mhclo) to dress the person from, or "installed"."""
     overwrite: bool = False
     """Replace files of an earlier run."""
 
@@ -161,7 +161,7 @@ def _create(command: Create) -> None:
             stages,
             style=command.style,
             face=command.face,
-            asset_folder=command.assets,
+            asset_folder=_asset_folder(command.assets),
             overwrite=command.overwrite,
         )
     console.print(stages.table())
@@ -177,7 +177,9 @@ def _sample(command: Sample) -> None:
 
     if command.seed < 0:
         raise AvatarError(f"--seed must be a whole number from 0, not {command.seed}.")
-    avatar = Avatar.sample(command.seed, style=command.style, asset_folder=command.assets)
+    avatar = Avatar.sample(
+        command.seed, style=command.style, asset_folder=_asset_folder(command.assets)
+    )
     with Stages(total=4) as stages:
         sample_files(avatar, command.out, stages, overwrite=command.overwrite)
     console.print(stages.table())
@@ -194,7 +196,7 @@ def _render(command: Render) -> None:
         raise AvatarError(f"--size must be from 16 to 4096, not {command.size}.")
     if command.out.exists() and not command.overwrite:
         raise AvatarError(f"{command.out} exists; pass --overwrite to replace it.")
-    avatar = Avatar.load(command.avatar, asset_folder=command.assets)
+    avatar = Avatar.load(command.avatar, asset_folder=_asset_folder(command.assets))
     rgba = avatar.render(
         yaw=_radians(command.yaw), pitch=_radians(command.pitch), size=command.size
     )
@@ -220,6 +222,13 @@ def _assets(command: Assets) -> None:
         console.print(table)
     else:
         console.print("No packs yet. Try: portraiture assets install ZIP_OR_DIR")
+
+
+def _asset_folder(folder: Path | None) -> Path | None:
+    """The folder of `--assets`; the word "installed" means the installed packs."""
+    from portraiture.engine.assets import packs_folder
+
+    return packs_folder() if folder == Path("installed") else folder
 
 
 def _radians(degrees: float) -> float:

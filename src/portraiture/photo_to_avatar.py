@@ -16,6 +16,8 @@ from numpy import ndarray
 import portraiture
 from portraiture.align import align
 from portraiture.avatar import Avatar
+from portraiture.engine.assets import find_assets
+from portraiture.engine.dress import dress
 from portraiture.engine.styles import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
@@ -77,7 +79,9 @@ def create(
 def make_avatar(
     photo: Photo, fitted: Fitted, style: Style = "natural", asset_folder: Path | None = None
 ) -> Avatar:
-    """The avatar of a fitted photo."""
+    """The avatar of a fitted photo, in hair and clothes of `asset_folder` where they suit."""
+    assets = find_assets(asset_folder) if asset_folder else []
+    wearable = [asset for asset in assets if asset.kind in ("hair", "clothes")]
     return Avatar(
         parameters=fitted.parameters,
         style=style,
@@ -85,6 +89,7 @@ def make_avatar(
         albedo=fitted.albedo,
         camera=fitted.camera,
         light=fitted.light,
+        assets=tuple(asset.name for asset in dress(fitted.parameters, wearable, seed=0)),
         asset_folder=asset_folder,
         provenance={
             "made by": f"portraiture {portraiture.__version__}",

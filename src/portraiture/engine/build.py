@@ -95,14 +95,16 @@ def _skin(
     assets: Sequence[Asset],
 ) -> Part:
     textures = paint_skin(parameters, shape)
-    for asset in assets:
-        if asset.kind == "skin":
-            textures = replace(textures, albedo=skin_albedo(asset, shape.model))
-    if albedo is None:
-        shaded = paint_brows(textures.albedo, parameters, shape)
-        textures = replace(textures, albedo=paint_beard(shaded, parameters, shape))
-    else:
+    worn = {asset.kind: asset for asset in assets}
+    if albedo is not None:
         textures = replace(textures, albedo=albedo)
+    else:
+        painted = textures.albedo
+        if "skin" in worn:
+            painted = skin_albedo(worn["skin"], shape.model)
+        if "brows" not in worn:
+            painted = paint_brows(painted, parameters, shape)
+        textures = replace(textures, albedo=paint_beard(painted, parameters, shape))
     return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
 
 

@@ -27,9 +27,15 @@ def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> l
             if parameters.hair_style in ("bald", "buzz") or parameters.hat_style != "none":
                 continue
             fitting = [a for a in fitting if _is_long(a.name) == _wears_long(parameters)]
+            fitting = [a for a in fitting if _has_picture(a)] or fitting
         if fitting:
             chosen.append(fitting[int(rng.integers(len(fitting)))])
     return chosen
+
+
+def _has_picture(asset: Asset) -> bool:
+    """Hair without a texture of its own looks like plastic."""
+    return any(asset.path.parent.glob("*.png"))
 
 
 def _is_long(name: str) -> bool:
