@@ -16,12 +16,12 @@ TIERS = (
     {"face_mesh"},
     {"ops"},
     {"render"},
-    {"engine"},
-    {"quality"},
-    {"align", "fit"},
-    {"export"},
-    {"avatar"},
-    {"photo_to_avatar", "prepare"},
+    {"engine", "models"},
+    {"quality", "convert", "losses"},
+    {"align", "fit", "checkpoints"},
+    {"export", "data", "metrics"},
+    {"avatar", "train"},
+    {"photo_to_avatar", "prepare", "sample"},
     {"cli"},
 )
 FILES = sorted(ROOT.rglob("*.py"))

@@ -6,6 +6,8 @@ units such that a camera stands 2.7 away; one unit is `EG3D_UNIT_M` metres of a 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -103,3 +105,9 @@ def from_eg3d(vector: Float[ndarray, "25"]) -> Camera:
     if vector.shape != (25,):
         raise ValueError(f"an EG3D camera has 25 numbers, not {vector.shape}")
     return Camera(vector[:16].reshape(4, 4), vector[16:].reshape(3, 3))
+
+
+def split_eg3d(vectors: Any) -> tuple[Any, Any]:
+    """(…, 25) cameras, numpy or torch → camera-to-world (…, 4, 4) and intrinsics (…, 3, 3)."""
+    lead = vectors.shape[:-1]
+    return vectors[..., :16].reshape(*lead, 4, 4), vectors[..., 16:].reshape(*lead, 3, 3)

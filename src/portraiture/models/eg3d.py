@@ -1,0 +1,233 @@
+"""EG3D's generator (Chan et al., CVPR 2022): latents and a camera in, a 3D-consistent image out.
+
+z, p ─mapping─▶ ws ─backbone─▶ planes ─render(camera)─▶ features, depth ─superresolution─▶ image
+Every arrow is a method; what passes between them can be read, changed and given back, and nothing
+is kept on the module. Letters: B batch, N layers of ws (num_ws), D w dimension, P plane side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from portraiture.models.layers import Linear
+from portraiture.models.stylegan2 import EditFeatures, Mapping, Noise, Synthesis
+from portraiture.models.superres import HEADS, SuperresName, Superresolution
+from portraiture.ops.planes import sample_planes
+from portraiture.render.volume import RenderingConfig, Volume, render_volume
+
+VolumeBackend = Literal["auto", "torch", "numba", "triton"]
+COLOR_MARGIN = 0.001
+"""The decoder's colours reach this far beyond [0, 1] (METHODS section 0)."""
+
+
+@dataclass(frozen=True)
+class TriPlaneConfig:
+    """Everything that the weights do not say.
+
+    z_dim, w_dim, c_dim: latent, style and camera sizes (c_dim 0: unconditional). choice_groups:
+    (first, last) ranges of z that stand for one choice each; the mapping sees which of them is the
+    largest, not by how much. plane_size, plane_features: texels and channels of a plane.
+    superres_widths: other widths than the published head's. conditioning: "camera" feeds the
+    mapping with it, "zero" with zeros. rendering: how rays are sampled.
+    """
+
+    z_dim: int = 512
+    c_dim: int = 25
+    w_dim: int = 512
+    mapping_layers: int = 2
+    choice_groups: tuple[tuple[int, int], ...] = ()
+    plane_size: int = 256
+    plane_features: int = 32
+    channel_base: int = 32768
+    channel_max: int = 512
+    decoder_hidden: int = 64
+    neural_resolution: int = 128
+    superresolution: SuperresName = "8XDC"
+    superres_widths: tuple[int, int] | None = None
+    superres_antialias: bool = True
+    superres_noise: Noise = "none"
+    conditioning: Literal["camera", "zero"] = "camera"
+    rendering: RenderingConfig = field(default_factory=RenderingConfig)
+
+    @property
+    def image_size(self) -> int:
+        return HEADS[self.superresolution].output
+
+
+@dataclass(frozen=True)
+class Render:
+    """image: (B, 3, R, R), image_raw: (B, 3, n, n), both in [-1, 1]. depth: (B, 1, n, n) along the
+    ray, EG3D units. features: (B, C, n, n). opacity: (B, 1, n, n)."""
+
+    image: Float[Tensor, "B 3 R R"]
+    image_raw: Float[Tensor, "B 3 n n"]
+    depth: Float[Tensor, "B 1 n n"]
+    features: Float[Tensor, "B C n n"]
+    opacity: Float[Tensor, "B 1 n n"]
+
+
+class Decoder(nn.Module):
+    """Point features → colours and density, one hidden layer (Chan et al. 2022, section 3)."""
+
+    def __init__(self, features: int = 32, hidden: int = 64, outputs: int = 32) -> None:
+        super().__init__()
+        first, last = Linear(features, hidden), Linear(hidden, 1 + outputs)
+        self.net = nn.Sequential(first, nn.Softplus(), last)
+
+    def forward(
+        self, features: Float[Tensor, "... C"]
+    ) -> tuple[Float[Tensor, "... K"], Float[Tensor, "..."]]:
+        """Colours in [-0.001, 1.001] and the raw density."""
+        out = self.net(features)
+        return torch.sigmoid(out[..., 1:]) * (1 + 2 * COLOR_MARGIN) - COLOR_MARGIN, out[..., 0]
+
+
+class Backbone(nn.Module):
+    """Mapping and synthesis under the names of the published checkpoints."""
+
+    def __init__(self, config: TriPlaneConfig) -> None:
+        super().__init__()
+        self.synthesis = Synthesis(
+            config.w_dim,
+            config.plane_size,
+            3 * config.plane_features,
+            channel_base=config.channel_base,
+            channel_max=config.channel_max,
+        )
+        self.mapping = Mapping(
+            config.z_dim,
+            config.c_dim,
+            config.w_dim,
+            self.synthesis.num_ws,
+            layers=config.mapping_layers,
+        )
+
+
+class TriPlaneGenerator(nn.Module):
+    """EG3D. Parameters carry the published names; `config` is all that else is needed."""
+
+    def __init__(self, config: TriPlaneConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Backbone(config)
+        self.decoder = Decoder(config.plane_features, config.decoder_hidden)
+        self.superresolution = Superresolution(
+            config.superresolution,
+            w_dim=config.w_dim,
+            antialias=config.superres_antialias,
+            widths=config.superres_widths,
+        )
+
+    @property
+    def num_ws(self) -> int:
+        return self.backbone.synthesis.num_ws
+
+    def mapping(
+        self,
+        z: Float[Tensor, "B Z"],
+        camera: Float[Tensor, "B 25"] | None,
+        *,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """Latents and the conditioning camera → ws. A fixed frontal camera gives the canonical
+        latent space of GOAE; None is allowed where the config does not condition on cameras."""
+        if self.config.c_dim and camera is None:
+            raise ValueError("this generator's mapping needs a conditioning camera")
+        if self.config.conditioning == "zero" and camera is not None:
+            camera = torch.zeros_like(camera)
+        for first, last in self.config.choice_groups:
+            z = _harden(z, first, last)
+        return self.backbone.mapping(
+            z, camera if self.config.c_dim else None,
+            truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff,
+        )  # fmt: skip
+
+    def planes(
+        self,
+        ws: Float[Tensor, "B N D"] | None = None,
+        *,
+        styles: dict[int, list[Tensor]] | None = None,
+        noise: Noise = "const",
+        edit_features: EditFeatures | None = None,
+    ) -> Float[Tensor, "B 3 C P P"]:
+        """The tri-planes of ws or of explicit style activations; `edit_features` sees and may
+        replace the features after each resolution."""
+        flat = self.backbone.synthesis(ws, styles=styles, noise=noise, edit_features=edit_features)
+        return flat.unflatten(1, (3, self.config.plane_features))
+
+    def render(
+        self,
+        planes: Float[Tensor, "B 3 C P P"],
+        camera: Float[Tensor, "B 25"],
+        *,
+        resolution: int | None = None,
+        backend: VolumeBackend = "auto",
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Volume:
+        """Volume rendering at resolution² (the config's neural resolution by default)."""
+        return render_volume(
+            planes, self.decoder, camera, self.config.rendering,
+            resolution=resolution or self.config.neural_resolution,
+            deterministic=deterministic, generator=generator,
+        )  # fmt: skip
+
+    def upsample(
+        self, features: Float[Tensor, "B C n n"], ws: Float[Tensor, "B N D"]
+    ) -> Float[Tensor, "B 3 R R"]:
+        """Superresolution of rendered features."""
+        return self.superresolution(features, ws, noise=self.config.superres_noise)
+
+    def synthesize(
+        self,
+        ws: Float[Tensor, "B N D"],
+        camera: Float[Tensor, "B 25"],
+        *,
+        neural_resolution: int | None = None,
+        noise: Noise = "const",
+        backend: VolumeBackend = "auto",
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Render:
+        """ws and a camera → image, raw image and depth."""
+        volume = self.render(
+            self.planes(ws, noise=noise), camera,
+            resolution=neural_resolution, backend=backend,
+            deterministic=deterministic, generator=generator,
+        )  # fmt: skip
+        return Render(
+            image=self.upsample(volume.features, ws),
+            image_raw=volume.features[:, :3],
+            depth=volume.depth,
+            features=volume.features,
+            opacity=volume.opacity,
+        )
+
+    def density(
+        self, points: Float[Tensor, "B M 3"], ws: Float[Tensor, "B N D"]
+    ) -> Float[Tensor, "B M"]:
+        """Raw densities at points (EG3D units); softplus(density - 1) absorbs."""
+        return self.query(self.planes(ws), points)[1]
+
+    def query(
+        self, planes: Float[Tensor, "B 3 C P P"], points: Float[Tensor, "B M 3"]
+    ) -> tuple[Float[Tensor, "B M K"], Float[Tensor, "B M"]]:
+        """Colours and raw densities at points of given planes."""
+        rendering = self.config.rendering
+        return self.decoder(
+            sample_planes(planes, points, box_warp=rendering.box_warp, axes=rendering.plane_axes)
+        )
+
+
+def _harden(z: Tensor, first: int, last: int) -> Tensor:
+    """z with z[:, first:last] replaced by a one-hot of its largest entry, scaled to unit power."""
+    group = z[:, first:last]
+    chosen = torch.zeros_like(group).scatter(1, group.argmax(1, keepdim=True), 1.0)
+    chosen = chosen * (last - first) ** 0.5
+    return torch.cat([z[:, :first], chosen, z[:, last:]], dim=1)

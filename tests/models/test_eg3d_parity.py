@@ -1,0 +1,68 @@
+"""The generator against the outputs of the original program (../shared/fixtures)."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+
+FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
+pytestmark = pytest.mark.skipif(
+    not FIXTURES.exists(), reason="../shared/fixtures with the original program's outputs is absent"
+)
+
+
+@lru_cache(maxsize=1)
+def _tiny() -> tuple[TriPlaneGenerator, dict[str, Tensor]]:
+    config = json.loads((FIXTURES / "eg3d_tiny.json").read_text())
+    generator = TriPlaneGenerator(
+        TriPlaneConfig(
+            z_dim=config["z_dim"],
+            channel_base=config["channel_base"],
+            channel_max=config["channel_max"],
+            neural_resolution=config["neural_rendering_resolution"],
+        )
+    )
+    state = {k: v.float() for k, v in load_file(FIXTURES / "eg3d_tiny.safetensors").items()}
+    generator.load_state_dict(state)
+    with np.load(FIXTURES / "eg3d_tiny_outputs.npz") as file:
+        outputs = {key: torch.from_numpy(file[key]).float() for key in file}
+    return generator.eval().requires_grad_(False), outputs
+
+
+def _error(a: Tensor, b: Tensor) -> float:
+    assert a.shape == b.shape
+    return float((a - b).abs().max())
+
+
+def test_mapping() -> None:
+    generator, expected = _tiny()
+    ws = generator.mapping(
+        expected["z"], expected["conditioning"], truncation_psi=0.7, truncation_cutoff=14
+    )
+    assert _error(ws, expected["ws"]) < 1e-4
+
+
+def test_planes_and_points() -> None:
+    generator, expected = _tiny()
+    planes = generator.planes(expected["ws"])
+    assert _error(planes.flatten(1, 2)[:, :, ::8, ::8], expected["planes"]) < 1e-3
+    color, density = generator.query(planes, expected["points"])
+    assert _error(color, expected["rgb"]) < 1e-4
+    assert _error(density, expected["sigma"][..., 0]) < 1e-4
+
+
+def test_image_and_depth() -> None:
+    generator, expected = _tiny()
+    render = generator.synthesize(expected["ws"], expected["camera"], deterministic=True)
+    assert _error(render.image_raw, expected["image_raw"]) < 1e-3
+    assert _error(render.depth, expected["image_depth"]) < 1e-4
+    assert _error(render.image, expected["image"]) < 5e-3
