@@ -64,18 +64,20 @@ def build_bust(
     albedo: UInt8[ndarray, "s s 3"] | None = None,
     assets: Sequence[Asset] = (),
     model: HeadModel | None = None,
+    texture_size: int = 1024,
 ) -> Bust:
     """Build one person.
 
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
     replaces the procedural one and shows the brows itself. assets: pieces of a MakeHuman pack;
-    each replaces the procedural part of its kind. Raises AvatarError on an unknown action or a
+    each replaces the procedural part of its kind. texture_size: of the procedural skin; 512 is
+    enough for small pictures and saves a third of the time. Raises AvatarError on an unknown action or a
     weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
     shape = bend_head(shape_head(parameters, model), parameters, style)
-    parts = [_skin(parameters, shape, albedo, assets)]
+    parts = [_skin(parameters, shape, albedo, assets, texture_size)]
     parts += _procedural(parameters, shape, {asset.kind for asset in assets}, albedo is not None)
     parts += [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
     parts = _under_clothes(_under_hat(parts, parameters, shape))
@@ -93,8 +95,9 @@ def _skin(
     shape: HeadShape,
     albedo: ndarray | None,
     assets: Sequence[Asset],
+    size: int,
 ) -> Part:
-    textures = paint_skin(parameters, shape)
+    textures = paint_skin(parameters, shape, size=size)
     worn = {asset.kind: asset for asset in assets}
     if albedo is not None:
         textures = replace(textures, albedo=albedo)
