@@ -8,7 +8,7 @@
 
 **The crop.** EG3D (Chan et al. 2022, supplement, "dataset preprocessing") places faces by a
 three-dimensional fit and not by the distance of the eyes, so that a turned head keeps its size:
-the crop shows 23.4 cm of a mean head at the depth of its anchor, a point 29 mm below and 51 mm
+the crop shows 23.4 cm of a mean head at the depth of its anchor, a point 29 mm below and 13 mm
 behind the middle of the eyes, which lies in the crop's centre. We do the same with the engine's
 mean face, and also turn the picture so that the head's roll is zero, as FFHQ does (EG3D keeps the
 roll in the camera; without it inversions start closer). The outside of the photo is mirrored,
@@ -54,7 +54,7 @@ MAX_YAW = np.radians(53.0)
 """Estimated yaw beyond which a photo is refused: that of a head turned by 60°, see above."""
 
 MEAN_FACE_PATH = Path(__file__).parent / "assets" / "mean_face.npy"
-ANCHOR_FROM_EYES_M = np.array([0.0, -0.029, -0.051])
+ANCHOR_FROM_EYES_M = np.array([0.0, -0.029, -0.013])
 _ROUNDS = 12
 _HUBER = 1.5
 
