@@ -56,6 +56,10 @@ class Linear(nn.Module):
         )
         return F.leaky_relu(y, LRELU_SLOPE) * SQRT2 if self.activation == "lrelu" else y
 
+    def effective(self) -> tuple[Float[Tensor, "O I"], Float[Tensor, "O"]]:
+        """Weight and bias with their gains."""
+        return self.weight * self.weight_gain, self.bias * self.bias_gain
+
 
 def fir_kernel() -> Float[Tensor, "4 4"]:
     """The [1, 3, 3, 1] low-pass filter, outer product, sum 1."""
@@ -64,27 +68,28 @@ def fir_kernel() -> Float[Tensor, "4 4"]:
     return f / f.sum()
 
 
-def fir(x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "K K"], *, gain: float) -> Tensor:
-    """Valid 2-D filtering of each channel; the kernel is symmetric, so no flip is needed."""
-    weight = (kernel * gain).to(x.dtype)[None, None].expand(x.shape[1], 1, -1, -1)
-    return F.conv2d(x, weight, groups=x.shape[1])
+def fir(
+    x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "K K"], *, gain: float, padding: int
+) -> Float[Tensor, "B C I J"]:
+    """2-D filtering of each channel; the kernel is symmetric, so no flip is needed."""
+    weight = (kernel * gain).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
 
 def upsample2(
     x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "B C I J"]:
-    """Twice the size: zero insertion, padding (2, 1), filter with gain 4."""
-    b, c, h, w = x.shape
-    wide = x.new_zeros(b, c, h, 2, w, 2)
-    wide[:, :, :, 0, :, 0] = x
-    return fir(F.pad(wide.view(b, c, 2 * h, 2 * w), (2, 1, 2, 1)), kernel, gain=4.0)
+    """Twice the size: zeros inserted and filtered with gain 4, as one transposed convolution."""
+    weight = (kernel * 4.0).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
 def downsample2(
     x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "B C I J"]:
-    """Half the size: padding (1, 1), filter, every second sample."""
-    return fir(F.pad(x, (1, 1, 1, 1)), kernel, gain=1.0)[:, :, ::2, ::2]
+    """Half the size: filtered, every second sample kept."""
+    weight = kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
 def modulated_conv(
@@ -106,7 +111,7 @@ def modulated_conv(
     if up:
         assert kernel is not None
         y = F.conv_transpose2d(y, w.transpose(0, 1), stride=2)
-        y = fir(F.pad(y, (1, 1, 1, 1)), kernel, gain=4.0)
+        y = fir(y, kernel, gain=4.0, padding=1)
     else:
         y = F.conv2d(y, w, padding=weight.shape[2] // 2)
     if demodulate:

@@ -161,6 +161,7 @@ class SynthesisBlock(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         if x is None:
             x = self.const.unsqueeze(0).expand(styles[0].shape[0], -1, -1, -1)
+            x = x.contiguous(memory_format=torch.channels_last)
         else:
             x = self.conv0(x, styles[0], noise)
         x = self.conv1(x, styles[-2], noise)
@@ -213,12 +214,17 @@ class Synthesis(nn.Module):
         styles: dict[int, list[Tensor]] | None = None,
         noise: Noise = "const",
         edit_features: EditFeatures | None = None,
+        size: int | None = None,
     ) -> Float[Tensor, "B C R R"]:
+        """The image of ws or of explicit styles. edit_features: sees and may replace the features
+        after each resolution. size: stop after this resolution and give its image."""
         if styles is None:
             assert ws is not None
             styles = self.styles(ws)
         x = image = None
         for r in self.resolutions:
+            if size is not None and r > size:
+                break
             x, image = self.block(r)(x, image, styles[r], noise)
             if edit_features is not None:
                 x = edit_features(r, x)

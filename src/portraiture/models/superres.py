@@ -65,12 +65,25 @@ class Superresolution(nn.Module):
         ws: Float[Tensor, "B N D"],
         *,
         noise: Noise = "none",
+        resize: bool = True,
     ) -> Float[Tensor, "B 3 R R"]:
-        """Features at any size → image of ``HEADS[head].output``²."""
+        """Features at any size → image of ``HEADS[head].output``². resize: False takes the features
+        at their own scale, as patches in training are."""
+        return self.stages(features, ws, noise=noise, resize=resize)[1]
+
+    def stages(
+        self,
+        features: Float[Tensor, "B C n n"],
+        ws: Float[Tensor, "B N D"],
+        *,
+        noise: Noise = "none",
+        resize: bool = True,
+    ) -> tuple[Float[Tensor, "B 3 m m"], Float[Tensor, "B 3 R R"]]:
+        """The colours after either block; the second is the image."""
         styles = self.styles(ws)
-        x = self.resized(features)
-        x, rgb = self.block0(x, x[:, :3], styles[0], noise)
-        return self.block1(x, rgb, styles[1], noise)[1]
+        x = self.resized(features) if resize else features
+        x, first = self.block0(x, x[:, :3], styles[0], noise)
+        return first, self.block1(x, first, styles[1], noise)[1]
 
     def styles(self, ws: Float[Tensor, "B N D"]) -> tuple[list[Tensor], list[Tensor]]:
         """Style activations of both blocks, from the last w."""
