@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Avatar", "AvatarParameters", "Bust", "Camera", "Photo", "PortraitureError", "create"]
+__all__ = [
+    "Avatar",
+    "AvatarParameters",
+    "Bust",
+    "Camera",
+    "Photo",
+    "PortraitureError",
+    "convert_file",
+    "create",
+    "load_generator",
+    "load_image_generator",
+    "save_generator",
+]
 
 if TYPE_CHECKING:
     from portraiture.avatar import Avatar
+    from portraiture.checkpoints import load_generator, load_image_generator, save_generator
+    from portraiture.convert.run import convert_file
     from portraiture.engine.parameters import AvatarParameters
     from portraiture.errors import PortraitureError
     from portraiture.photo_to_avatar import create
@@ -21,7 +35,11 @@ _HOMES = {
     "Camera": "portraiture.types",
     "Photo": "portraiture.types",
     "PortraitureError": "portraiture.errors",
+    "convert_file": "portraiture.convert.run",
     "create": "portraiture.photo_to_avatar",
+    "load_generator": "portraiture.checkpoints",
+    "load_image_generator": "portraiture.checkpoints",
+    "save_generator": "portraiture.checkpoints",
 }
 
 

@@ -19,3 +19,27 @@ class AvatarError(PortraitureError):
 
 class OutputError(PortraitureError):
     """The result cannot be written where it was asked for."""
+
+
+class TrainingError(PortraitureError):
+    """A training run cannot start, go on or use its data."""
+
+
+class ConversionError(PortraitureError):
+    """A foreign checkpoint is damaged, unknown, or asks for something that is not data."""
+
+
+class CheckpointError(PortraitureError):
+    """Weights of ours cannot be found, or they and their card don't fit together."""
+
+
+class DataError(PortraitureError):
+    """Synthetic people cannot be made as asked, or a folder of them cannot be used."""
+
+
+class SurfaceError(PortraitureError):
+    """A head has no surface that could be made into a mesh."""
+
+
+class SampleError(PortraitureError):
+    """Random heads were asked for in a way that cannot be."""

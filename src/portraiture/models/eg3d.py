@@ -32,8 +32,9 @@ class TriPlaneConfig:
     z_dim, w_dim, c_dim: latent, style and camera sizes (c_dim 0: unconditional). choice_groups:
     (first, last) ranges of z that stand for one choice each; the mapping sees which of them is the
     largest, not by how much. plane_size, plane_features: texels and channels of a plane.
-    superres_widths: other widths than the published head's. backbone_clamp, superres_clamp: bound
-    of activations, in published checkpoints 256 where fp16 was used in training. conditioning:
+    first_size: side of the backbone's learned constant. superres_widths: other widths than the
+    published head's. backbone_clamp, superres_clamp: bound of activations, in published
+    checkpoints 256 where fp16 was used in training. conditioning:
     "camera" feeds the mapping with it, "zero" with zeros. raw_after_block0: the raw image has the
     colours of superresolution's first block added where that keeps its size, as in the original
     program's 2X and 4X heads, which add in place. rendering: how rays are sampled.
@@ -46,6 +47,7 @@ class TriPlaneConfig:
     choice_groups: tuple[tuple[int, int], ...] = ()
     plane_size: int = 256
     plane_features: int = 32
+    first_size: int = 4
     channel_base: int = 32768
     channel_max: int = 512
     decoder_hidden: int = 64

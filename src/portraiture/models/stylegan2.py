@@ -173,7 +173,8 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Blocks b4 … b`resolution`."""
+    """Blocks b4 … b`resolution`. first: resolution of the learned constant, 4 in the papers; a
+    larger one gives a supervised generator its sense of place at once."""
 
     def __init__(
         self,
@@ -184,12 +185,13 @@ class Synthesis(nn.Module):
         channel_base: int,
         channel_max: int,
         clamp: float | None = None,
+        first: int = 4,
     ) -> None:
         super().__init__()
-        self.resolutions = [2**k for k in range(2, resolution.bit_length())]
+        self.resolutions = [2**k for k in range(2, resolution.bit_length()) if 2**k >= first]
         width = {r: min(channel_base // r, channel_max) for r in self.resolutions}
         for r in self.resolutions:
-            inputs = 0 if r == 4 else width[r // 2]
+            inputs = 0 if r == first else width[r // 2]
             block = SynthesisBlock(inputs, width[r], w_dim, r, channels, clamp=clamp)
             setattr(self, f"b{r}", block)
         self.num_ws = sum(self.block(r).convs for r in self.resolutions) + 1

@@ -1,0 +1,210 @@
+"""Weights by name or path: shipped ones, safetensors with a card, published files converted.
+
+name or path ─find─▶ (convert into the cache) ─▶ card, tensors ─strict─▶ generator
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from portraiture.convert.account import ModelName
+from portraiture.convert.run import convert_file
+from portraiture.convert.store import CARD, Card, read_card, read_weights, write_weights
+from portraiture.errors import CheckpointError
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.faces2d import FacesConfig, FacesGenerator
+from portraiture.ops.planes import PlaneAxes
+
+__all__ = [
+    "Card", "load_card", "load_generator", "load_image_generator", "save_generator", "shipped",
+]  # fmt: skip
+
+FOREIGN = (".pkl", ".pt", ".pth")
+CONVERSION = 1
+"""To be raised when `convert_file` comes to write something else for the same file."""
+MAX_NUMBER = 1 << 16
+"""No width, resolution or count of layers in a card may be larger."""
+Config = TypeVar("Config")
+
+
+def load_generator(
+    name_or_path: str | Path, *, plane_axes: PlaneAxes = "original"
+) -> TriPlaneGenerator:
+    """A tri-plane generator in evaluation mode, float32, on the CPU.
+
+    name_or_path: a name out of `shipped()`, a folder or .safetensors file that `save_generator` or
+    `portraiture convert` wrote, or a published EG3D .pkl, which is converted without running
+    anything in it and kept in the user's cache. plane_axes: how points are projected on the
+    planes; "original" leaves what the card says, which is the original unless stated otherwise.
+
+    Raises CheckpointError or ConversionError, one sentence, if there is no such thing, or its
+    tensors and its configuration don't fit together.
+    """
+    card, tensors = read_weights(_find(name_or_path))
+    if card.model != "eg3d":
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not a tri-plane generator.")
+    config = _config(TriPlaneConfig, card.config, name_or_path)
+    if plane_axes != "original":
+        config = replace(config, rendering=replace(config.rendering, plane_axes=plane_axes))
+    with torch.device("meta"):
+        generator = TriPlaneGenerator(config)
+    return _filled(generator, tensors, name_or_path)
+
+
+def load_image_generator(name_or_path: str | Path) -> FacesGenerator:
+    """A StyleGAN2 in evaluation mode, float32, on the CPU; otherwise like `load_generator`. A
+    published StyleGAN2-ADA .pkl or rosinality .pt is converted on the way."""
+    card, tensors = read_weights(_find(name_or_path))
+    if card.model != "stylegan2":
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not an image generator.")
+    config = _config(FacesConfig, card.config, name_or_path)
+    with torch.device("meta"):
+        generator = FacesGenerator(config)
+    return _filled(generator, tensors, name_or_path)
+
+
+def save_generator(
+    generator: TriPlaneGenerator | FacesGenerator,
+    out: Path | str,
+    card: Card | None = None,
+    *,
+    half: bool = False,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:
+    """Write a generator and its card into a folder, or a single .safetensors file.
+
+    card: what is known about the weights; its model and config are taken from the generator.
+    half: float16. Raises OutputError as `write_weights` does. The paths written.
+    """
+    model: ModelName = "eg3d" if isinstance(generator, TriPlaneGenerator) else "stylegan2"
+    config = asdict(generator.config)
+    card = replace(card or Card(model, {}), model=model, config=config, sha256="")
+    tensors = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        for name, tensor in generator.state_dict().items()
+    }
+    return write_weights(out, tensors, card, overwrite=overwrite)
+
+
+def load_card(name_or_path: str | Path) -> Card:
+    """The card of what `load_generator` would load."""
+    return read_card(_find(name_or_path))
+
+
+def shipped() -> dict[str, Card]:
+    """The weights that come with the package, by name: the cards beside them say what they are
+    (sha256, licence, training, metrics)."""
+    folder = _weights_folder()
+    found = sorted(path.parent for path in folder.glob(f"*/{CARD}")) if folder.is_dir() else []
+    return {path.name: read_card(path) for path in found}
+
+
+def cache_folder() -> Path:
+    """Where converted checkpoints are kept; $XDG_CACHE_HOME is respected."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (
+        (Path(base) if base else Path.home() / ".cache") / "portraiture" / f"converted-{CONVERSION}"
+    )
+
+
+def _weights_folder() -> Path:
+    return Path(str(files("portraiture"))) / "assets" / "weights"
+
+
+def _find(name_or_path: str | Path) -> Path:
+    """The folder or file to read; foreign files are converted first."""
+    path = Path(name_or_path)
+    named = _weights_folder() / path.name
+    if path.name == str(name_or_path) and (named / CARD).is_file() and not path.exists():
+        return named
+    if path.suffix in FOREIGN and path.is_file():
+        return _converted(path)
+    if path.is_dir() or path.suffix == ".safetensors":
+        return path
+    names = ", ".join(shipped()) or "none yet"
+    raise CheckpointError(
+        f"There are no weights {name_or_path}; shipped are {names}, or give a folder, a"
+        " .safetensors file or a published .pkl."
+    )
+
+
+def _converted(path: Path) -> Path:
+    """The conversion of a foreign file, from the cache if this very file was converted before."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    out = cache_folder() / digest[:32]
+    if not (out / CARD).is_file():
+        convert_file(path, out, overwrite=True)
+    return out
+
+
+def _filled(generator: Any, tensors: dict[str, Tensor], source: str | Path) -> Any:
+    """The generator with these tensors for its own, all of them and no others."""
+    assert isinstance(generator, nn.Module)
+    expected = generator.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise CheckpointError(f"{source} lacks the tensor {name}.")
+        if tensors[name].shape != tensor.shape:
+            have, want = tuple(tensors[name].shape), tuple(tensor.shape)
+            raise CheckpointError(f"{source} has the tensor {name} in shape {have}, not {want}.")
+    unknown = next((name for name in tensors if name not in expected), None)
+    if unknown is not None:
+        raise CheckpointError(f"{source} has an unknown tensor {unknown[:80]!r}.")
+    generator.load_state_dict(tensors, assign=True)
+    return generator.eval().requires_grad_(False)
+
+
+def _config(kind: type[Config], values: dict[str, Any], source: str | Path) -> Config:
+    """A configuration out of a card; fields left out have their defaults."""
+    try:
+        return _record(kind, values)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{source} has a card that does not fit: {error}.") from error
+
+
+def _record(kind: Any, values: Any) -> Any:
+    if not isinstance(values, dict):
+        raise TypeError("a group of settings is missing")
+    hints = get_type_hints(kind)
+    known = {field.name: field for field in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise TypeError(f"the setting {name[:80]!r} is unknown")
+    for name, field in known.items():
+        required = field.default is MISSING and field.default_factory is MISSING
+        if required and name not in values:
+            raise TypeError(f"the setting {name} is missing")
+    return kind(**{name: _value(hints[name], value, name) for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    """`value` from JSON as the annotation `hint` wants it; raises TypeError."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return _record(hint, value)
+    if origin in (Union, UnionType):
+        if value is None and NoneType in arguments:
+            return None
+        return _value(next(a for a in arguments if a is not NoneType), value, name)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        endless = len(arguments) == 2 and arguments[1] is Ellipsis
+        kinds = arguments[:1] * len(value) if endless else arguments
+        return tuple(_value(k, v, name) for k, v in zip(kinds, value, strict=True))
+    if hint in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        if abs(value) <= MAX_NUMBER and value == hint(value):
+            return hint(value)
+    elif hint in (bool, str) and isinstance(value, hint):
+        return value
+    raise TypeError(f"the setting {name} cannot be {str(value)[:80]!r}")
