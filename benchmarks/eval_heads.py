@@ -1,0 +1,234 @@
+"""How good a tri-plane generator of our people is.
+
+    portraiture synth --kind latents --people 200 --seed 2 --views 3 --out HELD_OUT
+    python benchmarks/eval_heads.py HELD_OUT [--network heads] [--samples 1000] [--json F]
+
+Held-out people (their latents and views are unseen in training): depth error, PSNR inside the face,
+faces found by mediapipe within ±35°, their landmarks against those found on the truth, similarity
+by our identity network. Random samples: faces found, the same person at 0° and 30°, Fréchet
+distance to the engine's renders beside that of two halves of the renders.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from portraiture.camera import to_eg3d
+from portraiture.checkpoints import load_generator
+from portraiture.data.latent import draw_latents
+from portraiture.data.people import PersonViews, load_person
+from portraiture.data.views import frontal_camera, orbit_camera
+from portraiture.errors import PortraitureError
+from portraiture.metrics.depth import depth_error_mm
+from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
+from portraiture.metrics.frechet import features_of, frechet_distance, statistics
+from portraiture.metrics.identity import similarities, verification
+from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
+from portraiture.metrics.networks import load_identity
+from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.models.eg3d import Render, TriPlaneGenerator
+from portraiture.models.identity import IdentityNetwork
+
+WIDEST_DETECTED = np.radians(35.0)
+SAMPLE_SEED = 77
+SHEET_YAWS = (-0.6, -0.3, 0.0, 0.3, 0.6)
+TARGETS = {
+    "depth_mm": "<= 4", "psnr_face_db": ">= 24", "detected": ">= 0.95", "landmarks_percent": "<= 4",
+    "identity_synthetic": ">= 0.7", "sample_detected": ">= 0.95", "sample_same_person": ">= 0.9",
+}  # fmt: skip
+
+
+@dataclass
+class Scores:
+    """NaN where it was not measured."""
+
+    people: int = 0
+    depth_mm: float = float("nan")
+    psnr_face_db: float = float("nan")
+    detected: float = float("nan")
+    landmarks_percent: float = float("nan")
+    identity_synthetic: float = float("nan")
+    samples: int = 0
+    sample_detected: float = float("nan")
+    sample_same_person: float = float("nan")
+    frechet_synthetic: float = float("nan")
+    frechet_synthetic_halves: float = float("nan")
+
+
+def main(
+    held_out: Annotated[Path, tyro.conf.Positional],
+    network: str = "heads",
+    people: int = 200,
+    samples: int = 1000,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    sheet: Path | None = None,
+) -> None:
+    """Print a table of scores; write JSON and a contact sheet of 32 samples x 5 views."""
+    generator = load_generator(network)
+    identity = _identity()
+    scores = Scores()
+    measure_held_out(scores, generator, identity, sorted(held_out.glob("person_*.npz"))[:people])
+    if samples:
+        measure_samples(scores, generator, identity, samples, held_out)
+    table = Table("What", "Measured", "Target")
+    for name, value in asdict(scores).items():
+        table.add_row(name, f"{value:.4g}", TARGETS.get(name, ""))
+    Console().print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps(asdict(scores), indent=1) + "\n")
+    if sheet is not None:
+        Image.fromarray(contact_sheet(generator, 32)).save(sheet)
+
+
+def _identity() -> IdentityNetwork | None:
+    try:
+        return load_identity()
+    except PortraitureError as error:
+        Console(stderr=True).print(f"Without identity: {error}", highlight=False)
+        return None
+
+
+def measure_held_out(
+    scores: Scores,
+    generator: TriPlaneGenerator,
+    identity: IdentityNetwork | None,
+    paths: list[Path],
+) -> None:
+    """Against the engine's own pictures of people whom the network has not seen."""
+    depths, ratios, pictures, truths = [], [], [], []
+    ours, theirs = [], []
+    for path in track(paths, "Held-out people"):
+        person = load_person(path)
+        render = _render(generator, person)
+        images = to_pixels(render.image)
+        found = render.depth[:, 0].numpy() * (render.opacity[:, 0].numpy() > 0.5)
+        for view in range(len(images)):
+            mask = face_mask(person.segmentation[view])
+            if not mask.any():
+                continue
+            truth, small = _at_half(person.depth[view], mask)
+            depths.append(depth_error_mm(found[view], truth, unit_m=person.unit_m, mask=small))
+            ratios.append(psnr(images[view] / 255.0, person.rgb[view] / 255.0, mask=mask))
+            if abs(_yaw(person.cameras[view])) <= WIDEST_DETECTED:
+                pictures.append(images[view])
+                truths.append(detect_face(person.rgb[view]))
+        ours.append(render.image)
+        theirs.append(torch.from_numpy(person.rgb).permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+    seen = agreement(pictures, truths)
+    scores.people = len(paths)
+    scores.depth_mm, scores.psnr_face_db = float(np.median(depths)), float(np.mean(ratios))
+    scores.detected, scores.landmarks_percent = seen.detected, seen.error
+    if identity is not None:
+        embed = identity_synthetic(identity).extract
+        scores.identity_synthetic = float(
+            similarities(embed, torch.cat(ours), torch.cat(theirs)).mean()
+        )
+
+
+def measure_samples(
+    scores: Scores,
+    generator: TriPlaneGenerator,
+    identity: IdentityNetwork | None,
+    count: int,
+    held_out: Path,
+) -> None:
+    """Random people: are they faces, and is each one person from the front and the side?"""
+    front, side = [], []
+    z = torch.from_numpy(draw_latents(count, SAMPLE_SEED))
+    for k in track(range(count), "Samples"):
+        front.append(_view(generator, z[k : k + 1], 0.0)[0])
+        side.append(_view(generator, z[k : k + 1], np.radians(30.0))[0])
+    scores.samples = count
+    scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
+    if identity is None:
+        return
+    a, b = torch.stack(front), torch.stack(side)
+    embed = identity_synthetic(identity).extract
+    same = similarities(embed, a, b)
+    other = similarities(embed, a, b.roll(1, 0))
+    pairs = np.concatenate([same, other]), np.arange(2 * count) < count
+    scores.sample_same_person = float((same >= verification(*pairs).threshold).mean())
+    extractor = frechet_synthetic(identity)
+    real = features_of(extractor, _pictures(held_out))
+    fake = features_of(extractor, a.split(16))
+    half = len(real) // 2
+    scores.frechet_synthetic = frechet_distance(statistics(fake), statistics(real))
+    scores.frechet_synthetic_halves = frechet_distance(
+        statistics(real[:half]), statistics(real[half : 2 * half])
+    )
+
+
+def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
+    """The nearly frontal engine picture of everybody in a folder."""
+    return [
+        torch.from_numpy(load_person(path).rgb[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        for path in sorted(folder.glob("person_*.npz"))
+    ]
+
+
+@torch.no_grad()
+def _render(generator: TriPlaneGenerator, person: PersonViews) -> Render:
+    """All views of one person."""
+    front = torch.from_numpy(frontal_camera()).float()[None]
+    ws = generator.mapping(torch.from_numpy(person.z)[None], front)
+    cameras = torch.from_numpy(person.cameras)
+    parts = [generator.synthesize(ws, camera[None], deterministic=True) for camera in cameras]
+    return Render(*(torch.cat([getattr(p, name) for p in parts]) for name in asdict(parts[0])))
+
+
+@torch.no_grad()
+def _view(generator: TriPlaneGenerator, z: Tensor, yaw: float) -> Float[Tensor, "1 3 R R"]:
+    front = torch.from_numpy(frontal_camera()).float()[None]
+    camera = torch.from_numpy(to_eg3d(orbit_camera(yaw, 0.0))).float()[None]
+    return generator.synthesize(generator.mapping(z, front), camera, deterministic=True).image
+
+
+def to_pixels(images: Float[Tensor, "N 3 R R"]) -> UInt8[ndarray, "N R R 3"]:
+    """[-1, 1] → 8 bit, channels last."""
+    scaled = ((images + 1.0) * 127.5).clamp(0, 255).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def _at_half(depth: ndarray, mask: ndarray) -> tuple[ndarray, ndarray]:
+    """Depth and mask at half the size, where all four pixels lie on the masked surface."""
+    n = depth.shape[0] // 2
+    four = depth.reshape(n, 2, n, 2).swapaxes(1, 2).reshape(n, n, 4)
+    inside = mask.reshape(n, 2, n, 2).swapaxes(1, 2).reshape(n, n, 4).all(-1) & (four > 0).all(-1)
+    return np.where(inside, four.mean(-1), 0.0), inside
+
+
+def _yaw(camera: Float[ndarray, "25"]) -> float:
+    back = -camera[:16].reshape(4, 4)[:3, 2]
+    return float(np.arctan2(back[0], back[2]))
+
+
+def contact_sheet(generator: TriPlaneGenerator, count: int) -> UInt8[ndarray, "H W 3"]:
+    """`count` samples in two columns, each from the side to the side."""
+    rows = [
+        np.concatenate(
+            [to_pixels(_view(generator, torch.from_numpy(z[None]), yaw))[0] for yaw in SHEET_YAWS],
+            1,
+        )
+        for z in draw_latents(count, SAMPLE_SEED)
+    ]
+    half = -(-count // 2)
+    columns = [np.concatenate(part, 0) for part in (rows[:half], rows[half:])]
+    return np.concatenate(columns, 1)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

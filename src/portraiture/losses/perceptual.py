@@ -1,0 +1,92 @@
+"""Perceptual distance: features of a trained network, normalised per pixel (Zhang et al. 2018).
+
+SqueezeNet v1.0 (Iandola et al. 2016): conv1 ─pool─ fire2, 3, 4 ─pool─ fire5, 6. Its input is BGR,
+0 to 255, minus the ImageNet mean. The weights are the user's file; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from portraiture.errors import TrainingError
+
+MEAN_BGR = (104.0, 117.0, 123.0)
+POOLED_BEFORE = ("fire2", "fire5")
+FIRES = ("fire2", "fire3", "fire4", "fire5", "fire6")
+TAPS = ("conv1", "fire3", "fire4", "fire6")
+
+
+class SqueezeFeatures(nn.Module):
+    """The first layers of SqueezeNet, frozen.
+
+    tensors: `conv1.weight`, `fire2.squeeze.weight`, `fire2.e1.weight`, `fire2.e3.weight` … and
+    biases.
+    """
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.names = {name: name.replace(".", "_") for name in tensors if _used(name)}
+        for name, attribute in self.names.items():
+            tensor = tensors[name].float().contiguous()
+            self.register_buffer(attribute, tensor, persistent=False)
+        mean = torch.tensor(MEAN_BGR).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """Images in [-1, 1] RGB → features of `TAPS`, not normalised."""
+        x = (images.flip(1) + 1.0) * 127.5 - self._tensor("mean")
+        x = F.relu(self._conv(x, "conv1", stride=2))
+        taps = [x]
+        for fire in FIRES:
+            if fire in POOLED_BEFORE:
+                x = F.max_pool2d(x, 3, 2, ceil_mode=True)
+            x = F.relu(self._conv(x, f"{fire}.squeeze"))
+            wide = self._conv(x, f"{fire}.e1"), self._conv(x, f"{fire}.e3", padding=1)
+            x = F.relu(torch.cat(wide, 1))
+            if fire in TAPS:
+                taps.append(x)
+        return taps
+
+    def _conv(self, x: Tensor, name: str, *, stride: int = 1, padding: int = 0) -> Tensor:
+        weight, bias = self._tensor(f"{name}_weight"), self._tensor(f"{name}_bias")
+        return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), stride, padding)
+
+    def _tensor(self, name: str) -> Tensor:
+        return getattr(self, name.replace(".", "_"))
+
+
+def _used(name: str) -> bool:
+    return name.split(".")[0] in ("conv1", *FIRES)
+
+
+def load_squeeze(path: Path) -> SqueezeFeatures:
+    """Read the weights. Raises TrainingError when the file is not SqueezeNet's."""
+    try:
+        return SqueezeFeatures(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{path} cannot be read as SqueezeNet weights in safetensors ({error})."
+        ) from error
+
+
+def perceptual_distance(
+    network: SqueezeFeatures, a: Float[Tensor, "B 3 H W"], b: Float[Tensor, "B 3 H W"]
+) -> Float[Tensor, " B"]:
+    """Mean over positions of the squared difference of unit feature vectors, summed over taps.
+    Gradients flow to `a` only. Images in [-1, 1]."""
+    with torch.no_grad():
+        wanted = [_unit(x) for x in network(b)]
+    found = [_unit(x) for x in network(a)]
+    pairs = zip(found, wanted, strict=True)
+    return torch.stack([(x - y).square().sum(1).mean((1, 2)) for x, y in pairs]).sum(0)
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / (x.square().sum(1, keepdim=True) + 1e-8).sqrt()

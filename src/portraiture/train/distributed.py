@@ -1,0 +1,96 @@
+"""Several processes as one: started by torchrun, averaged by hand; one process needs nothing.
+
+Gradients are averaged explicitly after the backward passes of a step. Adversarial steps go through
+a network several times, with second derivatives, before one update; wrapping the networks would
+have to be told about each of these passes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class World:
+    """rank: this process among `size`. device: where it computes."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+
+@contextmanager
+def open_world(device: str = "auto") -> Iterator[World]:
+    """The world that torchrun describes in the environment, or a single process.
+
+    device: "auto" (the GPU of this process if there is one), "cpu" or "cuda". NCCL between GPUs,
+    Gloo between CPUs.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    place = torch.device("cpu")
+    if cuda:
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(place)
+    if size == 1:
+        yield World(device=place)
+        return
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield World(rank, size, place)
+    finally:
+        dist.destroy_process_group()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
+    """Replace each gradient by its mean over the processes; what is not finite counts as 0."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        return
+    if world.size > 1:
+        flat = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(flat)
+        flat /= world.size
+        for g, piece in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            g.copy_(piece.view_as(g))
+    for g in gradients:
+        torch.nan_to_num(g, nan=0.0, posinf=1e5, neginf=-1e5, out=g)
+
+
+def share_weights(networks: Iterable[nn.Module], world: World) -> None:
+    """Give every process the first one's parameters and buffers."""
+    if world.size == 1:
+        return
+    for network in networks:
+        for tensor in (*network.parameters(), *network.buffers()):
+            dist.broadcast(tensor.detach(), src=0)
+
+
+def mean_over_processes(values: Tensor, world: World) -> Tensor:
+    """The mean of a tensor that every process has."""
+    if world.size > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= world.size
+    return values
+
+
+def anywhere(flag: bool, world: World) -> bool:
+    """Whether any process says so; all get the same answer."""
+    if world.size == 1:
+        return flag
+    votes = torch.tensor(float(flag), device=world.device)
+    dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+    return bool(votes)

@@ -1,0 +1,47 @@
+"""The random numbers of one training step: functions of (seed, step, process), so never stored.
+
+A run that was killed draws, at step k, exactly what an uninterrupted one draws there, whatever was
+drawn before; that is half of a bit-exact resume (the other half is `train.state`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+DATA, STEP, BUILD = 0, 1, 2
+"""Streams that never share numbers: batches, steps, first weights."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """cpu, device: torch generators (two streams even where the device is the CPU). numpy: for
+    draws in numpy."""
+
+    cpu: torch.Generator
+    device: torch.Generator
+    numpy: np.random.Generator
+
+
+def seeds(*key: int) -> list[int]:
+    """Four independent 63-bit seeds of a tuple of whole numbers from 0."""
+    return [int(s >> np.uint64(1)) for s in np.random.SeedSequence(key).generate_state(4, "u8")]
+
+
+def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator that depends on `key` alone."""
+    return torch.Generator(device).manual_seed(seeds(*key)[0])
+
+
+def draws_of_step(seed: int, step: int, rank: int, device: torch.device) -> Draws:
+    """Generators of one step on one process. torch's global generator, which layers with random
+    noise use, is seeded as well."""
+    first, second, third, fourth = seeds(seed, STEP, step, rank)
+    torch.manual_seed(fourth)
+    return Draws(
+        cpu=torch.Generator().manual_seed(first),
+        device=torch.Generator(device).manual_seed(second),
+        numpy=np.random.default_rng(third),
+    )

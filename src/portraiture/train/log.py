@@ -1,0 +1,104 @@
+"""What a run leaves to read: log.jsonl always, TensorBoard's events where it is installed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from portraiture.media import atomic_path
+from portraiture.train.distributed import World, mean_over_processes
+
+logger = logging.getLogger(__name__)
+
+
+class Meter:
+    """Means of metrics between two rows of the log, summed on the device without waiting for it."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, metrics: Mapping[str, Tensor | float]) -> None:
+        """Metrics of one step; a step may leave some out."""
+        for name, value in metrics.items():
+            value = torch.as_tensor(value, dtype=torch.float32).detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self, world: World) -> dict[str, float]:
+        """Means since the last call, over all processes; then it starts anew."""
+        names = sorted(self._sums)
+        if not names:
+            return {}
+        stacked = torch.stack([(self._sums[n] / self._counts[n]).to(world.device) for n in names])
+        values = mean_over_processes(stacked, world).tolist()
+        self._sums, self._counts = {}, {}
+        return dict(zip(names, values, strict=True))
+
+
+Write = Callable[[int, Mapping[str, float]], None]
+"""Takes a step and its row."""
+
+
+@contextmanager
+def open_log(out: Path, step: int, world: World) -> Iterator[Write]:
+    """Rows for out/log.jsonl, and for TensorBoard in out/events when it is installed; only the
+    leading process writes. What is not finite becomes null, so that a row stays JSON.
+
+    step: rows of later steps are removed first; they belong to a run that was killed after its last
+    checkpoint and will be written again.
+    """
+    if not world.leads:
+        yield lambda step, values: None
+        return
+    path = out / "log.jsonl"
+    rows = [row for row in read_log(path) if (row["step"] or 0) <= step]
+    with atomic_path(path) as partial:
+        partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with path.open("a") as file, _open_board(out / "events", step) as board:
+
+        def write(step: int, values: Mapping[str, float]) -> None:
+            row = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
+            file.write(json.dumps({"step": step} | row) + "\n")
+            file.flush()
+            board(step, values)
+
+        yield write
+
+
+@contextmanager
+def _open_board(folder: Path, step: int) -> Iterator[Write]:
+    """Scalars for TensorBoard, or nothing where it is not installed."""
+    if find_spec("tensorboard") is None:
+        yield lambda step, values: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder), purge_step=step + 1) as writer:
+
+        def write(step: int, values: Mapping[str, float]) -> None:
+            for key, value in values.items():
+                writer.add_scalar(key, value, step)
+
+        yield write
+
+
+def read_log(path: Path) -> list[dict[str, float | None]]:
+    """Rows of a log.jsonl, oldest first; a last line that was cut short is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            logger.warning("A line of %s was cut short and is dropped.", path)
+    return rows

@@ -1,0 +1,310 @@
+"""The training loop: resumable bit for bit, interruptible, one process or many.
+
+                      ┌────────────── until run.steps ──────────────┐
+build ─▶ restore ─▶ batch(number) ─▶ step ─▶ log, grid, checkpoint ─┴─▶ networks/NAME.safetensors
+A recipe supplies build, batch, step and grid; everything else is here. A step may use only its
+state, its batch and its draws, all of which are the same after a resume, and so is the result.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, Protocol
+
+import torch
+from numpy import ndarray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import save_file
+from torch import Tensor
+
+from portraiture.checkpoints import Card, save_generator
+from portraiture.errors import TrainingError
+from portraiture.media import atomic_path, write_image
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.faces2d import FacesGenerator
+from portraiture.train.distributed import World, anywhere, share_weights
+from portraiture.train.draws import DATA, Draws, draws_of_step, generator
+from portraiture.train.log import Meter, open_log
+from portraiture.train.state import TrainState, checkpoints, restore, save_checkpoint
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What every recipe has.
+
+    steps: of the whole run. batch: images in a step, over all processes. micro_batch: images that
+    go through a network at once on one process (None: all of its share). seed: of weights, data
+    order and draws. precision: bf16 runs convolutions under autocast; weights and optimisers are
+    fp32 always. log_every, grid_every, checkpoint_every: steps.
+    """
+
+    steps: int
+    batch: int
+    micro_batch: int | None = None
+    seed: int = 0
+    precision: Precision = "fp32"
+    log_every: int = 50
+    grid_every: int = 500
+    checkpoint_every: int = 500
+
+    def share(self, world: World) -> int:
+        """Images of a step on one process. Raises TrainingError when the batch does not divide."""
+        if self.batch % world.size:
+            raise TrainingError(
+                f"A batch of {self.batch} cannot be shared by {world.size} processes; "
+                "start a number of them that divides it."
+            )
+        return self.batch // world.size
+
+
+class Recipe(Protocol):
+    """What to train and how; one object, made of a frozen config and its data.
+
+    run: the common part of the config. config: the whole of it, as JSON will hold it.
+
+    build(world): networks, averages and optimisers at step 0, on ``world.device``. All that is
+    random comes from ``run.seed`` (``draws.generator(seed, draws.BUILD)``, or torch's global
+    generator, which is seeded before the call).
+    batch(number, size, generator): `size` items as tensors (or tuples or dicts of them) on the CPU.
+    Called ahead of time in another thread: a pure function of its arguments that draws from
+    `generator` alone. Numbers run from 0 and go round the processes (step · processes + rank).
+    step(state, batch, draws, world): one update of everything in `state` but ``state.step``
+    (``state.step`` steps are done before it). Gradients go through ``average_gradients`` before an
+    optimiser. Returns metrics: floats or 0-d tensors, which are not waited for.
+    grid(state): a picture of where the training is, (H, W, 3) uint8; fixed latents.
+    """
+
+    @property
+    def run(self) -> RunConfig: ...
+
+    @property
+    def config(self) -> Any: ...
+
+    def build(self, world: World) -> TrainState: ...
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> Any: ...
+
+    def step(
+        self, state: TrainState, batch: Any, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]: ...
+
+    def grid(self, state: TrainState) -> ndarray: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """state: as it is in memory. finished: False when a signal or the time limit came first.
+    seconds: of this call."""
+
+    state: TrainState
+    finished: bool
+    seconds: float
+
+
+def run_recipe(
+    recipe: Recipe, out: Path, *, world: World, minutes: float | None = None, quiet: bool = False
+) -> Outcome:
+    """Train until ``run.steps``, from the newest checkpoint in `out` if there is one.
+
+    Writes into `out`: config.json, log.jsonl, grids/, checkpoints/ and, whenever a checkpoint is
+    written, networks/NAME.safetensors with the averages. SIGTERM, SIGINT and `minutes` (of wall
+    time) save and return. Raises TrainingError when `out` belongs to another run or the training
+    diverges.
+    """
+    begun = time.monotonic()
+    if world.leads:
+        claim_folder(recipe, out)
+    devices = [world.device] if world.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        state = start(recipe, out, world)
+        session = _Session(recipe, out, world, state, begun, minutes)
+        with stop_signals() as stop, _progress(recipe.run, state, quiet or not world.leads) as show:
+            finished = session.steps(stop, show)
+    return Outcome(state, finished, time.monotonic() - begun)
+
+
+def claim_folder(recipe: Recipe, out: Path) -> None:
+    """Write config.json, or check that the one there is of the same run; lengths of the run and
+    intervals may differ. Raises TrainingError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"The folder {out} cannot be made; give another --out.") from error
+    path, config = out / "config.json", json.loads(json.dumps(asdict(recipe.config)))
+    if path.exists():
+        different = _difference(json.loads(path.read_text()), config)
+        if different:
+            raise TrainingError(
+                f"{out} holds a run with another configuration ({different}); give another --out."
+            )
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(config, indent=1) + "\n")
+
+
+def start(recipe: Recipe, out: Path, world: World) -> TrainState:
+    """The state to go on from: of the newest checkpoint in `out`, or a fresh one."""
+    torch.manual_seed(recipe.run.seed)
+    state = recipe.build(world)
+    found = checkpoints(out / "checkpoints")
+    if found:
+        restore(found[-1], state)
+    share_weights([*state.models.values(), *state.averages.values()], world)
+    return state
+
+
+@dataclass
+class _Session:
+    """One call of `run_recipe`."""
+
+    recipe: Recipe
+    out: Path
+    world: World
+    state: TrainState
+    begun: float
+    minutes: float | None
+
+    def steps(self, stop: threading.Event, show: Callable[[int], None]) -> bool:
+        """Steps until the end or a reason to stop; True at the end."""
+        run, state, world = self.recipe.run, self.state, self.world
+        meter, stopping = Meter(), False
+        with open_log(self.out, state.step, world) as log, ThreadPoolExecutor(1) as pool:
+            ahead, clock, counted = self._ahead(pool), time.monotonic(), state.step
+            while state.step < run.steps and not stopping:
+                draws = draws_of_step(run.seed, state.step, world.rank, world.device)
+                batch = to_device(ahead.result(), world.device)
+                ahead = self._ahead(pool, 1)
+                meter.add(self.recipe.step(state, batch, draws, world))
+                state.step += 1
+                show(state.step)
+                stopping = anywhere(stop.is_set() or self._late(), world)
+                last = stopping or state.step == run.steps
+                saves = last or state.step % run.checkpoint_every == 0
+                if saves or state.step % run.log_every == 0:
+                    values, now = self._checked(meter.means(world)), time.monotonic()
+                    values["seconds_per_step"] = (now - clock) / (state.step - counted)
+                    clock, counted = now, state.step
+                    log(state.step, {"images": state.step * run.batch} | values)
+                if world.leads:
+                    self._write(grid=last or state.step % run.grid_every == 0, checkpoint=saves)
+            ahead.cancel()
+        return state.step >= run.steps
+
+    def _write(self, *, grid: bool, checkpoint: bool) -> None:
+        """The files that are due after a step."""
+        if grid:
+            folder = self.out / "grids"
+            folder.mkdir(exist_ok=True)
+            write_image(folder / f"{self.state.step:08d}.png", self.recipe.grid(self.state))
+        if checkpoint:
+            save_checkpoint(self.out / "checkpoints", self.state)
+            export_networks(self.out / "networks", self.state, seed=self.recipe.run.seed)
+
+    def _ahead(self, pool: ThreadPoolExecutor, after: int = 0) -> Future[Any]:
+        """The batch of the step that is `after` steps away, in the making."""
+        run, world = self.recipe.run, self.world
+        number = (self.state.step + after) * world.size + world.rank
+        draw = generator(run.seed, DATA, number)
+        return pool.submit(self.recipe.batch, number, run.share(world), draw)
+
+    def _late(self) -> bool:
+        return self.minutes is not None and time.monotonic() - self.begun > 60 * self.minutes
+
+    def _checked(self, values: dict[str, float]) -> dict[str, float]:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {value} at step {self.state.step}: the training diverged; lower "
+                    "the learning rates or go back to an earlier checkpoint."
+                )
+        return values
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Tensors, and tuples, lists and dicts of them, moved to `device`."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(value, device) for value in batch))
+    if isinstance(batch, tuple | list):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch
+
+
+def export_networks(folder: Path, state: TrainState, *, seed: int) -> None:
+    """Write every average as NAME.safetensors, fp32, under the names of its parameters; generators
+    with a card, so that `load_generator` reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, network in state.averages.items():
+        path = folder / f"{name}.safetensors"
+        if isinstance(network, TriPlaneGenerator | FacesGenerator):
+            model = "eg3d" if isinstance(network, TriPlaneGenerator) else "stylegan2"
+            card = Card(model, {}, seed=seed, source={"steps": state.step})
+            save_generator(network, path, card, overwrite=True)
+            continue
+        tensors = {key: t.detach().cpu().contiguous() for key, t in network.state_dict().items()}
+        with atomic_path(path) as partial:
+            save_file(tensors, partial, {"step": str(state.step)})
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second signal acts as it always does."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {which: signal.getsignal(which) for which in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for which in before:
+        signal.signal(which, ask)
+    try:
+        yield stop
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+@contextmanager
+def _progress(run: RunConfig, state: TrainState, quiet: bool) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        task = progress.add_task("Training", total=run.steps, completed=state.step)
+        yield lambda step: progress.update(task, completed=step)
+
+
+FREE = ("steps", "log_every", "grid_every", "checkpoint_every")
+"""Parts of a RunConfig that a resumed run may change."""
+
+
+def _difference(old: Any, new: Any, name: str = "") -> str:
+    """The first entry in which two configs differ, in words; "" when none does."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if key in FREE and name == "run":
+                continue
+            found = _difference(old.get(key), new.get(key), key)
+            if found:
+                return found
+        return ""
+    return "" if old == new else f"{name} was {old}, not {new}"

@@ -1,0 +1,327 @@
+"""The supervised recipe: a tri-plane generator that learns the engine's people by heart.
+
+z ─mapping─▶ planes ─┬─at the true surface─▶ features, colours ─superresolution─▶ image ◀─ picture
+                     ├─before and behind it─▶ density          ◀─ empty, solid
+                     └─along some whole rays─▶ colour, opacity ◀─ picture, coverage
+The engine knows where each pixel's surface lies, so that a whole picture's features cost one point
+a pixel (deferred rendering); rendered rays, which cost a hundred, are few and see to silhouettes
+and empty space. Letters: B people of a step, n neural resolution, R = 2n picture side, M rays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.people_set import Example, PeopleSet
+from portraiture.losses.perceptual import load_squeeze, perceptual_distance
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.render.sampling import make_rays
+from portraiture.render.volume import render_rays
+from portraiture.train.adversary import autocast, follow_w
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.draws import Draws
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.state import TrainState
+from portraiture.train.teach_mapping import teach_mapping
+
+MAPPING_RATE = 2.0
+"""The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
+
+CALM = 0.1
+"""Share of StyleGAN2's first style weights with which a run begins."""
+
+
+@dataclass(frozen=True)
+class SupervisedConfig:
+    """Lengths are EG3D units.
+
+    taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0.
+    coarse_steps: steps at the beginning with planes of half the size and without superresolution,
+    three times as cheap; coarse_points: colours a person that they see. learning_rate, decay_steps:
+    Adam's, falling along a half cosine to `final_rate` of it over decay_steps. patch: side of the
+    part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
+    ray_samples coarse and as many importance samples. surface_points, empty_points: where density
+    is asked a person. near, behind: deviation before and reach behind the surface of the former.
+    absorbing: length over which a solid must be opaque.
+    *_weight: of the losses. half_life: of the average, in images.
+    """
+
+    run: RunConfig
+    generator: TriPlaneConfig
+    taught_people: int = 12_000
+    taught_steps: int = 1_000
+    coarse_steps: int = 4_000
+    coarse_points: int = 1536
+    learning_rate: float = 0.002
+    decay_steps: int = 20_000
+    final_rate: float = 0.1
+    patch: int = 64
+    rays: int = 96
+    ray_samples: int = 20
+    surface_points: int = 768
+    empty_points: int = 256
+    near: float = 0.02
+    behind: float = 0.025
+    absorbing: float = 0.012
+    raw_weight: float = 1.0
+    image_weight: float = 1.0
+    perceptual_weight: float = 0.4
+    density_weight: float = 0.3
+    ray_weight: float = 0.5
+    half_life: float = 4_000.0
+    grid_people: int = 6
+
+
+class SupervisedHeads:
+    """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet weights, None to do without."""
+
+    def __init__(
+        self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None
+    ) -> None:
+        self.config, self.data = config, data
+        self.features = None if perceptual is None else load_squeeze(perceptual)
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    def build(self, world: World) -> TrainState:
+        """A fresh generator, its average and Adam."""
+        network = TriPlaneGenerator(self.config.generator).to(world.device)
+        _start_calmly(network)
+        rate = self.config.learning_rate
+        return TrainState(
+            models={"heads": network},
+            averages={"heads": averaged_copy(network)},
+            optimizers={"heads": torch.optim.Adam(_groups(network, rate), betas=(0.9, 0.99))},
+        )
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
+        """Different people, one view of each."""
+        return self.data.draw(size, generator)
+
+    def step(
+        self, state: TrainState, batch: Example, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """One update of the generator and its average."""
+        network, optimizer = state.models["heads"], state.optimizers["heads"]
+        assert isinstance(network, TriPlaneGenerator)
+        if state.step == 0 and self.config.taught_steps:
+            self._teach(state)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * _annealed(self.config, state.step)
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(world.device, self.run.precision):
+            ws = network.mapping(batch.z, batch.camera)
+            coarse = state.step < self.config.coarse_steps
+            size = self.config.generator.plane_size // 2 if coarse else None
+            planes = network.planes(ws, size=size)
+        losses = self.losses(network, ws, planes.float(), batch, draws, coarse=coarse)
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()
+        average_gradients(network.parameters(), world)
+        optimizer.step()
+        follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
+        images = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, images, half_life=self.config.half_life)
+        update(state.averages["heads"], network, beta)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _teach(self, state: TrainState) -> None:
+        network, average = state.models["heads"], state.averages["heads"]
+        assert isinstance(network, TriPlaneGenerator)
+        config = self.config
+        teach_mapping(
+            network, people=config.taught_people, steps=config.taught_steps, seed=self.run.seed
+        )
+        average.load_state_dict(network.state_dict())
+
+    def losses(
+        self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, batch: Example,
+        draws: Draws, *, coarse: bool,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """All weighted losses by name."""
+        rays = make_rays(batch.camera, batch.depth.shape[-1])
+        out = self._density_losses(network, planes, batch, rays, draws)
+        out |= self._ray_losses(network, planes, batch, rays, draws)
+        if coarse:
+            return out | self._point_losses(network, planes, batch, rays, draws)
+        features = deferred_features(network, planes, batch, rays)
+        raw = (batch.small_weight * (features[:, :3] - batch.small).abs()).mean()
+        out["raw"] = self.config.raw_weight * raw
+        return out | self._image_losses(network, ws, features, batch, draws)
+
+    def _point_losses(
+        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
+        rays: tuple[Tensor, Tensor], draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Colours at some points of the surface, more of them where they matter more."""
+        weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
+        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.cpu)
+        depth = batch.depth.flatten(1).gather(1, chosen)
+        colors, _ = network.query(planes, _along(rays, chosen, depth))
+        small = batch.small.flatten(2).transpose(1, 2)
+        error = (2.0 * colors[..., :3] - 1.0 - _pick(small, chosen)).abs().mean()
+        return {"raw": self.config.raw_weight * error}
+
+    def _image_losses(
+        self, network: TriPlaneGenerator, ws: Tensor, features: Tensor, batch: Example, draws: Draws
+    ) -> dict[str, Tensor]:
+        """Superresolution of one patch of the features, in the same place for all of the batch."""
+        n, patch = features.shape[-1], self.config.patch
+        top, left = (int(v) for v in draws.numpy.integers(0, n - patch + 1, 2))
+        part = features[..., top : top + patch, left : left + patch]
+        image = network.superresolution(part, ws, resize=False)
+        place = (..., slice(2 * top, 2 * (top + patch)), slice(2 * left, 2 * (left + patch)))
+        wanted, weight = batch.image[place], batch.weight[place]
+        out = {"image": self.config.image_weight * (weight * (image - wanted).abs()).mean()}
+        if self.features is not None:
+            distance = perceptual_distance(self.features, image, wanted).mean()
+            out["perceptual"] = self.config.perceptual_weight * distance
+        return out
+
+    def _density_losses(
+        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
+        rays: tuple[Tensor, Tensor], draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Space before the surface is empty, what lies just behind it absorbs."""
+        config, span = self.config, self.config.generator.rendering
+        weight = batch.small_weight * batch.solid
+        chosen = torch.multinomial(
+            weight.flatten(1), config.surface_points, True, generator=draws.cpu
+        )
+        nothing = (batch.alpha == 0).float().flatten(1) + 1e-6
+        vacant = torch.multinomial(nothing, config.empty_points, True, generator=draws.cpu)
+        depth = batch.depth.flatten(1).gather(1, chosen)
+        u = torch.rand(4, *depth.shape, generator=draws.cpu).to(depth)
+        near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
+        far = span.ray_start + u[1] * (depth - 0.01 - span.ray_start)
+        inside = depth + 0.003 + u[2] * config.behind
+        empty = span.ray_start + u[3][:, : config.empty_points] * (span.ray_end - span.ray_start)
+        pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
+        places = _along(rays, pixels, torch.cat([near, far, empty, inside], 1))
+        absorption = F.softplus(network.query(planes, places)[1] - 1.0) * config.absorbing
+        solid = absorption[:, -chosen.shape[1] :]
+        free = absorption[:, : -chosen.shape[1]]
+        opaque = -torch.log(-torch.expm1(-solid.clamp_min(1e-12)))
+        return {
+            "empty": config.density_weight * free.clamp_max(8.0).mean(),
+            "solid": config.density_weight * opaque.mean(),
+        }
+
+    def _ray_losses(
+        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
+        rays: tuple[Tensor, Tensor], draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Some rays as they will be rendered: colour, opacity, depth, and the other features as
+        they are at the surface."""
+        config = self.config
+        importance = 0.15 + batch.small_weight.flatten(1)
+        chosen = torch.multinomial(importance, config.rays, False, generator=draws.cpu)
+        sampling = replace(
+            config.generator.rendering,
+            depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
+        )  # fmt: skip
+        marched = render_rays(
+            planes, network.decoder, _pick(rays[0], chosen),
+            _pick(rays[1], chosen), sampling,
+            generator=draws.cpu,
+        )  # fmt: skip
+        alpha, depth, solid = (
+            t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
+        )
+        with torch.no_grad():
+            surface, _ = network.query(planes, _along(rays, chosen, depth))
+        wanted = 2.0 * (alpha[..., None] * surface + 1.0 - alpha[..., None]) - 1.0
+        colour = batch.small.flatten(2).transpose(1, 2)
+        rgb = (marched.color[..., :3] - _pick(colour, chosen)).abs().mean()
+        opacity = (marched.weights.sum(-1) - alpha).abs().mean()
+        off = (solid * (marched.depth - depth).abs().clamp_max(0.2)).mean()
+        mismatch = (marched.color - wanted).abs().mean()
+        return {"rays": config.ray_weight * (rgb + mismatch + opacity + 4.0 * off)}
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: the engine's pictures, ours, ours at the neural resolution, depth."""
+        network = state.averages["heads"]
+        assert isinstance(network, TriPlaneGenerator)
+        people = range(min(self.config.grid_people, len(self.data)))
+        parts = [self.data.example(k, k % len(self.data.person(k).rgb)) for k in people]
+        batch = Example(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        device = network.backbone.mapping.w_avg.device
+        ws = network.mapping(batch.z.to(device), batch.camera.to(device))
+        render = network.synthesize(ws, batch.camera.to(device), deterministic=True)
+        side, columns = batch.image.shape[-1], len(parts)
+        rendering = self.config.generator.rendering
+        span = (rendering.ray_start, rendering.ray_end)
+        return stack_rows(
+            tile(batch.image, columns=columns),
+            tile(render.image, columns=columns),
+            tile(at_size(render.image_raw, side), columns=columns),
+            tile(at_size(render.depth, side), columns=columns, span=span),
+        )
+
+
+def deferred_features(
+    network: TriPlaneGenerator, planes: Tensor, batch: Example, rays: tuple[Tensor, Tensor]
+) -> Float[Tensor, "B C n n"]:
+    """What volume rendering gives where every density is right: the colours at the true surface
+    over white, by coverage."""
+    origins, directions = rays
+    depth = batch.depth.flatten(1)[..., None]
+    colors, _ = network.query(planes, origins + depth * directions)
+    alpha = batch.alpha.flatten(1)[..., None]
+    over = (alpha * colors + 1.0 - alpha) * 2.0 - 1.0
+    return over.transpose(1, 2).unflatten(2, batch.depth.shape[-2:])
+
+
+def _along(rays: tuple[Tensor, Tensor], pixels: Tensor, depth: Tensor) -> Tensor:
+    origins, directions = (_pick(r, pixels) for r in rays)
+    return origins + depth[..., None] * directions
+
+
+def _pick(values: Float[Tensor, "B R C"], index: Tensor) -> Float[Tensor, "B M C"]:
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
+
+
+def _annealed(config: SupervisedConfig, step: int) -> float:
+    """The learning rate's factor: a short rise, then a half cosine."""
+    done = torch.tensor(min(step / config.decay_steps, 1.0))
+    factor = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + torch.cos(done * torch.pi))
+    return float(factor) * min(1.0, (step + 1) / 100)
+
+
+@torch.no_grad()
+def _start_calmly(network: TriPlaneGenerator) -> None:
+    """Everybody begins as nearly the same person: styles hardly depend on w, and the finest planes
+    and superresolution are what lies below them, enlarged."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("affine.weight"):
+            parameter.mul_(CALM)
+    synthesis = network.backbone.synthesis
+    finest = synthesis.block(synthesis.resolutions[-1])
+    for block in (finest, network.superresolution.block0, network.superresolution.block1):
+        block.torgb.weight.zero_()
+
+
+def _groups(network: TriPlaneGenerator, rate: float) -> list[dict[str, Any]]:
+    """The mapping, whose rate StyleGAN2 lowers a hundredfold, learns a little faster than that."""
+    mapping = list(network.backbone.mapping.parameters())
+    slow = {id(p) for p in mapping}
+    rest = [p for p in network.parameters() if id(p) not in slow]
+    fast = rate * MAPPING_RATE
+    return [
+        {"params": rest, "lr": rate, "initial_lr": rate},
+        {"params": mapping, "lr": fast, "initial_lr": fast},
+    ]

@@ -1,0 +1,95 @@
+"""Named settings of the supervised recipe: `cpu` makes the embedded `heads` in a few hours on two
+cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.render.volume import RenderingConfig
+from portraiture.train.loop import RunConfig
+from portraiture.train.supervised_heads import SupervisedConfig
+
+SupervisedPreset = Literal["tiny", "cpu", "gpu"]
+
+_PEOPLE = TriPlaneConfig(
+    z_dim=LATENT_SIZE,
+    c_dim=0,
+    mapping_layers=3,
+    choice_groups=CHOICE_GROUPS,
+    superresolution="4X",
+    rendering=RenderingConfig(box_warp=0.9, white_background=True),
+)
+
+SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
+    "tiny": SupervisedConfig(
+        run=RunConfig(steps=2, batch=2, log_every=1, grid_every=2, checkpoint_every=1),
+        generator=replace(
+            _PEOPLE,
+            w_dim=16,
+            plane_size=32,
+            plane_features=8,
+            first_size=8,
+            channel_base=256,
+            channel_max=16,
+            decoder_hidden=16,
+            neural_resolution=16,
+            superresolution="2X",
+            superres_widths=(8, 8),
+            rendering=replace(_PEOPLE.rendering, depth_resolution=8, importance_resolution=8),
+        ),
+        taught_people=32,
+        taught_steps=2,
+        coarse_steps=1,
+        coarse_points=32,
+        patch=8,
+        rays=16,
+        ray_samples=8,
+        surface_points=32,
+        empty_points=16,
+        grid_people=2,
+    ),
+    "cpu": SupervisedConfig(
+        run=RunConfig(steps=24_000, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
+        generator=replace(
+            _PEOPLE,
+            plane_size=128,
+            first_size=32,
+            channel_base=6144,
+            channel_max=192,
+            superres_widths=(48, 32),
+        ),
+        coarse_steps=12_000,
+        decay_steps=24_000,
+    ),
+    "gpu": SupervisedConfig(
+        run=RunConfig(
+            steps=12_000,
+            batch=32,
+            precision="bf16",
+            log_every=50,
+            grid_every=500,
+            checkpoint_every=500,
+        ),
+        generator=replace(
+            _PEOPLE,
+            plane_size=256,
+            first_size=32,
+            channel_base=16384,
+            channel_max=512,
+            superres_widths=(128, 64),
+        ),
+        coarse_steps=4_000,
+        decay_steps=12_000,
+        patch=96,
+        rays=512,
+        ray_samples=48,
+        surface_points=4096,
+        empty_points=2048,
+        coarse_points=8192,
+        taught_people=60_000,
+        taught_steps=6_000,
+    ),
+}

@@ -1,0 +1,108 @@
+"""The supervised recipe on people that are balls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tests_of_data import sphere_person
+
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.data.people import person_path, save_person
+from portraiture.data.people_set import PeopleSet
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.render.sampling import make_rays
+from portraiture.render.volume import RenderingConfig
+from portraiture.train.distributed import World
+from portraiture.train.draws import draws_of_step, generator
+from portraiture.train.loop import RunConfig
+from portraiture.train.supervised_heads import (
+    SupervisedConfig,
+    SupervisedHeads,
+    deferred_features,
+)
+
+CONFIG = SupervisedConfig(
+    run=RunConfig(steps=60, batch=2),
+    generator=TriPlaneConfig(
+        z_dim=LATENT_SIZE,
+        c_dim=0,
+        w_dim=16,
+        choice_groups=CHOICE_GROUPS,
+        plane_size=32,
+        plane_features=8,
+        channel_base=512,
+        channel_max=32,
+        decoder_hidden=16,
+        superresolution="2X",
+        superres_widths=(8, 8),
+        rendering=RenderingConfig(
+            box_warp=0.9,
+            depth_resolution=12,
+            importance_resolution=12,
+            white_background=True,
+        ),
+    ),
+    coarse_steps=30,
+    coarse_points=128,
+    learning_rate=0.005,
+    patch=8,
+    rays=32,
+    ray_samples=8,
+    surface_points=128,
+    empty_points=64,
+    grid_people=2,
+)
+
+
+def _recipe(folder: Path) -> SupervisedHeads:
+    for index in range(2):
+        save_person(sphere_person(seed=index), person_path(folder, index))
+    return SupervisedHeads(CONFIG, PeopleSet(folder))
+
+
+def test_learning_brings_every_loss_down_and_finds_the_ball(tmp_path: Path) -> None:
+    recipe, world = _recipe(tmp_path), World()
+    torch.manual_seed(0)
+    state = recipe.build(world)
+    history = []
+    for step in range(CONFIG.run.steps):
+        batch = recipe.batch(step, 2, generator(0, 0, step))
+        history.append(recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world))
+        state.step += 1
+    for name in ("raw", "solid", "rays"):
+        assert float(history[-1][name]) < 0.7 * float(history[1][name]), name
+    assert set(history[-1]) == {"empty", "solid", "rays", "raw", "image"}
+    assert "image" not in history[CONFIG.coarse_steps - 1]
+    network = state.models["heads"]
+    assert isinstance(network, TriPlaneGenerator)
+    with torch.no_grad():
+        ws = network.mapping(batch.z, None)
+        points = torch.tensor([[[0.0, 0.0, 0.18], [0.0, 0.0, 0.3], [0.3, 0.3, 0.0]]] * 2)
+        density = network.density(points, ws)
+    assert (density[:, 0] > density[:, 1] + 1).all()
+    assert (density[:, 0] > density[:, 2] + 1).all()
+    assert recipe.grid(state).shape == (4 * 32, 2 * 32, 3)
+
+
+def test_deferred_features_are_what_a_surface_of_infinite_density_shows(tmp_path: Path) -> None:
+    """Volume rendering with the ball's own density and the network's colours, by brute force."""
+    recipe = _recipe(tmp_path)
+    torch.manual_seed(1)
+    network = TriPlaneGenerator(CONFIG.generator)
+    batch = recipe.data.example(0, 0)
+    rays = make_rays(batch.camera, 16)
+    with torch.no_grad():
+        planes = network.planes(network.mapping(batch.z, None))
+        features = deferred_features(network, planes, batch, rays)
+        origins, directions = rays
+        steps = torch.linspace(2.3, 2.9, 1201)
+        points = origins[0, :, None] + steps[None, :, None] * directions[0, :, None]
+        hit = (points.norm(dim=-1) < 0.22).float().argmax(1)
+        first = points[torch.arange(256), hit]
+        color, _ = network.query(planes, first[None])
+    solid = batch.solid.flatten() > 0
+    shown = features.flatten(2)[0].T[solid]
+    assert (shown - (2 * color[0][solid] - 1)).abs().max() < 0.05
+    nothing = batch.alpha.flatten() == 0
+    assert (features.flatten(2)[0].T[nothing] == 1.0).all()
