@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from portraiture.train.recipes import Choices
 from portraiture.train.run import train
 
 if __name__ == "__main__":
@@ -17,10 +18,8 @@ if __name__ == "__main__":
     torch.set_num_threads(int(threads))
     train(
         "adversarial-faces",
-        preset="tiny",
-        data=Path(data),
+        Choices("tiny", Path(data), steps=100_000),
         out=Path(out),
-        steps=100_000,
         device="cpu",
         quiet=True,
     )

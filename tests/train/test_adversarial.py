@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,7 +30,8 @@ from portraiture.train.draws import draws_of_step
 from portraiture.train.log import read_log
 from portraiture.train.loop import Outcome
 from portraiture.train.presets import FACES, HEADS
-from portraiture.train.run import Plan, make_recipe, train
+from portraiture.train.recipes import Choices, RecipeName, make_recipe
+from portraiture.train.run import Plan, train
 from portraiture.train.state import checkpoints
 
 PROGRAM = Path(__file__).with_name("small_run.py")
@@ -51,7 +52,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(recipe: str, data: Path, out: Path, **options: Any) -> Outcome:
-    outcome = train(recipe, preset="tiny", data=data, out=out, quiet=True, device="cpu", **options)
+    choices = Choices("tiny", data, **options)
+    outcome = train(cast(RecipeName, recipe), choices, out=out, quiet=True, device="cpu")
     assert isinstance(outcome, Outcome)
     return outcome
 
@@ -168,7 +170,8 @@ def test_blur_by_brute_force() -> None:
 
 def test_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "none"
-    plan = train("adversarial-heads", preset="tiny", data=data, out=out, dry_run=True, device="cpu")
+    choices = Choices("tiny", data)
+    plan = train("adversarial-heads", choices, out=out, dry_run=True, device="cpu")
     assert isinstance(plan, Plan) and not out.exists()
     assert ("begins at", "step 0") in plan.rows and plan.table().row_count > 40
 
@@ -179,18 +182,18 @@ def test_another_runs_generator_is_where_one_begins(data: Path, tmp_path: Path) 
     with torch.random.fork_rng():
         network = TriPlaneGenerator(replace(tiny, z_dim=9, neural_resolution=10))
     save_generator(network, tmp_path / "start.safetensors")
-    options: dict[str, Any] = {"preset": "tiny", "data": data}
-    recipe = make_recipe("adversarial-heads", **options, start=tmp_path / "start.safetensors")
+    choices = Choices("tiny", data, start=tmp_path / "start.safetensors")
+    recipe = make_recipe("adversarial-heads", choices)
     assert recipe.config.generator.z_dim == 9 and recipe.config.neural_last == 10
     built = recipe.build(World()).models["generator"].state_dict()
     assert all(torch.equal(built[key], value) for key, value in network.state_dict().items())
     with pytest.raises(CheckpointError):
-        make_recipe("adversarial-faces", **options, start=tmp_path / "start.safetensors")
+        make_recipe("adversarial-faces", choices)
 
 
 def test_the_generator_learns_to_please(data: Path) -> None:
     """Against a discriminator that stands still, the generator's loss falls."""
-    made = make_recipe("adversarial-faces", preset="tiny", data=data)
+    made = make_recipe("adversarial-faces", Choices("tiny", data))
     assert isinstance(made, AdversarialFaces)
     with torch.random.fork_rng():
         torch.manual_seed(0)

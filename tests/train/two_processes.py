@@ -21,7 +21,7 @@ from portraiture.train.distributed import (
     share_weights,
 )
 from portraiture.train.loop import run_recipe
-from portraiture.train.run import make_recipe
+from portraiture.train.recipes import Choices, make_recipe
 
 
 def check_parts(world: World) -> None:
@@ -44,7 +44,7 @@ def main(data: Path, out: Path) -> None:
     with open_world("cpu") as world:
         assert world.size == 2
         check_parts(world)
-        recipe = make_recipe("adversarial-faces", preset="tiny", data=data, steps=3)
+        recipe = make_recipe("adversarial-faces", Choices("tiny", data, steps=3))
         state = run_recipe(recipe, out, world=world, quiet=True).state
         networks = (*state.models.values(), *state.averages.values())
         flat = torch.cat([t.flatten() for n in networks for t in n.state_dict().values()])

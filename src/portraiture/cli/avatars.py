@@ -1,20 +1,17 @@
-"""The command line. Angles are in degrees here and nowhere else."""
+"""Commands about avatars. Angles are in degrees on the command line and nowhere else."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from dataclasses import dataclass
 from math import isfinite, radians
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import FlagCreatePairsOff, Positional, subcommand
+from tyro.conf import Positional
 
-from portraiture.errors import AvatarError, PortraitureError
+from portraiture.errors import AvatarError
 from portraiture.types import Style
 
 
@@ -44,7 +41,7 @@ class Create:
 
 
 @dataclass(frozen=True)
-class Sample:
+class MakeAvatar:
     """Make a natural random person.
 
     Writes avatar.glb, avatar.vrm, avatar.json and front.png. The same seed gives the same person.
@@ -104,53 +101,10 @@ class Assets:
     """Replace an installed pack of the same name."""
 
 
-Command = (
-    Annotated[Create, subcommand("create")]
-    | Annotated[Sample, subcommand("avatar")]
-    | Annotated[Render, subcommand("render")]
-    | Annotated[Assets, subcommand("assets")]
-)
-
 console = Console()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="portraiture",
-        description="One photo or seed in; an editable 3D portrait out.",
-        args=arguments,
-        config=(FlagCreatePairsOff,),
-    )
-    try:
-        run(command)
-    except PortraitureError as error:
-        Console(stderr=True).print(f"[red]portraiture:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def run(command: Create | Sample | Render | Assets) -> None:
-    """Carry out one parsed command. Raises PortraitureError."""
-    from portraiture.prepare import prepare
-
-    if not isinstance(command, Assets):
-        prepare()
-    match command:
-        case Create():
-            _create(command)
-        case Sample():
-            _sample(command)
-        case Render():
-            _render(command)
-        case Assets():
-            _assets(command)
-
-
-def _create(command: Create) -> None:
+def create(command: Create) -> None:
     from portraiture.photo_to_avatar import create_files
     from portraiture.stages import Stages
 
@@ -161,7 +115,7 @@ def _create(command: Create) -> None:
             stages,
             style=command.style,
             face=command.face,
-            asset_folder=_asset_folder(command.assets),
+            asset_folder=asset_folder(command.assets),
             overwrite=command.overwrite,
         )
     console.print(stages.table())
@@ -170,7 +124,7 @@ def _create(command: Create) -> None:
     console.print(f"Open {command.out / 'report.html'}", highlight=False, soft_wrap=True)
 
 
-def _sample(command: Sample) -> None:
+def make_avatar(command: MakeAvatar) -> None:
     from portraiture.avatar import Avatar
     from portraiture.photo_to_avatar import sample_files
     from portraiture.stages import Stages
@@ -178,7 +132,7 @@ def _sample(command: Sample) -> None:
     if command.seed < 0:
         raise AvatarError(f"--seed must be a whole number from 0, not {command.seed}.")
     avatar = Avatar.sample(
-        command.seed, style=command.style, asset_folder=_asset_folder(command.assets)
+        command.seed, style=command.style, asset_folder=asset_folder(command.assets)
     )
     with Stages(total=4) as stages:
         sample_files(avatar, command.out, stages, overwrite=command.overwrite)
@@ -186,7 +140,7 @@ def _sample(command: Sample) -> None:
     console.print(f"Wrote {command.out / 'avatar.glb'}", highlight=False, soft_wrap=True)
 
 
-def _render(command: Render) -> None:
+def render(command: Render) -> None:
     from portraiture.avatar import Avatar
     from portraiture.export.video import over, studio_wall
     from portraiture.media import write_image
@@ -196,7 +150,7 @@ def _render(command: Render) -> None:
         raise AvatarError(f"--size must be from 16 to 4096, not {command.size}.")
     if command.out.exists() and not command.overwrite:
         raise AvatarError(f"{command.out} exists; pass --overwrite to replace it.")
-    avatar = Avatar.load(command.avatar, asset_folder=_asset_folder(command.assets))
+    avatar = Avatar.load(command.avatar, asset_folder=asset_folder(command.assets))
     rgba = avatar.render(
         yaw=_radians(command.yaw), pitch=_radians(command.pitch), size=command.size
     )
@@ -205,7 +159,7 @@ def _render(command: Render) -> None:
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
 
 
-def _assets(command: Assets) -> None:
+def assets(command: Assets) -> None:
     from portraiture.engine.packs import install_pack, installed_packs
 
     if command.action == "install":
@@ -224,7 +178,7 @@ def _assets(command: Assets) -> None:
         console.print("No packs yet. Try: portraiture assets install ZIP_OR_DIR")
 
 
-def _asset_folder(folder: Path | None) -> Path | None:
+def asset_folder(folder: Path | None) -> Path | None:
     """The folder of `--assets`; the word "installed" means the installed packs."""
     from portraiture.engine.assets import packs_folder
 
@@ -235,7 +189,3 @@ def _radians(degrees: float) -> float:
     if not isfinite(degrees):
         raise AvatarError("Angles must be finite numbers of degrees.")
     return radians(degrees)
-
-
-if __name__ == "__main__":
-    main()

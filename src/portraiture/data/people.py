@@ -149,10 +149,15 @@ def make_people(
     """Render the people `indices` of a seed into `folder`, skipping those that are there.
 
     Person k is the same whatever else is rendered, and however many workers there are. done: called
-    after every person.
+    for every person, first for those that are there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [k for k in indices if not person_path(folder, k).exists()]
+    missing: list[int] = []
+    for k in indices:
+        if person_path(folder, k).exists():
+            done(k)
+        else:
+            missing.append(k)
     jobs = [(folder, k, seed, views, size, supersample) for k in missing]
     if workers == 1:
         for job in jobs:

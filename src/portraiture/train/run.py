@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from rich.table import Table
 
-from portraiture.checkpoints import load_generator, load_image_generator
-from portraiture.data.folders import open_folder
-from portraiture.models.eg3d import TriPlaneConfig
-from portraiture.train.adversarial_faces import AdversarialFaces
-from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
 from portraiture.train.distributed import World, open_world
 from portraiture.train.loop import Outcome, Recipe, run_recipe
-from portraiture.train.presets import FACES, HEADS, Preset, seeded
+from portraiture.train.recipes import Choices, RecipeName, make_recipe
 from portraiture.train.state import checkpoints
-
-RecipeName = Literal["adversarial-heads", "adversarial-faces"]
 
 
 @dataclass(frozen=True)
@@ -42,14 +35,9 @@ class Plan:
 
 def train(
     recipe: RecipeName,
+    choices: Choices,
     *,
-    preset: Preset,
     out: Path,
-    data: Path,
-    mirror: bool = True,
-    start: Path | str | None = None,
-    seed: int | None = None,
-    steps: int | None = None,
     minutes: float | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     dry_run: bool = False,
@@ -57,65 +45,15 @@ def train(
 ) -> Outcome | Plan:
     """Train, or go on with, `recipe` in the folder `out`.
 
-    data: folder of images and dataset.json (`data.folders`). mirror: flip images, with cameras.
-    start: a generator to begin with, whose sizes replace the preset's: a shipped name, what another
-    run left in networks/, or a published file. seed, steps: instead of the preset's.
     minutes: save and return after these. dry_run: build the networks, look at the data, write
     nothing, and return the plan. Under torchrun, each process calls this. Raises PortraitureError.
     """
-    made = make_recipe(
-        recipe, preset=preset, data=data, mirror=mirror, start=start, seed=seed, steps=steps
-    )
+    made = make_recipe(recipe, choices)
     with open_world(device) as world:
         made.run.share(world)
         if dry_run:
             return plan(made, out, world)
         return run_recipe(made, out, world=world, minutes=minutes, quiet=quiet)
-
-
-def make_recipe(
-    recipe: RecipeName,
-    *,
-    preset: Preset,
-    data: Path,
-    mirror: bool = True,
-    start: Path | str | None = None,
-    seed: int | None = None,
-    steps: int | None = None,
-) -> Recipe:
-    """The recipe's object. Raises PortraitureError when its data or `start` cannot be used."""
-    match recipe:
-        case "adversarial-heads":
-            heads = HEADS[preset]
-            heads = replace(heads, run=seeded(heads.run, seed=seed, steps=steps))
-            network = None if start is None else load_generator(start)
-            if network is not None:
-                heads = _beginning_with(heads, network.config)
-            size = heads.discriminator.size
-            images = open_folder(data, size=size, mirror=mirror, seed=heads.run.seed)
-            return AdversarialHeads(heads, images, network)
-        case "adversarial-faces":
-            faces = FACES[preset]
-            faces = replace(faces, run=seeded(faces.run, seed=seed, steps=steps))
-            painter = None if start is None else load_image_generator(start)
-            if painter is not None:
-                judge = replace(faces.discriminator, size=painter.config.size)
-                faces = replace(faces, generator=painter.config, discriminator=judge)
-            size = faces.generator.size
-            images = open_folder(data, size=size, mirror=mirror, cameras=False, seed=faces.run.seed)
-            return AdversarialFaces(faces, images, painter)
-
-
-def _beginning_with(config: HeadsConfig, generator: TriPlaneConfig) -> HeadsConfig:
-    """The preset with a given generator, whose raw images keep their size."""
-    side = generator.neural_resolution
-    return replace(
-        config,
-        generator=generator,
-        discriminator=replace(config.discriminator, size=generator.image_size),
-        neural_first=side,
-        neural_last=side,
-    )
 
 
 def plan(recipe: Recipe, out: Path, world: World) -> Plan:

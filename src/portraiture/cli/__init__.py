@@ -1,0 +1,75 @@
+"""The command line: one dataclass a command, whose docstrings are its help."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from tyro.conf import FlagCreatePairsOff, subcommand
+
+from portraiture.cli import avatars, networks
+from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
+from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
+from portraiture.errors import PortraitureError
+
+Command = (
+    Annotated[Create, subcommand("create")]
+    | Annotated[MakeAvatar, subcommand("avatar")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Assets, subcommand("assets")]
+    | Annotated[SampleHeads, subcommand("sample")]
+    | Annotated[Synth, subcommand("synth")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Convert, subcommand("convert")]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="portraiture",
+        description="One photo or seed in; an editable 3D portrait out.",
+        args=arguments,
+        config=(FlagCreatePairsOff,),
+    )
+    try:
+        run(command)
+    except PortraitureError as error:
+        sentence = f"[red]portraiture:[/] {escape(str(error))}"
+        Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def run(
+    command: Create | MakeAvatar | Render | Assets | SampleHeads | Synth | Train | Convert,
+) -> None:
+    """Carry out one parsed command. Raises PortraitureError."""
+    if isinstance(command, Create | MakeAvatar | Render | Synth):
+        from portraiture.prepare import prepare
+
+        prepare()
+    match command:
+        case Create():
+            avatars.create(command)
+        case MakeAvatar():
+            avatars.make_avatar(command)
+        case Render():
+            avatars.render(command)
+        case Assets():
+            avatars.assets(command)
+        case SampleHeads():
+            networks.sample(command)
+        case Synth():
+            networks.synth(command)
+        case Train():
+            networks.train(command)
+        case Convert():
+            networks.convert(command)

@@ -1,0 +1,5 @@
+"""``python -m portraiture.cli``."""
+
+from portraiture.cli import main
+
+main()

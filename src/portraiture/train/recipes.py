@@ -1,0 +1,124 @@
+"""A recipe by its name: preset, data and what else it asks for → the object that the loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from portraiture.checkpoints import load_generator, load_image_generator
+from portraiture.data.folders import open_folder
+from portraiture.data.people_set import PeopleSet
+from portraiture.errors import TrainingError
+from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.train.adversarial_faces import AdversarialFaces
+from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
+from portraiture.train.faces_data import open_faces
+from portraiture.train.identity import TrainIdentity
+from portraiture.train.loop import Recipe, RunConfig
+from portraiture.train.parser import TrainParser
+from portraiture.train.presets import FACES, HEADS, Preset, seeded
+from portraiture.train.supervised_heads import SupervisedHeads
+from portraiture.train.supervised_presets import SUPERVISED
+from portraiture.train.support_presets import IDENTITY, PARSER
+
+RecipeName = Literal[
+    "supervised-heads", "adversarial-heads", "adversarial-faces", "identity", "parser"
+]
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user chooses about a run; a recipe refuses what it has no use for.
+
+    data: folder to train on: of `synth --kind latents` for supervised-heads, images and
+    dataset.json for the adversarial ones, either for identity and parser. mirror: flip images, with
+    cameras. start: a generator to begin with, whose sizes replace the preset's: a shipped name,
+    what another run left in networks/, or a published file. perceptual: SqueezeNet's weights in
+    safetensors. seed, steps: instead of the preset's.
+    """
+
+    preset: Preset
+    data: Path
+    mirror: bool = True
+    start: Path | str | None = None
+    perceptual: Path | None = None
+    seed: int | None = None
+    steps: int | None = None
+
+    def lengthen(self, run: RunConfig) -> RunConfig:
+        return seeded(run, seed=self.seed, steps=self.steps)
+
+
+def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
+    """The recipe's object. Raises PortraitureError when a choice cannot be used."""
+    if choices.start is not None and not recipe.startswith("adversarial"):
+        raise TrainingError(f"--start is for the adversarial recipes, not for {recipe}.")
+    if choices.perceptual is not None and recipe != "supervised-heads":
+        raise TrainingError(f"--perceptual is for supervised-heads, not for {recipe}.")
+    match recipe:
+        case "supervised-heads":
+            config = _preset(SUPERVISED, recipe, choices)
+            return SupervisedHeads(config, PeopleSet(choices.data), choices.perceptual)
+        case "adversarial-heads":
+            return _adversarial_heads(_preset(HEADS, recipe, choices), choices)
+        case "adversarial-faces":
+            return _adversarial_faces(choices)
+        case "identity":
+            return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.data]))
+        case "parser":
+            return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
+
+
+def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:
+    """The preset's config with the run's seed and length. Raises TrainingError when the recipe has
+    no such preset."""
+    if choices.preset not in table:
+        raise TrainingError(
+            f"{recipe} has no preset {choices.preset!r}; it has {', '.join(table)}."
+        )
+    config: Any = table[choices.preset]
+    return replace(config, run=choices.lengthen(config.run))
+
+
+def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads:
+    network = None if choices.start is None else load_generator(choices.start)
+    if network is not None:
+        heads = _beginning_with(heads, network.config)
+    images = open_folder(
+        choices.data,
+        size=heads.discriminator.size,
+        mirror=choices.mirror,
+        seed=heads.run.seed,
+    )
+    return AdversarialHeads(heads, images, network)
+
+
+def _adversarial_faces(choices: Choices) -> AdversarialFaces:
+    faces = _preset(FACES, "adversarial-faces", choices)
+    painter = None if choices.start is None else load_image_generator(choices.start)
+    if painter is not None:
+        judge = replace(faces.discriminator, size=painter.config.size)
+        faces = replace(faces, generator=painter.config, discriminator=judge)
+    images = open_folder(
+        choices.data,
+        size=faces.generator.size,
+        mirror=choices.mirror,
+        cameras=False,
+        seed=faces.run.seed,
+    )
+    return AdversarialFaces(faces, images, painter)
+
+
+def _beginning_with(config: HeadsConfig, generator: TriPlaneConfig) -> HeadsConfig:
+    """The preset with a given generator, whose raw images keep their size."""
+    side = generator.neural_resolution
+    return replace(
+        config,
+        generator=generator,
+        discriminator=replace(config.discriminator, size=generator.image_size),
+        neural_first=side,
+        neural_last=side,
+    )
