@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from tests_of_data import sphere_person
 
 from portraiture.data.people import (
     DEPTH_RANGE,
@@ -15,7 +16,6 @@ from portraiture.data.people import (
     view_angles,
 )
 from portraiture.data.people_set import PeopleSet
-from tests_of_data import sphere_person
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:

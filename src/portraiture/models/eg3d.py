@@ -96,7 +96,8 @@ class Decoder(nn.Module):
 
     def weights(self) -> DecoderWeights:
         """What fused renderers need instead of `forward`."""
-        (w1, b1), (w2, b2) = (self.net[k].effective() for k in (0, 2))
+        linear = [layer for layer in self.net if isinstance(layer, Linear)]
+        (w1, b1), (w2, b2) = (layer.effective() for layer in linear)
         return DecoderWeights(w1.T, b1, w2.T, b2, COLOR_MARGIN)
 
 
@@ -112,6 +113,7 @@ class Backbone(nn.Module):
             channel_base=config.channel_base,
             channel_max=config.channel_max,
             clamp=config.backbone_clamp,
+            first=config.first_size,
         )
         self.mapping = Mapping(
             config.z_dim,

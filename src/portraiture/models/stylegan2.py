@@ -160,16 +160,16 @@ class SynthesisBlock(nn.Module):
         self, x: Tensor | None, image: Tensor | None, styles: list[Tensor], noise: Noise
     ) -> tuple[Tensor, Tensor]:
         if x is None:
-            x = self.const.unsqueeze(0).expand(styles[0].shape[0], -1, -1, -1)
-            x = x.contiguous(memory_format=torch.channels_last)
+            first = self.const.unsqueeze(0).expand(styles[0].shape[0], -1, -1, -1)
+            below: Tensor = first.contiguous(memory_format=torch.channels_last)
         else:
-            x = self.conv0(x, styles[0], noise)
-        x = self.conv1(x, styles[-2], noise)
-        y = self.torgb(x, styles[-1])
+            below = self.conv0(x, styles[0], noise)
+        features: Tensor = self.conv1(below, styles[-2], noise)
+        y: Tensor = self.torgb(features, styles[-1])
         if image is None:
-            return x, y
-        below = upsample2(image, self.resample_filter) if self.up else image
-        return x, below + y.to(below.dtype)
+            return features, y
+        coarse = upsample2(image, self.resample_filter) if self.up else image
+        return features, coarse + y.to(coarse.dtype)
 
 
 class Synthesis(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from portraiture.ops.planes import PlaneAxes, sample_planes
+from portraiture.ops.volume import FusedDecoder, VolumeBackend, choose_backend
 from portraiture.render.sampling import Marched, importance, make_rays, march, stratified
 
 CHUNK = 1 << 18
@@ -59,14 +60,26 @@ def render_volume(
     config: RenderingConfig,
     *,
     resolution: int,
+    backend: VolumeBackend = "auto",
     deterministic: bool = False,
     generator: torch.Generator | None = None,
 ) -> Volume:
     """Render resolution² rays per camera (METHODS section 0).
 
+    backend: `auto` takes the device's fused twin if it is installed (on the CPU without gradients).
     deterministic: the stratified jitter is half a bin and importance samples are evenly spaced in
-    probability; otherwise both are drawn from `generator`.
+    probability; otherwise both are drawn from `generator`. Raises RuntimeError for a backend that
+    was asked for by name and cannot serve.
     """
+    chosen = choose_backend(backend, decode, planes, fixed=(camera,))
+    if chosen != "torch":
+        from portraiture.render.volume_fused import render_fused
+
+        assert isinstance(decode, FusedDecoder)
+        return render_fused(
+            chosen, planes, decode, camera, config, resolution=resolution,
+            deterministic=deterministic, generator=generator,
+        )  # fmt: skip
     origins, directions = make_rays(camera, resolution)
     marched = render_rays(
         planes, decode, origins, directions, config,
@@ -92,7 +105,7 @@ def render_rays(
 ) -> Marched:
     """Colour, depth and weights of arbitrary rays; chunked over R."""
     b, r = origins.shape[:2]
-    jitter, u = _draws(b, r, config, deterministic, generator, like=origins)
+    jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
     samples = config.depth_resolution + config.importance_resolution
     step = max(1, CHUNK // (b * samples))
     recompute = torch.is_grad_enabled() and r > step
@@ -112,7 +125,7 @@ def render_rays(
     return Marched(*(torch.cat(parts, 1) for parts in zip(*pieces, strict=True)))
 
 
-def _draws(
+def draw_samples(
     b: int, r: int, config: RenderingConfig, deterministic: bool,
     generator: torch.Generator | None, like: Tensor,
 ) -> tuple[Tensor | float, Tensor]:  # fmt: skip

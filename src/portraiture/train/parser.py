@@ -56,7 +56,9 @@ class ParserTraining:
     run: RunConfig
     network: ParserConfig = field(default_factory=ParserConfig)
     distortion: Distortion = field(
-        default_factory=lambda: Distortion(size=128, zoom=(0.75, 1.25), shift=0.05, turn=0.1)
+        default_factory=lambda: Distortion(
+            size=128, zoom=(0.75, 1.25), shift=0.05, turn=0.1, colour=0.75, blur=0.3, dye=0.6
+        )
     )
     dice: float = 0.5
     learning_rate: float = 0.002

@@ -53,7 +53,8 @@ class SupervisedConfig:
     part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
     ray_samples coarse and as many importance samples. surface_points, empty_points: where density
     is asked a person. near, behind: deviation before and reach behind the surface of the former.
-    absorbing: length over which a solid must be opaque.
+    absorbing: length over which a solid must be opaque. clear: length over which empty space must
+    not be.
     *_weight: of the losses. half_life: of the average, in images.
     """
 
@@ -74,6 +75,7 @@ class SupervisedConfig:
     near: float = 0.02
     behind: float = 0.025
     absorbing: float = 0.012
+    clear: float = 0.1
     raw_weight: float = 1.0
     image_weight: float = 1.0
     perceptual_weight: float = 0.4
@@ -211,12 +213,13 @@ class SupervisedHeads:
         empty = span.ray_start + u[3][:, : config.empty_points] * (span.ray_end - span.ray_start)
         pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
         places = _along(rays, pixels, torch.cat([near, far, empty, inside], 1))
-        absorption = F.softplus(network.query(planes, places)[1] - 1.0) * config.absorbing
-        solid = absorption[:, -chosen.shape[1] :]
-        free = absorption[:, : -chosen.shape[1]]
-        opaque = -torch.log(-torch.expm1(-solid.clamp_min(1e-12)))
+        density = F.softplus(network.query(planes, places)[1] - 1.0)
+        count = chosen.shape[1]
+        before, free, behind = density.split([count, density.shape[1] - 2 * count, count], 1)
+        opaque = -torch.log(-torch.expm1(-(behind * config.absorbing).clamp_min(1e-12)))
+        clear = (before * config.absorbing).mean() + (free * config.clear).mean()
         return {
-            "empty": config.density_weight * free.clamp_max(8.0).mean(),
+            "empty": config.density_weight * clear,
             "solid": config.density_weight * opaque.mean(),
         }
 

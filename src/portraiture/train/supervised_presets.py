@@ -20,7 +20,7 @@ _PEOPLE = TriPlaneConfig(
     mapping_layers=3,
     choice_groups=CHOICE_GROUPS,
     superresolution="4X",
-    rendering=RenderingConfig(box_warp=0.9, white_background=True),
+    rendering=RenderingConfig(box_warp=0.9, white_background=True, plane_axes="fixed"),
 )
 
 SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {

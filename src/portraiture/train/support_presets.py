@@ -42,7 +42,9 @@ PARSER: dict[Preset, ParserTraining] = {
     "gpu": ParserTraining(
         run=_GPU_RUN,
         network=ParserConfig(size=256),
-        distortion=Distortion(size=256, zoom=(0.75, 1.25), shift=0.05, turn=0.1),
+        distortion=Distortion(
+            size=256, zoom=(0.75, 1.25), shift=0.05, turn=0.1, colour=0.75, blur=0.3, dye=0.6
+        ),
         decay_steps=12_000,
     ),
 }

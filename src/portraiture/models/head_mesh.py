@@ -1,0 +1,123 @@
+"""A generated head as a textured mesh.
+
+ws ─planes─┬─density grid─▶ surface ─unwrap─▶ charts ─┐
+           └─render, superresolution─▶ pictures ──────┴─bake─▶ TexturedMesh
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import radians
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.camera import EG3D_ANCHOR, EG3D_FOCAL, EG3D_RADIUS, orbit, to_eg3d
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.render.bake_texture import Picture, TexturedMesh, bake_texture
+from portraiture.render.density_grid import density_grid
+from portraiture.render.surface import ABSORPTION, Surface, extract_surface, metric_camera
+from portraiture.render.unwrap import unwrap
+from portraiture.types import Camera
+
+BAKE_VIEWS: tuple[tuple[float, float], ...] = tuple(
+    (radians(yaw), radians(pitch))
+    for yaw, pitch in (
+        (0, 0), (22, 0), (-22, 0), (42, 0), (-42, 0), (62, 0), (-62, 0),
+        (0, 17), (0, -17), (36, 14), (-36, 14),
+    )
+)  # fmt: skip
+"""Yaw and pitch of the pictures that textures are baked from: what generators were trained on.
+Beyond, a tri-plane generator shows things that it never had to answer for."""
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """resolution: points a side of the density grid. absorption: what counts as solid, see
+    `render.surface.ABSORPTION`. triangles: about how many. texture_size: texels a side. pictures:
+    "image" bakes superresolved pictures, "raw" volume renderings of the texture's fineness, which
+    agree between views exactly but are softer. views: yaw and pitch, radians."""
+
+    resolution: int = 256
+    absorption: float = ABSORPTION
+    triangles: int = 20_000
+    texture_size: int = 1024
+    pictures: Literal["image", "raw"] = "image"
+    views: Sequence[tuple[float, float]] = BAKE_VIEWS
+
+
+@torch.no_grad()
+def mesh_head(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "1 N D"],
+    *,
+    planes: Float[Tensor, "1 3 C P P"] | None = None,
+    config: MeshConfig | None = None,
+) -> TexturedMesh:
+    """The head of ws, or of given (edited) planes, whose pictures ws then finish.
+
+    Raises SurfaceError when the densities hold no head.
+    """
+    config = config or MeshConfig()
+    planes = generator.planes(ws) if planes is None else planes
+    surface = head_surface(generator, planes, config=config)
+    unwrapped = unwrap(surface, texture_size=config.texture_size)
+    pictures = [
+        head_picture(generator, ws, planes, eg3d_orbit(yaw, pitch), kind=config.pictures)
+        for yaw, pitch in config.views
+    ]
+    return bake_texture(surface, unwrapped, pictures, texture_size=config.texture_size)
+
+
+@torch.no_grad()
+def head_surface(
+    generator: TriPlaneGenerator,
+    planes: Float[Tensor, "1 3 C P P"],
+    *,
+    config: MeshConfig | None = None,
+) -> Surface:
+    """The closed surface of planes. The grid ends at the planes' outermost texels: between those
+    and the border of the box the planes fade to zero."""
+    config = config or MeshConfig()
+    rendering = generator.config.rendering
+    side = rendering.box_warp * (1.0 - 1.0 / planes.shape[-1])
+    density = density_grid(
+        planes[0], generator.decoder, resolution=config.resolution, side=side,
+        box_warp=rendering.box_warp, axes=rendering.plane_axes,
+    )  # fmt: skip
+    return extract_surface(
+        density.cpu().numpy(), side=side, absorption=config.absorption, triangles=config.triangles
+    )
+
+
+@torch.no_grad()
+def head_picture(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "1 N D"],
+    planes: Float[Tensor, "1 3 C P P"],
+    camera: Camera,
+    *,
+    kind: Literal["image", "raw"] = "image",
+) -> Picture:
+    """What a camera of EG3D's world sees, with a metric camera."""
+    vector = torch.from_numpy(to_eg3d(camera)).to(planes)[None]
+    raw = kind == "raw"
+    resolution = generator.config.image_size if raw else generator.config.neural_resolution
+    volume = generator.render(planes, vector, resolution=resolution, deterministic=True)
+    image = volume.features[:, :3] if raw else generator.upsample(volume.features, ws)
+    pixels = (image[0].float().clamp(-1.0, 1.0) * 0.5 + 0.5).permute(1, 2, 0).cpu().numpy()
+    opacity = volume.opacity[0, 0].float().cpu().numpy()
+    return Picture(np.ascontiguousarray(pixels), metric_camera(camera), opacity)
+
+
+def eg3d_orbit(yaw: float, pitch: float) -> Camera:
+    """EG3D camera `EG3D_RADIUS` from the origin that looks at the anchor. Radians; yaw > 0 stands
+    on the person's left (+x), pitch > 0 above."""
+    direction = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    along = float(direction @ EG3D_ANCHOR)
+    distance = float(np.sqrt(along**2 + EG3D_RADIUS**2 - EG3D_ANCHOR @ EG3D_ANCHOR)) - along
+    return orbit(yaw, pitch, target=EG3D_ANCHOR, distance=distance, focal=EG3D_FOCAL)

@@ -1,0 +1,143 @@
+"""Heads by seed: latents, files, determinism, and one-sentence errors."""
+
+from __future__ import annotations
+
+import json
+from math import radians
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from portraiture.data.views import orbit_camera
+from portraiture.errors import OutputError, SampleError, SurfaceError
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.head_mesh import MeshConfig, eg3d_orbit
+from portraiture.render.volume import RenderingConfig
+from portraiture.sample import (
+    SampleConfig,
+    contact_sheet,
+    head_files,
+    latent_of_seed,
+    parse_seeds,
+    sample_heads,
+    sample_ws,
+)
+
+VIEWS = (radians(-30.0), 0.0)
+
+
+@pytest.fixture(scope="module")
+def generator() -> TriPlaneGenerator:
+    """Random weights; the density is raised so that the box holds something solid."""
+    torch.manual_seed(0)
+    config = TriPlaneConfig(
+        z_dim=16, c_dim=0, w_dim=16, plane_size=32, plane_features=8, channel_base=256,
+        channel_max=16, decoder_hidden=16, neural_resolution=32, superresolution="2X",
+        superres_widths=(8, 8),
+        rendering=RenderingConfig(depth_resolution=12, importance_resolution=0),
+    )  # fmt: skip
+    made = TriPlaneGenerator(config).eval().requires_grad_(False)
+    made.decoder.net[2].weight[0] *= 60.0
+    made.decoder.net[2].bias[0] = 30.0
+    return made
+
+
+def test_seeds_are_read_as_written() -> None:
+    assert parse_seeds("0-3,12") == (0, 1, 2, 3, 12)
+    assert parse_seeds("7") == (7,)
+    assert parse_seeds(" 5 , 3-4, 5") == (5, 3, 4)
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "1,,2", "-4", "1.5", "5000000000", "0-99999"])
+def test_other_seeds_are_refused(text: str) -> None:
+    with pytest.raises(SampleError) as caught:
+        parse_seeds(text)
+    assert str(caught.value).count(".") <= 2
+
+
+def test_latents_are_normal_and_those_of_the_published_programs() -> None:
+    z = latent_of_seed(7, 20_000)
+    assert abs(float(z.mean())) < 0.03
+    assert float(z.std()) == pytest.approx(1.0, abs=0.02)
+    assert latent_of_seed(0, 2)[0].tolist() == pytest.approx([1.7640524, 0.4001572])
+
+
+def test_truncation_goes_to_the_mean(generator: TriPlaneGenerator) -> None:
+    mean = generator.backbone.mapping.w_avg
+    torch.testing.assert_close(sample_ws(generator, 3, truncation=0.0)[0, 0], mean)
+    assert not torch.equal(sample_ws(generator, 3), sample_ws(generator, 4))
+
+
+def test_cameras_are_the_datas() -> None:
+    """The same orbit as the training pictures have."""
+    for yaw, pitch in ((0.0, 0.0), (0.7, -0.2), (-1.1, 0.3)):
+        one, other = eg3d_orbit(yaw, pitch), orbit_camera(yaw, pitch)
+        np.testing.assert_allclose(one.T_world_cam, other.T_world_cam, atol=1e-12)
+        np.testing.assert_allclose(one.intrinsics, other.intrinsics)
+
+
+def test_all_files_are_written(generator: TriPlaneGenerator, tmp_path: Path) -> None:
+    config = SampleConfig(
+        views=VIEWS, size=48, video=True,
+        mesh=MeshConfig(resolution=32, triangles=500, texture_size=64, absorption=5.0),
+    )  # fmt: skip
+    (head,) = sample_heads([5], tmp_path / "out", network=generator, config=config)
+    assert sorted(path.name for path in head.folder.iterdir()) == sorted(head_files(config))
+    assert {"front.png", "view_-30.png", "view_0.png"} <= set(head_files(config))
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.size == (96, 48)
+    ws = load_file(head.folder / "latent.safetensors")["ws"]
+    torch.testing.assert_close(ws, sample_ws(generator, 5, truncation=0.7))
+    record = json.loads((tmp_path / "out" / "sample.json").read_text())
+    assert record["seeds"] == [5]
+    assert record["settings"]["views"] == [-30.0, 0.0]
+
+
+def test_same_seed_same_pictures(generator: TriPlaneGenerator, tmp_path: Path) -> None:
+    config = SampleConfig(views=VIEWS)
+    one = sample_heads([1, 2], tmp_path / "a", network=generator, config=config)
+    two = sample_heads([2], tmp_path / "b", network=generator, config=config)
+    np.testing.assert_array_equal(one[1].views[0], two[0].views[0])
+    assert not np.array_equal(one[0].views[0], one[1].views[0])
+
+
+def test_nothing_is_replaced_unasked(generator: TriPlaneGenerator, tmp_path: Path) -> None:
+    config = SampleConfig(views=VIEWS)
+    sample_heads([1], tmp_path / "a", network=generator, config=config)
+    with pytest.raises(OutputError, match="--overwrite"):
+        sample_heads([1], tmp_path / "a", network=generator, config=config)
+    sample_heads([1], tmp_path / "a", network=generator, config=config, overwrite=True)
+
+
+def test_an_empty_head_leaves_no_folder(generator: TriPlaneGenerator, tmp_path: Path) -> None:
+    config = SampleConfig(views=VIEWS, mesh=MeshConfig(resolution=16, absorption=1e6))
+    with pytest.raises(SurfaceError):
+        sample_heads([1], tmp_path / "a", network=generator, config=config)
+    assert not (tmp_path / "a" / "seed1").exists()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SampleConfig(size=8),
+        SampleConfig(truncation=float("nan")),
+        SampleConfig(views=()),
+        SampleConfig(views=(0.1, 0.1)),
+        SampleConfig(pitch=1.57),
+    ],
+)
+def test_settings_out_of_range_are_refused(config: SampleConfig, tmp_path: Path) -> None:
+    with pytest.raises(SampleError):
+        sample_heads([0], tmp_path / "a", config=config)
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_sheet_has_a_row_a_head() -> None:
+    pictures = [np.full((4, 4, 3), k, np.uint8) for k in range(6)]
+    sheet = contact_sheet([pictures[:3], pictures[3:]])
+    assert sheet.shape == (8, 12, 3)
+    assert sheet[5, 9, 0] == 5
