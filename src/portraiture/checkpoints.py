@@ -41,10 +41,11 @@ def load_generator(
 ) -> TriPlaneGenerator:
     """A tri-plane generator in evaluation mode, float32, on the CPU.
 
-    name_or_path: a name out of `shipped()`, a folder or .safetensors file that `save_generator` or
-    `portraiture convert` wrote, or a published EG3D .pkl, which is converted without running
-    anything in it and kept in the user's cache. plane_axes: how points are projected on the
-    planes; "original" leaves what the card says, which is the original unless stated otherwise.
+    name_or_path: a name out of `shipped()` (for a folder of that name write ./name), a folder or
+    .safetensors file that `save_generator` or `portraiture convert` wrote, or a published EG3D
+    .pkl, which is converted without running anything in it and kept in the user's cache.
+    plane_axes: how points are projected on the planes; "original" leaves what the card says, which
+    is the original unless stated otherwise.
 
     Raises CheckpointError or ConversionError, one sentence, if there is no such thing, or its
     tensors and its configuration don't fit together.
@@ -124,7 +125,7 @@ def _find(name_or_path: str | Path) -> Path:
     """The folder or file to read; foreign files are converted first."""
     path = Path(name_or_path)
     named = _weights_folder() / path.name
-    if path.name == str(name_or_path) and (named / CARD).is_file() and not path.exists():
+    if path.name == str(name_or_path) and (named / CARD).is_file():
         return named
     if path.suffix in FOREIGN and path.is_file():
         return _converted(path)

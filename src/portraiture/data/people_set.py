@@ -36,7 +36,8 @@ class Example(NamedTuple):
 
     z: latents. camera: EG3D's numbers. image: in [-1, 1], over white. weight: importance of its
     pixels. small, small_weight: both at half the side. depth: along the rays through the centres
-    of n² pixels, 0 where there is none. alpha: share of those pixels that is covered. solid: 1 where one surface fills the pixel.
+    of n² pixels, 0 where there is none. alpha: share of those pixels that is covered. solid: 1
+    where one surface fills the pixel.
     """
 
     z: Float[Tensor, "B Z"]

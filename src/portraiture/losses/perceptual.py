@@ -69,11 +69,16 @@ def _used(name: str) -> bool:
 def load_squeeze(path: Path) -> SqueezeFeatures:
     """Read the weights. Raises TrainingError when the file is not SqueezeNet's."""
     try:
-        return SqueezeFeatures(load_file(path))
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(
             f"{path} cannot be read as SqueezeNet weights in safetensors ({error})."
         ) from error
+    parts = ["conv1", *(f"{fire}.{part}" for fire in FIRES for part in ("squeeze", "e1", "e3"))]
+    missing = [part for part in parts if not {f"{part}.weight", f"{part}.bias"} <= tensors.keys()]
+    if missing:
+        raise TrainingError(f"{path} holds no SqueezeNet: {missing[0]} is missing.")
+    return SqueezeFeatures(tensors)
 
 
 def perceptual_distance(
