@@ -81,7 +81,6 @@ class TrainIdentity:
                 f"The data holds {len(self.data.faces)} people, the preset takes {config.people}."
             )
         network = IdentityNetwork(config.network).to(world.device)
-        network = network.to(memory_format=torch.channels_last)
         loss = CosFace(config.people, config.network.embedding, scale=config.scale)
         loss = loss.to(world.device)
         optimizer = torch.optim.AdamW(

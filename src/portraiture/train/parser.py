@@ -81,7 +81,6 @@ class TrainParser:
     def build(self, world: World) -> TrainState:
         """The network, its average and AdamW."""
         network = ParserNetwork(self.config.network).to(world.device)
-        network = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(
             network.parameters(),
             lr=self.config.learning_rate,

@@ -159,10 +159,9 @@ class SupervisedHeads:
         out |= self._ray_losses(network, planes, batch, rays, draws)
         if coarse:
             return out | self._point_losses(network, planes, batch, rays, draws)
-        features = deferred_features(network, planes, batch, rays)
-        raw = (batch.small_weight * (features[:, :3] - batch.small).abs()).mean()
-        out["raw"] = self.config.raw_weight * raw
-        return out | self._image_losses(network, ws, features, batch, draws)
+        n, side = batch.depth.shape[-1], self.config.patch
+        top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
+        return out | self._image_losses(network, ws, planes, *_patch(batch, rays, top, left, side))
 
     def _point_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
@@ -178,19 +177,19 @@ class SupervisedHeads:
         return {"raw": self.config.raw_weight * error}
 
     def _image_losses(
-        self, network: TriPlaneGenerator, ws: Tensor, features: Tensor, batch: Example, draws: Draws
-    ) -> dict[str, Tensor]:
-        """Superresolution of one patch of the features, in the same place for all of the batch."""
-        n, patch = features.shape[-1], self.config.patch
-        top, left = (int(v) for v in draws.numpy.integers(0, n - patch + 1, 2))
-        part = features[..., top : top + patch, left : left + patch]
-        image = network.superresolution(part, ws, resize=False)
-        place = (..., slice(2 * top, 2 * (top + patch)), slice(2 * left, 2 * (left + patch)))
-        wanted, weight = batch.image[place], batch.weight[place]
-        out = {"image": self.config.image_weight * (weight * (image - wanted).abs()).mean()}
+        self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, part: Example,
+        rays: tuple[Tensor, Tensor],
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Features and superresolution of one patch, in the same place for all of the batch."""
+        config = self.config
+        features = deferred_features(network, planes, part, rays)
+        raw = (part.small_weight * (features[:, :3] - part.small).abs()).mean()
+        image = network.superresolution(features, ws, resize=False)
+        fine = (part.weight * (image - part.image).abs()).mean()
+        out = {"raw": config.raw_weight * raw, "image": config.image_weight * fine}
         if self.features is not None:
-            distance = perceptual_distance(self.features, image, wanted).mean()
-            out["perceptual"] = self.config.perceptual_weight * distance
+            distance = perceptual_distance(self.features, image, part.image).mean()
+            out["perceptual"] = config.perceptual_weight * distance
         return out
 
     def _density_losses(
@@ -287,6 +286,26 @@ def deferred_features(
     alpha = batch.alpha.flatten(1)[..., None]
     over = (alpha * colors + 1.0 - alpha) * 2.0 - 1.0
     return over.transpose(1, 2).unflatten(2, batch.depth.shape[-2:])
+
+
+def _patch(
+    batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
+) -> tuple[Example, tuple[Tensor, Tensor]]:
+    """The part of a batch, and its rays, that side² neural pixels see."""
+    n = batch.depth.shape[-1]
+    small = (..., slice(top, top + side), slice(left, left + side))
+    large = (..., slice(2 * top, 2 * (top + side)), slice(2 * left, 2 * (left + side)))
+    part = batch._replace(
+        image=batch.image[large],
+        weight=batch.weight[large],
+        small=batch.small[small],
+        small_weight=batch.small_weight[small],
+        depth=batch.depth[small],
+        alpha=batch.alpha[small],
+        solid=batch.solid[small],
+    )
+    pixels = torch.arange(n * n).view(n, n)[small].flatten()
+    return part, (rays[0][:, pixels], rays[1][:, pixels])
 
 
 def _along(rays: tuple[Tensor, Tensor], pixels: Tensor, depth: Tensor) -> Tensor:
