@@ -23,6 +23,7 @@ from portraiture.checkpoints import (
     shipped,
 )
 from portraiture.errors import CheckpointError
+from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.faces2d import FacesConfig, FacesGenerator
 from portraiture.render.volume import RenderingConfig
@@ -104,12 +105,20 @@ def test_shipped_names(
         load_generator("headz")
 
 
+LOADERS = {
+    "eg3d": load_generator,
+    "stylegan2": load_image_generator,
+    "identity": load_identity,
+    "parser": load_parser,
+}
+
+
 def test_the_cards_that_ship_are_true() -> None:
     for name, card in shipped().items():
         weights = checkpoints._weights_folder() / name / "model.safetensors"
         assert weights.stat().st_size <= 12_000_000
         assert card.sha256 and card.licence != "unknown"
-        load_generator(name) if card.model == "eg3d" else load_image_generator(name)
+        LOADERS[card.model](name)
 
 
 def test_foreign_files_are_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
 FLIP = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 """World x → -x; picture x → 1 - x."""
 
+LABELS = "dataset.json"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -96,14 +97,15 @@ def open_folder(
     seed: int = 0,
     workers: int = 2,
 ) -> FolderData:
-    """A folder with dataset.json; with ``cameras=False`` any folder of images (cameras are zeros).
+    """A folder with dataset.json; with ``cameras=False`` and no such list, all images in it and
+    below (cameras are zeros).
 
     Raises TrainingError with one sentence when the folder, its list, a camera or an image is
     missing or malformed.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; --data takes one with images.")
-    if not cameras:
+    if not cameras and not (folder / LABELS).is_file():
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         names = [str(p.relative_to(folder)) for p in found]
         table = np.zeros((len(names), 25))
@@ -126,7 +128,7 @@ def mirrored(cameras: Float[ndarray, "... 25"]) -> Float[ndarray, "... 25"]:
 
 
 def _read_labels(folder: Path) -> tuple[list[str], Float[ndarray, "N 25"]]:
-    path = folder / "dataset.json"
+    path = folder / LABELS
     if not path.is_file():
         raise TrainingError(f"{folder} has no dataset.json, which lists images and cameras.")
     try:

@@ -98,8 +98,7 @@ def synth_person(config: SynthConfig, index: int) -> SynthPerson:
     seed = int(rng.integers(1 << 62))
     parameters = sample_parameters(seed)
     worn = _worn(config.asset_folder, parameters, seed, rng.random() < PACKED)
-    photographed = any(asset.kind == "skin" for asset in worn)  # a pack's skin has 1024 texels
-    texture_size = 1024 if photographed or config.size > 256 else 512
+    texture_size = 1024 if config.size > 256 else 512
     bust = build_bust(parameters, assets=worn, texture_size=texture_size)
     bust = as_annotated(bust, parameters)
     frame = head_frame(bust.landmarks)

@@ -104,7 +104,7 @@ def _skin(
     else:
         painted = textures.albedo
         if "skin" in worn:
-            painted = skin_albedo(worn["skin"], shape.model)
+            painted = skin_albedo(worn["skin"], shape.model, size=size)
         if "brows" not in worn:
             painted = paint_brows(painted, parameters, shape)
         textures = replace(textures, albedo=paint_beard(painted, parameters, shape))

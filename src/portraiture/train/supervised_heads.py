@@ -269,7 +269,7 @@ class SupervisedHeads:
         span = (rendering.ray_start, rendering.ray_end)
         return stack_rows(
             tile(batch.image, columns=columns),
-            tile(render.image, columns=columns),
+            tile(at_size(render.image, side), columns=columns),
             tile(at_size(render.image_raw, side), columns=columns),
             tile(at_size(render.depth, side), columns=columns, span=span),
         )
