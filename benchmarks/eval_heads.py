@@ -27,11 +27,11 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from portraiture.camera import to_eg3d
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
 from portraiture.data.latent import draw_latents
 from portraiture.data.people import PersonViews, load_person
-from portraiture.data.views import frontal_camera, orbit_camera
+from portraiture.data.views import frontal_camera
 from portraiture.errors import PortraitureError
 from portraiture.metrics.depth import depth_error_mm
 from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
@@ -193,7 +193,7 @@ def _render(generator: TriPlaneGenerator, person: PersonViews) -> Render:
 @torch.no_grad()
 def _view(generator: TriPlaneGenerator, z: Tensor, yaw: float) -> Float[Tensor, "1 3 R R"]:
     front = torch.from_numpy(frontal_camera()).float()[None]
-    camera = torch.from_numpy(to_eg3d(orbit_camera(yaw, 0.0))).float()[None]
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None]
     return generator.synthesize(generator.mapping(z, front), camera, deterministic=True).image
 
 

@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from portraiture.data.views import orbit_camera
 from portraiture.errors import OutputError, SampleError, SurfaceError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.head_mesh import MeshConfig, eg3d_orbit
+from portraiture.models.head_mesh import MeshConfig
 from portraiture.render.volume import RenderingConfig
 from portraiture.sample import (
     SampleConfig,
@@ -70,14 +69,6 @@ def test_truncation_goes_to_the_mean(generator: TriPlaneGenerator) -> None:
     mean = generator.backbone.mapping.w_avg
     torch.testing.assert_close(sample_ws(generator, 3, truncation=0.0)[0, 0], mean)
     assert not torch.equal(sample_ws(generator, 3), sample_ws(generator, 4))
-
-
-def test_cameras_are_the_datas() -> None:
-    """The same orbit as the training pictures have."""
-    for yaw, pitch in ((0.0, 0.0), (0.7, -0.2), (-1.1, 0.3)):
-        one, other = eg3d_orbit(yaw, pitch), orbit_camera(yaw, pitch)
-        np.testing.assert_allclose(one.T_world_cam, other.T_world_cam, atol=1e-12)
-        np.testing.assert_allclose(one.intrinsics, other.intrinsics)
 
 
 def test_all_files_are_written(generator: TriPlaneGenerator, tmp_path: Path) -> None:

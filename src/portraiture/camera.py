@@ -73,6 +73,15 @@ def orbit(
     return Camera(look_at(position, np.asarray(target)), pinhole(focal))
 
 
+def eg3d_orbit(yaw: float, pitch: float) -> Camera:
+    """EG3D camera `EG3D_RADIUS` from the origin that looks at the anchor. Radians; yaw > 0 stands
+    on the person's left (+x), pitch > 0 above."""
+    direction = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
+    along = float(direction @ EG3D_ANCHOR)
+    distance = float(np.sqrt(along**2 + EG3D_RADIUS**2 - EG3D_ANCHOR @ EG3D_ANCHOR)) - along
+    return orbit(yaw, pitch, target=EG3D_ANCHOR, distance=distance, focal=EG3D_FOCAL)
+
+
 def world_to_camera(camera: Camera) -> Float[ndarray, "4 4"]:
     """The inverse of ``camera.T_world_cam``."""
     R, t = camera.T_world_cam[:3, :3], camera.T_world_cam[:3, 3]

@@ -21,13 +21,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from portraiture.camera import to_eg3d
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
 from portraiture.errors import OutputError, SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.head_mesh import MeshConfig, eg3d_orbit, head_picture, mesh_head
+from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.stages import Stages
 from portraiture.types import as_uint8
 

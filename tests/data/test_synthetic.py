@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from portraiture.camera import from_eg3d, project
+from portraiture.camera import eg3d_orbit, from_eg3d, project
 from portraiture.data import synth_folder
 from portraiture.data.backgrounds import sample_background
 from portraiture.data.folders import open_folder
@@ -25,7 +25,7 @@ from portraiture.data.synthetic import (
     sample_expression,
     synth_person,
 )
-from portraiture.data.views import head_frame, orbit_camera, ray_lengths, render_view
+from portraiture.data.views import head_frame, ray_lengths, render_view
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import AvatarParameters
@@ -98,7 +98,7 @@ def test_scalp_counts_as_hair_and_beards_as_skin() -> None:
     bust = build_bust(parameters, texture_size=256)
     labelled = as_annotated(bust, parameters)
     assert (labelled.part("beard").segment == Segment.SKIN).all()
-    frame, camera = head_frame(bust.landmarks), orbit_camera(0.6, 0.1)
+    frame, camera = head_frame(bust.landmarks), eg3d_orbit(0.6, 0.1)
     before, after = (
         render_view(b, frame, camera, size=64, supersample=1).segmentation for b in (bust, labelled)
     )

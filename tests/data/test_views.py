@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from portraiture.align import align, mean_face
-from portraiture.camera import EG3D_ANCHOR, EG3D_RADIUS, project
+from portraiture.camera import EG3D_ANCHOR, EG3D_RADIUS, eg3d_orbit, project
 from portraiture.data.latent import draw_latents, person_from_latent
 from portraiture.data.people import over_white
-from portraiture.data.views import HeadFrame, View, head_frame, orbit_camera, render_view
+from portraiture.data.views import HeadFrame, View, head_frame, render_view
 from portraiture.engine.build import build_bust
 from portraiture.render.sampling import make_rays
 from portraiture.types import Bust
@@ -25,7 +25,7 @@ def _seen() -> tuple[Bust, HeadFrame, View]:
     person = person_from_latent(draw_latents(1, 1)[0])
     bust = build_bust(person.parameters, texture_size=256)
     frame = head_frame(bust.landmarks)
-    return bust, frame, render_view(bust, frame, orbit_camera(YAW, 0.1), size=SIZE, supersample=1)
+    return bust, frame, render_view(bust, frame, eg3d_orbit(YAW, 0.1), size=SIZE, supersample=1)
 
 
 def test_the_frame_undoes_a_similarity_of_the_mean_face() -> None:
@@ -42,7 +42,7 @@ def test_the_frame_undoes_a_similarity_of_the_mean_face() -> None:
 
 def test_cameras_stand_where_eg3ds_do() -> None:
     for yaw, pitch in ((0.0, 0.0), (0.7, 0.2), (-1.0, -0.3)):
-        camera = orbit_camera(yaw, pitch)
+        camera = eg3d_orbit(yaw, pitch)
         assert abs(np.linalg.norm(camera.T_world_cam[:3, 3]) - EG3D_RADIUS) < 1e-9
         centre = project(EG3D_ANCHOR[None], camera, (SIZE, SIZE))[0]
         assert np.allclose(centre[:2], SIZE / 2)
@@ -50,7 +50,7 @@ def test_cameras_stand_where_eg3ds_do() -> None:
 
 def test_landmarks_agree_in_both_worlds() -> None:
     bust, frame, view = _seen()
-    seen = project(frame.to_eg3d(bust.landmarks), orbit_camera(YAW, 0.1), (SIZE, SIZE))
+    seen = project(frame.to_eg3d(bust.landmarks), eg3d_orbit(YAW, 0.1), (SIZE, SIZE))
     assert np.abs(seen[:, :2] - view.landmarks).max() < 0.05
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from portraiture.camera import to_eg3d
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.latent import draw_latents
 from portraiture.data.people import PersonViews
-from portraiture.data.views import orbit_camera
 
 RADIUS = 0.22
 
 
 def sphere_person(*, seed: int, size: int = 32) -> PersonViews:
     """A ball around the origin whose colour is its normal, seen from the front and the side."""
-    cameras = [orbit_camera(0.0, 0.0), orbit_camera(0.6, 0.1)]
+    cameras = [eg3d_orbit(0.0, 0.0), eg3d_orbit(0.6, 0.1)]
     rgb, depth = [], []
     for camera in cameras:
         T, K = camera.T_world_cam, camera.intrinsics

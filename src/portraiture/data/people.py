@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 from numpy import ndarray
 
-from portraiture.camera import EG3D_UNIT_M
+from portraiture.camera import EG3D_UNIT_M, eg3d_orbit
 from portraiture.data.latent import draw_latents, person_from_latent
-from portraiture.data.views import View, head_frame, orbit_camera, render_view
+from portraiture.data.views import View, head_frame, render_view
 from portraiture.engine.build import build_bust
 from portraiture.media import atomic_path
 
@@ -66,7 +66,7 @@ def render_person(
     bust = build_bust(person.parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
     frame = head_frame(bust.landmarks)
     views = [
-        render_view(bust, frame, orbit_camera(*pair), size=size, supersample=supersample)
+        render_view(bust, frame, eg3d_orbit(*pair), size=size, supersample=supersample)
         for pair in angles
     ]
     return PersonViews(

@@ -20,8 +20,9 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.camera import eg3d_orbit
 from portraiture.data.backgrounds import sample_background
-from portraiture.data.views import View, head_frame, orbit_camera, render_view
+from portraiture.data.views import View, head_frame, render_view
 from portraiture.engine.assets import Asset, find_assets
 from portraiture.engine.build import build_bust
 from portraiture.engine.dress import dress
@@ -109,7 +110,7 @@ def synth_person(config: SynthConfig, index: int) -> SynthPerson:
         yaw, pitch = (float(np.clip(rng.normal(0.0, s), -m, m)) for s, m in (YAW, PITCH))
         light = sample_light(rng)
         truth = render_view(
-            bust, frame, orbit_camera(yaw, pitch),
+            bust, frame, eg3d_orbit(yaw, pitch),
             size=config.size, light=light, supersample=config.supersample,
         )  # fmt: skip
         image = over(truth.rgba, sample_background(rng, config.size))

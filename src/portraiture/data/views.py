@@ -15,11 +15,8 @@ from numpy import ndarray
 from portraiture.align import mean_face
 from portraiture.camera import (
     EG3D_ANCHOR,
-    EG3D_FOCAL,
-    EG3D_RADIUS,
     EG3D_UNIT_M,
-    look_at,
-    pinhole,
+    eg3d_orbit,
     to_eg3d,
 )
 from portraiture.render.mesh import render_bust
@@ -85,19 +82,9 @@ def head_frame(landmarks: Float[ndarray, "478 3"]) -> HeadFrame:
     return HeadFrame(scale * EG3D_UNIT_M, rotation, b - scale * rotation @ a)
 
 
-def orbit_camera(yaw: float, pitch: float) -> Camera:
-    """EG3D camera at `EG3D_RADIUS` from the origin that looks at the anchor. Radians; yaw > 0
-    stands on the person's left (+x), pitch > 0 above."""
-    direction = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-    along = float(direction @ EG3D_ANCHOR)
-    distance = -along + np.sqrt(along**2 + EG3D_RADIUS**2 - EG3D_ANCHOR @ EG3D_ANCHOR)
-    position = EG3D_ANCHOR + distance * direction
-    return Camera(look_at(position, EG3D_ANCHOR), pinhole(EG3D_FOCAL))
-
-
 def frontal_camera() -> Float[ndarray, "25"]:
     """The camera that conditions the mapping in the canonical latent space."""
-    return to_eg3d(orbit_camera(0.0, 0.0))
+    return to_eg3d(eg3d_orbit(0.0, 0.0))
 
 
 def render_view(

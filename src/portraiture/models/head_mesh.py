@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.camera import EG3D_ANCHOR, EG3D_FOCAL, EG3D_RADIUS, orbit, to_eg3d
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.render.bake_texture import Picture, TexturedMesh, bake_texture
 from portraiture.render.density_grid import density_grid
@@ -112,12 +112,3 @@ def head_picture(
     pixels = (image[0].float().clamp(-1.0, 1.0) * 0.5 + 0.5).permute(1, 2, 0).cpu().numpy()
     opacity = volume.opacity[0, 0].float().cpu().numpy()
     return Picture(np.ascontiguousarray(pixels), metric_camera(camera), opacity)
-
-
-def eg3d_orbit(yaw: float, pitch: float) -> Camera:
-    """EG3D camera `EG3D_RADIUS` from the origin that looks at the anchor. Radians; yaw > 0 stands
-    on the person's left (+x), pitch > 0 above."""
-    direction = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-    along = float(direction @ EG3D_ANCHOR)
-    distance = float(np.sqrt(along**2 + EG3D_RADIUS**2 - EG3D_ANCHOR @ EG3D_ANCHOR)) - along
-    return orbit(yaw, pitch, target=EG3D_ANCHOR, distance=distance, focal=EG3D_FOCAL)
