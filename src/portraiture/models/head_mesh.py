@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from numpy import ndarray
 from torch import Tensor
 
-from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.camera import eg3d_orbit, project, to_eg3d
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.render.bake_texture import Picture, TexturedMesh, bake_texture
 from portraiture.render.density_grid import density_grid
@@ -33,6 +34,9 @@ BAKE_VIEWS: tuple[tuple[float, float], ...] = tuple(
 )  # fmt: skip
 """Yaw and pitch of the pictures that textures are baked from: what generators were trained on.
 Beyond, a tri-plane generator shows things that it never had to answer for."""
+
+EMPTY = -20.0
+"""A raw density that absorbs nothing."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ def head_surface(
     *,
     config: MeshConfig | None = None,
 ) -> Surface:
-    """The closed surface of planes. The grid ends at the planes' outermost texels: between those
-    and the border of the box the planes fade to zero."""
+    """The closed surface of planes, within what the config's views see: beyond, a generator was
+    never told that space is empty. The grid ends at the planes' outermost texels: between those and
+    the border of the box the planes fade to zero."""
     config = config or MeshConfig()
     rendering = generator.config.rendering
     side = rendering.box_warp * (1.0 - 1.0 / planes.shape[-1])
@@ -89,9 +94,27 @@ def head_surface(
         planes[0], generator.decoder, resolution=config.resolution, side=side,
         box_warp=rendering.box_warp, axes=rendering.plane_axes,
     )  # fmt: skip
+    seen = seen_space(config.views, side=side, resolution=-(-config.resolution // 2))
+    near = np.arange(config.resolution) // 2
+    grid = np.where(seen[np.ix_(near, near, near)], density.cpu().numpy(), np.float32(EMPTY))
     return extract_surface(
-        density.cpu().numpy(), side=side, absorption=config.absorption, triangles=config.triangles
+        grid, side=side, absorption=config.absorption, triangles=config.triangles
     )
+
+
+def seen_space(
+    views: Sequence[tuple[float, float]], *, side: float, resolution: int
+) -> Bool[ndarray, "n n n"]:
+    """Which points of a grid over the cube of `side` (EG3D units, [x, y, z]) lie within the picture
+    of at least one of the views."""
+    steps = np.linspace(-side / 2, side / 2, resolution)
+    points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    seen = np.zeros(len(points), bool)
+    for yaw, pitch in views:
+        hidden = np.flatnonzero(~seen)
+        x, y, _ = project(points[hidden], eg3d_orbit(yaw, pitch), (1, 1)).T
+        seen[hidden] = (x > 0.0) & (x < 1.0) & (y > 0.0) & (y < 1.0)
+    return seen.reshape(resolution, resolution, resolution)
 
 
 @torch.no_grad()
