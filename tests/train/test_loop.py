@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -199,6 +199,15 @@ def test_draws_depend_on_seed_step_and_rank_alone() -> None:
     assert generator(1, 2).initial_seed() == seeds(1, 2)[0]
 
 
+@pytest.fixture
+def _listening() -> Iterator[None]:
+    """SIGINT as in a terminal; a job in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_listening")
 def test_signals_are_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with stop_signals() as stop:
