@@ -21,8 +21,10 @@ from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.loop import RunConfig
 from portraiture.train.recipes import Choices, make_recipe
 from portraiture.train.supervised_heads import (
+    EDGE_PIXELS,
     SupervisedConfig,
     SupervisedHeads,
+    cut_patch,
     deferred_features,
 )
 from portraiture.train.supervised_presets import SUPERVISED
@@ -141,3 +143,19 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
         make_recipe("supervised-heads", Choices("tiny", tmp_path, start="heads"))
     with pytest.raises(TrainingError, match="person_"):
         make_recipe("supervised-heads", Choices("tiny", tmp_path / "none"))
+
+
+def test_cut_edges_of_a_patch_do_not_count_but_the_pictures_do(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path)
+    batch = recipe.data.example(0, 0)
+    rays = make_rays(batch.camera, 16)
+    part, (origins, directions) = cut_patch(batch, rays, 0, 4, 12)
+    counted = part.weight[0, 0] > 0
+    assert counted.shape == (24, 24)
+    assert counted[: 24 - EDGE_PIXELS, EDGE_PIXELS:].all()
+    assert not counted[24 - EDGE_PIXELS :].any()
+    assert not counted[:, :EDGE_PIXELS].any()
+    assert torch.equal(part.image, batch.image[..., :24, 8:])
+    grid = directions.view(12, 12, 3)
+    assert torch.equal(grid, rays[1].view(16, 16, 3)[:12, 4:])
+    assert origins.shape == (1, 144, 3)

@@ -38,6 +38,9 @@ from portraiture.train.teach_mapping import teach_mapping
 MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
 
+EDGE_PIXELS = 6
+"""Reach of superresolution's convolutions, in pixels of the picture."""
+
 CALM = 0.1
 """Share of StyleGAN2's first style weights with which a run begins."""
 
@@ -161,7 +164,9 @@ class SupervisedHeads:
             return out | self._point_losses(network, planes, batch, rays, draws)
         n, side = batch.depth.shape[-1], self.config.patch
         top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
-        return out | self._image_losses(network, ws, planes, *_patch(batch, rays, top, left, side))
+        return out | self._image_losses(
+            network, ws, planes, *cut_patch(batch, rays, top, left, side)
+        )
 
     def _point_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
@@ -288,7 +293,7 @@ def deferred_features(
     return over.transpose(1, 2).unflatten(2, batch.depth.shape[-2:])
 
 
-def _patch(
+def cut_patch(
     batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
 ) -> tuple[Example, tuple[Tensor, Tensor]]:
     """The part of a batch, and its rays, that side² neural pixels see."""
@@ -297,7 +302,7 @@ def _patch(
     large = (..., slice(2 * top, 2 * (top + side)), slice(2 * left, 2 * (left + side)))
     part = batch._replace(
         image=batch.image[large],
-        weight=batch.weight[large],
+        weight=(batch.weight * _clear_of_edges(batch.weight, large))[large],
         small=batch.small[small],
         small_weight=batch.small_weight[small],
         depth=batch.depth[small],
@@ -306,6 +311,22 @@ def _patch(
     )
     pixels = torch.arange(n * n).view(n, n)[small].flatten()
     return part, (rays[0][:, pixels], rays[1][:, pixels])
+
+
+def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
+    """1 inside a part of the picture, 0 near its cut edges, where superresolution misses its
+    neighbours; the picture's own edges count."""
+    side = weight.shape[-1]
+    clear = torch.zeros(side, side, device=weight.device)
+    rows, columns = (
+        slice(
+            cut.start + EDGE_PIXELS * (cut.start > 0),
+            cut.stop - EDGE_PIXELS * (cut.stop < side),
+        )
+        for cut in part[1:]
+    )
+    clear[rows, columns] = 1.0
+    return clear
 
 
 def _along(rays: tuple[Tensor, Tensor], pixels: Tensor, depth: Tensor) -> Tensor:
