@@ -110,7 +110,7 @@ def test_persistent_classes_are_inert(craft: Any) -> None:
     ],
 )
 def test_opcodes_that_checkpoints_never_use_are_refused(craft: Any, body: bytes) -> None:
-    refusal(craft.file(body))
+    assert "which no checkpoint needs" in refusal(craft.file(body))
 
 
 def test_every_truncation_is_refused(craft: Any) -> None:
@@ -133,7 +133,8 @@ def test_every_truncation_is_refused(craft: Any) -> None:
     ],
 )
 def test_absurd_sizes_are_refused(craft: Any, body: bytes) -> None:
-    refusal(craft.file(body))
+    reason = refusal(craft.file(body))
+    assert "truncated" in reason or "with gaps" in reason
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_tensors_stay_within_their_data(
     )
     rebuild = craft.name("torch._utils", "_rebuild_tensor_v2")
     arguments = (storage, craft.value(offset), craft.value(shape), craft.value(stride))
-    refusal(craft.file(craft.call(rebuild, *arguments, craft.false, craft.none)))
+    reason = refusal(craft.file(craft.call(rebuild, *arguments, craft.false, craft.none)))
+    assert reason.startswith("one of its tensors")
 
 
 def _legacy_storage(craft: Any, count: int, *, claimed: int | None = None) -> bytes:
@@ -214,9 +216,9 @@ def test_keys_that_take_for_ever_to_hash_are_refused(craft: Any) -> None:
     body, index = b"N\x85q\x00", 0
     for index in range(60):
         body += b"h" + bytes([index]) + b"\x86" + b"q" + bytes([index + 1])
-    refusal(craft.file(b"}" + body + b"Ns"))
-    refusal(craft.file(b"\x8f(" + body + b"\x90"))
-    refusal(craft.file(b"(" + body + b"\x91"))
+    assert "nested values as keys" in refusal(craft.file(b"}" + body + b"Ns"))
+    assert "nested values as keys" in refusal(craft.file(b"\x8f(" + body + b"\x90"))
+    assert "nested values as keys" in refusal(craft.file(b"(" + body + b"\x91"))
 
 
 def test_nothing_sticks_to_the_stand_ins(craft: Any) -> None:
@@ -234,8 +236,12 @@ def test_nothing_sticks_to_the_stand_ins(craft: Any) -> None:
 
 
 def test_a_class_is_not_called_with_arguments(craft: Any) -> None:
-    for name in (("argparse", "Namespace"), ("collections", "OrderedDict")):
-        refusal(craft.file(craft.call(craft.name(*name), craft.value([["a", 1]]))))
+    for name, reason in (
+        (("argparse", "Namespace"), "with arguments"),
+        (("collections", "OrderedDict"), "through its class"),
+    ):
+        made = craft.file(craft.call(craft.name(*name), craft.value([["a", 1]])))
+        assert reason in refusal(made)
 
 
 def test_random_damage_never_does_anything_but_refuse(craft: Any) -> None:
