@@ -105,7 +105,7 @@ def project(
 
 def to_eg3d(camera: Camera) -> Float[ndarray, "25"]:
     """16 numbers of camera-to-world, row by row, then 9 of the intrinsics."""
-    return np.concatenate([camera.T_world_cam.reshape(16), camera.intrinsics.reshape(9)])
+    return join_eg3d(camera.T_world_cam, camera.intrinsics)
 
 
 def from_eg3d(vector: Float[ndarray, "25"]) -> Camera:
@@ -114,6 +114,14 @@ def from_eg3d(vector: Float[ndarray, "25"]) -> Camera:
     if vector.shape != (25,):
         raise ValueError(f"an EG3D camera has 25 numbers, not {vector.shape}")
     return Camera(vector[:16].reshape(4, 4), vector[16:].reshape(3, 3))
+
+
+def join_eg3d(
+    poses: Float[ndarray, "... 4 4"], intrinsics: Float[ndarray, "... 3 3"]
+) -> Float[ndarray, "... 25"]:
+    """The inverse of `split_eg3d`."""
+    lead = poses.shape[:-2]
+    return np.concatenate([poses.reshape(*lead, 16), intrinsics.reshape(*lead, 9)], -1)
 
 
 def split_eg3d(vectors: Any) -> tuple[Any, Any]:

@@ -10,8 +10,7 @@ import torch
 from portraiture.align import align, mean_face
 from portraiture.camera import EG3D_ANCHOR, EG3D_RADIUS, eg3d_orbit, project
 from portraiture.data.latent import draw_latents, person_from_latent
-from portraiture.data.people import over_white
-from portraiture.data.views import HeadFrame, View, head_frame, render_view
+from portraiture.data.views import HeadFrame, View, head_frame, over, render_view
 from portraiture.engine.build import build_bust
 from portraiture.render.sampling import make_rays
 from portraiture.types import Bust
@@ -68,7 +67,7 @@ def test_depth_along_the_rays_leads_to_the_surface() -> None:
 def test_align_finds_the_same_crop() -> None:
     """Our own pictures are already in the crop that photographs are brought to."""
     _, _, view = _seen()
-    photo = align(over_white(view))
+    photo = align(over(view.rgba, 1.0))
     scale = photo.crop_from_image[0, 0] * SIZE / photo.crop.shape[0]
     assert abs(scale - 1.0) < 0.06
     position = photo.camera.T_world_cam[:3, 3]

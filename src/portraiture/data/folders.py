@@ -21,7 +21,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from portraiture.camera import split_eg3d
+from portraiture.camera import join_eg3d, split_eg3d
 from portraiture.errors import TrainingError
 from portraiture.media import read_image
 
@@ -123,8 +123,7 @@ def mirrored(cameras: Float[ndarray, "... 25"]) -> Float[ndarray, "... 25"]:
     """
     pose, intrinsics = split_eg3d(cameras)
     pose, intrinsics = MIRROR @ pose @ MIRROR, FLIP @ intrinsics @ MIRROR[:3, :3]
-    lead = cameras.shape[:-1]
-    return np.concatenate([pose.reshape(*lead, 16), intrinsics.reshape(*lead, 9)], -1)
+    return join_eg3d(pose, intrinsics)
 
 
 def _read_labels(folder: Path) -> tuple[list[str], Float[ndarray, "N 25"]]:

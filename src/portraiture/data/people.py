@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 from numpy import ndarray
 
-from portraiture.camera import EG3D_UNIT_M, eg3d_orbit
+from portraiture.camera import eg3d_orbit
 from portraiture.data.latent import draw_latents, person_from_latent
-from portraiture.data.views import View, head_frame, render_view
+from portraiture.data.views import head_frame, over, render_view
 from portraiture.engine.build import build_bust
 from portraiture.media import atomic_path
 
@@ -71,21 +71,15 @@ def render_person(
     ]
     return PersonViews(
         z=np.asarray(z, np.float32),
-        rgb=np.stack([over_white(view) for view in views]),
+        rgb=np.stack([over(view.rgba, 1.0) for view in views]),
         alpha=np.stack([view.rgba[..., 3] for view in views]),
         depth=np.stack([view.depth for view in views]),
         segmentation=np.stack([view.segmentation for view in views]),
         cameras=np.stack([view.camera for view in views]).astype(np.float32),
         landmarks=np.stack([view.landmarks for view in views]),
         points=frame.to_eg3d(bust.landmarks).astype(np.float32),
-        unit_m=frame.scale if frame.scale > 0 else EG3D_UNIT_M,
+        unit_m=frame.scale,
     )
-
-
-def over_white(view: View) -> UInt8[ndarray, "n n 3"]:
-    """The picture on white."""
-    alpha = view.rgba[..., 3:].astype(np.float32) / 255.0
-    return (view.rgba[..., :3] * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)
 
 
 def person_path(folder: Path, index: int) -> Path:
@@ -169,13 +163,8 @@ def make_people(
 
 
 def _make_one(folder: Path, index: int, seed: int, views: int, size: int, supersample: int) -> int:
-    z = draw_latents_at(index, seed)
+    z = draw_latents(1, seed, first=index)[0]
     angles = view_angles(views, seed * 1_000_003 + index)
     person = render_person(z, angles, size=size, supersample=supersample)
     save_person(person, person_path(folder, index))
     return index
-
-
-def draw_latents_at(index: int, seed: int) -> Float[ndarray, "Z"]:
-    """Row `index` of `draw_latents`."""
-    return draw_latents(1, seed, first=index)[0]

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
 from portraiture.data.backgrounds import sample_background
-from portraiture.data.views import View, head_frame, render_view
+from portraiture.data.views import View, head_frame, over, render_view
 from portraiture.engine.assets import Asset, find_assets
 from portraiture.engine.build import build_bust
 from portraiture.engine.dress import dress
@@ -148,14 +148,6 @@ def with_expression(
         vertices += np.float32(weight) * shape.action_deltas(name)
     landmarks = landmark_positions(vertices, shape.model)
     return replace(bust, expression=dict(expression), landmarks=landmarks)
-
-
-def over(
-    rgba: UInt8[ndarray, "n n 4"], background: Float[ndarray, "n n 3"]
-) -> UInt8[ndarray, "n n 3"]:
-    """A cut-out laid over a background in [0, 1]."""
-    alpha = rgba[..., 3:].astype(np.float32) / 255.0
-    return (rgba[..., :3] * alpha + 255.0 * (1.0 - alpha) * background + 0.5).astype(np.uint8)
 
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:

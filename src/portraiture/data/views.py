@@ -111,6 +111,14 @@ def render_view(
     )
 
 
+def over(
+    rgba: UInt8[ndarray, "n n 4"], background: Float[ndarray, "n n 3"] | float
+) -> UInt8[ndarray, "n n 3"]:
+    """A cut-out laid over a background in [0, 1]; 1.0 is white."""
+    alpha = rgba[..., 3:].astype(np.float32) / 255.0
+    return (rgba[..., :3] * alpha + 255.0 * (1.0 - alpha) * background + 0.5).astype(np.uint8)
+
+
 def ray_lengths(camera: Camera, size: int) -> Float[ndarray, "n n"]:
     """Length of the ray to each pixel's centre per unit of depth along the camera's axis."""
     K = camera.intrinsics
