@@ -26,14 +26,13 @@ from portraiture.train.adversary import (
     autocast,
     follow_w,
     frozen,
-    lazy_adam,
+    opponents,
     pieces,
     update_average,
     update_weights,
 )
 from portraiture.train.distributed import World, mean_over_processes
 from portraiture.train.draws import Draws, generator
-from portraiture.train.ema import averaged_copy
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.state import TrainState
@@ -77,17 +76,9 @@ class AdversarialFaces:
         against = Discriminator(self.config.discriminator)
         if self.start is not None:
             made.load_state_dict(self.start.state_dict())
-        made, against = made.to(world.device), against.to(world.device)
-        rates = self.config.adversary
-        return TrainState(
-            models={"generator": made, "discriminator": against},
-            averages={"generator": averaged_copy(made)},
-            optimizers={
-                "generator": lazy_adam(made, rates.generator_lr, rates.generator_every),
-                "discriminator": lazy_adam(against, rates.discriminator_lr, rates.r1_every),
-            },
-            numbers={"augment_p": 0.0, "signs": 0.0, "path_mean": 0.0},
-        )
+        state = opponents(made, against, self.config.adversary, world)
+        state.numbers["path_mean"] = 0.0
+        return state
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return self.data.batch(number, size, generator)

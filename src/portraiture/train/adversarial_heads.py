@@ -34,14 +34,13 @@ from portraiture.train.adversary import (
     autocast,
     follow_w,
     frozen,
-    lazy_adam,
+    opponents,
     pieces,
     update_average,
     update_weights,
 )
 from portraiture.train.distributed import World
 from portraiture.train.draws import Draws, generator
-from portraiture.train.ema import averaged_copy
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.state import TrainState
@@ -157,17 +156,7 @@ class AdversarialHeads:
         against = DualDiscriminator(self.config.discriminator)
         if self.start is not None:
             made.load_state_dict(self.start.state_dict())
-        made, against = made.to(world.device), against.to(world.device)
-        rates = self.config.adversary
-        return TrainState(
-            models={"generator": made, "discriminator": against},
-            averages={"generator": averaged_copy(made)},
-            optimizers={
-                "generator": lazy_adam(made, rates.generator_lr, rates.generator_every),
-                "discriminator": lazy_adam(against, rates.discriminator_lr, rates.r1_every),
-            },
-            numbers={"augment_p": 0.0, "signs": 0.0},
-        )
+        return opponents(made, against, self.config.adversary, world)
 
     def batch(
         self, number: int, size: int, generator: torch.Generator

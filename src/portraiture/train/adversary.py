@@ -17,7 +17,7 @@ from portraiture.losses.adversarial import discriminator_loss, r1_penalty
 from portraiture.models.augment import adapted, augment
 from portraiture.train.distributed import World, average_gradients, mean_over_processes
 from portraiture.train.draws import Draws
-from portraiture.train.ema import decay, update
+from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.loop import Precision, RunConfig
 from portraiture.train.state import TrainState
 
@@ -55,6 +55,23 @@ def lazy_adam(network: nn.Module, lr: float, every: int) -> torch.optim.Adam:
     ratio = every / (every + 1)
     return torch.optim.Adam(
         network.parameters(), lr=lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, foreach=False
+    )
+
+
+def opponents(
+    generator: nn.Module, discriminator: nn.Module, config: AdversaryConfig, world: World
+) -> TrainState:
+    """Both networks on the world's device, the generator's average, and their optimisers, at step
+    0 of a run."""
+    made, against = generator.to(world.device), discriminator.to(world.device)
+    return TrainState(
+        models={"generator": made, "discriminator": against},
+        averages={"generator": averaged_copy(made)},
+        optimizers={
+            "generator": lazy_adam(made, config.generator_lr, config.generator_every),
+            "discriminator": lazy_adam(against, config.discriminator_lr, config.r1_every),
+        },
+        numbers={"augment_p": 0.0, "signs": 0.0},
     )
 
 

@@ -17,11 +17,11 @@ from portraiture.train.loop import RunConfig
 
 Preset = Literal["tiny", "cpu", "gpu", "paper"]
 
-_TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
+TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
 
 HEADS: dict[Preset, HeadsConfig] = {
     "tiny": HeadsConfig(
-        run=_TINY_RUN,
+        run=TINY_RUN,
         generator=TriPlaneConfig(
             z_dim=8,
             w_dim=16,
@@ -123,7 +123,7 @@ HEADS: dict[Preset, HeadsConfig] = {
 
 FACES: dict[Preset, Faces2dConfig] = {
     "tiny": Faces2dConfig(
-        run=_TINY_RUN,
+        run=TINY_RUN,
         generator=FacesConfig(
             size=16, z_dim=8, w_dim=16, mapping_layers=2, channel_base=64, channel_max=8
         ),

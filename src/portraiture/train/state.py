@@ -109,9 +109,7 @@ def restore(path: Path, state: TrainState) -> None:
 
 
 def _head(metadata: dict[str, str]) -> dict[str, Any]:
-    """The head of a file; {} of another program's. Early files have several entries."""
-    if "format" in metadata and "step" in metadata:
-        return {k: v if k == "format" else json.loads(v) for k, v in metadata.items()}
+    """The head of a file; {} of another program's."""
     return json.loads(metadata.get("state", "{}"))
 
 

@@ -32,11 +32,15 @@ from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
+from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.train.teach_mapping import teach_mapping
 
 MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
+
+WARMUP = 100
+"""Steps over which the learning rates rise."""
 
 EDGE_PIXELS = 6
 """Reach of superresolution's convolutions, in pixels of the picture."""
@@ -124,13 +128,15 @@ class SupervisedHeads:
         assert isinstance(network, TriPlaneGenerator)
         if state.step == 0 and self.config.taught_steps:
             self._teach(state)
+        config = self.config
+        factor = annealed(state.step, config.decay_steps, warmup=WARMUP, last=config.final_rate)
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * _annealed(self.config, state.step)
+            group["lr"] = group["initial_lr"] * factor
         optimizer.zero_grad(set_to_none=True)
         with autocast(world.device, self.run.precision):
             ws = network.mapping(batch.z, batch.camera)
-            coarse = state.step < self.config.coarse_steps
-            size = self.config.generator.plane_size // 2 if coarse else None
+            coarse = state.step < config.coarse_steps
+            size = config.generator.plane_size // 2 if coarse else None
             planes = network.planes(ws, size=size)
         losses = self.losses(network, ws, planes.float(), batch, draws, coarse=coarse)
         total = torch.stack(list(losses.values())).sum()
@@ -139,7 +145,7 @@ class SupervisedHeads:
         optimizer.step()
         follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
         images = float((state.step + 1) * self.run.batch)
-        beta = decay(self.run.batch, images, half_life=self.config.half_life)
+        beta = decay(self.run.batch, images, half_life=config.half_life)
         update(state.averages["heads"], network, beta)
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -336,13 +342,6 @@ def _along(rays: tuple[Tensor, Tensor], pixels: Tensor, depth: Tensor) -> Tensor
 
 def _pick(values: Float[Tensor, "B R C"], index: Tensor) -> Float[Tensor, "B M C"]:
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
-
-
-def _annealed(config: SupervisedConfig, step: int) -> float:
-    """The learning rate's factor: a short rise, then a half cosine."""
-    done = torch.tensor(min(step / config.decay_steps, 1.0))
-    factor = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + torch.cos(done * torch.pi))
-    return float(factor) * min(1.0, (step + 1) / 100)
 
 
 @torch.no_grad()

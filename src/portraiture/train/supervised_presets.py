@@ -10,6 +10,7 @@ from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.models.eg3d import TriPlaneConfig
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.loop import RunConfig
+from portraiture.train.presets import TINY_RUN
 from portraiture.train.supervised_heads import SupervisedConfig
 
 SupervisedPreset = Literal["tiny", "cpu", "gpu"]
@@ -25,7 +26,7 @@ _PEOPLE = TriPlaneConfig(
 
 SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
     "tiny": SupervisedConfig(
-        run=RunConfig(steps=2, batch=2, log_every=1, grid_every=2, checkpoint_every=1),
+        run=replace(TINY_RUN, batch=2),
         generator=replace(
             _PEOPLE,
             w_dim=16,

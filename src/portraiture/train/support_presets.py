@@ -10,9 +10,8 @@ from portraiture.models.parser import ParserConfig
 from portraiture.train.identity import IdentityTraining
 from portraiture.train.loop import RunConfig
 from portraiture.train.parser import ParserTraining
-from portraiture.train.presets import Preset
+from portraiture.train.presets import TINY_RUN, Preset
 
-_TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
 _CPU_RUN = RunConfig(
     steps=1200, batch=64, precision="bf16", log_every=20, grid_every=400, checkpoint_every=100
 )
@@ -20,7 +19,7 @@ _GPU_RUN = replace(_CPU_RUN, steps=12_000, batch=256)
 
 IDENTITY: dict[Preset, IdentityTraining] = {
     "tiny": IdentityTraining(
-        run=_TINY_RUN,
+        run=TINY_RUN,
         network=IdentityConfig(width=4, neck=8, embedding=8, size=32),
         distortion=Distortion(size=32),
         people=8,
@@ -34,7 +33,7 @@ IDENTITY: dict[Preset, IdentityTraining] = {
 
 PARSER: dict[Preset, ParserTraining] = {
     "tiny": ParserTraining(
-        run=_TINY_RUN,
+        run=TINY_RUN,
         network=ParserConfig(widths=(4, 4, 4, 8), size=32),
         distortion=Distortion(size=32),
     ),
