@@ -42,6 +42,7 @@ from portraiture.metrics.networks import load_identity
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.models.eg3d import Render, TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork
+from portraiture.sample import contact_sheet
 
 WIDEST_DETECTED = np.radians(35.0)
 SAMPLE_SEED = 77
@@ -91,7 +92,7 @@ def main(
     if json_file is not None:
         json_file.write_text(json.dumps(asdict(scores), indent=1) + "\n")
     if sheet is not None:
-        Image.fromarray(contact_sheet(generator, 32)).save(sheet)
+        Image.fromarray(contact_sheet(sheet_rows(generator, 32))).save(sheet)
 
 
 def _identity() -> IdentityNetwork | None:
@@ -216,18 +217,13 @@ def _yaw(camera: Float[ndarray, "25"]) -> float:
     return float(np.arctan2(back[0], back[2]))
 
 
-def contact_sheet(generator: TriPlaneGenerator, count: int) -> UInt8[ndarray, "H W 3"]:
-    """`count` samples in two columns, each from the side to the side."""
-    rows = [
-        np.concatenate(
-            [to_pixels(_view(generator, torch.from_numpy(z[None]), yaw))[0] for yaw in SHEET_YAWS],
-            1,
-        )
+def sheet_rows(generator: TriPlaneGenerator, count: int) -> list[list[UInt8[ndarray, "R R 3"]]]:
+    """`count` samples, two in a row, each from the side to the side."""
+    heads = [
+        [to_pixels(_view(generator, torch.from_numpy(z[None]), yaw))[0] for yaw in SHEET_YAWS]
         for z in draw_latents(count, SAMPLE_SEED)
     ]
-    half = -(-count // 2)
-    columns = [np.concatenate(part, 0) for part in (rows[:half], rows[half:])]
-    return np.concatenate(columns, 1)
+    return [a + b for a, b in zip(heads[::2], heads[1::2], strict=True)]
 
 
 if __name__ == "__main__":
