@@ -86,7 +86,7 @@ def build_bust(
         parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
         skeleton=shape.model.skeleton(shape.joints),
         expression=expression,
-        landmarks=landmark_positions(_expressed(shape, expression), shape.model),
+        landmarks=landmark_positions(shape.expressed(expression), shape.model),
     )
 
 
@@ -174,13 +174,6 @@ def _under_clothes(parts: list[Part]) -> list[Part]:
         covered[open_faces] = False
     kept = ~covered[skin.faces].all(1)
     return [replace(skin, faces=skin.faces[kept], segment=skin.segment[kept]), *parts[1:]]
-
-
-def _expressed(shape: HeadShape, expression: Mapping[str, float]) -> ndarray:
-    vertices = shape.vertices.copy()
-    for name, weight in expression.items():
-        vertices += np.float32(weight) * shape.action_deltas(name)
-    return vertices
 
 
 def _check_expression(expression: Mapping[str, float]) -> dict[str, float]:

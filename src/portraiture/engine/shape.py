@@ -66,6 +66,13 @@ class HeadShape:
         bent[moving] = self.warp(self.unwarped[moving] + deltas[moving]) - self.vertices[moving]
         return bent
 
+    def expressed(self, expression: Mapping[str, float]) -> Float32[ndarray, "V 3"]:
+        """All baked vertices under ARKit weights in [0, 1]."""
+        vertices = self.vertices.copy()
+        for name, weight in expression.items():
+            vertices += np.float32(weight) * self.action_deltas(name)
+        return vertices
+
     def warped(self, warp: Warp, offset: Float32[ndarray, "V 3"] | float = 0.0) -> HeadShape:
         """This head after adding `offset` to its vertices and bending space by `warp`."""
         unwarped = (self.unwarped + offset).astype(np.float32)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from portraiture.models.layers import Linear
+from portraiture.models.plane_flow import PlaneFlow, move_planes
 from portraiture.models.stylegan2 import EditFeatures, Mapping, Noise, Synthesis
 from portraiture.models.superres import HEADS, SuperresName, Superresolution
 from portraiture.ops.planes import sample_planes
@@ -32,9 +33,10 @@ class TriPlaneConfig:
     z_dim, w_dim, c_dim: latent, style and camera sizes (c_dim 0: unconditional). choice_groups:
     (first, last) ranges of z that stand for one choice each; the mapping sees which of them is the
     largest, not by how much. plane_size, plane_features: texels and channels of a plane.
-    first_size: side of the backbone's learned constant. superres_widths: other widths than the
-    published head's. backbone_clamp, superres_clamp: bound of activations, in published
-    checkpoints 256 where fp16 was used in training. conditioning:
+    first_size: side of the backbone's learned constant. flow_rank, flow_size: of the displacement
+    of the planes (`models.plane_flow`); rank 0 is EG3D's own generator. superres_widths: other
+    widths than the published head's. backbone_clamp, superres_clamp: bound of activations, in
+    published checkpoints 256 where fp16 was used in training. conditioning:
     "camera" feeds the mapping with it, "zero" with zeros. raw_after_block0: the raw image has the
     colours of superresolution's first block added where that keeps its size, as in the original
     program's 2X and 4X heads, which add in place. rendering: how rays are sampled.
@@ -48,6 +50,8 @@ class TriPlaneConfig:
     plane_size: int = 256
     plane_features: int = 32
     first_size: int = 4
+    flow_rank: int = 0
+    flow_size: int = 32
     channel_base: int = 32768
     channel_max: int = 512
     decoder_hidden: int = 64
@@ -131,6 +135,8 @@ class TriPlaneGenerator(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = Backbone(config)
+        if config.flow_rank:
+            self.flow = PlaneFlow(config.w_dim, rank=config.flow_rank, size=config.flow_size)
         self.decoder = Decoder(config.plane_features, config.decoder_hidden)
         self.superresolution = Superresolution(
             config.superresolution,
@@ -173,14 +179,25 @@ class TriPlaneGenerator(nn.Module):
         noise: Noise = "const",
         edit_features: EditFeatures | None = None,
         size: int | None = None,
+        flow: Float[Tensor, "B 3 2 S S"] | None = None,
     ) -> Float[Tensor, "B 3 C P P"]:
         """The tri-planes of ws or of explicit style activations; `edit_features` sees and may
         replace the features after each resolution. size: planes of this many texels, from the
-        coarser blocks alone."""
+        coarser blocks alone. flow: displacement of the planes, that of the first w by default.
+
+        Raises ValueError where a generator that moves its planes gets neither ws nor flow.
+        """
         flat = self.backbone.synthesis(
             ws, styles=styles, noise=noise, edit_features=edit_features, size=size
         )
-        return flat.unflatten(1, (3, self.config.plane_features))
+        planes = flat.unflatten(1, (3, self.config.plane_features))
+        if not self.config.flow_rank:
+            return planes
+        if flow is not None:
+            return move_planes(planes, flow)
+        if ws is None:
+            raise ValueError("this generator moves its planes: it needs ws or a flow")
+        return move_planes(planes, self.flow(ws[:, 0]))
 
     def render(
         self,

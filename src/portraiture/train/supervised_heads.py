@@ -34,10 +34,14 @@ from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
-from portraiture.train.teach_mapping import teach_mapping
+from portraiture.train.teach_flow import prepare_flow
+from portraiture.train.teach_mapping import PEOPLE_SEED, teach_mapping
 
 MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
+
+FLOW_RATE = 0.1
+"""The flow's learning rate over that of all else."""
 
 WARMUP = 100
 """Steps over which the learning rates rise."""
@@ -53,7 +57,8 @@ CALM = 0.1
 class SupervisedConfig:
     """Lengths are EG3D units.
 
-    taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0.
+    taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0;
+    flow_meshes: of those people whose heads are built where the generator moves its planes.
     coarse_steps: steps at the beginning with planes of half the size and without superresolution,
     three times as cheap; coarse_points: colours a person that they see. learning_rate, decay_steps:
     Adam's, falling along a half cosine to `final_rate` of it over decay_steps. patch: side of the
@@ -67,8 +72,9 @@ class SupervisedConfig:
 
     run: RunConfig
     generator: TriPlaneConfig
-    taught_people: int = 12_000
-    taught_steps: int = 1_000
+    taught_people: int = 40_000
+    taught_steps: int = 2_500
+    flow_meshes: int = 2_000
     coarse_steps: int = 4_000
     coarse_points: int = 1536
     learning_rate: float = 0.002
@@ -153,9 +159,17 @@ class SupervisedHeads:
         network, average = state.models["heads"], state.averages["heads"]
         assert isinstance(network, TriPlaneGenerator)
         config = self.config
+        rendering, lesson = config.generator.rendering, None
+        if config.generator.flow_rank:
+            lesson = prepare_flow(
+                network.flow, people=config.taught_people, meshes=config.flow_meshes,
+                seed=PEOPLE_SEED + self.run.seed,
+                box_warp=rendering.box_warp, axes=rendering.plane_axes,
+            )  # fmt: skip
         teach_mapping(
-            network, people=config.taught_people, steps=config.taught_steps, seed=self.run.seed
-        )
+            network, people=config.taught_people, steps=config.taught_steps,
+            seed=self.run.seed, flow=lesson,
+        )  # fmt: skip
         average.load_state_dict(network.state_dict())
 
     def losses(
@@ -358,12 +372,11 @@ def _start_calmly(network: TriPlaneGenerator) -> None:
 
 
 def _groups(network: TriPlaneGenerator, rate: float) -> list[dict[str, Any]]:
-    """The mapping, whose rate StyleGAN2 lowers a hundredfold, learns a little faster than that."""
+    """The mapping, whose rate StyleGAN2 lowers a hundredfold, learns a little faster than that; the
+    flow, which has been taught, slower than the rest."""
     mapping = list(network.backbone.mapping.parameters())
-    slow = {id(p) for p in mapping}
-    rest = [p for p in network.parameters() if id(p) not in slow]
-    fast = rate * MAPPING_RATE
-    return [
-        {"params": rest, "lr": rate, "initial_lr": rate},
-        {"params": mapping, "lr": fast, "initial_lr": fast},
-    ]
+    flow = list(network.flow.parameters()) if network.config.flow_rank else []
+    special = {id(p) for p in mapping + flow}
+    rest = [p for p in network.parameters() if id(p) not in special]
+    groups = ((rest, rate), (mapping, rate * MAPPING_RATE), (flow, rate * FLOW_RATE))
+    return [{"params": part, "lr": lr, "initial_lr": lr} for part, lr in groups if part]

@@ -18,8 +18,8 @@ SupervisedPreset = Literal["tiny", "cpu", "gpu"]
 _PEOPLE = TriPlaneConfig(
     z_dim=LATENT_SIZE,
     c_dim=0,
-    mapping_layers=3,
     choice_groups=CHOICE_GROUPS,
+    flow_rank=64,
     superresolution="4X",
     rendering=RenderingConfig(box_warp=0.9, white_background=True, plane_axes="fixed"),
 )
@@ -33,6 +33,8 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
             plane_size=32,
             plane_features=8,
             first_size=8,
+            flow_rank=4,
+            flow_size=8,
             channel_base=256,
             channel_max=16,
             decoder_hidden=16,
@@ -43,6 +45,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         ),
         taught_people=32,
         taught_steps=2,
+        flow_meshes=6,
         coarse_steps=1,
         coarse_points=32,
         patch=8,
@@ -90,7 +93,6 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         surface_points=4096,
         empty_points=2048,
         coarse_points=8192,
-        taught_people=60_000,
         taught_steps=6_000,
     ),
 }

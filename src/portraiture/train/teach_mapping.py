@@ -9,19 +9,24 @@ Letters: A numbers of a person, Z latent size.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from portraiture.data.latent import draw_latents, person_from_latent
 from portraiture.engine.actions import ACTIONS
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.train.teach_flow import FlowLesson
 
 PEOPLE_SEED = 0x7EAC4
 BATCH = 512
-MAPPING_RATE, LINEAR_RATE = 0.1, 0.003
+MAPPING_RATE, LINEAR_RATE = 0.3, 0.003
+
+FLOW_WEIGHT = 4.0
+"""Of the flows' error over that of the parameters."""
 
 
 def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
@@ -35,35 +40,83 @@ def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
 
 
 def teach_mapping(
-    network: TriPlaneGenerator, *, people: int = 16_000, steps: int = 1_500, seed: int = 0
-) -> float:
-    """Train the mapping alone, in place, so that a person's numbers are linear in w.
+    network: TriPlaneGenerator,
+    *,
+    people: int = 16_000,
+    steps: int = 1_500,
+    seed: int = 0,
+    flow: FlowLesson | None = None,
+) -> tuple[float, float]:
+    """Train the mapping alone, in place, so that a person's numbers are linear in w, and so are
+    those of its flow, whose linear layer becomes the network's.
 
-    Returns the mean squared error on people that were not used, where 1 is that of guessing the
-    average. Numbers that never change are left out.
+    Returns the mean squared errors of parameters and of flows on people that were not used, where
+    1 is that of guessing the average. Numbers that never change are left out.
     """
     z = torch.from_numpy(draw_latents(people, PEOPLE_SEED + seed))
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
-    linear = nn.Linear(network.config.w_dim, truth.shape[1])
+    weight = torch.ones(truth.shape[1])
+    kept = people // 10
+    lessons = [_Lesson(z, truth, weight / weight.sum(), kept, kept, 1.0)]
+    if flow is not None:
+        kept = len(flow.z) // 10
+        exam = min(kept, flow.measured)
+        lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, kept, exam, FLOW_WEIGHT))
+    readers = [nn.Linear(network.config.w_dim, part.truth.shape[1]) for part in lessons]
+    _descend(network, lessons, readers, steps, seed)
+    with torch.no_grad():
+        network.backbone.mapping.w_avg.copy_(_w(network, z[people // 10 :]).mean(0))
+        if flow is not None:
+            layer = network.flow.coefficients
+            layer.weight.copy_(readers[1].weight / layer.weight_gain)
+            layer.bias.copy_(readers[1].bias / layer.bias_gain)
+        errors = [
+            float(part.error(reader(_w(network, part.z[: part.exam])), slice(part.exam)))
+            for part, reader in zip(lessons, readers, strict=True)
+        ]
+    return errors[0], errors[1] if flow is not None else 0.0
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """truth: (N, A) normal numbers of latents z; weight: (A,) sum 1; the first `kept` people are
+    not trained on, the first `exam` of those are examined."""
+
+    z: Tensor
+    truth: Tensor
+    weight: Tensor
+    kept: int
+    exam: int
+    importance: float
+
+    def error(self, found: Tensor, rows: Tensor | slice) -> Tensor:
+        return ((found - self.truth[rows]).square() * self.weight).sum(1).mean()
+
+
+def _descend(
+    network: TriPlaneGenerator,
+    lessons: list[_Lesson],
+    readers: list[nn.Linear],
+    steps: int,
+    seed: int,
+) -> None:
     mapping = list(network.backbone.mapping.parameters())
+    linear = [p for reader in readers for p in reader.parameters()]
     optimizer = torch.optim.Adam(
-        [{"params": mapping, "lr": MAPPING_RATE}, {"params": linear.parameters()}], lr=LINEAR_RATE
+        [{"params": mapping, "lr": MAPPING_RATE}, {"params": linear}], lr=LINEAR_RATE
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 1e-5)
-    kept = max(people // 10, 1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), 1e-5)
     draw = torch.Generator().manual_seed(seed)
     for _ in range(steps):
-        chosen = torch.randint(kept, people, (BATCH,), generator=draw)
         optimizer.zero_grad(set_to_none=True)
-        F.mse_loss(linear(_w(network, z[chosen])), truth[chosen]).backward()
+        for part, reader in zip(lessons, readers, strict=True):
+            chosen = torch.randint(part.kept, len(part.z), (BATCH,), generator=draw)
+            error = part.error(reader(_w(network, part.z[chosen])), chosen)
+            (part.importance * error).backward()
         optimizer.step()
         schedule.step()
-    with torch.no_grad():
-        w = _w(network, z[kept:])
-        network.backbone.mapping.w_avg.copy_(w.mean(0))
-        return float(F.mse_loss(linear(_w(network, z[:kept])), truth[:kept]))
 
 
 def _w(network: TriPlaneGenerator, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N D"]:

@@ -1,0 +1,80 @@
+"""Flows of people whose displacement is known, and what a taught generator makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from portraiture.camera import EG3D_ANCHOR
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.data.views import head_frame
+from portraiture.engine.build import build_bust
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.plane_flow import PlaneFlow, flow_places
+from portraiture.ops.planes import AXES
+from portraiture.train.teach_flow import head_points, person_flows, prepare_flow
+from portraiture.train.teach_mapping import teach_mapping
+
+CONFIG = TriPlaneConfig(
+    z_dim=LATENT_SIZE, c_dim=0, w_dim=64, choice_groups=CHOICE_GROUPS, plane_size=16,
+    plane_features=4, first_size=8, channel_base=128, channel_max=8, superresolution="2X",
+    superres_widths=(4, 4), flow_rank=6, flow_size=8,
+)  # fmt: skip
+
+
+def test_points_are_the_skin_of_the_person_that_is_rendered() -> None:
+    """The built bust's skin, with its morphs added by hand, in the frame of its landmarks."""
+    z = draw_latents(1, 3)[0]
+    person = person_from_latent(z)
+    bust = build_bust(person.parameters, expression=person.expression, texture_size=128)
+    skin = next(part for part in bust.parts if part.name == "skin")
+    vertices = skin.vertices.astype(np.float64).copy()
+    for name, weight in person.expression.items():
+        if name in skin.morphs:
+            vertices[skin.morphs[name].indices] += weight * skin.morphs[name].deltas
+    expected = head_frame(bust.landmarks).to_eg3d(vertices)
+    points = head_points(z)[: len(vertices)]
+    assert np.abs(points - expected).max() < 5e-4
+    assert np.abs(points[:, 0].mean() - EG3D_ANCHOR[0]) < 0.02
+
+
+def test_the_flow_of_a_grown_head_leads_back_to_the_mean() -> None:
+    """Heads 5 % larger and smaller than their mean: at g a feature of the mean's g / 1.05."""
+    mean = head_points(draw_latents(1, 4)[0])
+    points = np.stack([1.05 * mean, 0.95 * mean])
+    flows = person_flows(points, size=16, box_warp=0.9, axes="fixed")
+    assert flows.shape == (2, 3, 2, 16, 16)
+    places = flow_places(16)
+    for plane, pair in enumerate(AXES["fixed"]):
+        counted = mean[mean[:, 1] > -0.1] if plane == 1 else mean
+        at = torch.from_numpy(counted[:, list(pair)]) * (2 / 0.9)
+        inside = torch.cdist(places.view(-1, 2), at).min(1).values.view(16, 16) < 0.02
+        assert inside.sum() > 20
+        expected = (places / 1.05 - places)[inside]
+        found = flows[0, plane].permute(1, 2, 0)[inside]
+        assert (found - expected).abs().max() < 0.012, plane
+        assert (found - expected).abs().mean() < 0.2 * expected.abs().mean()
+
+
+def test_a_basis_of_full_rank_gives_every_measured_flow_back() -> None:
+    flow = PlaneFlow(8, rank=12, size=8)
+    lesson = prepare_flow(flow, people=14, meshes=10, seed=5, box_warp=0.9, axes="fixed")
+    points = np.stack([head_points(z) for z in draw_latents(10, 5)])
+    truth = person_flows(points, size=8, box_warp=0.9, axes="fixed")
+    made = flow.mean + torch.einsum("nk,kpcij->npcij", lesson.coefficients[:10], flow.basis)
+    assert (made - truth).abs().max() < 1e-4
+    assert lesson.explained > 0.9999 and abs(float(lesson.share.sum()) - 1) < 1e-5
+    assert lesson.coefficients.shape == (14, 12) and len(lesson.z) == 14
+
+
+def test_a_taught_generator_flows_as_its_people_do() -> None:
+    torch.manual_seed(6)
+    network = TriPlaneGenerator(CONFIG)
+    lesson = prepare_flow(network.flow, people=1200, meshes=60, seed=7, box_warp=0.9, axes="fixed")
+    _, error = teach_mapping(network, people=1200, steps=120, flow=lesson)
+    assert error < 0.75
+    with torch.no_grad():
+        ws = network.mapping(lesson.z[:60], None)
+        made = network.flow.coefficients(ws[:, 0])
+    again = ((made - lesson.coefficients[:60]).square() * lesson.share).sum(1).mean()
+    assert abs(float(again) - error) < 1e-3
