@@ -88,7 +88,7 @@ def test_real_weights_see_a_shift_of_a_pixel_less_than_another_picture() -> None
     shifted = perceptual_distance(network, disc.roll(1, -1), disc)
     other = perceptual_distance(network, bars, disc)
     assert float(shifted) < 0.5 * float(other)
-    sides = [f.shape[-1] for f in network(disc)]
+    sides = [f.shape[-1] for f in network.features(disc)]
     assert sides == [54, 27, 27, 13]
 
 

@@ -83,7 +83,7 @@ def test_learning_brings_every_loss_down_and_finds_the_ball(tmp_path: Path) -> N
         state.step += 1
     for name, share in (("raw", 0.7), ("solid", 0.7), ("rays", 0.95)):
         assert float(history[-1][name]) < share * float(history[1][name]), name
-    assert set(history[-1]) == {"empty", "solid", "rays", "raw", "image"}
+    assert set(history[-1]) == {"empty", "solid", "rays", "raw", "image", "perceptual"}
     assert "image" not in history[CONFIG.coarse_steps - 1]
     network = state.models["heads"]
     assert isinstance(network, TriPlaneGenerator)

@@ -107,7 +107,8 @@ class Train:
     start: str | None = None
     """A generator to begin with (adversarial recipes): a shipped name or a file."""
     perceptual: Path | None = None
-    """SqueezeNet weights (.safetensors) for a sharper picture (supervised-heads)."""
+    """SqueezeNet weights (.safetensors) for the perceptual loss of supervised-heads, instead of the
+    shipped face parser."""
     mirror: bool = True
     """Flip images, with their cameras (adversarial recipes)."""
     seed: int | None = None

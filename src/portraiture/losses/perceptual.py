@@ -1,5 +1,6 @@
 """Perceptual distance: features of a trained network, normalised per pixel (Zhang et al. 2018).
 
+Any network's features serve: those of the shipped face parser (`ParserNetwork.features`), or
 SqueezeNet v1.0 (Iandola et al. 2016): conv1 ─pool─ fire2, 3, 4 ─pool─ fire5, 6. Its input is BGR,
 0 to 255, minus the ImageNet mean. The weights are the user's file; nothing is downloaded.
 """
@@ -7,6 +8,7 @@ SqueezeNet v1.0 (Iandola et al. 2016): conv1 ─pool─ fire2, 3, 4 ─pool─ f
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +23,12 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 POOLED_BEFORE = ("fire2", "fire5")
 FIRES = ("fire2", "fire3", "fire4", "fire5", "fire6")
 TAPS = ("conv1", "fire3", "fire4", "fire6")
+
+
+class FeatureNetwork(Protocol):
+    """Images (B, 3, H, W) in [-1, 1] → feature maps (B, C, h, w), fine to coarse."""
+
+    def features(self, images: Tensor) -> list[Tensor]: ...
 
 
 class SqueezeFeatures(nn.Module):
@@ -39,7 +47,7 @@ class SqueezeFeatures(nn.Module):
         mean = torch.tensor(MEAN_BGR).view(1, 3, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
 
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """Images in [-1, 1] RGB → features of `TAPS`, not normalised."""
         x = (images.flip(1) + 1.0) * 127.5 - self._tensor("mean")
         x = F.relu(self._conv(x, "conv1", stride=2))
@@ -82,13 +90,15 @@ def load_squeeze(path: Path) -> SqueezeFeatures:
 
 
 def perceptual_distance(
-    network: SqueezeFeatures, a: Float[Tensor, "B 3 H W"], b: Float[Tensor, "B 3 H W"]
+    network: FeatureNetwork,
+    a: Float[Tensor, "B 3 H W"],
+    b: Float[Tensor, "B 3 H W"],
 ) -> Float[Tensor, " B"]:
-    """Mean over positions of the squared difference of unit feature vectors, summed over taps.
-    Gradients flow to `a` only. Images in [-1, 1]."""
+    """Mean over positions of the squared difference of unit feature vectors, summed over the
+    feature maps (B, C, h, w). Gradients flow to `a` only. Images in [-1, 1]."""
     with torch.no_grad():
-        wanted = [_unit(x) for x in network(b)]
-    found = [_unit(x) for x in network(a)]
+        wanted = [_unit(x) for x in network.features(b)]
+    found = [_unit(x) for x in network.features(a)]
     pairs = zip(found, wanted, strict=True)
     return torch.stack([(x - y).square().sum(1).mean((1, 2)) for x, y in pairs]).sum(0)
 

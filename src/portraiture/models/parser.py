@@ -48,16 +48,20 @@ class ParserNetwork(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 19 H W"]:
         """Logits of pictures in [-1, 1], whose sides are multiples of 16."""
-        x = self.stem(images.contiguous(memory_format=torch.channels_last))
-        passed: list[Tensor] = []
-        for down in self.down:
-            passed.append(x)
-            x = down(x)
+        *passed, x = self.features(images)
         x = self.context(x)
         x = x + self.glance(x.mean((2, 3), keepdim=True))
         for up, skip in zip(self.up, reversed(passed), strict=True):
             x = up(x, skip)
         return F.interpolate(self.head(x), images.shape[-2:], mode="bilinear")
+
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """What the network sees on its way down, at 1/2, 1/4 … of the size: also the features of
+        our perceptual distance (`losses.perceptual`)."""
+        taps = [self.stem(images.contiguous(memory_format=torch.channels_last))]
+        for down in self.down:
+            taps.append(down(taps[-1]))
+        return taps
 
     @torch.no_grad()
     def segment(self, images: Float[Tensor, "B 3 R R"]) -> UInt8[Tensor, "B R R"]:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from portraiture.data.people_set import Example, PeopleSet
 from portraiture.losses.perceptual import load_squeeze, perceptual_distance
+from portraiture.metrics.networks import load_parser
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
@@ -99,13 +100,14 @@ class SupervisedConfig:
 
 
 class SupervisedHeads:
-    """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet weights, None to do without."""
+    """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet's weights for the perceptual
+    loss, whose features are those of the shipped face parser otherwise."""
 
     def __init__(
         self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None
     ) -> None:
         self.config, self.data = config, data
-        self.features = None if perceptual is None else load_squeeze(perceptual)
+        self.seer = load_parser() if perceptual is None else load_squeeze(perceptual)
 
     @property
     def run(self) -> RunConfig:
@@ -114,6 +116,7 @@ class SupervisedHeads:
     def build(self, world: World) -> TrainState:
         """A fresh generator, its average and Adam."""
         network = TriPlaneGenerator(self.config.generator).to(world.device)
+        self.seer.to(world.device)
         _start_calmly(network)
         rate = self.config.learning_rate
         return TrainState(
@@ -212,10 +215,8 @@ class SupervisedHeads:
         image = network.superresolution(features, ws, resize=False)
         fine = (part.weight * (image - part.image).abs()).mean()
         out = {"raw": config.raw_weight * raw, "image": config.image_weight * fine}
-        if self.features is not None:
-            distance = perceptual_distance(self.features, image, part.image).mean()
-            out["perceptual"] = config.perceptual_weight * distance
-        return out
+        distance = perceptual_distance(self.seer, image, part.image).mean()
+        return out | {"perceptual": config.perceptual_weight * distance}
 
     def _density_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,

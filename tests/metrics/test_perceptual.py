@@ -1,0 +1,42 @@
+"""The shipped parser as a judge of pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from portraiture.demo_photo import demo_photo
+from portraiture.losses.perceptual import SqueezeFeatures
+from portraiture.media import read_image
+from portraiture.metrics.networks import load_parser
+from portraiture.metrics.perceptual import perceptual_squeezenet, perceptual_synthetic
+
+
+def test_a_stronger_change_is_a_greater_distance() -> None:
+    photo = torch.tensor(read_image(demo_photo())).permute(2, 0, 1)[None].float() / 127.5 - 1
+    image = F.interpolate(photo, (256, 256), mode="bilinear", antialias=True)
+    measure = perceptual_synthetic(load_parser()).measure
+    for change in (_coarser, _moved, _tinted):
+        near, far = (measure(change(image, strength), image) for strength in (1, 3))
+        assert far > near > 1e-4, change.__name__
+    assert measure(image, image) < 1e-9
+
+
+def _coarser(image: Tensor, strength: int) -> Tensor:
+    side = 256 // (strength + 1)
+    small = F.interpolate(image, (side, side), mode="bilinear", antialias=True)
+    return F.interpolate(small, (256, 256), mode="bilinear")
+
+
+def _moved(image: Tensor, strength: int) -> Tensor:
+    return image.roll(strength, -1)
+
+
+def _tinted(image: Tensor, strength: int) -> Tensor:
+    return image + 0.1 * strength * torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1)
+
+
+def test_each_network_gives_its_own_name() -> None:
+    assert perceptual_synthetic(load_parser()).metric == "perceptual-synthetic"
+    assert perceptual_squeezenet(SqueezeFeatures({})).metric == "perceptual-squeezenet"
