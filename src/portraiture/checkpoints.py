@@ -204,7 +204,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         kinds = arguments[:1] * len(value) if endless else arguments
         return tuple(_value(k, v, name) for k, v in zip(kinds, value, strict=True))
     if hint in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        if abs(value) <= MAX_NUMBER and value == hint(value):
+        bounded = abs(value) <= MAX_NUMBER and (value >= 0 or hint is float)
+        if bounded and value == hint(value):
             return hint(value)
     elif hint in (bool, str) and isinstance(value, hint):
         return value

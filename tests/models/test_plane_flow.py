@@ -41,6 +41,21 @@ def test_a_picture_of_coordinates_shows_where_it_is_read() -> None:
     assert (moved - expected).abs().max() < 2e-3
 
 
+def test_half_precision_planes_are_moved_in_full_precision() -> None:
+    """Columns 0 and 1 by turns, moved by a quarter of a texel, which bfloat16 places near the edge
+    cannot say."""
+    columns = (torch.arange(256) % 2).bfloat16().expand(1, 3, 1, 256, 256).contiguous()
+    flow = torch.zeros(1, 3, 2, 4, 4)
+    flow[:, :, 0] = 0.25 * 2 / 256
+    half = move_planes(columns, flow.bfloat16())
+    assert half.dtype == torch.bfloat16
+    expected = torch.tensor([0.25, 0.75]).repeat(128)[:255]
+    assert (half[..., :255].float() - expected).abs().max() < 0.01
+    places = (torch.arange(256) * 2 + 1) / 256 - 1 + flow[0, 0, 0, 0, 0]
+    rounded = ((places.bfloat16().float() + 1) * 256 - 1) / 2
+    assert (rounded - torch.arange(256) - 0.25).abs().max() > 0.2
+
+
 def test_coefficients_weigh_the_basis() -> None:
     flow = PlaneFlow(4, rank=2, size=3)
     with torch.no_grad():
@@ -75,3 +90,18 @@ def test_a_generator_moves_its_planes_by_the_first_w_or_by_a_given_flow() -> Non
         )
         with pytest.raises(ValueError, match="needs ws or a flow"):
             network.planes(styles=styles)
+
+
+def test_any_generator_takes_a_given_flow() -> None:
+    torch.manual_seed(1)
+    network = TriPlaneGenerator(
+        TriPlaneConfig(
+            z_dim=4, c_dim=0, w_dim=8, plane_size=16, plane_features=4, channel_base=64,
+            channel_max=8, superresolution="2X", superres_widths=(4, 4),
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        ws = network.mapping(torch.randn(1, 4), None)
+        flow = torch.full((1, 3, 2, 4, 4), 2 * 2 / 16)
+        still, moved = network.planes(ws), network.planes(ws, flow=flow)
+    assert torch.allclose(moved[..., :14, :14], still[..., 2:, 2:], atol=1e-4)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from tests_of_data import sphere_person
 
+from portraiture.checkpoints import load_generator
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people import person_path, save_person
 from portraiture.data.people_set import PeopleSet
@@ -18,8 +20,9 @@ from portraiture.render.sampling import make_rays
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
-from portraiture.train.loop import RunConfig
+from portraiture.train.loop import RunConfig, run_recipe
 from portraiture.train.recipes import Choices, make_recipe
+from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import (
     EDGE_PIXELS,
     SupervisedConfig,
@@ -117,6 +120,35 @@ def test_deferred_features_are_what_a_surface_of_infinite_density_shows(tmp_path
     assert (shown - (2 * color[0][solid] - 1)).abs().max() < 0.05
     nothing = batch.alpha.flatten() == 0
     assert (features.flatten(2)[0].T[nothing] == 1.0).all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_tiny_preset_learns_goes_on_and_can_be_loaded(
+    tmp_path: Path, precision: Literal["fp32", "bf16"]
+) -> None:
+    """One coarse and one fine step, in one go and in two, and the generator that is left."""
+    (tmp_path / "people").mkdir()
+    for index in range(2):
+        save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
+    tiny = SUPERVISED["tiny"]
+    tiny = replace(tiny, run=replace(tiny.run, precision=precision))
+
+    def trained(out: Path, steps: int) -> TrainState:
+        config = replace(tiny, run=replace(tiny.run, steps=steps))
+        recipe = SupervisedHeads(config, PeopleSet(tmp_path / "people"))
+        return run_recipe(recipe, out, world=World(), quiet=True).state
+
+    whole, _ = trained(tmp_path / "a", 2), trained(tmp_path / "b", 1)
+    state = trained(tmp_path / "b", 2)
+    for name, tensor in whole.averages["heads"].state_dict().items():
+        assert torch.equal(tensor, state.averages["heads"].state_dict()[name]), name
+    assert 0 < state.numbers["flow_unknown"] != 1.0
+    average = state.averages["heads"]
+    assert isinstance(average, TriPlaneGenerator) and average.flow.basis.abs().sum() > 0
+    loaded = load_generator(tmp_path / "b" / "networks" / "heads.safetensors")
+    ws = torch.randn(1, loaded.num_ws, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(loaded.planes(ws), average.planes(ws), atol=1e-3)
 
 
 def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:

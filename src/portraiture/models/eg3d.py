@@ -182,8 +182,9 @@ class TriPlaneGenerator(nn.Module):
         flow: Float[Tensor, "B 3 2 S S"] | None = None,
     ) -> Float[Tensor, "B 3 C P P"]:
         """The tri-planes of ws or of explicit style activations; `edit_features` sees and may
-        replace the features after each resolution. size: planes of this many texels, from the
-        coarser blocks alone. flow: displacement of the planes, that of the first w by default.
+        replace the features after each resolution, before any flow. size: planes of this many
+        texels, from the coarser blocks alone. flow: displacement of the planes; where the generator
+        has one, that of the first w by default.
 
         Raises ValueError where a generator that moves its planes gets neither ws nor flow.
         """
@@ -191,10 +192,10 @@ class TriPlaneGenerator(nn.Module):
             ws, styles=styles, noise=noise, edit_features=edit_features, size=size
         )
         planes = flat.unflatten(1, (3, self.config.plane_features))
-        if not self.config.flow_rank:
-            return planes
         if flow is not None:
             return move_planes(planes, flow)
+        if not self.config.flow_rank:
+            return planes
         if ws is None:
             raise ValueError("this generator moves its planes: it needs ws or a flow")
         return move_planes(planes, self.flow(ws[:, 0]))

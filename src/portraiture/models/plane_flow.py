@@ -18,17 +18,26 @@ from portraiture.models.layers import Linear
 
 
 class PlaneFlow(nn.Module):
-    """Flows as a mean and `rank` basis flows, in plane coordinates ([-1, 1] along each side)."""
+    """Flows as a mean and `rank` basis flows, in plane coordinates ([-1, 1] along each side).
+
+    mean and basis are buffers: they are known (`train.teach_flow`), and a step of Adam is as long
+    as a fine basis flow. The coefficients learn.
+    """
+
+    basis: Tensor
+    mean: Tensor
 
     def __init__(self, w_dim: int, *, rank: int, size: int) -> None:
         super().__init__()
         self.coefficients = Linear(w_dim, rank)
-        self.basis = nn.Parameter(torch.zeros(rank, 3, 2, size, size))
-        self.mean = nn.Parameter(torch.zeros(3, 2, size, size))
+        self.register_buffer("basis", torch.zeros(rank, 3, 2, size, size))
+        self.register_buffer("mean", torch.zeros(3, 2, size, size))
 
     def forward(self, w: Float[Tensor, "B D"]) -> Float[Tensor, "B 3 2 S S"]:
         """Where, from each place of a person's planes, its features lie on the canonical ones."""
-        return self.mean + torch.einsum("bk,kpcij->bpcij", self.coefficients(w), self.basis)
+        with torch.autocast(w.device.type, enabled=False):
+            numbers = self.coefficients(w.float())
+            return self.mean + torch.einsum("bk,kpcij->bpcij", numbers, self.basis)
 
 
 def flow_places(size: int, *, like: Tensor | None = None) -> Float[Tensor, "S S 2"]:
@@ -42,12 +51,14 @@ def flow_places(size: int, *, like: Tensor | None = None) -> Float[Tensor, "S S 
 def move_planes(
     planes: Float[Tensor, "B 3 C P P"], flow: Float[Tensor, "B 3 2 S S"]
 ) -> Float[Tensor, "B 3 C P P"]:
-    """planes at each texel plus its flow, bilinear; beyond the edge the edge goes on."""
+    """planes at each texel plus its flow, bilinear; beyond the edge the edge goes on. Computed in
+    float32: near 1, bfloat16 cannot tell places apart that are half a texel of 256 away."""
     b, k, c, p, _ = planes.shape
-    fine = F.interpolate(flow.flatten(0, 1), size=(p, p), mode="bicubic", align_corners=False)
+    flow = flow.flatten(0, 1).float()
+    fine = F.interpolate(flow, size=(p, p), mode="bicubic", align_corners=False)
     where = flow_places(p, like=planes) + fine.permute(0, 2, 3, 1)
     moved = F.grid_sample(
-        planes.flatten(0, 1), where.to(planes.dtype),
+        planes.flatten(0, 1).float(), where,
         mode="bilinear", padding_mode="border", align_corners=False,
     )  # fmt: skip
-    return moved.view(b, k, c, p, p)
+    return moved.to(planes.dtype).view(b, k, c, p, p)

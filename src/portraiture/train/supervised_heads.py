@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
 from portraiture.train.adversary import autocast, follow_w
-from portraiture.train.distributed import World, average_gradients
+from portraiture.train.distributed import World, average_gradients, share_weights
 from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
@@ -42,7 +42,7 @@ MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
 
 FLOW_RATE = 0.1
-"""The flow's learning rate over that of all else."""
+"""The learning rate of the flow's coefficients over that of all else."""
 
 WARMUP = 100
 """Steps over which the learning rates rise."""
@@ -68,7 +68,8 @@ class SupervisedConfig:
     is asked a person. near, behind: deviation before and reach behind the surface of the former.
     absorbing: length over which a solid must be opaque. clear: length over which empty space must
     not be.
-    *_weight: of the losses. half_life: of the average, in images.
+    perceptual: whose features the perceptual loss compares. *_weight: of the losses. half_life: of
+    the average, in images.
     """
 
     run: RunConfig
@@ -92,6 +93,7 @@ class SupervisedConfig:
     clear: float = 0.1
     raw_weight: float = 1.0
     image_weight: float = 1.0
+    perceptual: Literal["parser", "squeezenet"] = "parser"
     perceptual_weight: float = 0.4
     density_weight: float = 0.3
     ray_weight: float = 0.5
@@ -106,8 +108,9 @@ class SupervisedHeads:
     def __init__(
         self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None
     ) -> None:
-        self.config, self.data = config, data
-        self.seer = load_parser() if perceptual is None else load_squeeze(perceptual)
+        kind = "parser" if perceptual is None else "squeezenet"
+        self.config, self.data = replace(config, perceptual=kind), data
+        self.features = load_parser() if perceptual is None else load_squeeze(perceptual)
 
     @property
     def run(self) -> RunConfig:
@@ -116,13 +119,14 @@ class SupervisedHeads:
     def build(self, world: World) -> TrainState:
         """A fresh generator, its average and Adam."""
         network = TriPlaneGenerator(self.config.generator).to(world.device)
-        self.seer.to(world.device)
+        self.features.to(world.device)
         _start_calmly(network)
         rate = self.config.learning_rate
         return TrainState(
             models={"heads": network},
             averages={"heads": averaged_copy(network)},
             optimizers={"heads": torch.optim.Adam(_groups(network, rate), betas=(0.9, 0.99))},
+            numbers={"parameters_unknown": 1.0, "flow_unknown": 1.0},
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
@@ -135,17 +139,17 @@ class SupervisedHeads:
         """One update of the generator and its average."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
         assert isinstance(network, TriPlaneGenerator)
-        if state.step == 0 and self.config.taught_steps:
-            self._teach(state)
+        if state.step == 0:
+            self._teach(state, world)
         config = self.config
         factor = annealed(state.step, config.decay_steps, warmup=WARMUP, last=config.final_rate)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         optimizer.zero_grad(set_to_none=True)
+        ws = network.mapping(batch.z, batch.camera)
+        coarse = state.step < config.coarse_steps
+        size = config.generator.plane_size // 2 if coarse else None
         with autocast(world.device, self.run.precision):
-            ws = network.mapping(batch.z, batch.camera)
-            coarse = state.step < config.coarse_steps
-            size = config.generator.plane_size // 2 if coarse else None
             planes = network.planes(ws, size=size)
         losses = self.losses(network, ws, planes.float(), batch, draws, coarse=coarse)
         total = torch.stack(list(losses.values())).sum()
@@ -158,9 +162,18 @@ class SupervisedHeads:
         update(state.averages["heads"], network, beta)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _teach(self, state: TrainState) -> None:
+    def _teach(self, state: TrainState, world: World) -> None:
+        """The first process teaches, all begin with what it found. What the mapping does not know
+        afterwards is kept in `state.numbers`, as shares of the variance."""
         network, average = state.models["heads"], state.averages["heads"]
         assert isinstance(network, TriPlaneGenerator)
+        if world.leads:
+            unknown = self._lesson(network)
+            state.numbers |= zip(("parameters_unknown", "flow_unknown"), unknown, strict=True)
+            average.load_state_dict(network.state_dict())
+        share_weights([network, average], world)
+
+    def _lesson(self, network: TriPlaneGenerator) -> tuple[float, float]:
         config = self.config
         rendering, lesson = config.generator.rendering, None
         if config.generator.flow_rank:
@@ -169,11 +182,12 @@ class SupervisedHeads:
                 seed=PEOPLE_SEED + self.run.seed,
                 box_warp=rendering.box_warp, axes=rendering.plane_axes,
             )  # fmt: skip
-        teach_mapping(
+        if not config.taught_steps:
+            return 1.0, 1.0
+        return teach_mapping(
             network, people=config.taught_people, steps=config.taught_steps,
             seed=self.run.seed, flow=lesson,
         )  # fmt: skip
-        average.load_state_dict(network.state_dict())
 
     def losses(
         self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, batch: Example,
@@ -197,7 +211,7 @@ class SupervisedHeads:
     ) -> dict[str, Tensor]:  # fmt: skip
         """Colours at some points of the surface, more of them where they matter more."""
         weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
-        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.cpu)
+        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.device)
         depth = batch.depth.flatten(1).gather(1, chosen)
         colors, _ = network.query(planes, _along(rays, chosen, depth))
         small = batch.small.flatten(2).transpose(1, 2)
@@ -215,7 +229,7 @@ class SupervisedHeads:
         image = network.superresolution(features, ws, resize=False)
         fine = (part.weight * (image - part.image).abs()).mean()
         out = {"raw": config.raw_weight * raw, "image": config.image_weight * fine}
-        distance = perceptual_distance(self.seer, image, part.image).mean()
+        distance = perceptual_distance(self.features, image, part.image).mean()
         return out | {"perceptual": config.perceptual_weight * distance}
 
     def _density_losses(
@@ -226,10 +240,10 @@ class SupervisedHeads:
         config, span = self.config, self.config.generator.rendering
         weight = batch.small_weight * batch.solid
         chosen = torch.multinomial(
-            weight.flatten(1), config.surface_points, True, generator=draws.cpu
+            weight.flatten(1), config.surface_points, True, generator=draws.device
         )
         nothing = (batch.alpha == 0).float().flatten(1) + 1e-6
-        vacant = torch.multinomial(nothing, config.empty_points, True, generator=draws.cpu)
+        vacant = torch.multinomial(nothing, config.empty_points, True, generator=draws.device)
         depth = batch.depth.flatten(1).gather(1, chosen)
         u = torch.rand(4, *depth.shape, generator=draws.cpu).to(depth)
         near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
@@ -256,15 +270,14 @@ class SupervisedHeads:
         they are at the surface."""
         config = self.config
         importance = 0.15 + batch.small_weight.flatten(1)
-        chosen = torch.multinomial(importance, config.rays, False, generator=draws.cpu)
+        chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
         sampling = replace(
             config.generator.rendering,
             depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
         )  # fmt: skip
         marched = render_rays(
             planes, network.decoder, _pick(rays[0], chosen),
-            _pick(rays[1], chosen), sampling,
-            generator=draws.cpu,
+            _pick(rays[1], chosen), sampling, generator=draws.device,
         )  # fmt: skip
         alpha, depth, solid = (
             t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
@@ -374,9 +387,9 @@ def _start_calmly(network: TriPlaneGenerator) -> None:
 
 def _groups(network: TriPlaneGenerator, rate: float) -> list[dict[str, Any]]:
     """The mapping, whose rate StyleGAN2 lowers a hundredfold, learns a little faster than that; the
-    flow, which has been taught, slower than the rest."""
+    flow's coefficients, which have been taught, more slowly."""
     mapping = list(network.backbone.mapping.parameters())
-    flow = list(network.flow.parameters()) if network.config.flow_rank else []
+    flow = list(network.flow.coefficients.parameters()) if network.config.flow_rank else []
     special = {id(p) for p in mapping + flow}
     rest = [p for p in network.parameters() if id(p) not in special]
     groups = ((rest, rate), (mapping, rate * MAPPING_RATE), (flow, rate * FLOW_RATE))

@@ -1,4 +1,4 @@
-"""Named settings of the supervised recipe: `cpu` makes the embedded `heads` in a few hours on two
+"""Named settings of the supervised recipe: `cpu` makes the embedded `heads` in two hours on two
 cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         grid_people=2,
     ),
     "cpu": SupervisedConfig(
-        run=RunConfig(steps=24_000, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
+        run=RunConfig(steps=4_000, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
         generator=replace(
             _PEOPLE,
             plane_size=128,
@@ -65,8 +65,9 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
             channel_max=192,
             superres_widths=(48, 32),
         ),
-        coarse_steps=12_000,
-        decay_steps=24_000,
+        coarse_steps=2_200,
+        decay_steps=4_000,
+        final_rate=0.05,
     ),
     "gpu": SupervisedConfig(
         run=RunConfig(

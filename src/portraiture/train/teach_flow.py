@@ -27,13 +27,14 @@ from portraiture.ops.planes import AXES, PlaneAxes
 FRONT = 0.15
 """z of the normal from which skin counts as seen from the front."""
 
-HEAD_FLOOR = -0.2
-"""y below the middle of the face, in EG3D units, where the top view stops listening: shoulders."""
+HEAD_FLOOR = -0.35
+"""y in EG3D's world below which the top view stops listening: neck and shoulders."""
 
 SMOOTHING = 0.02
 """Distance in plane coordinates below which a point's weight stops growing."""
 
 RIDGE = 3.0
+"""Of the regression, in people: how many speak for no difference."""
 
 POINTS = 800
 """Points that make a plane's flow."""
@@ -41,13 +42,15 @@ POINTS = 800
 
 @dataclass(frozen=True)
 class FlowLesson:
-    """z: (N, Z) people. coefficients: (N, K) of their flows, each of unit variance; those of the
-    first `measured` people were made from meshes, the others follow from them. share: (K,) of the
-    flows' variance, sum 1. explained: share of all variance that the basis carries."""
+    """z: (N, Z) people. coefficients: (N, K) of their flows, of about unit variance; those of the
+    first `measured` people were made from meshes, those of the others are estimates, in which the
+    first `exam` people had no part. share: (K,) of the flows' variance, sum 1. explained: share of
+    the measured variance that the basis carries."""
 
     z: Float[Tensor, "N Z"]
     coefficients: Float[Tensor, "N K"]
     measured: int
+    exam: int
     share: Float[Tensor, "K"]
     explained: float
 
@@ -57,19 +60,23 @@ def prepare_flow(
 ) -> FlowLesson:
     """Set a flow's mean and basis, in place, to the engine's; return what its coefficients are.
 
-    Only `meshes` of the people are built. A mesh is linear in the engine's shape coefficients, so
-    that the flows of all others follow from theirs by ridge regression.
+    Only `meshes` of the people are built. A mesh is linear in the engine's shape coefficients and
+    its flow nearly so, so that the flows of all others are estimated from theirs by ridge
+    regression. Raises ValueError on other axes than "fixed": the original ones have no side view.
     """
+    if axes != "fixed":
+        raise ValueError("flows need a plane for the side view: plane_axes must be fixed")
     z = draw_latents(people, seed)
     meshes = min(meshes, people)
     points = np.stack([head_points(latent) for latent in z[:meshes]])
     flows = person_flows(points, size=flow.mean.shape[-1], box_warp=box_warp, axes=axes)
     basis, found, variance, explained = _principal(flows.flatten(1), flow)
     flow.load_state_dict({**flow.state_dict(), **basis})
-    coefficients = _follow(shape_numbers(z), found)
+    exam = meshes // 10
+    coefficients = _follow(shape_numbers(z), found, skipped=exam)
     coefficients[:meshes] = found
     share = variance / variance.sum().clamp_min(1e-20)
-    return FlowLesson(torch.from_numpy(z), coefficients, meshes, share, explained)
+    return FlowLesson(torch.from_numpy(z), coefficients, meshes, exam, share, explained)
 
 
 def _principal(
@@ -90,13 +97,15 @@ def _principal(
     return state, found, scale.square(), explained
 
 
-def _follow(numbers: Float[Tensor, "N S"], found: Float[Tensor, "M K"]) -> Float[Tensor, "N K"]:
-    """Flow coefficients of all people from those of the first M, linear in the shape numbers. The
-    first tenth of those is left out, for the exam."""
+def _follow(
+    numbers: Float[Tensor, "N S"], found: Float[Tensor, "M K"], *, skipped: int
+) -> Float[Tensor, "N K"]:
+    """Flow coefficients of all people from those of the first M but `skipped`, linear in the shape
+    numbers."""
     spread = numbers.std(0)
     normal = ((numbers - numbers.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
     inputs = torch.cat([normal, torch.ones(len(normal), 1)], 1)
-    seen = slice(len(found) // 10, len(found))
+    seen = slice(skipped, len(found))
     x = inputs[seen]
     ridge = x.T @ x + RIDGE * torch.eye(x.shape[1])
     return inputs @ torch.linalg.solve(ridge, x.T @ found[seen])
@@ -167,9 +176,8 @@ def _shown(mean: Float32[ndarray, "V 3"], plane: int) -> Bool[ndarray, "V"]:
     without the shoulders, on the view from the side all skin."""
     arrays = load_head().arrays
     skin = len(arrays["skin_vertex"])
-    above = mean[:, 1] > mean[:skin, 1].mean() + HEAD_FLOOR
     if plane == 1:
-        return above
+        return mean[:, 1] > HEAD_FLOOR
     if plane == 2:
         return np.arange(len(mean)) < skin
     front = np.zeros(len(mean), bool)

@@ -47,27 +47,29 @@ def teach_mapping(
     seed: int = 0,
     flow: FlowLesson | None = None,
 ) -> tuple[float, float]:
-    """Train the mapping alone, in place, so that a person's numbers are linear in w, and so are
-    those of its flow, whose linear layer becomes the network's.
+    """Train the mapping alone, in place and on its device, so that a person's numbers are linear in
+    w, and so are those of its flow, whose linear layer becomes the network's.
 
-    Returns the mean squared errors of parameters and of flows on people that were not used, where
-    1 is that of guessing the average. Numbers that never change are left out.
+    Returns the mean squared errors of parameters and of flows (0 without) on people that neither
+    the mapping nor the estimates of flows were fitted to, where 1 is that of guessing the average.
+    Numbers that never change are left out.
     """
+    device = network.backbone.mapping.w_avg.device
     z = torch.from_numpy(draw_latents(people, PEOPLE_SEED + seed))
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
     weight = torch.ones(truth.shape[1])
-    kept = people // 10
-    lessons = [_Lesson(z, truth, weight / weight.sum(), kept, kept, 1.0)]
+    lessons = [_Lesson(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
     if flow is not None:
-        kept = len(flow.z) // 10
-        exam = min(kept, flow.measured)
-        lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, kept, exam, FLOW_WEIGHT))
-    readers = [nn.Linear(network.config.w_dim, part.truth.shape[1]) for part in lessons]
+        exam = max(flow.exam, 1)
+        lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, exam, FLOW_WEIGHT))
+    lessons = [part.to(device) for part in lessons]
+    width = network.config.w_dim
+    readers = [nn.Linear(width, part.truth.shape[1]).to(device) for part in lessons]
     _descend(network, lessons, readers, steps, seed)
     with torch.no_grad():
-        network.backbone.mapping.w_avg.copy_(_w(network, z[people // 10 :]).mean(0))
+        network.backbone.mapping.w_avg.copy_(_w(network, lessons[0].z).mean(0))
         if flow is not None:
             layer = network.flow.coefficients
             layer.weight.copy_(readers[1].weight / layer.weight_gain)
@@ -81,15 +83,18 @@ def teach_mapping(
 
 @dataclass(frozen=True)
 class _Lesson:
-    """truth: (N, A) normal numbers of latents z; weight: (A,) sum 1; the first `kept` people are
-    not trained on, the first `exam` of those are examined."""
+    """truth: (N, A) normal numbers of latents z; weight: (A,) sum 1; the first `exam` people are
+    not trained on."""
 
     z: Tensor
     truth: Tensor
     weight: Tensor
-    kept: int
     exam: int
     importance: float
+
+    def to(self, device: torch.device) -> _Lesson:
+        z, truth, weight = (tensor.to(device) for tensor in (self.z, self.truth, self.weight))
+        return _Lesson(z, truth, weight, self.exam, self.importance)
 
     def error(self, found: Tensor, rows: Tensor | slice) -> Tensor:
         return ((found - self.truth[rows]).square() * self.weight).sum(1).mean()
@@ -112,7 +117,8 @@ def _descend(
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
         for part, reader in zip(lessons, readers, strict=True):
-            chosen = torch.randint(part.kept, len(part.z), (BATCH,), generator=draw)
+            chosen = torch.randint(part.exam, len(part.z), (BATCH,), generator=draw)
+            chosen = chosen.to(part.z.device)
             error = part.error(reader(_w(network, part.z[chosen])), chosen)
             (part.importance * error).backward()
         optimizer.step()
