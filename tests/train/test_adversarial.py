@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests_of_data import sphere_person
 
 from portraiture.camera import EG3D_FOCAL, EG3D_RADIUS, orbit, to_eg3d
 from portraiture.checkpoints import load_generator, load_image_generator, save_generator
+from portraiture.data.people import person_path, save_person
 from portraiture.errors import CheckpointError
 from portraiture.media import read_image, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -106,16 +108,25 @@ def test_a_killed_run_ends_with_the_same_bits(data: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_two_processes_agree_and_share_the_batch(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["adversarial-faces", "supervised-heads"])
+def test_two_processes_agree_and_share_the_batch(
+    data: Path, tmp_path: Path, recipe: RecipeName
+) -> None:
+    if recipe == "supervised-heads":
+        data = tmp_path / "people"
+        data.mkdir()
+        for index in range(4):
+            save_person(sphere_person(seed=index), person_path(data, index))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    command = [sys.executable, str(TOGETHER), str(data), str(tmp_path)]
+    command = [sys.executable, str(TOGETHER), recipe, str(data), str(tmp_path)]
     processes = [subprocess.Popen(command, env=shared | {"RANK": str(rank)}) for rank in (0, 1)]
     assert [p.wait(240) for p in processes] == [0, 0]
     rows = read_log(tmp_path / "log.jsonl")
-    assert [row["images"] for row in rows] == [4, 8, 12]
+    batch = make_recipe(recipe, Choices("tiny", data)).run.batch
+    assert [row["images"] for row in rows] == [batch, 2 * batch, 3 * batch]
 
 
 def test_published_settings() -> None:

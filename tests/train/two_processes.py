@@ -1,12 +1,13 @@
 """One of two processes that train together; fails unless both end with the same bits.
 
-RANK=0|1 WORLD_SIZE=2 MASTER_ADDR=… MASTER_PORT=… python two_processes.py DATA OUT
+RANK=0|1 WORLD_SIZE=2 MASTER_ADDR=… MASTER_PORT=… python two_processes.py RECIPE DATA OUT
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -21,7 +22,7 @@ from portraiture.train.distributed import (
     share_weights,
 )
 from portraiture.train.loop import run_recipe
-from portraiture.train.recipes import Choices, make_recipe
+from portraiture.train.recipes import Choices, RecipeName, make_recipe
 
 
 def check_parts(world: World) -> None:
@@ -40,11 +41,11 @@ def check_parts(world: World) -> None:
     assert anywhere(world.rank == 1, world) and not anywhere(False, world)
 
 
-def main(data: Path, out: Path) -> None:
+def main(name: RecipeName, data: Path, out: Path) -> None:
     with open_world("cpu") as world:
         assert world.size == 2
         check_parts(world)
-        recipe = make_recipe("adversarial-faces", Choices("tiny", data, steps=3))
+        recipe = make_recipe(name, Choices("tiny", data, steps=3))
         state = run_recipe(recipe, out, world=world, quiet=True).state
         networks = (*state.models.values(), *state.averages.values())
         flat = torch.cat([t.flatten() for n in networks for t in n.state_dict().values()])
@@ -56,4 +57,4 @@ def main(data: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(*map(Path, sys.argv[1:]))
+    main(cast(RecipeName, sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
