@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,18 +25,28 @@ class PictureDistance:
 
 
 def perceptual_synthetic(network: ParserNetwork) -> PictureDistance:
-    """Through our face parser, trained on synthetic people: instead of LPIPS where its weights are
-    absent. Not comparable with LPIPS."""
-    return PictureDistance("perceptual-synthetic", partial(_measured, network))
+    """Through our face parser, trained on synthetic people, at the size of its training: instead of
+    LPIPS where its weights are absent, with which its numbers do not compare."""
+    return PictureDistance(
+        "perceptual-synthetic", partial(_measured, network, size=network.config.size)
+    )
 
 
 def perceptual_squeezenet(network: SqueezeFeatures) -> PictureDistance:
-    """Through SqueezeNet trained on ImageNet, without LPIPS's learned weights."""
+    """Through SqueezeNet trained on ImageNet, at the pictures' size, without LPIPS's learned
+    weights."""
     return PictureDistance("perceptual-squeezenet", partial(_measured, network))
 
 
 @torch.no_grad()
 def _measured(
-    network: FeatureNetwork, a: Float[Tensor, "B 3 R R"], b: Float[Tensor, "B 3 R R"]
+    network: FeatureNetwork,
+    a: Float[Tensor, "B 3 R R"],
+    b: Float[Tensor, "B 3 R R"],
+    *,
+    size: int | None = None,
 ) -> Float[Tensor, " B"]:
+    side = size or a.shape[-1]
+    if a.shape[-1] != side:
+        a, b = (F.interpolate(x, (side, side), mode="bilinear", antialias=True) for x in (a, b))
     return perceptual_distance(network, a, b)
