@@ -12,6 +12,7 @@ distance to the engine's renders beside that of two halves of the renders.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,8 @@ from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
 from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities, verification
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
-from portraiture.metrics.networks import load_identity
+from portraiture.metrics.networks import load_identity, load_parser
+from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.models.eg3d import Render, TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork
@@ -63,6 +65,7 @@ class Scores:
     detected: float = float("nan")
     landmarks_percent: float = float("nan")
     identity_synthetic: float = float("nan")
+    perceptual_synthetic: float = float("nan")
     samples: int = 0
     sample_detected: float = float("nan")
     sample_same_person: float = float("nan")
@@ -82,7 +85,9 @@ def main(
     generator = load_generator(network)
     identity = _identity()
     scores = Scores()
-    measure_held_out(scores, generator, identity, sorted(held_out.glob("person_*.npz"))[:people])
+    if people:
+        paths = sorted(held_out.glob("person_*.npz"))[:people]
+        measure_held_out(scores, generator, identity, paths)
     if samples:
         measure_samples(scores, generator, identity, samples, held_out)
     table = Table("What", "Measured", "Target")
@@ -133,6 +138,9 @@ def measure_held_out(
     scores.people = len(paths)
     scores.depth_mm, scores.psnr_face_db = float(np.median(depths)), float(np.mean(ratios))
     scores.detected, scores.landmarks_percent = seen.detected, seen.error
+    distance = perceptual_synthetic(load_parser()).measure
+    apart = [distance(a, b) for a, b in zip(ours, theirs, strict=True)]
+    scores.perceptual_synthetic = float(torch.cat(apart).mean())
     if identity is not None:
         embed = identity_synthetic(identity).extract
         scores.identity_synthetic = float(
@@ -151,8 +159,9 @@ def measure_samples(
     front, side = [], []
     z = torch.from_numpy(draw_latents(count, SAMPLE_SEED))
     for k in track(range(count), "Samples"):
-        front.append(_view(generator, z[k : k + 1], 0.0)[0])
-        side.append(_view(generator, z[k : k + 1], np.radians(30.0))[0])
+        both = _views(generator, z[k : k + 1], (0.0, np.radians(30.0)))
+        front.append(both[0])
+        side.append(both[1])
     scores.samples = count
     scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
     if identity is None:
@@ -184,18 +193,31 @@ def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
 @torch.no_grad()
 def _render(generator: TriPlaneGenerator, person: PersonViews) -> Render:
     """All views of one person."""
-    front = torch.from_numpy(frontal_camera()).float()[None]
-    ws = generator.mapping(torch.from_numpy(person.z)[None], front)
-    cameras = torch.from_numpy(person.cameras)
-    parts = [generator.synthesize(ws, camera[None], deterministic=True) for camera in cameras]
-    return Render(*(torch.cat([getattr(p, name) for p in parts]) for name in asdict(parts[0])))
+    return _seen(generator, torch.from_numpy(person.z)[None], torch.from_numpy(person.cameras))
+
+
+def _views(
+    generator: TriPlaneGenerator, z: Tensor, yaws: Sequence[float]
+) -> Float[Tensor, "V 3 R R"]:
+    cameras = np.stack([to_eg3d(eg3d_orbit(yaw, 0.0)) for yaw in yaws])
+    return _seen(generator, z, torch.from_numpy(cameras).float()).image
 
 
 @torch.no_grad()
-def _view(generator: TriPlaneGenerator, z: Tensor, yaw: float) -> Float[Tensor, "1 3 R R"]:
+def _seen(
+    generator: TriPlaneGenerator, z: Float[Tensor, "1 Z"], cameras: Float[Tensor, "V 25"]
+) -> Render:
+    """One person from several cameras; the planes are made once."""
     front = torch.from_numpy(frontal_camera()).float()[None]
-    camera = torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None]
-    return generator.synthesize(generator.mapping(z, front), camera, deterministic=True).image
+    ws = generator.mapping(z, front)
+    planes = generator.planes(ws)
+    volumes = [generator.render(planes, camera[None], deterministic=True) for camera in cameras]
+    images = [generator.upsample(volume.features, ws) for volume in volumes]
+    features, depth, opacity = (
+        torch.cat([getattr(volume, name) for volume in volumes])
+        for name in ("features", "depth", "opacity")
+    )
+    return Render(torch.cat(images), features[:, :3], depth, features, opacity)
 
 
 def to_pixels(images: Float[Tensor, "N 3 R R"]) -> UInt8[ndarray, "N R R 3"]:
@@ -220,7 +242,7 @@ def _yaw(camera: Float[ndarray, "25"]) -> float:
 def sheet_rows(generator: TriPlaneGenerator, count: int) -> list[list[UInt8[ndarray, "R R 3"]]]:
     """`count` samples, two in a row, each from the side to the side."""
     heads = [
-        [to_pixels(_view(generator, torch.from_numpy(z[None]), yaw))[0] for yaw in SHEET_YAWS]
+        list(to_pixels(_views(generator, torch.from_numpy(z[None]), SHEET_YAWS)))
         for z in draw_latents(count, SAMPLE_SEED)
     ]
     return [a + b for a, b in zip(heads[::2], heads[1::2], strict=True)]
