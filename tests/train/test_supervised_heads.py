@@ -11,9 +11,10 @@ import torch
 from tests_of_data import sphere_person
 
 from portraiture.checkpoints import load_generator
-from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
 from portraiture.data.people import person_path, save_person
 from portraiture.data.people_set import PeopleSet
+from portraiture.engine.parameters import DISCRETE
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
@@ -31,7 +32,7 @@ from portraiture.train.supervised_heads import (
     deferred_features,
 )
 from portraiture.train.supervised_presets import SUPERVISED
-from portraiture.train.teach_mapping import teach_mapping
+from portraiture.train.teach_mapping import describe_people, number_weights, teach_mapping
 
 CONFIG = SupervisedConfig(
     run=RunConfig(steps=80, batch=2),
@@ -156,6 +157,16 @@ def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:
     network = TriPlaneGenerator(replace(CONFIG.generator, w_dim=64))
     untaught, _ = teach_mapping(network, people=700, steps=0)
     assert teach_mapping(network, people=700, steps=120)[0] < min(0.92, 0.7 * untaught)
+
+
+def test_the_lesson_weighs_choices_most() -> None:
+    """Its weights line up with the numbers: what is weighed most is one-hot, a one for each kind."""
+    numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
+    weights = number_weights()
+    assert weights.shape == numbers.shape[1:]
+    choices = numbers[:, weights == weights.max()]
+    assert ((choices == 0) | (choices == 1)).all()
+    assert (choices.sum(1) == len(DISCRETE)).all()
 
 
 def test_presets_name_what_they_can_build() -> None:

@@ -19,6 +19,7 @@ _PEOPLE = TriPlaneConfig(
     z_dim=LATENT_SIZE,
     c_dim=0,
     choice_groups=CHOICE_GROUPS,
+    mapping_layers=3,
     flow_rank=64,
     superresolution="4X",
     rendering=RenderingConfig(box_warp=0.9, white_background=True, plane_axes="fixed"),

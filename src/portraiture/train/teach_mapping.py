@@ -18,12 +18,18 @@ from torch import Tensor, nn
 
 from portraiture.data.latent import draw_latents, person_from_latent
 from portraiture.engine.actions import ACTIONS
+from portraiture.engine.parameters import CONTINUOUS, DISCRETE
+from portraiture.engine.shapes import SHAPES
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.train.teach_flow import FlowLesson
 
 PEOPLE_SEED = 0x7EAC4
 BATCH = 512
 MAPPING_RATE, LINEAR_RATE = 0.3, 0.003
+
+CHOICE_WEIGHT, LOOK_WEIGHT = 8.0, 4.0
+"""Of the errors of choices (hair styles, beards) and of single numbers (colours, lengths) over
+those of shapes, which are many. Choices hang on sex and ancestry and are learned last."""
 
 FLOW_WEIGHT = 4.0
 """Of the flows' error over that of the parameters."""
@@ -37,6 +43,13 @@ def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
         expression = [person.expression.get(name, 0.0) for name in ACTIONS]
         rows.append(np.concatenate([person.parameters.to_vector(), expression]))
     return torch.from_numpy(np.array(rows, np.float32))
+
+
+def number_weights() -> Float[Tensor, "A"]:
+    """The weight of each number of `describe_people`."""
+    choices = sum(len(names) for names in DISCRETE.values())
+    counts = (len(CONTINUOUS), LOOK_WEIGHT), (len(SHAPES), 1.0), (choices, CHOICE_WEIGHT)
+    return torch.cat([torch.full((n,), w) for n, w in (*counts, (len(ACTIONS), 1.0))])
 
 
 def teach_mapping(
@@ -59,7 +72,7 @@ def teach_mapping(
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
-    weight = torch.ones(truth.shape[1])
+    weight = number_weights()[spread > 1e-4]
     lessons = [_Lesson(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
     if flow is not None:
         exam = max(flow.exam, 1)
