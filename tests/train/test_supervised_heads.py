@@ -160,7 +160,7 @@ def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:
 
 
 def test_the_lesson_weighs_choices_most() -> None:
-    """Its weights line up with the numbers: what is weighed most is one-hot, a one for each kind."""
+    """Its weights line up with the numbers: what is weighed most is one-hot, a one a kind."""
     numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
     weights = number_weights()
     assert weights.shape == numbers.shape[1:]
