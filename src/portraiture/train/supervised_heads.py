@@ -75,7 +75,7 @@ class SupervisedConfig:
     run: RunConfig
     generator: TriPlaneConfig
     taught_people: int = 40_000
-    taught_steps: int = 2_500
+    taught_steps: int = 4_500
     flow_meshes: int = 2_000
     coarse_steps: int = 4_000
     coarse_points: int = 1536
