@@ -36,7 +36,7 @@ def main(
 ) -> None:
     """Print a table; write the same as JSON."""
     rows = {
-        "eg3d_tiny": errors(_tiny(fixtures), fixtures / "eg3d_tiny_outputs.npz", backend),
+        "eg3d_tiny": errors(tiny_generator(fixtures), fixtures / "eg3d_tiny_outputs.npz", backend),
         "eg3d_canary": errors(_canary(fixtures), fixtures / "eg3d_canary_outputs.npz", backend),
     }
     table = Table("Output", *rows, "Target", title=f"Largest absolute error, backend {backend}")
@@ -74,7 +74,8 @@ def errors(generator: TriPlaneGenerator, outputs: Path, backend: VolumeBackend) 
     return {name: float((value - expected[name]).abs().max()) for name, value in found.items()}
 
 
-def _tiny(fixtures: Path) -> TriPlaneGenerator:
+def tiny_generator(fixtures: Path) -> TriPlaneGenerator:
+    """The original program's small generator."""
     config = json.loads((fixtures / "eg3d_tiny.json").read_text())
     generator = TriPlaneGenerator(
         TriPlaneConfig(

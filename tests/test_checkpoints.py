@@ -148,6 +148,7 @@ def _edited(folder: Path, **changes: Any) -> None:
         ({"mapping_layers": 3}, "lacks the tensor backbone.mapping.fc2.weight"),
         ({"mapping_layers": 10**9}, "mapping_layers cannot be"),
         ({"plane_size": 1 << 40}, "plane_size cannot be"),
+        ({"flow_rank": -1}, "flow_rank cannot be"),
         ({"z_dim": "6"}, "z_dim cannot be"),
         ({"z_dim": True}, "z_dim cannot be"),
         ({"z_dim": 6.5}, "z_dim cannot be"),

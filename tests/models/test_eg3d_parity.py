@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from check_parity import tiny_generator
 from torch import Tensor
 
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.eg3d import TriPlaneGenerator
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 pytestmark = pytest.mark.skipif(
@@ -22,20 +21,9 @@ pytestmark = pytest.mark.skipif(
 
 @lru_cache(maxsize=1)
 def _tiny() -> tuple[TriPlaneGenerator, dict[str, Tensor]]:
-    config = json.loads((FIXTURES / "eg3d_tiny.json").read_text())
-    generator = TriPlaneGenerator(
-        TriPlaneConfig(
-            z_dim=config["z_dim"],
-            channel_base=config["channel_base"],
-            channel_max=config["channel_max"],
-            neural_resolution=config["neural_rendering_resolution"],
-        )
-    )
-    state = {k: v.float() for k, v in load_file(FIXTURES / "eg3d_tiny.safetensors").items()}
-    generator.load_state_dict(state)
     with np.load(FIXTURES / "eg3d_tiny_outputs.npz") as file:
         outputs = {key: torch.from_numpy(file[key]).float() for key in file}
-    return generator.eval().requires_grad_(False), outputs
+    return tiny_generator(FIXTURES).requires_grad_(False), outputs
 
 
 def _error(a: Tensor, b: Tensor) -> float:

@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -28,11 +27,17 @@ from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
 from portraiture.train.adversary import autocast, follow_w
-from portraiture.train.distributed import World, average_gradients, share_weights
+from portraiture.train.distributed import (
+    World,
+    average_gradients,
+    mean_over_processes,
+    share_weights,
+)
 from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
+from portraiture.train.patches import along_points, cut_patch, deferred_features, pick
 from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.train.teach_flow import prepare_flow
@@ -46,9 +51,6 @@ FLOW_RATE = 0.1
 
 WARMUP = 100
 """Steps over which the learning rates rise."""
-
-EDGE_PIXELS = 6
-"""Reach of superresolution's convolutions, in pixels of the picture."""
 
 CALM = 0.1
 """Share of StyleGAN2's first style weights with which a run begins."""
@@ -126,7 +128,6 @@ class SupervisedHeads:
             models={"heads": network},
             averages={"heads": averaged_copy(network)},
             optimizers={"heads": torch.optim.Adam(_groups(network, rate), betas=(0.9, 0.99))},
-            numbers={"parameters_unknown": 1.0, "flow_unknown": 1.0},
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
@@ -139,8 +140,7 @@ class SupervisedHeads:
         """One update of the generator and its average."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
         assert isinstance(network, TriPlaneGenerator)
-        if state.step == 0:
-            self._teach(state, world)
+        taught = self._teach(state, world) if state.step == 0 else {}
         config = self.config
         factor = annealed(state.step, config.decay_steps, warmup=WARMUP, last=config.final_rate)
         for group in optimizer.param_groups:
@@ -160,18 +160,20 @@ class SupervisedHeads:
         images = float((state.step + 1) * self.run.batch)
         beta = decay(self.run.batch, images, half_life=config.half_life)
         update(state.averages["heads"], network, beta)
-        return {name: loss.detach() for name, loss in losses.items()}
+        return taught | {name: loss.detach() for name, loss in losses.items()}
 
-    def _teach(self, state: TrainState, world: World) -> None:
-        """The first process teaches, all begin with what it found. What the mapping does not know
-        afterwards is kept in `state.numbers`, as shares of the variance."""
+    def _teach(self, state: TrainState, world: World) -> dict[str, Tensor]:
+        """The first process teaches, all begin with what it found. Returns what the mapping does
+        not know afterwards, as shares of the variance, for the log."""
         network, average = state.models["heads"], state.averages["heads"]
         assert isinstance(network, TriPlaneGenerator)
+        unknown = torch.zeros(2, device=world.device)
         if world.leads:
-            unknown = self._lesson(network)
-            state.numbers |= zip(("parameters_unknown", "flow_unknown"), unknown, strict=True)
+            unknown += world.size * torch.tensor(self._lesson(network), device=world.device)
             average.load_state_dict(network.state_dict())
         share_weights([network, average], world)
+        shares = mean_over_processes(unknown, world)
+        return dict(zip(("parameters_unknown", "flow_unknown"), shares, strict=True))
 
     def _lesson(self, network: TriPlaneGenerator) -> tuple[float, float]:
         config = self.config
@@ -213,9 +215,9 @@ class SupervisedHeads:
         weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
         chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.device)
         depth = batch.depth.flatten(1).gather(1, chosen)
-        colors, _ = network.query(planes, _along(rays, chosen, depth))
+        colors, _ = network.query(planes, along_points(rays, chosen, depth))
         small = batch.small.flatten(2).transpose(1, 2)
-        error = (2.0 * colors[..., :3] - 1.0 - _pick(small, chosen)).abs().mean()
+        error = (2.0 * colors[..., :3] - 1.0 - pick(small, chosen)).abs().mean()
         return {"raw": self.config.raw_weight * error}
 
     def _image_losses(
@@ -251,7 +253,7 @@ class SupervisedHeads:
         inside = depth + 0.003 + u[2] * config.behind
         empty = span.ray_start + u[3][:, : config.empty_points] * (span.ray_end - span.ray_start)
         pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
-        places = _along(rays, pixels, torch.cat([near, far, empty, inside], 1))
+        places = along_points(rays, pixels, torch.cat([near, far, empty, inside], 1))
         density = F.softplus(network.query(planes, places)[1] - 1.0)
         count = chosen.shape[1]
         before, free, behind = density.split([count, density.shape[1] - 2 * count, count], 1)
@@ -276,17 +278,17 @@ class SupervisedHeads:
             depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
         )  # fmt: skip
         marched = render_rays(
-            planes, network.decoder, _pick(rays[0], chosen),
-            _pick(rays[1], chosen), sampling, generator=draws.device,
+            planes, network.decoder, pick(rays[0], chosen),
+            pick(rays[1], chosen), sampling, generator=draws.device,
         )  # fmt: skip
         alpha, depth, solid = (
             t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
         )
         with torch.no_grad():
-            surface, _ = network.query(planes, _along(rays, chosen, depth))
+            surface, _ = network.query(planes, along_points(rays, chosen, depth))
         wanted = 2.0 * (alpha[..., None] * surface + 1.0 - alpha[..., None]) - 1.0
         colour = batch.small.flatten(2).transpose(1, 2)
-        rgb = (marched.color[..., :3] - _pick(colour, chosen)).abs().mean()
+        rgb = (marched.color[..., :3] - pick(colour, chosen)).abs().mean()
         opacity = (marched.weights.sum(-1) - alpha).abs().mean()
         off = (solid * (marched.depth - depth).abs().clamp_max(0.2)).mean()
         mismatch = (marched.color - wanted).abs().mean()
@@ -312,64 +314,6 @@ class SupervisedHeads:
             tile(at_size(render.image_raw, side), columns=columns),
             tile(at_size(render.depth, side), columns=columns, span=span),
         )
-
-
-def deferred_features(
-    network: TriPlaneGenerator, planes: Tensor, batch: Example, rays: tuple[Tensor, Tensor]
-) -> Float[Tensor, "B C n n"]:
-    """What volume rendering gives where every density is right: the colours at the true surface
-    over white, by coverage."""
-    origins, directions = rays
-    depth = batch.depth.flatten(1)[..., None]
-    colors, _ = network.query(planes, origins + depth * directions)
-    alpha = batch.alpha.flatten(1)[..., None]
-    over = (alpha * colors + 1.0 - alpha) * 2.0 - 1.0
-    return over.transpose(1, 2).unflatten(2, batch.depth.shape[-2:])
-
-
-def cut_patch(
-    batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
-) -> tuple[Example, tuple[Tensor, Tensor]]:
-    """The part of a batch, and its rays, that side² neural pixels see."""
-    n = batch.depth.shape[-1]
-    small = (..., slice(top, top + side), slice(left, left + side))
-    large = (..., slice(2 * top, 2 * (top + side)), slice(2 * left, 2 * (left + side)))
-    part = batch._replace(
-        image=batch.image[large],
-        weight=(batch.weight * _clear_of_edges(batch.weight, large))[large],
-        small=batch.small[small],
-        small_weight=batch.small_weight[small],
-        depth=batch.depth[small],
-        alpha=batch.alpha[small],
-        solid=batch.solid[small],
-    )
-    pixels = torch.arange(n * n).view(n, n)[small].flatten()
-    return part, (rays[0][:, pixels], rays[1][:, pixels])
-
-
-def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
-    """1 inside a part of the picture, 0 near its cut edges, where superresolution misses its
-    neighbours; the picture's own edges count."""
-    side = weight.shape[-1]
-    clear = torch.zeros(side, side, device=weight.device)
-    rows, columns = (
-        slice(
-            cut.start + EDGE_PIXELS * (cut.start > 0),
-            cut.stop - EDGE_PIXELS * (cut.stop < side),
-        )
-        for cut in part[1:]
-    )
-    clear[rows, columns] = 1.0
-    return clear
-
-
-def _along(rays: tuple[Tensor, Tensor], pixels: Tensor, depth: Tensor) -> Tensor:
-    origins, directions = (_pick(r, pixels) for r in rays)
-    return origins + depth[..., None] * directions
-
-
-def _pick(values: Float[Tensor, "B R C"], index: Tensor) -> Float[Tensor, "B M C"]:
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
 
 
 @torch.no_grad()

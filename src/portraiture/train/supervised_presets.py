@@ -1,5 +1,5 @@
-"""Named settings of the supervised recipe: `cpu` makes the embedded `heads` in two hours on two
-cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
+"""Named settings of the supervised recipe: `cpu` has the sizes of the embedded `heads`, two hours
+on two cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
 
 from __future__ import annotations
 

@@ -42,17 +42,14 @@ POINTS = 800
 
 @dataclass(frozen=True)
 class FlowLesson:
-    """z: (N, Z) people. coefficients: (N, K) of their flows, of about unit variance; those of the
-    first `measured` people were made from meshes, those of the others are estimates, in which the
-    first `exam` people had no part. share: (K,) of the flows' variance, sum 1. explained: share of
-    the measured variance that the basis carries."""
+    """z: (N, Z) people. coefficients: (N, K) of their flows, of about unit variance: of the
+    first people from their meshes, of the others estimates, in which the first `exam` people had no
+    part. share: (K,) of the flows' variance, sum 1."""
 
     z: Float[Tensor, "N Z"]
     coefficients: Float[Tensor, "N K"]
-    measured: int
     exam: int
     share: Float[Tensor, "K"]
-    explained: float
 
 
 def prepare_flow(
@@ -70,19 +67,19 @@ def prepare_flow(
     meshes = min(meshes, people)
     points = np.stack([head_points(latent) for latent in z[:meshes]])
     flows = person_flows(points, size=flow.mean.shape[-1], box_warp=box_warp, axes=axes)
-    basis, found, variance, explained = _principal(flows.flatten(1), flow)
+    basis, found, variance = _principal(flows.flatten(1), flow)
     flow.load_state_dict({**flow.state_dict(), **basis})
     exam = meshes // 10
     coefficients = _follow(shape_numbers(z), found, skipped=exam)
     coefficients[:meshes] = found
     share = variance / variance.sum().clamp_min(1e-20)
-    return FlowLesson(torch.from_numpy(z), coefficients, meshes, exam, share, explained)
+    return FlowLesson(torch.from_numpy(z), coefficients, exam, share)
 
 
 def _principal(
     flat: Float[Tensor, "N F"], flow: PlaneFlow
-) -> tuple[dict[str, Tensor], Float[Tensor, "N K"], Float[Tensor, "K"], float]:
-    """Mean and basis of flows, their coefficients, the variance of each, the share of them all."""
+) -> tuple[dict[str, Tensor], Float[Tensor, "N K"], Float[Tensor, "K"]]:
+    """Mean and basis of flows, their coefficients, the variance of each."""
     people, rank = len(flat), flow.basis.shape[0]
     mean = flat.mean(0)
     left, sizes, right = torch.linalg.svd(flat - mean, full_matrices=False)
@@ -92,9 +89,8 @@ def _principal(
     basis, found = torch.zeros(rank, flat.shape[1]), torch.zeros(people, rank)
     basis[: len(right)] = right * scale[: len(right), None]
     found[:, : left.shape[1]] = left * people**0.5
-    explained = float(scale.square().sum() / sizes.square().sum().clamp_min(1e-20))
     state = {"mean": mean.view_as(flow.mean), "basis": basis.view_as(flow.basis)}
-    return state, found, scale.square(), explained
+    return state, found, scale.square()
 
 
 def _follow(

@@ -1,0 +1,78 @@
+"""Parts of training views: the square that superresolution sees, points along single rays.
+
+Letters: B people, n neural resolution, R = 2n side of the pictures, M points.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraiture.data.people_set import Example
+from portraiture.models.eg3d import TriPlaneGenerator
+
+EDGE_PIXELS = 6
+"""Reach of superresolution's convolutions, in pixels of the picture."""
+
+
+def deferred_features(
+    network: TriPlaneGenerator, planes: Tensor, batch: Example, rays: tuple[Tensor, Tensor]
+) -> Float[Tensor, "B C n n"]:
+    """What volume rendering gives where every density is right: the colours at the true surface
+    over white, by coverage."""
+    origins, directions = rays
+    depth = batch.depth.flatten(1)[..., None]
+    colors, _ = network.query(planes, origins + depth * directions)
+    alpha = batch.alpha.flatten(1)[..., None]
+    over = (alpha * colors + 1.0 - alpha) * 2.0 - 1.0
+    return over.transpose(1, 2).unflatten(2, batch.depth.shape[-2:])
+
+
+def cut_patch(
+    batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
+) -> tuple[Example, tuple[Tensor, Tensor]]:
+    """The part of a batch, and its rays, that side² neural pixels see."""
+    n = batch.depth.shape[-1]
+    small = (..., slice(top, top + side), slice(left, left + side))
+    large = (..., slice(2 * top, 2 * (top + side)), slice(2 * left, 2 * (left + side)))
+    part = batch._replace(
+        image=batch.image[large],
+        weight=(batch.weight * _clear_of_edges(batch.weight, large))[large],
+        small=batch.small[small],
+        small_weight=batch.small_weight[small],
+        depth=batch.depth[small],
+        alpha=batch.alpha[small],
+        solid=batch.solid[small],
+    )
+    pixels = torch.arange(n * n).view(n, n)[small].flatten()
+    return part, (rays[0][:, pixels], rays[1][:, pixels])
+
+
+def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
+    """1 inside a part of the picture, 0 near its cut edges, where superresolution misses its
+    neighbours; the picture's own edges count."""
+    side = weight.shape[-1]
+    clear = torch.zeros(side, side, device=weight.device)
+    rows, columns = (
+        slice(
+            cut.start + EDGE_PIXELS * (cut.start > 0),
+            cut.stop - EDGE_PIXELS * (cut.stop < side),
+        )
+        for cut in part[1:]
+    )
+    clear[rows, columns] = 1.0
+    return clear
+
+
+def along_points(
+    rays: tuple[Tensor, Tensor], pixels: Int[Tensor, "B M"], depth: Float[Tensor, "B M"]
+) -> Float[Tensor, "B M 3"]:
+    """Points at these depths along the rays of these pixels."""
+    origins, directions = (pick(r, pixels) for r in rays)
+    return origins + depth[..., None] * directions
+
+
+def pick(values: Float[Tensor, "B R C"], index: Int[Tensor, "B M"]) -> Float[Tensor, "B M C"]:
+    """Each example's own rows."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))
