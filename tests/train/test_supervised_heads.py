@@ -179,8 +179,6 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
     save_person(sphere_person(seed=0), person_path(tmp_path, 0))
     with pytest.raises(TrainingError, match="no preset 'paper'"):
         make_recipe("supervised-heads", Choices("paper", tmp_path))
-    with pytest.raises(TrainingError, match="--start"):
-        make_recipe("supervised-heads", Choices("tiny", tmp_path, start="heads"))
     with pytest.raises(TrainingError, match="person_"):
         make_recipe("supervised-heads", Choices("tiny", tmp_path / "none"))
 

@@ -105,7 +105,7 @@ class Train:
     """Sizes and lengths: cpu takes hours on two cores, gpu half an hour on a large one; paper is
     the published setting, tiny a trial."""
     start: str | None = None
-    """A generator to begin with (adversarial recipes): a shipped name or a file."""
+    """A generator to begin with: a shipped name or a file."""
     perceptual: Path | None = None
     """SqueezeNet weights (.safetensors) for the perceptual loss of supervised-heads, instead of the
     shipped face parser."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.data.folders import open_folder
+from portraiture.data.latent import LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig
@@ -19,7 +20,7 @@ from portraiture.train.identity import TrainIdentity
 from portraiture.train.loop import Recipe, RunConfig
 from portraiture.train.parser import TrainParser
 from portraiture.train.presets import FACES, HEADS, Preset, seeded
-from portraiture.train.supervised_heads import SupervisedHeads
+from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 from portraiture.train.supervised_presets import SUPERVISED
 from portraiture.train.support_presets import IDENTITY, PARSER
 
@@ -54,14 +55,13 @@ class Choices:
 
 def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
     """The recipe's object. Raises PortraitureError when a choice cannot be used."""
-    if choices.start is not None and not recipe.startswith("adversarial"):
-        raise TrainingError(f"--start is for the adversarial recipes, not for {recipe}.")
+    if choices.start is not None and recipe in ("identity", "parser"):
+        raise TrainingError(f"--start is for generators, not for {recipe}.")
     if choices.perceptual is not None and recipe != "supervised-heads":
         raise TrainingError(f"--perceptual is for supervised-heads, not for {recipe}.")
     match recipe:
         case "supervised-heads":
-            config = _preset(SUPERVISED, recipe, choices)
-            return SupervisedHeads(config, PeopleSet(choices.data), choices.perceptual)
+            return _supervised_heads(_preset(SUPERVISED, recipe, choices), choices)
         case "adversarial-heads":
             return _adversarial_heads(_preset(HEADS, recipe, choices), choices)
         case "adversarial-faces":
@@ -81,6 +81,19 @@ def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -
         )
     config: Any = table[choices.preset]
     return replace(config, run=choices.lengthen(config.run))
+
+
+def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedHeads:
+    """With a start there are no coarse steps, and only the preset's mapping is kept."""
+    start = None if choices.start is None else load_generator(choices.start)
+    if start is not None:
+        layers = config.generator.mapping_layers
+        config = replace(
+            config, coarse_steps=0, generator=replace(start.config, mapping_layers=layers)
+        )
+    if config.generator.z_dim != LATENT_SIZE:
+        raise TrainingError("supervised-heads goes on from generators of its own only.")
+    return SupervisedHeads(config, PeopleSet(choices.data), choices.perceptual, start)
 
 
 def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads:

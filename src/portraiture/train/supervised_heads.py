@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.data.latent import draw_latents
 from portraiture.data.people_set import Example, PeopleSet
 from portraiture.losses.perceptual import load_squeeze, perceptual_distance
 from portraiture.metrics.networks import load_parser
@@ -42,12 +43,16 @@ from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.train.teach_flow import prepare_flow
 from portraiture.train.teach_mapping import PEOPLE_SEED, teach_mapping
+from portraiture.train.warm_start import take_over
 
 MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
 
 FLOW_RATE = 0.1
 """The learning rate of the flow's coefficients over that of all else."""
+
+COMPARED = 20_000
+"""Latents by which the mappings of a run and of its start are compared."""
 
 WARMUP = 100
 """Steps over which the learning rates rise."""
@@ -105,13 +110,15 @@ class SupervisedConfig:
 
 class SupervisedHeads:
     """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet's weights for the perceptual
-    loss, whose features are those of the shipped face parser otherwise."""
+    loss, whose features are those of the shipped face parser otherwise. start: what the run goes on
+    from; its mapping is taught anew."""
 
     def __init__(
-        self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None
-    ) -> None:
+        self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None,
+        start: TriPlaneGenerator | None = None,
+    ) -> None:  # fmt: skip
         kind = "parser" if perceptual is None else "squeezenet"
-        self.config, self.data = replace(config, perceptual=kind), data
+        self.config, self.data, self.start = replace(config, perceptual=kind), data, start
         self.features = load_parser() if perceptual is None else load_squeeze(perceptual)
 
     @property
@@ -186,10 +193,14 @@ class SupervisedHeads:
             )  # fmt: skip
         if not config.taught_steps:
             return 1.0, 1.0
-        return teach_mapping(
+        unknown = teach_mapping(
             network, people=config.taught_people, steps=config.taught_steps,
             seed=self.run.seed, flow=lesson,
         )  # fmt: skip
+        if self.start is not None:
+            z = torch.from_numpy(draw_latents(COMPARED, PEOPLE_SEED + self.run.seed))
+            take_over(network, self.start.to(network.backbone.mapping.w_avg.device), z)
+        return unknown
 
     def losses(
         self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, batch: Example,
