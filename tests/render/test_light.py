@@ -8,6 +8,7 @@ import pytest
 from portraiture.render.light import (
     diffuse_ambient,
     even_directions,
+    portrait_light,
     project_light,
     sample_light,
     sh_basis,
@@ -106,3 +107,19 @@ def test_environment_share_integrates_the_lobe(roughness):
         ]
         expected = np.mean(values) * 2.0 * np.pi
         assert environment_share(0.04, roughness, ndv) == pytest.approx(expected, abs=0.025)
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.4, 1.0])
+def test_portrait_light_exposes_the_face_whatever_its_contrast(contrast: float):
+    """Irradiance of white surfaces by brute force over the sphere, plus the key light's."""
+    light = portrait_light(azimuth=0.7, elevation=0.4, contrast=contrast, exposure=0.8)
+    d = even_directions(20_000)
+    radiance = sh_basis(d) @ light.ambient
+    facing = even_directions(256)
+    facing = facing[(facing[:, 2] > 0.4) & (np.abs(facing[:, 1]) < 0.6)]
+    sky = np.maximum(facing @ d.T, 0.0) @ radiance * (4.0 / len(d))
+    key = np.maximum(facing @ light.key_direction, 0.0)[:, None] * light.key_color
+    assert (sky + key).mean() == pytest.approx(0.8, rel=0.01)
+    assert np.linalg.norm(light.key_direction) == pytest.approx(1.0)
+    assert (light.key_color.max() == 0.0) == (contrast == 0.0)
+    assert (np.abs(light.ambient).max() == 0.0) == (contrast == 1.0)

@@ -58,7 +58,8 @@ class Synth:
     The kind "pictures" writes images, dataset.json (EG3D's), depth, segmentation, landmarks and
     parameters of people in all sorts of light and dress. The kind "latents" writes one .npz a
     person: studio pictures of people that each stand for one latent vector, for the recipe
-    supervised-heads. Run it again to go on; more --people adds to what is there.
+    supervised-heads. In the kind "scenes" the camera and the light are numbers of the latent, too,
+    for supervised-faces. Run it again to go on; more --people adds to what is there.
 
     Example: portraiture synth --people 100 --views 4 --size 256 --out people
     """
@@ -71,7 +72,7 @@ class Synth:
     """Pictures of each."""
     size: int = 256
     """Pixels of each side."""
-    kind: Literal["pictures", "latents"] = "pictures"
+    kind: Literal["pictures", "latents", "scenes"] = "pictures"
     """What to write."""
     seed: int = 0
     """Any whole number from 0; the same seed gives the same people."""
@@ -85,16 +86,24 @@ class Synth:
 class Train:
     """Train a network, or go on with a training that was stopped.
 
-    Recipes: supervised-heads (the engine's people by heart, from synth --kind latents),
-    adversarial-heads (EG3D) and adversarial-faces (StyleGAN2; both from synth's pictures or any
-    folder with EG3D's dataset.json), identity and parser (supporting networks). Rerunning the same
-    command resumes exactly; Ctrl-C saves first. The folder gets networks/, grids/ and log.jsonl.
+    Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
+    --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
+    (StyleGAN2; both from synth's pictures or any folder with EG3D's dataset.json), identity and
+    parser (supporting networks). Rerunning the same command resumes exactly; Ctrl-C saves first.
+    The folder gets networks/, grids/ and log.jsonl.
 
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
     """
 
     recipe: Positional[
-        Literal["supervised-heads", "adversarial-heads", "adversarial-faces", "identity", "parser"]
+        Literal[
+            "supervised-heads",
+            "supervised-faces",
+            "adversarial-heads",
+            "adversarial-faces",
+            "identity",
+            "parser",
+        ]
     ]
     """What to train."""
     data: Path
@@ -107,8 +116,8 @@ class Train:
     start: str | None = None
     """A generator to begin with: a shipped name or a file."""
     perceptual: Path | None = None
-    """SqueezeNet weights (.safetensors) for the perceptual loss of supervised-heads, instead of the
-    shipped face parser."""
+    """SqueezeNet weights (.safetensors) for the perceptual loss of the supervised recipes, instead
+    of the shipped face parser."""
     mirror: bool = True
     """Flip images, with their cameras (adversarial recipes)."""
     seed: int | None = None
@@ -168,10 +177,10 @@ def synth(command: Synth) -> None:
     if command.seed < 0:
         raise DataError(f"--seed must be a whole number from 0, not {command.seed}.")
     with _counting("People", command.people) as advance:
-        if command.kind == "latents":
-            _synth_latents(command, advance)
-        else:
+        if command.kind == "pictures":
             _synth_pictures(command, advance)
+        else:
+            _synth_latents(command, advance)
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
 
 
@@ -190,6 +199,8 @@ def _synth_latents(command: Synth, advance: Callable[[int], None]) -> None:
         seed=command.seed,
         views=command.views,
         size=command.size,
+        supersample=2 if command.size > 128 else 4,
+        scenes=command.kind == "scenes",
         workers=command.workers,
         done=advance,
     )

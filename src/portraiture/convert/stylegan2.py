@@ -135,7 +135,7 @@ def steps(resolution: int) -> list[int]:
     return [2**k for k in range(2, resolution.bit_length())]
 
 
-def latent_sizes(source: Mapping[str, Strided], mapping: str, first: str) -> dict[str, int]:
+def latent_sizes(source: Mapping[str, Strided], mapping: str, first: str) -> dict[str, Any]:
     """z_dim, c_dim, w_dim and mapping_layers from the shapes of the tensors below two prefixes."""
     w_dim = shape_of(source, f"{first}affine.weight", 2)[1]
     conditioned = f"{mapping}embed.weight" in source
@@ -152,7 +152,7 @@ def latent_sizes(source: Mapping[str, Strided], mapping: str, first: str) -> dic
     }
 
 
-def channels(source: Mapping[str, Strided], synthesis: str) -> dict[str, int]:
+def channels(source: Mapping[str, Strided], synthesis: str) -> dict[str, Any]:
     """size, channel_base and channel_max from the shapes of the synthesis network."""
     resolution = _resolution(source, synthesis)
     widths = {r: shape_of(source, f"{synthesis}b{r}.conv1.weight", 4)[0] for r in steps(resolution)}
@@ -188,7 +188,7 @@ def _resolution(names: Any, prefix: str) -> int:
     return largest
 
 
-def _channel_rule(widths: Mapping[int, int]) -> dict[str, int]:
+def _channel_rule(widths: Mapping[int, int]) -> dict[str, Any]:
     """StyleGAN2's rule min(base / resolution, max), which all published networks follow."""
     last = max(widths)
     base, most = widths[last] * last, max(widths.values())

@@ -30,6 +30,7 @@ FLIP = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 """World x → -x; picture x → 1 - x."""
 
 LABELS = "dataset.json"
+PEOPLE = ".npz"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -78,7 +79,7 @@ class FolderData:
     def image(self, index: int) -> ndarray:
         """One image, (R, R, 3) uint8."""
         path = self.folder / self.names[index]
-        pixels = read_image(path)
+        pixels = _view(path) if path.parent.suffix == PEOPLE else read_image(path)
         height, width = pixels.shape[:2]
         if height != width:
             raise TrainingError(f"{path} is {width} by {height} pixels; crop the images square.")
@@ -97,15 +98,18 @@ def open_folder(
     seed: int = 0,
     workers: int = 2,
 ) -> FolderData:
-    """A folder with dataset.json; with ``cameras=False`` and no such list, all images in it and
-    below (cameras are zeros).
+    """A folder with dataset.json, or of people (`data.people`), whose pictures are named
+    ``person_00017.npz/2``; with ``cameras=False`` and neither, all images in it and below (cameras
+    are zeros).
 
     Raises TrainingError with one sentence when the folder, its list, a camera or an image is
     missing or malformed.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; --data takes one with images.")
-    if not cameras and not (folder / LABELS).is_file():
+    if not (folder / LABELS).is_file() and any(folder.glob(f"person_*{PEOPLE}")):
+        names, table = _people_views(folder)
+    elif not cameras and not (folder / LABELS).is_file():
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         names = [str(p.relative_to(folder)) for p in found]
         table = np.zeros((len(names), 25))
@@ -114,6 +118,21 @@ def open_folder(
     if not names:
         raise TrainingError(f"{folder} holds no images (PNG, JPEG or WebP).")
     return FolderData(folder, tuple(names), table, size, mirror, seed, workers)
+
+
+def _people_views(folder: Path) -> tuple[list[str], Float[ndarray, "N 25"]]:
+    names: list[str] = []
+    tables: list[ndarray] = []
+    for path in sorted(folder.glob(f"person_*{PEOPLE}")):
+        with np.load(path, allow_pickle=False) as file:
+            tables.append(file["cameras"].astype(np.float64))
+        names += [f"{path.name}/{view}" for view in range(len(tables[-1]))]
+    return names, np.concatenate(tables)
+
+
+def _view(path: Path) -> ndarray:
+    with np.load(path.parent, allow_pickle=False) as file:
+        return file["rgb"][int(path.name)]
 
 
 def mirrored(cameras: Float[ndarray, "... 25"]) -> Float[ndarray, "... 25"]:

@@ -1,16 +1,18 @@
 """Synthetic people on disk: one file a person with pictures, depth and cameras of several views.
 
 z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
-What the supervised recipe and the supporting networks train on. Folders grow: generating more into
-one folder goes on where it stopped, and a file is written whole or not at all.
+scene ─▶ camera and light of a view; else the light is the studio's. What the supervised recipes and
+the supporting networks train on. Folders grow: generating more into one folder goes on where it
+stopped, and a file is written whole or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
@@ -18,9 +20,12 @@ from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
 from portraiture.data.latent import draw_latents, person_from_latent
+from portraiture.data.scene import SCENE_SIZE, scene_from_numbers
 from portraiture.data.views import head_frame, over, render_view
 from portraiture.engine.build import build_bust
 from portraiture.media import atomic_path
+from portraiture.render.light import studio_light
+from portraiture.types import Light
 
 NEAREST, DEPTH_RANGE = 2.0, 1.6
 """Depths are kept as 16 bit numbers over this range of EG3D units; 0 is background."""
@@ -34,7 +39,9 @@ class PersonViews:
 
     z: the latent. rgb: over white. alpha: (V, n, n). depth: along the rays, 0 where nothing is.
     segmentation: `Segment` values. cameras: EG3D's 25 numbers. landmarks: pixels. points:
-    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit.
+    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit. scenes: what
+    `data.scene` says of each view, where the views are made of such numbers; else each has the
+    studio's light.
     """
 
     z: Float32[ndarray, "Z"]
@@ -46,6 +53,11 @@ class PersonViews:
     landmarks: Float32[ndarray, "V 478 2"]
     points: Float32[ndarray, "478 3"]
     unit_m: float
+    scenes: Float32[ndarray, "V 6"] | None = None
+
+    def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
+        """z of the person, and of the scene where there is one."""
+        return self.z if self.scenes is None else np.concatenate([self.z, self.scenes[view]])
 
 
 def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
@@ -62,12 +74,36 @@ def render_person(
     z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2
 ) -> PersonViews:
     """Build the person of z and render it under the studio light from EG3D cameras."""
+    takes = [(float(yaw), float(pitch), studio_light()) for yaw, pitch in angles]
+    return _render(z, takes, size=size, supersample=supersample)
+
+
+def render_scenes(
+    z: Float[ndarray, "Z"], scenes: Float[ndarray, "V 6"], *, size: int, supersample: int = 2
+) -> PersonViews:
+    """Build the person of z and render it once for each scene."""
+    known = [scene_from_numbers(numbers) for numbers in scenes]
+    takes = [(scene.yaw, scene.pitch, scene.light) for scene in known]
+    views = _render(z, takes, size=size, supersample=supersample)
+    return replace(views, scenes=np.asarray(scenes, np.float32))
+
+
+def _render(
+    z: Float[ndarray, "Z"],
+    takes: Sequence[tuple[float, float, Light]],
+    *,
+    size: int,
+    supersample: int,
+) -> PersonViews:
+    """takes: yaw, pitch and light of each view."""
     person = person_from_latent(z)
     bust = build_bust(person.parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
     frame = head_frame(bust.landmarks)
     views = [
-        render_view(bust, frame, eg3d_orbit(*pair), size=size, supersample=supersample)
-        for pair in angles
+        render_view(
+            bust, frame, eg3d_orbit(yaw, pitch), size=size, light=light, supersample=supersample
+        )
+        for yaw, pitch, light in takes
     ]
     return PersonViews(
         z=np.asarray(z, np.float32),
@@ -100,6 +136,7 @@ def save_person(person: PersonViews, path: Path) -> None:
             landmarks=person.landmarks,
             points=person.points,
             unit_m=np.float32(person.unit_m),
+            **({} if person.scenes is None else {"scenes": person.scenes}),
         )
 
 
@@ -116,6 +153,7 @@ def load_person(path: Path) -> PersonViews:
             landmarks=file["landmarks"],
             points=file["points"],
             unit_m=float(file["unit_m"]),
+            scenes=file.get("scenes"),
         )
 
 
@@ -137,12 +175,14 @@ def make_people(
     views: int = 4,
     size: int = 256,
     supersample: int = 2,
+    scenes: bool = False,
     workers: int = 1,
     done: Callable[[int], None] = lambda index: None,
 ) -> None:
     """Render the people `indices` of a seed into `folder`, skipping those that are there.
 
-    Person k is the same whatever else is rendered, and however many workers there are. done: called
+    Person k is the same whatever else is rendered, and however many workers there are. scenes:
+    cameras and light are drawn as `data.scene` says, not the studio's. done: called
     for every person, first for those that are there already.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,19 +192,36 @@ def make_people(
             done(k)
         else:
             missing.append(k)
-    jobs = [(folder, k, seed, views, size, supersample) for k in missing]
+    jobs = [_Job(folder, k, seed, views, size, supersample, scenes) for k in missing]
     if workers == 1:
         for job in jobs:
-            done(_make_one(*job))
+            done(_make_one(job))
         return
     with ProcessPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(_make_one, *job) for job in jobs]):
+        for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
             done(future.result())
 
 
-def _make_one(folder: Path, index: int, seed: int, views: int, size: int, supersample: int) -> int:
-    z = draw_latents(1, seed, first=index)[0]
-    angles = view_angles(views, seed * 1_000_003 + index)
-    person = render_person(z, angles, size=size, supersample=supersample)
-    save_person(person, person_path(folder, index))
-    return index
+class _Job(NamedTuple):
+    """One person of `make_people`."""
+
+    folder: Path
+    index: int
+    seed: int
+    views: int
+    size: int
+    supersample: int
+    scenes: bool
+
+
+def _make_one(job: _Job) -> int:
+    z = draw_latents(1, job.seed, first=job.index)[0]
+    seed, size, supersample = job.seed * 1_000_003 + job.index, job.size, job.supersample
+    if job.scenes:
+        numbers = np.random.default_rng(seed).standard_normal((job.views, SCENE_SIZE))
+        person = render_scenes(z, numbers, size=size, supersample=supersample)
+    else:
+        angles = view_angles(job.views, seed)
+        person = render_person(z, angles, size=size, supersample=supersample)
+    save_person(person, person_path(job.folder, job.index))
+    return job.index

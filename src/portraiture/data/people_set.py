@@ -34,10 +34,10 @@ EDGE = 0.03
 class Example(NamedTuple):
     """One view of each of B people; n is the neural resolution, R = 2n the pictures' side.
 
-    z: latents. camera: EG3D's numbers. image: in [-1, 1], over white. weight: importance of its
-    pixels. small, small_weight: both at half the side. depth: along the rays through the centres
-    of n² pixels, 0 where there is none. alpha: share of those pixels that is covered. solid: 1
-    where one surface fills the pixel.
+    z: latents, of the person or of the picture (`PersonViews.picture_latent`). camera: EG3D's
+    numbers. image: in [-1, 1], over white. weight: importance of its pixels. small, small_weight:
+    both at half the side. depth: along the rays through the centres of n² pixels, 0 where there is
+    none. alpha: share of those pixels that is covered. solid: 1 where one surface fills the pixel.
     """
 
     z: Float[Tensor, "B Z"]
@@ -69,6 +69,16 @@ class PeopleSet:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def latent_size(self) -> int:
+        """Numbers of an example's z."""
+        return len(self.person(0).picture_latent(0))
+
+    @property
+    def side(self) -> int:
+        """Of its pictures, pixels."""
+        return self.person(0).rgb.shape[1]
+
     def person(self, index: int) -> PersonViews:
         """All views of one person."""
         if index not in self._kept:
@@ -93,7 +103,7 @@ class PeopleSet:
         depth, solid = _neural_depth(person.depth[view])
         alpha = torch.from_numpy(person.alpha[view])[None, None].float() / 255.0
         return Example(
-            z=torch.from_numpy(person.z)[None],
+            z=torch.from_numpy(person.picture_latent(view))[None],
             camera=torch.from_numpy(person.cameras[view])[None],
             image=image,
             weight=weight,

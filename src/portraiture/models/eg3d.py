@@ -125,6 +125,7 @@ class Backbone(nn.Module):
             config.w_dim,
             self.synthesis.num_ws,
             layers=config.mapping_layers,
+            choice_groups=config.choice_groups,
         )
 
 
@@ -164,8 +165,6 @@ class TriPlaneGenerator(nn.Module):
             raise ValueError("this generator's mapping needs a conditioning camera")
         if self.config.conditioning == "zero" and camera is not None:
             camera = torch.zeros_like(camera)
-        for first, last in self.config.choice_groups:
-            z = _harden(z, first, last)
         return self.backbone.mapping(
             z, camera if self.config.c_dim else None,
             truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff,
@@ -287,11 +286,3 @@ class TriPlaneGenerator(nn.Module):
         return self.decoder(
             sample_planes(planes, points, box_warp=rendering.box_warp, axes=rendering.plane_axes)
         )
-
-
-def _harden(z: Tensor, first: int, last: int) -> Tensor:
-    """z with z[:, first:last] replaced by a one-hot of its largest entry, scaled to unit power."""
-    group = z[:, first:last]
-    chosen = torch.zeros_like(group).scatter(1, group.argmax(1, keepdim=True), 1.0)
-    chosen = chosen * (last - first) ** 0.5
-    return torch.cat([z[:, :first], chosen, z[:, last:]], dim=1)

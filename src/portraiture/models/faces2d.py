@@ -18,8 +18,8 @@ from portraiture.models.stylegan2 import EditFeatures, Mapping, Noise, Synthesis
 class FacesConfig:
     """Everything that the weights do not say; see `stylegan2.Mapping` and `Synthesis`.
 
-    c_dim: size of the condition, 0 for none. clamp: bound of activations, 256 in published
-    checkpoints that were trained in fp16.
+    c_dim: size of the condition, 0 for none. choice_groups: see `Mapping`. clamp: bound of
+    activations, 256 in published checkpoints that were trained in fp16.
     """
 
     size: int = 256
@@ -29,6 +29,7 @@ class FacesConfig:
     channel_base: int = 16384
     channel_max: int = 512
     c_dim: int = 0
+    choice_groups: tuple[tuple[int, int], ...] = ()
     clamp: float | None = None
 
 
@@ -52,6 +53,7 @@ class FacesGenerator(nn.Module):
             config.w_dim,
             self.synthesis.num_ws,
             layers=config.mapping_layers,
+            choice_groups=config.choice_groups,
         )
 
     @property

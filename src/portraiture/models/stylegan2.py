@@ -29,13 +29,21 @@ EditFeatures = Callable[[int, Tensor], Tensor]
 
 
 class Mapping(nn.Module):
-    """z (and a condition) → ws; 2 layers in EG3D, 8 in StyleGAN2."""
+    """z (and a condition) → ws; 2 layers in EG3D, 8 in StyleGAN2.
+
+    choice_groups: (first, last) ranges of z that stand for one choice each; which of them is the
+    largest counts, not by how much.
+    """
 
     w_avg: Tensor
 
-    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, *, layers: int) -> None:
+    def __init__(
+        self, z_dim: int, c_dim: int, w_dim: int, num_ws: int, *, layers: int,
+        choice_groups: tuple[tuple[int, int], ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
         self.z_dim, self.c_dim, self.num_ws, self.layers = z_dim, c_dim, num_ws, layers
+        self.choice_groups = choice_groups
         if c_dim:
             self.embed = Linear(c_dim, w_dim)
         inputs = z_dim + (w_dim if c_dim else 0)
@@ -54,7 +62,10 @@ class Mapping(nn.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Float[Tensor, "B N D"]:
-        x = normalize_2nd_moment(z.float())
+        x = z.float()
+        for first, last in self.choice_groups:
+            x = _harden(x, first, last)
+        x = normalize_2nd_moment(x)
         if c is not None:
             x = torch.cat([x, normalize_2nd_moment(self.embed(c.float()))], dim=1)
         for k in range(self.layers):
@@ -64,6 +75,14 @@ class Mapping(nn.Module):
             cut = truncation_cutoff
             ws[:, :cut] = self.w_avg.lerp(ws[:, :cut], truncation_psi)
         return ws
+
+
+def _harden(z: Tensor, first: int, last: int) -> Tensor:
+    """z with z[:, first:last] replaced by a one-hot of its largest entry, scaled to unit power."""
+    group = z[:, first:last]
+    chosen = torch.zeros_like(group).scatter(1, group.argmax(1, keepdim=True), 1.0)
+    chosen = chosen * (last - first) ** 0.5
+    return torch.cat([z[:, :first], chosen, z[:, last:]], dim=1)
 
 
 class SynthesisLayer(nn.Module):

@@ -84,6 +84,21 @@ def studio_light() -> Light:
     )
 
 
+def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposure: float) -> Light:
+    """One key light over soft, even surroundings.
+
+    azimuth: of the key, radians from the front towards the person's left. elevation: radians.
+    contrast: the key's share of the light, in [0, 1]. exposure: mean radiance of white surfaces
+    that face forward or half sideways.
+    """
+    d = even_directions(_SKY_DIRECTIONS)
+    sky = np.array([0.97, 1.0, 1.03]) * (0.85 + 0.2 * d[:, 1:2] + 0.15 * d[:, 2:3])
+    ambient = (1.0 - contrast) * project_light(d, sky)
+    light = Light(ambient, _from(azimuth, elevation), contrast * np.array([1.06, 1.0, 0.94]))
+    gain = exposure / _face_exposure(light).mean()
+    return Light(light.ambient * gain, light.key_direction, light.key_color * gain)
+
+
 def sample_light(rng: np.random.Generator) -> Light:
     """A natural portrait light: studio, window, room, overcast, sun or low sun.
 

@@ -20,12 +20,18 @@ from portraiture.train.identity import TrainIdentity
 from portraiture.train.loop import Recipe, RunConfig
 from portraiture.train.parser import TrainParser
 from portraiture.train.presets import FACES, HEADS, Preset, seeded
+from portraiture.train.supervised_faces import SupervisedFaces, SupervisedFacesConfig
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
-from portraiture.train.supervised_presets import SUPERVISED
+from portraiture.train.supervised_presets import SUPERVISED, SUPERVISED_FACES
 from portraiture.train.support_presets import IDENTITY, PARSER
 
 RecipeName = Literal[
-    "supervised-heads", "adversarial-heads", "adversarial-faces", "identity", "parser"
+    "supervised-heads",
+    "supervised-faces",
+    "adversarial-heads",
+    "adversarial-faces",
+    "identity",
+    "parser",
 ]
 Config = TypeVar("Config")
 
@@ -34,8 +40,9 @@ Config = TypeVar("Config")
 class Choices:
     """What a user chooses about a run; a recipe refuses what it has no use for.
 
-    data: folder to train on: of `synth --kind latents` for supervised-heads, images and
-    dataset.json for the adversarial ones, either for identity and parser. mirror: flip images, with
+    data: folder to train on: of `synth --kind latents` for supervised-heads, of `--kind scenes` for
+    supervised-faces, images and dataset.json or either of these for the adversarial ones, any of
+    them for identity and parser. mirror: flip images, with
     cameras. start: a generator to begin with, whose sizes replace the preset's: a shipped name,
     what another run left in networks/, or a published file. perceptual: SqueezeNet's weights in
     safetensors. seed, steps: instead of the preset's.
@@ -55,13 +62,15 @@ class Choices:
 
 def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
     """The recipe's object. Raises PortraitureError when a choice cannot be used."""
-    if choices.start is not None and recipe in ("identity", "parser"):
-        raise TrainingError(f"--start is for generators, not for {recipe}.")
-    if choices.perceptual is not None and recipe != "supervised-heads":
-        raise TrainingError(f"--perceptual is for supervised-heads, not for {recipe}.")
+    if choices.start is not None and recipe in ("supervised-faces", "identity", "parser"):
+        raise TrainingError(f"{recipe} begins with random weights; --start is for others.")
+    if choices.perceptual is not None and not recipe.startswith("supervised"):
+        raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
         case "supervised-heads":
             return _supervised_heads(_preset(SUPERVISED, recipe, choices), choices)
+        case "supervised-faces":
+            return _supervised_faces(_preset(SUPERVISED_FACES, recipe, choices), choices)
         case "adversarial-heads":
             return _adversarial_heads(_preset(HEADS, recipe, choices), choices)
         case "adversarial-faces":
@@ -93,7 +102,19 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
         )
     if config.generator.z_dim != LATENT_SIZE:
         raise TrainingError("supervised-heads goes on from generators of its own only.")
-    return SupervisedHeads(config, PeopleSet(choices.data), choices.perceptual, start)
+    people = PeopleSet(choices.data)
+    if people.latent_size != LATENT_SIZE:
+        raise TrainingError(f"{choices.data} has lights of all sorts; use synth --kind latents.")
+    return SupervisedHeads(config, people, choices.perceptual, start)
+
+
+def _supervised_faces(config: SupervisedFacesConfig, choices: Choices) -> SupervisedFaces:
+    people, size = PeopleSet(choices.data), config.generator.size
+    if people.latent_size != config.generator.z_dim:
+        raise TrainingError(f"{choices.data} has no numbers of scenes; use synth --kind scenes.")
+    if people.side != size:
+        raise TrainingError(f"{choices.data} has pictures of {people.side} pixels, not of {size}.")
+    return SupervisedFaces(config, people, choices.perceptual)
 
 
 def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads:

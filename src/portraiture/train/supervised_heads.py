@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,37 +28,23 @@ from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
 from portraiture.train.adversary import autocast, follow_w
-from portraiture.train.distributed import (
-    World,
-    average_gradients,
-    mean_over_processes,
-    share_weights,
-)
+from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.patches import along_points, cut_patch, deferred_features, pick
-from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
+from portraiture.train.supervised import anneal, learning_groups, start_calmly, teach_first
 from portraiture.train.teach_flow import prepare_flow
 from portraiture.train.teach_mapping import PEOPLE_SEED, teach_mapping
 from portraiture.train.warm_start import take_over
-
-MAPPING_RATE = 2.0
-"""The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
 
 FLOW_RATE = 0.1
 """The learning rate of the flow's coefficients over that of all else."""
 
 COMPARED = 20_000
 """Latents by which the mappings of a run and of its start are compared."""
-
-WARMUP = 100
-"""Steps over which the learning rates rise."""
-
-CALM = 0.1
-"""Share of StyleGAN2's first style weights with which a run begins."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +115,18 @@ class SupervisedHeads:
         """A fresh generator, its average and Adam."""
         network = TriPlaneGenerator(self.config.generator).to(world.device)
         self.features.to(world.device)
-        _start_calmly(network)
-        rate = self.config.learning_rate
+        synthesis, head = network.backbone.synthesis, network.superresolution
+        finest = synthesis.block(synthesis.resolutions[-1]), head.block0, head.block1
+        start_calmly(network, (block.torgb for block in finest))
+        groups = learning_groups(
+            network, network.backbone.mapping, self.config.learning_rate,
+            slow=network.flow.coefficients.parameters() if network.config.flow_rank else (),
+            slow_rate=FLOW_RATE,
+        )  # fmt: skip
         return TrainState(
             models={"heads": network},
             averages={"heads": averaged_copy(network)},
-            optimizers={"heads": torch.optim.Adam(_groups(network, rate), betas=(0.9, 0.99))},
+            optimizers={"heads": torch.optim.Adam(groups, betas=(0.9, 0.99))},
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
@@ -147,11 +139,12 @@ class SupervisedHeads:
         """One update of the generator and its average."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
         assert isinstance(network, TriPlaneGenerator)
-        taught = self._teach(state, world) if state.step == 0 else {}
+        taught: dict[str, Tensor] = {}
+        if state.step == 0:
+            average = state.averages["heads"]
+            taught = teach_first(network, average, lambda: self._lesson(network), world)
         config = self.config
-        factor = annealed(state.step, config.decay_steps, warmup=WARMUP, last=config.final_rate)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
         ws = network.mapping(batch.z, batch.camera)
         coarse = state.step < config.coarse_steps
@@ -169,19 +162,6 @@ class SupervisedHeads:
         update(state.averages["heads"], network, beta)
         return taught | {name: loss.detach() for name, loss in losses.items()}
 
-    def _teach(self, state: TrainState, world: World) -> dict[str, Tensor]:
-        """The first process teaches, all begin with what it found. Returns what the mapping does
-        not know afterwards, as shares of the variance, for the log."""
-        network, average = state.models["heads"], state.averages["heads"]
-        assert isinstance(network, TriPlaneGenerator)
-        unknown = torch.zeros(2, device=world.device)
-        if world.leads:
-            unknown += world.size * torch.tensor(self._lesson(network), device=world.device)
-            average.load_state_dict(network.state_dict())
-        share_weights([network, average], world)
-        shares = mean_over_processes(unknown, world)
-        return dict(zip(("parameters_unknown", "flow_unknown"), shares, strict=True))
-
     def _lesson(self, network: TriPlaneGenerator) -> tuple[float, float]:
         config = self.config
         rendering, lesson = config.generator.rendering, None
@@ -194,8 +174,9 @@ class SupervisedHeads:
         if not config.taught_steps:
             return 1.0, 1.0
         unknown = teach_mapping(
-            network, people=config.taught_people, steps=config.taught_steps,
+            network.backbone.mapping, people=config.taught_people, steps=config.taught_steps,
             seed=self.run.seed, flow=lesson,
+            coefficients=None if lesson is None else network.flow.coefficients,
         )  # fmt: skip
         if self.start is not None:
             z = torch.from_numpy(draw_latents(COMPARED, PEOPLE_SEED + self.run.seed))
@@ -325,27 +306,3 @@ class SupervisedHeads:
             tile(at_size(render.image_raw, side), columns=columns),
             tile(at_size(render.depth, side), columns=columns, span=span),
         )
-
-
-@torch.no_grad()
-def _start_calmly(network: TriPlaneGenerator) -> None:
-    """Everybody begins as nearly the same person: styles hardly depend on w, and the finest planes
-    and superresolution are what lies below them, enlarged."""
-    for name, parameter in network.named_parameters():
-        if name.endswith("affine.weight"):
-            parameter.mul_(CALM)
-    synthesis = network.backbone.synthesis
-    finest = synthesis.block(synthesis.resolutions[-1])
-    for block in (finest, network.superresolution.block0, network.superresolution.block1):
-        block.torgb.weight.zero_()
-
-
-def _groups(network: TriPlaneGenerator, rate: float) -> list[dict[str, Any]]:
-    """The mapping, whose rate StyleGAN2 lowers a hundredfold, learns a little faster than that; the
-    flow's coefficients, which have been taught, more slowly."""
-    mapping = list(network.backbone.mapping.parameters())
-    flow = list(network.flow.coefficients.parameters()) if network.config.flow_rank else []
-    special = {id(p) for p in mapping + flow}
-    rest = [p for p in network.parameters() if id(p) not in special]
-    groups = ((rest, rate), (mapping, rate * MAPPING_RATE), (flow, rate * FLOW_RATE))
-    return [{"params": part, "lr": lr, "initial_lr": lr} for part, lr in groups if part]

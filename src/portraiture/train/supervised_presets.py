@@ -1,5 +1,5 @@
-"""Named settings of the supervised recipe: `cpu` has the sizes of the embedded `heads`, two hours
-on two cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
+"""Named settings of the supervised recipes: `cpu` has the sizes of the embedded weights, an hour or
+two on two cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Literal
 
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.data.scene import PICTURE_LATENT_SIZE
 from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.models.faces2d import FacesConfig
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.loop import RunConfig
 from portraiture.train.presets import TINY_RUN
+from portraiture.train.supervised_faces import SupervisedFacesConfig
 from portraiture.train.supervised_heads import SupervisedConfig
 
 SupervisedPreset = Literal["tiny", "cpu", "gpu"]
@@ -95,6 +98,38 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         surface_points=4096,
         empty_points=2048,
         coarse_points=8192,
+        taught_steps=6_000,
+    ),
+}
+
+_PICTURES = FacesConfig(
+    z_dim=PICTURE_LATENT_SIZE, mapping_layers=3, choice_groups=CHOICE_GROUPS, w_dim=512
+)
+
+SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
+    "tiny": SupervisedFacesConfig(
+        run=replace(TINY_RUN, batch=2),
+        generator=replace(_PICTURES, size=32, w_dim=16, channel_base=256, channel_max=16),
+        taught_people=32,
+        taught_steps=2,
+        grid_people=2,
+    ),
+    "cpu": SupervisedFacesConfig(
+        run=RunConfig(steps=4_000, batch=16, log_every=50, grid_every=500, checkpoint_every=250),
+        generator=replace(_PICTURES, size=128, channel_base=4096, channel_max=192),
+        decay_steps=4_000,
+    ),
+    "gpu": SupervisedFacesConfig(
+        run=RunConfig(
+            steps=20_000,
+            batch=32,
+            precision="bf16",
+            log_every=50,
+            grid_every=500,
+            checkpoint_every=500,
+        ),
+        generator=replace(_PICTURES, size=256, channel_base=16384, channel_max=512),
+        decay_steps=20_000,
         taught_steps=6_000,
     ),
 }

@@ -4,7 +4,7 @@ z ─mapping─▶ w ─one linear layer─▶ parameters of the person that z s
 What z means is known without a single picture, in any number: that a drawer of hairstyles counts
 only for one sex, that ancestry shifts the skin. A mapping that has learned this gives the same w's
 to the same looks, and the pictures that follow have to teach only how looks look.
-Letters: A numbers of a person, Z latent size.
+Letters: A numbers of a person, Z latent size, D w dimension.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from portraiture.data.latent import draw_latents, person_from_latent
+from portraiture.data.latent import LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.data.scene import LIMIT
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.parameters import CONTINUOUS, DISCRETE
 from portraiture.engine.shapes import SHAPES
-from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.layers import Linear
+from portraiture.models.stylegan2 import Mapping
 from portraiture.train.teach_flow import FlowLesson
 
 PEOPLE_SEED = 0x7EAC4
@@ -31,64 +33,82 @@ CHOICE_WEIGHT, LOOK_WEIGHT = 8.0, 4.0
 """Of the errors of choices (hair styles, beards) and of single numbers (colours, lengths) over
 those of shapes, which are many. Choices hang on sex and ancestry and are learned last."""
 
+SCENE_WEIGHT = 16.0
+"""Of the errors of cameras and light, which are few numbers and move every pixel."""
+
 FLOW_WEIGHT = 4.0
 """Of the flows' error over that of the parameters."""
 
 
 def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
-    """Parameters (continuous, shape, one-hot choices) and expression of each latent's person."""
+    """Parameters (continuous, shape, one-hot choices) and expression of each latent's person, and
+    the scene's numbers (`data.scene`) where z has them."""
     rows = []
     for latent in z.numpy():
-        person = person_from_latent(latent)
+        person = person_from_latent(latent[:LATENT_SIZE])
         expression = [person.expression.get(name, 0.0) for name in ACTIONS]
-        rows.append(np.concatenate([person.parameters.to_vector(), expression]))
+        scene = latent[LATENT_SIZE:].clip(-LIMIT, LIMIT)
+        rows.append(np.concatenate([person.parameters.to_vector(), expression, scene]))
     return torch.from_numpy(np.array(rows, np.float32))
 
 
-def number_weights() -> Float[Tensor, "A"]:
+def number_weights(latent_size: int) -> Float[Tensor, "A"]:
     """The weight of each number of `describe_people`."""
     choices = sum(len(names) for names in DISCRETE.values())
-    counts = (len(CONTINUOUS), LOOK_WEIGHT), (len(SHAPES), 1.0), (choices, CHOICE_WEIGHT)
-    return torch.cat([torch.full((n,), w) for n, w in (*counts, (len(ACTIONS), 1.0))])
+    counts = (
+        (len(CONTINUOUS), LOOK_WEIGHT),
+        (len(SHAPES), 1.0),
+        (choices, CHOICE_WEIGHT),
+        (len(ACTIONS), 1.0),
+        (latent_size - LATENT_SIZE, SCENE_WEIGHT),
+    )
+    return torch.cat([torch.full((n,), w) for n, w in counts])
+
+
+def draw_lesson(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
+    """The latents of a mapping's lesson."""
+    z = torch.from_numpy(draw_latents(people, seed))
+    draw = torch.Generator().manual_seed(seed)
+    scenes = torch.randn(people, mapping.z_dim - LATENT_SIZE, generator=draw)
+    return torch.cat([z, scenes], 1)
 
 
 def teach_mapping(
-    network: TriPlaneGenerator,
+    mapping: Mapping,
     *,
     people: int = 16_000,
     steps: int = 1_500,
     seed: int = 0,
     flow: FlowLesson | None = None,
+    coefficients: Linear | None = None,
 ) -> tuple[float, float]:
-    """Train the mapping alone, in place and on its device, so that a person's numbers are linear in
-    w, and so are those of its flow, whose linear layer becomes the network's.
+    """Train a mapping, in place and on its device, so that a person's numbers are linear in w, and
+    so are those of its flow, whose linear layer goes into `coefficients`.
 
     Returns the mean squared errors of parameters and of flows (0 without) on people that neither
     the mapping nor the estimates of flows were fitted to, where 1 is that of guessing the average.
     Numbers that never change are left out.
     """
-    device = network.backbone.mapping.w_avg.device
-    z = torch.from_numpy(draw_latents(people, PEOPLE_SEED + seed))
+    device = mapping.w_avg.device
+    z = draw_lesson(mapping, people, PEOPLE_SEED + seed)
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
-    weight = number_weights()[spread > 1e-4]
+    weight = number_weights(mapping.z_dim)[spread > 1e-4]
     lessons = [_Lesson(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
     if flow is not None:
         exam = max(flow.exam, 1)
         lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, exam, FLOW_WEIGHT))
     lessons = [part.to(device) for part in lessons]
-    width = network.config.w_dim
-    readers = [nn.Linear(width, part.truth.shape[1]).to(device) for part in lessons]
-    _descend(network, lessons, readers, steps, seed)
+    readers = [nn.Linear(len(mapping.w_avg), part.truth.shape[1]).to(device) for part in lessons]
+    _descend(mapping, lessons, readers, steps, seed)
     with torch.no_grad():
-        network.backbone.mapping.w_avg.copy_(_w(network, lessons[0].z).mean(0))
-        if flow is not None:
-            layer = network.flow.coefficients
-            layer.weight.copy_(readers[1].weight / layer.weight_gain)
-            layer.bias.copy_(readers[1].bias / layer.bias_gain)
+        mapping.w_avg.copy_(_w(mapping, lessons[0].z).mean(0))
+        if coefficients is not None:
+            coefficients.weight.copy_(readers[1].weight / coefficients.weight_gain)
+            coefficients.bias.copy_(readers[1].bias / coefficients.bias_gain)
         errors = [
-            float(part.error(reader(_w(network, part.z[: part.exam])), slice(part.exam)))
+            float(part.error(reader(_w(mapping, part.z[: part.exam])), slice(part.exam)))
             for part, reader in zip(lessons, readers, strict=True)
         ]
     return errors[0], errors[1] if flow is not None else 0.0
@@ -114,16 +134,16 @@ class _Lesson:
 
 
 def _descend(
-    network: TriPlaneGenerator,
+    mapping: Mapping,
     lessons: list[_Lesson],
     readers: list[nn.Linear],
     steps: int,
     seed: int,
 ) -> None:
-    mapping = list(network.backbone.mapping.parameters())
     linear = [p for reader in readers for p in reader.parameters()]
     optimizer = torch.optim.Adam(
-        [{"params": mapping, "lr": MAPPING_RATE}, {"params": linear}], lr=LINEAR_RATE
+        [{"params": list(mapping.parameters()), "lr": MAPPING_RATE}, {"params": linear}],
+        lr=LINEAR_RATE,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), 1e-5)
     draw = torch.Generator().manual_seed(seed)
@@ -132,11 +152,11 @@ def _descend(
         for part, reader in zip(lessons, readers, strict=True):
             chosen = torch.randint(part.exam, len(part.z), (BATCH,), generator=draw)
             chosen = chosen.to(part.z.device)
-            error = part.error(reader(_w(network, part.z[chosen])), chosen)
+            error = part.error(reader(_w(mapping, part.z[chosen])), chosen)
             (part.importance * error).backward()
         optimizer.step()
         schedule.step()
 
 
-def _w(network: TriPlaneGenerator, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N D"]:
-    return network.mapping(z, None)[:, 0]
+def _w(mapping: Mapping, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N D"]:
+    return mapping(z, None)[:, 0]
