@@ -1,0 +1,163 @@
+"""How good a generator of pictures of our people is.
+
+    portraiture synth --kind scenes --people 200 --seed 2 --views 3 --size 128 --out HELD_OUT
+    python benchmarks/eval_faces.py HELD_OUT NETWORK [--samples 1000] [--json F] [--sheet F.png]
+
+Held-out pictures (person, camera and light known, unseen in training): PSNR inside the face, faces
+found by mediapipe within ±35°, their landmarks against those found on the truth, similarity by our
+identity network. Random samples: faces found, Fréchet distance to the engine's pictures beside that
+of two halves of these.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from eval_heads import WIDEST_DETECTED, to_pixels
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from portraiture.checkpoints import load_image_generator
+from portraiture.data.people import load_person
+from portraiture.data.scene import scene_from_numbers
+from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
+from portraiture.metrics.frechet import features_of, frechet_distance, statistics
+from portraiture.metrics.identity import similarities
+from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
+from portraiture.metrics.networks import load_identity
+from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.models.faces2d import FacesGenerator
+from portraiture.sample import contact_sheet
+
+SAMPLE_SEED = 77
+SHEET_COLUMNS = 8
+
+
+@dataclass
+class Scores:
+    """NaN where it was not measured."""
+
+    pictures: int = 0
+    psnr_face_db: float = float("nan")
+    detected: float = float("nan")
+    landmarks_percent: float = float("nan")
+    identity_synthetic: float = float("nan")
+    samples: int = 0
+    sample_detected: float = float("nan")
+    frechet_synthetic: float = float("nan")
+    frechet_synthetic_halves: float = float("nan")
+
+
+def main(
+    held_out: Annotated[Path, tyro.conf.Positional],
+    network: Annotated[str, tyro.conf.Positional],
+    people: int = 200,
+    samples: int = 1000,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+    sheet: Path | None = None,
+) -> None:
+    """Print a table of scores; write JSON and a contact sheet: rows of engine pictures, each with a
+    row of ours below, then random samples."""
+    generator, scores = load_image_generator(network), Scores()
+    paths = sorted(held_out.glob("person_*.npz"))[:people]
+    if paths:
+        measure_held_out(scores, generator, paths)
+    if samples:
+        measure_samples(scores, generator, samples, paths)
+    table = Table("What", "Measured")
+    for name, value in asdict(scores).items():
+        table.add_row(name, f"{value:.4g}")
+    Console().print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps(asdict(scores), indent=1) + "\n")
+    if sheet is not None:
+        Image.fromarray(contact_sheet(sheet_rows(generator, paths))).save(sheet)
+
+
+def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path]) -> None:
+    """Against the engine's own pictures."""
+    ratios, found, truths, ours, theirs = [], [], [], [], []
+    for path in track(paths, "Held-out people"):
+        person = load_person(path)
+        images = _images(generator, _latents(path))
+        for k, picture in enumerate(to_pixels(images)):
+            mask = face_mask(person.segmentation[k])
+            if not mask.any():
+                continue
+            ratios.append(psnr(picture / 255.0, person.rgb[k] / 255.0, mask=mask))
+            assert person.scenes is not None
+            if abs(scene_from_numbers(person.scenes[k]).yaw) <= WIDEST_DETECTED:
+                found.append(picture)
+                truths.append(detect_face(person.rgb[k]))
+        ours.append(images)
+        theirs.append(_tensor(person.rgb))
+    seen = agreement(found, truths)
+    embed = identity_synthetic(load_identity()).extract
+    scores.pictures, scores.psnr_face_db = len(ratios), float(np.mean(ratios))
+    scores.detected, scores.landmarks_percent = seen.detected, seen.error
+    same = similarities(embed, torch.cat(ours), torch.cat(theirs))
+    scores.identity_synthetic = float(same.mean())
+
+
+def measure_samples(
+    scores: Scores, generator: FacesGenerator, count: int, paths: list[Path]
+) -> None:
+    """Random people, cameras and lights."""
+    images = _images(generator, _samples(generator, count))
+    scores.samples = count
+    scores.sample_detected = detection_rate(list(to_pixels(images)))
+    extractor = frechet_synthetic(load_identity())
+    real = features_of(extractor, [_tensor(load_person(path).rgb) for path in paths])
+    fake = features_of(extractor, images.split(16))
+    half = len(real) // 2
+    scores.frechet_synthetic = frechet_distance(statistics(fake), statistics(real))
+    scores.frechet_synthetic_halves = frechet_distance(
+        statistics(real[:half]), statistics(real[half : 2 * half])
+    )
+
+
+def _samples(generator: FacesGenerator, count: int) -> Float[Tensor, "N Z"]:
+    draw = torch.Generator().manual_seed(SAMPLE_SEED)
+    return torch.randn(count, generator.config.z_dim, generator=draw)
+
+
+def _latents(path: Path) -> Float[Tensor, "V Z"]:
+    person = load_person(path)
+    views = range(len(person.rgb))
+    return torch.from_numpy(np.stack([person.picture_latent(view) for view in views]))
+
+
+@torch.no_grad()
+def _images(generator: FacesGenerator, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N 3 R R"]:
+    return torch.cat([generator.images(generator.mapping(part, None)) for part in z.split(16)])
+
+
+def _tensor(pictures: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def sheet_rows(generator: FacesGenerator, paths: list[Path]) -> list[list[UInt8[ndarray, "R R 3"]]]:
+    """Three rows of held-out pictures above ours, four rows of samples."""
+    rows: list[list[ndarray]] = []
+    for first in range(0, min(len(paths), 3 * SHEET_COLUMNS), SHEET_COLUMNS):
+        chosen = paths[first : first + SHEET_COLUMNS]
+        z = torch.cat([_latents(path)[:1] for path in chosen])
+        rows.append([load_person(path).rgb[0] for path in chosen])
+        rows.append(list(to_pixels(_images(generator, z))))
+    made = list(to_pixels(_images(generator, _samples(generator, 4 * SHEET_COLUMNS))))
+    return rows + [made[k : k + SHEET_COLUMNS] for k in range(0, len(made), SHEET_COLUMNS)]
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,57 @@
+"""Turn what a run of `portraiture train` left into the weights that ship.
+
+    python tools/pack_generator.py RUN/networks/heads.safetensors heads \\
+        --metrics SCORES.json --data TEXT --recipe TEXT
+
+Keeps the moving average as float16 with a card. Scores are those of `benchmarks/eval_heads.py` or
+`eval_faces.py`; weights whose scores are not better than the old card's are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from portraiture.checkpoints import load_card, load_generator, load_image_generator, save_generator
+from portraiture.convert.store import Card
+
+WEIGHTS = Path("src/portraiture/assets/weights")
+BETTER_WHEN_LARGER = ("psnr_face_db", "detected", "identity_synthetic")
+
+
+def main(
+    network: Annotated[Path, tyro.conf.Positional],
+    name: Annotated[Literal["heads", "faces2d"], tyro.conf.Positional],
+    metrics: Path,
+    data: str,
+    recipe: str,
+    seed: int = 0,
+) -> None:
+    """Write the shipped weights `name`. data, recipe: what the card says of the training."""
+    generator = load_generator(network) if name == "heads" else load_image_generator(network)
+    scores, out = json.loads(metrics.read_text()), WEIGHTS / name
+    if out.exists():
+        old = load_card(out).metrics
+        worse = [name for name in BETTER_WHEN_LARGER if scores[name] < old.get(name, -1.0)]
+        if len(worse) > 1:
+            raise SystemExit(f"The old weights are better in {', '.join(worse)}; kept.")
+    known = {name: value for name, value in scores.items() if value == value}
+    script = "benchmarks/eval_heads.py" if name == "heads" else "benchmarks/eval_faces.py"
+    card = replace(
+        Card("eg3d" if name == "heads" else "stylegan2", {}),
+        data=data,
+        recipe=recipe,
+        seed=seed,
+        metrics={"command": script, **known},
+        licence="Apache-2.0",
+    )
+    for path in save_generator(generator, out, card, half=True, overwrite=True):
+        print(f"{path} {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
