@@ -19,7 +19,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from eval_heads import WIDEST_DETECTED, to_pixels
+from eval_heads import WIDEST_DETECTED, frechet_of, to_pixels
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
@@ -32,7 +32,6 @@ from portraiture.checkpoints import load_image_generator
 from portraiture.data.people import load_person
 from portraiture.data.scene import scene_from_numbers
 from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
-from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
 from portraiture.metrics.networks import load_identity
@@ -117,13 +116,9 @@ def measure_samples(
     images = _images(generator, _samples(generator, count))
     scores.samples = count
     scores.sample_detected = detection_rate(list(to_pixels(images)))
-    extractor = frechet_synthetic(load_identity())
-    real = features_of(extractor, [_tensor(load_person(path).rgb) for path in paths])
-    fake = features_of(extractor, images.split(16))
-    half = len(real) // 2
-    scores.frechet_synthetic = frechet_distance(statistics(fake), statistics(real))
-    scores.frechet_synthetic_halves = frechet_distance(
-        statistics(real[:half]), statistics(real[half : 2 * half])
+    real = [_tensor(load_person(path).rgb) for path in paths]
+    scores.frechet_synthetic, scores.frechet_synthetic_halves = frechet_of(
+        frechet_synthetic(load_identity()), images, real
     )
 
 

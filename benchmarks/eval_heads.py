@@ -2,11 +2,14 @@
 
     portraiture synth --kind latents --people 200 --seed 2 --views 3 --out HELD_OUT
     python benchmarks/eval_heads.py HELD_OUT [--network heads] [--samples 1000] [--json F]
+        [--arcface model_ir_se50.pth] [--inception pt_inception-2015-12-05-6726825d.pth]
+        [--lpips alexnet.pth alex.pth]
 
 Held-out people (their latents and views are unseen in training): depth error, PSNR inside the face,
 faces found by mediapipe within ±35°, their landmarks against those found on the truth, similarity
 by our identity network. Random samples: faces found, the same person at 0° and 30°, Fréchet
-distance to the engine's renders beside that of two halves of the renders.
+distance to the engine's renders beside that of two halves of the renders. With the user's own
+weights also identity (ArcFace), FID (Inception) and LPIPS.
 """
 
 from __future__ import annotations
@@ -35,13 +38,19 @@ from portraiture.data.people import PersonViews, load_person
 from portraiture.data.views import frontal_camera
 from portraiture.errors import PortraitureError
 from portraiture.metrics.depth import depth_error_mm
-from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
+from portraiture.metrics.extractors import (
+    FeatureExtractor,
+    frechet_synthetic,
+    identity_synthetic,
+)
 from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities, verification
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
 from portraiture.metrics.networks import load_identity, load_parser
-from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.metrics.perceptual import PictureDistance, perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.metrics.published import fid, identity_arcface
+from portraiture.metrics.published import lpips as lpips_of
 from portraiture.models.eg3d import Render, TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork
 from portraiture.sample import contact_sheet
@@ -66,11 +75,24 @@ class Scores:
     landmarks_percent: float = float("nan")
     identity_synthetic: float = float("nan")
     perceptual_synthetic: float = float("nan")
+    identity: float = float("nan")
+    lpips: float = float("nan")
     samples: int = 0
     sample_detected: float = float("nan")
     sample_same_person: float = float("nan")
     frechet_synthetic: float = float("nan")
     frechet_synthetic_halves: float = float("nan")
+    fid: float = float("nan")
+    fid_halves: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the user has of published networks (`metrics.published`)."""
+
+    identity: FeatureExtractor | None
+    fid: FeatureExtractor | None
+    lpips: PictureDistance | None
 
 
 def main(
@@ -80,16 +102,24 @@ def main(
     samples: int = 1000,
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     sheet: Path | None = None,
+    arcface: Path | None = None,
+    inception: Path | None = None,
+    lpips: tuple[Path, Path] | None = None,
 ) -> None:
     """Print a table of scores; write JSON and a contact sheet of 32 samples x 5 views."""
     generator = load_generator(network)
+    published = Published(
+        None if arcface is None else identity_arcface(arcface),
+        None if inception is None else fid(inception),
+        None if lpips is None else lpips_of(*lpips),
+    )
     identity = _identity()
     scores = Scores()
     if people:
         paths = sorted(held_out.glob("person_*.npz"))[:people]
-        measure_held_out(scores, generator, identity, paths)
+        measure_held_out(scores, generator, identity, paths, published)
     if samples:
-        measure_samples(scores, generator, identity, samples, held_out)
+        measure_samples(scores, generator, identity, samples, held_out, published)
     table = Table("What", "Measured", "Target")
     for name, value in asdict(scores).items():
         table.add_row(name, f"{value:.4g}", TARGETS.get(name, ""))
@@ -113,6 +143,7 @@ def measure_held_out(
     generator: TriPlaneGenerator,
     identity: IdentityNetwork | None,
     paths: list[Path],
+    published: Published,
 ) -> None:
     """Against the engine's own pictures of people whom the network has not seen."""
     depths, ratios, pictures, truths = [], [], [], []
@@ -141,11 +172,17 @@ def measure_held_out(
     distance = perceptual_synthetic(load_parser()).measure
     apart = [distance(a, b) for a, b in zip(ours, theirs, strict=True)]
     scores.perceptual_synthetic = float(torch.cat(apart).mean())
+    a, b = torch.cat(ours), torch.cat(theirs)
     if identity is not None:
         embed = identity_synthetic(identity).extract
-        scores.identity_synthetic = float(
-            similarities(embed, torch.cat(ours), torch.cat(theirs)).mean()
-        )
+        scores.identity_synthetic = float(similarities(embed, a, b).mean())
+    if published.identity is not None:
+        scores.identity = float(similarities(published.identity.extract, a, b).mean())
+    if published.lpips is not None:
+        apart = [
+            published.lpips.measure(x, y) for x, y in zip(a.split(16), b.split(16), strict=True)
+        ]
+        scores.lpips = float(torch.cat(apart).mean())
 
 
 def measure_samples(
@@ -154,6 +191,7 @@ def measure_samples(
     identity: IdentityNetwork | None,
     count: int,
     held_out: Path,
+    published: Published,
 ) -> None:
     """Random people: are they faces, and is each one person from the front and the side?"""
     front, side = [], []
@@ -172,14 +210,22 @@ def measure_samples(
     other = similarities(embed, a, b.roll(1, 0))
     pairs = np.concatenate([same, other]), np.arange(2 * count) < count
     scores.sample_same_person = float((same >= verification(*pairs).threshold).mean())
-    extractor = frechet_synthetic(identity)
-    real = features_of(extractor, _pictures(held_out))
-    fake = features_of(extractor, a.split(16))
-    half = len(real) // 2
-    scores.frechet_synthetic = frechet_distance(statistics(fake), statistics(real))
-    scores.frechet_synthetic_halves = frechet_distance(
-        statistics(real[:half]), statistics(real[half : 2 * half])
+    pictures = _pictures(held_out)
+    scores.frechet_synthetic, scores.frechet_synthetic_halves = frechet_of(
+        frechet_synthetic(identity), a, pictures
     )
+    if published.fid is not None:
+        scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
+
+
+def frechet_of(
+    extractor: FeatureExtractor, made: Float[Tensor, "N 3 R R"], real: list[Tensor]
+) -> tuple[float, float]:
+    """The distance of pictures from the engine's, and that of two halves of the latter."""
+    fake, true = features_of(extractor, made.split(16)), features_of(extractor, real)
+    half = len(true) // 2
+    halves = frechet_distance(statistics(true[:half]), statistics(true[half : 2 * half]))
+    return frechet_distance(statistics(fake), statistics(true)), halves
 
 
 def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
