@@ -11,7 +11,6 @@ of two halves of these.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from eval_heads import WIDEST_DETECTED, frechet_of, to_pixels
+from eval_heads import WIDEST_DETECTED, frechet_of, to_pixels, write_scores
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
@@ -29,7 +28,8 @@ from rich.table import Table
 from torch import Tensor
 
 from portraiture.checkpoints import load_image_generator
-from portraiture.data.people import load_person
+from portraiture.data.latent import LATENT_SIZE
+from portraiture.data.people_file import load_person, people_in
 from portraiture.data.scene import scene_from_numbers
 from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
 from portraiture.metrics.identity import similarities
@@ -69,9 +69,10 @@ def main(
     """Print a table of scores; write JSON and a contact sheet: rows of engine pictures, each with a
     row of ours below, then random samples."""
     generator, scores = load_image_generator(network), Scores()
-    paths = sorted(held_out.glob("person_*.npz"))[:people]
-    if paths:
-        measure_held_out(scores, generator, paths)
+    paths = people_in(held_out)[:people]
+    if not paths or load_person(paths[0]).scenes is None:
+        raise SystemExit(f"{held_out} holds no people of synth --kind scenes.")
+    measure_held_out(scores, generator, paths)
     if samples:
         measure_samples(scores, generator, samples, paths)
     table = Table("What", "Measured")
@@ -79,7 +80,7 @@ def main(
         table.add_row(name, f"{value:.4g}")
     Console().print(table)
     if json_file is not None:
-        json_file.write_text(json.dumps(asdict(scores), indent=1) + "\n")
+        write_scores(json_file, asdict(scores))
     if sheet is not None:
         Image.fromarray(contact_sheet(sheet_rows(generator, paths))).save(sheet)
 
@@ -95,8 +96,10 @@ def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path
             if not mask.any():
                 continue
             ratios.append(psnr(picture / 255.0, person.rgb[k] / 255.0, mask=mask))
-            assert person.scenes is not None
-            if abs(scene_from_numbers(person.scenes[k]).yaw) <= WIDEST_DETECTED:
+            if (
+                abs(scene_from_numbers(person.picture_latent(k)[LATENT_SIZE:]).yaw)
+                <= WIDEST_DETECTED
+            ):
                 found.append(picture)
                 truths.append(detect_face(person.rgb[k]))
         ours.append(images)

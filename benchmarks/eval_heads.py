@@ -34,7 +34,7 @@ from torch import Tensor
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
 from portraiture.data.latent import draw_latents
-from portraiture.data.people import PersonViews, load_person
+from portraiture.data.people_file import PersonViews, load_person, people_in
 from portraiture.data.views import frontal_camera
 from portraiture.errors import PortraitureError
 from portraiture.metrics.depth import depth_error_mm
@@ -115,8 +115,10 @@ def main(
     )
     identity = _identity()
     scores = Scores()
+    paths = people_in(held_out)[:people]
+    if not paths or load_person(paths[0]).scenes is not None:
+        raise SystemExit(f"{held_out} holds no people of synth --kind latents.")
     if people:
-        paths = sorted(held_out.glob("person_*.npz"))[:people]
         measure_held_out(scores, generator, identity, paths, published)
     if samples:
         measure_samples(scores, generator, identity, samples, held_out, published)
@@ -125,9 +127,15 @@ def main(
         table.add_row(name, f"{value:.4g}", TARGETS.get(name, ""))
     Console().print(table)
     if json_file is not None:
-        json_file.write_text(json.dumps(asdict(scores), indent=1) + "\n")
+        write_scores(json_file, asdict(scores))
     if sheet is not None:
         Image.fromarray(contact_sheet(sheet_rows(generator, 32))).save(sheet)
+
+
+def write_scores(path: Path, scores: dict[str, float]) -> None:
+    """As JSON; what was not measured is null."""
+    known = {name: value if np.isfinite(value) else None for name, value in scores.items()}
+    path.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n")
 
 
 def _identity() -> IdentityNetwork | None:
@@ -202,20 +210,19 @@ def measure_samples(
         side.append(both[1])
     scores.samples = count
     scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
+    a, b, pictures = torch.stack(front), torch.stack(side), _pictures(held_out)
+    if published.fid is not None:
+        scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
     if identity is None:
         return
-    a, b = torch.stack(front), torch.stack(side)
     embed = identity_synthetic(identity).extract
     same = similarities(embed, a, b)
     other = similarities(embed, a, b.roll(1, 0))
     pairs = np.concatenate([same, other]), np.arange(2 * count) < count
     scores.sample_same_person = float((same >= verification(*pairs).threshold).mean())
-    pictures = _pictures(held_out)
     scores.frechet_synthetic, scores.frechet_synthetic_halves = frechet_of(
         frechet_synthetic(identity), a, pictures
     )
-    if published.fid is not None:
-        scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
 
 
 def frechet_of(
@@ -232,7 +239,7 @@ def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
     """The nearly frontal engine picture of everybody in a folder."""
     return [
         torch.from_numpy(load_person(path).rgb[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        for path in sorted(folder.glob("person_*.npz"))
+        for path in people_in(folder)
     ]
 
 

@@ -25,7 +25,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from portraiture.data.people import load_person
+from portraiture.data.people_file import load_person
 from portraiture.losses.perceptual import load_squeeze
 from portraiture.metrics.networks import load_parser
 from portraiture.metrics.perceptual import (

@@ -4,7 +4,7 @@
         --metrics SCORES.json --data TEXT --recipe TEXT
 
 Keeps the moving average as float16 with a card. Scores are those of `benchmarks/eval_heads.py` or
-`eval_faces.py`; weights whose scores are not better than the old card's are refused.
+`eval_faces.py`; weights are refused if one of these is worse than on the old card, or none better.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ def main(
     """Write the shipped weights `name`. data, recipe: what the card says of the training."""
     generator = load_generator(network) if name == "heads" else load_image_generator(network)
     scores, out = json.loads(metrics.read_text()), WEIGHTS / name
+    missing = [score for score in BETTER_WHEN_LARGER if scores.get(score) is None]
+    if missing:
+        raise SystemExit(f"{metrics} lacks {', '.join(missing)}.")
     if out.exists():
         old = load_card(out).metrics
-        worse = [name for name in BETTER_WHEN_LARGER if scores[name] < old.get(name, -1.0)]
-        if len(worse) > 1:
-            raise SystemExit(f"The old weights are better in {', '.join(worse)}; kept.")
-    known = {name: value for name, value in scores.items() if value == value}
+        gains = [scores[score] - old.get(score, -1.0) for score in BETTER_WHEN_LARGER]
+        if min(gains) < 0.0 or max(gains) <= 0.0:
+            raise SystemExit("The old weights are better in one score, or as good in all; kept.")
+    known = {score: value for score, value in scores.items() if value is not None}
     script = "benchmarks/eval_heads.py" if name == "heads" else "benchmarks/eval_faces.py"
     card = replace(
         Card("eg3d" if name == "heads" else "stylegan2", {}),

@@ -12,7 +12,8 @@ from tests_of_data import sphere_person
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import LATENT_SIZE, draw_latents
-from portraiture.data.people import load_person, make_people, person_path, save_person
+from portraiture.data.people import make_people
+from portraiture.data.people_file import load_person, person_path, save_person
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.scene import (
     CONTRAST,
@@ -21,6 +22,7 @@ from portraiture.data.scene import (
     SCENE_SIZE,
     scene_from_numbers,
 )
+from portraiture.errors import TrainingError
 
 
 def test_zeros_are_a_frontal_picture_lit_from_above() -> None:
@@ -85,6 +87,21 @@ def test_people_of_scenes_are_photographed_as_their_numbers_say(tmp_path: Path) 
     z = people.example(0, 1).z[0]
     assert torch.equal(z[:LATENT_SIZE], torch.from_numpy(person.z))
     assert torch.equal(z[LATENT_SIZE:], torch.from_numpy(person.scenes[1]))
+
+
+def test_scenes_have_nothing_to_do_with_the_person(tmp_path: Path) -> None:
+    """Not even those of the first person of the first seed."""
+    make_people(tmp_path, range(1), seed=0, views=1, size=32, supersample=1, scenes=True)
+    person = load_person(person_path(tmp_path, 0))
+    assert person.scenes is not None
+    assert not np.isin(person.scenes, person.z).any()
+
+
+def test_a_folder_of_two_kinds_is_refused(tmp_path: Path) -> None:
+    save_person(sphere_person(seed=0), person_path(tmp_path, 0))
+    (tmp_path / "dataset.json").write_text('{"labels": []}')
+    with pytest.raises(TrainingError, match="both"):
+        open_folder(tmp_path, size=32)
 
 
 def test_people_serve_as_a_folder_of_pictures(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.latent import draw_latents
-from portraiture.data.people import PersonViews
+from portraiture.data.people_file import PersonViews
 
 RADIUS = 0.22
 

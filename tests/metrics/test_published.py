@@ -22,9 +22,17 @@ from portraiture.metrics.published import (
     lpips,
     parser_bisenet,
 )
-from portraiture.models.arcface import ArcFace
+from portraiture.models.arcface import ArcFace, Gate
 from portraiture.models.bisenet import BiSeNet, ResNet18
-from portraiture.models.inception import Inception, _average
+from portraiture.models.inception import (
+    Inception,
+    UnitA,
+    UnitB,
+    UnitC,
+    UnitD,
+    UnitE,
+    _average,
+)
 from portraiture.types import Segment
 
 
@@ -92,17 +100,97 @@ def test_lpips_of_one_layer_by_hand() -> None:
         assert float(distance(a, a)) == 0.0
 
 
-def test_bisenet_names_classes_as_we_do() -> None:
-    """A head that only has a bias towards one published class: 17 is hair."""
+PUBLISHED_ORDER = [
+    "background",
+    "skin",
+    "left_brow",
+    "right_brow",
+    "left_eye",
+    "right_eye",
+    "glasses",
+    "left_ear",
+    "right_ear",
+    "earring",
+    "nose",
+    "mouth",
+    "upper_lip",
+    "lower_lip",
+    "neck",
+    "necklace",
+    "cloth",
+    "hair",
+    "hat",
+]
+
+
+def test_bisenet_names_classes_as_we_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pixel of each published class."""
     network = BiSeNet().eval()
+    logits = torch.eye(19).view(1, 19, 19, 1).expand(1, 19, 19, 19)
+    monkeypatch.setattr(network, "forward", lambda images: logits)
+    labels = network.segment(torch.zeros(1, 3, 19, 19))
+    assert [Segment(int(k)).name.lower() for k in labels[0, :, 0]] == PUBLISHED_ORDER
+
+
+@pytest.mark.parametrize(("unit", "side", "order"), [
+    (UnitA(8, 4), 9, ["branch1x1", "branch5x5_2", "branch3x3dbl_3", "branch_pool"]),
+    (UnitB(8), 9, ["branch3x3", "branch3x3dbl_3"]),
+    (UnitC(16), 9, ["branch1x1", "branch7x7_3", "branch7x7dbl_5", "branch_pool"]),
+    (UnitD(), 9, ["branch3x3_2", "branch7x7x3_4"]),
+    (UnitE(8, pool=_average), 9, [
+        "branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b",
+        "branch_pool",
+    ]),
+])  # fmt: skip
+def test_inception_s_branches_stand_in_the_published_order(
+    unit: nn.Module, side: int, order: list[str]
+) -> None:
+    """And where a unit halves, the pooled input comes last."""
+    made: dict[str, Tensor] = {}
+    for name in order:
+        unit.get_submodule(name).register_forward_hook(
+            lambda m, i, out, name=name: made.update({name: out})
+        )
+    inputs = 768 if isinstance(unit, UnitC | UnitD) else 8
+    x = torch.rand(1, inputs, side, side)
     with torch.no_grad():
-        network.conv_out.conv.bn.weight.zero_()
-        network.conv_out.conv.bn.bias.fill_(1.0)
-        network.conv_out.conv_out.weight.zero_()
-        network.conv_out.conv_out.weight[17] = 1.0
-    labels = network.segment(torch.zeros(1, 3, 48, 48))
-    assert labels.shape == (1, 48, 48)
-    assert (labels == Segment.HAIR).all()
+        out = unit.eval()(x)
+    parts = [made[name] for name in order]
+    if isinstance(unit, UnitB | UnitD):
+        parts.append(nn.functional.max_pool2d(x, 3, 2))
+    assert torch.equal(out, torch.cat(parts, 1))
+
+
+def test_a_gate_weighs_channels_by_their_means() -> None:
+    gate = Gate(32)
+    x = np.random.default_rng(0).normal(size=(1, 32, 3, 3)).astype(np.float32)
+    first, second = (layer.weight.detach().numpy()[:, :, 0, 0] for layer in (gate.fc1, gate.fc2))
+    inner = np.maximum(first @ x.mean((2, 3))[0], 0.0)
+    expected = x * (1.0 / (1.0 + np.exp(-second @ inner)))[None, :, None, None]
+    with torch.no_grad():
+        assert np.abs(gate(torch.from_numpy(x)).numpy() - expected).max() < 1e-6
+
+
+def test_fid_sees_pictures_as_files_hold_them(tmp_path: Path) -> None:
+    torch.save(Inception().eval().state_dict(), tmp_path / "inception.pth")
+    extractor = fid(tmp_path / "inception.pth")
+    levels = torch.randint(0, 256, (1, 3, 32, 32)).float()
+    between = (levels + 0.3) / 127.5 - 1.0
+    beyond = torch.where(levels == 255, 3.0, levels / 127.5 - 1.0)
+    assert extractor.metric == "fid"
+    wanted = extractor.extract(levels / 127.5 - 1.0)
+    assert wanted.shape == (1, 2048)
+    assert torch.equal(extractor.extract(between), wanted)
+    assert torch.equal(extractor.extract(beyond), wanted)
+
+
+def test_bisenet_loads_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = BiSeNet().eval()
+    torch.save(network.state_dict(), tmp_path / "79999_iter.pth")
+    images = torch.rand(1, 3, 40, 40) * 2 - 1
+    loaded = parser_bisenet(tmp_path / "79999_iter.pth")
+    assert torch.equal(loaded.segment(images), network.segment(images))
 
 
 def test_the_mean_face_lies_where_arcface_s_alignment_puts_it() -> None:
@@ -150,8 +238,11 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     torch.save(state | {"cp.resnet.conv1.weight": torch.zeros(1)}, tmp_path / "shape.pth")
     with pytest.raises(CheckpointError, match="shape"):
         parser_bisenet(tmp_path / "shape.pth")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        fid(tmp_path / "none.pth")
+    for name in ("none.pth", "none.safetensors"):
+        with pytest.raises(CheckpointError, match="No such file"):
+            fid(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"other\.pth lacks features"):
+        lpips(tmp_path / "other.pth", tmp_path / "other.pth")
 
 
 def test_files_that_want_to_run_something_are_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests_of_data import sphere_person
 
 from portraiture.camera import EG3D_FOCAL, EG3D_RADIUS, orbit, to_eg3d
 from portraiture.checkpoints import load_generator, load_image_generator, save_generator
-from portraiture.data.people import person_path, save_person
+from portraiture.data.people_file import person_path, save_person
 from portraiture.errors import CheckpointError
 from portraiture.media import read_image, write_image
 from portraiture.models.eg3d import TriPlaneGenerator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import torch
 from tests_of_data import sphere_person
 
 from portraiture.checkpoints import load_image_generator
-from portraiture.data.people import person_path, save_person
+from portraiture.data.latent import CHOICE_GROUPS
+from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
-from portraiture.data.scene import SCENE_SIZE
+from portraiture.data.scene import PICTURE_LATENT_SIZE, SCENE_SIZE
 from portraiture.errors import TrainingError
 from portraiture.models.faces2d import FacesGenerator
 from portraiture.train.distributed import World
@@ -87,10 +89,20 @@ def test_adversarial_faces_goes_on_from_it_on_the_same_folder(people: Path, tmp_
     assert np.isfinite(float(losses["loss_g"]))
 
 
+@pytest.mark.parametrize("preset", ["cpu", "gpu"])
+def test_presets_make_pictures_of_whole_scenes(preset: Literal["cpu", "gpu"]) -> None:
+    config = SUPERVISED_FACES[preset].generator
+    assert (config.z_dim, config.choice_groups) == (PICTURE_LATENT_SIZE, CHOICE_GROUPS)
+    with torch.device("meta"):
+        network = FacesGenerator(config)
+        image = network.images(torch.zeros(1, network.num_ws, config.w_dim))
+    assert image.shape == (1, 3, config.size, config.size)
+
+
 def test_folders_of_the_other_kind_are_refused(people: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--kind latents"):
         make_recipe("supervised-heads", Choices("tiny", people))
-    with pytest.raises(TrainingError, match="128"):
+    with pytest.raises(TrainingError, match=r"32 pixels .* --size 128"):
         make_recipe("supervised-faces", Choices("cpu", people))
     with pytest.raises(TrainingError, match="random weights"):
         make_recipe("supervised-faces", Choices("tiny", people, start="heads"))

@@ -12,7 +12,7 @@ from tests_of_data import sphere_person
 
 from portraiture.checkpoints import load_generator
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
-from portraiture.data.people import person_path, save_person
+from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
 from portraiture.engine.parameters import DISCRETE
 from portraiture.errors import TrainingError
@@ -181,6 +181,8 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
         make_recipe("supervised-heads", Choices("paper", tmp_path))
     with pytest.raises(TrainingError, match="person_"):
         make_recipe("supervised-heads", Choices("tiny", tmp_path / "none"))
+    with pytest.raises(TrainingError, match=r"32 pixels .* --size 256"):
+        make_recipe("supervised-heads", Choices("cpu", tmp_path))
 
 
 def test_cut_edges_of_a_patch_do_not_count_but_the_pictures_do(tmp_path: Path) -> None:

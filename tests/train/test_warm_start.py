@@ -10,7 +10,7 @@ from tests_of_data import sphere_person
 
 from portraiture.checkpoints import save_generator
 from portraiture.data.latent import draw_latents
-from portraiture.data.people import person_path, save_person
+from portraiture.data.people_file import person_path, save_person
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.train.distributed import World
@@ -79,7 +79,9 @@ def test_a_run_goes_on_from_a_file_with_the_file_s_sizes(tmp_path: Path) -> None
     assert recipe.config.coarse_steps == 0
     state = recipe.build(World())
     draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    recipe.step(state, recipe.batch(0, 2, generator(0)), draws, World())
+    metrics = recipe.step(state, recipe.batch(0, 2, generator(0)), draws, World())
+    assert float(metrics["start_unknown"]) > 0.0
+    assert "flow_unknown" not in metrics
     learned = state.models["heads"].get_parameter("backbone.synthesis.b32.conv1.weight")
     begun = wider.backbone.synthesis.block(32).conv1.weight
     assert 0.0 < (learned - begun).abs().max() < 1e-4

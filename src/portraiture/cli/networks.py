@@ -88,9 +88,9 @@ class Train:
 
     Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
     --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
-    (StyleGAN2; both from synth's pictures or any folder with EG3D's dataset.json), identity and
-    parser (supporting networks). Rerunning the same command resumes exactly; Ctrl-C saves first.
-    The folder gets networks/, grids/ and log.jsonl.
+    (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity
+    and parser (supporting networks). Rerunning the same command resumes exactly; Ctrl-C saves
+    first. The folder gets networks/, grids/ and log.jsonl.
 
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
     """

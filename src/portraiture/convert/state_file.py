@@ -14,17 +14,21 @@ from portraiture.convert.refusal import RefusalError
 from portraiture.convert.torch_file import read_torch
 from portraiture.errors import CheckpointError
 
+MAX_BYTES = 4_000_000_000
+
 
 def read_state(path: Path | str) -> dict[str, Tensor]:
     """Tensors by name. Raises CheckpointError, one sentence, if the file cannot be read or holds
     anything else."""
     path = Path(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CheckpointError(f"{path} is larger than {MAX_BYTES:,} bytes.")
         if path.suffix == ".safetensors":
             return load_file(path)
         views = tensors_in(read_torch(path.read_bytes()))
         return {name: view.tensor() for name, view in views.items()}
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (RefusalError, SafetensorError) as error:
         raise CheckpointError(f"{path} is refused: {error}.") from error

@@ -19,7 +19,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from portraiture.data.people import load_person
+from portraiture.data.people_file import load_person, people_in
 from portraiture.data.synth_folder import complete_people, read_person
 from portraiture.errors import DataError
 from portraiture.types import Segment
@@ -105,13 +105,16 @@ def load_faces(folders: Sequence[Path], *, size: int = 128, limit: int | None = 
 
 
 def _is_npz(folder: Path) -> bool:
-    return any(folder.glob("person_*.npz"))
+    """Raises DataError on a folder of both kinds."""
+    if people_in(folder) and complete_people(folder):
+        raise DataError(f"{folder} holds people of two kinds; keep one of them.")
+    return bool(people_in(folder))
 
 
 def _people(
     folder: Path, size: int, limit: int | None
 ) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
-    for path in sorted(folder.glob("person_*.npz"))[:limit]:
+    for path in people_in(folder)[:limit]:
         person = load_person(path)
         labels = shrunk_labels(person.segmentation, size, scalp=True)
         yield _shrunk(person.rgb, size), _shrunk(person.alpha, size), labels

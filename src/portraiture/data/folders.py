@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from portraiture.camera import join_eg3d, split_eg3d
+from portraiture.data.people_file import people_in, read_arrays
 from portraiture.errors import TrainingError
 from portraiture.media import read_image
 
@@ -30,7 +31,6 @@ FLIP = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 """World x → -x; picture x → 1 - x."""
 
 LABELS = "dataset.json"
-PEOPLE = ".npz"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -40,7 +40,8 @@ class FolderData:
 
     names: relative to `folder`. cameras: (number of images, 25). size: side in pixels to which
     images are brought. mirror: each image is flipped left-right half of the time, with its camera.
-    seed: of the order. workers: threads that decode.
+    seed: of the order. workers: threads that decode. people: names are those of views in files of
+    people, ``person_00017.npz/2``.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class FolderData:
     mirror: bool = False
     seed: int = 0
     workers: int = 2
+    people: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -60,8 +62,8 @@ class FolderData:
         """Images in [-1, 1] and cameras of the `number`-th batch of `size`.
 
         Every image comes once before any comes again, in an order that depends on the seed and the
-        epoch; only the flips are drawn from `generator`. Raises PhotoError or TrainingError when an
-        image cannot be used.
+        epoch; only the flips are drawn from `generator`. Raises PhotoError, DataError or
+        TrainingError when an image cannot be used.
         """
         places = range(number * size, (number + 1) * size)
         n = len(self.names)
@@ -79,7 +81,7 @@ class FolderData:
     def image(self, index: int) -> ndarray:
         """One image, (R, R, 3) uint8."""
         path = self.folder / self.names[index]
-        pixels = _view(path) if path.parent.suffix == PEOPLE else read_image(path)
+        pixels = _view(path) if self.people else read_image(path)
         height, width = pixels.shape[:2]
         if height != width:
             raise TrainingError(f"{path} is {width} by {height} pixels; crop the images square.")
@@ -98,17 +100,19 @@ def open_folder(
     seed: int = 0,
     workers: int = 2,
 ) -> FolderData:
-    """A folder with dataset.json, or of people (`data.people`), whose pictures are named
-    ``person_00017.npz/2``; with ``cameras=False`` and neither, all images in it and below (cameras
-    are zeros).
+    """A folder with dataset.json, or of people (`data.people_file`); with ``cameras=False`` and
+    neither, all images in it and below (cameras are zeros).
 
-    Raises TrainingError with one sentence when the folder, its list, a camera or an image is
-    missing or malformed.
+    Raises TrainingError or DataError with one sentence when the folder, its list, a camera or an
+    image is missing or malformed.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; --data takes one with images.")
-    if not (folder / LABELS).is_file() and any(folder.glob(f"person_*{PEOPLE}")):
-        names, table = _people_views(folder)
+    people = people_in(folder)
+    if people and (folder / LABELS).is_file():
+        raise TrainingError(f"{folder} holds both a {LABELS} and people's files; keep one of them.")
+    if people:
+        names, table = _people_views(people)
     elif not cameras and not (folder / LABELS).is_file():
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         names = [str(p.relative_to(folder)) for p in found]
@@ -117,22 +121,21 @@ def open_folder(
         names, table = _read_labels(folder)
     if not names:
         raise TrainingError(f"{folder} holds no images (PNG, JPEG or WebP).")
-    return FolderData(folder, tuple(names), table, size, mirror, seed, workers)
+    return FolderData(folder, tuple(names), table, size, mirror, seed, workers, bool(people))
 
 
-def _people_views(folder: Path) -> tuple[list[str], Float[ndarray, "N 25"]]:
-    names: list[str] = []
-    tables: list[ndarray] = []
-    for path in sorted(folder.glob(f"person_*{PEOPLE}")):
-        with np.load(path, allow_pickle=False) as file:
-            tables.append(file["cameras"].astype(np.float64))
-        names += [f"{path.name}/{view}" for view in range(len(tables[-1]))]
-    return names, np.concatenate(tables)
+def _people_views(paths: list[Path]) -> tuple[list[str], Float[ndarray, "N 25"]]:
+    tables = [read_arrays(path, ["cameras"])["cameras"] for path in paths]
+    names = [
+        f"{path.name}/{view}"
+        for path, table in zip(paths, tables, strict=True)
+        for view in range(len(table))
+    ]
+    return names, np.concatenate(tables).astype(np.float64)
 
 
 def _view(path: Path) -> ndarray:
-    with np.load(path.parent, allow_pickle=False) as file:
-        return file["rgb"][int(path.name)]
+    return read_arrays(path.parent, ["cameras", "rgb"])["rgb"][int(path.name)]
 
 
 def mirrored(cameras: Float[ndarray, "... 25"]) -> Float[ndarray, "... 25"]:

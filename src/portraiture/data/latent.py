@@ -108,7 +108,7 @@ def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
     """
     z = np.asarray(z, np.float64)
     if z.shape != (LATENT_SIZE,) or not np.isfinite(z).all():
-        raise ValueError(f"a person's latent has {LATENT_SIZE} finite numbers, not {z.shape}")
+        raise ValueError(f"a person's latent is {LATENT_SIZE} finite numbers in a row")
     slots = _Slots(z)
     woman = slots.choice("sex") == 1
     ancestry = ANCESTRIES[slots.choice("ancestry")]

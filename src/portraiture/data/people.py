@@ -1,4 +1,4 @@
-"""Synthetic people on disk: one file a person with pictures, depth and cameras of several views.
+"""Synthetic people of latents: one file a person with pictures, depth and cameras of several views.
 
 z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
 scene ─▶ camera and light of a view; else the light is the studio's. What the supervised recipes and
@@ -8,56 +8,30 @@ stopped, and a file is written whole or not at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16
+from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
 from portraiture.data.latent import draw_latents, person_from_latent
+from portraiture.data.people_file import PersonViews, person_path, save_person
 from portraiture.data.scene import SCENE_SIZE, scene_from_numbers
 from portraiture.data.views import head_frame, over, render_view
 from portraiture.engine.build import build_bust
+from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path
 from portraiture.render.light import studio_light
 from portraiture.types import Light
 
-NEAREST, DEPTH_RANGE = 2.0, 1.6
-"""Depths are kept as 16 bit numbers over this range of EG3D units; 0 is background."""
-
+SETTINGS = "people.json"
 TEXTURE_SIZE = 512
-
-
-@dataclass(frozen=True)
-class PersonViews:
-    """V views of one person, n pixels a side.
-
-    z: the latent. rgb: over white. alpha: (V, n, n). depth: along the rays, 0 where nothing is.
-    segmentation: `Segment` values. cameras: EG3D's 25 numbers. landmarks: pixels. points:
-    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit. scenes: what
-    `data.scene` says of each view, where the views are made of such numbers; else each has the
-    studio's light.
-    """
-
-    z: Float32[ndarray, "Z"]
-    rgb: UInt8[ndarray, "V n n 3"]
-    alpha: UInt8[ndarray, "V n n"]
-    depth: Float32[ndarray, "V n n"]
-    segmentation: UInt8[ndarray, "V n n"]
-    cameras: Float32[ndarray, "V 25"]
-    landmarks: Float32[ndarray, "V 478 2"]
-    points: Float32[ndarray, "478 3"]
-    unit_m: float
-    scenes: Float32[ndarray, "V 6"] | None = None
-
-    def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
-        """z of the person, and of the scene where there is one."""
-        return self.z if self.scenes is None else np.concatenate([self.z, self.scenes[view]])
 
 
 def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
@@ -118,55 +92,6 @@ def _render(
     )
 
 
-def person_path(folder: Path, index: int) -> Path:
-    return folder / f"person_{index:05d}.npz"
-
-
-def save_person(person: PersonViews, path: Path) -> None:
-    """Write one person, whole or not at all."""
-    with atomic_path(path) as part, part.open("wb") as file:
-        np.savez(
-            file,
-            z=person.z,
-            rgb=person.rgb,
-            alpha=person.alpha,
-            depth=_pack_depth(person.depth),
-            segmentation=person.segmentation,
-            cameras=person.cameras,
-            landmarks=person.landmarks,
-            points=person.points,
-            unit_m=np.float32(person.unit_m),
-            **({} if person.scenes is None else {"scenes": person.scenes}),
-        )
-
-
-def load_person(path: Path) -> PersonViews:
-    """Read what `save_person` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return PersonViews(
-            z=file["z"],
-            rgb=file["rgb"],
-            alpha=file["alpha"],
-            depth=_unpack_depth(file["depth"]),
-            segmentation=file["segmentation"],
-            cameras=file["cameras"],
-            landmarks=file["landmarks"],
-            points=file["points"],
-            unit_m=float(file["unit_m"]),
-            scenes=file.get("scenes"),
-        )
-
-
-def _pack_depth(depth: Float32[ndarray, "..."]) -> UInt16[ndarray, "..."]:
-    steps = np.clip((depth - NEAREST) / DEPTH_RANGE * 65534.0, 0.0, 65534.0) + 1.0
-    return np.where(depth > 0, np.round(steps), 0.0).astype(np.uint16)
-
-
-def _unpack_depth(packed: UInt16[ndarray, "..."]) -> Float32[ndarray, "..."]:
-    depth = (packed.astype(np.float32) - 1.0) / 65534.0 * DEPTH_RANGE + NEAREST
-    return np.where(packed > 0, depth, 0.0).astype(np.float32)
-
-
 def make_people(
     folder: Path,
     indices: Iterable[int],
@@ -182,10 +107,11 @@ def make_people(
     """Render the people `indices` of a seed into `folder`, skipping those that are there.
 
     Person k is the same whatever else is rendered, and however many workers there are. scenes:
-    cameras and light are drawn as `data.scene` says, not the studio's. done: called
-    for every person, first for those that are there already.
+    cameras and light are drawn as `data.scene` says, not the studio's. done: called for every
+    person, first for those that are there already. Raises DataError when the folder holds people of
+    other settings, OutputError when it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
     missing: list[int] = []
     for k in indices:
         if person_path(folder, k).exists():
@@ -202,6 +128,23 @@ def make_people(
             done(future.result())
 
 
+def _claim(folder: Path, settings: dict[str, int | bool]) -> None:
+    """Make the folder and write `SETTINGS`, or check that it says the same."""
+    path = folder / SETTINGS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        known = json.loads(path.read_text()) if path.exists() else None
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be used; give another --out.") from error
+    except ValueError:
+        known = {}
+    if known not in (None, settings):
+        raise DataError(f"{folder} holds people of other settings; give another --out.")
+    if known is None:
+        with atomic_path(path) as part:
+            part.write_text(json.dumps(settings) + "\n")
+
+
 class _Job(NamedTuple):
     """One person of `make_people`."""
 
@@ -216,12 +159,14 @@ class _Job(NamedTuple):
 
 def _make_one(job: _Job) -> int:
     z = draw_latents(1, job.seed, first=job.index)[0]
-    seed, size, supersample = job.seed * 1_000_003 + job.index, job.size, job.supersample
+    size, supersample = job.size, job.supersample
     if job.scenes:
-        numbers = np.random.default_rng(seed).standard_normal((job.views, SCENE_SIZE))
+        numbers = np.random.default_rng([job.seed, job.index, 1]).standard_normal(
+            (job.views, SCENE_SIZE)
+        )
         person = render_scenes(z, numbers, size=size, supersample=supersample)
     else:
-        angles = view_angles(job.views, seed)
+        angles = view_angles(job.views, job.seed * 1_000_003 + job.index)
         person = render_person(z, angles, size=size, supersample=supersample)
     save_person(person, person_path(job.folder, job.index))
     return job.index

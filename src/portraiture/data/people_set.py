@@ -15,8 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.data.people import PersonViews, load_person
-from portraiture.errors import TrainingError
+from portraiture.data.people_file import PersonViews, load_person, people_in
+from portraiture.errors import DataError, TrainingError
 from portraiture.types import Segment
 
 WEIGHTS: dict[int, float] = {
@@ -55,7 +55,7 @@ class PeopleSet:
     """The people of a folder, read when first asked for and kept in memory."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
-        self.paths = sorted(folder.glob("person_*.npz"))[:limit]
+        self.paths = people_in(folder)[:limit]
         if not self.paths:
             raise TrainingError(
                 f"{folder} holds no person_*.npz; make some with portraiture synth."
@@ -72,7 +72,7 @@ class PeopleSet:
     @property
     def latent_size(self) -> int:
         """Numbers of an example's z."""
-        return len(self.person(0).picture_latent(0))
+        return self.person(0).latent_size
 
     @property
     def side(self) -> int:
@@ -80,14 +80,18 @@ class PeopleSet:
         return self.person(0).rgb.shape[1]
 
     def person(self, index: int) -> PersonViews:
-        """All views of one person."""
+        """All views of one person. Raises DataError when the file is damaged or not like the
+        first one."""
         if index not in self._kept:
-            self._kept[index] = load_person(self.paths[index])
+            person = self._kept[index] = load_person(self.paths[index])
+            if index and (person.rgb.shape[1], person.latent_size) != (self.side, self.latent_size):
+                raise DataError(f"{self.paths[index]} is of another size or kind than the first.")
         return self._kept[index]
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
-        """`size` different people, one random view of each."""
-        people = torch.randperm(len(self), generator=generator)[:size].tolist()
+        """One random view of each of `size` people, different ones as far as there are so many."""
+        order = torch.randperm(len(self), generator=generator)
+        people = order.repeat(-(-size // len(self)))[:size].tolist()
         views = torch.randint(1 << 30, (size,), generator=generator).tolist()
         parts = [
             self.example(k, view % len(self.person(k).rgb))

@@ -51,7 +51,7 @@ def scene_from_numbers(numbers: Float[ndarray, "S"]) -> Scene:
     """
     numbers = np.asarray(numbers, np.float64)
     if numbers.shape != (SCENE_SIZE,) or not np.isfinite(numbers).all():
-        raise ValueError(f"a scene has {SCENE_SIZE} finite numbers, not {numbers.shape}")
+        raise ValueError(f"a scene is {SCENE_SIZE} finite numbers in a row")
     yaw, pitch, side, height, contrast, exposure = np.clip(numbers, -LIMIT, LIMIT).tolist()
     return Scene(
         yaw=YAW * yaw,

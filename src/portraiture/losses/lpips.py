@@ -33,7 +33,7 @@ CHANNELS: dict[Kind, tuple[int, ...]] = {
 
 
 class Lpips(nn.Module):
-    """The distance, differentiable in both pictures."""
+    """The distance."""
 
     def __init__(self, kind: Kind) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ def fid(path: Path | str) -> FeatureExtractor:
     """Features for FID (`pt_inception-2015-12-05-6726825d.pth`). Raises CheckpointError."""
     network = Inception()
     _fill(network, read_state(path), path)
-    return FeatureExtractor("fid", torch.no_grad()(network))
+    return FeatureExtractor("fid", partial(_pooled, network))
 
 
 def lpips(network: Path | str, comparison: Path | str, *, kind: Kind = "alex") -> PictureDistance:
@@ -48,7 +48,8 @@ def lpips(network: Path | str, comparison: Path | str, *, kind: Kind = "alex") -
     (`alex.pth`, `vgg.pth`). Raises CheckpointError."""
     distance = Lpips(kind)
     tensors = {k: v for k, v in read_state(network).items() if not k.startswith("classifier.")}
-    _fill(distance, tensors | read_state(comparison), network)
+    _fill(distance, tensors, network, prefix="features.")
+    _fill(distance, read_state(comparison), comparison, prefix="lin")
     name = "lpips" if kind == "alex" else f"lpips-{kind}"
     return PictureDistance(name, torch.no_grad()(distance))
 
@@ -67,9 +68,18 @@ def _embedded(network: ArcFace, images: Float[Tensor, "B 3 R R"]) -> Float[Tenso
     return network(face_crop(images, ARCFACE_SIZE, box=ARCFACE_BOX))
 
 
-def _fill(network: nn.Module, tensors: dict[str, Tensor], source: Path | str) -> None:
-    """The network with these tensors, all of them and no others, in evaluation mode."""
-    expected = network.state_dict()
+@torch.no_grad()
+def _pooled(network: Inception, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B 2048"]:
+    """Of pictures as they would be in a file."""
+    return network(((images + 1.0) * 127.5).round().clamp(0.0, 255.0) / 127.5 - 1.0)
+
+
+def _fill(
+    network: nn.Module, tensors: dict[str, Tensor], source: Path | str, *, prefix: str = ""
+) -> None:
+    """Give the network these tensors, which must be all that it has below a prefix and no others;
+    evaluation mode."""
+    expected = {k: v for k, v in network.state_dict().items() if k.startswith(prefix)}
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     missing = sorted(expected.keys() - tensors.keys() - optional)
     unknown = sorted(tensors.keys() - expected.keys())

@@ -89,13 +89,16 @@ def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposur
 
     azimuth: of the key, radians from the front towards the person's left. elevation: radians.
     contrast: the key's share of the light, in [0, 1]. exposure: mean radiance of white surfaces
-    that face forward or half sideways.
+    that face forward or half sideways. Raises ValueError when no light reaches those.
     """
     d = even_directions(_SKY_DIRECTIONS)
     sky = np.array([0.97, 1.0, 1.03]) * (0.85 + 0.2 * d[:, 1:2] + 0.15 * d[:, 2:3])
     ambient = (1.0 - contrast) * project_light(d, sky)
     light = Light(ambient, _from(azimuth, elevation), contrast * np.array([1.06, 1.0, 0.94]))
-    gain = exposure / _face_exposure(light).mean()
+    seen = _face_exposure(light).mean()
+    if not seen > 0.0:
+        raise ValueError("a face is not lit by a key light behind it and no other")
+    gain = exposure / seen
     return Light(light.ambient * gain, light.key_direction, light.key_color * gain)
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -31,6 +32,10 @@ class World:
         return self.rank == 0
 
 
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for each other: the first may teach the mapping for half an hour."""
+
+
 @contextmanager
 def open_world(device: str = "auto") -> Iterator[World]:
     """The world that torchrun describes in the environment, or a single process.
@@ -47,7 +52,7 @@ def open_world(device: str = "auto") -> Iterator[World]:
     if size == 1:
         yield World(device=place)
         return
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
     try:
         yield World(rank, size, place)
     finally:

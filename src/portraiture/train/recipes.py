@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.data.folders import open_folder
-from portraiture.data.latent import LATENT_SIZE
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig
@@ -41,8 +41,8 @@ class Choices:
     """What a user chooses about a run; a recipe refuses what it has no use for.
 
     data: folder to train on: of `synth --kind latents` for supervised-heads, of `--kind scenes` for
-    supervised-faces, images and dataset.json or either of these for the adversarial ones, any of
-    them for identity and parser. mirror: flip images, with
+    supervised-faces, images and dataset.json or people of either kind for the adversarial ones, all
+    that synth writes for identity and parser. mirror: flip images, with
     cameras. start: a generator to begin with, whose sizes replace the preset's: a shipped name,
     what another run left in networks/, or a published file. perceptual: SqueezeNet's weights in
     safetensors. seed, steps: instead of the preset's.
@@ -96,25 +96,41 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
     """With a start there are no coarse steps, and only the preset's mapping is kept."""
     start = None if choices.start is None else load_generator(choices.start)
     if start is not None:
+        if not _stands_for_people(start.config):
+            raise TrainingError("supervised-heads goes on from generators of its own only.")
         layers = config.generator.mapping_layers
         config = replace(
-            config, coarse_steps=0, generator=replace(start.config, mapping_layers=layers)
-        )
-    if config.generator.z_dim != LATENT_SIZE:
-        raise TrainingError("supervised-heads goes on from generators of its own only.")
-    people = PeopleSet(choices.data)
-    if people.latent_size != LATENT_SIZE:
-        raise TrainingError(f"{choices.data} has lights of all sorts; use synth --kind latents.")
+            config, coarse_steps=0, generator=replace(start.config, mapping_layers=layers),
+            patch=min(config.patch, start.config.neural_resolution),
+        )  # fmt: skip
+    people = _people_of(choices.data, "latents", 2 * config.generator.neural_resolution)
     return SupervisedHeads(config, people, choices.perceptual, start)
 
 
+def _stands_for_people(config: TriPlaneConfig) -> bool:
+    """Whether the generator's z is `data.latent`'s."""
+    z = config.z_dim == LATENT_SIZE and config.choice_groups == CHOICE_GROUPS
+    axes = not config.flow_rank or config.rendering.plane_axes == "fixed"
+    return z and axes and not config.c_dim
+
+
 def _supervised_faces(config: SupervisedFacesConfig, choices: Choices) -> SupervisedFaces:
-    people, size = PeopleSet(choices.data), config.generator.size
-    if people.latent_size != config.generator.z_dim:
-        raise TrainingError(f"{choices.data} has no numbers of scenes; use synth --kind scenes.")
-    if people.side != size:
-        raise TrainingError(f"{choices.data} has pictures of {people.side} pixels, not of {size}.")
+    people = _people_of(choices.data, "scenes", config.generator.size)
     return SupervisedFaces(config, people, choices.perceptual)
+
+
+def _people_of(folder: Path, kind: Literal["latents", "scenes"], side: int) -> PeopleSet:
+    """Raises TrainingError on people of the other kind or of pictures of another side."""
+    people = PeopleSet(folder)
+    first = people.person(0)
+    if len(first.z) != LATENT_SIZE or (first.scenes is None) != (kind == "latents"):
+        raise TrainingError(f"{folder} holds other people; make some with synth --kind {kind}.")
+    if people.side != side:
+        raise TrainingError(
+            f"{folder} has pictures of {people.side} pixels where this preset learns {side}; make"
+            f" some with synth --kind {kind} --size {side}, or take another preset."
+        )
+    return people
 
 
 def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from portraiture.models.stylegan2 import Mapping, ToRGB
+from portraiture.models.stylegan2 import Mapping as MappingNetwork
+from portraiture.models.stylegan2 import ToRGB
 from portraiture.train.distributed import World, mean_over_processes, share_weights
 from portraiture.train.schedule import annealed
 
@@ -25,21 +26,22 @@ CALM = 0.1
 def teach_first(
     network: nn.Module,
     average: nn.Module,
-    lesson: Callable[[], tuple[float, float]],
+    lesson: Callable[[], Mapping[str, float]],
+    names: Sequence[str],
     world: World,
 ) -> dict[str, Tensor]:
     """The first process teaches the network, all begin with what it found, and so does the average.
 
-    lesson: teaches in place and returns what is unknown afterwards, of parameters and of flows, as
-    shares of the variance; returned by name, for the log.
+    lesson: teaches in place and returns what is unknown afterwards, as shares of the variance, by
+    the names `names`. Returned on all processes, for the log.
     """
-    unknown = torch.zeros(2, device=world.device)
+    unknown = torch.zeros(len(names), device=world.device)
     if world.leads:
-        unknown += world.size * torch.tensor(lesson(), device=world.device)
+        found = lesson()
+        unknown += world.size * torch.tensor([found[name] for name in names], device=world.device)
         average.load_state_dict(network.state_dict())
     share_weights([network, average], world)
-    shares = mean_over_processes(unknown, world)
-    return dict(zip(("parameters_unknown", "flow_unknown"), shares, strict=True))
+    return dict(zip(names, mean_over_processes(unknown, world), strict=True))
 
 
 @torch.no_grad()
@@ -54,7 +56,7 @@ def start_calmly(network: nn.Module, finest: Iterable[ToRGB]) -> None:
 
 
 def learning_groups(
-    network: nn.Module, mapping: Mapping, rate: float, *, slow: Iterable[nn.Parameter] = (),
+    network: nn.Module, mapping: MappingNetwork, rate: float, *, slow: Iterable[nn.Parameter] = (),
     slow_rate: float = 1.0,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Groups of parameters for Adam. The mapping, whose rate StyleGAN2 lowers a hundredfold, learns

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +95,8 @@ class SupervisedFaces:
         assert isinstance(network, FacesGenerator)
         taught: dict[str, Tensor] = {}
         if state.step == 0 and self.config.taught_steps:
-            taught = teach_first(network, average, lambda: self._lesson(network), world)
+            lesson = partial(self._lesson, network)
+            taught = teach_first(network, average, lesson, ("parameters_unknown",), world)
         config = self.config
         anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
@@ -119,12 +121,13 @@ class SupervisedFaces:
             "perceptual": self.config.perceptual_weight * distance,
         }
 
-    def _lesson(self, network: FacesGenerator) -> tuple[float, float]:
+    def _lesson(self, network: FacesGenerator) -> dict[str, float]:
         config = self.config
-        return teach_mapping(
+        unknown, _ = teach_mapping(
             network.mapping, people=config.taught_people, steps=config.taught_steps,
             seed=self.run.seed,
         )  # fmt: skip
+        return {"parameters_unknown": unknown}
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,7 @@ FLOW_RATE = 0.1
 
 COMPARED = 20_000
 """Latents by which the mappings of a run and of its start are compared."""
+COMPARED_SEED = 0x57A27
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,12 @@ class SupervisedHeads:
         taught: dict[str, Tensor] = {}
         if state.step == 0:
             average = state.averages["heads"]
-            taught = teach_first(network, average, lambda: self._lesson(network), world)
+            lesson, names = partial(self._lesson, network), ["parameters_unknown"]
+            if self.start is not None:
+                names.append("start_unknown")
+            elif network.config.flow_rank:
+                names.append("flow_unknown")
+            taught = teach_first(network, average, lesson, names, world)
         config = self.config
         anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
@@ -162,7 +169,9 @@ class SupervisedHeads:
         update(state.averages["heads"], network, beta)
         return taught | {name: loss.detach() for name, loss in losses.items()}
 
-    def _lesson(self, network: TriPlaneGenerator) -> tuple[float, float]:
+    def _lesson(self, network: TriPlaneGenerator) -> dict[str, float]:
+        """Teach the mapping, and with a start take over all else. What is unknown, of the start as
+        a share of its w's variance."""
         config = self.config
         rendering, lesson = config.generator.rendering, None
         if config.generator.flow_rank:
@@ -171,16 +180,16 @@ class SupervisedHeads:
                 seed=PEOPLE_SEED + self.run.seed,
                 box_warp=rendering.box_warp, axes=rendering.plane_axes,
             )  # fmt: skip
-        if not config.taught_steps:
-            return 1.0, 1.0
-        unknown = teach_mapping(
-            network.backbone.mapping, people=config.taught_people, steps=config.taught_steps,
-            seed=self.run.seed, flow=lesson,
-            coefficients=None if lesson is None else network.flow.coefficients,
-        )  # fmt: skip
+        unknown = {"parameters_unknown": 1.0, "flow_unknown": 1.0}
+        if config.taught_steps:
+            unknown["parameters_unknown"], unknown["flow_unknown"] = teach_mapping(
+                network.backbone.mapping, people=config.taught_people, steps=config.taught_steps,
+                seed=self.run.seed, flow=lesson,
+                coefficients=None if lesson is None else network.flow.coefficients,
+            )  # fmt: skip
         if self.start is not None:
-            z = torch.from_numpy(draw_latents(COMPARED, PEOPLE_SEED + self.run.seed))
-            take_over(network, self.start.to(network.backbone.mapping.w_avg.device), z)
+            z = torch.from_numpy(draw_latents(COMPARED, COMPARED_SEED + self.run.seed))
+            unknown["start_unknown"] = take_over(network, self.start, z)
         return unknown
 
     def losses(
