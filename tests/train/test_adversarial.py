@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from portraiture.data.people_file import person_path, save_person
 from portraiture.errors import CheckpointError
 from portraiture.media import read_image, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.faces2d import FacesGenerator
 from portraiture.train.adversarial_faces import AdversarialFaces
 from portraiture.train.adversarial_heads import AdversarialHeads, blurred, schedule
 from portraiture.train.adversary import Opponent
@@ -200,6 +201,34 @@ def test_another_runs_generator_is_where_one_begins(data: Path, tmp_path: Path) 
     assert all(torch.equal(built[key], value) for key, value in network.state_dict().items())
     with pytest.raises(CheckpointError):
         make_recipe("adversarial-faces", choices)
+
+
+@pytest.mark.parametrize("name", ["adversarial-faces", "adversarial-heads"])
+def test_a_trained_generator_waits_for_its_discriminator(
+    data: Path, tmp_path: Path, name: Literal["adversarial-faces", "adversarial-heads"]
+) -> None:
+    choices, world = Choices("tiny", data), World()
+    with torch.random.fork_rng():
+        fresh = make_recipe(name, choices).build(world).averages["generator"]
+        assert isinstance(fresh, TriPlaneGenerator | FacesGenerator)
+        save_generator(fresh, tmp_path / "start.safetensors")
+        recipe = make_recipe(name, replace(choices, start=tmp_path / "start.safetensors"))
+        state = recipe.build(world)
+        begun, judge = (
+            {k: v.detach().clone() for k, v in state.models[network].named_parameters()}
+            for network in ("generator", "discriminator")
+        )
+        moved = []
+        for step in range(2):
+            draws = draws_of_step(0, step, 0, torch.device("cpu"))
+            batch = recipe.batch(step, recipe.run.batch, torch.Generator().manual_seed(step))
+            recipe.step(state, batch, draws, world)
+            now = dict(state.models["generator"].named_parameters())
+            moved.append(any(not torch.equal(now[k], v) for k, v in begun.items()))
+            state.step += 1
+    assert moved == [False, True]
+    after = dict(state.models["discriminator"].named_parameters())
+    assert any(not torch.equal(after[k], v) for k, v in judge.items())
 
 
 def test_the_generator_learns_to_please(data: Path) -> None:

@@ -90,9 +90,11 @@ class AdversarialFaces:
         images, unused = batch
         rates = self.config.adversary
         opponent = Opponent(state, rates, self.run, draws, world)
-        metrics = self._improve(state, len(images), opponent)
-        if state.step % rates.generator_every == 0 and self.config.path_weight:
-            metrics |= self._even_out(state, len(images), draws, world)
+        metrics: dict[str, Tensor | float] = {}
+        if self.start is None or state.step >= rates.head_start:
+            metrics |= self._improve(state, len(images), opponent)
+            if state.step % rates.generator_every == 0 and self.config.path_weight:
+                metrics |= self._even_out(state, len(images), draws, world)
         with torch.no_grad():
             parts = pieces(self.run, self._latents(len(images), draws, world))
             fakes = torch.cat([self._images(state, z, draws, world)[0] for (z,) in parts])

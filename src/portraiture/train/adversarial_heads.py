@@ -170,9 +170,11 @@ class AdversarialHeads:
         images, cameras = batch
         config, now = self.config, schedule(self.config, state.step * self.run.batch)
         opponent = Opponent(state, config.adversary, self.run, draws, world)
-        metrics = self._improve(state, self._draft(cameras, now, draws), now, opponent)
-        if state.step % config.adversary.generator_every == 0 and config.density_weight:
-            metrics |= self._smooth(state, self._draft(cameras, now, draws), draws, world)
+        metrics: dict[str, Tensor | float] = {}
+        if self.start is None or state.step >= config.adversary.head_start:
+            metrics |= self._improve(state, self._draft(cameras, now, draws), now, opponent)
+            if state.step % config.adversary.generator_every == 0 and config.density_weight:
+                metrics |= self._smooth(state, self._draft(cameras, now, draws), draws, world)
         draft = self._draft(cameras, now, draws)
         with torch.no_grad():
             made = [self._pairs(state, part, now, draws, world) for part in self._parts(draft)]

@@ -35,7 +35,9 @@ class AdversaryConfig:
     steps between the generator's own regularisation. ema_kimg, ema_ramp: half-life of the average
     in thousand images and the fraction of the images seen that it may not exceed (None: no ramp).
     augment_target: mean sign of D(real) that augmentation aims at; None for no augmentation.
-    augment_kimg: thousand images in which p may go from 0 to 1.
+    augment_kimg: thousand images in which p may go from 0 to 1. head_start: steps at the beginning
+    in which the discriminator learns alone where the generator has been trained before: its first
+    gradients would undo that.
     """
 
     generator_lr: float = 0.0025
@@ -47,6 +49,7 @@ class AdversaryConfig:
     ema_ramp: float | None = 0.05
     augment_target: float | None = None
     augment_kimg: float = 500.0
+    head_start: int = 200
 
 
 def lazy_adam(network: nn.Module, lr: float, every: int) -> torch.optim.Adam:

@@ -39,7 +39,7 @@ HEADS: dict[Preset, HeadsConfig] = {
             size=128, channels=6, c_dim=25, channel_base=256, channel_max=8, mapping_layers=2
         ),
         adversary=AdversaryConfig(
-            r1_every=2, generator_every=2, augment_target=0.6, augment_kimg=0.02
+            r1_every=2, generator_every=2, augment_target=0.6, augment_kimg=0.02, head_start=1
         ),
         neural_first=8,
         neural_last=12,
@@ -129,7 +129,7 @@ FACES: dict[Preset, Faces2dConfig] = {
         ),
         discriminator=DiscriminatorConfig(size=16, channel_base=64, channel_max=8),
         adversary=AdversaryConfig(
-            r1_every=2, generator_every=2, augment_target=0.6, augment_kimg=0.02
+            r1_every=2, generator_every=2, augment_target=0.6, augment_kimg=0.02, head_start=1
         ),
         grid_people=4,
         grid_columns=2,
