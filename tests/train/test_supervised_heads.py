@@ -23,7 +23,7 @@ from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.log import read_log
 from portraiture.train.loop import RunConfig, run_recipe
-from portraiture.train.patches import EDGE_PIXELS, cut_patch, deferred_features
+from portraiture.train.patches import EDGE_PIXELS, cut_patch, deferred_features, patch_camera
 from portraiture.train.recipes import Choices, make_recipe
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
@@ -147,6 +147,46 @@ def test_the_tiny_preset_learns_goes_on_and_can_be_loaded(
     ws = torch.randn(1, loaded.num_ws, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(loaded.planes(ws), average.planes(ws), atol=1e-3)
+
+
+def test_a_patch_s_camera_sees_what_the_whole_picture_shows_there(tmp_path: Path) -> None:
+    recipe = _recipe(tmp_path)
+    torch.manual_seed(5)
+    network = TriPlaneGenerator(recipe.config.generator).eval()
+    batch = recipe.batch(0, 2, generator(0))
+    top, left, side, n = 3, 5, 8, 16
+    with torch.no_grad():
+        planes = 3.0 * network.planes(network.mapping(batch.z, None))
+        whole = network.render(planes, batch.camera, resolution=n, deterministic=True)
+        cut = patch_camera(batch.camera, top, left, side, n)
+        part = network.render(planes, cut, resolution=side, deterministic=True)
+    expected = whole.features[:, :, top : top + side, left : left + side]
+    assert expected.std() > 0.01
+    assert (part.features - expected).abs().max() < 1e-4
+
+
+def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    for index in range(2):
+        save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
+    tiny = SUPERVISED["tiny"]
+
+    def trained(out: Path, steps: int) -> TrainState:
+        config = replace(tiny, run=replace(tiny.run, steps=steps))
+        recipe = SupervisedHeads(config, PeopleSet(tmp_path / "people"))
+        return run_recipe(recipe, out, world=World(), quiet=True).state
+
+    before = trained(tmp_path / "a", tiny.finish_from).averages["heads"].state_dict()
+    state = trained(tmp_path / "a", tiny.finish_from + 2)
+    after = state.models["heads"].state_dict()
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(name.startswith("superresolution.") for name in moved)
+    whole = trained(tmp_path / "b", tiny.finish_from + 2)
+    for name, tensor in whole.averages["heads"].state_dict().items():
+        assert torch.equal(tensor, state.averages["heads"].state_dict()[name]), name
+    row = read_log(tmp_path / "a" / "log.jsonl")[-1]
+    assert {"image", "perceptual"} <= row.keys() and "rays" not in row
 
 
 def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:

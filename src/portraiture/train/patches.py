@@ -49,6 +49,18 @@ def cut_patch(
     return part, (rays[0][:, pixels], rays[1][:, pixels])
 
 
+def patch_camera(
+    camera: Float[Tensor, "B 25"], top: int, left: int, side: int, n: int
+) -> Float[Tensor, "B 25"]:
+    """EG3D's cameras whose whole picture are side² of the n² pixels."""
+    pose, intrinsics = camera[:, :16], camera[:, 16:].unflatten(1, (3, 3))
+    scale = n / side
+    cut = camera.new_tensor(
+        [[scale, 0.0, -left / side], [0.0, scale, -top / side], [0.0, 0.0, 1.0]]
+    )
+    return torch.cat([pose, (cut @ intrinsics).flatten(1)], 1)
+
+
 def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
     """1 inside a part of the picture, 0 near its cut edges, where superresolution misses its
     neighbours; the picture's own edges count."""

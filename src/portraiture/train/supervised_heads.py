@@ -34,7 +34,13 @@ from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.patches import along_points, cut_patch, deferred_features, pick
+from portraiture.train.patches import (
+    along_points,
+    cut_patch,
+    deferred_features,
+    patch_camera,
+    pick,
+)
 from portraiture.train.state import TrainState
 from portraiture.train.supervised import anneal, learning_groups, start_calmly, teach_first
 from portraiture.train.teach_flow import prepare_flow
@@ -56,8 +62,10 @@ class SupervisedConfig:
     taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0;
     flow_meshes: of those people whose heads are built where the generator moves its planes.
     coarse_steps: steps at the beginning with planes of half the size and without superresolution,
-    three times as cheap; coarse_points: colours a person that they see. learning_rate, decay_steps:
-    Adam's, falling along a half cosine to `final_rate` of it over decay_steps. patch: side of the
+    three times as cheap; coarse_points: colours a person that they see. finish_from, finish_steps:
+    the step from which superresolution alone learns, on features as they are rendered, and how long
+    its rate falls. learning_rate, decay_steps: Adam's, falling along a half cosine to `final_rate`
+    of it over decay_steps. patch: side of the
     part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
     ray_samples coarse and as many importance samples. surface_points, empty_points: where density
     is asked a person. near, behind: deviation before and reach behind the surface of the former.
@@ -74,6 +82,8 @@ class SupervisedConfig:
     flow_meshes: int = 2_000
     coarse_steps: int = 4_000
     coarse_points: int = 1536
+    finish_from: int = 20_000
+    finish_steps: int = 400
     learning_rate: float = 0.002
     decay_steps: int = 20_000
     final_rate: float = 0.1
@@ -151,6 +161,8 @@ class SupervisedHeads:
                 names.append("flow_unknown")
             taught = teach_first(network, average, lesson, names, world)
         config = self.config
+        if state.step >= config.finish_from:
+            return taught | self._finish(state, batch, draws, world)
         anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
         ws = network.mapping(batch.z, batch.camera)
@@ -164,10 +176,44 @@ class SupervisedHeads:
         average_gradients(network.parameters(), world)
         optimizer.step()
         follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
-        images = float((state.step + 1) * self.run.batch)
-        beta = decay(self.run.batch, images, half_life=config.half_life)
-        update(state.averages["heads"], network, beta)
+        self._average(state)
         return taught | {name: loss.detach() for name, loss in losses.items()}
+
+    def _average(self, state: TrainState) -> None:
+        images = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, images, half_life=self.config.half_life)
+        update(state.averages["heads"], state.models["heads"], beta)
+
+    def _finish(
+        self, state: TrainState, batch: Example, draws: Draws, world: World
+    ) -> dict[str, Tensor]:
+        """One update of superresolution alone. What is rendered is softer than what lies at the
+        true surface; everything else is the average from here on."""
+        network, optimizer = state.models["heads"], state.optimizers["heads"]
+        assert isinstance(network, TriPlaneGenerator)
+        config, step = self.config, state.step - self.config.finish_from
+        if step == 0:
+            network.load_state_dict(state.averages["heads"].state_dict())
+        anneal(optimizer, step, decay_steps=config.finish_steps, last=config.final_rate)
+        optimizer.zero_grad(set_to_none=True)
+        place = _draw_patch(batch, config.patch, draws)
+        with torch.no_grad():
+            ws = network.mapping(batch.z, batch.camera)
+            with autocast(world.device, self.run.precision):
+                planes = network.planes(ws)
+            cameras = patch_camera(batch.camera, *place, batch.depth.shape[-1])
+            rendered = network.render(
+                planes.float(), cameras, resolution=config.patch, deterministic=True
+            )
+        rays = make_rays(batch.camera, batch.depth.shape[-1])
+        losses = self._picture_losses(
+            network, ws, rendered.features, cut_patch(batch, rays, *place)[0]
+        )
+        torch.stack(list(losses.values())).sum().backward()
+        average_gradients(network.superresolution.parameters(), world)
+        optimizer.step()
+        self._average(state)
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _lesson(self, network: TriPlaneGenerator) -> dict[str, float]:
         """Teach the mapping, and with a start take over all else. What is unknown, of the start as
@@ -202,11 +248,8 @@ class SupervisedHeads:
         out |= self._ray_losses(network, planes, batch, rays, draws)
         if coarse:
             return out | self._point_losses(network, planes, batch, rays, draws)
-        n, side = batch.depth.shape[-1], self.config.patch
-        top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
-        return out | self._image_losses(
-            network, ws, planes, *cut_patch(batch, rays, top, left, side)
-        )
+        place = _draw_patch(batch, self.config.patch, draws)
+        return out | self._image_losses(network, ws, planes, *cut_patch(batch, rays, *place))
 
     def _point_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
@@ -226,14 +269,22 @@ class SupervisedHeads:
         rays: tuple[Tensor, Tensor],
     ) -> dict[str, Tensor]:  # fmt: skip
         """Features and superresolution of one patch, in the same place for all of the batch."""
-        config = self.config
         features = deferred_features(network, planes, part, rays)
         raw = (part.small_weight * (features[:, :3] - part.small).abs()).mean()
+        out = {"raw": self.config.raw_weight * raw}
+        return out | self._picture_losses(network, ws, features, part)
+
+    def _picture_losses(
+        self, network: TriPlaneGenerator, ws: Tensor, features: Tensor, part: Example
+    ) -> dict[str, Tensor]:
+        """Of what superresolution makes of a patch's features."""
         image = network.superresolution(features, ws, resize=False)
         fine = (part.weight * (image - part.image).abs()).mean()
-        out = {"raw": config.raw_weight * raw, "image": config.image_weight * fine}
         distance = perceptual_distance(self.features, image, part.image).mean()
-        return out | {"perceptual": config.perceptual_weight * distance}
+        return {
+            "image": self.config.image_weight * fine,
+            "perceptual": self.config.perceptual_weight * distance,
+        }
 
     def _density_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
@@ -315,3 +366,10 @@ class SupervisedHeads:
             tile(at_size(render.image_raw, side), columns=columns),
             tile(at_size(render.depth, side), columns=columns, span=span),
         )
+
+
+def _draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:
+    """Top, left and side of a patch of the n² pixels."""
+    n = batch.depth.shape[-1]
+    top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
+    return top, left, side

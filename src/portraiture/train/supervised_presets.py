@@ -51,6 +51,8 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         taught_steps=2,
         flow_meshes=6,
         coarse_steps=1,
+        finish_from=2,
+        finish_steps=2,
         coarse_points=32,
         patch=8,
         rays=16,
@@ -60,7 +62,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         grid_people=2,
     ),
     "cpu": SupervisedConfig(
-        run=RunConfig(steps=4_000, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
+        run=RunConfig(steps=4_400, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
         generator=replace(
             _PEOPLE,
             plane_size=128,
@@ -71,11 +73,12 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         ),
         coarse_steps=2_200,
         decay_steps=4_000,
+        finish_from=4_000,
         final_rate=0.05,
     ),
     "gpu": SupervisedConfig(
         run=RunConfig(
-            steps=12_000,
+            steps=13_000,
             batch=32,
             precision="bf16",
             log_every=50,
@@ -92,6 +95,8 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         ),
         coarse_steps=4_000,
         decay_steps=12_000,
+        finish_from=12_000,
+        finish_steps=1_000,
         patch=96,
         rays=512,
         ray_samples=48,
