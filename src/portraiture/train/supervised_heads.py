@@ -71,8 +71,9 @@ class SupervisedConfig:
     is asked a person. near, behind: deviation before and reach behind the surface of the former.
     absorbing: length over which a solid must be opaque. clear: length over which empty space must
     not be.
-    perceptual: whose features the perceptual loss compares. *_weight: of the losses. half_life: of
-    the average, in images.
+    perceptual: whose features the perceptual loss compares. *_weight: of the losses; raw_weight
+    must be above image_weight, for superresolution adds to the raw colours: under equal weights a
+    wrong colour that it takes back is at rest. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -96,7 +97,7 @@ class SupervisedConfig:
     behind: float = 0.025
     absorbing: float = 0.012
     clear: float = 0.1
-    raw_weight: float = 1.0
+    raw_weight: float = 2.0
     image_weight: float = 1.0
     perceptual: Literal["parser", "squeezenet"] = "parser"
     perceptual_weight: float = 0.4
