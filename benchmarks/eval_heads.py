@@ -115,11 +115,11 @@ def main(
     )
     identity = _identity()
     scores = Scores()
-    paths = people_in(held_out)[:people]
+    paths = people_in(held_out)
     if not paths or load_person(paths[0]).scenes is not None:
         raise SystemExit(f"{held_out} holds no people of synth --kind latents.")
     if people:
-        measure_held_out(scores, generator, identity, paths, published)
+        measure_held_out(scores, generator, identity, paths[:people], published)
     if samples:
         measure_samples(scores, generator, identity, samples, held_out, published)
     table = Table("What", "Measured", "Target")
