@@ -146,10 +146,10 @@ def _tensor(pictures: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
 
 
 def sheet_rows(generator: FacesGenerator, paths: list[Path]) -> list[list[UInt8[ndarray, "R R 3"]]]:
-    """Three rows of held-out pictures above ours, four rows of samples."""
+    """Up to three full rows of held-out pictures above ours, four rows of samples."""
     rows: list[list[ndarray]] = []
-    for first in range(0, min(len(paths), 3 * SHEET_COLUMNS), SHEET_COLUMNS):
-        chosen = paths[first : first + SHEET_COLUMNS]
+    for row in range(min(len(paths) // SHEET_COLUMNS, 3)):
+        chosen = paths[row * SHEET_COLUMNS : (row + 1) * SHEET_COLUMNS]
         z = torch.cat([_latents(path)[:1] for path in chosen])
         rows.append([load_person(path).rgb[0] for path in chosen])
         rows.append(list(to_pixels(_images(generator, z))))

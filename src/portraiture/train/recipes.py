@@ -42,10 +42,10 @@ class Choices:
 
     data: folder to train on: of `synth --kind latents` for supervised-heads, of `--kind scenes` for
     supervised-faces, images and dataset.json or people of either kind for the adversarial ones, all
-    that synth writes for identity and parser. mirror: flip images, with
-    cameras. start: a generator to begin with, whose sizes replace the preset's: a shipped name,
-    what another run left in networks/, or a published file. perceptual: SqueezeNet's weights in
-    safetensors. seed, steps: instead of the preset's.
+    that synth writes for identity and parser. mirror: flip images, with cameras. start: a generator
+    to begin with, whose sizes replace the preset's: a shipped name, what another run left in
+    networks/, or a published file. perceptual: SqueezeNet's weights in safetensors. seed, steps:
+    instead of the preset's.
     """
 
     preset: Preset

@@ -72,8 +72,8 @@ class SupervisedConfig:
     absorbing: length over which a solid must be opaque. clear: length over which empty space must
     not be.
     perceptual: whose features the perceptual loss compares. *_weight: of the losses; raw_weight
-    must be above image_weight, for superresolution adds to the raw colours: under equal weights a
-    wrong colour that it takes back is at rest. half_life: of the average, in images.
+    is above image_weight, for superresolution adds to the raw colours: under equal weights nothing
+    moves a wrong colour that it takes back. half_life: of the average, in images.
     """
 
     run: RunConfig

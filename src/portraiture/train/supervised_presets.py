@@ -28,6 +28,10 @@ _PEOPLE = TriPlaneConfig(
     rendering=RenderingConfig(box_warp=0.9, white_background=True, plane_axes="fixed"),
 )
 
+_GPU_RUN = RunConfig(
+    steps=0, batch=32, precision="bf16", log_every=50, grid_every=500, checkpoint_every=500
+)
+
 SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
     "tiny": SupervisedConfig(
         run=replace(TINY_RUN, batch=2),
@@ -77,14 +81,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         final_rate=0.05,
     ),
     "gpu": SupervisedConfig(
-        run=RunConfig(
-            steps=13_000,
-            batch=32,
-            precision="bf16",
-            log_every=50,
-            grid_every=500,
-            checkpoint_every=500,
-        ),
+        run=replace(_GPU_RUN, steps=13_000),
         generator=replace(
             _PEOPLE,
             plane_size=256,
@@ -125,14 +122,7 @@ SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
         decay_steps=4_000,
     ),
     "gpu": SupervisedFacesConfig(
-        run=RunConfig(
-            steps=20_000,
-            batch=32,
-            precision="bf16",
-            log_every=50,
-            grid_every=500,
-            checkpoint_every=500,
-        ),
+        run=replace(_GPU_RUN, steps=20_000),
         generator=replace(_PICTURES, size=256, channel_base=16384, channel_max=512),
         decay_steps=20_000,
         taught_steps=6_000,
