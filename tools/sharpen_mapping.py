@@ -4,8 +4,8 @@
 
 Pictures are not needed: what w says of each number is read by a fixed linear layer, what w would
 have to be where that is wrong follows from how w changes with each number, and the mapping is
-trained towards it. Numbers that colour most pixels count most: an error of 0.03 of the variance of
-melanin alone costs a face some tenths of a decibel. Letters: N people, A numbers, D w dimension.
+trained towards it. Numbers count as they do in the lesson (`train.teach_mapping`).
+Letters: N people, A numbers, D w dimension.
 """
 
 from __future__ import annotations
@@ -21,15 +21,8 @@ from torch import Tensor
 
 from portraiture.checkpoints import load_card, load_generator, save_generator
 from portraiture.data.latent import LATENT_SIZE, draw_latents
-from portraiture.engine.parameters import CONTINUOUS
 from portraiture.models.stylegan2 import Mapping
 from portraiture.train.teach_mapping import PEOPLE_SEED, describe_people, number_weights
-
-WEIGHTS = {
-    "skin_melanin": 100.0, "skin_undertone": 16.0, "skin_haemoglobin": 16.0, "iris_melanin": 16.0,
-    "hair_melanin": 24.0, "hair_grey": 24.0, "age": 8.0,
-}  # fmt: skip
-"""Of single numbers over `number_weights`."""
 
 NEARNESS = 0.2
 """Weight of the distance from the w that is wanted, in units of w's variance."""
@@ -66,8 +59,6 @@ def _normal(numbers: Float[Tensor, "N A"]) -> tuple[Float[Tensor, "N A"], Float[
     spread = numbers.std(0)
     kept = spread > 1e-4
     weight = number_weights(LATENT_SIZE)
-    for name, value in WEIGHTS.items():
-        weight[list(CONTINUOUS).index(name)] = value
     normal = (numbers - numbers.mean(0)) / spread.clamp_min(1e-6)
     return normal[:, kept], weight[kept] / weight[kept].sum()
 

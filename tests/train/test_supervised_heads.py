@@ -14,9 +14,11 @@ from portraiture.checkpoints import load_generator
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
 from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
-from portraiture.engine.parameters import DISCRETE
+from portraiture.engine.parameters import CONTINUOUS, DISCRETE
+from portraiture.engine.shapes import SHAPES
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.stylegan2 import Mapping
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.distributed import World
@@ -28,7 +30,14 @@ from portraiture.train.recipes import Choices, make_recipe
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 from portraiture.train.supervised_presets import SUPERVISED
-from portraiture.train.teach_mapping import describe_people, number_weights, teach_mapping
+from portraiture.train.teach_mapping import (
+    CHOICE_WEIGHT,
+    PASSED_ON,
+    describe_people,
+    number_weights,
+    pass_on,
+    teach_mapping,
+)
 
 CONFIG = SupervisedConfig(
     run=RunConfig(steps=80, batch=2),
@@ -191,17 +200,36 @@ def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path:
 
 def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:
     torch.manual_seed(2)
-    mapping = TriPlaneGenerator(replace(CONFIG.generator, w_dim=64)).backbone.mapping
-    untaught, _ = teach_mapping(mapping, people=700, steps=0)
-    assert teach_mapping(mapping, people=700, steps=120)[0] < min(0.92, 0.7 * untaught)
+    mapping = Mapping(LATENT_SIZE, 0, 288, 1, layers=3, choice_groups=CHOICE_GROUPS)
+    untaught, _ = teach_mapping(mapping, people=1600, steps=0)
+    assert 0.15 < untaught < 0.25
+    assert teach_mapping(mapping, people=1600, steps=200)[0] < 0.7 * untaught
 
 
-def test_the_lesson_weighs_choices_most() -> None:
-    """Its weights line up with the numbers: what is weighed most is one-hot, a one a kind."""
+def test_a_mapping_passes_its_input_on() -> None:
+    """What goes in can be taken out of w by a sum of two units, as leaky ReLUs let through."""
+    mapping = Mapping(10, 0, 24, 1, layers=3)
+    pass_on(mapping)
+    z = torch.randn(30, 10, generator=torch.Generator().manual_seed(1))
+    z = z / z.square().mean(1, keepdim=True).sqrt()
+    w = mapping(z, None)[:, 0]
+    gain = 1.2 * 2**0.5
+    assert torch.allclose(w[:, :10] - w[:, 10:20], gain * (PASSED_ON * gain) ** 2 * z, atol=1e-4)
+    narrow = Mapping(10, 0, 7, 1, layers=2)
+    pass_on(narrow)
+    w = narrow(z, None)[:, 0]
+    assert torch.allclose(w[:, :3] - w[:, 3:6], gain * PASSED_ON * gain * z[:, :3], atol=1e-4)
+
+
+def test_the_lesson_weighs_colours_and_choices() -> None:
+    """Its weights line up with the numbers: a choice is one-hot, a one a kind."""
     numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
     weights = number_weights(LATENT_SIZE)
     assert weights.shape == numbers.shape[1:]
-    choices = numbers[:, weights == weights.max()]
+    assert list(CONTINUOUS)[int(weights.argmax())] == "skin_melanin"
+    first = len(CONTINUOUS) + len(SHAPES)
+    choices = numbers[:, first : first + sum(map(len, DISCRETE.values()))]
+    assert (weights[first : first + choices.shape[1]] == CHOICE_WEIGHT).all()
     assert ((choices == 0) | (choices == 1)).all()
     assert (choices.sum(1) == len(DISCRETE)).all()
 
