@@ -43,3 +43,11 @@ class SurfaceError(PortraitureError):
 
 class SampleError(PortraitureError):
     """Random heads were asked for in a way that cannot be."""
+
+
+class HeadError(PortraitureError):
+    """A neural head's file is damaged, or its generator's weights are not at hand."""
+
+
+class InversionError(PortraitureError):
+    """A photo cannot be turned into a neural head as asked."""

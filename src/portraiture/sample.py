@@ -8,9 +8,9 @@ seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ pictures 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import degrees, pi, radians, sin
+from math import degrees, pi, radians
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
 from portraiture.errors import OutputError, SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
+from portraiture.export.video import swing
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
@@ -204,7 +205,8 @@ def _write_head(
     write_image(folder / "front.png", shown[0.0] if 0.0 in shown else picture(0.0))
     save_file({"ws": ws.float().cpu().contiguous()}, folder / "latent.safetensors")
     if config.video:
-        write_video(folder / "turntable.mp4", _swing(picture), VIDEO_FPS)
+        frames = swing(picture, frames=VIDEO_FRAMES, sweep=SWING)
+        write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
     if config.mesh:
         mesh = mesh_head(generator, ws, planes=planes, config=config.mesh)
         write_surface_glb(mesh, folder / "head.glb")
@@ -217,21 +219,6 @@ def _at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray,
         return image
     resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(resized, np.uint8)
-
-
-def _swing(picture: Callable[[float], ndarray]) -> Iterator[UInt8[ndarray, "n n 3"]]:
-    """One swing to either side that ends where it began: every yaw but the outermost comes twice
-    and is rendered once."""
-    kept: dict[int, ndarray] = {}
-    for index in range(VIDEO_FRAMES):
-        twin = (VIDEO_FRAMES // 2 - index) % VIDEO_FRAMES  # sin(pi - x) = sin(x)
-        if twin in kept:
-            yield kept.pop(twin)
-            continue
-        image = picture(SWING * sin(2.0 * pi * index / VIDEO_FRAMES))
-        if twin > index:
-            kept[index] = image
-        yield image
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:

@@ -49,6 +49,11 @@ class Stages:
         self.seconds.append((name, time.perf_counter() - start))
         self._progress.advance(self._task)
 
+    def within(self, what: str, step: int, steps: int, loss: float) -> None:
+        """Tell how far the present stage is."""
+        text = f"{what}: step {step} of {steps}, loss {loss:.4f}"
+        self._progress.update(self._task, description=text)
+
     def table(self) -> Table:
         """A table of stages and seconds with their sum."""
         table = Table("Stage", "Seconds", title=None)

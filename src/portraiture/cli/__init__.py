@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import FlagCreatePairsOff, subcommand
 
-from portraiture.cli import avatars, networks
+from portraiture.cli import avatars, heads, networks
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
+from portraiture.cli.heads import Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import PortraitureError
 
@@ -21,6 +22,7 @@ Command = (
     | Annotated[MakeAvatar, subcommand("avatar")]
     | Annotated[Render, subcommand("render")]
     | Annotated[Assets, subcommand("assets")]
+    | Annotated[Invert, subcommand("invert")]
     | Annotated[SampleHeads, subcommand("sample")]
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(
-    command: Create | MakeAvatar | Render | Assets | SampleHeads | Synth | Train | Convert,
+    command: Create | MakeAvatar | Render | Assets | Invert | SampleHeads | Synth | Train | Convert,
 ) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
     if isinstance(command, Create | MakeAvatar | Render | Synth):
@@ -65,6 +67,8 @@ def run(
             avatars.render(command)
         case Assets():
             avatars.assets(command)
+        case Invert():
+            heads.invert(command)
         case SampleHeads():
             networks.sample(command)
         case Synth():

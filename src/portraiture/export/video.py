@@ -30,9 +30,27 @@ def turntable(
     """`frames` pictures of one gentle swing to either side that ends where it began.
 
     The camera's yaw is ``sweep * sin(2 pi i / frames)``: it slows down before it turns back, and
-    the video loops without a jump. Every yaw but the two outermost comes twice, so only about
-    half of the pictures are rendered. sweep, pitch: radians. backdrop: behind the transparent
-    pixels, default `studio_wall`. Raises ValueError for fewer than 4 frames or an odd number.
+    the video loops without a jump. sweep, pitch: radians. backdrop: behind the transparent pixels,
+    default `studio_wall`. Raises ValueError for fewer than 4 frames or an odd number.
+    """
+    walls: list[ndarray] = [] if backdrop is None else [backdrop]
+
+    def picture(yaw: float) -> UInt8[ndarray, "h w 3"]:
+        rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch)).rgba
+        if not walls:
+            walls.append(studio_wall(*rgba.shape[:2]))
+        return over(rgba, walls[0])
+
+    return swing(picture, frames=frames, sweep=sweep)
+
+
+def swing(
+    picture: Callable[[float], UInt8[ndarray, "h w 3"]], *, frames: int, sweep: float
+) -> Iterator[UInt8[ndarray, "h w 3"]]:
+    """`frames` pictures of one swing to either side of `sweep` radians that ends where it began.
+
+    picture: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
+    Raises ValueError for fewer than 4 frames or an odd number.
     """
     if frames < 4 or frames % 2:
         raise ValueError(f"a swing takes an even number of frames, at least 4, not {frames}")
@@ -42,14 +60,10 @@ def turntable(
         if twin in kept:
             yield kept.pop(twin)
             continue
-        yaw = sweep * np.sin(2.0 * np.pi * index / frames)
-        rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch)).rgba
-        if backdrop is None:
-            backdrop = studio_wall(*rgba.shape[:2])
-        picture = over(rgba, backdrop)
+        image = picture(sweep * float(np.sin(2.0 * np.pi * index / frames)))
         if twin > index:
-            kept[index] = picture
-        yield picture
+            kept[index] = image
+        yield image
 
 
 def studio_wall(height: int, width: int) -> UInt8[ndarray, "h w 3"]:

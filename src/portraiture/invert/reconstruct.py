@@ -1,0 +1,83 @@
+"""What all methods share: how a head is drawn with gradients, and how far it is from the photo.
+
+ws ─planes─▶ rays of a camera ─▶ features ─superresolution─▶ image ─┬─▶ squared error
+                                                                      ├─▶ perceptual distance
+photo ──────────────────────────────────────────────────────────────┴─▶ identity
+Letters: B heads, R side of an image, n² rays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.identity import IdentityNetwork, face_crop
+from portraiture.render.volume import render_volume
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """λ of Eq. 6 and 13: of the squared error, the perceptual distance, and one minus the cosine of
+    identities."""
+
+    image: float = 1.0
+    perceptual: float = 0.8
+    identity: float = 0.25
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The frozen networks that losses look through; identity may be left out."""
+
+    perceptual: FeatureNetwork
+    identity: IdentityNetwork | None = None
+
+
+def draw(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "B N D"],
+    planes: Float[Tensor, "B 3 C P P"],
+    camera: Float[Tensor, "B 25"],
+    *,
+    rays: int,
+) -> Float[Tensor, "B 3 R R"]:
+    """Images with gradients, from rays² rays, evenly sampled. Superresolution in torch."""
+    volume = render_volume(
+        planes, generator.decoder, camera, generator.config.rendering,
+        resolution=rays, backend="torch", deterministic=True,
+    )  # fmt: skip
+    return generator.superresolution.stages(
+        volume.features, ws, noise=generator.config.superres_noise
+    )[1]
+
+
+def losses(
+    image: Float[Tensor, "B 3 R R"],
+    photo: Float[Tensor, "B 3 R R"],
+    judges: Judges,
+    weights: LossWeights,
+) -> dict[str, Tensor]:
+    """The weighted losses by name, means over the batch."""
+    found = {"image": weights.image * (image - photo).square().mean()}
+    distance = perceptual_distance(judges.perceptual, image, photo)
+    found["perceptual"] = weights.perceptual * distance.mean()
+    if judges.identity is not None and weights.identity:
+        found["identity"] = weights.identity * identity_distance(judges.identity, image, photo)
+    return found
+
+
+def identity_distance(
+    network: IdentityNetwork, image: Float[Tensor, "B 3 R R"], photo: Float[Tensor, "B 3 R R"]
+) -> Float[Tensor, ""]:
+    """One minus the cosine of the embeddings; gradients flow to `image`."""
+    size = network.config.size
+    with torch.no_grad():
+        wanted = network(face_crop(photo, size))
+    found = network(face_crop(image, size))
+    return (1.0 - F.cosine_similarity(found, wanted, dim=1)).mean()

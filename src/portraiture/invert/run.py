@@ -1,0 +1,159 @@
+"""One photo in, a neural head and its files out.
+
+photo ─align─▶ Photo ─make_target─▶ Target ─method─▶ Head ─render, mesh─▶ files
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import radians
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy import ndarray
+
+import portraiture
+from portraiture.align import align
+from portraiture.camera import from_eg3d
+from portraiture.export.html import write_report
+from portraiture.export.surface import write_surface_glb
+from portraiture.export.video import swing
+from portraiture.head import Head, fingerprint, rounded
+from portraiture.invert.optimise import OPTIMISERS, Advance, Found, OptimiseConfig, Optimiser
+from portraiture.invert.optimise import optimise as run_optimiser
+from portraiture.invert.reconstruct import Judges
+from portraiture.invert.target import Target, make_target
+from portraiture.media import staged_folder, write_image, write_video
+from portraiture.metrics.networks import load_identity, load_parser
+from portraiture.metrics.psnr import psnr
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.head_mesh import head_picture
+from portraiture.stages import Stages
+from portraiture.types import Photo, as_uint8
+
+HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
+VIDEO_FRAMES, VIDEO_FPS, SWING = 72, 24.0, radians(40.0)
+REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
+
+
+def invert_photo(
+    photo: Photo,
+    *,
+    generator: TriPlaneGenerator,
+    name: str = "heads",
+    method: Optimiser = "pti",
+    config: OptimiseConfig | None = None,
+    advance: Advance | None = None,
+) -> tuple[Head, Target]:
+    """The head of an aligned photo, and what it was fitted to.
+
+    name: of the generator's weights, for the head's file. config: instead of the method's own.
+    """
+    parser = load_parser()
+    target = make_target(photo, generator, parser)
+    config = config or OPTIMISERS[method]
+    found = run_optimiser(
+        generator, target, Judges(parser, load_identity()), config,
+        with_camera=method == "pose-opt", advance=advance,
+    )  # fmt: skip
+    return head_of(found, generator, target, name=name, method=method), target
+
+
+@torch.no_grad()
+def head_of(
+    found: Found, generator: TriPlaneGenerator, target: Target, *, name: str, method: str
+) -> Head:
+    """A head out of what an optimisation found. Its facts say how near it comes to the photo."""
+    mine = found.generator.state_dict()
+    theirs = generator.state_dict()
+    tuned = {k: v for k, v in mine.items() if not torch.equal(v, theirs[k])}
+    facts = {
+        "steps": found.steps,
+        "psnr_person_db": round(person_psnr(found, target), 3),
+        "made_by": f"portraiture {portraiture.__version__}",
+    }
+    head = Head(
+        ws=found.ws,
+        planes=found.generator.planes(found.ws),
+        camera=found.camera,
+        generator=name,
+        fingerprint=fingerprint(generator),
+        method=method,
+        tuned=tuned,
+        facts=facts,
+    )
+    return rounded(head)
+
+
+@torch.no_grad()
+def person_psnr(found: Found, target: Target) -> float:
+    """Decibels between reconstruction and photo where the person is."""
+    shown = found.generator.synthesize(found.ws, found.camera, deterministic=True).image
+    ours, theirs = ((x[0].permute(1, 2, 0).numpy() + 1.0) / 2.0 for x in (shown, target.image))
+    return psnr(np.clip(ours, 0.0, 1.0), theirs, mask=target.person[0, 0].numpy() > 0.5)
+
+
+def invert_files(
+    photo_path: Path,
+    out: Path,
+    stages: Stages,
+    *,
+    generator: TriPlaneGenerator,
+    name: str = "heads",
+    method: Optimiser = "pti",
+    config: OptimiseConfig | None = None,
+    face: int | None = None,
+    overwrite: bool = False,
+    advance: Advance | None = None,
+) -> Head:
+    """Run the main path and write `HEAD_FILES` into `out`, all of them or none.
+
+    Raises PhotoError, SurfaceError or OutputError, each with one sentence.
+    """
+    with staged_folder(out, HEAD_FILES, overwrite=overwrite) as folder:
+        with stages.stage("Align the photo"):
+            photo = align(photo_path, face=face)
+        with stages.stage("Invert"):
+            head, target = invert_photo(
+                photo, generator=generator, name=name, method=method, config=config,
+                advance=advance,
+            )  # fmt: skip
+        head.save(folder / "head.safetensors")
+        with stages.stage("Render"):
+            views = {title: head.render(yaw) for title, yaw in REPORT_VIEWS.items()}
+            write_image(folder / "front.png", views["Front"])
+        with stages.stage("Turntable"):
+            frames = swing(head.render, frames=VIDEO_FRAMES, sweep=SWING)
+            write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
+        with stages.stage("Mesh"):
+            write_surface_glb(head.mesh(), folder / "mesh.glb")
+        with stages.stage("Report"):
+            _write_report(folder, photo, head, target, views, stages)
+    return head
+
+
+def _write_report(
+    folder: Path, photo: Photo, head: Head, target: Target, views: Mapping[str, ndarray],
+    stages: Stages,
+) -> None:  # fmt: skip
+    facts = {name.replace("_", " "): value for name, value in head.facts.items()}
+    write_report(
+        folder / "report.html",
+        photo_image=photo.crop,
+        overlay=_side_by_side(head, target),
+        renders=views,
+        glb_bytes=(folder / "mesh.glb").read_bytes(),
+        quality=photo.quality,
+        stages=stages.seconds,
+        provenance={"method": head.method, "generator": head.generator, **facts},
+        title="Neural head",
+    )
+
+
+def _side_by_side(head: Head, target: Target) -> UInt8[ndarray, "h w 3"]:
+    """What was fitted to, and the head from the photo's camera."""
+    shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
+    wanted = (target.image[0].permute(1, 2, 0).numpy() + 1.0) / 2.0
+    return np.concatenate([as_uint8(np.clip(wanted, 0.0, 1.0)), as_uint8(shown.image)], axis=1)

@@ -1,0 +1,150 @@
+"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1; METHODS section 1).
+
+256² ─Swin─▶ fine, mid, coarse, query, base tokens
+base ─mapper─▶ w0, the same for all rows
+query ─mappers─▶ queries ─cross-attention over coarse, mid, fine─▶ Δ of the coarse, mid, fine rows
+w+ = w_avg + w0 + (0, Δ coarse, Δ mid, Δ fine)                                            (Eq. 11)
+
+The pyramid is transformers' SwinV2 (Liu et al., CVPR 2022); all other parameters carry the names of
+the published checkpoint. Letters: B photos, T tokens, C channels of the first stage, D w dimension,
+N rows of w+.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import Swinv2Config, Swinv2Model
+
+Level = Literal["coarse", "mid", "fine"]
+LEVELS: tuple[Level, Level, Level] = ("coarse", "mid", "fine")
+STRIDE = 32
+"""Pixels of a token's side at the last stage."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """embed_dim, depths, heads, window: of the Swin pyramid. w_dim: D. rows: of w+ that the coarse,
+    mid and fine levels refine; the first row of w+ is w0 alone. hidden: of the mappers of channels.
+    """
+
+    image_size: int = 256
+    embed_dim: int = 128
+    depths: tuple[int, int, int, int] = (2, 2, 18, 2)
+    heads: tuple[int, int, int, int] = (4, 8, 16, 32)
+    window: int = 16
+    w_dim: int = 512
+    rows: tuple[int, int, int] = (3, 3, 7)
+    hidden: int = 1024
+
+    @property
+    def num_ws(self) -> int:
+        return 1 + sum(self.rows)
+
+
+PAPER = EncoderConfig()
+"""The published FFHQ encoder: SwinV2-B with windows of 16."""
+
+
+class CrossAttention(nn.Module):
+    """Queries look at tokens: 4 heads, then a feed-forward layer, each followed by a norm without
+    parameters (post-norm)."""
+
+    def __init__(self, width: int, *, heads: int = 4, hidden: int = 1024) -> None:
+        super().__init__()
+        self.multihead_attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.linear1 = nn.Linear(width, hidden)
+        self.linear2 = nn.Linear(hidden, width)
+
+    def forward(
+        self, queries: Float[Tensor, "B Q D"], tokens: Float[Tensor, "B T D"]
+    ) -> Float[Tensor, "B Q D"]:
+        found, _ = self.multihead_attn(queries, tokens, tokens, need_weights=False)
+        x = F.layer_norm(queries + found, queries.shape[-1:])
+        return F.layer_norm(x + self.linear2(F.relu(self.linear1(x))), x.shape[-1:])
+
+
+class GoaeEncoder(nn.Module):
+    """Photo → what is added to w_avg."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.swin_model = Swinv2Model(_swin(config), add_pooling_layer=False)
+        width, w, hidden = config.embed_dim, config.w_dim, config.hidden
+        side = config.image_size // STRIDE
+        tokens = side * side
+        self.mapper_base_spatial = _mlp(tokens, tokens, 1)
+        self.mapper_base_channel = _mlp(8 * width, hidden, w)
+        for level, rows in zip(LEVELS, config.rows, strict=True):
+            setattr(self, f"mapper_query_spatial_{level}", _mlp(tokens, tokens, rows))
+            setattr(self, f"mapper_query_channel_{level}", _mlp(8 * width, hidden, w))
+            setattr(self, f"cross_att_{level}", CrossAttention(w))
+        self.mapper_coarse_channel = nn.Sequential(nn.Linear(4 * width, w))
+        self.mapper_mid_channel = nn.Sequential(nn.Linear(2 * width, w))
+        self.mapper_fine_channel = _mlp(width, w // 2, w)
+        self.mapper_coarse_to_mid_spatial = _mlp(4 * tokens, 8 * tokens, 16 * tokens)
+        self.mapper_mid_to_fine_spatial = _mlp(16 * tokens, 32 * tokens, 64 * tokens)
+
+    def forward(
+        self, photos: Float[Tensor, "B 3 R R"], *, levels: int = 3
+    ) -> Float[Tensor, "B N D"]:
+        """w+ - w_avg of photos in [-1, 1]. levels: how many of coarse, mid and fine take part; the
+        other rows are w0 (progressive training, section 4.1)."""
+        taps = self.swin_model(photos, output_hidden_states=True)
+        fine, mid, coarse, query = taps.hidden_states[:4]
+        w0 = self._pooled("base", taps.last_hidden_state.mT)
+        tokens = self._tokens(fine, mid, coarse, levels)
+        rows = [w0]
+        for k, level in enumerate(LEVELS):
+            if k < levels:
+                asked = self._pooled(f"query_{level}", query.mT)
+                rows.append(w0 + getattr(self, f"cross_att_{level}")(asked, tokens[level]))
+            else:
+                rows.append(w0.expand(-1, self.config.rows[k], -1))
+        return torch.cat(rows, 1)
+
+    def _pooled(self, name: str, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B Q D"]:
+        """Maximum over the positions plus learned sums over them, through the channel mapper."""
+        kind, _, level = name.partition("_")
+        end = f"_{level}" if level else ""
+        spatial = getattr(self, f"mapper_{kind}_spatial{end}")
+        channel = getattr(self, f"mapper_{kind}_channel{end}")
+        return channel((x.amax(2, keepdim=True) + spatial(x)).mT)
+
+    def _tokens(
+        self, fine: Tensor, mid: Tensor, coarse: Tensor, levels: int
+    ) -> dict[Level, Float[Tensor, "B T D"]]:
+        """Keys and values of each level in use; coarser ones are added to the finer."""
+        tokens: dict[Level, Tensor] = {"coarse": self.mapper_coarse_channel(coarse)}
+        if levels > 1:
+            below = self.mapper_coarse_to_mid_spatial(tokens["coarse"].mT).mT
+            tokens["mid"] = self.mapper_mid_channel(mid) + below
+        if levels > 2:
+            below = self.mapper_mid_to_fine_spatial(tokens["mid"].mT).mT
+            tokens["fine"] = self.mapper_fine_channel(fine) + below
+        return tokens
+
+
+def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.LeakyReLU(0.2, inplace=True), nn.Linear(hidden, outputs)
+    )
+
+
+def _swin(config: EncoderConfig) -> Swinv2Config:
+    return Swinv2Config(
+        image_size=config.image_size,
+        patch_size=4,
+        embed_dim=config.embed_dim,
+        depths=list(config.depths),
+        num_heads=list(config.heads),
+        window_size=config.window,
+        pretrained_window_sizes=[0, 0, 0, 0],
+        drop_path_rate=0.0,
+    )
