@@ -89,7 +89,8 @@ class Train:
     Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
     --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
     (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity
-    and parser (supporting networks). Rerunning the same command resumes exactly; Ctrl-C saves
+    and parser (supporting networks), encoder (GOAE's, for the generator --start, from synth --kind
+    latents). Rerunning the same command resumes exactly; Ctrl-C saves
     first. The folder gets networks/, grids/ and log.jsonl.
 
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
@@ -103,6 +104,7 @@ class Train:
             "adversarial-faces",
             "identity",
             "parser",
+            "encoder",
         ]
     ]
     """What to train."""
@@ -114,7 +116,7 @@ class Train:
     """Sizes and lengths: cpu takes hours on two cores, gpu half an hour on a large one; paper is
     the published setting, tiny a trial."""
     start: str | None = None
-    """A generator to begin with: a shipped name or a file."""
+    """A generator to begin with, or that the encoder is for: a shipped name or a file."""
     perceptual: Path | None = None
     """SqueezeNet weights (.safetensors) for the perceptual loss of the supervised recipes, instead
     of the shipped face parser."""

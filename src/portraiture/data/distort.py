@@ -34,13 +34,14 @@ GREY = (0.299, 0.587, 0.114)
 class Distortion:
     """How strongly faces are changed; the chances are per face.
 
-    size: side of the result. zoom: range of the crop's side in sides of the picture. shift: its
-    deviation, likewise. turn: radians. light: strength of uneven light. colour: of gain, gamma,
-    saturation and cast. grey: chance of a picture without colour. dye, occlude, blur, grain, jpeg:
-    chances.
+    size: side of the result. mirror: chance of a mirrored picture. zoom: range of the crop's side
+    in sides of the picture. shift: its deviation, likewise. turn: radians. light: strength of
+    uneven light. colour: of gain, gamma, saturation and cast. grey: chance of a picture without
+    colour. dye, occlude, blur, grain, jpeg: chances.
     """
 
     size: int
+    mirror: float = 0.5
     zoom: tuple[float, float] = (0.8, 1.1)
     shift: float = 0.03
     turn: float = 0.08
@@ -62,7 +63,7 @@ def distorted(
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
     """Pictures in [-1, 1] and their labels (int64)."""
     images = before_backgrounds(batch, backgrounds, rng)
-    images, labels = flipped(images, batch.labels.long(), rng)
+    images, labels = flipped(images, batch.labels.long(), how.mirror, rng)
     images = redyed(images, labels, how.dye, rng)
     images, labels = cropped(images, labels, how, rng)
     images = relit(images, how.light, rng)
@@ -93,10 +94,11 @@ def before_backgrounds(
 
 
 def flipped(
-    images: Float[Tensor, "B 3 n n"], labels: Int[Tensor, "B n n"], rng: np.random.Generator
-) -> tuple[Float[Tensor, "B 3 n n"], Int[Tensor, "B n n"]]:
-    """Half of the faces mirrored; classes of one side become the other side's."""
-    chosen = torch.from_numpy(rng.random(len(images)) < 0.5)
+    images: Float[Tensor, "B 3 n n"], labels: Int[Tensor, "B n n"], chance: float,
+    rng: np.random.Generator,
+) -> tuple[Float[Tensor, "B 3 n n"], Int[Tensor, "B n n"]]:  # fmt: skip
+    """Some of the faces mirrored; classes of one side become the other side's."""
+    chosen = torch.from_numpy(rng.random(len(images)) < chance)
     images = torch.where(chosen[:, None, None, None], images.flip(-1), images)
     return images, torch.where(chosen[:, None, None], mirrored_labels(labels), labels)
 

@@ -26,7 +26,7 @@ def discriminator_loss(
 
 
 def r1_penalty(
-    real_logits: Float[Tensor, "B 1"], reals: Sequence[Float[Tensor, "B C H W"]]
+    real_logits: Float[Tensor, "B 1"], reals: Sequence[Float[Tensor, "B ..."]]
 ) -> Float[Tensor, ""]:
     """‖∇D(real)‖², mean over B (Mescheder et al. 2018, eq. 9, without γ/2).
 
@@ -34,7 +34,7 @@ def r1_penalty(
     image and raw image). Differentiable.
     """
     gradients = torch.autograd.grad(real_logits.sum(), list(reals), create_graph=True)
-    return torch.stack([g.square().sum(dim=(1, 2, 3)) for g in gradients]).sum(0).mean()
+    return torch.stack([g.square().flatten(1).sum(1) for g in gradients]).sum(0).mean()
 
 
 def path_lengths(

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from portraiture.checkpoints import load_generator, load_image_generator
+from portraiture.data.distort import background_pool
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
+from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig
 from portraiture.train.adversarial_faces import AdversarialFaces
 from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
+from portraiture.train.encoder import EncoderTraining, TrainEncoder
+from portraiture.train.encoder_presets import ENCODER, fitted
 from portraiture.train.faces_data import open_faces
 from portraiture.train.identity import TrainIdentity
 from portraiture.train.loop import Recipe, RunConfig
@@ -32,6 +36,7 @@ RecipeName = Literal[
     "adversarial-faces",
     "identity",
     "parser",
+    "encoder",
 ]
 Config = TypeVar("Config")
 
@@ -42,10 +47,10 @@ class Choices:
 
     data: folder to train on: of `synth --kind latents` for supervised-heads, of `--kind scenes` for
     supervised-faces, images and dataset.json or people of either kind for the adversarial ones, all
-    that synth writes for identity and parser. mirror: flip images, with cameras. start: a generator
-    to begin with, whose sizes replace the preset's: a shipped name, what another run left in
-    networks/, or a published file. perceptual: SqueezeNet's weights in safetensors. seed, steps:
-    instead of the preset's.
+    that synth writes for identity and parser, --kind latents for encoder. mirror: flip images, with
+    cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
+    is for: a shipped name, what another run left in networks/, or a published file. perceptual:
+    SqueezeNet's weights in safetensors. seed, steps: instead of the preset's.
     """
 
     preset: Preset
@@ -79,6 +84,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.data]))
         case "parser":
             return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
+        case "encoder":
+            return _encoder(_preset(ENCODER, recipe, choices), choices)
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:
@@ -105,6 +112,19 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
         )  # fmt: skip
     people = _people_of(choices.data, "latents", 2 * config.generator.neural_resolution)
     return SupervisedHeads(config, people, choices.perceptual, start)
+
+
+def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
+    """The start is the generator that the encoder is for."""
+    network = load_generator("heads" if choices.start is None else choices.start)
+    if not _stands_for_people(network.config):
+        raise TrainingError("The encoder's recipe is for generators of supervised-heads only.")
+    config = fitted(config, network.config, network.num_ws)
+    side = 2 * network.config.neural_resolution
+    people = _people_of(choices.data, "latents", side)
+    how = replace(TAKEN, size=config.encoder.image_size)
+    backgrounds = background_pool(BACKGROUNDS, how.size, config.run.seed)
+    return TrainEncoder(config, PhotoSet(people, backgrounds, how), network)
 
 
 def _stands_for_people(config: TriPlaneConfig) -> bool:

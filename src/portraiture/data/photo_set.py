@@ -1,0 +1,78 @@
+"""Pictures of the engine's people as a camera might have taken them, beside the truth.
+
+person ─┬─one view─▶ another background, camera, file ─▶ photo
+        └─any view─▶ Example: picture, depth, camera
+Letters: B people, S side of a photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from portraiture.data.distort import Distortion, distorted
+from portraiture.data.face_set import FaceBatch
+from portraiture.data.people_set import Example, PeopleSet
+
+BACKGROUNDS = 256
+TAKEN = Distortion(
+    size=128, zoom=(0.97, 1.03), shift=0.01, turn=0.02, mirror=0.0, light=0.15, colour=0.5,
+    grey=0.0, occlude=0.1, blur=0.3, grain=0.3, jpeg=0.3,
+)  # fmt: skip
+"""How photos of aligned faces differ from the engine's pictures."""
+
+
+class PhotoBatch(NamedTuple):
+    """photo: in [-1, 1]. truth: a view of the same people, in general another one."""
+
+    photo: Float[Tensor, "B 3 S S"]
+    truth: Example
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """people: what they look like. backgrounds: behind photos, as large as the people's pictures.
+    how: they are taken."""
+
+    people: PeopleSet
+    backgrounds: UInt8[Tensor, "K 3 n n"]
+    how: Distortion
+
+    def draw(self, size: int, generator: torch.Generator) -> PhotoBatch:
+        """One photo and one view of each of `size` people, different ones as far as there are so
+        many."""
+        order = torch.randperm(len(self.people), generator=generator)
+        chosen = order.repeat(-(-size // len(order)))[:size].tolist()
+        draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
+        faces, truths = [], []
+        for index, (first, second) in zip(chosen, draws, strict=True):
+            views = len(self.people.person(index).rgb)
+            faces.append(self._face(index, first % views))
+            truths.append(self.people.example(index, second % views))
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        photos = self.taken(FaceBatch(*map(torch.cat, zip(*faces, strict=True))), seed)
+        return PhotoBatch(photos, Example(*map(torch.cat, zip(*truths, strict=True))))
+
+    def taken(self, faces: FaceBatch, seed: int) -> Float[Tensor, "B 3 S S"]:
+        """Photos of faces."""
+        return distorted(faces, self.how, self.backgrounds, np.random.default_rng(seed))[0]
+
+    def _face(self, index: int, view: int) -> FaceBatch:
+        person, side = self.people.person(index), self.backgrounds.shape[-1]
+        images = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None]
+        alpha = torch.from_numpy(person.alpha[view])[None, None]
+        labels = torch.from_numpy(person.segmentation[view])[None]
+        if side != images.shape[-1]:
+            images, alpha = (_shrunk(x, side) for x in (images, alpha))
+            labels = F.interpolate(labels[None], (side, side), mode="nearest")[0]
+        return FaceBatch(images, alpha, labels, torch.tensor([index]))
+
+
+def _shrunk(x: UInt8[Tensor, "1 C n n"], side: int) -> UInt8[Tensor, "1 C m m"]:
+    return F.interpolate(x.float(), (side, side), mode="area").round().to(torch.uint8)

@@ -1,0 +1,184 @@
+"""The recipe of GOAE's encoder (Yuan et al., ICCV 2023, section 4.1 and supplement; METHODS section
+1), on people whose w is known.
+
+photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, picture of any view ◀─▶ the engine's
+                     ├─▶ w of the person's z                                   [ours]
+                     └─▶ D_Wc, one row at a time
+The paper knows photos alone and compares what it draws with them. Ours knows the person: what is
+compared is what `supervised-heads` compares, from views that the photo does not show, which takes
+the place of its losses on pictures and of the background's depth. Letters: B photos, N rows of w+.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
+from portraiture.models.latent_discriminator import LatentDiscriminator
+from portraiture.train.adversary import update_weights
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.draws import Draws, generator
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.ranger import Ranger
+from portraiture.train.schedule import annealed
+from portraiture.train.state import TrainState
+from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
+
+JUDGE = "latent discriminator"
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
+    frozen generator's. levels_from: steps from which coarse, mid and fine rows take part.
+    latent_weight: of the squared error of w+ in units of w's variance. drawing_weight: of all drawn
+    losses. adversarial_weight, offset_weight: λ4 and λ6. r1_gamma, judge_rate: of D_Wc.
+    learning_rate: Ranger's, falling along a half cosine over decay_steps. half_life: of the
+    average, in images.
+    """
+
+    run: RunConfig
+    encoder: EncoderConfig
+    drawing: SupervisedConfig
+    levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
+    latent_weight: float = 1.0
+    drawing_weight: float = 1.0
+    adversarial_weight: float = 0.05
+    offset_weight: float = 0.001
+    r1_gamma: float = 10.0
+    judge_rate: float = 2e-5
+    learning_rate: float = 1e-4
+    decay_steps: int = 1_000_000
+    half_life: float = 4_000.0
+    grid_people: int = 8
+    w_samples: int = field(default=4096)
+
+
+class TrainEncoder:
+    """Recipe; see `train.loop.Recipe`. network: the frozen generator."""
+
+    def __init__(self, config: EncoderTraining, data: PhotoSet, network: TriPlaneGenerator) -> None:
+        if config.encoder.num_ws != network.num_ws:
+            raise ValueError("the encoder's rows are not the generator's")
+        self.config, self.data = config, data
+        self.network = network.requires_grad_(False)
+        self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.spread = self._spread()
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    @torch.no_grad()
+    def _spread(self) -> float:
+        """The mean variance of w's numbers."""
+        size = (self.config.w_samples, self.network.config.z_dim)
+        z = torch.randn(size, generator=torch.Generator().manual_seed(0))
+        return float(self.network.mapping(z, None)[:, 0].var(0).mean())
+
+    def build(self, world: World) -> TrainState:
+        """Encoder, its average, D_Wc and their optimisers."""
+        config = self.config
+        encoder = GoaeEncoder(config.encoder).to(world.device)
+        judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
+        self.network.to(world.device)
+        self.drawing.features.to(world.device)
+        return TrainState(
+            models={"encoder": encoder, JUDGE: judge},
+            averages={"encoder": averaged_copy(encoder)},
+            optimizers={
+                "encoder": Ranger(encoder.parameters(), config.learning_rate),
+                JUDGE: torch.optim.Adam(judge.parameters(), config.judge_rate, foreach=False),
+            },
+        )
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
+        """Photos of different people and other views of them."""
+        return self.data.draw(size, generator)
+
+    def step(
+        self, state: TrainState, batch: PhotoBatch, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """D_Wc's update, then the encoder's and that of its average."""
+        config = self.config
+        encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+        levels = sum(state.step >= first for first in config.levels_from)
+        offsets = encoder(batch.photo, levels=levels)
+        ws = self.network.backbone.mapping.w_avg + offsets
+        judged = self._judge(state, ws.detach(), batch.truth.z, world)
+        optimizer.zero_grad(set_to_none=True)
+        losses = self.losses(state, ws, offsets, batch, draws)
+        torch.stack(list(losses.values())).sum().backward()
+        average_gradients(encoder.parameters(), world)
+        optimizer.step()
+        seen = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
+        update(state.averages["encoder"], encoder, beta)
+        return {name: loss.detach() for name, loss in losses.items()} | judged
+
+    def losses(
+        self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
+        batch: PhotoBatch, draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """All weighted losses of the encoder by name."""
+        config, network = self.config, self.network
+        wanted = network.mapping(batch.truth.z, None)
+        found = {
+            "latent": config.latent_weight * (ws - wanted).square().mean() / self.spread,
+            "offset": config.offset_weight
+            * (offsets - offsets[:, :1]).flatten(1).norm(dim=1).mean(),
+        }
+        if config.adversarial_weight:
+            logits = state.models[JUDGE](ws.flatten(0, 1))
+            found["adversarial"] = config.adversarial_weight * generator_loss(logits)
+        if config.drawing_weight:
+            planes = network.planes(ws)
+            drawn = self.drawing.losses(network, ws, planes, batch.truth, draws, coarse=False)
+            found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
+        return found
+
+    def _judge(
+        self, state: TrainState, fakes: Float[Tensor, "B N D"], z: Float[Tensor, "B Z"],
+        world: World,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """One update of D_Wc: w of other people against all rows of w+."""
+        config, judge = self.config, state.models[JUDGE]
+        if not config.adversarial_weight:
+            return {}
+        reals = self.network.mapping(z.roll(1, 0), None).flatten(0, 1).requires_grad_(True)
+
+        def losses() -> Iterator[Tensor]:
+            logits = judge(reals)
+            penalty = 0.5 * config.r1_gamma * r1_penalty(logits, [reals])
+            yield discriminator_loss(logits, judge(fakes.flatten(0, 1))) + penalty
+
+        total = update_weights(state.optimizers[JUDGE], judge, losses(), 1, world)
+        return {"loss_d": total}
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: photos, the head from the truth's view, the truth, the head of the true w."""
+        network, encoder = self.network, state.averages["encoder"].eval()
+        people = min(self.config.grid_people, len(self.data.people))
+        batch = self.data.draw(people, generator(0))
+        where = network.backbone.mapping.w_avg
+        camera = batch.truth.camera.to(where)
+        ws = where + encoder(batch.photo.to(where))
+        true = network.mapping(batch.truth.z.to(where), None)
+        ours, best = (network.synthesize(w, camera, deterministic=True).image for w in (ws, true))
+        side = ours.shape[-1]
+        rows = (at_size(batch.photo, side), ours, at_size(batch.truth.image, side), best)
+        return stack_rows(*(tile(row, columns=people) for row in rows))

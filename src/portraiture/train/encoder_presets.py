@@ -1,0 +1,78 @@
+"""Named settings of the encoder's recipe; see `train.presets`. Rows of w+ and the drawing's
+generator are those of the generator that it is trained for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from portraiture.errors import TrainingError
+from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.models.goae_encoder import PAPER, EncoderConfig
+from portraiture.train.encoder import EncoderTraining
+from portraiture.train.loop import RunConfig
+from portraiture.train.presets import TINY_RUN
+from portraiture.train.supervised_presets import SUPERVISED
+
+EncoderPreset = Literal["tiny", "cpu", "gpu"]
+
+SMALL = EncoderConfig(
+    image_size=128, embed_dim=48, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=8,
+    rows=(1, 1, 3), hidden=512,
+)  # fmt: skip
+"""The embedded default's sizes."""
+
+ENCODER: dict[EncoderPreset, EncoderTraining] = {
+    "tiny": EncoderTraining(
+        run=replace(TINY_RUN, batch=2),
+        encoder=EncoderConfig(
+            image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4,
+            w_dim=16, rows=(1, 1, 3), hidden=16,
+        ),
+        drawing=SUPERVISED["tiny"],
+        levels_from=(0, 0, 1),
+        grid_people=2,
+        w_samples=64,
+    ),
+    "cpu": EncoderTraining(
+        run=RunConfig(steps=3_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
+        encoder=SMALL,
+        drawing=replace(
+            SUPERVISED["cpu"], patch=32, rays=48, ray_samples=12, surface_points=192,
+            empty_points=64,
+        ),
+        levels_from=(0, 300, 600),
+        learning_rate=5e-4,
+        judge_rate=1e-4,
+        decay_steps=3_000,
+    ),
+    "gpu": EncoderTraining(
+        run=RunConfig(
+            steps=20_000, batch=32, precision="fp32", log_every=50, grid_every=500,
+            checkpoint_every=500,
+        ),
+        encoder=replace(PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8),
+        drawing=SUPERVISED["gpu"],
+        levels_from=(0, 2_000, 4_000),
+        learning_rate=3e-4,
+        judge_rate=5e-5,
+        decay_steps=20_000,
+    ),
+}  # fmt: skip
+
+
+def fitted(config: EncoderTraining, generator: TriPlaneConfig, rows: int) -> EncoderTraining:
+    """A preset for a generator with so many rows of w+: a first row, then coarse, mid and fine ones
+    in the published shares 3, 3 and 7, at least one of each.
+
+    Raises TrainingError for fewer than four rows.
+    """
+    if rows < 4:
+        raise TrainingError(f"GOAE refines rows of w+ on three levels; {rows} rows are too few.")
+    each = max(1, round((rows - 1) * 3 / 13))
+    encoder = replace(config.encoder, w_dim=generator.w_dim, rows=(each, each, rows - 1 - 2 * each))
+    side = min(config.drawing.patch, generator.neural_resolution)
+    return replace(
+        config, encoder=encoder,
+        drawing=replace(config.drawing, generator=generator, patch=side),
+    )  # fmt: skip

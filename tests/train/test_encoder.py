@@ -1,0 +1,183 @@
+"""The encoder's recipe on balls: photos, losses, levels, resume, and the optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests_of_data import sphere_person
+
+from portraiture.checkpoints import save_generator
+from portraiture.data.distort import background_pool
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.data.people_file import person_path, save_person
+from portraiture.data.people_set import PeopleSet
+from portraiture.data.photo_set import TAKEN, PhotoSet
+from portraiture.errors import TrainingError
+from portraiture.losses.adversarial import r1_penalty
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.latent_discriminator import LatentDiscriminator
+from portraiture.render.volume import RenderingConfig
+from portraiture.train.distributed import World
+from portraiture.train.draws import draws_of_step, generator
+from portraiture.train.encoder import TrainEncoder
+from portraiture.train.encoder_presets import ENCODER, SMALL, fitted
+from portraiture.train.loop import run_recipe
+from portraiture.train.ranger import Ranger
+from portraiture.train.recipes import Choices, make_recipe
+
+SIZES = TriPlaneConfig(
+    z_dim=LATENT_SIZE, c_dim=0, w_dim=16, choice_groups=CHOICE_GROUPS, plane_size=32,
+    plane_features=8, first_size=8, channel_base=512, channel_max=16, decoder_hidden=8,
+    neural_resolution=16, superresolution="2X", superres_widths=(8, 8),
+    rendering=RenderingConfig(
+        box_warp=0.9, depth_resolution=8, importance_resolution=8, white_background=True,
+        plane_axes="fixed",
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three people whose pictures are 32 pixels a side, and a generator for them."""
+    (tmp_path / "people").mkdir()
+    for index in range(3):
+        save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
+    torch.manual_seed(0)
+    save_generator(TriPlaneGenerator(SIZES), tmp_path / "small.safetensors")
+    return tmp_path
+
+
+def _recipe(folder: Path, **changes: object) -> TrainEncoder:
+    choices = Choices(preset="tiny", data=folder / "people", start=folder / "small.safetensors")
+    made = make_recipe("encoder", choices)
+    assert isinstance(made, TrainEncoder)
+    config = replace(made.config, **changes)  # type: ignore[arg-type]
+    return TrainEncoder(config, made.data, made.network)
+
+
+def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None:
+    people = PeopleSet(folder / "people")
+    plain = replace(
+        TAKEN, size=32, zoom=(1.0, 1.0), shift=0.0, turn=0.0, light=0.0, colour=0.0, occlude=0.0,
+        blur=0.0, grain=0.0, jpeg=0.0,
+    )  # fmt: skip
+    black = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    photos = PhotoSet(people, black, plain)
+    batch = photos.draw(3, generator(5))
+    assert batch.photo.shape == (3, 3, 32, 32)
+    corners = batch.photo[:, :, 0, 0]
+    assert torch.allclose(corners, torch.full_like(corners, -1.0), atol=0.02)
+    drawn = {tuple(z.tolist()) for z in batch.truth.z}
+    assert drawn == {tuple(people.person(k).z.tolist()) for k in range(3)}
+    middle = batch.photo[:, :, 14:18, 14:18].mean((2, 3))
+    assert ((middle > -0.9).any(1)).all()
+    again = photos.draw(3, generator(5))
+    assert torch.equal(again.photo, batch.photo)
+
+
+def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
+    people = PeopleSet(folder / "people")
+    photos = PhotoSet(people, background_pool(2, 16, 0), replace(TAKEN, size=16))
+    assert photos.draw(2, generator(1)).photo.shape == (2, 3, 16, 16)
+
+
+def test_learning_brings_w_nearer(folder: Path) -> None:
+    recipe, world = _recipe(folder, learning_rate=0.01, drawing_weight=0.0), World()
+    torch.manual_seed(1)
+    state = recipe.build(world)
+    latent = []
+    for step in range(60):
+        batch = recipe.batch(step, 3, generator(0, 0, step))
+        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        latent.append(float(found["latent"]))
+        state.step += 1
+    assert latent[-1] < 0.6 * latent[0]
+
+
+def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None:
+    recipe, world = _recipe(folder), World()
+    torch.manual_seed(1)
+    state = recipe.build(world)
+    before = {k: v.clone() for k, v in recipe.network.state_dict().items()}
+    batch = recipe.batch(0, 2, generator(0))
+    offsets = state.models["encoder"](batch.photo)
+    ws = recipe.network.backbone.mapping.w_avg + offsets
+    draws = draws_of_step(0, 0, 0, world.device)
+    losses = recipe.losses(state, ws, offsets, batch, draws)
+    expected = {"latent", "offset", "adversarial", "empty", "solid", "rays", "raw", "image"}
+    assert losses.keys() == expected | {"perceptual"}
+    for name, loss in losses.items():
+        (gradient,) = torch.autograd.grad(
+            loss, ws if name != "offset" else offsets, retain_graph=True
+        )
+        assert torch.isfinite(gradient).all(), name
+        assert gradient.abs().sum() > 0, name
+    recipe.step(state, batch, draws, world)
+    for name, value in recipe.network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
+    def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
+        recipe = _recipe(folder)
+        config = replace(recipe.config, run=replace(recipe.run, steps=steps))
+        made = TrainEncoder(config, recipe.data, recipe.network)
+        state = run_recipe(made, out, world=World(), quiet=True).state
+        return state.averages["encoder"].state_dict() | state.models["encoder"].state_dict()
+
+    trained(folder / "a", 4)
+    parts = trained(folder / "a", 8)
+    whole = trained(folder / "b", 8)
+    assert all(torch.equal(parts[name], whole[name]) for name in whole)
+    assert (folder / "a" / "networks" / "encoder.safetensors").is_file()
+
+
+def test_presets_fit_the_generator_they_are_for() -> None:
+    published = fitted(ENCODER["gpu"], TriPlaneConfig(), 14)
+    assert published.encoder.rows == (3, 3, 7)
+    assert fitted(ENCODER["cpu"], SIZES, 6).encoder == replace(SMALL, w_dim=16)
+    assert SMALL.num_ws == 6
+    with pytest.raises(TrainingError, match="too few"):
+        fitted(ENCODER["cpu"], SIZES, 3)
+
+
+def test_other_generators_are_refused(folder: Path) -> None:
+    save_generator(TriPlaneGenerator(replace(SIZES, z_dim=8, choice_groups=())),
+                   folder / "other.safetensors")  # fmt: skip
+    choices = Choices(preset="tiny", data=folder / "people", start=folder / "other.safetensors")
+    with pytest.raises(TrainingError, match="supervised-heads"):
+        make_recipe("encoder", choices)
+
+
+def test_the_latent_judge_sees_rows_alone() -> None:
+    torch.manual_seed(0)
+    judge = LatentDiscriminator(8, layers=2)
+    ws = torch.randn(2, 3, 8)
+    assert torch.allclose(judge(ws)[1, 2], judge(ws[1:2, 2])[0])
+
+
+def test_r1_of_rows_is_the_squared_slope() -> None:
+    weight = torch.tensor([3.0, 4.0])
+    rows = torch.randn(5, 2, requires_grad=True)
+    assert torch.isclose(r1_penalty((rows @ weight)[:, None], [rows]), torch.tensor(25.0))
+
+
+def test_ranger_pulls_back_every_few_steps() -> None:
+    """Against RAdam run by hand between the pulls."""
+    fast = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
+    twin = torch.nn.Parameter(fast.detach().clone())
+    ranger = Ranger([fast], 0.1, every=3, share=0.5)
+    plain = torch.optim.RAdam([twin], lr=0.1, betas=(0.95, 0.999), eps=1e-5, foreach=False)
+    start = twin.detach().clone()
+    for step in range(1, 4):
+        for parameter, optimizer in ((fast, ranger), (twin, plain)):
+            optimizer.zero_grad()
+            (parameter**2).sum().backward()
+            optimizer.step()
+        if step < 3:
+            assert torch.equal(fast, twin)
+    assert torch.allclose(fast, 0.5 * (start + twin))
+    assert not torch.allclose(fast, twin)
