@@ -34,6 +34,7 @@ CONVERSION = 1
 MAX_NUMBER = 1 << 16
 """No width, resolution or count of layers in a card may be larger."""
 Config = TypeVar("Config")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_generator(
@@ -50,27 +51,27 @@ def load_generator(
     Raises CheckpointError or ConversionError, one sentence, if there is no such thing, or its
     tensors and its configuration don't fit together.
     """
-    card, tensors = read_weights(_find(name_or_path))
+    card, tensors = read_weights(find_weights(name_or_path))
     if card.model != "eg3d":
         raise CheckpointError(f"{name_or_path} holds {card.model}, not a tri-plane generator.")
-    config = _config(TriPlaneConfig, card.config, name_or_path)
+    config = read_config(TriPlaneConfig, card.config, name_or_path)
     if plane_axes != "original":
         config = replace(config, rendering=replace(config.rendering, plane_axes=plane_axes))
     with torch.device("meta"):
         generator = TriPlaneGenerator(config)
-    return _filled(generator, tensors, name_or_path)
+    return filled(generator, tensors, name_or_path)
 
 
 def load_image_generator(name_or_path: str | Path) -> FacesGenerator:
     """A StyleGAN2 in evaluation mode, float32, on the CPU; otherwise like `load_generator`. A
     published StyleGAN2-ADA .pkl or rosinality .pt is converted on the way."""
-    card, tensors = read_weights(_find(name_or_path))
+    card, tensors = read_weights(find_weights(name_or_path))
     if card.model != "stylegan2":
         raise CheckpointError(f"{name_or_path} holds {card.model}, not an image generator.")
-    config = _config(FacesConfig, card.config, name_or_path)
+    config = read_config(FacesConfig, card.config, name_or_path)
     with torch.device("meta"):
         generator = FacesGenerator(config)
-    return _filled(generator, tensors, name_or_path)
+    return filled(generator, tensors, name_or_path)
 
 
 def save_generator(
@@ -98,7 +99,7 @@ def save_generator(
 
 def load_card(name_or_path: str | Path) -> Card:
     """The card of what `load_generator` would load."""
-    return read_card(_find(name_or_path))
+    return read_card(find_weights(name_or_path))
 
 
 def shipped() -> dict[str, Card]:
@@ -121,7 +122,7 @@ def _weights_folder() -> Path:
     return Path(str(files("portraiture"))) / "assets" / "weights"
 
 
-def _find(name_or_path: str | Path) -> Path:
+def find_weights(name_or_path: str | Path) -> Path:
     """The folder or file to read; foreign files are converted first."""
     path = Path(name_or_path)
     named = _weights_folder() / path.name
@@ -148,10 +149,10 @@ def _converted(path: Path) -> Path:
     return out
 
 
-def _filled(generator: Any, tensors: dict[str, Tensor], source: str | Path) -> Any:
-    """The generator with these tensors for its own, all of them and no others."""
-    assert isinstance(generator, nn.Module)
-    expected = generator.state_dict()
+def filled(network: Network, tensors: dict[str, Tensor], source: str | Path) -> Network:
+    """The network with these tensors for its own, all of them and no others, for evaluation.
+    source: for the sentence of the CheckpointError."""
+    expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
             raise CheckpointError(f"{source} lacks the tensor {name}.")
@@ -161,11 +162,11 @@ def _filled(generator: Any, tensors: dict[str, Tensor], source: str | Path) -> A
     unknown = next((name for name in tensors if name not in expected), None)
     if unknown is not None:
         raise CheckpointError(f"{source} has an unknown tensor {unknown[:80]!r}.")
-    generator.load_state_dict(tensors, assign=True)
-    return generator.eval().requires_grad_(False)
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
 
 
-def _config(kind: type[Config], values: dict[str, Any], source: str | Path) -> Config:
+def read_config(kind: type[Config], values: dict[str, Any], source: str | Path) -> Config:
     """A configuration out of a card; fields left out have their defaults."""
     try:
         return _record(kind, values)

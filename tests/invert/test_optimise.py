@@ -75,7 +75,7 @@ def test_w_of_a_drawn_person_is_found(generator: TriPlaneGenerator, judges: Judg
     found = optimise(
         generator, target, judges, QUICK, advance=lambda s, k, n, _: told.append((s, k, n))
     )
-    assert found.steps == 40
+    assert found.facts["steps"] == 40
     assert told == [("Latent", k, 40) for k in range(1, 41)]
     mean = generator.mapping(torch.zeros(1, 8), None) * 0 + w_space(generator, samples=256).mean
     error = [float((_target(generator, ws).image - target.image).square().mean())
@@ -94,8 +94,8 @@ def test_tuning_goes_further_and_leaves_the_generator_alone(
     alone = optimise(generator, target, judges, replace(QUICK, latent_steps=10))
     config = replace(QUICK, latent_steps=10, generator_steps=15, generator_rate=3e-3)
     both = optimise(generator, target, judges, config)
-    assert both.steps == 25
-    assert both.loss < alone.loss
+    assert both.facts["steps"] == 25
+    assert both.facts["loss"] < alone.facts["loss"]
     assert both.generator is not generator
     for name, value in generator.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -147,7 +147,7 @@ def test_ctrl_c_keeps_what_there_is(generator: TriPlaneGenerator, judges: Judges
 
     target = _target(generator, _person(generator, 9))
     found = optimise(generator, target, judges, QUICK, advance=stop)
-    assert found.steps == 3
+    assert found.facts["steps"] == 3
     assert torch.isfinite(found.ws).all()
 
 

@@ -16,20 +16,23 @@ from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import TAKEN, PhotoSet
 from portraiture.errors import TrainingError
+from portraiture.invert.weights import load_alignment
 from portraiture.losses.adversarial import r1_penalty
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.latent_discriminator import LatentDiscriminator
 from portraiture.render.volume import RenderingConfig
+from portraiture.train.alignment import TrainAlignment
 from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.encoder import TrainEncoder
-from portraiture.train.encoder_presets import ENCODER, SMALL, fitted
+from portraiture.train.encoder_presets import ENCODER, SMALL, fitted_encoder
+from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
 from portraiture.train.ranger import Ranger
 from portraiture.train.recipes import Choices, make_recipe
 
 SIZES = TriPlaneConfig(
-    z_dim=LATENT_SIZE, c_dim=0, w_dim=16, choice_groups=CHOICE_GROUPS, plane_size=32,
+    z_dim=LATENT_SIZE, c_dim=0, w_dim=16, choice_groups=CHOICE_GROUPS, plane_size=64,
     plane_features=8, first_size=8, channel_base=512, channel_max=16, decoder_hidden=8,
     neural_resolution=16, superresolution="2X", superres_widths=(8, 8),
     rendering=RenderingConfig(
@@ -46,13 +49,18 @@ def folder(tmp_path: Path) -> Path:
     for index in range(3):
         save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
     torch.manual_seed(0)
-    save_generator(TriPlaneGenerator(SIZES), tmp_path / "small.safetensors")
+    made = TriPlaneGenerator(SIZES).requires_grad_(False)
+    made.decoder.net[2].bias[0] = 12.0  # something solid
+    save_generator(made, tmp_path / "small.safetensors")
     return tmp_path
 
 
+def _choices(folder: Path) -> Choices:
+    return Choices(preset="tiny", data=folder / "people", start=folder / "small.safetensors")
+
+
 def _recipe(folder: Path, **changes: object) -> TrainEncoder:
-    choices = Choices(preset="tiny", data=folder / "people", start=folder / "small.safetensors")
-    made = make_recipe("encoder", choices)
+    made = make_recipe("encoder", _choices(folder))
     assert isinstance(made, TrainEncoder)
     config = replace(made.config, **changes)  # type: ignore[arg-type]
     return TrainEncoder(config, made.data, made.network)
@@ -135,13 +143,32 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     assert (folder / "a" / "networks" / "encoder.safetensors").is_file()
 
 
+def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
+    made = make_recipe("encoder", _choices(folder))
+    run_recipe(made, folder / "first", world=World(), quiet=True)
+    left = folder / "first" / "networks" / "encoder.safetensors"
+    second = make_recipe("alignment", replace(_choices(folder), encoder=left))
+    assert isinstance(second, TrainAlignment)
+    outcome = run_recipe(second, folder / "second", world=World(), quiet=True)
+    row = read_log(folder / "second" / "log.jsonl")[-1]
+    assert {"features", "image", "other_image", "rays", "other_rays"} <= row.keys()
+    gates = outcome.state.models["alignment"].state_dict()["gates"]
+    assert (gates != 0).all()
+    network, _ = load_alignment(folder / "second" / "networks" / "alignment.safetensors")
+    assert network.config.features == 16
+    with pytest.raises(TrainingError, match="--encoder"):
+        make_recipe("alignment", _choices(folder))
+    with pytest.raises(TrainingError, match="is for alignment"):
+        make_recipe("encoder", replace(_choices(folder), encoder=left))
+
+
 def test_presets_fit_the_generator_they_are_for() -> None:
-    published = fitted(ENCODER["gpu"], TriPlaneConfig(), 14)
+    published = fitted_encoder(ENCODER["gpu"], TriPlaneConfig(), 14)
     assert published.encoder.rows == (3, 3, 7)
-    assert fitted(ENCODER["cpu"], SIZES, 6).encoder == replace(SMALL, w_dim=16)
+    assert fitted_encoder(ENCODER["cpu"], SIZES, 6).encoder == replace(SMALL, w_dim=16)
     assert SMALL.num_ws == 6
     with pytest.raises(TrainingError, match="too few"):
-        fitted(ENCODER["cpu"], SIZES, 3)
+        fitted_encoder(ENCODER["cpu"], SIZES, 3)
 
 
 def test_other_generators_are_refused(folder: Path) -> None:

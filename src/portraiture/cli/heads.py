@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from tyro.conf import Positional
 
 from portraiture.errors import InversionError
+
+if TYPE_CHECKING:
+    from portraiture.invert.optimise import OptimiseConfig
+    from portraiture.invert.run import Method
 
 console = Console()
 
@@ -29,9 +33,14 @@ class Invert:
     """A portrait, as for create."""
     out: Path
     """Folder for the results; it is made if need be."""
-    method: Literal["w", "pti", "pose-opt"] = "pti"
-    """w finds the generator's most similar person, pti then tunes the generator to the photo,
-    pose-opt does so with the camera."""
+    method: Literal["encoder", "w", "pti", "pose-opt"] = "pti"
+    """encoder takes a second, with weights trained for the network (--weights); w finds the
+    network's most similar person, pti then tunes the network to the photo, pose-opt does so with
+    the camera."""
+    weights: str | None = None
+    """Of the encoder: what train encoder left in networks/, a folder or a .safetensors file."""
+    alignment: str | None = None
+    """Of the encoder's feature alignment, likewise."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -46,29 +55,16 @@ class Invert:
 
 
 def invert(command: Invert) -> None:
-    from portraiture.checkpoints import load_generator
-    from portraiture.invert.optimise import OPTIMISERS
     from portraiture.invert.run import HEAD_FILES, invert_files
     from portraiture.stages import Stages
 
-    config = OPTIMISERS[command.method]
-    if not 16 <= command.rays <= 512:
-        raise InversionError(f"--rays must be from 16 to 512, not {command.rays}.")
-    if command.steps is not None:
-        if command.steps < 1:
-            raise InversionError(f"--steps must be at least 1, not {command.steps}.")
-        more = round(config.generator_steps * command.steps / config.latent_steps)
-        config = replace(config, latent_steps=command.steps, generator_steps=more)
-    generator = load_generator(command.network)
+    how = _method(command)
     with Stages(total=6) as stages:
         head = invert_files(
             command.photo,
             command.out,
             stages,
-            generator=generator,
-            name=command.network,
-            method=command.method,
-            config=replace(config, rays=command.rays),
+            how=how,
             face=command.face,
             overwrite=command.overwrite,
             advance=stages.within,
@@ -79,3 +75,39 @@ def invert(command: Invert) -> None:
         f" ({head.facts['psnr_person_db']:.1f} dB from the photo)",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _method(command: Invert) -> Method:
+    """Raises PortraitureError where the choices do not fit each other."""
+    from portraiture.checkpoints import load_generator
+    from portraiture.invert.run import Method
+
+    generator = load_generator(command.network)
+    if command.method == "encoder":
+        from portraiture.invert.weights import load_alignment, load_encoder
+
+        if command.weights is None:
+            raise InversionError("No encoder is shipped yet; give its weights with --weights.")
+        encoder, _ = load_encoder(command.weights)
+        if encoder.config.num_ws != generator.num_ws:
+            raise InversionError(f"{command.weights} is not an encoder for {command.network}.")
+        alignment = None if command.alignment is None else load_alignment(command.alignment)[0]
+        return Method("encoder", generator, command.network, encoder, alignment)
+    if command.weights is not None or command.alignment is not None:
+        raise InversionError("--weights and --alignment are for --method encoder.")
+    return Method(command.method, generator, command.network, config=_steps(command))
+
+
+def _steps(command: Invert) -> OptimiseConfig:
+    from portraiture.invert.optimise import OPTIMISERS
+
+    assert command.method != "encoder"
+    config = OPTIMISERS[command.method]
+    if not 16 <= command.rays <= 512:
+        raise InversionError(f"--rays must be from 16 to 512, not {command.rays}.")
+    if command.steps is None:
+        return replace(config, rays=command.rays)
+    if command.steps < 1:
+        raise InversionError(f"--steps must be at least 1, not {command.steps}.")
+    more = round(config.generator_steps * command.steps / config.latent_steps)
+    return replace(config, latent_steps=command.steps, generator_steps=more, rays=command.rays)

@@ -89,9 +89,9 @@ class Train:
     Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
     --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
     (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity
-    and parser (supporting networks), encoder (GOAE's, for the generator --start, from synth --kind
-    latents). Rerunning the same command resumes exactly; Ctrl-C saves
-    first. The folder gets networks/, grids/ and log.jsonl.
+    and parser (supporting networks), encoder and alignment (GOAE's two stages, for the
+    generator --start, from synth --kind latents). Rerunning the same command resumes exactly;
+    Ctrl-C saves first. The folder gets networks/, grids/ and log.jsonl.
 
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
     """
@@ -105,6 +105,7 @@ class Train:
             "identity",
             "parser",
             "encoder",
+            "alignment",
         ]
     ]
     """What to train."""
@@ -120,6 +121,9 @@ class Train:
     perceptual: Path | None = None
     """SqueezeNet weights (.safetensors) for the perceptual loss of the supervised recipes, instead
     of the shipped face parser."""
+    encoder: str | None = None
+    """The encoder that alignment refines: a shipped name, or what train encoder left in networks/.
+    """
     mirror: bool = True
     """Flip images, with their cameras (adversarial recipes)."""
     seed: int | None = None
@@ -233,6 +237,7 @@ def train(command: Train) -> None:
         mirror=command.mirror,
         start=command.start,
         perceptual=command.perceptual,
+        encoder=command.encoder,
         seed=command.seed,
         steps=command.steps,
     )

@@ -1,6 +1,7 @@
 """Pictures of the engine's people as a camera might have taken them, beside the truth.
 
 person ─┬─one view─▶ another background, camera, file ─▶ photo
+        │       └──▶ Example
         └─any view─▶ Example: picture, depth, camera
 Letters: B people, S side of a photo.
 """
@@ -29,9 +30,11 @@ TAKEN = Distortion(
 
 
 class PhotoBatch(NamedTuple):
-    """photo: in [-1, 1]. truth: a view of the same people, in general another one."""
+    """photo: in [-1, 1]. seen: the engine's picture that it was made of. truth: a view of the same
+    people, in general another one."""
 
     photo: Float[Tensor, "B 3 S S"]
+    seen: Example
     truth: Example
 
 
@@ -50,14 +53,16 @@ class PhotoSet:
         order = torch.randperm(len(self.people), generator=generator)
         chosen = order.repeat(-(-size // len(order)))[:size].tolist()
         draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
-        faces, truths = [], []
+        faces, seen, truths = [], [], []
         for index, (first, second) in zip(chosen, draws, strict=True):
             views = len(self.people.person(index).rgb)
             faces.append(self._face(index, first % views))
+            seen.append(self.people.example(index, first % views))
             truths.append(self.people.example(index, second % views))
         seed = int(torch.randint(1 << 62, (), generator=generator))
         photos = self.taken(FaceBatch(*map(torch.cat, zip(*faces, strict=True))), seed)
-        return PhotoBatch(photos, Example(*map(torch.cat, zip(*truths, strict=True))))
+        joined = (Example(*map(torch.cat, zip(*part, strict=True))) for part in (seen, truths))
+        return PhotoBatch(photos, *joined)
 
     def taken(self, faces: FaceBatch, seed: int) -> Float[Tensor, "B 3 S S"]:
         """Photos of faces."""

@@ -2,7 +2,7 @@
 camera with it if wanted (pose optimisation, Ko et al. 2023).
 
 Target ─▶ latent steps: u, w = mean + u · basis (and a small motion of the camera)
-       ─▶ generator steps: all weights, w fixed ─▶ Found
+       ─▶ generator steps: all weights, w fixed ─▶ Inversion
 Latents move in units of their own deviations, so that all directions are as easy, and a weak pull
 towards the mean keeps them among the generator's people. [ours]
 Letters: N rows of w+, D w dimension, K principal directions of w.
@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
+from portraiture.invert.inversion import Inversion
 from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
 from portraiture.invert.target import Target
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -70,18 +71,6 @@ class WSpace:
     basis: Float[Tensor, "K D"]
 
 
-@dataclass(frozen=True)
-class Found:
-    """ws: (1, N, D). camera: (1, 25). generator: the given one, or its tuned copy. loss: the last
-    step's. steps: how many were done, fewer where it was interrupted."""
-
-    ws: Float[Tensor, "1 N D"]
-    camera: Float[Tensor, "1 25"]
-    generator: TriPlaneGenerator
-    loss: float
-    steps: int
-
-
 @torch.no_grad()
 def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
     """Statistics of canonical w, the mapping seeing the frontal camera where it wants one."""
@@ -112,7 +101,7 @@ def optimise(
     with_camera: bool = False,
     start: Float[Tensor, "1 N D"] | None = None,
     advance: Advance | None = None,
-) -> Found:
+) -> Inversion:
     """Invert one photo; Ctrl-C ends a stage early, with what it has.
 
     with_camera: the camera is optimised together with w. start: ws to begin with, the mean
@@ -126,7 +115,7 @@ def optimise(
     )  # fmt: skip
     ws, camera = begun.ws().detach(), begun.camera().detach()
     if not config.generator_steps:
-        return Found(ws, camera, generator, loss, steps)
+        return _found(ws, camera, generator, loss, steps)
     tuned = deepcopy(generator).requires_grad_(True)
     weights = [p for n, p in tuned.named_parameters() if "mapping" not in n]
 
@@ -136,7 +125,16 @@ def optimise(
 
     groups = [{"params": weights, "lr": config.generator_rate}]
     more, loss = _descend(groups, config.generator_steps, "Generator", tuning, advance)
-    return Found(ws, camera, tuned.requires_grad_(False), loss, steps + more)
+    return _found(ws, camera, tuned.requires_grad_(False), loss, steps + more)
+
+
+@torch.no_grad()
+def _found(
+    ws: Tensor, camera: Tensor, generator: TriPlaneGenerator, loss: float, steps: int
+) -> Inversion:
+    """facts: the last step's loss, and how many steps were done: fewer where it was ended early."""
+    facts = {"loss": loss, "steps": steps}
+    return Inversion(ws, generator.planes(ws), camera, generator, facts=facts)
 
 
 @dataclass

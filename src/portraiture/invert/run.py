@@ -6,93 +6,71 @@ photo ─align─▶ Photo ─make_target─▶ Target ─method─▶ Head ─r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import radians
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-import portraiture
 from portraiture.align import align
 from portraiture.camera import from_eg3d
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
-from portraiture.head import Head, fingerprint, rounded
-from portraiture.invert.optimise import OPTIMISERS, Advance, Found, OptimiseConfig, Optimiser
-from portraiture.invert.optimise import optimise as run_optimiser
+from portraiture.head import Head
+from portraiture.invert.encode import encode
+from portraiture.invert.inversion import make_head
+from portraiture.invert.optimise import Advance, OptimiseConfig, optimise
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.target import Target, make_target
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.metrics.networks import load_identity, load_parser
-from portraiture.metrics.psnr import psnr
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.goae_align import FeatureAlignment
+from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.head_mesh import head_picture
 from portraiture.stages import Stages
 from portraiture.types import Photo, as_uint8
 
+MethodName = Literal["encoder", "w", "pti", "pose-opt"]
 HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
 VIDEO_FRAMES, VIDEO_FPS, SWING = 72, 24.0, radians(40.0)
 REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
 
 
+@dataclass(frozen=True)
+class Method:
+    """How to invert. generator, weights: the generator and the name or path of its weights.
+    encoder, alignment: of the method "encoder". config: of the optimisations."""
+
+    name: MethodName
+    generator: TriPlaneGenerator
+    weights: str = "heads"
+    encoder: GoaeEncoder | None = None
+    alignment: FeatureAlignment | None = None
+    config: OptimiseConfig = field(default_factory=OptimiseConfig)
+
+
 def invert_photo(
-    photo: Photo,
-    *,
-    generator: TriPlaneGenerator,
-    name: str = "heads",
-    method: Optimiser = "pti",
-    config: OptimiseConfig | None = None,
-    advance: Advance | None = None,
+    photo: Photo, how: Method, *, advance: Advance | None = None
 ) -> tuple[Head, Target]:
-    """The head of an aligned photo, and what it was fitted to.
-
-    name: of the generator's weights, for the head's file. config: instead of the method's own.
-    """
+    """The head of an aligned photo, and what it was fitted to."""
     parser = load_parser()
-    target = make_target(photo, generator, parser)
-    config = config or OPTIMISERS[method]
-    found = run_optimiser(
-        generator, target, Judges(parser, load_identity()), config,
-        with_camera=method == "pose-opt", advance=advance,
-    )  # fmt: skip
-    return head_of(found, generator, target, name=name, method=method), target
-
-
-@torch.no_grad()
-def head_of(
-    found: Found, generator: TriPlaneGenerator, target: Target, *, name: str, method: str
-) -> Head:
-    """A head out of what an optimisation found. Its facts say how near it comes to the photo."""
-    mine = found.generator.state_dict()
-    theirs = generator.state_dict()
-    tuned = {k: v for k, v in mine.items() if not torch.equal(v, theirs[k])}
-    facts = {
-        "steps": found.steps,
-        "psnr_person_db": round(person_psnr(found, target), 3),
-        "made_by": f"portraiture {portraiture.__version__}",
-    }
-    head = Head(
-        ws=found.ws,
-        planes=found.generator.planes(found.ws),
-        camera=found.camera,
-        generator=name,
-        fingerprint=fingerprint(generator),
-        method=method,
-        tuned=tuned,
-        facts=facts,
-    )
-    return rounded(head)
-
-
-@torch.no_grad()
-def person_psnr(found: Found, target: Target) -> float:
-    """Decibels between reconstruction and photo where the person is."""
-    shown = found.generator.synthesize(found.ws, found.camera, deterministic=True).image
-    ours, theirs = ((x[0].permute(1, 2, 0).numpy() + 1.0) / 2.0 for x in (shown, target.image))
-    return psnr(np.clip(ours, 0.0, 1.0), theirs, mask=target.person[0, 0].numpy() > 0.5)
+    target = make_target(photo, how.generator, parser)
+    if how.encoder is not None:
+        found = encode(
+            photo, target, generator=how.generator, encoder=how.encoder, alignment=how.alignment
+        )
+    else:
+        found = optimise(
+            how.generator, target, Judges(parser, load_identity()), how.config,
+            with_camera=how.name == "pose-opt", advance=advance,
+        )  # fmt: skip
+    head = make_head(found, how.generator, target, name=how.weights, method=how.name)
+    return head, target
 
 
 def invert_files(
@@ -100,10 +78,7 @@ def invert_files(
     out: Path,
     stages: Stages,
     *,
-    generator: TriPlaneGenerator,
-    name: str = "heads",
-    method: Optimiser = "pti",
-    config: OptimiseConfig | None = None,
+    how: Method,
     face: int | None = None,
     overwrite: bool = False,
     advance: Advance | None = None,
@@ -116,10 +91,7 @@ def invert_files(
         with stages.stage("Align the photo"):
             photo = align(photo_path, face=face)
         with stages.stage("Invert"):
-            head, target = invert_photo(
-                photo, generator=generator, name=name, method=method, config=config,
-                advance=advance,
-            )  # fmt: skip
+            head, target = invert_photo(photo, how, advance=advance)
         head.save(folder / "head.safetensors")
         with stages.stage("Render"):
             views = {title: head.render(yaw) for title, yaw in REPORT_VIEWS.items()}

@@ -8,7 +8,7 @@ is kept on the module. Letters: B batch, N layers of ws (num_ws), D w dimension,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -131,6 +131,8 @@ class Backbone(nn.Module):
 
 class TriPlaneGenerator(nn.Module):
     """EG3D. Parameters carry the published names; `config` is all that else is needed."""
+
+    model_name: ClassVar = "eg3d"
 
     def __init__(self, config: TriPlaneConfig) -> None:
         super().__init__()

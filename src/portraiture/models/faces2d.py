@@ -7,6 +7,7 @@ Letters: B batch, Z latent size, N layers of ws, D w dimension, R side of an ima
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,6 +36,8 @@ class FacesConfig:
 
 class FacesGenerator(nn.Module):
     """A StyleGAN2; conditional only where a published one is."""
+
+    model_name: ClassVar = "stylegan2"
 
     def __init__(self, config: FacesConfig) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ Module names are those of the published checkpoint. Letters: B photos, C channel
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -44,6 +44,8 @@ class AlignmentConfig:
 
 class FeatureAlignment(nn.Module):
     """What a photo has and its reconstruction hasn't, aligned with the features of the latter."""
+
+    model_name: ClassVar = "goae-afa"
 
     def __init__(self, config: AlignmentConfig) -> None:
         super().__init__()

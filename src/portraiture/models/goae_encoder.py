@@ -13,13 +13,12 @@ N rows of w+.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import Swinv2Config, Swinv2Model
 
 Level = Literal["coarse", "mid", "fine"]
 LEVELS: tuple[Level, Level, Level] = ("coarse", "mid", "fine")
@@ -72,10 +71,12 @@ class CrossAttention(nn.Module):
 class GoaeEncoder(nn.Module):
     """Photo → what is added to w_avg."""
 
+    model_name: ClassVar = "goae-encoder"
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.swin_model = Swinv2Model(_swin(config), add_pooling_layer=False)
+        self.swin_model = _swin(config)
         width, w, hidden = config.embed_dim, config.w_dim, config.hidden
         side = config.image_size // STRIDE
         tokens = side * side
@@ -137,8 +138,11 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     )
 
 
-def _swin(config: EncoderConfig) -> Swinv2Config:
-    return Swinv2Config(
+def _swin(config: EncoderConfig) -> nn.Module:
+    """transformers' SwinV2, imported here because that takes seconds."""
+    from transformers import Swinv2Config, Swinv2Model
+
+    sizes = Swinv2Config(
         image_size=config.image_size,
         patch_size=4,
         embed_dim=config.embed_dim,
@@ -148,3 +152,4 @@ def _swin(config: EncoderConfig) -> Swinv2Config:
         pretrained_window_sizes=[0, 0, 0, 0],
         drop_path_rate=0.0,
     )
+    return Swinv2Model(sizes, add_pooling_layer=False)

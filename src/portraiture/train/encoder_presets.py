@@ -1,5 +1,5 @@
-"""Named settings of the encoder's recipe; see `train.presets`. Rows of w+ and the drawing's
-generator are those of the generator that it is trained for."""
+"""Named settings of the recipes of GOAE's two stages; see `train.presets`. Rows of w+, features and
+the drawing's generator are those of the generator that they are trained for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Literal
 
 from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.models.goae_align import AlignmentConfig
 from portraiture.models.goae_encoder import PAPER, EncoderConfig
+from portraiture.train.alignment import AlignmentTraining
 from portraiture.train.encoder import EncoderTraining
 from portraiture.train.loop import RunConfig
 from portraiture.train.presets import TINY_RUN
+from portraiture.train.supervised_heads import SupervisedConfig
 from portraiture.train.supervised_presets import SUPERVISED
 
 EncoderPreset = Literal["tiny", "cpu", "gpu"]
@@ -61,7 +64,50 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
 }  # fmt: skip
 
 
-def fitted(config: EncoderTraining, generator: TriPlaneConfig, rows: int) -> EncoderTraining:
+ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
+    "tiny": AlignmentTraining(
+        run=replace(TINY_RUN, batch=2),
+        alignment=AlignmentConfig(widths=(16, 16, 16), gated=True),
+        drawing=SUPERVISED["tiny"],
+        grid_people=2,
+    ),
+    "cpu": AlignmentTraining(
+        run=RunConfig(steps=2_000, batch=4, log_every=25, grid_every=250, checkpoint_every=250),
+        alignment=AlignmentConfig(widths=(24, 48, 96), gated=True),
+        drawing=ENCODER["cpu"].drawing,
+        learning_rate=5e-4,
+        decay_steps=2_000,
+    ),
+    "gpu": AlignmentTraining(
+        run=replace(ENCODER["gpu"].run, steps=20_000, batch=16),
+        alignment=AlignmentConfig(gated=True),
+        drawing=ENCODER["gpu"].drawing,
+        learning_rate=2e-4,
+        decay_steps=20_000,
+    ),
+}
+
+
+def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> AlignmentTraining:
+    """A preset for a generator's features, at 32² as published, or where its backbone begins if
+    that is finer."""
+    size = max(32, generator.first_size)
+    channels = min(generator.channel_base // size, generator.channel_max)
+    return replace(
+        config,
+        alignment=replace(config.alignment, features=channels, size=size),
+        drawing=_drawing(config.drawing, generator),
+    )
+
+
+def _drawing(drawing: SupervisedConfig, generator: TriPlaneConfig) -> SupervisedConfig:
+    side = min(drawing.patch, generator.neural_resolution)
+    return replace(drawing, generator=generator, patch=side)
+
+
+def fitted_encoder(
+    config: EncoderTraining, generator: TriPlaneConfig, rows: int
+) -> EncoderTraining:
     """A preset for a generator with so many rows of w+: a first row, then coarse, mid and fine ones
     in the published shares 3, 3 and 7, at least one of each.
 
@@ -71,8 +117,4 @@ def fitted(config: EncoderTraining, generator: TriPlaneConfig, rows: int) -> Enc
         raise TrainingError(f"GOAE refines rows of w+ on three levels; {rows} rows are too few.")
     each = max(1, round((rows - 1) * 3 / 13))
     encoder = replace(config.encoder, w_dim=generator.w_dim, rows=(each, each, rows - 1 - 2 * each))
-    side = min(config.drawing.patch, generator.neural_resolution)
-    return replace(
-        config, encoder=encoder,
-        drawing=replace(config.drawing, generator=generator, patch=side),
-    )  # fmt: skip
+    return replace(config, encoder=encoder, drawing=_drawing(config.drawing, generator))

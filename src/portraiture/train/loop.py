@@ -28,11 +28,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors.torch import save_file
 from torch import Tensor
 
-from portraiture.checkpoints import Card, save_generator
+from portraiture.convert.store import Card, write_weights
 from portraiture.errors import TrainingError
 from portraiture.media import atomic_path, write_image
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.faces2d import FacesGenerator
 from portraiture.train.distributed import World, anywhere, share_weights
 from portraiture.train.draws import DATA, Draws, draws_of_step, generator
 from portraiture.train.log import Meter, open_log
@@ -246,17 +244,18 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 def export_networks(folder: Path, state: TrainState, *, seed: int) -> None:
-    """Write every average as NAME.safetensors, fp32, under the names of its parameters; generators
-    with a card, so that `load_generator` reads them."""
+    """Write every average as NAME.safetensors, fp32, under the names of its parameters; those that
+    say what model they are with a card, so that they can be loaded by it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, network in state.averages.items():
         path = folder / f"{name}.safetensors"
-        if isinstance(network, TriPlaneGenerator | FacesGenerator):
-            model = "eg3d" if isinstance(network, TriPlaneGenerator) else "stylegan2"
-            card = Card(model, {}, seed=seed, source={"steps": state.step})
-            save_generator(network, path, card, overwrite=True)
-            continue
         tensors = {key: t.detach().cpu().contiguous() for key, t in network.state_dict().items()}
+        model: Any = getattr(network, "model_name", None)
+        if model is not None:
+            config: Any = network.config
+            card = Card(model, asdict(config), seed=seed, source={"steps": state.step})
+            write_weights(path, tensors, card, overwrite=True)
+            continue
         with atomic_path(path) as partial:
             save_file(tensors, partial, {"step": str(state.step)})
 

@@ -14,11 +14,18 @@ from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.models.eg3d import TriPlaneConfig
+from portraiture.invert.weights import load_encoder
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.train.adversarial_faces import AdversarialFaces
 from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
+from portraiture.train.alignment import AlignmentTraining, TrainAlignment
 from portraiture.train.encoder import EncoderTraining, TrainEncoder
-from portraiture.train.encoder_presets import ENCODER, fitted
+from portraiture.train.encoder_presets import (
+    ALIGNMENT,
+    ENCODER,
+    fitted_alignment,
+    fitted_encoder,
+)
 from portraiture.train.faces_data import open_faces
 from portraiture.train.identity import TrainIdentity
 from portraiture.train.loop import Recipe, RunConfig
@@ -37,6 +44,7 @@ RecipeName = Literal[
     "identity",
     "parser",
     "encoder",
+    "alignment",
 ]
 Config = TypeVar("Config")
 
@@ -50,7 +58,8 @@ class Choices:
     that synth writes for identity and parser, --kind latents for encoder. mirror: flip images, with
     cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
     is for: a shipped name, what another run left in networks/, or a published file. perceptual:
-    SqueezeNet's weights in safetensors. seed, steps: instead of the preset's.
+    SqueezeNet's weights in safetensors. encoder: that alignment refines. seed, steps: instead of
+    the preset's.
     """
 
     preset: Preset
@@ -58,6 +67,7 @@ class Choices:
     mirror: bool = True
     start: Path | str | None = None
     perceptual: Path | None = None
+    encoder: Path | str | None = None
     seed: int | None = None
     steps: int | None = None
 
@@ -69,6 +79,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
     """The recipe's object. Raises PortraitureError when a choice cannot be used."""
     if choices.start is not None and recipe in ("supervised-faces", "identity", "parser"):
         raise TrainingError(f"{recipe} begins with random weights; --start is for others.")
+    if choices.encoder is not None and recipe != "alignment":
+        raise TrainingError(f"--encoder is for alignment, not for {recipe}.")
     if choices.perceptual is not None and not recipe.startswith("supervised"):
         raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
@@ -86,6 +98,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
         case "encoder":
             return _encoder(_preset(ENCODER, recipe, choices), choices)
+        case "alignment":
+            return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:
@@ -116,15 +130,36 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
 
 def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     """The start is the generator that the encoder is for."""
+    network = _frozen_heads(choices)
+    config = fitted_encoder(config, network.config, network.num_ws)
+    photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
+    return TrainEncoder(config, photos, network)
+
+
+def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
+    """The start is the generator that the encoder is for."""
+    if choices.encoder is None:
+        raise TrainingError("alignment needs the encoder that it refines; give it with --encoder.")
+    network, (encoder, _) = _frozen_heads(choices), load_encoder(choices.encoder)
+    if encoder.config.num_ws != network.num_ws:
+        raise TrainingError(f"{choices.encoder} is an encoder for another generator.")
+    config = fitted_alignment(config, network.config)
+    photos = _photos(choices, network, encoder.config.image_size, config.run.seed)
+    return TrainAlignment(config, photos, network, encoder)
+
+
+def _frozen_heads(choices: Choices) -> TriPlaneGenerator:
     network = load_generator("heads" if choices.start is None else choices.start)
     if not _stands_for_people(network.config):
-        raise TrainingError("The encoder's recipe is for generators of supervised-heads only.")
-    config = fitted(config, network.config, network.num_ws)
-    side = 2 * network.config.neural_resolution
-    people = _people_of(choices.data, "latents", side)
-    how = replace(TAKEN, size=config.encoder.image_size)
-    backgrounds = background_pool(BACKGROUNDS, how.size, config.run.seed)
-    return TrainEncoder(config, PhotoSet(people, backgrounds, how), network)
+        raise TrainingError("This recipe is for generators of supervised-heads only.")
+    return network
+
+
+def _photos(choices: Choices, network: TriPlaneGenerator, size: int, seed: int) -> PhotoSet:
+    """Photos of `size` pixels of people whose pictures are as large as the generator's."""
+    people = _people_of(choices.data, "latents", 2 * network.config.neural_resolution)
+    backgrounds = background_pool(BACKGROUNDS, size, seed)
+    return PhotoSet(people, backgrounds, replace(TAKEN, size=size))
 
 
 def _stands_for_people(config: TriPlaneConfig) -> bool:

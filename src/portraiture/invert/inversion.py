@@ -1,0 +1,77 @@
+"""What every method of inversion finds, and the head that it makes.
+
+Inversion ─▶ Head (`portraiture.head`), with facts of how near it comes to the photo
+Letters: N rows of w+, D w dimension, K channels and S side of F*, P side of a plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+import portraiture
+from portraiture.head import Head, fingerprint, rounded
+from portraiture.invert.target import Target
+from portraiture.metrics.psnr import psnr
+from portraiture.models.eg3d import TriPlaneGenerator
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """planes: what is to be rendered. camera: the photo's, as given or as found. generator: the
+    given one, or a tuned copy. features, visible: F* and masks of refined planes. facts: JSON."""
+
+    ws: Float[Tensor, "1 N D"]
+    planes: Float[Tensor, "1 3 C P P"]
+    camera: Float[Tensor, "1 25"]
+    generator: TriPlaneGenerator
+    features: Float[Tensor, "1 K S S"] | None = None
+    visible: Float[Tensor, "1 3 1 P P"] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@torch.no_grad()
+def make_head(
+    found: Inversion, generator: TriPlaneGenerator, target: Target, *, name: str, method: str
+) -> Head:
+    """generator: as it was before any tuning. name: of its weights."""
+    theirs = generator.state_dict()
+    tuned = {
+        key: value
+        for key, value in found.generator.state_dict().items()
+        if found.generator is not generator and not torch.equal(value, theirs[key])
+    }
+    facts = {
+        **found.facts,
+        "psnr_person_db": round(person_psnr(found, target), 3),
+        "made_by": f"portraiture {portraiture.__version__}",
+    }
+    head = Head(
+        ws=found.ws,
+        planes=found.planes,
+        camera=found.camera,
+        generator=name,
+        fingerprint=fingerprint(generator),
+        method=method,
+        features=found.features,
+        visible=found.visible,
+        tuned=tuned,
+        facts=facts,
+    )
+    return rounded(head)
+
+
+@torch.no_grad()
+def person_psnr(found: Inversion, target: Target) -> float:
+    """Decibels between reconstruction and photo where the person is."""
+    network = found.generator
+    volume = network.render(found.planes, found.camera, deterministic=True)
+    shown = network.upsample(volume.features, found.ws)
+    ours, theirs = ((x[0].permute(1, 2, 0).numpy() + 1.0) / 2.0 for x in (shown, target.image))
+    return psnr(np.clip(ours, 0.0, 1.0), theirs, mask=target.person[0, 0].numpy() > 0.5)

@@ -1,0 +1,105 @@
+"""Detail that w+ cannot hold: aligned features where the photo shows the head, w+'s elsewhere (Yuan
+et al., ICCV 2023, sections 4.2 and 4.3; METHODS section 1).
+
+ws ─┬─planes─▶ image, depth of the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
+    └─F────────────────────────────────────────────────────────────────────┘      │
+planes of F* ─mix by what the photo shows─▶ planes                          ◀──────┘
+Letters: B heads, N rows of w+, K channels and S side of F, C channels and P side of a plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.invert.visible import MixedPlanes, mix_planes, plane_masks, visible_points
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.goae_align import FeatureAlignment
+
+
+@dataclass(frozen=True)
+class Refined:
+    """features: F*. plain_features: F. visible: the masks. planes: mixed ones, to be rendered."""
+
+    features: Float[Tensor, "B K S S"]
+    plain_features: Float[Tensor, "B K S S"]
+    visible: Float[Tensor, "B 3 1 P P"]
+    planes: Float[Tensor, "B 3 C P P"]
+
+
+def refine(
+    generator: TriPlaneGenerator,
+    alignment: FeatureAlignment,
+    ws: Float[Tensor, "B N D"],
+    photo: Float[Tensor, "B 3 R R"],
+    camera: Float[Tensor, "B 25"],
+    *,
+    mixed: MixedPlanes = "all",
+) -> Refined:
+    """photo: over the generator's background, in [-1, 1]. Gradients flow to the alignment only."""
+    with torch.no_grad():
+        plain, features = planes_and_features(generator, ws, alignment.config.size)
+        residual, visible = _compare(generator, ws, plain, photo, camera)
+    side = alignment.config.image_size
+    if residual.shape[-1] != side:
+        residual = F.interpolate(residual, (side, side), mode="bilinear", antialias=True)
+    aligned = alignment(residual, features)
+    planes = planes_of(generator, ws, aligned)
+    return Refined(aligned, features, visible, mix_planes(planes, plain, visible, mixed=mixed))
+
+
+def _compare(
+    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, photo: Tensor, camera: Tensor
+) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B 3 1 P P"]]:
+    """Reconstruction minus photo, and which texels of the planes the photo shows."""
+    volume = generator.render(planes, camera, deterministic=True)
+    image = generator.upsample(volume.features, ws)
+    if photo.shape != image.shape:
+        photo = F.interpolate(photo, image.shape[-2:], mode="bilinear", antialias=True)
+    points, met = visible_points(volume.depth, volume.opacity, camera)
+    rendering = generator.config.rendering
+    visible = plane_masks(
+        points, met, size=planes.shape[-1], box_warp=rendering.box_warp, axes=rendering.plane_axes
+    )
+    return image.clamp(-1.0, 1.0) - photo, visible
+
+
+def planes_and_features(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:
+    """Planes of ws, and the backbone's features at `size`, which finer blocks read. Raises
+    ValueError where there are none."""
+    seen: list[Tensor] = []
+
+    def note(resolution: int, x: Tensor) -> Tensor:
+        if resolution == size:
+            seen.append(x)
+        return x
+
+    planes = generator.planes(ws, edit_features=note)
+    if not seen or size == generator.backbone.synthesis.resolutions[-1]:
+        raise ValueError(f"no block of the backbone reads features of side {size}")
+    return planes, seen[0]
+
+
+def planes_of(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"]
+) -> Float[Tensor, "B 3 C P P"]:
+    """Planes of ws with these features in the place of its own at their size."""
+    size = features.shape[-1]
+    return generator.planes(
+        ws, edit_features=lambda resolution, x: features if resolution == size else x
+    )
+
+
+def edited_features(
+    refined: Float[Tensor, "B K S S"],
+    plain: Float[Tensor, "B K S S"],
+    edited: Float[Tensor, "B K S S"],
+) -> Float[Tensor, "B K S S"]:
+    """F* + F of the edited w+ - F of w+ (Eq. 10): details survive an edit."""
+    return refined + edited - plain

@@ -1,0 +1,147 @@
+"""The recipe of GOAE's adaptive feature alignment, its second stage (Yuan et al., ICCV 2023,
+section 4.2 and supplement; METHODS section 1): encoder and generator are frozen.
+
+photo ─encoder─▶ w+ ─▶ reconstruction - picture ─alignment─▶ F* ─planes, mixed─▶ what is drawn
+Drawn are the photo's own view, as in the paper, and another one, which only people whose truth is
+known have. [ours] Letters: B photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.invert.refine import refine
+from portraiture.invert.visible import MixedPlanes
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
+from portraiture.models.goae_encoder import GoaeEncoder
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.draws import Draws, generator
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.schedule import annealed
+from portraiture.train.state import TrainState
+from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
+
+
+@dataclass(frozen=True)
+class AlignmentTraining:
+    """drawing: of the losses on what is drawn (`supervised_heads`). other_weight: of those of
+    another view than the photo's; 0 is the paper's. feature_weight: λ7, of the mean squared F* - F.
+    mixed: planes that are mixed by what the photo shows. learning_rate: Adam's, falling along a
+    half cosine over decay_steps. half_life: of the average, in images.
+    """
+
+    run: RunConfig
+    alignment: AlignmentConfig
+    drawing: SupervisedConfig
+    other_weight: float = 1.0
+    feature_weight: float = 1e-4
+    mixed: MixedPlanes = "all"
+    learning_rate: float = 2.5e-5
+    decay_steps: int = 800_000
+    half_life: float = 4_000.0
+    grid_people: int = 8
+
+
+class TrainAlignment:
+    """Recipe; see `train.loop.Recipe`. network, encoder: frozen."""
+
+    def __init__(
+        self, config: AlignmentTraining, data: PhotoSet, network: TriPlaneGenerator,
+        encoder: GoaeEncoder,
+    ) -> None:  # fmt: skip
+        self.config, self.data = config, data
+        self.network, self.encoder = network.requires_grad_(False), encoder.requires_grad_(False)
+        self.drawing = SupervisedHeads(config.drawing, data.people)
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    def build(self, world: World) -> TrainState:
+        """The alignment, its average and Adam."""
+        alignment = FeatureAlignment(self.config.alignment).to(world.device)
+        for network in (self.network, self.encoder, self.drawing.features):
+            network.to(world.device)
+        rate = self.config.learning_rate
+        return TrainState(
+            models={"alignment": alignment},
+            averages={"alignment": averaged_copy(alignment)},
+            optimizers={"alignment": torch.optim.Adam(alignment.parameters(), rate, foreach=False)},
+        )
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
+        """Photos of different people, their own and other views of them."""
+        return self.data.draw(size, generator)
+
+    def step(
+        self, state: TrainState, batch: PhotoBatch, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """One update of the alignment and its average."""
+        config = self.config
+        alignment, optimizer = state.models["alignment"], state.optimizers["alignment"]
+        assert isinstance(alignment, FeatureAlignment)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+        optimizer.zero_grad(set_to_none=True)
+        losses = self.losses(alignment, batch, draws)
+        torch.stack(list(losses.values())).sum().backward()
+        average_gradients(alignment.parameters(), world)
+        optimizer.step()
+        seen = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
+        update(state.averages["alignment"], alignment, beta)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def losses(
+        self, alignment: FeatureAlignment, batch: PhotoBatch, draws: Draws
+    ) -> dict[str, Tensor]:
+        """All weighted losses by name; those of the other view begin with `other_`."""
+        config, network = self.config, self.network
+        ws = self._ws(batch.photo)
+        found = refine(
+            network, alignment, ws, batch.seen.image, batch.seen.camera, mixed=config.mixed
+        )
+        moved = (found.features - found.plain_features).square().mean()
+        losses = {"features": config.feature_weight * moved}
+        drawn = self.drawing.losses(network, ws, found.planes, batch.seen, draws, coarse=False)
+        losses |= drawn
+        if config.other_weight:
+            other = self.drawing.losses(network, ws, found.planes, batch.truth, draws, coarse=False)
+            losses |= {f"other_{name}": config.other_weight * x for name, x in other.items()}
+        return losses
+
+    @torch.no_grad()
+    def _ws(self, photos: Tensor) -> Tensor:
+        return self.network.backbone.mapping.w_avg + self.encoder(photos)
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: the photo's view: w+ alone, refined, truth; another view: refined, truth."""
+        network, alignment = self.network, state.averages["alignment"]
+        assert isinstance(alignment, FeatureAlignment)
+        people = min(self.config.grid_people, len(self.data.people))
+        batch = self.data.draw(people, generator(0))
+        where = network.backbone.mapping.w_avg
+        ws = self._ws(batch.photo.to(where))
+        seen, other = (part.camera.to(where) for part in (batch.seen, batch.truth))
+        image = batch.seen.image.to(where)
+        found = refine(network, alignment, ws, image, seen, mixed=self.config.mixed)
+
+        def drawn(planes: Tensor, camera: Tensor) -> Tensor:
+            return network.upsample(network.render(planes, camera, deterministic=True).features, ws)
+
+        rows = (
+            drawn(network.planes(ws), seen), drawn(found.planes, seen), image,
+            drawn(found.planes, other), batch.truth.image.to(where),
+        )  # fmt: skip
+        side = image.shape[-1]
+        return stack_rows(*(tile(at_size(row, side), columns=people) for row in rows))
