@@ -21,7 +21,7 @@ TIERS = (
     {"align", "fit", "checkpoints"},
     {"export", "data", "metrics", "head"},
     {"invert"},
-    {"avatar", "train"},
+    {"avatar", "train", "edit"},
     {"photo_to_avatar", "prepare", "sample"},
     {"cli"},
 )

@@ -51,3 +51,7 @@ class HeadError(PortraitureError):
 
 class InversionError(PortraitureError):
     """A photo cannot be turned into a neural head as asked."""
+
+
+class EditError(PortraitureError):
+    """A head cannot be edited as asked."""

@@ -13,7 +13,7 @@ from tyro.conf import FlagCreatePairsOff, subcommand
 
 from portraiture.cli import avatars, heads, networks
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
-from portraiture.cli.heads import Invert
+from portraiture.cli.heads import Edit, Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import PortraitureError
 
@@ -23,6 +23,7 @@ Command = (
     | Annotated[Render, subcommand("render")]
     | Annotated[Assets, subcommand("assets")]
     | Annotated[Invert, subcommand("invert")]
+    | Annotated[Edit, subcommand("edit")]
     | Annotated[SampleHeads, subcommand("sample")]
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
@@ -51,7 +52,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(
-    command: Create | MakeAvatar | Render | Assets | Invert | SampleHeads | Synth | Train | Convert,
+    command: Create
+    | MakeAvatar
+    | Render
+    | Assets
+    | Invert
+    | Edit
+    | SampleHeads
+    | Synth
+    | Train
+    | Convert,
 ) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
     if isinstance(command, Create | MakeAvatar | Render | Synth):
@@ -69,6 +79,8 @@ def run(
             avatars.assets(command)
         case Invert():
             heads.invert(command)
+        case Edit():
+            heads.edit(command)
         case SampleHeads():
             networks.sample(command)
         case Synth():

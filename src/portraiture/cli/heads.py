@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
-from tyro.conf import Positional
+from tyro.conf import Positional, UseAppendAction, arg
 
-from portraiture.errors import InversionError
+from portraiture.errors import EditError, InversionError
 
 if TYPE_CHECKING:
     from portraiture.invert.optimise import OptimiseConfig
@@ -52,6 +52,42 @@ class Invert:
     """Which face when there are several: 1 is the largest."""
     overwrite: bool = False
     """Replace files of an earlier run."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Change a neural head: smile, age, sex, hair-length, beard, face-width, eye-openness,
+    skin-tone.
+
+    Writes the changed head.safetensors, front.png, and sheet.png: before and after from five sides.
+    An amount of 1 goes as far as from an average person to the extremes, -1 the other way.
+
+    Example: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
+    """
+
+    head: Positional[Path]
+    """The head.safetensors that invert or edit wrote."""
+    out: Path
+    """Folder for the results."""
+    settings: Annotated[tuple[str, ...], UseAppendAction, arg(name="set")]
+    """ATTRIBUTE=AMOUNT, as often as you like."""
+    network: str | None = None
+    """The generator's weights, where they are not the shipped ones."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+def edit(command: Edit) -> None:
+    from portraiture.edit import EDIT_FILES, edit_files, read_amounts
+    from portraiture.head import Head
+
+    amounts = read_amounts(command.settings)
+    if not amounts:
+        raise EditError("Say what to change, such as --set smile=1.0.")
+    head = Head.load(command.head, network=command.network)
+    with console.status("Editing"):
+        edit_files(head, amounts, command.out, overwrite=command.overwrite)
+    console.print(f"Wrote {', '.join(EDIT_FILES)} to {command.out}", markup=False, soft_wrap=True)
 
 
 def invert(command: Invert) -> None:

@@ -1,0 +1,171 @@
+"""Directions and edits against what they are made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.checkpoints import save_generator
+from portraiture.data.attributes import SCORES, score_people
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, SINGLE_SLOTS, draw_latents
+from portraiture.edit import (
+    EDIT_FILES,
+    Direction,
+    direction,
+    edit,
+    edit_files,
+    find_directions,
+    kept_apart,
+    read_amounts,
+)
+from portraiture.errors import EditError
+from portraiture.head import Head, fingerprint
+from portraiture.invert.refine import planes_and_features, planes_of
+from portraiture.invert.visible import mix_planes
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.render.volume import RenderingConfig
+
+CONFIG = TriPlaneConfig(
+    z_dim=LATENT_SIZE, c_dim=0, w_dim=32, choice_groups=CHOICE_GROUPS, plane_size=32,
+    plane_features=8, channel_base=256, channel_max=16, decoder_hidden=8, neural_resolution=16,
+    superresolution="2X", superres_widths=(8, 8),
+    rendering=RenderingConfig(depth_resolution=6, importance_resolution=0),
+)  # fmt: skip
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Head:
+    """A head of a random generator whose features were refined everywhere but at the left."""
+    torch.manual_seed(0)
+    generator = TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
+    save_generator(generator, tmp_path / "small.safetensors")
+    ws = generator.mapping(torch.from_numpy(draw_latents(1, 3)), None)
+    plain, features = planes_and_features(generator, ws, 16)
+    visible = torch.ones(1, 3, 1, 32, 32)
+    visible[..., :8] = 0.0
+    refined = features + 0.25 * torch.randn(features.shape)
+    return Head(
+        ws, mix_planes(planes_of(generator, ws, refined), plain, visible),
+        torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None],
+        str(tmp_path / "small.safetensors"), fingerprint(generator), "encoder",
+        features=refined, visible=visible,
+    )  # fmt: skip
+
+
+def test_a_score_along_a_known_axis_gives_that_axis() -> None:
+    draws = torch.Generator().manual_seed(0)
+    w = torch.randn(4_000, 12, generator=draws)
+    axis = torch.zeros(12)
+    axis[3], axis[7] = 0.6, -0.8
+    found = direction(w, (w @ axis).numpy())
+    assert torch.isclose(found.normal.norm(), torch.tensor(1.0), atol=1e-5)
+    assert float(found.normal @ axis) > 0.97
+    assert 2.0 < found.length < 2.7  # the outermost 2 % of a normal number lie at 2.42 on average
+
+
+def test_what_is_kept_apart_does_not_move() -> None:
+    def unit(*numbers: float) -> Direction:
+        normal = torch.tensor(numbers)
+        return Direction(normal / normal.norm(), 2.0)
+
+    chosen, other = unit(1.0, 1.0, 0.0), unit(0.0, 1.0, 0.0)
+    apart = kept_apart(chosen, [other])
+    assert torch.allclose(apart.normal, torch.tensor([1.0, 0.0, 0.0]), atol=1e-6)
+    assert abs(float(apart.step @ other.normal)) < 1e-6
+    assert float(apart.step @ chosen.normal) == pytest.approx(2.0, abs=1e-5)
+    assert kept_apart(chosen, []) is chosen
+    with pytest.raises(EditError, match="the same"):
+        kept_apart(chosen, [chosen])
+
+
+def test_scores_follow_what_z_says() -> None:
+    z = np.tile(draw_latents(1, 8), (2, 1))
+    z[:, SINGLE_SLOTS["smile"]] = (-1.0, 2.0)
+    z[:, SINGLE_SLOTS["melanin"]] = (-1.0, 2.0)
+    z[:, SINGLE_SLOTS["years"]] = (1.5, -1.0)
+    scores = score_people(z)
+    assert set(scores) == set(SCORES)
+    assert scores["smile"][1] > scores["smile"][0] + 0.3
+    assert scores["skin-tone"][1] > scores["skin-tone"][0]
+    assert scores["age"][1] < scores["age"][0]
+    many = score_people(draw_latents(200, 1))
+    for name, values in many.items():
+        assert values.min() >= 0.0, name
+        assert values.max() <= 1.1, name
+        assert values.std() > 0.02, name
+
+
+def test_directions_are_found_for_every_attribute(head: Head) -> None:
+    found = find_directions(head.network, people=400)
+    assert set(found) == set(SCORES)
+    assert all(one.length > 0.0 for one in found.values())
+    torch.manual_seed(1)
+    other = TriPlaneGenerator(replace(CONFIG, z_dim=8, choice_groups=()))
+    with pytest.raises(EditError, match="supervised-heads"):
+        find_directions(other)
+
+
+def test_nothing_changes_by_an_amount_of_nothing(head: Head) -> None:
+    same = edit(
+        head, {"smile": 0.0}, directions={"smile": Direction(torch.ones(32) / 32**0.5, 3.0)}
+    )
+    assert torch.allclose(same.planes, head.planes, atol=2e-3)
+    assert same.facts["edit_smile"] == 0.0
+
+
+def test_what_was_refined_survives_an_edit(head: Head) -> None:
+    """Eq. 10, by hand."""
+    step = Direction(torch.nn.functional.normalize(torch.randn(32), dim=0), 1.5)
+    found = edit(head, {"age": 2.0}, directions={"age": step})
+    ws = head.ws + 2.0 * 1.5 * step.normal
+    assert torch.allclose(found.ws, ws, atol=5e-3)
+    generator = head.network
+    assert head.features is not None
+    assert found.features is not None
+    with torch.no_grad():
+        difference = (
+            planes_and_features(generator, ws, 16)[1]
+            - planes_and_features(generator, head.ws, 16)[1]
+        )
+        assert torch.allclose(found.features, head.features + difference, atol=2e-2)
+        plain = generator.planes(ws)
+    assert torch.allclose(found.planes[..., :8], plain[..., :8], atol=2e-2)
+    assert not torch.allclose(found.planes[..., 12:], plain[..., 12:], atol=5e-2)
+
+
+def test_a_head_without_refined_features_is_edited_in_w(head: Head) -> None:
+    bare = replace(head, features=None, visible=None)
+    step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)
+    found = edit(bare, {"sex": 1.0}, directions={"sex": step})
+    with torch.no_grad():
+        assert torch.allclose(found.planes, head.network.planes(head.ws + step.step), atol=1e-2)
+    assert found.features is None
+
+
+@pytest.mark.parametrize("text", ["smile", "smile=", "smile=x", "smile=9", "smile=nan", "nose=1"])
+def test_strange_settings_are_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(EditError):
+        read_amounts([text])
+
+
+def test_settings_are_read_as_written() -> None:
+    assert read_amounts(["smile=1.5", "hair-length=-2"]) == {"smile": 1.5, "hair-length": -2.0}
+
+
+def test_an_attribute_without_a_direction_is_refused(head: Head) -> None:
+    with pytest.raises(EditError, match="beard"):
+        edit(head, {"beard": 1.0}, directions={})
+
+
+def test_files_of_an_edit(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = find_directions(head.network, people=300)
+    monkeypatch.setattr("portraiture.edit.find_directions", lambda generator: some)
+    edited = edit_files(head, {"smile": 1.0}, tmp_path / "out", overwrite=False)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(EDIT_FILES)
+    again = Head.load(tmp_path / "out" / "head.safetensors", network=head.generator)
+    assert torch.equal(again.planes, edited.planes)
