@@ -50,7 +50,7 @@ def _target(generator: TriPlaneGenerator, ws: torch.Tensor, yaw: float = 0.0) ->
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None]
     with torch.no_grad():
         image = draw(generator, ws, generator.planes(ws), camera, rays=16)
-    return Target(image, torch.ones(1, 1, *image.shape[2:]), camera)
+    return Target(image, image, torch.ones(1, 1, *image.shape[2:]), camera)
 
 
 def _person(generator: TriPlaneGenerator, seed: int) -> torch.Tensor:

@@ -79,6 +79,7 @@ def test_planes_are_mixed_by_the_masks() -> None:
     front = mix_planes(refined, plain, masks, mixed="front")
     assert torch.equal(front[0, 0], mixed[0, 0])
     assert (front[0, 1:] == 5.0).all()
+    assert torch.equal(mix_planes(refined, plain, masks, mixed="none"), refined)
 
 
 def test_the_blur_keeps_sums_and_has_the_deviation_it_says() -> None:

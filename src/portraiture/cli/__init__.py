@@ -12,7 +12,9 @@ from rich.markup import escape
 from tyro.conf import FlagCreatePairsOff, subcommand
 
 from portraiture.cli import avatars, heads, networks
+from portraiture.cli import bench as benches
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
+from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import PortraitureError
@@ -28,6 +30,7 @@ Command = (
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Convert, subcommand("convert")]
+    | Annotated[Bench, subcommand("bench")]
 )
 
 
@@ -61,10 +64,11 @@ def run(
     | SampleHeads
     | Synth
     | Train
-    | Convert,
+    | Convert
+    | Bench,
 ) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
-    if isinstance(command, Create | MakeAvatar | Render | Synth):
+    if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
         from portraiture.prepare import prepare
 
         prepare()
@@ -89,3 +93,5 @@ def run(
             networks.train(command)
         case Convert():
             networks.convert(command)
+        case Bench():
+            benches.bench(command)

@@ -22,10 +22,11 @@ from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
 from portraiture.head import Head
 from portraiture.invert.encode import encode
-from portraiture.invert.inversion import make_head
+from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.optimise import Advance, OptimiseConfig, optimise
 from portraiture.invert.reconstruct import Judges
-from portraiture.invert.target import Target, make_target
+from portraiture.invert.target import Target, target_of_photo
+from portraiture.invert.visible import MixedPlanes
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -44,13 +45,14 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder, alignment: of the method "encoder". config: of the optimisations."""
+    encoder, alignment, mixed: of the method "encoder". config: of the optimisations."""
 
     name: MethodName
     generator: TriPlaneGenerator
     weights: str = "heads"
     encoder: GoaeEncoder | None = None
     alignment: FeatureAlignment | None = None
+    mixed: MixedPlanes = "all"
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
 
 
@@ -58,19 +60,23 @@ def invert_photo(
     photo: Photo, how: Method, *, advance: Advance | None = None
 ) -> tuple[Head, Target]:
     """The head of an aligned photo, and what it was fitted to."""
-    parser = load_parser()
-    target = make_target(photo, how.generator, parser)
-    if how.encoder is not None:
-        found = encode(
-            photo, target, generator=how.generator, encoder=how.encoder, alignment=how.alignment
-        )
-    else:
-        found = optimise(
-            how.generator, target, Judges(parser, load_identity()), how.config,
-            with_camera=how.name == "pose-opt", advance=advance,
-        )  # fmt: skip
+    target = target_of_photo(photo, how.generator)
+    found = invert_target(target, how, advance=advance)
     head = make_head(found, how.generator, target, name=how.weights, method=how.name)
     return head, target
+
+
+def invert_target(target: Target, how: Method, *, advance: Advance | None = None) -> Inversion:
+    """What the method finds."""
+    if how.encoder is not None:
+        return encode(
+            target, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
+            mixed=how.mixed,
+        )  # fmt: skip
+    return optimise(
+        how.generator, target, Judges(load_parser(), load_identity()), how.config,
+        with_camera=how.name == "pose-opt", advance=advance,
+    )  # fmt: skip
 
 
 def invert_files(

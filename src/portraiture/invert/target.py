@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from numpy import ndarray
 from torch import Tensor
 
 from portraiture.camera import to_eg3d
@@ -24,26 +25,45 @@ WHITE = 1.0
 
 @dataclass(frozen=True)
 class Target:
-    """image: the crop, over white where the generator's background is, in [-1, 1]. person: how far
-    a pixel shows the person, in [0, 1]. camera: EG3D's numbers, of the head as aligned."""
+    """crop: the photo's, with its own background. image: the crop as large as the generator's
+    pictures, over white where the generator's background is. Both in [-1, 1]. person: how far a
+    pixel shows the person, in [0, 1]. camera: EG3D's numbers, of the head as aligned."""
 
+    crop: Float[Tensor, "1 3 S S"]
     image: Float[Tensor, "1 3 R R"]
     person: Float[Tensor, "1 1 R R"]
     camera: Float[Tensor, "1 25"]
 
 
-def make_target(
+def target_of_photo(
     photo: Photo, generator: TriPlaneGenerator, parser: ParserNetwork | None = None
 ) -> Target:
     """The target of an aligned photo. parser: the shipped one by default."""
-    crop = torch.from_numpy(photo.crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    size = generator.config.image_size
-    image = F.interpolate(crop, (size, size), mode="bilinear", antialias=True).clamp(-1.0, 1.0)
+    camera = torch.from_numpy(to_eg3d(photo.camera)).float()[None]
+    return make_target(photo.crop, camera, generator, parser)
+
+
+def make_target(
+    crop: UInt8[ndarray, "S S 3"],
+    camera: Float[Tensor, "1 25"],
+    generator: TriPlaneGenerator,
+    parser: ParserNetwork | None = None,
+) -> Target:
+    """The target of a crop as `align` makes them, and its camera."""
+    whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    image = resized(whole, generator.config.image_size)
     person = person_matte(image, parser or load_parser())
     if generator.config.rendering.white_background:
         image = person * image + (1.0 - person) * WHITE
-    camera = torch.from_numpy(to_eg3d(photo.camera)).float()[None]
-    return Target(image, person, camera)
+    return Target(whole, image, person, camera)
+
+
+def resized(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R R"]:
+    """Pictures in [-1, 1] at another size, without aliasing."""
+    if images.shape[-1] == size:
+        return images
+    small = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    return small.clamp(-1.0, 1.0)
 
 
 @torch.no_grad()

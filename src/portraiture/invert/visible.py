@@ -18,9 +18,9 @@ from torch import Tensor
 from portraiture.ops.planes import PlaneAxes, project_on_planes
 from portraiture.render.sampling import make_rays
 
-MixedPlanes = Literal["all", "front"]
+MixedPlanes = Literal["all", "front", "none"]
 """Which planes are mixed. all: the paper's three. front: the published program's, which masks the
-(x, y) plane alone and takes F* elsewhere."""
+(x, y) plane alone and takes F* elsewhere. none: F* everywhere, the ablation."""
 
 BLUR, FEATHER = 0.012, 0.02
 """Deviations of the Gaussians that close the gaps between splats and soften the mask's edge, as
@@ -71,6 +71,8 @@ def mix_planes(
     mixed: MixedPlanes = "all",
 ) -> Float[Tensor, "B 3 C P P"]:
     """Planes of F* where the photo saw them, of w+ elsewhere (Eq. 12)."""
+    if mixed == "none":
+        return refined
     if mixed == "front":
         masks = torch.cat([masks[:, :1], torch.ones_like(masks[:, 1:])], 1)
     return plain + masks * (refined - plain)

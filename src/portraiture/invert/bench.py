@@ -1,0 +1,190 @@
+"""How well methods of inversion do on people whose truth is known: tables in the form of GOAE's
+(Yuan et al., ICCV 2023, tables 1 to 3).
+
+held-out z ─engine─▶ views at known yaws ─each before a background─▶ method ─▶ head
+head ─from the input's camera, and from those of the other views─▶ picture, depth ◀─▶ the engine's
+Letters: V views, R side of a picture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from math import radians
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from portraiture.data.backgrounds import sample_background
+from portraiture.data.latent import draw_latents
+from portraiture.data.people import render_person
+from portraiture.data.people_file import PersonViews
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.target import Target, make_target
+from portraiture.metrics.extractors import FeatureExtractor
+from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.parser import ParserNetwork
+
+YAWS: tuple[float, ...] = tuple(radians(yaw) for yaw in (-60, -30, 0, 30, 60))
+HELD_OUT_SEED = 0xBE7C
+BACKGROUND_SEED = 0xBAC6
+
+Where = Literal["input", "novel"]
+Invert = Callable[[Target], Inversion]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """mse, psnr, ssim: of the whole picture over white, in [0, 1]. perceptual: distance. identity:
+    cosine. depth: mean squared difference of depths inside the face, each of mean 0 and variance 1
+    there (METHODS section 1). seconds: of the inversion."""
+
+    mse: float
+    psnr: float
+    ssim: float
+    perceptual: float
+    identity: float
+    depth: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over people: a method, inputs turned by |yaw| degrees, judged at the input's view or at
+    the others."""
+
+    method: str
+    yaw: int
+    where: Where
+    count: int
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The networks that judge, and whose names the scores carry."""
+
+    parser: ParserNetwork
+    perceptual: PictureDistance
+    identity: FeatureExtractor
+
+
+def bench(
+    methods: Mapping[str, Invert],
+    generator: TriPlaneGenerator,
+    judged: Judged,
+    *,
+    people: int,
+    yaws: Sequence[float] = YAWS,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Row]:
+    """Every method on every view of held-out people. advance: called after each method on each
+    person."""
+    found: dict[tuple[str, int, Where], list[Scores]] = {}
+    for index in range(people):
+        person = held_out_person(index, yaws, generator.config.image_size)
+        targets = [
+            target_of_view(person, view, index, generator, judged) for view in range(len(yaws))
+        ]
+        for name, method in methods.items():
+            for view, target in enumerate(targets):
+                start = time.perf_counter()
+                inversion = method(target)
+                seconds = time.perf_counter() - start
+                angle = round(float(np.degrees(abs(yaws[view]))))
+                for other in range(len(yaws)):
+                    where: Where = "input" if other == view else "novel"
+                    scores = judge(inversion, person, other, judged, seconds)
+                    found.setdefault((name, angle, where), []).append(scores)
+            advance()
+    return [
+        Row(name, angle, where, len(each), _mean(each))
+        for (name, angle, where), each in found.items()
+    ]
+
+
+def held_out_person(index: int, yaws: Sequence[float], size: int) -> PersonViews:
+    """A person that no training has seen, at these yaws."""
+    z = draw_latents(1, HELD_OUT_SEED, first=index)[0]
+    return render_person(z, np.array([(yaw, 0.0) for yaw in yaws]), size=size)
+
+
+def target_of_view(
+    person: PersonViews, view: int, index: int, generator: TriPlaneGenerator, judged: Judged
+) -> Target:
+    """A view before a background, as a photo; it is cut out as photos are."""
+    size = person.rgb.shape[1]
+    behind = sample_background(np.random.default_rng([BACKGROUND_SEED, index, view]), size)
+    through = 1.0 - person.alpha[view][..., None] / 255.0
+    crop = person.rgb[view] / 255.0 + through * (behind - 1.0)
+    pixels = (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    camera = torch.from_numpy(person.cameras[view])[None]
+    return make_target(pixels, camera, generator, judged.parser)
+
+
+@torch.no_grad()
+def judge(
+    found: Inversion, person: PersonViews, view: int, judged: Judged, seconds: float
+) -> Scores:
+    """One view of a head against the engine's."""
+    camera = torch.from_numpy(person.cameras[view])[None]
+    volume = found.generator.render(found.planes, camera, deterministic=True)
+    image = found.generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
+    truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    ours, theirs = (_pixels(x) for x in (image, truth))
+    embedded = [judged.identity.extract(x) for x in (image, truth)]
+    return Scores(
+        mse=float(np.square(ours - theirs).mean()),
+        psnr=psnr(ours, theirs),
+        ssim=float(structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)),
+        perceptual=float(judged.perceptual.measure(image, truth)),
+        identity=float(torch.cosine_similarity(*embedded)),
+        depth=geometry_error(
+            volume.depth[0, 0].numpy(), person.depth[view], face_mask(person.segmentation[view])
+        ),
+        seconds=seconds,
+    )
+
+
+def geometry_error(
+    depth: Float[ndarray, "n n"], truth: Float[ndarray, "R R"], face: Bool[ndarray, "R R"]
+) -> float:
+    """Mean squared difference of two depth maps inside the face, each brought to mean 0 and
+    variance 1 there. The truth is sampled at the other's pixel centres. NaN without a face."""
+    n, side = len(depth), len(truth)
+    at = ((np.arange(n) + 0.5) * side / n).astype(int)
+    wanted, inside = truth[np.ix_(at, at)], face[np.ix_(at, at)]
+    inside = inside & (wanted > 0)
+    if inside.sum() < 2:
+        return float("nan")
+    ours, theirs = (_normalised(x[inside]) for x in (depth, wanted))
+    return float(np.square(ours - theirs).mean())
+
+
+def _normalised(values: ndarray) -> ndarray:
+    values = np.asarray(values, np.float64)
+    return (values - values.mean()) / max(values.std(), 1e-12)
+
+
+def _pixels(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:
+    return (image[0].permute(1, 2, 0).double().numpy() + 1.0) / 2.0
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    """Of each score, over those that are numbers."""
+    columns = {f.name: np.array([getattr(s, f.name) for s in scores]) for f in fields(Scores)}
+    return Scores(**{name: float(np.nanmean(values)) for name, values in columns.items()})
+
+
+def rows_as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Flat, a row each."""
+    flat = [asdict(row) for row in rows]
+    return [{**{k: v for k, v in row.items() if k != "scores"}, **row["scores"]} for row in flat]

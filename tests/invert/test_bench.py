@@ -1,0 +1,130 @@
+"""The bench of inversions against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests_of_data import sphere_person
+
+from portraiture.invert.bench import (
+    Judged,
+    bench,
+    geometry_error,
+    judge,
+    rows_as_json,
+    target_of_view,
+)
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.target import Target
+from portraiture.metrics.extractors import FeatureExtractor
+from portraiture.metrics.perceptual import PictureDistance
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.parser import ParserConfig, ParserNetwork
+from portraiture.render.volume import RenderingConfig
+
+CONFIG = TriPlaneConfig(
+    z_dim=8, c_dim=0, w_dim=16, plane_size=16, plane_features=8, channel_base=64, channel_max=8,
+    decoder_hidden=8, neural_resolution=16, superresolution="2X", superres_widths=(8, 8),
+    rendering=RenderingConfig(
+        depth_resolution=6, importance_resolution=0, white_background=True
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def generator() -> TriPlaneGenerator:
+    torch.manual_seed(0)
+    return TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    torch.manual_seed(1)
+    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64)).eval().requires_grad_(False)
+    return Judged(
+        parser,
+        PictureDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
+        FeatureExtractor("pixels", lambda x: x.flatten(1)),
+    )
+
+
+def _inversion(generator: TriPlaneGenerator, seed: int = 0) -> Inversion:
+    ws = generator.mapping(torch.randn(1, 8, generator=torch.Generator().manual_seed(seed)), None)
+    return Inversion(ws, generator.planes(ws), torch.zeros(1, 25), generator)
+
+
+def test_geometry_errors_forgive_distance_and_scale() -> None:
+    draws = np.random.default_rng(0)
+    truth = 2.0 + 0.1 * draws.random((32, 32))
+    face = draws.random((32, 32)) < 0.7
+    assert geometry_error(3.0 * truth - 1.0, truth, face) == pytest.approx(0.0, abs=1e-12)
+    assert geometry_error(-truth, truth, face) == pytest.approx(4.0)
+    other = draws.random((32, 32))
+    expected = 2.0 - 2.0 * np.corrcoef(other[face], truth[face])[0, 1]
+    assert geometry_error(other, truth, face) == pytest.approx(expected)
+    assert np.isnan(geometry_error(truth, truth, np.zeros((32, 32), bool)))
+
+
+def test_coarser_depth_is_compared_at_its_pixel_centres() -> None:
+    truth = np.arange(64.0).reshape(8, 8) + 1.0
+    centres = truth[np.ix_([1, 3, 5, 7], [1, 3, 5, 7])]
+    assert geometry_error(centres, truth, np.ones((8, 8), bool)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_head_is_judged_by_its_pictures(generator: TriPlaneGenerator, judged: Judged) -> None:
+    person = sphere_person(seed=0, size=128)
+    found = _inversion(generator)
+    scores = judge(found, person, 1, judged, 2.5)
+    camera = torch.from_numpy(person.cameras[1])[None]
+    image = generator.synthesize(found.ws, camera, deterministic=True).image.clamp(-1, 1)
+    ours = (image[0].permute(1, 2, 0).numpy() + 1.0) / 2.0
+    theirs = person.rgb[1] / 255.0
+    assert scores.mse == pytest.approx(float(np.square(ours - theirs).mean()), rel=1e-4)
+    assert scores.psnr == pytest.approx(-10.0 * np.log10(scores.mse), rel=1e-4)
+    assert scores.perceptual == pytest.approx(float(np.abs(ours - theirs).mean()), rel=1e-4)
+    assert scores.seconds == 2.5
+
+
+def test_a_target_has_the_picture_before_a_background(
+    generator: TriPlaneGenerator, judged: Judged
+) -> None:
+    person = sphere_person(seed=0, size=128)
+    target = target_of_view(person, 0, 3, generator, judged)
+    shown = (target.crop[0].permute(1, 2, 0).numpy() + 1.0) * 127.5
+    ball = person.alpha[0] == 255
+    assert np.abs(shown - person.rgb[0])[ball].max() < 1.0
+    assert np.abs(shown - 255.0)[~ball].mean() > 5.0
+    assert torch.equal(target.camera, torch.from_numpy(person.cameras[0])[None])
+    again = target_of_view(person, 0, 3, generator, judged)
+    assert torch.equal(target.crop, again.crop)
+
+
+def test_rows_are_means_by_angle_and_place(
+    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "portraiture.invert.bench.held_out_person",
+        lambda index, yaws, size: sphere_person(seed=index, size=size),
+    )
+    asked: list[Target] = []
+
+    def method(target: Target) -> Inversion:
+        asked.append(target)
+        return _inversion(generator)
+
+    ticks: list[int] = []
+    rows = bench(
+        {"fixed": method}, generator, judged, people=3, yaws=(0.0, -0.6),
+        advance=lambda: ticks.append(1),
+    )  # fmt: skip
+    assert (len(asked), len(ticks)) == (6, 3)
+    assert {(row.yaw, row.where, row.count) for row in rows} == {
+        (0, "input", 3), (0, "novel", 3), (34, "input", 3), (34, "novel", 3),
+    }  # fmt: skip
+    by = {(row.yaw, row.where): row.scores for row in rows}
+    assert by[0, "input"].mse == pytest.approx(by[34, "novel"].mse)
+    assert by[0, "novel"].mse == pytest.approx(by[34, "input"].mse)
+    flat = rows_as_json(rows)
+    assert flat[0]["method"] == "fixed"
+    assert {"mse", "psnr", "ssim", "perceptual", "identity", "depth", "seconds"} <= flat[0].keys()
