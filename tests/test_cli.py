@@ -14,7 +14,10 @@ from portraiture.cli import main
 from portraiture.demo_photo import demo_photo
 from portraiture.photo_to_avatar import PHOTO_FILES, SEED_FILES
 
-COMMANDS = ("create", "avatar", "render", "assets", "sample", "synth", "train", "convert")
+COMMANDS = (
+    "create", "avatar", "render", "assets", "invert", "edit", "sample", "synth", "train",
+    "convert", "bench",
+)  # fmt: skip
 
 
 def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

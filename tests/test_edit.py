@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import save_generator
+from portraiture.checkpoints import fingerprint, save_generator
 from portraiture.data.attributes import SCORES, score_people
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, SINGLE_SLOTS, draw_latents
 from portraiture.edit import (
@@ -21,13 +21,15 @@ from portraiture.edit import (
     edit_files,
     find_directions,
     kept_apart,
+    known_directions,
     read_amounts,
+    unexplained,
 )
 from portraiture.errors import EditError
-from portraiture.head import Head, fingerprint
-from portraiture.invert.refine import planes_and_features, planes_of
-from portraiture.invert.visible import mix_planes
+from portraiture.head import Head
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.refine import planes_and_features, planes_of
+from portraiture.render.visible import mix_planes
 from portraiture.render.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
@@ -100,6 +102,59 @@ def test_scores_follow_what_z_says() -> None:
         assert values.std() > 0.02, name
 
 
+def test_what_other_scores_say_is_taken_out() -> None:
+    draws = np.random.default_rng(0)
+    sex, own = draws.random(500), draws.random(500)
+    scores = {"sex": sex, "beard": 3.0 - 2.0 * sex + own}
+    left = unexplained(scores, "beard")  # type: ignore[arg-type]
+    assert abs(np.corrcoef(left, sex)[0, 1]) < 1e-9
+    assert np.corrcoef(left, own)[0, 1] > 0.98
+
+
+def test_an_edit_leaves_sex_age_and_skin_alone(head: Head) -> None:
+    draws = torch.Generator().manual_seed(4)
+    some = {
+        name: Direction(torch.nn.functional.normalize(torch.randn(32, generator=draws), dim=0), 2.0)
+        for name in ("beard", "sex", "age", "skin-tone")
+    }
+    moved = edit(head, {"beard": 1.0}, directions=some).ws - head.ws  # type: ignore[arg-type]
+    for name in ("sex", "age", "skin-tone"):
+        assert (moved @ some[name].normal).abs().max() < 5e-3, name
+    both = edit(head, {"beard": 1.0, "age": 1.0}, directions=some)  # type: ignore[arg-type]
+    assert ((both.ws - head.ws) @ some["age"].normal).min() > 0.5
+
+
+def test_directions_are_kept_for_the_next_edit(
+    head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = find_directions(head.network, people=300)
+    asked: list[int] = []
+
+    def find(generator: TriPlaneGenerator) -> dict[str, Direction]:
+        asked.append(1)
+        return made  # type: ignore[return-value]
+
+    monkeypatch.setattr("portraiture.edit.find_directions", find)
+    known_directions(head.network)
+    again = known_directions(head.network)
+    assert len(asked) == 1
+    for name, one in made.items():
+        assert torch.allclose(again[name].step, one.step, atol=1e-6)
+    (kept,) = (tmp_path / "cache").rglob("*.safetensors")
+    kept.write_bytes(b"torn")
+    known_directions(head.network)
+    assert len(asked) == 2
+
+
+def test_facts_of_edits_add_up_and_measurements_go(head: Head) -> None:
+    some = {"smile": Direction(torch.ones(32) / 32**0.5, 1.0)}
+    first = replace(head, facts={"psnr_person_db": 20.0, "steps": 3})
+    once = edit(first, {"smile": 1.0}, directions=some)  # type: ignore[arg-type]
+    twice = edit(once, {"smile": 0.5}, directions=some)  # type: ignore[arg-type]
+    assert twice.facts == {"steps": 3, "edit_smile": 1.5}
+
+
 def test_directions_are_found_for_every_attribute(head: Head) -> None:
     found = find_directions(head.network, people=400)
     assert set(found) == set(SCORES)
@@ -165,6 +220,7 @@ def test_an_attribute_without_a_direction_is_refused(head: Head) -> None:
 def test_files_of_an_edit(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = find_directions(head.network, people=300)
     monkeypatch.setattr("portraiture.edit.find_directions", lambda generator: some)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     edited = edit_files(head, {"smile": 1.0}, tmp_path / "out", overwrite=False)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(EDIT_FILES)
     again = Head.load(tmp_path / "out" / "head.safetensors", network=head.generator)

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import save_generator
+from portraiture.checkpoints import fingerprint, save_generator
 from portraiture.errors import HeadError
-from portraiture.head import Head, fingerprint, rounded
+from portraiture.head import Head, rounded
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.volume import RenderingConfig
 
@@ -81,11 +81,15 @@ def test_what_was_tuned_is_in_the_pictures(head: Head) -> None:
 def test_other_weights_of_the_same_name_are_refused(head: Head, weights: Path) -> None:
     torch.manual_seed(1)
     save_generator(TriPlaneGenerator(CONFIG), weights, overwrite=True)
-    from portraiture.head import _load
-
-    _load.cache_clear()
     with pytest.raises(HeadError, match="not those"):
         head.render()
+
+
+def test_a_head_of_other_sizes_is_refused(head: Head) -> None:
+    for name in ("ws", "planes"):
+        odd = replace(head, **{name: getattr(head, name)[..., :4]})  # type: ignore[arg-type]
+        with pytest.raises(HeadError, match="sizes"):
+            odd.render()
 
 
 def test_a_tuned_tensor_of_another_shape_is_refused(head: Head) -> None:
@@ -108,6 +112,7 @@ def test_a_file_never_says_which_weights_to_read(head: Head, tmp_path: Path) -> 
         ("{" * 5000, "not a whole head"),
         ({"facts": {"x": [1]}}, "facts"),
         ({"generator": 3}, "version"),
+        ({"features": "abc"}, "version"),
     ],
 )
 def test_strange_headers_are_refused_in_a_sentence(

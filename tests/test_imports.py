@@ -19,9 +19,9 @@ TIERS = (
     {"engine", "models"},
     {"quality", "convert", "losses"},
     {"align", "fit", "checkpoints"},
+    {"goae_weights"},
     {"export", "data", "metrics", "head"},
-    {"invert"},
-    {"avatar", "train", "edit"},
+    {"avatar", "train", "edit", "invert"},
     {"photo_to_avatar", "prepare", "sample"},
     {"cli"},
 )

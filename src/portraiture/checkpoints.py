@@ -97,6 +97,16 @@ def save_generator(
     return write_weights(out, tensors, card, overwrite=overwrite)
 
 
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of the names and float32 values of a network's tensors: which weights they are,
+    wherever they lie."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def load_card(name_or_path: str | Path) -> Card:
     """The card of what `load_generator` would load."""
     return read_card(find_weights(name_or_path))

@@ -11,22 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import radians
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from portraiture.checkpoints import cache_folder, fingerprint
 from portraiture.data.attributes import Attribute, score_people
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
 from portraiture.errors import EditError
 from portraiture.head import Head, rounded
-from portraiture.invert.refine import edited_features, planes_and_features, planes_of
-from portraiture.invert.visible import mix_planes
-from portraiture.media import staged_folder, write_image
+from portraiture.media import atomic_path, staged_folder, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.refine import edited_features, planes_and_features, planes_of
+from portraiture.render.visible import mix_planes
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 EXTREMES = 0.02
@@ -34,13 +37,22 @@ EXTREMES = 0.02
 
 MAX_AMOUNT = 4.0
 
+STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
+"""What an edit of something else leaves alone."""
+
+MEASURED = ("psnr_person_db", "loss")
+"""Facts of a head that hold for what it was inverted from."""
+
+VERSION = 1
+"""To be raised when `find_directions` comes to find others."""
+
 EDIT_FILES = ("head.safetensors", "front.png", "sheet.png")
 VIEWS = (radians(-40.0), radians(-20.0), 0.0, radians(20.0), radians(40.0))
 
 
 @dataclass(frozen=True)
 class Direction:
-    """normal: unit. length: along it, from the mean person to the mean of either extreme: an amount
+    """normal: unit. length: along it, half the way between the means of the two extremes: an amount
     of 1 goes so far."""
 
     normal: Float[Tensor, "D"]
@@ -55,18 +67,57 @@ class Direction:
 def find_directions(
     generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED
 ) -> dict[Attribute, Direction]:
-    """A direction for each attribute, from people whose parameters are known. Raises EditError for
-    a generator whose z does not stand for the engine's people."""
+    """A direction for each attribute, from people whose parameters are known. What the others say
+    of a score is taken out first: bald people are men, but --set hair-length=-1 is not to make one.
+
+    Raises EditError for a generator whose z does not stand for the engine's people.
+    """
     config = generator.config
-    if config.z_dim != LATENT_SIZE or config.choice_groups != CHOICE_GROUPS:
-        raise EditError(
-            "Directions are found for generators of supervised-heads only; convert published ones."
-        )
+    if config.z_dim != LATENT_SIZE or config.choice_groups != CHOICE_GROUPS or config.c_dim:
+        raise EditError("Only heads of generators that supervised-heads trained can be edited.")
     z = draw_latents(people, seed)
     with torch.no_grad():
         parts = torch.from_numpy(z).split(2_000)
         w = torch.cat([generator.mapping(part, None)[:, 0] for part in parts])
-    return {name: direction(w, score) for name, score in score_people(z).items()}
+    scores = score_people(z)
+    return {name: direction(w, unexplained(scores, name)) for name in scores}
+
+
+def unexplained(
+    scores: Mapping[Attribute, Float[ndarray, "M"]], name: Attribute
+) -> Float[ndarray, "M"]:
+    """What of a score the other scores don't say, by least squares."""
+    others = [values for other, values in scores.items() if other != name]
+    x = np.stack([*others, np.ones_like(scores[name])], 1)
+    return scores[name] - x @ np.linalg.lstsq(x, scores[name], rcond=None)[0]
+
+
+def known_directions(generator: TriPlaneGenerator) -> dict[Attribute, Direction]:
+    """`find_directions`, kept in the user's cache by the generator's fingerprint."""
+    folder = cache_folder().parent / f"directions-{VERSION}"
+    path = folder / f"{fingerprint(generator)[:32]}.safetensors"
+    kept = _read_directions(path, generator.config.w_dim)
+    if kept is not None:
+        return kept
+    found = find_directions(generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as partial:
+        save_file({name: one.step.contiguous() for name, one in found.items()}, partial)
+    return found
+
+
+def _read_directions(path: Path, width: int) -> dict[Attribute, Direction] | None:
+    """None where there are none, or they are damaged."""
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError):
+        return None
+    names = get_args(Attribute)
+    if kept.keys() != set(names) or any(v.shape != (width,) for v in kept.values()):
+        return None
+    return {
+        name: Direction(kept[name] / kept[name].norm(), float(kept[name].norm())) for name in names
+    }
 
 
 def direction(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
@@ -142,17 +193,19 @@ def edit(
 ) -> Head:
     """The head changed by these amounts, 1 being as far as the people at the extreme.
 
-    directions: as `find_directions` gives them, found for the head's generator by default. What was
-    refined for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
+    directions: as `find_directions` gives them, found for the head's generator by default. Those of
+    `STEADY` attributes that are not set stay as they are. What was refined for the photo is kept
+    (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
     """
     generator = head.network
-    found = find_directions(generator) if directions is None else directions
+    found = known_directions(generator) if directions is None else directions
     missing = [name for name in amounts if name not in found]
     if missing:
         raise EditError(f"There is no direction for {missing[0]}.")
-    steps = [amount * found[name].step for name, amount in amounts.items()]
+    steady = [found[name] for name in STEADY if name in found and name not in amounts]
+    steps = [amount * kept_apart(found[name], steady).step for name, amount in amounts.items()]
     ws = head.ws + torch.stack([*steps, torch.zeros_like(head.ws[0, 0])]).sum(0)
-    facts = {**head.facts, **{f"edit_{name}": amount for name, amount in amounts.items()}}
+    facts = _edited_facts(head.facts, amounts)
     if head.features is None or head.visible is None:
         return rounded(replace(head, ws=ws, planes=generator.planes(ws), facts=facts))
     size = head.features.shape[-1]
@@ -162,3 +215,11 @@ def edit(
     refined = planes_of(generator, ws, features)
     mixed = mix_planes(refined, planes, head.visible)
     return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
+
+
+def _edited_facts(facts: Mapping[str, Any], amounts: Mapping[Attribute, float]) -> dict[str, Any]:
+    """What was measured on the head before no longer holds; amounts of several edits add up."""
+    kept = {name: value for name, value in facts.items() if name not in MEASURED}
+    for name, amount in amounts.items():
+        kept[f"edit_{name}"] = kept.get(f"edit_{name}", 0.0) + amount
+    return kept

@@ -12,7 +12,6 @@ of the refined feature map F*.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
-from portraiture.checkpoints import load_generator, shipped
+from portraiture.checkpoints import find_weights, fingerprint, load_generator, shipped
+from portraiture.convert.store import WEIGHTS
 from portraiture.errors import HeadError
 from portraiture.media import atomic_path
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -41,6 +41,7 @@ from portraiture.types import as_uint8
 
 VERSION = 1
 MAX_BYTES = 500_000_000
+DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5}
 TUNED = "tuned."
 """Prefix of a tuned generator's tensors in the file."""
 
@@ -96,10 +97,9 @@ class Head:
         about["generator"] = str(network or about["generator"])
         tuned = {k.removeprefix(TUNED): v for k, v in tensors.items() if k.startswith(TUNED)}
         own = {k: v.float() for k, v in tensors.items() if not k.startswith(TUNED)}
-        try:
-            head = Head(**own, **about, tuned=tuned)
-        except TypeError as error:
-            raise HeadError(f"{path} lacks parts of a head or has unknown ones.") from error
+        if not {"ws", "planes", "camera"} <= own.keys() <= {*DIMENSIONS, "camera"}:
+            raise HeadError(f"{path} lacks parts of a head or has unknown ones.")
+        head = Head(**own, **about, tuned=tuned)  # type: ignore[arg-type]
         head._check(path)
         return head
 
@@ -123,23 +123,34 @@ class Head:
     @cached_property
     def network(self) -> TriPlaneGenerator:
         """The generator, with what was tuned for this head. Raises HeadError when the weights of
-        that name are not those that the head was made with."""
-        generator, found = _load(self.generator)
+        that name are not those that the head was made with, or the head does not fit them."""
+        generator, found = _load(self.generator, _stamp(self.generator))
         if found != self.fingerprint:
             raise HeadError(
                 f"The weights {self.generator} are not those that this head was made with."
             )
+        self._check_fit(generator)
         if not self.tuned:
             return generator
         own = load_generator(self.generator)
-        wrong = [
-            name for name, value in self.tuned.items()
-            if name not in own.state_dict() or own.state_dict()[name].shape != value.shape
-        ]  # fmt: skip
-        if wrong:
-            raise HeadError(f"This head has a tuned tensor {wrong[0][:80]!r} that does not fit.")
         own.load_state_dict({k: v.float() for k, v in self.tuned.items()}, strict=False)
         return own
+
+    def _check_fit(self, generator: TriPlaneGenerator) -> None:
+        """Raises HeadError where a tensor cannot be this generator's."""
+        config, known = generator.config, generator.state_dict()
+        side = config.plane_size
+        expected = {
+            "ws": (1, generator.num_ws, config.w_dim),
+            "planes": (1, 3, config.plane_features, side, side),
+            "visible": (1, 3, 1, side, side),
+        }
+        for name, value in self._tensors().items():
+            if name in expected and tuple(value.shape) != expected[name]:
+                raise HeadError(f"This head's {name} are not of its generator's sizes.")
+        for name, value in self.tuned.items():
+            if name not in known or known[name].shape != value.shape:
+                raise HeadError(f"This head has a tuned tensor {name[:80]!r} that does not fit.")
 
     def _tensors(self) -> dict[str, Tensor]:
         named = {
@@ -168,17 +179,18 @@ def rounded(head: Head) -> Head:
     return replace(head, **half, tuned=tuned)  # type: ignore[arg-type]
 
 
-def fingerprint(generator: TriPlaneGenerator) -> str:
-    """SHA-256 of the names and float32 values of a generator's tensors."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def _stamp(name: str) -> tuple[str, int, int]:
+    """Which file a name stands for, and in which state it is."""
+    path = find_weights(name)
+    weights = path / WEIGHTS if path.is_dir() else path
+    if not weights.is_file():
+        raise HeadError(f"There are no weights {name}, with which this head was made.")
+    about = weights.stat()
+    return str(weights.resolve()), about.st_mtime_ns, about.st_size
 
 
 @lru_cache(maxsize=2)
-def _load(name: str) -> tuple[TriPlaneGenerator, str]:
+def _load(name: str, stamp: tuple[str, int, int]) -> tuple[TriPlaneGenerator, str]:
     generator = load_generator(name)
     return generator, fingerprint(generator)
 
@@ -196,9 +208,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise HeadError(f"{path} is not a whole head; make it again.") from error
     texts = ("generator", "fingerprint", "method")
     whole = isinstance(about, dict) and about.pop("version", None) == VERSION
-    if not whole or not all(isinstance(about.get(name), str) for name in texts):
+    whole = whole and about.keys() == {*texts, "facts"}
+    if not whole or not all(isinstance(about[name], str) for name in texts):
         raise HeadError(f"{path} is not a head of this version.")
-    facts = about.get("facts", {})
+    facts = about["facts"]
     if not isinstance(facts, dict) or not all(_plain(value) for value in facts.values()):
         raise HeadError(f"{path} has facts of an unknown kind.")
     return about, tensors

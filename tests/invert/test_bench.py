@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tests_of_data import sphere_person
 
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.invert.bench import (
     Judged,
     bench,
     geometry_error,
     judge,
     rows_as_json,
+    seen_from,
     target_of_view,
 )
 from portraiture.invert.inversion import Inversion
@@ -75,7 +79,8 @@ def test_coarser_depth_is_compared_at_its_pixel_centres() -> None:
 def test_a_head_is_judged_by_its_pictures(generator: TriPlaneGenerator, judged: Judged) -> None:
     person = sphere_person(seed=0, size=128)
     found = _inversion(generator)
-    scores = judge(found, person, 1, judged, 2.5)
+    found = replace(found, camera=torch.from_numpy(person.cameras[:1]))
+    scores = judge(found, person, (0, 1), judged, 2.5)
     camera = torch.from_numpy(person.cameras[1])[None]
     image = generator.synthesize(found.ws, camera, deterministic=True).image.clamp(-1, 1)
     ours = (image[0].permute(1, 2, 0).numpy() + 1.0) / 2.0
@@ -100,6 +105,18 @@ def test_a_target_has_the_picture_before_a_background(
     assert torch.equal(target.crop, again.crop)
 
 
+def test_a_head_is_seen_from_where_its_own_camera_was_found() -> None:
+    """If the head came out turned, so do all cameras: what is seen stays."""
+    given, view, found = (
+        torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None] for yaw in (0.0, 0.5, 0.2)
+    )
+    assert seen_from(given, given, view) is view
+    assert torch.allclose(seen_from(found, given, given), found, atol=1e-5)
+    pose = seen_from(found, given, view)[0, :16].reshape(4, 4)
+    turn = found[0, :16].reshape(4, 4) @ torch.linalg.inv(given[0, :16].reshape(4, 4))
+    assert torch.allclose(pose, turn @ view[0, :16].reshape(4, 4), atol=1e-5)
+
+
 def test_rows_are_means_by_angle_and_place(
     generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,14 +128,14 @@ def test_rows_are_means_by_angle_and_place(
 
     def method(target: Target) -> Inversion:
         asked.append(target)
-        return _inversion(generator)
+        return replace(_inversion(generator), camera=target.camera)
 
     ticks: list[int] = []
     rows = bench(
         {"fixed": method}, generator, judged, people=3, yaws=(0.0, -0.6),
         advance=lambda: ticks.append(1),
     )  # fmt: skip
-    assert (len(asked), len(ticks)) == (6, 3)
+    assert (len(asked), len(ticks)) == (7, 3)
     assert {(row.yaw, row.where, row.count) for row in rows} == {
         (0, "input", 3), (0, "novel", 3), (34, "input", 3), (34, "novel", 3),
     }  # fmt: skip

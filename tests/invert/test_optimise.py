@@ -148,7 +148,22 @@ def test_ctrl_c_keeps_what_there_is(generator: TriPlaneGenerator, judges: Judges
     target = _target(generator, _person(generator, 9))
     found = optimise(generator, target, judges, QUICK, advance=stop)
     assert found.facts["steps"] == 3
+    assert found.facts["stopped"]
     assert torch.isfinite(found.ws).all()
+
+
+def test_ctrl_c_in_the_first_stage_skips_the_second(
+    generator: TriPlaneGenerator, judges: Judges
+) -> None:
+    def stop(stage: str, step: int, steps: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    target = _target(generator, _person(generator, 9))
+    config = replace(QUICK, generator_steps=5)
+    found = optimise(generator, target, judges, config, advance=stop)
+    assert (found.facts["steps"], found.generator) == (1, generator)
+    with pytest.raises(KeyboardInterrupt):
+        optimise(generator, target, judges, config, advance=stop, stoppable=False)
 
 
 def test_losses_are_weighted_and_vanish_on_the_photo_itself(judges: Judges) -> None:

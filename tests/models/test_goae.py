@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,70 @@ def test_what_is_added_to_the_first_row_has_no_norm_of_its_own() -> None:
     added = out[:, 1:] - out[:, :1]
     assert torch.allclose(added.mean(-1), torch.zeros(2, 6), atol=1e-5)
     assert torch.allclose(added.var(-1, unbiased=False), torch.ones(2, 6), atol=1e-3)
+
+
+def test_gated_levels_begin_with_nothing_and_are_learned() -> None:
+    torch.manual_seed(0)
+    encoder = GoaeEncoder(replace(SMALL, gated=True))
+    out = encoder(_photos())
+    assert torch.allclose(out, out[:, :1].expand_as(out))
+    (out * torch.randn(out.shape)).sum().backward()
+    assert encoder.gates.grad is not None
+    assert (encoder.gates.grad != 0).all()
+    with torch.no_grad():
+        encoder.gates.fill_(0.1)
+    refined = encoder(_photos())
+    refined = (refined - refined[:, :1]).flatten(1).norm(dim=1).mean()
+    refined.backward()
+    assert (encoder.gates.grad != 0).all()
+
+
+def test_published_names_mean_what_transformers_means_by_them() -> None:
+    """One block by hand (Liu et al. 2022, Eqs. 2 to 4): a window, cosine attention with a learned
+    scale and continuous position bias, norms after attention and MLP."""
+    torch.manual_seed(3)
+    d, heads, side = 8, 2, 4
+    shapes = {
+        "norm1.weight": (d,), "norm1.bias": (d,), "norm2.weight": (d,), "norm2.bias": (d,),
+        "attn.logit_scale": (heads, 1, 1), "attn.q_bias": (d,), "attn.v_bias": (d,),
+        "attn.cpb_mlp.0.weight": (512, 2), "attn.cpb_mlp.0.bias": (512,),
+        "attn.cpb_mlp.2.weight": (heads, 512), "attn.qkv.weight": (3 * d, d),
+        "attn.proj.weight": (d, d), "attn.proj.bias": (d,), "mlp.fc1.weight": (4 * d, d),
+        "mlp.fc1.bias": (4 * d,), "mlp.fc2.weight": (d, 4 * d), "mlp.fc2.bias": (d,),
+    }  # fmt: skip
+    p = {name: torch.randn(shape) * 0.5 for name, shape in shapes.items()}
+    prefix = "swin_model.layers.0.blocks.0."
+    renamed = from_published({prefix + name: value for name, value in p.items()})
+    config = EncoderConfig(
+        image_size=4 * side * 8, embed_dim=d, depths=(1, 1, 1, 1), heads=(heads, 2, 2, 2),
+        window=side, w_dim=16, rows=(1, 1, 1), hidden=8,
+    )  # fmt: skip
+    layer = GoaeEncoder(config).swin_model.encoder.layers[0].blocks[0].eval()
+    ours = prefix.replace("swin_model.layers", "swin_model.encoder.layers")
+    layer.load_state_dict({k.removeprefix(ours): v for k, v in renamed.items()})
+    whole = config.image_size // 4
+    x = torch.randn(1, whole * whole, d)
+    with torch.no_grad():
+        found = layer(x, (whole, whole))[0].view(whole, whole, d)[:side, :side].reshape(-1, d)
+    t = x.view(whole, whole, d)[:side, :side].reshape(-1, d)
+    q, k, v = (t @ p["attn.qkv.weight"].T).chunk(3, 1)
+    q, v = q + p["attn.q_bias"], v + p["attn.v_bias"]
+    q, k, v = (y.view(-1, heads, d // heads).transpose(0, 1) for y in (q, k, v))
+    cosine = torch.nn.functional.normalize(q, dim=2) @ torch.nn.functional.normalize(k, dim=2).mT
+    scale = p["attn.logit_scale"].clamp(max=math.log(100.0)).exp()
+    at = torch.stack(torch.meshgrid(*[torch.arange(side)] * 2, indexing="ij"), -1).view(-1, 2)
+    apart = (at[:, None] - at[None]).float() / (side - 1) * 8.0
+    coordinates = apart.sign() * (apart.abs() + 1.0).log2() / 3.0
+    hidden = torch.relu(coordinates @ p["attn.cpb_mlp.0.weight"].T + p["attn.cpb_mlp.0.bias"])
+    bias = 16.0 * torch.sigmoid(hidden @ p["attn.cpb_mlp.2.weight"].T).permute(2, 0, 1)
+    mixed = ((cosine * scale + bias).softmax(-1) @ v).transpose(0, 1).reshape(-1, d)
+    mixed = mixed @ p["attn.proj.weight"].T + p["attn.proj.bias"]
+    norm = torch.nn.functional.layer_norm
+    t = t + norm(mixed, (d,), p["norm1.weight"], p["norm1.bias"], eps=1e-5)
+    h = torch.nn.functional.gelu(t @ p["mlp.fc1.weight"].T + p["mlp.fc1.bias"])
+    h = h @ p["mlp.fc2.weight"].T + p["mlp.fc2.bias"]
+    t = t + norm(h, (d,), p["norm2.weight"], p["norm2.bias"], eps=1e-5)
+    assert torch.allclose(found, t, atol=1e-4)
 
 
 ALIGN = AlignmentConfig(features=16, size=8, widths=(16, 16, 32), gated=True)

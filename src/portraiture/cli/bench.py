@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +19,12 @@ from portraiture.errors import InversionError
 if TYPE_CHECKING:
     from portraiture.invert.bench import Invert, Row
     from portraiture.models.eg3d import TriPlaneGenerator
+    from portraiture.render.visible import MixedPlanes
 
 console = Console()
 BenchMethod = Literal["goae", "w+", "f-everywhere", "front-mask", "w", "pti", "pose-opt"]
 ENCODED: tuple[BenchMethod, ...] = ("goae", "w+", "f-everywhere", "front-mask")
+MIXED: dict[BenchMethod, MixedPlanes] = {"f-everywhere": "none", "front-mask": "front"}
 
 
 @dataclass(frozen=True)
@@ -81,52 +84,27 @@ def bench(command: Bench) -> None:
 
 def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Invert]:
     """Raises PortraitureError where weights are missing or don't fit."""
-    from portraiture.invert.optimise import OPTIMISERS
-    from portraiture.invert.run import Method, invert_target
+    from portraiture.invert.methods import encoder_method, optimiser_method
+    from portraiture.invert.run import invert_target
 
+    if command.weights is not None and not set(command.methods) & set(ENCODED):
+        raise InversionError("--weights is for goae, w+, f-everywhere and front-mask.")
     found: dict[str, Invert] = {}
-    encoded = [name for name in command.methods if name in ENCODED]
-    if encoded:
-        found |= _encoded(command, generator, encoded)
-    for name in command.methods:
+    for name in dict.fromkeys(command.methods):
         if name == "w" or name == "pti" or name == "pose-opt":
-            config = OPTIMISERS[name]
-            if command.steps is not None:
-                share = command.steps / config.latent_steps
-                config = replace(
-                    config, latent_steps=command.steps,
-                    generator_steps=round(config.generator_steps * share),
-                )  # fmt: skip
-            how = Method(name, generator, command.network, config=config)
-            found[name] = lambda target, how=how: invert_target(target, how)
+            how = optimiser_method(
+                name, generator, command.network, steps=command.steps, stoppable=False
+            )
+        else:
+            refined = name != "w+"
+            if refined and command.weights is not None and command.alignment is None:
+                raise InversionError(f"{name} needs --alignment; choose --methods w+ without it.")
+            how = encoder_method(
+                generator, command.network, weights=command.weights,
+                alignment=command.alignment if refined else None, mixed=MIXED.get(name, "all"),
+            )  # fmt: skip
+        found[name] = partial(invert_target, how=how)
     return found
-
-
-def _encoded(
-    command: Bench, generator: TriPlaneGenerator, names: list[BenchMethod]
-) -> dict[str, Invert]:
-    from functools import partial
-
-    from portraiture.invert.encode import encode
-    from portraiture.invert.weights import load_alignment, load_encoder
-
-    if command.weights is None:
-        raise InversionError(f"{names[0]} needs the encoder's --weights; none are shipped yet.")
-    encoder, _ = load_encoder(command.weights)
-    plain = partial(encode, generator=generator, encoder=encoder)
-    if names == ["w+"]:
-        return {"w+": plain}
-    if command.alignment is None:
-        raise InversionError("All but w+ need --alignment; choose --methods w+ without it.")
-    alignment, _ = load_alignment(command.alignment)
-    refined = partial(plain, alignment=alignment)
-    known: dict[str, Invert] = {
-        "goae": refined,
-        "w+": plain,
-        "f-everywhere": partial(refined, mixed="none"),
-        "front-mask": partial(refined, mixed="front"),
-    }
-    return {name: known[name] for name in names}
 
 
 def _table(rows: list[Row], perceptual: str, identity: str) -> Table:
@@ -146,4 +124,4 @@ def _write(path: Path, rows: list[Row]) -> None:
     from portraiture.media import atomic_path
 
     with atomic_path(path) as partial_path:
-        partial_path.write_text(json.dumps(rows_as_json(rows), indent=1) + "\n")
+        partial_path.write_text(json.dumps(rows_as_json(rows), indent=1, allow_nan=False) + "\n")

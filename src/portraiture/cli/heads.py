@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +12,6 @@ from tyro.conf import Positional, UseAppendAction, arg
 from portraiture.errors import EditError, InversionError
 
 if TYPE_CHECKING:
-    from portraiture.invert.optimise import OptimiseConfig
     from portraiture.invert.run import Method
 
 console = Console()
@@ -46,8 +45,8 @@ class Invert:
     steps: int | None = None
     """Steps of the first stage instead of the published number; the second's change in proportion.
     """
-    rays: int = 64
-    """Rays a side while optimising, 16 to 512; more is finer and slower."""
+    rays: int | None = None
+    """Rays a side while optimising, 16 to 512, 64 by default; more is finer and slower."""
     face: int | None = None
     """Which face when there are several: 1 is the largest."""
     overwrite: bool = False
@@ -60,7 +59,8 @@ class Edit:
     skin-tone.
 
     Writes the changed head.safetensors, front.png, and sheet.png: before and after from five sides.
-    An amount of 1 goes as far as from an average person to the extremes, -1 the other way.
+    An amount of 1 goes half the way between people at the two extremes, -1 back as far. Sex, age
+    and skin tone stay as they are unless they are set.
 
     Example: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
     """
@@ -106,6 +106,8 @@ def invert(command: Invert) -> None:
             advance=stages.within,
         )
     console.print(stages.table())
+    if head.facts.get("stopped"):
+        console.print("Stopped early; the head is what there was.")
     console.print(
         f"Wrote {', '.join(HEAD_FILES)} to {command.out}"
         f" ({head.facts['psnr_person_db']:.1f} dB from the photo)",
@@ -116,34 +118,17 @@ def invert(command: Invert) -> None:
 def _method(command: Invert) -> Method:
     """Raises PortraitureError where the choices do not fit each other."""
     from portraiture.checkpoints import load_generator
-    from portraiture.invert.run import Method
+    from portraiture.invert.methods import encoder_method, optimiser_method
 
     generator = load_generator(command.network)
     if command.method == "encoder":
-        from portraiture.invert.weights import load_alignment, load_encoder
-
-        if command.weights is None:
-            raise InversionError("No encoder is shipped yet; give its weights with --weights.")
-        encoder, _ = load_encoder(command.weights)
-        if encoder.config.num_ws != generator.num_ws:
-            raise InversionError(f"{command.weights} is not an encoder for {command.network}.")
-        alignment = None if command.alignment is None else load_alignment(command.alignment)[0]
-        return Method("encoder", generator, command.network, encoder, alignment)
+        if command.steps is not None or command.rays is not None:
+            raise InversionError("--steps and --rays are for the optimisations.")
+        return encoder_method(
+            generator, command.network, weights=command.weights, alignment=command.alignment
+        )
     if command.weights is not None or command.alignment is not None:
         raise InversionError("--weights and --alignment are for --method encoder.")
-    return Method(command.method, generator, command.network, config=_steps(command))
-
-
-def _steps(command: Invert) -> OptimiseConfig:
-    from portraiture.invert.optimise import OPTIMISERS
-
-    assert command.method != "encoder"
-    config = OPTIMISERS[command.method]
-    if not 16 <= command.rays <= 512:
-        raise InversionError(f"--rays must be from 16 to 512, not {command.rays}.")
-    if command.steps is None:
-        return replace(config, rays=command.rays)
-    if command.steps < 1:
-        raise InversionError(f"--steps must be at least 1, not {command.steps}.")
-    more = round(config.generator_steps * command.steps / config.latent_steps)
-    return replace(config, latent_steps=command.steps, generator_steps=more, rays=command.rays)
+    return optimiser_method(
+        command.method, generator, command.network, steps=command.steps, rays=command.rays
+    )

@@ -45,24 +45,26 @@ def write_report(
     stages: Sequence[tuple[str, float]],
     provenance: Mapping[str, object],
     title: str = "Portrait",
+    what: str = "A game-ready avatar",
+    fit: str = "The fit over it",
 ) -> None:
     """Write the report, whole or not at all. Nothing in it is loaded from a network.
 
     photo_image, overlay: (H, W, 3) pictures of the photo and of the fitted landmarks on it, or
     None for an avatar without a photo. renders: caption to (H, W, 3 or 4) picture; pictures are
     uint8 or float in [0, 1]. glb_bytes: what `write_glb` wrote. stages: name and seconds, in
-    order. Raises OutputError.
+    order. what: was made. fit: caption of `overlay`. Raises OutputError.
     """
     pictures: dict[str, ndarray] = {}
     if photo_image is not None:
         pictures["The photo"] = photo_image
     if overlay is not None:
-        pictures["The fit over it"] = overlay
+        pictures[fit] = overlay
     pictures.update(renders)
     facts = [_quality_section(quality), _stage_section(stages), _provenance_section(provenance)]
     values = {
         "title": escape(title),
-        "subtitle": _subtitle(quality, stages),
+        "subtitle": escape(_subtitle(what, quality, stages)),
         "style": _asset("report.css"),
         "pictures": _picture_section(pictures),
         "facts": "\n".join(filter(None, facts)),
@@ -86,8 +88,8 @@ def _inline_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _subtitle(quality: Quality | None, stages: Sequence[tuple[str, float]]) -> str:
-    source = "A game-ready avatar" if quality is None else "A game-ready avatar from one photo"
+def _subtitle(what: str, quality: Quality | None, stages: Sequence[tuple[str, float]]) -> str:
+    source = what if quality is None else f"{what} from one photo"
     if not stages:
         return source
     return f"{source}, made in {_seconds(sum(seconds for _, seconds in stages))}"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.refine import refine
 from portraiture.invert.target import Target, resized
-from portraiture.invert.visible import MixedPlanes
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
 from portraiture.models.goae_encoder import GoaeEncoder
+from portraiture.models.refine import refine
+from portraiture.render.visible import MixedPlanes
 
 
 @torch.no_grad()

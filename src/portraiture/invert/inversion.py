@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 import portraiture
-from portraiture.head import Head, fingerprint, rounded
+from portraiture.checkpoints import fingerprint
+from portraiture.head import Head, rounded
 from portraiture.invert.target import Target
 from portraiture.metrics.psnr import psnr
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -52,6 +54,7 @@ def make_head(
         "psnr_person_db": round(person_psnr(found, target), 3),
         "made_by": f"portraiture {portraiture.__version__}",
     }
+    known = {k: v for k, v in facts.items() if not isinstance(v, float) or isfinite(v)}
     head = Head(
         ws=found.ws,
         planes=found.planes,
@@ -62,7 +65,7 @@ def make_head(
         features=found.features,
         visible=found.visible,
         tuned=tuned,
-        facts=facts,
+        facts=known,
     )
     return rounded(head)
 

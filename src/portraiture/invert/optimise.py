@@ -10,8 +10,7 @@ Letters: N rows of w+, D w dimension, K principal directions of w.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from math import cos, pi
@@ -101,40 +100,44 @@ def optimise(
     with_camera: bool = False,
     start: Float[Tensor, "1 N D"] | None = None,
     advance: Advance | None = None,
+    stoppable: bool = True,
 ) -> Inversion:
-    """Invert one photo; Ctrl-C ends a stage early, with what it has.
+    """Invert one photo.
 
     with_camera: the camera is optimised together with w. start: ws to begin with, the mean
-    otherwise.
+    otherwise. stoppable: Ctrl-C ends the optimisation with what it has. Facts: steps done in both
+    stages, the last loss, and whether it was stopped.
     """
     space = w_space(generator, samples=config.samples, seed=config.seed)
     begun = _Begun.make(generator, space, target, config, with_camera, start)
-    steps, loss = _descend(
-        begun.groups(config), config.latent_steps, "Latent",
-        lambda: begun.loss(generator, target, judges, config), advance,
-    )  # fmt: skip
-    ws, camera = begun.ws().detach(), begun.camera().detach()
-    if not config.generator_steps:
-        return _found(ws, camera, generator, loss, steps)
-    tuned = deepcopy(generator).requires_grad_(True)
-    weights = [p for n, p in tuned.named_parameters() if "mapping" not in n]
+    stages = [
+        _descend(
+            begun.groups(config), config.latent_steps, "Latent",
+            lambda: begun.loss(generator, target, judges, config), advance, stoppable=stoppable,
+        )
+    ]  # fmt: skip
+    ws, camera, network = begun.ws().detach(), begun.camera().detach(), generator
+    if config.generator_steps and not stages[0].stopped:
+        network = deepcopy(generator).requires_grad_(True)
+        weights = [p for n, p in network.named_parameters() if "mapping" not in n]
 
-    def tuning() -> Tensor:
-        image = draw(tuned, ws, tuned.planes(ws), camera, rays=config.rays)
-        return _total(losses(image, target.image, judges, config.weights))
+        def tuning() -> Tensor:
+            image = draw(network, ws, network.planes(ws), camera, rays=config.rays)
+            return _total(losses(image, target.image, judges, config.weights))
 
-    groups = [{"params": weights, "lr": config.generator_rate}]
-    more, loss = _descend(groups, config.generator_steps, "Generator", tuning, advance)
-    return _found(ws, camera, tuned.requires_grad_(False), loss, steps + more)
-
-
-@torch.no_grad()
-def _found(
-    ws: Tensor, camera: Tensor, generator: TriPlaneGenerator, loss: float, steps: int
-) -> Inversion:
-    """facts: the last step's loss, and how many steps were done: fewer where it was ended early."""
-    facts = {"loss": loss, "steps": steps}
-    return Inversion(ws, generator.planes(ws), camera, generator, facts=facts)
+        groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
+        stages.append(
+            _descend(groups, config.generator_steps, "Generator", tuning, advance,
+                     stoppable=stoppable)
+        )  # fmt: skip
+        network = network.requires_grad_(False)
+    facts = {
+        "steps": sum(stage.steps for stage in stages),
+        "loss": next((s.loss for s in reversed(stages) if s.loss is not None), None),
+        "stopped": any(stage.stopped for stage in stages),
+    }
+    with torch.no_grad():
+        return Inversion(ws, network.planes(ws), camera, network, facts=facts)
 
 
 @dataclass
@@ -208,35 +211,41 @@ def _descend(
     stage: str,
     loss_of: Callable[[], Tensor],
     advance: Advance | None,
-) -> tuple[int, float]:
+    *,
+    stoppable: bool,
+) -> _Stage:
     """Adam with a rate that rises over a twentieth of the steps and falls to a tenth along a
-    cosine. Steps done and the last loss."""
+    cosine."""
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rate(k, steps))
-    done, last = 0, float("nan")
-    with _stoppable():
+    reached = _Stage()
+    try:
         for step in range(1, steps + 1):
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of()
             loss.backward()
             optimizer.step()
             schedule.step()
-            done, last = step, float(loss.detach())
+            reached.steps, reached.loss = step, float(loss.detach())
             if advance is not None:
-                advance(stage, step, steps, last)
-    return done, last
+                advance(stage, step, steps, reached.loss)
+    except KeyboardInterrupt:
+        if not stoppable:
+            raise
+        reached.stopped = True
+    return reached
+
+
+@dataclass
+class _Stage:
+    """steps that were done, the last one's loss (None before any), and whether Ctrl-C ended it."""
+
+    steps: int = 0
+    loss: float | None = None
+    stopped: bool = False
 
 
 def _rate(step: int, steps: int) -> float:
     along = min(step / max(steps, 1), 1.0)
     rise = min(1.0, (step + 1) / max(1, steps // 20))
     return rise * (0.1 + 0.45 * (1.0 + cos(pi * along)))
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C ends the block, not the program."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        return

@@ -26,13 +26,12 @@ from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.optimise import Advance, OptimiseConfig, optimise
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.target import Target, target_of_photo
-from portraiture.invert.visible import MixedPlanes
 from portraiture.media import staged_folder, write_image, write_video
-from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
 from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.head_mesh import head_picture
+from portraiture.render.visible import MixedPlanes
 from portraiture.stages import Stages
 from portraiture.types import Photo, as_uint8
 
@@ -45,7 +44,8 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder, alignment, mixed: of the method "encoder". config: of the optimisations."""
+    encoder, alignment, mixed: of the method "encoder". judges, config: of the optimisations.
+    stoppable: whether Ctrl-C ends an optimisation with what it has."""
 
     name: MethodName
     generator: TriPlaneGenerator
@@ -53,13 +53,20 @@ class Method:
     encoder: GoaeEncoder | None = None
     alignment: FeatureAlignment | None = None
     mixed: MixedPlanes = "all"
+    judges: Judges | None = None
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
+    stoppable: bool = True
+
+    def __post_init__(self) -> None:
+        needed = self.encoder if self.name == "encoder" else self.judges
+        if needed is None:
+            raise ValueError(f"{self.name} lacks its networks")
 
 
 def invert_photo(
     photo: Photo, how: Method, *, advance: Advance | None = None
 ) -> tuple[Head, Target]:
-    """The head of an aligned photo, and what it was fitted to."""
+    """The head of an aligned photo, and what it was fitted to. Raises InversionError."""
     target = target_of_photo(photo, how.generator)
     found = invert_target(target, how, advance=advance)
     head = make_head(found, how.generator, target, name=how.weights, method=how.name)
@@ -68,14 +75,16 @@ def invert_photo(
 
 def invert_target(target: Target, how: Method, *, advance: Advance | None = None) -> Inversion:
     """What the method finds."""
-    if how.encoder is not None:
+    if how.name == "encoder":
+        assert how.encoder is not None
         return encode(
             target, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
             mixed=how.mixed,
         )  # fmt: skip
+    assert how.judges is not None
     return optimise(
-        how.generator, target, Judges(load_parser(), load_identity()), how.config,
-        with_camera=how.name == "pose-opt", advance=advance,
+        how.generator, target, how.judges, how.config, with_camera=how.name == "pose-opt",
+        advance=advance, stoppable=how.stoppable,
     )  # fmt: skip
 
 
@@ -127,6 +136,8 @@ def _write_report(
         stages=stages.seconds,
         provenance={"method": head.method, "generator": head.generator, **facts},
         title="Neural head",
+        what="A neural head",
+        fit="What was fitted to, and the head",
     )
 
 

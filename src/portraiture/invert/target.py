@@ -15,12 +15,15 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.camera import to_eg3d
+from portraiture.errors import InversionError
 from portraiture.metrics.networks import load_parser
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.parser import ParserNetwork
 from portraiture.types import Photo, Segment
 
 WHITE = 1.0
+SMALLEST = 0.1
+"""Share of a crop that a head fills at least."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,13 @@ def make_target(
     generator: TriPlaneGenerator,
     parser: ParserNetwork | None = None,
 ) -> Target:
-    """The target of a crop as `align` makes them, and its camera."""
+    """The target of a crop as `align` makes them, and its camera. Raises InversionError where
+    nobody is found in it."""
     whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     image = resized(whole, generator.config.image_size)
     person = person_matte(image, parser or load_parser())
+    if float((person > 0.5).float().mean()) < SMALLEST:
+        raise InversionError("No person stands out in the photo; use one that shows a head.")
     if generator.config.rendering.white_background:
         image = person * image + (1.0 - person) * WHITE
     return Target(whole, image, person, camera)

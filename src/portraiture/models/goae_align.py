@@ -29,6 +29,7 @@ class AlignmentConfig:
     size. mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and
     the residual's features, which is its ablation (table 3). gated: [ours] γ and β count by a
     learned factor each that begins at 0, so that F* begins as F; the published module has none.
+    generator: fingerprint of the weights that it was trained for, if known.
     """
 
     features: int = 512
@@ -36,6 +37,7 @@ class AlignmentConfig:
     widths: tuple[int, int, int] = (64, 128, 256)
     mixing: Literal["attention", "convolution"] = "attention"
     gated: bool = False
+    generator: str = ""
 
     @property
     def image_size(self) -> int:

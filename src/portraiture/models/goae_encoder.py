@@ -30,6 +30,9 @@ STRIDE = 32
 class EncoderConfig:
     """embed_dim, depths, heads, window: of the Swin pyramid. w_dim: D. rows: of w+ that the coarse,
     mid and fine levels refine; the first row of w+ is w0 alone. hidden: of the mappers of channels.
+    gated: [ours] what a level adds counts by a learned factor that begins at 0. Without, as
+    published, the norm that ends it gives every Δ the length √D. generator: fingerprint of the
+    weights that it was trained for, if known.
     """
 
     image_size: int = 256
@@ -40,6 +43,8 @@ class EncoderConfig:
     w_dim: int = 512
     rows: tuple[int, int, int] = (3, 3, 7)
     hidden: int = 1024
+    gated: bool = False
+    generator: str = ""
 
     @property
     def num_ws(self) -> int:
@@ -91,6 +96,8 @@ class GoaeEncoder(nn.Module):
         self.mapper_fine_channel = _mlp(width, w // 2, w)
         self.mapper_coarse_to_mid_spatial = _mlp(4 * tokens, 8 * tokens, 16 * tokens)
         self.mapper_mid_to_fine_spatial = _mlp(16 * tokens, 32 * tokens, 64 * tokens)
+        if config.gated:
+            self.gates = nn.Parameter(torch.zeros(len(LEVELS)))
 
     def forward(
         self, photos: Float[Tensor, "B 3 R R"], *, levels: int = 3
@@ -105,7 +112,8 @@ class GoaeEncoder(nn.Module):
         for k, level in enumerate(LEVELS):
             if k < levels:
                 asked = self._pooled(f"query_{level}", query.mT)
-                rows.append(w0 + getattr(self, f"cross_att_{level}")(asked, tokens[level]))
+                added = getattr(self, f"cross_att_{level}")(asked, tokens[level])
+                rows.append(w0 + (self.gates[k] * added if self.config.gated else added))
             else:
                 rows.append(w0.expand(-1, self.config.rows[k], -1))
         return torch.cat(rows, 1)

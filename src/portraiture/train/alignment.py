@@ -16,11 +16,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
-from portraiture.invert.refine import refine
-from portraiture.invert.visible import MixedPlanes
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import GoaeEncoder
+from portraiture.models.refine import refine
+from portraiture.render.visible import MixedPlanes
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
@@ -33,7 +33,8 @@ from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 
 @dataclass(frozen=True)
 class AlignmentTraining:
-    """drawing: of the losses on what is drawn (`supervised_heads`). other_weight: of those of
+    """drawing: of the losses on what is drawn (`supervised_heads`). encoder: fingerprint of the
+    frozen encoder, so that a run never goes on with another. other_weight: of those of
     another view than the photo's; 0 is the paper's. feature_weight: λ7, of the mean squared F* - F.
     mixed: planes that are mixed by what the photo shows. learning_rate: Adam's, falling along a
     half cosine over decay_steps. half_life: of the average, in images.
@@ -42,6 +43,7 @@ class AlignmentTraining:
     run: RunConfig
     alignment: AlignmentConfig
     drawing: SupervisedConfig
+    encoder: str = ""
     other_weight: float = 1.0
     feature_weight: float = 1e-4
     mixed: MixedPlanes = "all"

@@ -21,7 +21,7 @@ EncoderPreset = Literal["tiny", "cpu", "gpu"]
 
 SMALL = EncoderConfig(
     image_size=128, embed_dim=48, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=8,
-    rows=(1, 1, 3), hidden=512,
+    rows=(1, 1, 3), hidden=512, gated=True,
 )  # fmt: skip
 """The embedded default's sizes."""
 
@@ -30,7 +30,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         run=replace(TINY_RUN, batch=2),
         encoder=EncoderConfig(
             image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4,
-            w_dim=16, rows=(1, 1, 3), hidden=16,
+            w_dim=16, rows=(1, 1, 3), hidden=16, gated=True,
         ),
         drawing=SUPERVISED["tiny"],
         levels_from=(0, 0, 1),
@@ -54,7 +54,9 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
             steps=20_000, batch=32, precision="fp32", log_every=50, grid_every=500,
             checkpoint_every=500,
         ),
-        encoder=replace(PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8),
+        encoder=replace(
+            PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8, gated=True
+        ),
         drawing=SUPERVISED["gpu"],
         levels_from=(0, 2_000, 4_000),
         learning_rate=3e-4,
@@ -90,8 +92,13 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
 
 def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> AlignmentTraining:
     """A preset for a generator's features, at 32² as published, or where its backbone begins if
-    that is finer."""
-    size = max(32, generator.first_size)
+    that is finer, and ends below its planes if these are coarser.
+
+    Raises TrainingError where no block reads features.
+    """
+    size = min(max(32, generator.first_size), generator.plane_size // 2)
+    if size < generator.first_size:
+        raise TrainingError("The generator's backbone has one block; there is nothing to refine.")
     channels = min(generator.channel_base // size, generator.channel_max)
     return replace(
         config,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from portraiture.checkpoints import load_generator, load_image_generator
+from portraiture.checkpoints import fingerprint, load_generator, load_image_generator
 from portraiture.data.distort import background_pool
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.invert.weights import load_encoder
+from portraiture.goae_weights import check_fit, load_encoder
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.train.adversarial_faces import AdversarialFaces
 from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
@@ -132,6 +132,7 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     """The start is the generator that the encoder is for."""
     network = _frozen_heads(choices)
     config = fitted_encoder(config, network.config, network.num_ws)
+    config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
     return TrainEncoder(config, photos, network)
 
@@ -140,10 +141,11 @@ def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
     """The start is the generator that the encoder is for."""
     if choices.encoder is None:
         raise TrainingError("alignment needs the encoder that it refines; give it with --encoder.")
-    network, (encoder, _) = _frozen_heads(choices), load_encoder(choices.encoder)
-    if encoder.config.num_ws != network.num_ws:
-        raise TrainingError(f"{choices.encoder} is an encoder for another generator.")
-    config = fitted_alignment(config, network.config)
+    network, encoder = _frozen_heads(choices), load_encoder(choices.encoder)
+    check_fit(network, encoder)
+    config = replace(fitted_alignment(config, network.config), encoder=fingerprint(encoder))
+    own = replace(config.alignment, generator=fingerprint(network))
+    config = replace(config, alignment=own)
     photos = _photos(choices, network, encoder.config.image_size, config.run.seed)
     return TrainAlignment(config, photos, network, encoder)
 

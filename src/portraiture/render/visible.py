@@ -63,18 +63,25 @@ def plane_masks(
     return gaussian_blur(closed, FEATHER * size).clamp(0.0, 1.0)[:, :, None]
 
 
+def chosen_masks(
+    masks: Float[Tensor, "B 3 1 P P"], mixed: MixedPlanes
+) -> Float[Tensor, "B 3 1 P P"]:
+    """The masks with ones where F* is taken unseen."""
+    match mixed:
+        case "all":
+            return masks
+        case "front":
+            return torch.cat([masks[:, :1], torch.ones_like(masks[:, 1:])], 1)
+        case "none":
+            return torch.ones_like(masks)
+
+
 def mix_planes(
     refined: Float[Tensor, "B 3 C P P"],
     plain: Float[Tensor, "B 3 C P P"],
     masks: Float[Tensor, "B 3 1 P P"],
-    *,
-    mixed: MixedPlanes = "all",
 ) -> Float[Tensor, "B 3 C P P"]:
-    """Planes of F* where the photo saw them, of w+ elsewhere (Eq. 12)."""
-    if mixed == "none":
-        return refined
-    if mixed == "front":
-        masks = torch.cat([masks[:, :1], torch.ones_like(masks[:, 1:])], 1)
+    """Planes of F* where the masks are 1, of w+ where they are 0 (Eq. 12)."""
     return plain + masks * (refined - plain)
 
 

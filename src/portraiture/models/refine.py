@@ -16,14 +16,21 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.visible import MixedPlanes, mix_planes, plane_masks, visible_points
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
+from portraiture.render.visible import (
+    MixedPlanes,
+    chosen_masks,
+    mix_planes,
+    plane_masks,
+    visible_points,
+)
 
 
 @dataclass(frozen=True)
 class Refined:
-    """features: F*. plain_features: F. visible: the masks. planes: mixed ones, to be rendered."""
+    """features: F*. plain_features: F. visible: the masks by which planes were mixed, 1 for those
+    of F*. planes: mixed ones, to be rendered."""
 
     features: Float[Tensor, "B K S S"]
     plain_features: Float[Tensor, "B K S S"]
@@ -48,8 +55,9 @@ def refine(
     if residual.shape[-1] != side:
         residual = F.interpolate(residual, (side, side), mode="bilinear", antialias=True)
     aligned = alignment(residual, features)
-    planes = planes_of(generator, ws, aligned)
-    return Refined(aligned, features, visible, mix_planes(planes, plain, visible, mixed=mixed))
+    masks = chosen_masks(visible, mixed)
+    planes = mix_planes(planes_of(generator, ws, aligned), plain, masks)
+    return Refined(aligned, features, masks, planes)
 
 
 def _compare(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.invert.visible import (
+from portraiture.render.sampling import make_rays
+from portraiture.render.visible import (
+    chosen_masks,
     gaussian_blur,
     mix_planes,
     plane_masks,
     visible_points,
 )
-from portraiture.render.sampling import make_rays
 
 RADIUS, SIZE = 0.2, 64
 
@@ -76,10 +77,11 @@ def test_planes_are_mixed_by_the_masks() -> None:
     assert (mixed[0, 0, :, 0] == 5.0).all()
     assert (mixed[0, 0, :, 1:] == 1.0).all()
     assert (mixed[0, 1, :, 1] == 3.0).all()
-    front = mix_planes(refined, plain, masks, mixed="front")
+    front = mix_planes(refined, plain, chosen_masks(masks, "front"))
     assert torch.equal(front[0, 0], mixed[0, 0])
     assert (front[0, 1:] == 5.0).all()
-    assert torch.equal(mix_planes(refined, plain, masks, mixed="none"), refined)
+    assert torch.equal(mix_planes(refined, plain, chosen_masks(masks, "none")), refined)
+    assert torch.equal(chosen_masks(masks, "all"), masks)
 
 
 def test_the_blur_keeps_sums_and_has_the_deviation_it_says() -> None:

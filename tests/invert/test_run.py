@@ -1,0 +1,211 @@
+"""From a photo to the files of a head, by every method, with a generator of random weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.checkpoints import load_generator, save_generator
+from portraiture.cli import main
+from portraiture.convert.store import Card
+from portraiture.demo_photo import demo_photo
+from portraiture.errors import CheckpointError, InversionError
+from portraiture.goae_weights import check_fit, save
+from portraiture.head import Head
+from portraiture.invert.encode import encode
+from portraiture.invert.inversion import make_head, person_psnr
+from portraiture.invert.methods import chosen_config, encoder_method, optimiser_method
+from portraiture.invert.run import HEAD_FILES, Method, invert_target
+from portraiture.invert.target import Target, make_target
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
+from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
+from portraiture.models.parser import ParserConfig, ParserNetwork
+from portraiture.render.volume import RenderingConfig
+
+CONFIG = TriPlaneConfig(
+    z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=16, channel_base=256,
+    channel_max=16, decoder_hidden=16, neural_resolution=16, superresolution="2X",
+    superres_widths=(8, 8),
+    rendering=RenderingConfig(
+        depth_resolution=12, importance_resolution=0, white_background=True
+    ),
+)  # fmt: skip
+ENCODER = EncoderConfig(
+    image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4, w_dim=16,
+    rows=(1, 1, 1), hidden=16, gated=True,
+)  # fmt: skip
+ALIGN = AlignmentConfig(features=16, size=16, widths=(16, 16, 16), gated=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Weights of a generator with something solid, of an encoder and an alignment for it."""
+    torch.manual_seed(0)
+    generator = TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
+    generator.decoder.net[2].weight[0] *= 60.0
+    generator.decoder.net[2].bias[0] = 30.0
+    save_generator(generator, tmp_path / "small.safetensors")
+    save(GoaeEncoder(ENCODER), tmp_path / "encoder", Card("goae-encoder", {}))
+    save(FeatureAlignment(ALIGN), tmp_path / "alignment", Card("goae-afa", {}))
+    return tmp_path
+
+
+def _generator(folder: Path) -> TriPlaneGenerator:
+    return load_generator(folder / "small.safetensors")
+
+
+def _target(generator: TriPlaneGenerator) -> Target:
+    torch.manual_seed(1)
+    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=32)).eval()
+    crop = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.2, 0.0))).float()[None]
+    return make_target(crop, camera, generator, parser)
+
+
+def test_nobody_in_the_photo_is_said_before_any_work(folder: Path) -> None:
+    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=32)).eval()
+    with torch.no_grad():
+        assert parser.head.bias is not None
+        parser.head.bias[0] = 50.0
+    with pytest.raises(InversionError, match="No person"):
+        make_target(np.zeros((64, 64, 3), np.uint8), torch.zeros(1, 25), _generator(folder), parser)
+
+
+def test_the_person_lies_over_white(folder: Path) -> None:
+    target = _target(_generator(folder))
+    assert target.image.shape == (1, 3, 128, 128)
+    assert target.crop.shape == (1, 3, 64, 64)
+    p = target.person
+    assert float(p.min()) >= 0.0
+    assert torch.all(target.image >= 1.0 - 2.0 * p - 1e-5)
+
+
+def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
+    generator = _generator(folder)
+    target = _target(generator)
+    plain = encoder_method(generator, "small", weights=folder / "encoder")
+    found = invert_target(target, plain)
+    assert found.features is None
+    assert torch.equal(found.planes, generator.planes(found.ws))
+    assert plain.encoder is not None
+    small = torch.nn.functional.interpolate(target.crop, (32, 32), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
+    assert torch.allclose(found.ws, expected)
+    full = encoder_method(
+        generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
+    )
+    refined = invert_target(target, full)
+    assert torch.equal(refined.ws, found.ws)
+    assert refined.features is not None
+    assert refined.visible is not None
+    everywhere = invert_target(target, replace(full, mixed="none"))
+    assert everywhere.visible is not None
+    assert (everywhere.visible == 1).all()
+
+
+def test_a_head_says_how_near_it_is(folder: Path) -> None:
+    generator = _generator(folder)
+    target = _target(generator)
+    encoder = encoder_method(generator, "x", weights=folder / "encoder").encoder
+    assert encoder is not None
+    found = encode(target, generator=generator, encoder=encoder)
+    found = replace(found, facts={"loss": float("nan"), "steps": 2})
+    name = str(folder / "small.safetensors")
+    head = make_head(found, generator, target, name=name, method="encoder")
+    assert head.tuned == {}
+    assert head.facts["psnr_person_db"] == pytest.approx(person_psnr(found, target), abs=1e-3)
+    assert "loss" not in head.facts
+    head.save(folder / "head.safetensors")
+    again = Head.load(folder / "head.safetensors", network=name)
+    assert np.array_equal(again.render(0.1), head.render(0.1))
+
+
+def test_only_what_tuning_changed_is_kept(folder: Path) -> None:
+    generator = _generator(folder)
+    how = optimiser_method("pti", generator, "small", steps=2, rays=16)
+    config = replace(how.config, samples=128)
+    found = invert_target(_target(generator), replace(how, config=config))
+    head = make_head(
+        found, generator, _target(generator), name=str(folder / "small.safetensors"), method="pti"
+    )
+    assert head.tuned
+    assert not any("mapping" in name for name in head.tuned)
+    assert head.facts["steps"] == 2 + round(350 * 2 / 450)
+
+
+def test_weights_for_another_generator_are_refused(folder: Path) -> None:
+    generator = _generator(folder)
+    others = (
+        GoaeEncoder(replace(ENCODER, rows=(1, 1, 2))),
+        GoaeEncoder(replace(ENCODER, w_dim=32)),
+        GoaeEncoder(replace(ENCODER, generator="0" * 64)),
+        FeatureAlignment(replace(ALIGN, features=32)),
+        FeatureAlignment(replace(ALIGN, size=32)),
+    )
+    check_fit(generator, GoaeEncoder(ENCODER), FeatureAlignment(ALIGN))
+    for other in others:
+        with pytest.raises(CheckpointError, match="not trained for this generator"):
+            check_fit(generator, other)
+
+
+def test_a_method_without_its_networks_is_refused(folder: Path) -> None:
+    for name in ("encoder", "pti"):
+        with pytest.raises(ValueError, match="lacks"):
+            Method(name, _generator(folder))  # type: ignore[arg-type]
+
+
+def test_choices_out_of_range_are_refused() -> None:
+    assert chosen_config("pti", steps=90).generator_steps == 70
+    for choice in ({"steps": 0}, {"rays": 8}, {"rays": 1000}):
+        with pytest.raises(InversionError):
+            chosen_config("w", **choice)  # type: ignore[arg-type]
+
+
+def test_files_of_a_photo_from_the_command_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, network = folder / "out", str(folder / "small.safetensors")
+    command = [
+        "invert", str(demo_photo()), "--out", str(out), "--network", network, "--method", "encoder",
+        "--weights", str(folder / "encoder"), "--alignment", str(folder / "alignment"),
+    ]  # fmt: skip
+    main(command)
+    assert sorted(p.name for p in out.iterdir()) == sorted(HEAD_FILES)
+    page = (out / "report.html").read_text()
+    assert "A neural head from one photo" in page
+    assert "game-ready" not in page
+    head = Head.load(out / "head.safetensors", network=network)
+    assert head.method == "encoder"
+    assert head.render().shape == (128, 128, 3)
+    with pytest.raises(SystemExit) as caught:
+        main(command)
+    assert caught.value.code == 2
+    assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--method", "encoder"], "--weights"),
+        (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
+        (["--weights", "x"], "--method encoder"),
+        (["--steps", "0"], "--steps"),
+        (["--rays", "4"], "--rays"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(
+    folder: Path, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = str(folder / "small.safetensors")
+    with pytest.raises(SystemExit) as caught:
+        main(["invert", "none.jpg", "--out", str(folder / "o"), "--network", network, *flags])
+    assert caught.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (folder / "o").exists()
