@@ -12,8 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from portraiture.checkpoints import save_generator
+from portraiture.cli import main
 from portraiture.errors import OutputError, SampleError, SurfaceError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.faces2d import FacesConfig, FacesGenerator
 from portraiture.models.head_mesh import MeshConfig
 from portraiture.render.volume import RenderingConfig
 from portraiture.sample import (
@@ -23,6 +26,7 @@ from portraiture.sample import (
     latent_of_seed,
     parse_seeds,
     sample_heads,
+    sample_pictures,
     sample_ws,
 )
 
@@ -43,6 +47,42 @@ def generator() -> TriPlaneGenerator:
     made.decoder.net[2].weight[0] *= 60.0
     made.decoder.net[2].bias[0] = 30.0
     return made
+
+
+def test_an_image_generator_gives_a_picture_a_seed(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    painter = FacesGenerator(
+        FacesConfig(size=16, z_dim=8, w_dim=16, mapping_layers=2, channel_base=64, channel_max=8)
+    ).eval()
+    seeds = list(range(9))
+    pictures = sample_pictures(seeds, tmp_path / "out", network=painter)
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == sorted([*(f"seed{k}.png" for k in seeds), "sheet.png"])
+    sheet = np.asarray(Image.open(tmp_path / "out" / "sheet.png"))
+    assert sheet.shape == (32, 8 * 16, 3)
+    assert np.array_equal(sheet[16:, :16], pictures[8])
+    assert (sheet[16:, 16:] == 255).all()
+    z = latent_of_seed(3, 8)
+    with torch.no_grad():
+        image = painter.images(painter.mapping(z, None, truncation_psi=0.7))[0]
+    expected = (image.clamp(-1, 1).permute(1, 2, 0).numpy() + 1.0) * 127.5
+    assert np.abs(pictures[3] - expected).max() <= 1.0
+    with pytest.raises(OutputError, match="exists"):
+        sample_pictures(seeds, tmp_path / "out", network=painter)
+
+
+def test_flat_pictures_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    config = FacesConfig(
+        size=16, z_dim=8, w_dim=16, mapping_layers=2, channel_base=64, channel_max=8
+    )
+    save_generator(FacesGenerator(config), tmp_path / "flat.safetensors")
+    command = ["sample", "--seeds", "0-1", "--network", str(tmp_path / "flat.safetensors")]
+    main([*command, "--out", str(tmp_path / "a")])
+    assert (tmp_path / "a" / "sheet.png").is_file()
+    with pytest.raises(SystemExit):
+        main([*command, "--mesh", "--out", str(tmp_path / "b")])
+    assert "flat pictures" in capsys.readouterr().err
 
 
 def test_seeds_are_read_as_written() -> None:

@@ -1,4 +1,5 @@
-"""Random heads of a tri-plane generator: pictures, turntable, textured mesh, latent.
+"""Random heads of a tri-plane generator: pictures, turntable, textured mesh, latent; and random
+pictures of an image generator.
 
 seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ pictures ─▶ contact sheet
                                 ├─a swing──────▶ turntable.mp4
@@ -22,12 +23,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import load_generator
+from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.errors import OutputError, SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.faces2d import FacesGenerator
 from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.stages import Stages
 from portraiture.types import as_uint8
@@ -39,6 +41,7 @@ VIDEO_FRAMES = 72
 VIDEO_FPS = 24.0
 SWING = radians(45.0)
 SHEET_SIDE = 8192
+PICTURE_COLUMNS = 8
 MESH_FILES = ("head.glb", "head.ply", "head.png")
 
 
@@ -147,6 +150,45 @@ def sample_heads(
         record = _record(seeds, config, network, generator)
         (staged / "sample.json").write_text(json.dumps(record, indent=2) + "\n")
     return heads
+
+
+@torch.no_grad()
+def sample_pictures(
+    seeds: Sequence[int],
+    out: Path | str,
+    *,
+    network: str | Path | FacesGenerator = "faces2d",
+    truncation: float = 0.7,
+    size: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> list[UInt8[ndarray, "n n 3"]]:
+    """Pictures of an image generator (StyleGAN2): ``out/seed7.png`` … and ``out/sheet.png``, all of
+    them or none.
+
+    network: what `checkpoints.load_image_generator` takes, or a generator. size: side of the
+    pictures, None for the generator's own. Raises SampleError, OutputError, CheckpointError.
+    """
+    config = SampleConfig(truncation=truncation, size=size)
+    _check(seeds, config)
+    painter = network if isinstance(network, FacesGenerator) else load_image_generator(network)
+    names = [f"seed{seed}.png" for seed in seeds]
+    with staged_folder(Path(out), [*names, "sheet.png"], overwrite=overwrite) as folder:
+        pictures = []
+        with Stages(total=len(seeds), quiet=quiet) as stages:
+            for seed, name in zip(seeds, names, strict=True):
+                with stages.stage(f"Picture of seed {seed}"):
+                    z = latent_of_seed(seed, painter.config.z_dim)
+                    image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
+                    shown = (image[0].clamp(-1.0, 1.0) * 0.5 + 0.5).permute(1, 2, 0).numpy()
+                    pictures.append(_at_size(as_uint8(shown), size))
+                    write_image(folder / name, pictures[-1])
+        columns = min(len(pictures), PICTURE_COLUMNS)
+        blank = np.full_like(pictures[0], 255)
+        padded = [*pictures, *[blank] * (-len(pictures) % columns)]
+        rows = [padded[k : k + columns] for k in range(0, len(padded), columns)]
+        write_image(folder / "sheet.png", contact_sheet(rows))
+    return pictures
 
 
 def head_files(config: SampleConfig) -> list[str]:

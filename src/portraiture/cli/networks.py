@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import Positional
 
-from portraiture.errors import DataError
+from portraiture.errors import DataError, SampleError
 
 console = Console()
 
@@ -24,7 +24,8 @@ class SampleHeads:
     """Make random neural heads: pictures from several sides, a turntable, a textured mesh.
 
     Writes a folder a seed (front.png, view_*.png, latent.safetensors) and sheet.png with all of
-    them. The same seed gives the same head.
+    them. The same seed gives the same head. From an image generator (--network faces2d): one
+    picture a seed and sheet.png; the person, the camera and the light are the seed's.
 
     Example: portraiture sample --seeds 0-7 --out heads --video --mesh
     """
@@ -157,9 +158,13 @@ class Convert:
 
 
 def sample(command: SampleHeads) -> None:
+    from portraiture.checkpoints import load_card
     from portraiture.models.head_mesh import MeshConfig
     from portraiture.sample import SampleConfig, parse_seeds, sample_heads
 
+    if load_card(command.network).model == "stylegan2":
+        _sample_pictures(command)
+        return
     config = SampleConfig(
         views=tuple(radians(yaw) for yaw in command.yaw),
         pitch=radians(command.pitch),
@@ -173,6 +178,23 @@ def sample(command: SampleHeads) -> None:
         command.out,
         network=command.network,
         config=config,
+        overwrite=command.overwrite,
+        quiet=False,
+    )
+    console.print(f"Wrote {command.out / 'sheet.png'}", markup=False, soft_wrap=True)
+
+
+def _sample_pictures(command: SampleHeads) -> None:
+    from portraiture.sample import parse_seeds, sample_pictures
+
+    if command.video or command.mesh:
+        raise SampleError(f"{command.network} draws flat pictures: no --video and no --mesh.")
+    sample_pictures(
+        parse_seeds(command.seeds),
+        command.out,
+        network=command.network,
+        truncation=command.truncation,
+        size=command.size,
         overwrite=command.overwrite,
         quiet=False,
     )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import radians
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -143,13 +143,14 @@ def judge(
     image = found.generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
     truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     ours, theirs = (_pixels(x) for x in (image, truth))
-    embedded = [judged.identity.extract(x) for x in (image, truth)]
+    shown, wanted = judged.identity.extract(image), judged.identity.extract(truth)
+    similar: Any = structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)
     return Scores(
         mse=float(np.square(ours - theirs).mean()),
         psnr=psnr(ours, theirs),
-        ssim=float(structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)),
+        ssim=float(similar),
         perceptual=float(judged.perceptual.measure(image, truth)),
-        identity=float(torch.cosine_similarity(*embedded)),
+        identity=float(torch.cosine_similarity(shown, wanted, dim=1)),
         depth=geometry_error(
             volume.depth[0, 0].numpy(), person.depth[view], face_mask(person.segmentation[view])
         ),
