@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from portraiture.checkpoints import save_generator
+from portraiture.checkpoints import load_image_generator, save_generator, shipped
 from portraiture.cli import main
 from portraiture.errors import OutputError, SampleError, SurfaceError
+from portraiture.metrics.landmarks import detection_rate
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.faces2d import FacesConfig, FacesGenerator
 from portraiture.models.head_mesh import MeshConfig
@@ -83,6 +84,18 @@ def test_flat_pictures_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main([*command, "--mesh", "--out", str(tmp_path / "b")])
     assert "flat pictures" in capsys.readouterr().err
+
+
+def test_the_embedded_pictures_show_faces() -> None:
+    if "faces2d" not in shipped():
+        pytest.skip("faces2d is not shipped")
+    painter = load_image_generator("faces2d")
+    z = torch.cat([latent_of_seed(seed, painter.config.z_dim) for seed in range(4)])
+    with torch.no_grad():
+        images = painter.images(painter.mapping(z, None))
+    assert images.shape == (4, 3, 128, 128)
+    pixels = ((images.clamp(-1.0, 1.0) + 1.0) * 127.5).permute(0, 2, 3, 1).to(torch.uint8).numpy()
+    assert detection_rate(list(pixels)) == 1.0
 
 
 def test_seeds_are_read_as_written() -> None:
