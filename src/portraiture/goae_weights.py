@@ -78,7 +78,7 @@ def save(
 ) -> tuple[Path, ...]:  # fmt: skip
     """Write a network with its card; the paths written. card: what is known of the weights; its
     model and config are the network's. half: float16. Raises OutputError."""
-    model: ModelName = network.model_name
+    model: ModelName = "goae-encoder" if isinstance(network, GoaeEncoder) else "goae-afa"
     card = replace(card, model=model, config=asdict(network.config), sha256="")
     tensors = {
         name: tensor.half() if half and tensor.is_floating_point() else tensor
