@@ -43,9 +43,9 @@ class EncoderTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
     frozen generator's. levels_from: steps from which coarse, mid and fine rows take part.
     latent_weight: of the squared error of w+ in units of w's variance. drawing_weight: of all drawn
-    losses. adversarial_weight, offset_weight: λ4 and λ6. r1_gamma, judge_rate: of D_Wc.
-    learning_rate: Ranger's, falling along a half cosine over decay_steps. half_life: of the
-    average, in images.
+    losses, from step drawing_from on: w alone costs a fraction of a step. adversarial_weight,
+    offset_weight: λ4 and λ6. r1_gamma, judge_rate: of D_Wc. learning_rate: Ranger's, falling along
+    a half cosine over decay_steps. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -54,6 +54,7 @@ class EncoderTraining:
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
     latent_weight: float = 1.0
     drawing_weight: float = 1.0
+    drawing_from: int = 0
     adversarial_weight: float = 0.05
     offset_weight: float = 0.001
     r1_gamma: float = 10.0
@@ -144,7 +145,7 @@ class TrainEncoder:
         if config.adversarial_weight:
             logits = state.models[JUDGE](ws.flatten(0, 1))
             found["adversarial"] = config.adversarial_weight * generator_loss(logits)
-        if config.drawing_weight:
+        if config.drawing_weight and state.step >= config.drawing_from:
             planes = network.planes(ws)
             drawn = self.drawing.losses(network, ws, planes, batch.truth, draws, coarse=False)
             found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}

@@ -38,16 +38,17 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         w_samples=64,
     ),
     "cpu": EncoderTraining(
-        run=RunConfig(steps=3_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
+        run=RunConfig(steps=5_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
         encoder=SMALL,
         drawing=replace(
             SUPERVISED["cpu"], patch=32, rays=48, ray_samples=12, surface_points=192,
             empty_points=64,
         ),
         levels_from=(0, 300, 600),
+        drawing_from=4_000,
         learning_rate=5e-4,
         judge_rate=1e-4,
-        decay_steps=3_000,
+        decay_steps=5_000,
     ),
     "gpu": EncoderTraining(
         run=RunConfig(
