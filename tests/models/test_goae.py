@@ -90,6 +90,13 @@ def test_gated_levels_begin_with_nothing_and_are_learned() -> None:
     assert (encoder.gates.grad != 0).all()
 
 
+def test_every_block_begins_as_the_identity() -> None:
+    block = GoaeEncoder(SMALL).swin_model.encoder.layers[0].blocks[0].eval()
+    x = torch.randn(1, 256, 8, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        assert torch.equal(block(x, (16, 16))[0].view_as(x), x)
+
+
 def test_published_names_mean_what_transformers_means_by_them() -> None:
     """One block by hand (Liu et al. 2022, Eqs. 2 to 4): a window, cosine attention with a learned
     scale and continuous position bias, norms after attention and MLP."""

@@ -147,7 +147,9 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _swin(config: EncoderConfig) -> nn.Module:
-    """transformers' SwinV2, imported here because that takes seconds."""
+    """transformers' SwinV2, imported here because that takes seconds. The norms that end its
+    residual branches begin with gains of 0, as in the original program: every block begins as the
+    identity, without which training from random weights hardly moves."""
     from transformers import Swinv2Config, Swinv2Model
 
     sizes = Swinv2Config(
@@ -160,4 +162,8 @@ def _swin(config: EncoderConfig) -> nn.Module:
         pretrained_window_sizes=[0, 0, 0, 0],
         drop_path_rate=0.0,
     )
-    return Swinv2Model(sizes, add_pooling_layer=False)
+    swin = Swinv2Model(sizes, add_pooling_layer=False)
+    for name, parameter in swin.named_parameters():
+        if "layernorm_before." in name or "layernorm_after." in name:
+            nn.init.zeros_(parameter)
+    return swin
