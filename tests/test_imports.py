@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "portraiture"
 TIERS = (
-    {"types", "errors", "camera", "demo_photo", "stages", "__init__"},
+    {"types", "errors", "camera", "demo_photo", "stages", "schedule", "__init__"},
     {"media"},
     {"face_mesh"},
     {"ops"},

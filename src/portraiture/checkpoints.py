@@ -160,8 +160,15 @@ def _converted(path: Path) -> Path:
 
 
 def filled(network: Network, tensors: dict[str, Tensor], source: str | Path) -> Network:
-    """The network with these tensors for its own, all of them and no others, for evaluation.
-    source: for the sentence of the CheckpointError."""
+    """The network with these tensors for its own, for evaluation. Raises as `check_tensors`."""
+    check_tensors(network, tensors, source)
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def check_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str | Path) -> None:
+    """Raises CheckpointError, naming `source`, unless these are all of a network's tensors and no
+    others, of its shapes; it may be on the meta device."""
     expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
@@ -172,8 +179,6 @@ def filled(network: Network, tensors: dict[str, Tensor], source: str | Path) -> 
     unknown = next((name for name in tensors if name not in expected), None)
     if unknown is not None:
         raise CheckpointError(f"{source} has an unknown tensor {unknown[:80]!r}.")
-    network.load_state_dict(tensors, assign=True)
-    return network.eval().requires_grad_(False)
 
 
 def read_config(kind: type[Config], values: dict[str, Any], source: str | Path) -> Config:

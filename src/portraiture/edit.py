@@ -191,7 +191,7 @@ def edit(
     *,
     directions: Mapping[Attribute, Direction] | None = None,
 ) -> Head:
-    """The head changed by these amounts, 1 being as far as the people at the extreme.
+    """The head changed by these amounts of `Direction.step`.
 
     directions: as `find_directions` gives them, found for the head's generator by default. Those of
     `STEADY` attributes that are not set stay as they are. What was refined for the photo is kept

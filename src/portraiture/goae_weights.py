@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from portraiture.checkpoints import filled, find_weights, fingerprint, read_config
+from portraiture.checkpoints import check_tensors, filled, find_weights, fingerprint, read_config
 from portraiture.convert.account import ModelName
 from portraiture.convert.store import Card, read_weights, write_weights
 from portraiture.errors import CheckpointError
@@ -38,7 +38,7 @@ def load_encoder(name_or_path: str | Path) -> GoaeEncoder:
     tensors = from_published(tensors)
     with torch.device("meta"):  # sizes first: a card may ask for anything
         sizes = _built(lambda: GoaeEncoder(config), name_or_path)
-    _compare(sizes.state_dict(), tensors, name_or_path)
+    check_tensors(sizes, tensors, name_or_path)
     return filled(GoaeEncoder(config), tensors, name_or_path)
 
 
@@ -104,10 +104,3 @@ def _built(make: Callable[[], Network], source: str | Path) -> Network:
         return make()
     except (ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
         raise CheckpointError(f"{source} has a card whose sizes do not fit together.") from error
-
-
-def _compare(wanted: dict[str, Tensor], found: dict[str, Tensor], source: str | Path) -> None:
-    """Raises CheckpointError at the first tensor that is missing, unknown or of another shape."""
-    for name in [*wanted, *found]:
-        if name not in wanted or name not in found or wanted[name].shape != found[name].shape:
-            raise CheckpointError(f"{source} has no tensor {name[:80]!r} of the size expected.")

@@ -110,11 +110,7 @@ class Head:
         side, the generator's own by default. Raises HeadError when the weights are others."""
         camera = eg3d_orbit(yaw, pitch)
         shown = head_picture(self.network, self.ws, self.planes, camera)
-        image = as_uint8(shown.image)
-        if size is None or size == len(image):
-            return image
-        resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
-        return np.asarray(resized, np.uint8)
+        return at_size(as_uint8(shown.image), size)
 
     def mesh(self, config: MeshConfig | None = None) -> TexturedMesh:
         """The head's closed, textured surface. Raises SurfaceError or HeadError."""
@@ -170,6 +166,14 @@ class Head:
         )
         if not fits or not finite:
             raise HeadError(f"{path} has tensors that no head has.")
+
+
+def at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray, "m m 3"]:
+    """A picture with `size` pixels a side, or as it is."""
+    if size is None or size == len(image):
+        return image
+    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(resized, np.uint8)
 
 
 def rounded(head: Head) -> Head:

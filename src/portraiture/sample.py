@@ -27,10 +27,11 @@ from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.errors import OutputError, SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
+from portraiture.head import at_size
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.faces2d import FacesGenerator
-from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
+from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
 from portraiture.stages import Stages
 from portraiture.types import as_uint8
 
@@ -180,8 +181,7 @@ def sample_pictures(
                 with stages.stage(f"Picture of seed {seed}"):
                     z = latent_of_seed(seed, painter.config.z_dim)
                     image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
-                    shown = (image[0].clamp(-1.0, 1.0) * 0.5 + 0.5).permute(1, 2, 0).numpy()
-                    pictures.append(_at_size(as_uint8(shown), size))
+                    pictures.append(at_size(as_uint8(pixels_of(image)), size))
                     write_image(folder / name, pictures[-1])
         columns = min(len(pictures), PICTURE_COLUMNS)
         blank = np.full_like(pictures[0], 255)
@@ -238,7 +238,7 @@ def _write_head(
 
     def picture(yaw: float) -> UInt8[ndarray, "n n 3"]:
         shown = head_picture(generator, ws, planes, eg3d_orbit(yaw, config.pitch))
-        return _at_size(as_uint8(shown.image), config.size)
+        return at_size(as_uint8(shown.image), config.size)
 
     views = tuple(picture(yaw) for yaw in config.views)
     shown = dict(zip(config.views, views, strict=True))
@@ -254,13 +254,6 @@ def _write_head(
         write_surface_glb(mesh, folder / "head.glb")
         write_surface_ply(mesh, folder / "head.ply")
     return ws, views
-
-
-def _at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray, "m m 3"]:
-    if size is None or size == image.shape[0]:
-        return image
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(resized, np.uint8)
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:

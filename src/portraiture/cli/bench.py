@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from portraiture.errors import InversionError
 
@@ -53,7 +53,7 @@ class Bench:
     """The generator."""
     steps: int | None = None
     """Of an optimisation's first stage, instead of the published number."""
-    json_file: Path | None = None
+    json_file: Annotated[Path | None, arg(name="json")] = None
     """Also write the rows as JSON."""
 
 

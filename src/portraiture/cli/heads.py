@@ -22,7 +22,7 @@ class Invert:
     """Turn a photo into a neural head that can be turned.
 
     Writes head.safetensors (the head itself), front.png, turntable.mp4, mesh.glb and report.html
-    (open this one first) into the output folder, all of them or none. Ctrl-C ends a stage of the
+    (open this one first) into the output folder, all of them or none. Ctrl-C ends an
     optimisation early, with what it has.
 
     Example: portraiture invert me.jpg --out me

@@ -117,7 +117,7 @@ def _people(
     for path in people_in(folder)[:limit]:
         person = load_person(path)
         labels = shrunk_labels(person.segmentation, size, scalp=True)
-        yield _shrunk(person.rgb, size), _shrunk(person.alpha, size), labels
+        yield shrunk(person.rgb, size), shrunk(person.alpha, size), labels
 
 
 def _synth(
@@ -125,12 +125,13 @@ def _synth(
 ) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
     for path in complete_people(folder)[:limit]:
         person = read_person(folder, int(path.stem))
-        images = _shrunk(person.images, size)
+        images = shrunk(person.images, size)
         alpha = np.full(images.shape[:3], 255, np.uint8)
         yield images, alpha, shrunk_labels(person.segmentation, size)
 
 
-def _shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
+def shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
+    """Pictures of `size` pixels a side, averaged over areas."""
     side = (size, size)
     if pictures.shape[1] == size:
         return pictures

@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from portraiture.data.distort import Distortion, distorted
-from portraiture.data.face_set import FaceBatch
+from portraiture.data.face_set import FaceBatch, shrunk, shrunk_labels
 from portraiture.data.people_set import Example, PeopleSet
 
 BACKGROUNDS = 256
@@ -40,8 +39,8 @@ class PhotoBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """people: what they look like. backgrounds: behind photos, as large as the people's pictures.
-    how: they are taken."""
+    """people: what they look like. backgrounds: behind photos, n as large as these. how: they
+    are taken."""
 
     people: PeopleSet
     backgrounds: UInt8[Tensor, "K 3 n n"]
@@ -70,14 +69,14 @@ class PhotoSet:
 
     def _face(self, index: int, view: int) -> FaceBatch:
         person, side = self.people.person(index), self.backgrounds.shape[-1]
-        images = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None]
-        alpha = torch.from_numpy(person.alpha[view])[None, None]
-        labels = torch.from_numpy(person.segmentation[view])[None]
-        if side != images.shape[-1]:
-            images, alpha = (_shrunk(x, side) for x in (images, alpha))
-            labels = F.interpolate(labels[None], (side, side), mode="nearest")[0]
-        return FaceBatch(images, alpha, labels, torch.tensor([index]))
-
-
-def _shrunk(x: UInt8[Tensor, "1 C n n"], side: int) -> UInt8[Tensor, "1 C m m"]:
-    return F.interpolate(x.float(), (side, side), mode="area").round().to(torch.uint8)
+        here = slice(view, view + 1)
+        images, alpha = shrunk(person.rgb[here], side), shrunk(person.alpha[here], side)
+        labels = person.segmentation[here]
+        if labels.shape[1] != side:
+            labels = shrunk_labels(labels, side)
+        return FaceBatch(
+            torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
+            torch.from_numpy(alpha)[:, None],
+            torch.from_numpy(labels),
+            torch.tensor([index]),
+        )

@@ -32,6 +32,7 @@ from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import PictureDistance
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.head_mesh import pixels_of
 from portraiture.models.parser import ParserNetwork
 
 YAWS: tuple[float, ...] = tuple(radians(yaw) for yaw in (-60, -30, 0, 30, 60))
@@ -142,7 +143,7 @@ def judge(
     volume = found.generator.render(found.planes, camera, deterministic=True)
     image = found.generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
     truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    ours, theirs = (_pixels(x) for x in (image, truth))
+    ours, theirs = pixels_of(image), pixels_of(truth)
     shown, wanted = judged.identity.extract(image), judged.identity.extract(truth)
     similar: Any = structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)
     return Scores(
@@ -188,10 +189,6 @@ def geometry_error(
 def _normalised(values: ndarray) -> ndarray:
     values = np.asarray(values, np.float64)
     return (values - values.mean()) / max(values.std(), 1e-12)
-
-
-def _pixels(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:
-    return (image[0].permute(1, 2, 0).double().numpy() + 1.0) / 2.0
 
 
 def _mean(scores: Sequence[Scores]) -> Scores:

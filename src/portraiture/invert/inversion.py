@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +21,7 @@ from portraiture.head import Head, rounded
 from portraiture.invert.target import Target
 from portraiture.metrics.psnr import psnr
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.head_mesh import pixels_of
 
 
 @dataclass(frozen=True)
@@ -76,5 +76,5 @@ def person_psnr(found: Inversion, target: Target) -> float:
     network = found.generator
     volume = network.render(found.planes, found.camera, deterministic=True)
     shown = network.upsample(volume.features, found.ws)
-    ours, theirs = ((x[0].permute(1, 2, 0).numpy() + 1.0) / 2.0 for x in (shown, target.image))
-    return psnr(np.clip(ours, 0.0, 1.0), theirs, mask=target.person[0, 0].numpy() > 0.5)
+    ours, theirs = pixels_of(shown), pixels_of(target.image)
+    return psnr(ours, theirs, mask=target.person[0, 0].numpy() > 0.5)

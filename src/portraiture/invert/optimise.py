@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import cos, pi
 from typing import Literal
 
 import torch
@@ -25,6 +24,7 @@ from portraiture.invert.inversion import Inversion
 from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
 from portraiture.invert.target import Target
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.schedule import annealed
 
 Optimiser = Literal["w", "pti", "pose-opt"]
 Advance = Callable[[str, int, int, float], None]
@@ -217,7 +217,9 @@ def _descend(
     """Adam with a rate that rises over a twentieth of the steps and falls to a tenth along a
     cosine."""
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: _rate(k, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda k: annealed(k, steps, warmup=max(1, steps // 20), last=0.1)
+    )
     reached = _Stage()
     try:
         for step in range(1, steps + 1):
@@ -243,9 +245,3 @@ class _Stage:
     steps: int = 0
     loss: float | None = None
     stopped: bool = False
-
-
-def _rate(step: int, steps: int) -> float:
-    along = min(step / max(steps, 1), 1.0)
-    rise = min(1.0, (step + 1) / max(1, steps // 20))
-    return rise * (0.1 + 0.45 * (1.0 + cos(pi * along)))

@@ -30,7 +30,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
 from portraiture.models.goae_encoder import GoaeEncoder
-from portraiture.models.head_mesh import head_picture
+from portraiture.models.head_mesh import head_picture, pixels_of
 from portraiture.render.visible import MixedPlanes
 from portraiture.stages import Stages
 from portraiture.types import Photo, as_uint8
@@ -144,5 +144,4 @@ def _write_report(
 def _side_by_side(head: Head, target: Target) -> UInt8[ndarray, "h w 3"]:
     """What was fitted to, and the head from the photo's camera."""
     shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
-    wanted = (target.image[0].permute(1, 2, 0).numpy() + 1.0) / 2.0
-    return np.concatenate([as_uint8(np.clip(wanted, 0.0, 1.0)), as_uint8(shown.image)], axis=1)
+    return np.concatenate([as_uint8(pixels_of(target.image)), as_uint8(shown.image)], axis=1)

@@ -132,6 +132,11 @@ def head_picture(
     resolution = generator.config.image_size if raw else generator.config.neural_resolution
     volume = generator.render(planes, vector, resolution=resolution, deterministic=True)
     image = volume.features[:, :3] if raw else generator.upsample(volume.features, ws)
-    pixels = (image[0].float().clamp(-1.0, 1.0) * 0.5 + 0.5).permute(1, 2, 0).cpu().numpy()
     opacity = volume.opacity[0, 0].float().cpu().numpy()
-    return Picture(np.ascontiguousarray(pixels), metric_camera(camera), opacity)
+    return Picture(pixels_of(image), metric_camera(camera), opacity)
+
+
+def pixels_of(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:
+    """An image of a network, about [-1, 1], as a picture in [0, 1]."""
+    pixels = image[0].detach().float().clamp(-1.0, 1.0) * 0.5 + 0.5
+    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())

@@ -21,12 +21,12 @@ from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.refine import refine
 from portraiture.render.visible import MixedPlanes
+from portraiture.schedule import annealed
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 

@@ -24,6 +24,7 @@ from portraiture.losses.adversarial import discriminator_loss, generator_loss, r
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.models.latent_discriminator import LatentDiscriminator
+from portraiture.schedule import annealed
 from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
@@ -31,7 +32,6 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.ranger import Ranger
-from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 

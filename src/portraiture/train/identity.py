@@ -17,6 +17,7 @@ from portraiture.data.distort import Distortion
 from portraiture.errors import TrainingError
 from portraiture.losses.cosface import CosFace, pair_loss
 from portraiture.models.identity import IdentityConfig, IdentityNetwork
+from portraiture.schedule import annealed
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
@@ -24,7 +25,6 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.faces_data import FaceData
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from portraiture.data.distort import Distortion
 from portraiture.models.parser import ParserConfig, ParserNetwork
+from portraiture.schedule import annealed
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
@@ -24,7 +25,6 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.faces_data import FaceData
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.schedule import annealed
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from portraiture.models.stylegan2 import Mapping as MappingNetwork
 from portraiture.models.stylegan2 import ToRGB
+from portraiture.schedule import annealed
 from portraiture.train.distributed import World, mean_over_processes, share_weights
-from portraiture.train.schedule import annealed
 
 MAPPING_RATE = 2.0
 """The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
