@@ -65,7 +65,7 @@ def _recipe(folder: Path, **changes: object) -> TrainEncoder:
     made = make_recipe("encoder", _choices(folder))
     assert isinstance(made, TrainEncoder)
     config = replace(made.config, **changes)  # type: ignore[arg-type]
-    return TrainEncoder(config, made.data, made.network)
+    return TrainEncoder(config, made.data, made.drawn, made.network)
 
 
 def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None:
@@ -95,7 +95,10 @@ def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
 
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
-    recipe, world = _recipe(folder, learning_rate=0.01, drawing_weight=0.0), World()
+    recipe, world = (
+        _recipe(folder, learning_rate=0.01, drawing_weight=0.0, drawn_share=0.0),
+        World(),
+    )
     torch.manual_seed(1)
     state = recipe.build(world)
     latent = []
@@ -107,13 +110,35 @@ def test_learning_brings_w_nearer(folder: Path) -> None:
     assert latent[-1] < 0.6 * latent[0]
 
 
+def test_before_the_whole_begins_there_is_w_alone(folder: Path) -> None:
+    recipe, world = _recipe(folder, whole_from=1), World()
+    state = recipe.build(world)
+    for step, more in ((0, False), (1, True)):
+        batch = recipe.batch(step, 2, generator(0, 0, step))
+        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        assert ("image" in found, "loss_d" in found, "adversarial" in found) == (more,) * 3
+        assert "latent" in found
+        state.step += 1
+
+
+def test_half_of_a_batch_is_drawn(folder: Path) -> None:
+    recipe = _recipe(folder)
+    batch = recipe.batch(0, 4, generator(3))
+    assert batch.people.photo.shape == batch.drawn.photo.shape == (2, 3, 32, 32)
+    assert batch.drawn.z.shape == (2, LATENT_SIZE)
+    again = recipe.batch(0, 4, generator(3))
+    assert torch.equal(batch.drawn.photo, again.drawn.photo)
+    assert recipe.drawn.draw(0, generator(0)).photo.shape == (0, 3, 32, 32)
+
+
 def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None:
     recipe, world = _recipe(folder), World()
     torch.manual_seed(1)
     state = recipe.build(world)
     before = {k: v.clone() for k, v in recipe.network.state_dict().items()}
     batch = recipe.batch(0, 2, generator(0))
-    offsets = state.models["encoder"](batch.photo)
+    recipe.measure(state)
+    offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.drawn.photo]))
     ws = recipe.network.backbone.mapping.w_avg + offsets
     draws = draws_of_step(0, 0, 0, world.device)
     losses = recipe.losses(state, ws, offsets, batch, draws)
@@ -136,7 +161,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
         recipe = _recipe(folder)
         config = replace(recipe.config, run=replace(recipe.run, steps=steps))
-        made = TrainEncoder(config, recipe.data, recipe.network)
+        made = TrainEncoder(config, recipe.data, recipe.drawn, recipe.network)
         state = run_recipe(made, out, world=World(), quiet=True).state
         return state.averages["encoder"].state_dict() | state.models["encoder"].state_dict()
 

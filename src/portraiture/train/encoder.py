@@ -2,23 +2,27 @@
 1), on people whose w is known.
 
 photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, picture of any view ◀─▶ the engine's
-                     ├─▶ w of the person's z                                   [ours]
+                     ├─▶ w of the person's z, as far as it shows               [ours]
                      └─▶ D_Wc, one row at a time
 The paper knows photos alone and compares what it draws with them. Ours knows the person: what is
 compared is what `supervised-heads` compares, from views that the photo does not show, which takes
-the place of its losses on pictures and of the background's depth. Letters: B photos, N rows of w+.
+the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
+step and comes first, and half of the photos may be of people whom a generator of images draws: for
+w, nobody needs to have rendered them. Letters: B photos, K of them drawn, N rows of w+.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -34,120 +38,171 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.ranger import Ranger
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
+from portraiture.train.visible_metric import LatentMetric, picture_gradients, visible_metric
 
 JUDGE = "latent discriminator"
+METRIC = "metric"
+METRIC_SEED = 0x5EE
+
+
+class EncoderBatch(NamedTuple):
+    """people: photos and other views of known people. drawn: photos of people who are no more than
+    their latents."""
+
+    people: PhotoBatch
+    drawn: DrawnBatch
 
 
 @dataclass(frozen=True)
 class EncoderTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
-    frozen generator's. levels_from: steps from which coarse, mid and fine rows take part.
-    latent_weight: of the squared error of w+ in units of w's variance. drawing_weight: of all drawn
-    losses, from step drawing_from on: w alone costs a fraction of a step. adversarial_weight,
-    offset_weight: λ4 and λ6. r1_gamma, judge_rate: of D_Wc. learning_rate: Ranger's, falling along
-    a half cosine over decay_steps. half_life: of the average, in images.
+    frozen generator's. drawn_share: of a batch that a generator of images draws.
+    levels_from: steps from which coarse, mid and fine rows take part.
+    latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
+    counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
+    to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
+    drawn losses, and adversarial_weight, λ4, begin. offset_weight: λ6. r1_gamma, judge_rate: of
+    D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to length 1. learning_rate: rises
+    over warmup steps, then falls along a half cosine over decay_steps. half_life: of the average,
+    in images.
     """
 
     run: RunConfig
     encoder: EncoderConfig
     drawing: SupervisedConfig
+    drawn_share: float = 0.5
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
     latent_weight: float = 1.0
+    metric_gradients: int = 480
+    metric_floor: float = 0.1
+    whole_from: int = 0
     drawing_weight: float = 1.0
-    drawing_from: int = 0
     adversarial_weight: float = 0.05
     offset_weight: float = 0.001
     r1_gamma: float = 10.0
     judge_rate: float = 2e-5
+    optimizer: Literal["ranger", "adamw"] = "ranger"
     learning_rate: float = 1e-4
+    warmup: int = 0
     decay_steps: int = 1_000_000
     half_life: float = 4_000.0
     grid_people: int = 8
-    w_samples: int = field(default=4096)
+    w_samples: int = 8192
 
 
 class TrainEncoder:
     """Recipe; see `train.loop.Recipe`. network: the frozen generator."""
 
-    def __init__(self, config: EncoderTraining, data: PhotoSet, network: TriPlaneGenerator) -> None:
+    def __init__(
+        self, config: EncoderTraining, data: PhotoSet, drawn: DrawnPhotos,
+        network: TriPlaneGenerator,
+    ) -> None:  # fmt: skip
         if config.encoder.num_ws != network.num_ws:
             raise ValueError("the encoder's rows are not the generator's")
-        self.config, self.data = config, data
+        self.config, self.data, self.drawn = config, data, drawn
         self.network = network.requires_grad_(False)
         self.drawing = SupervisedHeads(config.drawing, data.people)
-        self.spread = self._spread()
 
     @property
     def run(self) -> RunConfig:
         return self.config.run
 
-    @torch.no_grad()
-    def _spread(self) -> float:
-        """The mean variance of w's numbers."""
-        size = (self.config.w_samples, self.network.config.z_dim)
-        z = torch.randn(size, generator=torch.Generator().manual_seed(0))
-        return float(self.network.mapping(z, None)[:, 0].var(0).mean())
-
     def build(self, world: World) -> TrainState:
-        """Encoder, its average, D_Wc and their optimisers."""
+        """Encoder, its average, D_Wc, their optimisers, and the metric, as yet unknown."""
         config = self.config
         encoder = GoaeEncoder(config.encoder).to(world.device)
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.drawing.features.to(world.device)
+        metric = LatentMetric(config.encoder.w_dim).to(world.device)
         return TrainState(
-            models={"encoder": encoder, JUDGE: judge},
+            models={"encoder": encoder, JUDGE: judge, METRIC: metric},
             averages={"encoder": averaged_copy(encoder)},
             optimizers={
-                "encoder": Ranger(encoder.parameters(), config.learning_rate),
+                "encoder": self._optimizer(encoder),
                 JUDGE: torch.optim.Adam(judge.parameters(), config.judge_rate, foreach=False),
             },
         )
 
-    def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
-        """Photos of different people and other views of them."""
-        return self.data.draw(size, generator)
+    def _optimizer(self, encoder: GoaeEncoder) -> torch.optim.Optimizer:
+        rate = self.config.learning_rate
+        if self.config.optimizer == "ranger":
+            return Ranger(encoder.parameters(), rate)
+        return torch.optim.AdamW(encoder.parameters(), rate, betas=(0.9, 0.99), foreach=False)
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> EncoderBatch:
+        """Photos of different people and other views of them, and of people of no other view."""
+        drawn = round(size * self.config.drawn_share)
+        people = self.data.draw(size - drawn, generator)
+        return EncoderBatch(people, self.drawn.draw(drawn, generator))
 
     def step(
-        self, state: TrainState, batch: PhotoBatch, draws: Draws, world: World
+        self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
         """D_Wc's update, then the encoder's and that of its average."""
         config = self.config
+        if state.step == 0:
+            self.measure(state)
         encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
+        rate = config.learning_rate * annealed(state.step, config.decay_steps)
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+            group["lr"] = rate * min(1.0, (state.step + 1) / (config.warmup + 1))
         levels = sum(state.step >= first for first in config.levels_from)
-        offsets = encoder(batch.photo, levels=levels)
+        photos = torch.cat([batch.people.photo, batch.drawn.photo])
+        offsets = encoder(photos, levels=levels)
         ws = self.network.backbone.mapping.w_avg + offsets
-        judged = self._judge(state, ws.detach(), batch.truth.z, world)
+        judged = self._judge(state, ws.detach(), batch.people.truth.z, world)
         optimizer.zero_grad(set_to_none=True)
         losses = self.losses(state, ws, offsets, batch, draws)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(encoder.parameters(), world)
+        if config.optimizer == "adamw":
+            torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         seen = float((state.step + 1) * self.run.batch)
         beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
         update(state.averages["encoder"], encoder, beta)
         return {name: loss.detach() for name, loss in losses.items()} | judged
 
+    def measure(self, state: TrainState) -> None:
+        """Find the metric by which w is compared; the same on every process."""
+        config, draws = self.config, generator(METRIC_SEED)
+        where = self.network.backbone.mapping.w_avg
+        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=draws).to(where)
+        with torch.no_grad():
+            w = self.network.mapping(z, None)[:, 0]
+        count, floor = config.metric_gradients, config.metric_floor
+        if count:
+            seen = picture_gradients(self.network, self.data.people, count, draws)
+        else:
+            seen, floor = torch.ones(1, w.shape[1]).to(w), 1.0
+        metric = state.models[METRIC]
+        assert isinstance(metric, LatentMetric)
+        metric.matrix.copy_(visible_metric(seen, w, floor=floor))
+
     def losses(
         self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
-        batch: PhotoBatch, draws: Draws,
+        batch: EncoderBatch, draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses of the encoder by name."""
         config, network = self.config, self.network
-        wanted = network.mapping(batch.truth.z, None)
+        wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
         found = {
-            "latent": config.latent_weight * (ws - wanted).square().mean() / self.spread,
+            "latent": config.latent_weight * state.models[METRIC](ws - wanted),
             "offset": config.offset_weight
             * (offsets - offsets[:, :1]).flatten(1).norm(dim=1).mean(),
         }
+        if state.step < config.whole_from:
+            return found
         if config.adversarial_weight:
             logits = state.models[JUDGE](ws.flatten(0, 1))
             found["adversarial"] = config.adversarial_weight * generator_loss(logits)
-        if config.drawing_weight and state.step >= config.drawing_from:
-            planes = network.planes(ws)
-            drawn = self.drawing.losses(network, ws, planes, batch.truth, draws, coarse=False)
+        if config.drawing_weight:
+            truth = batch.people.truth
+            own = ws[: len(truth.z)]
+            drawn = self.drawing.losses(
+                network, own, network.planes(own), truth, draws, coarse=False
+            )
             found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
         return found
 
@@ -157,7 +212,7 @@ class TrainEncoder:
     ) -> dict[str, Tensor]:  # fmt: skip
         """One update of D_Wc: w of other people against all rows of w+."""
         config, judge = self.config, state.models[JUDGE]
-        if not config.adversarial_weight:
+        if not config.adversarial_weight or state.step < config.whole_from:
             return {}
         reals = self.network.mapping(z.roll(1, 0), None).flatten(0, 1).requires_grad_(True)
 

@@ -34,21 +34,24 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         drawing=SUPERVISED["tiny"],
         levels_from=(0, 0, 1),
+        metric_gradients=4,
         grid_people=2,
         w_samples=64,
     ),
     "cpu": EncoderTraining(
-        run=RunConfig(steps=5_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
+        run=RunConfig(steps=3_200, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
         encoder=SMALL,
         drawing=replace(
             SUPERVISED["cpu"], patch=32, rays=48, ray_samples=12, surface_points=192,
             empty_points=64,
         ),
-        levels_from=(0, 300, 600),
-        drawing_from=4_000,
-        learning_rate=5e-4,
+        levels_from=(2_600, 2_600, 2_700),
+        whole_from=2_600,
         judge_rate=1e-4,
-        decay_steps=5_000,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        warmup=50,
+        decay_steps=3_200,
     ),
     "gpu": EncoderTraining(
         run=RunConfig(
@@ -59,9 +62,11 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
             PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8, gated=True
         ),
         drawing=SUPERVISED["gpu"],
-        levels_from=(0, 2_000, 4_000),
-        learning_rate=3e-4,
+        levels_from=(2_000, 4_000, 6_000),
         judge_rate=5e-5,
+        optimizer="adamw",
+        learning_rate=5e-4,
+        warmup=200,
         decay_steps=20_000,
     ),
 }  # fmt: skip

@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from portraiture.checkpoints import fingerprint, load_generator, load_image_generator
+from portraiture.checkpoints import (
+    fingerprint,
+    load_generator,
+    load_image_generator,
+)
 from portraiture.data.distort import background_pool
+from portraiture.data.drawn_photos import DrawnPhotos
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
@@ -134,7 +139,8 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     config = fitted_encoder(config, network.config, network.num_ws)
     config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
-    return TrainEncoder(config, photos, network)
+    drawn = DrawnPhotos(load_image_generator("faces2d"), photos.backgrounds, photos.how)
+    return TrainEncoder(config, photos, drawn, network)
 
 
 def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:

@@ -1,0 +1,76 @@
+"""Photos of people whom nobody rendered: a generator of images draws them, at the price of a few
+hundredths of a second, as many as are asked for.
+
+z ~ N(0, 1) ─┬─▶ picture before white ─cut out─▶ another background, camera, file ─▶ photo
+             └─▶ the person's latent (`data.latent`)
+Letters: B photos, S their side, n side of the generator's pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from scipy import ndimage
+from torch import Tensor
+
+from portraiture.data.distort import Distortion, distorted
+from portraiture.data.face_set import FaceBatch
+from portraiture.data.latent import LATENT_SIZE
+from portraiture.models.faces2d import FacesGenerator
+
+WHITE = 236
+"""The darkest channel of a white background, of 255, as generators draw it."""
+EDGE = 0.7
+"""Pixels over which a cut-out fades."""
+
+
+class DrawnBatch(NamedTuple):
+    """photo: in [-1, 1]. z: latents of the people."""
+
+    photo: Float[Tensor, "B 3 S S"]
+    z: Float[Tensor, "B Z"]
+
+
+@dataclass(frozen=True)
+class DrawnPhotos:
+    """generator: of pictures by z of `data.scene`. backgrounds: of the photos' size. how: they are
+    taken."""
+
+    generator: FacesGenerator
+    backgrounds: UInt8[Tensor, "K 3 S S"]
+    how: Distortion
+
+    @torch.no_grad()
+    def draw(self, size: int, generator: torch.Generator) -> DrawnBatch:
+        """Photos of `size` new people, by camera and light of chance; none for 0."""
+        side = self.backgrounds.shape[-1]
+        if not size:
+            return DrawnBatch(
+                torch.zeros(0, 3, self.how.size, self.how.size), torch.zeros(0, LATENT_SIZE)
+            )
+        z = torch.randn(size, self.generator.config.z_dim, generator=generator)
+        drawn = self.generator.images(self.generator.mapping(z, None))
+        drawn = F.interpolate(drawn, (side, side), mode="bilinear", antialias=True)
+        images = ((drawn.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+        labels = torch.zeros(size, side, side, dtype=torch.uint8)
+        batch = FaceBatch(images, cut_out(images), labels, torch.arange(size))
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        photo = distorted(batch, self.how, self.backgrounds, np.random.default_rng(seed))[0]
+        return DrawnBatch(photo, z[:, :LATENT_SIZE])
+
+
+def cut_out(images: UInt8[Tensor, "B 3 n n"]) -> UInt8[Tensor, "B 1 n n"]:
+    """255 where somebody stands before white, holes such as eyes and collars filled."""
+    covered = images.amin(1).numpy() < WHITE
+    masks = [
+        ndimage.gaussian_filter(
+            ndimage.binary_fill_holes(ndimage.binary_opening(one)).astype(np.float32), EDGE
+        )
+        for one in covered
+    ]
+    return torch.from_numpy((np.stack(masks) * 255.0).round().astype(np.uint8))[:, None]
