@@ -19,7 +19,7 @@ TIERS = (
     {"engine", "models"},
     {"quality", "convert", "losses"},
     {"align", "fit", "checkpoints"},
-    {"goae_weights"},
+    {"encoder_weights"},
     {"export", "data", "metrics", "head"},
     {"avatar", "train", "edit", "invert"},
     {"photo_to_avatar", "prepare", "sample"},

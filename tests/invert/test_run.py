@@ -14,8 +14,8 @@ from portraiture.checkpoints import load_generator, save_generator
 from portraiture.cli import main
 from portraiture.convert.store import Card
 from portraiture.demo_photo import demo_photo
+from portraiture.encoder_weights import check_fit, save
 from portraiture.errors import CheckpointError, InversionError
-from portraiture.goae_weights import check_fit, save
 from portraiture.head import Head
 from portraiture.invert.encode import encode
 from portraiture.invert.inversion import make_head, person_psnr
@@ -89,7 +89,7 @@ def test_the_person_lies_over_white(folder: Path) -> None:
 def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
-    plain = encoder_method(generator, "small", weights=folder / "encoder")
+    plain = encoder_method("encoder", generator, "small", weights=folder / "encoder")
     found = invert_target(target, plain)
     assert found.features is None
     assert torch.equal(found.planes, generator.planes(found.ws))
@@ -99,7 +99,7 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
         expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
     assert torch.allclose(found.ws, expected)
     full = encoder_method(
-        generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
+        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
     )
     refined = invert_target(target, full)
     assert torch.equal(refined.ws, found.ws)
@@ -113,7 +113,7 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
 def test_a_head_says_how_near_it_is(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
-    encoder = encoder_method(generator, "x", weights=folder / "encoder").encoder
+    encoder = encoder_method("encoder", generator, "x", weights=folder / "encoder").encoder
     assert encoder is not None
     found = encode(target, generator=generator, encoder=encoder)
     found = replace(found, facts={"loss": float("nan"), "steps": 2})
@@ -193,9 +193,9 @@ def test_files_of_a_photo_from_the_command_line(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--method", "encoder"], "--weights"),
+        (["--method", "psp", "--alignment", "x"], "psp"),
         (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
-        (["--weights", "x"], "--method encoder"),
+        (["--weights", "x"], "for encoders"),
         (["--steps", "0"], "--steps"),
         (["--rays", "4"], "--rays"),
     ],

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.convert.layouts import layout
 from portraiture.convert.store import Card, read_card, write_weights
+from portraiture.encoder_weights import load_alignment, load_encoder, save
 from portraiture.errors import CheckpointError
-from portraiture.goae_weights import load_alignment, load_encoder, save
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder

@@ -16,8 +16,8 @@ from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import TAKEN, PhotoSet
+from portraiture.encoder_weights import load_alignment, save
 from portraiture.errors import TrainingError
-from portraiture.goae_weights import load_alignment, save
 from portraiture.losses.adversarial import r1_penalty
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.goae_encoder import GoaeEncoder

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from portraiture.errors import InversionError
 
 if TYPE_CHECKING:
-    from portraiture.invert.bench import Invert, Row
+    from portraiture.invert.bench import Invert, Judged, Row, Where
+    from portraiture.invert.run import Method
     from portraiture.models.eg3d import TriPlaneGenerator
     from portraiture.render.visible import MixedPlanes
 
 console = Console()
-BenchMethod = Literal["goae", "w+", "f-everywhere", "front-mask", "w", "pti", "pose-opt"]
+BenchMethod = Literal[
+    "goae", "w+", "f-everywhere", "front-mask", "psp", "e4e", "w", "pti", "pose-opt"
+]
 ENCODED: tuple[BenchMethod, ...] = ("goae", "w+", "f-everywhere", "front-mask")
 MIXED: dict[BenchMethod, MixedPlanes] = {"f-everywhere": "none", "front-mask": "front"}
 
@@ -33,10 +37,10 @@ class Bench:
     degrees, at the input's view and at the others.
 
     goae is the whole method, w+ its encoder alone, f-everywhere without and front-mask with only
-    the front plane's mask; these need --weights and --alignment. The others optimise, for minutes a
-    picture; --steps shortens that.
+    the front plane's mask; psp and e4e are encoders that it is compared with. The others optimise,
+    for minutes a picture; --steps shortens that.
 
-    Example: portraiture bench invert --people 4 --weights encoder --alignment alignment
+    Example: portraiture bench invert --people 4 --methods goae w+ pti --steps 100
     """
 
     what: Positional[Literal["invert"]]
@@ -46,9 +50,11 @@ class Bench:
     methods: tuple[BenchMethod, ...] = ENCODED
     """Which methods."""
     weights: str | None = None
-    """The encoder's."""
+    """GOAE's encoder's, instead of the shipped ones."""
     alignment: str | None = None
-    """The feature alignment's."""
+    """The feature alignment's, likewise."""
+    also: Annotated[tuple[str, ...], UseAppendAction] = ()
+    """NAME=ENCODER or NAME=ENCODER+ALIGNMENT: more weights to compare, such as of an ablation."""
     network: str = "heads"
     """The generator."""
     steps: int | None = None
@@ -77,46 +83,65 @@ def bench(command: Bench) -> None:
             methods, generator, judged, people=command.people,
             advance=lambda: progress.advance(task),
         )  # fmt: skip
-    console.print(_table(rows, judged.perceptual.metric, judged.identity.metric))
+    for table in _tables(rows, judged):
+        console.print(table)
     if command.json_file is not None:
         _write(command.json_file, rows)
 
 
 def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Invert]:
     """Raises PortraitureError where weights are missing or don't fit."""
-    from portraiture.invert.methods import encoder_method, optimiser_method
+    from portraiture.invert.methods import encoder_kind, encoder_method, optimiser_method
     from portraiture.invert.run import invert_target
 
     if command.weights is not None and not set(command.methods) & set(ENCODED):
         raise InversionError("--weights is for goae, w+, f-everywhere and front-mask.")
-    found: dict[str, Invert] = {}
+    found: dict[str, Method] = {}
     for name in dict.fromkeys(command.methods):
-        if name == "w" or name == "pti" or name == "pose-opt":
-            how = optimiser_method(
+        if name in ("w", "pti", "pose-opt"):
+            found[name] = optimiser_method(
                 name, generator, command.network, steps=command.steps, stoppable=False
             )
+        elif name in ("psp", "e4e"):
+            found[name] = encoder_method(name, generator, command.network)
         else:
             refined = name != "w+"
             if refined and command.weights is not None and command.alignment is None:
                 raise InversionError(f"{name} needs --alignment; choose --methods w+ without it.")
-            how = encoder_method(
-                generator, command.network, weights=command.weights,
+            found[name] = encoder_method(
+                "encoder", generator, command.network, weights=command.weights, refined=refined,
                 alignment=command.alignment if refined else None, mixed=MIXED.get(name, "all"),
             )  # fmt: skip
-        found[name] = partial(invert_target, how=how)
-    return found
-
-
-def _table(rows: list[Row], perceptual: str, identity: str) -> Table:
-    table = Table("Method", "Input", "View", "MSE", "PSNR", "SSIM", perceptual, identity,
-                  "Depth", "Seconds")  # fmt: skip
-    for row in rows:
-        s = row.scores
-        table.add_row(
-            row.method, f"{row.yaw}°", row.where, f"{s.mse:.4f}", f"{s.psnr:.2f}", f"{s.ssim:.3f}",
-            f"{s.perceptual:.3f}", f"{s.identity:.3f}", f"{s.depth:.3f}", f"{s.seconds:.2f}",
+    for text in command.also:
+        name, equals, files = text.partition("=")
+        weights, _, alignment = files.partition("+")
+        if not name or not equals or not weights:
+            raise InversionError("Write --also NAME=ENCODER or --also NAME=ENCODER+ALIGNMENT.")
+        if name in found:
+            raise InversionError(f"There are two methods {name[:40]!r}.")
+        found[name] = encoder_method(
+            encoder_kind(weights), generator, command.network, weights=weights,
+            alignment=alignment or None,
         )  # fmt: skip
-    return table
+    return {name: partial(invert_target, how=how) for name, how in found.items()}
+
+
+def _tables(rows: list[Row], judged: Judged) -> Iterator[Table]:
+    """As in the paper: at the input's view, and from elsewhere; by how far the input was turned."""
+    titles: dict[Where, str] = {"input": "At the input's view", "novel": "At the other views"}
+    for where, title in titles.items():
+        table = Table("Method", "Input", "MSE", "PSNR", "SSIM", "Percept.", "Identity", "Depth",
+                      "Seconds", title=title, box=SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
+        for row in sorted(rows, key=lambda row: row.yaw):
+            if row.where != where:
+                continue
+            s = row.scores
+            table.add_row(
+                row.method, f"{row.yaw}°", f"{s.mse:.4f}", f"{s.psnr:.2f}", f"{s.ssim:.3f}",
+                f"{s.perceptual:.3f}", f"{s.identity:.3f}", f"{s.depth:.3f}", f"{s.seconds:.2f}",
+            )  # fmt: skip
+        table.caption = f"percept.: {judged.perceptual.metric}; identity: {judged.identity.metric}"
+        yield table
 
 
 def _write(path: Path, rows: list[Row]) -> None:

@@ -32,12 +32,13 @@ class Invert:
     """A portrait, as for create."""
     out: Path
     """Folder for the results; it is made if need be."""
-    method: Literal["encoder", "w", "pti", "pose-opt"] = "pti"
-    """encoder takes a second, with weights trained for the network (--weights); w finds the
+    method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "pti"
+    """encoder (GOAE) takes a second, and so do psp and e4e, which it is compared with; w finds the
     network's most similar person, pti then tunes the network to the photo, pose-opt does so with
     the camera."""
     weights: str | None = None
-    """Of the encoder: what train encoder left in networks/, a folder or a .safetensors file."""
+    """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
+    or a .safetensors file."""
     alignment: str | None = None
     """Of the encoder's feature alignment, likewise."""
     network: str = "heads"
@@ -121,14 +122,15 @@ def _method(command: Invert) -> Method:
     from portraiture.invert.methods import encoder_method, optimiser_method
 
     generator = load_generator(command.network)
-    if command.method == "encoder":
+    if command.method in ("encoder", "psp", "e4e"):
         if command.steps is not None or command.rays is not None:
             raise InversionError("--steps and --rays are for the optimisations.")
         return encoder_method(
-            generator, command.network, weights=command.weights, alignment=command.alignment
-        )
+            command.method, generator, command.network, weights=command.weights,
+            alignment=command.alignment,
+        )  # fmt: skip
     if command.weights is not None or command.alignment is not None:
-        raise InversionError("--weights and --alignment are for --method encoder.")
+        raise InversionError("--weights and --alignment are for encoders.")
     return optimiser_method(
         command.method, generator, command.network, steps=command.steps, rays=command.rays
     )

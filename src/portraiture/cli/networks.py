@@ -89,8 +89,8 @@ class Train:
 
     Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
     --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
-    (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity
-    and parser (supporting networks), encoder and alignment (GOAE's two stages, for the
+    (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity,
+    parser and attributes (supporting networks), encoder and alignment (GOAE's two stages, for the
     generator --start, from synth --kind latents). Rerunning the same command resumes exactly;
     Ctrl-C saves first. The folder gets networks/, grids/ and log.jsonl.
 
@@ -105,6 +105,7 @@ class Train:
             "adversarial-faces",
             "identity",
             "parser",
+            "attributes",
             "encoder",
             "alignment",
         ]
@@ -125,6 +126,8 @@ class Train:
     encoder: str | None = None
     """The encoder that alignment refines: a shipped name, or what train encoder left in networks/.
     """
+    architecture: Literal["goae", "psp", "e4e"] = "goae"
+    """Of encoder: GOAE's, or one that it is compared with."""
     mirror: bool = True
     """Flip images, with their cameras (adversarial recipes)."""
     seed: int | None = None
@@ -260,6 +263,7 @@ def train(command: Train) -> None:
         start=command.start,
         perceptual=command.perceptual,
         encoder=command.encoder,
+        architecture=command.architecture,
         seed=command.seed,
         steps=command.steps,
     )

@@ -9,7 +9,7 @@ Letters: B photos, S their side, n side of the generator's pictures.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,10 +67,8 @@ class DrawnPhotos:
 def cut_out(images: UInt8[Tensor, "B 3 n n"]) -> UInt8[Tensor, "B 1 n n"]:
     """255 where somebody stands before white, holes such as eyes and collars filled."""
     covered = images.amin(1).numpy() < WHITE
-    masks = [
-        ndimage.gaussian_filter(
-            ndimage.binary_fill_holes(ndimage.binary_opening(one)).astype(np.float32), EDGE
-        )
-        for one in covered
-    ]
+    masks = []
+    for one in covered:
+        filled: Any = ndimage.binary_fill_holes(ndimage.binary_opening(one))
+        masks.append(ndimage.gaussian_filter(filled.astype(np.float32), EDGE))
     return torch.from_numpy((np.stack(masks) * 255.0).round().astype(np.uint8))[:, None]

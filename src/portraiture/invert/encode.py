@@ -1,4 +1,4 @@
-"""GOAE: a photo to w+ in one pass, then its detail (METHODS section 1).
+"""A photo to w+ in one pass, and for GOAE its detail (METHODS section 1).
 
 Target ─encoder(crop)─▶ w+ ─refine(image)─▶ planes
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import torch
 
+from portraiture.encoder_weights import Encoder
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target, resized
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
-from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.refine import refine
 from portraiture.render.visible import MixedPlanes
 
@@ -21,7 +21,7 @@ def encode(
     target: Target,
     *,
     generator: TriPlaneGenerator,
-    encoder: GoaeEncoder,
+    encoder: Encoder,
     alignment: FeatureAlignment | None = None,
     mixed: MixedPlanes = "all",
 ) -> Inversion:

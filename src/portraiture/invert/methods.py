@@ -8,37 +8,64 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from portraiture.checkpoints import shipped
+from portraiture.encoder_weights import Encoder, check_fit, load_alignment, load_encoder
 from portraiture.errors import InversionError
-from portraiture.goae_weights import check_fit, load_alignment, load_encoder
 from portraiture.invert.optimise import OPTIMISERS, OptimiseConfig, Optimiser
 from portraiture.invert.reconstruct import Judges
-from portraiture.invert.run import Method
+from portraiture.invert.run import EncoderName, Method
 from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.pyramid_encoder import PyramidEncoder
 from portraiture.render.visible import MixedPlanes
 
 RAYS = (16, 512)
+SHIPPED: dict[EncoderName, str] = {"encoder": "goae", "psp": "psp", "e4e": "e4e"}
+"""Names of the encoders' weights that come with the package, where they do."""
+SHIPPED_ALIGNMENT = "goae-alignment"
 
 
 def encoder_method(
+    name: EncoderName,
     generator: TriPlaneGenerator,
     network: str,
     *,
-    weights: str | Path | None,
+    weights: str | Path | None = None,
     alignment: str | Path | None = None,
+    refined: bool = True,
     mixed: MixedPlanes = "all",
 ) -> Method:
-    """GOAE. network: name of the generator's weights. weights, alignment: the encoder's and the
-    feature alignment's; without the latter there is w+ alone. Raises InversionError or
-    CheckpointError."""
+    """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
+    of GOAE's feature alignment, by default the shipped ones; an encoder of one's own has no
+    alignment but one that is given, and there is w+ alone, as without refined. Raises
+    InversionError or CheckpointError."""
     if weights is None:
-        raise InversionError("No encoder is shipped yet; give its weights with --weights.")
+        weights = SHIPPED[name]
+        if weights not in shipped():
+            raise InversionError(
+                f"No weights for {name} are shipped yet; train some and give them with --weights."
+            )
+        if name == "encoder" and refined and SHIPPED_ALIGNMENT in shipped():
+            alignment = alignment or SHIPPED_ALIGNMENT
     encoder = load_encoder(weights)
+    if name != _kind(encoder):
+        raise InversionError(f"{weights} is not an encoder for the method {name}.")
+    if alignment is not None and name != "encoder":
+        raise InversionError("Feature alignment is for --method encoder.")
     check_fit(generator, encoder)
     aligned = None if alignment is None else load_alignment(alignment)
     if aligned is not None:
         check_fit(generator, aligned)
-    return Method("encoder", generator, network, encoder, aligned, mixed)
+    return Method(name, generator, network, encoder, aligned, mixed)
+
+
+def encoder_kind(weights: str | Path) -> EncoderName:
+    """The method that an encoder's weights are for. Raises CheckpointError."""
+    return _kind(load_encoder(weights))
+
+
+def _kind(encoder: Encoder) -> EncoderName:
+    return encoder.config.kind if isinstance(encoder, PyramidEncoder) else "encoder"
 
 
 def optimiser_method(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import radians
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,25 +17,26 @@ from numpy import ndarray
 
 from portraiture.align import align
 from portraiture.camera import from_eg3d
+from portraiture.encoder_weights import Encoder
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
 from portraiture.head import Head
 from portraiture.invert.encode import encode
 from portraiture.invert.inversion import Inversion, make_head
-from portraiture.invert.optimise import Advance, OptimiseConfig, optimise
+from portraiture.invert.optimise import Advance, OptimiseConfig, Optimiser, optimise
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
-from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.head_mesh import head_picture, pixels_of
 from portraiture.render.visible import MixedPlanes
 from portraiture.stages import Stages
 from portraiture.types import Photo, as_uint8
 
-MethodName = Literal["encoder", "w", "pti", "pose-opt"]
+EncoderName = Literal["encoder", "psp", "e4e"]
+MethodName = EncoderName | Optimiser
 HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
 VIDEO_FRAMES, VIDEO_FPS, SWING = 72, 24.0, radians(40.0)
 REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
@@ -44,13 +45,13 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder, alignment, mixed: of the method "encoder". judges, config: of the optimisations.
-    stoppable: whether Ctrl-C ends an optimisation with what it has."""
+    encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's. judges, config: of
+    the optimisations. stoppable: whether Ctrl-C ends an optimisation with what it has."""
 
     name: MethodName
     generator: TriPlaneGenerator
     weights: str = "heads"
-    encoder: GoaeEncoder | None = None
+    encoder: Encoder | None = None
     alignment: FeatureAlignment | None = None
     mixed: MixedPlanes = "all"
     judges: Judges | None = None
@@ -58,7 +59,7 @@ class Method:
     stoppable: bool = True
 
     def __post_init__(self) -> None:
-        needed = self.encoder if self.name == "encoder" else self.judges
+        needed = self.encoder if self.name in get_args(EncoderName) else self.judges
         if needed is None:
             raise ValueError(f"{self.name} lacks its networks")
 
@@ -75,8 +76,7 @@ def invert_photo(
 
 def invert_target(target: Target, how: Method, *, advance: Advance | None = None) -> Inversion:
     """What the method finds."""
-    if how.name == "encoder":
-        assert how.encoder is not None
+    if how.encoder is not None:
         return encode(
             target, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
             mixed=how.mixed,

@@ -9,8 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from portraiture.convert.account import ModelName
 from portraiture.convert.store import Card, read_weights, write_weights
 from portraiture.errors import CheckpointError
+from portraiture.models.attributes import AttributeNetwork, AttributesConfig
 from portraiture.models.identity import IdentityConfig, IdentityNetwork
 from portraiture.models.parser import ParserConfig, ParserNetwork
 
@@ -36,8 +38,18 @@ def load_parser(name_or_path: str | Path = "parser") -> ParserNetwork:
     return network
 
 
+def load_attributes(name_or_path: str | Path = "attributes") -> AttributeNetwork:
+    """An attribute network; otherwise like `load_identity`."""
+    card, tensors = read_weights(_find(name_or_path))
+    if card.model != "attributes":
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not an attribute network.")
+    network = AttributeNetwork(_settings(AttributesConfig, card.config, name_or_path))
+    _fill(network, tensors, name_or_path)
+    return network
+
+
 def save_network(
-    network: IdentityNetwork | ParserNetwork,
+    network: IdentityNetwork | ParserNetwork | AttributeNetwork,
     out: Path,
     *,
     data: str,
@@ -50,7 +62,7 @@ def save_network(
     """Write a network as float16 with its card into the folder `out`; the paths written. data,
     recipe, metrics, seed, licence: for the card."""
     card = Card(
-        model="identity" if isinstance(network, IdentityNetwork) else "parser",
+        model=_model(network),
         config=asdict(network.config),
         data=data,
         recipe=recipe,
@@ -63,6 +75,12 @@ def save_network(
         for name, tensor in network.state_dict().items()
     }
     return write_weights(out, tensors, card, overwrite=overwrite)
+
+
+def _model(network: IdentityNetwork | ParserNetwork | AttributeNetwork) -> ModelName:
+    if isinstance(network, AttributeNetwork):
+        return "attributes"
+    return "identity" if isinstance(network, IdentityNetwork) else "parser"
 
 
 def _find(name_or_path: str | Path) -> Path:

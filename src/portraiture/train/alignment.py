@@ -16,9 +16,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.encoder_weights import Encoder
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
-from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.refine import refine
 from portraiture.render.visible import MixedPlanes
 from portraiture.schedule import annealed
@@ -58,7 +58,7 @@ class TrainAlignment:
 
     def __init__(
         self, config: AlignmentTraining, data: PhotoSet, network: TriPlaneGenerator,
-        encoder: GoaeEncoder,
+        encoder: Encoder,
     ) -> None:  # fmt: skip
         self.config, self.data = config, data
         self.network, self.encoder = network.requires_grad_(False), encoder.requires_grad_(False)

@@ -24,10 +24,12 @@ from torch import Tensor
 
 from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.encoder_weights import Encoder
 from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.models.latent_discriminator import LatentDiscriminator
+from portraiture.models.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.schedule import annealed
 from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
@@ -68,7 +70,7 @@ class EncoderTraining:
     """
 
     run: RunConfig
-    encoder: EncoderConfig
+    encoder: EncoderConfig | PyramidConfig
     drawing: SupervisedConfig
     drawn_share: float = 0.5
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
@@ -88,6 +90,11 @@ class EncoderTraining:
     half_life: float = 4_000.0
     grid_people: int = 8
     w_samples: int = 8192
+
+
+def build_encoder(config: EncoderConfig | PyramidConfig) -> Encoder:
+    """With random weights."""
+    return GoaeEncoder(config) if isinstance(config, EncoderConfig) else PyramidEncoder(config)
 
 
 class TrainEncoder:
@@ -110,7 +117,7 @@ class TrainEncoder:
     def build(self, world: World) -> TrainState:
         """Encoder, its average, D_Wc, their optimisers, and the metric, as yet unknown."""
         config = self.config
-        encoder = GoaeEncoder(config.encoder).to(world.device)
+        encoder = build_encoder(config.encoder).to(world.device)
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.drawing.features.to(world.device)
@@ -124,7 +131,7 @@ class TrainEncoder:
             },
         )
 
-    def _optimizer(self, encoder: GoaeEncoder) -> torch.optim.Optimizer:
+    def _optimizer(self, encoder: Encoder) -> torch.optim.Optimizer:
         rate = self.config.learning_rate
         if self.config.optimizer == "ranger":
             return Ranger(encoder.parameters(), rate)

@@ -10,6 +10,7 @@ from portraiture.errors import TrainingError
 from portraiture.models.eg3d import TriPlaneConfig
 from portraiture.models.goae_align import AlignmentConfig
 from portraiture.models.goae_encoder import PAPER, EncoderConfig
+from portraiture.models.pyramid_encoder import PyramidConfig
 from portraiture.train.alignment import AlignmentTraining
 from portraiture.train.encoder import EncoderTraining
 from portraiture.train.loop import RunConfig
@@ -24,6 +25,11 @@ SMALL = EncoderConfig(
     rows=(1, 1, 3), hidden=512, gated=True,
 )  # fmt: skip
 """The embedded default's sizes."""
+
+Architecture = Literal["goae", "psp", "e4e"]
+
+SMALL_PYRAMID = PyramidConfig(image_size=128, widths=(32, 64, 96, 192), units=(2, 2, 4, 2))
+"""About as many parameters as `SMALL`."""
 
 ENCODER: dict[EncoderPreset, EncoderTraining] = {
     "tiny": EncoderTraining(
@@ -131,3 +137,19 @@ def fitted_encoder(
     each = max(1, round((rows - 1) * 3 / 13))
     encoder = replace(config.encoder, w_dim=generator.w_dim, rows=(each, each, rows - 1 - 2 * each))
     return replace(config, encoder=encoder, drawing=_drawing(config.drawing, generator))
+
+
+def as_baseline(config: EncoderTraining, kind: Literal["psp", "e4e"]) -> EncoderTraining:
+    """The same lesson for another encoder of the same size: pSp has neither D_Wc nor a price on
+    differences of rows; e4e's discriminator is ours, of the canonical w."""
+    size, tiny = config.encoder.image_size, config.encoder.image_size < SMALL_PYRAMID.image_size
+    if tiny:
+        widths, units = (16, 16, 16, 16), (1, 1, 1, 1)
+    elif size == SMALL_PYRAMID.image_size:
+        widths, units = SMALL_PYRAMID.widths, SMALL_PYRAMID.units
+    else:
+        widths, units = PyramidConfig.widths, PyramidConfig.units
+    encoder = PyramidConfig(kind=kind, image_size=size, widths=widths, units=units)
+    if kind == "psp":
+        config = replace(config, adversarial_weight=0.0, offset_weight=0.0)
+    return replace(config, encoder=encoder)

@@ -18,16 +18,19 @@ from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
+from portraiture.encoder_weights import check_fit, load_encoder
 from portraiture.errors import TrainingError
-from portraiture.goae_weights import check_fit, load_encoder
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.train.adversarial_faces import AdversarialFaces
 from portraiture.train.adversarial_heads import AdversarialHeads, HeadsConfig
 from portraiture.train.alignment import AlignmentTraining, TrainAlignment
+from portraiture.train.attributes import AttributesTraining, TrainAttributes
 from portraiture.train.encoder import EncoderTraining, TrainEncoder
 from portraiture.train.encoder_presets import (
     ALIGNMENT,
     ENCODER,
+    Architecture,
+    as_baseline,
     fitted_alignment,
     fitted_encoder,
 )
@@ -39,7 +42,7 @@ from portraiture.train.presets import FACES, HEADS, Preset, seeded
 from portraiture.train.supervised_faces import SupervisedFaces, SupervisedFacesConfig
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 from portraiture.train.supervised_presets import SUPERVISED, SUPERVISED_FACES
-from portraiture.train.support_presets import IDENTITY, PARSER
+from portraiture.train.support_presets import ATTRIBUTES, IDENTITY, PARSER
 
 RecipeName = Literal[
     "supervised-heads",
@@ -48,9 +51,11 @@ RecipeName = Literal[
     "adversarial-faces",
     "identity",
     "parser",
+    "attributes",
     "encoder",
     "alignment",
 ]
+WITHOUT_START: tuple[RecipeName, ...] = ("supervised-faces", "identity", "parser", "attributes")
 Config = TypeVar("Config")
 
 
@@ -63,8 +68,8 @@ class Choices:
     that synth writes for identity and parser, --kind latents for encoder. mirror: flip images, with
     cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
     is for: a shipped name, what another run left in networks/, or a published file. perceptual:
-    SqueezeNet's weights in safetensors. encoder: that alignment refines. seed, steps: instead of
-    the preset's.
+    SqueezeNet's weights in safetensors. encoder: that alignment refines. architecture: of the
+    encoder that is trained. seed, steps: instead of the preset's.
     """
 
     preset: Preset
@@ -73,6 +78,7 @@ class Choices:
     start: Path | str | None = None
     perceptual: Path | None = None
     encoder: Path | str | None = None
+    architecture: Architecture = "goae"
     seed: int | None = None
     steps: int | None = None
 
@@ -82,10 +88,12 @@ class Choices:
 
 def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
     """The recipe's object. Raises PortraitureError when a choice cannot be used."""
-    if choices.start is not None and recipe in ("supervised-faces", "identity", "parser"):
+    if choices.start is not None and recipe in WITHOUT_START:
         raise TrainingError(f"{recipe} begins with random weights; --start is for others.")
     if choices.encoder is not None and recipe != "alignment":
         raise TrainingError(f"--encoder is for alignment, not for {recipe}.")
+    if choices.architecture != "goae" and recipe != "encoder":
+        raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
     if choices.perceptual is not None and not recipe.startswith("supervised"):
         raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
@@ -101,6 +109,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.data]))
         case "parser":
             return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
+        case "attributes":
+            return _attributes(_preset(ATTRIBUTES, recipe, choices), choices)
         case "encoder":
             return _encoder(_preset(ENCODER, recipe, choices), choices)
         case "alignment":
@@ -136,11 +146,26 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
 def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     """The start is the generator that the encoder is for."""
     network = _frozen_heads(choices)
+    if choices.architecture != "goae":
+        config = as_baseline(config, choices.architecture)
     config = fitted_encoder(config, network.config, network.num_ws)
     config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
-    drawn = DrawnPhotos(load_image_generator("faces2d"), photos.backgrounds, photos.how)
-    return TrainEncoder(config, photos, drawn, network)
+    return TrainEncoder(config, photos, _drawn(photos), network)
+
+
+def _attributes(config: AttributesTraining, choices: Choices) -> TrainAttributes:
+    people = PeopleSet(choices.data)
+    if people.latent_size != LATENT_SIZE:
+        raise TrainingError(f"{choices.data} holds other people; make some with synth.")
+    how = replace(TAKEN, size=config.network.size, zoom=(0.9, 1.1), shift=0.03, turn=0.05)
+    backgrounds = background_pool(BACKGROUNDS, config.network.size, config.run.seed)
+    photos = PhotoSet(people, backgrounds, how)
+    return TrainAttributes(config, photos, _drawn(photos))
+
+
+def _drawn(photos: PhotoSet) -> DrawnPhotos:
+    return DrawnPhotos(load_image_generator("faces2d"), photos.backgrounds, photos.how)
 
 
 def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from portraiture.data.distort import Distortion
+from portraiture.models.attributes import AttributesConfig
 from portraiture.models.identity import IdentityConfig
 from portraiture.models.parser import ParserConfig
+from portraiture.train.attributes import AttributesTraining
 from portraiture.train.identity import IdentityTraining
 from portraiture.train.loop import RunConfig
 from portraiture.train.parser import ParserTraining
@@ -44,6 +46,16 @@ PARSER: dict[Preset, ParserTraining] = {
         distortion=Distortion(
             size=256, zoom=(0.75, 1.25), shift=0.05, turn=0.1, colour=0.75, blur=0.3, dye=0.6
         ),
+        decay_steps=12_000,
+    ),
+}
+
+ATTRIBUTES: dict[Preset, AttributesTraining] = {
+    "tiny": AttributesTraining(run=TINY_RUN, network=AttributesConfig(width=4, size=32)),
+    "cpu": AttributesTraining(run=replace(_CPU_RUN, steps=1000, batch=32, precision="fp32")),
+    "gpu": AttributesTraining(
+        run=replace(_GPU_RUN, precision="fp32"),
+        network=AttributesConfig(width=48, size=128),
         decay_steps=12_000,
     ),
 }

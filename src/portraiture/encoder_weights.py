@@ -1,4 +1,4 @@
-"""Weights of GOAE's encoders and alignments by name or path, ours and the published ones.
+"""Weights of encoders and of GOAE's alignments by name or path, ours and the published ones.
 
 name or path ─find─▶ card, tensors ─(published names → ours)─strict─▶ network
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,25 +21,39 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import PAPER, EncoderConfig, GoaeEncoder
 from portraiture.models.goae_names import PUBLISHED, from_published
+from portraiture.models.pyramid_encoder import PyramidConfig, PyramidEncoder
 
-Network = TypeVar("Network", GoaeEncoder, FeatureAlignment)
+Encoder = GoaeEncoder | PyramidEncoder
+"""Photos to what is added to w_avg; all of them are called alike."""
+Network = TypeVar("Network", GoaeEncoder, PyramidEncoder, FeatureAlignment)
 
 MAX_BLOCKS = 100
 """More blocks than any encoder has: a card that asks for them is refused."""
 
 
-def load_encoder(name_or_path: str | Path) -> GoaeEncoder:
+def load_encoder(name_or_path: str | Path) -> Encoder:
     """An encoder for evaluation, float32, on the CPU: a shipped one, a folder or a .safetensors
     file, or the published .pt. Raises CheckpointError or ConversionError."""
     card, tensors = read_weights(find_weights(name_or_path))
+    if card.model == "pyramid-encoder":
+        return _pyramid(card, tensors, name_or_path)
     if card.model != "goae-encoder":
-        raise CheckpointError(f"{name_or_path} holds {card.model}, not GOAE's encoder.")
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not an encoder.")
     config = _encoder_config(card.config, tensors, name_or_path)
     tensors = from_published(tensors)
     with torch.device("meta"):  # sizes first: a card may ask for anything
         sizes = _built(lambda: GoaeEncoder(config), name_or_path)
     check_tensors(sizes, tensors, name_or_path)
     return filled(GoaeEncoder(config), tensors, name_or_path)
+
+
+def _pyramid(card: Card, tensors: dict[str, Tensor], source: str | Path) -> PyramidEncoder:
+    config = read_config(PyramidConfig, card.config, source)
+    if sum(config.units) + sum(config.rows) > MAX_BLOCKS:
+        raise CheckpointError(f"{source} asks for more than {MAX_BLOCKS} blocks.")
+    with torch.device("meta"):
+        network = _built(lambda: PyramidEncoder(config), source)
+    return filled(network, tensors, source)
 
 
 def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
@@ -53,12 +67,12 @@ def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
     return filled(network, tensors, name_or_path)
 
 
-def check_fit(generator: TriPlaneGenerator, *parts: GoaeEncoder | FeatureAlignment) -> None:
+def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) -> None:
     """Raises CheckpointError where an encoder or alignment cannot be, or is known not to be, for a
     generator."""
     own = fingerprint(generator)
     for part in parts:
-        if isinstance(part, GoaeEncoder):
+        if isinstance(part, Encoder):
             what = "encoder"
             fits = part.config.num_ws == generator.num_ws
             fits &= part.config.w_dim == generator.config.w_dim
@@ -73,12 +87,12 @@ def check_fit(generator: TriPlaneGenerator, *parts: GoaeEncoder | FeatureAlignme
 
 
 def save(
-    network: GoaeEncoder | FeatureAlignment, out: Path, card: Card, *, half: bool = True,
+    network: Encoder | FeatureAlignment, out: Path, card: Card, *, half: bool = True,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:  # fmt: skip
     """Write a network with its card; the paths written. card: what is known of the weights; its
     model and config are the network's. half: float16. Raises OutputError."""
-    model: ModelName = "goae-encoder" if isinstance(network, GoaeEncoder) else "goae-afa"
+    model = cast(ModelName, network.model_name)
     card = replace(card, model=model, config=asdict(network.config), sha256="")
     tensors = {
         name: tensor.half() if half and tensor.is_floating_point() else tensor
