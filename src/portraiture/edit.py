@@ -29,7 +29,7 @@ from portraiture.head import Head, rounded
 from portraiture.media import atomic_path, staged_folder, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.refine import edited_features, planes_and_features, planes_of
-from portraiture.render.visible import mix_planes
+from portraiture.render.visible import fuse_planes
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 EXTREMES = 0.02
@@ -212,8 +212,8 @@ def edit(
     _, plain = planes_and_features(generator, head.ws, size)
     planes, edited = planes_and_features(generator, ws, size)
     features = edited_features(head.features, plain, edited)
-    refined = planes_of(generator, ws, features)
-    mixed = mix_planes(refined, planes, head.visible)
+    refined = planes_of(generator, ws.expand(len(features), -1, -1), features)
+    mixed = fuse_planes(refined, planes, head.visible)
     return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
 
 

@@ -6,8 +6,8 @@
                              └─save ⇄ load─▶ head.safetensors
 
 Tensors are kept as float16, and a head in memory has what its file has, so that it loads to the
-bit. Letters: N rows of w+, D w dimension, C channels and P side of a plane, K channels and S side
-of the refined feature map F*.
+bit. Letters: N rows of w+, D w dimension, C channels and P side of a plane, M photos, K channels
+and S side of a refined feature map F*.
 """
 
 from __future__ import annotations
@@ -42,17 +42,20 @@ from portraiture.types import as_uint8
 VERSION = 1
 MAX_BYTES = 500_000_000
 DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5}
+MAX_PHOTOS = 16
+"""That one head may be made of."""
 TUNED = "tuned."
 """Prefix of a tuned generator's tensors in the file."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """ws: w+. planes: what is rendered. features: F*, where the method refines features. visible:
-    how far each texel of the three planes shows what the photo saw, in [0, 1], where it is mixed
-    by that. camera: EG3D's numbers of the photo's. generator: name or path of the weights.
-    fingerprint: of these weights (`fingerprint`). tuned: the generator's own tensors that were
-    changed for this head (PTI). method: how it was made. facts: measurements, JSON.
+    """ws: w+. planes: what is rendered. features: F* of each photo, where the method refines
+    features. visible: how far each texel of the three planes shows what a photo saw, in [0, 1],
+    where it is mixed by that. camera: EG3D's numbers of the first photo's. generator: name or path
+    of the weights. fingerprint: of these weights (`fingerprint`). tuned: the generator's own
+    tensors that were changed for this head (PTI). method: how it was made. facts: measurements,
+    JSON.
 
     All tensors have float16's precision; those but `tuned` are float32.
     """
@@ -63,10 +66,15 @@ class Head:
     generator: str
     fingerprint: str
     method: str
-    features: Float[Tensor, "1 K S S"] | None = None
-    visible: Float[Tensor, "1 3 1 P P"] | None = None
+    features: Float[Tensor, "M K S S"] | None = None
+    visible: Float[Tensor, "M 3 1 P P"] | None = None
     tuned: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def photos(self) -> int:
+        """How many photos its details come from."""
+        return 1 if self.features is None else len(self.features)
 
     def save(self, path: Path | str) -> None:
         """Write a .safetensors file, whole or not at all. Raises OutputError."""
@@ -139,7 +147,7 @@ class Head:
         expected = {
             "ws": (1, generator.num_ws, config.w_dim),
             "planes": (1, 3, config.plane_features, side, side),
-            "visible": (1, 3, 1, side, side),
+            "visible": (self.photos, 3, 1, side, side),
         }
         for name, value in self._tensors().items():
             if name in expected and tuple(value.shape) != expected[name]:
@@ -160,7 +168,10 @@ class Head:
         dims = {"ws": 3, "planes": 5, "features": 4, "visible": 5}
         fits = all(value.dim() == dims[name] for name, value in self._tensors().items())
         fits &= self.camera.shape == (1, 25)
-        fits &= all(len(value) == 1 for value in self._tensors().values())
+        per_photo = [v for v in (self.features, self.visible) if v is not None]
+        fits &= len(self.ws) == len(self.planes) == 1
+        fits &= all(len(value) == self.photos for value in per_photo)
+        fits &= 1 <= self.photos <= MAX_PHOTOS
         finite = all(
             bool(torch.isfinite(v).all()) for v in (*self._tensors().values(), self.camera)
         )

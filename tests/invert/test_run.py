@@ -14,6 +14,7 @@ from portraiture.checkpoints import load_generator, save_generator
 from portraiture.cli import main
 from portraiture.convert.store import Card
 from portraiture.demo_photo import demo_photo
+from portraiture.edit import Direction, edit
 from portraiture.encoder_weights import check_fit, save
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.head import Head
@@ -60,11 +61,11 @@ def _generator(folder: Path) -> TriPlaneGenerator:
     return load_generator(folder / "small.safetensors")
 
 
-def _target(generator: TriPlaneGenerator) -> Target:
+def _target(generator: TriPlaneGenerator, *, seed: int = 0) -> Target:
     torch.manual_seed(1)
     parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=32)).eval()
-    crop = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.2, 0.0))).float()[None]
+    crop = np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.2 - 0.5 * seed, 0.0))).float()[None]
     return make_target(crop, camera, generator, parser)
 
 
@@ -90,7 +91,7 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
     plain = encoder_method("encoder", generator, "small", weights=folder / "encoder")
-    found = invert_target(target, plain)
+    found = invert_target(target, how=plain)
     assert found.features is None
     assert torch.equal(found.planes, generator.planes(found.ws))
     assert plain.encoder is not None
@@ -101,13 +102,41 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     full = encoder_method(
         "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
     )
-    refined = invert_target(target, full)
+    refined = invert_target(target, how=full)
     assert torch.equal(refined.ws, found.ws)
     assert refined.features is not None
     assert refined.visible is not None
-    everywhere = invert_target(target, replace(full, mixed="none"))
+    everywhere = invert_target(target, how=replace(full, mixed="none"))
     assert everywhere.visible is not None
     assert (everywhere.visible == 1).all()
+
+
+def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
+    generator = _generator(folder)
+    first, second = _target(generator), _target(generator, seed=1)
+    how = encoder_method(
+        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
+    )
+    one, other = invert_target(first, how=how), invert_target(second, how=how)
+    both = invert_target(first, second, how=how)
+    assert torch.allclose(both.ws, 0.5 * (one.ws + other.ws), atol=1e-5)
+    assert both.features is not None
+    assert len(both.features) == 2
+    same = invert_target(first, first, how=how)
+    assert torch.allclose(same.planes, one.planes, atol=1e-3)
+    name = str(folder / "small.safetensors")
+    head = make_head(both, generator, first, name=name, method="encoder")
+    head.save(folder / "head.safetensors")
+    again = Head.load(folder / "head.safetensors", network=name)
+    assert again.photos == 2
+    assert np.array_equal(again.render(0.2), head.render(0.2))
+    step = Direction(torch.nn.functional.normalize(torch.ones(16), dim=0), 0.5)
+    kept = edit(again, {"smile": 0.0}, directions={"smile": step})
+    assert torch.allclose(kept.planes, again.planes, atol=5e-3)
+    with pytest.raises(InversionError, match="takes one photo"):
+        invert_target(first, second, how=optimiser_method("w", generator, "small"))
+    with pytest.raises(InversionError, match="16 photos"):
+        invert_target(*[first] * 17, how=how)
 
 
 def test_a_head_says_how_near_it_is(folder: Path) -> None:
@@ -131,7 +160,7 @@ def test_only_what_tuning_changed_is_kept(folder: Path) -> None:
     generator = _generator(folder)
     how = optimiser_method("pti", generator, "small", steps=2, rays=16)
     config = replace(how.config, samples=128)
-    found = invert_target(_target(generator), replace(how, config=config))
+    found = invert_target(_target(generator), how=replace(how, config=config))
     head = make_head(
         found, generator, _target(generator), name=str(folder / "small.safetensors"), method="pti"
     )

@@ -8,6 +8,7 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.render.sampling import make_rays
 from portraiture.render.visible import (
     chosen_masks,
+    fuse_planes,
     gaussian_blur,
     mix_planes,
     plane_masks,
@@ -91,3 +92,14 @@ def test_the_blur_keeps_sums_and_has_the_deviation_it_says() -> None:
     assert torch.isclose(blurred.sum(), torch.tensor(1.0), atol=1e-5)
     away = torch.arange(41.0) - 20.0
     assert torch.isclose((blurred.sum(0) * away.square()).sum(), torch.tensor(4.0), rtol=0.05)
+
+
+def test_photos_that_show_the_same_texel_share_it() -> None:
+    """Texels that none, the first, both halfway, and both wholly show."""
+    plain = torch.zeros(1, 1, 1, 1, 4)
+    refined = torch.stack([torch.full((1, 1, 1, 4), 2.0), torch.full((1, 1, 1, 4), 6.0)])
+    masks = torch.tensor([[0.0, 1.0, 0.5, 1.0], [0.0, 0.0, 0.5, 1.0]]).reshape(2, 1, 1, 1, 4)
+    fused = fuse_planes(refined, plain, masks)
+    assert torch.equal(fused.flatten(), torch.tensor([0.0, 2.0, 4.0, 4.0]))
+    one = fuse_planes(refined[:1], plain, masks[:1])
+    assert torch.equal(one, mix_planes(refined[:1], plain, masks[:1]))

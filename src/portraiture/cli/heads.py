@@ -19,7 +19,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Invert:
-    """Turn a photo into a neural head that can be turned.
+    """Turn a photo, or several of one person, into a neural head that can be turned.
 
     Writes head.safetensors (the head itself), front.png, turntable.mp4, mesh.glb and report.html
     (open this one first) into the output folder, all of them or none. Ctrl-C ends an
@@ -28,8 +28,8 @@ class Invert:
     Example: portraiture invert me.jpg --out me
     """
 
-    photo: Positional[Path]
-    """A portrait, as for create."""
+    photos: Positional[tuple[Path, ...]]
+    """A portrait, as for create; encoders take several of one person, from different sides."""
     out: Path
     """Folder for the results; it is made if need be."""
     method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "pti"
@@ -98,7 +98,7 @@ def invert(command: Invert) -> None:
     how = _method(command)
     with Stages(total=6) as stages:
         head = invert_files(
-            command.photo,
+            command.photos,
             command.out,
             stages,
             how=how,

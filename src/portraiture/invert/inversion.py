@@ -1,7 +1,7 @@
 """What every method of inversion finds, and the head that it makes.
 
 Inversion ─▶ Head (`portraiture.head`), with facts of how near it comes to the photo
-Letters: N rows of w+, D w dimension, K channels and S side of F*, P side of a plane.
+Letters: N rows of w+, D w dimension, M photos, K channels and S side of F*, P side of a plane.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from portraiture.models.head_mesh import pixels_of
 
 @dataclass(frozen=True)
 class Inversion:
-    """planes: what is to be rendered. camera: the photo's, as given or as found. generator: the
-    given one, or a tuned copy. features, visible: F* and masks of refined planes. facts: JSON."""
+    """planes: what is to be rendered. camera: the first photo's, as given or as found. generator:
+    the given one, or a tuned copy. features, visible: F* and masks of refined planes, of each
+    photo. facts: JSON."""
 
     ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
     camera: Float[Tensor, "1 25"]
     generator: TriPlaneGenerator
-    features: Float[Tensor, "1 K S S"] | None = None
-    visible: Float[Tensor, "1 3 1 P P"] | None = None
+    features: Float[Tensor, "M K S S"] | None = None
+    visible: Float[Tensor, "M 3 1 P P"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

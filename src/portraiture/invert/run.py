@@ -1,11 +1,11 @@
-"""One photo in, a neural head and its files out.
+"""One photo in, or several of one person, a neural head and its files out.
 
 photo ─align─▶ Photo ─make_target─▶ Target ─method─▶ Head ─render, mesh─▶ files
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import radians
 from pathlib import Path
@@ -18,10 +18,11 @@ from numpy import ndarray
 from portraiture.align import align
 from portraiture.camera import from_eg3d
 from portraiture.encoder_weights import Encoder
+from portraiture.errors import InversionError
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
-from portraiture.head import Head
+from portraiture.head import MAX_PHOTOS, Head
 from portraiture.invert.encode import encode
 from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.optimise import Advance, OptimiseConfig, Optimiser, optimise
@@ -64,23 +65,25 @@ class Method:
             raise ValueError(f"{self.name} lacks its networks")
 
 
-def invert_photo(
-    photo: Photo, how: Method, *, advance: Advance | None = None
+def invert_photos(
+    photos: Sequence[Photo], how: Method, *, advance: Advance | None = None
 ) -> tuple[Head, Target]:
-    """The head of an aligned photo, and what it was fitted to. Raises InversionError."""
-    target = target_of_photo(photo, how.generator)
-    found = invert_target(target, how, advance=advance)
-    head = make_head(found, how.generator, target, name=how.weights, method=how.name)
-    return head, target
+    """The head of aligned photos, and what the first was fitted to. Raises InversionError."""
+    targets = [target_of_photo(photo, how.generator) for photo in photos]
+    found = invert_target(*targets, how=how, advance=advance)
+    head = make_head(found, how.generator, targets[0], name=how.weights, method=how.name)
+    return head, targets[0]
 
 
-def invert_target(target: Target, how: Method, *, advance: Advance | None = None) -> Inversion:
-    """What the method finds."""
+def invert_target(*targets: Target, how: Method, advance: Advance | None = None) -> Inversion:
+    """What the method finds. Raises InversionError for several photos where it takes one."""
+    check_photos(len(targets), how)
     if how.encoder is not None:
         return encode(
-            target, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
+            *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
             mixed=how.mixed,
         )  # fmt: skip
+    (target,) = targets
     assert how.judges is not None
     return optimise(
         how.generator, target, how.judges, how.config, with_camera=how.name == "pose-opt",
@@ -88,8 +91,16 @@ def invert_target(target: Target, how: Method, *, advance: Advance | None = None
     )  # fmt: skip
 
 
+def check_photos(count: int, how: Method) -> None:
+    """Raises InversionError where a method cannot take so many."""
+    if not 1 <= count <= MAX_PHOTOS:
+        raise InversionError(f"Give 1 to {MAX_PHOTOS} photos of one person, not {count}.")
+    if count > 1 and how.encoder is None:
+        raise InversionError(f"The method {how.name} takes one photo; encoders take several.")
+
+
 def invert_files(
-    photo_path: Path,
+    photo_paths: Sequence[Path],
     out: Path,
     stages: Stages,
     *,
@@ -102,11 +113,12 @@ def invert_files(
 
     Raises PhotoError, SurfaceError or OutputError, each with one sentence.
     """
+    check_photos(len(photo_paths), how)
     with staged_folder(out, HEAD_FILES, overwrite=overwrite) as folder:
-        with stages.stage("Align the photo"):
-            photo = align(photo_path, face=face)
+        with stages.stage("Align the photo" if len(photo_paths) == 1 else "Align the photos"):
+            photos = [align(path, face=face) for path in photo_paths]
         with stages.stage("Invert"):
-            head, target = invert_photo(photo, how, advance=advance)
+            head, target = invert_photos(photos, how, advance=advance)
         head.save(folder / "head.safetensors")
         with stages.stage("Render"):
             views = {title: head.render(yaw) for title, yaw in REPORT_VIEWS.items()}
@@ -117,7 +129,7 @@ def invert_files(
         with stages.stage("Mesh"):
             write_surface_glb(head.mesh(), folder / "mesh.glb")
         with stages.stage("Report"):
-            _write_report(folder, photo, head, target, views, stages)
+            _write_report(folder, photos[0], head, target, views, stages)
     return head
 
 

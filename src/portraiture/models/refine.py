@@ -30,11 +30,12 @@ from portraiture.render.visible import (
 @dataclass(frozen=True)
 class Refined:
     """features: F*. plain_features: F. visible: the masks by which planes were mixed, 1 for those
-    of F*. planes: mixed ones, to be rendered."""
+    of F*. refined: planes of F*. planes: mixed ones, to be rendered."""
 
     features: Float[Tensor, "B K S S"]
     plain_features: Float[Tensor, "B K S S"]
     visible: Float[Tensor, "B 3 1 P P"]
+    refined: Float[Tensor, "B 3 C P P"]
     planes: Float[Tensor, "B 3 C P P"]
 
 
@@ -56,8 +57,8 @@ def refine(
         residual = F.interpolate(residual, (side, side), mode="bilinear", antialias=True)
     aligned = alignment(residual, features)
     masks = chosen_masks(visible, mixed)
-    planes = mix_planes(planes_of(generator, ws, aligned), plain, masks)
-    return Refined(aligned, features, masks, planes)
+    refined = planes_of(generator, ws, aligned)
+    return Refined(aligned, features, masks, refined, mix_planes(refined, plain, masks))
 
 
 def _compare(

@@ -85,6 +85,17 @@ def mix_planes(
     return plain + masks * (refined - plain)
 
 
+def fuse_planes(
+    refined: Float[Tensor, "M 3 C P P"],
+    plain: Float[Tensor, "1 3 C P P"],
+    masks: Float[Tensor, "M 3 1 P P"],
+) -> Float[Tensor, "1 3 C P P"]:
+    """`mix_planes` for M photos of one head: where several of them show a texel, the mean of theirs
+    by how far each does. [ours]"""
+    shares = masks / masks.sum(0, keepdim=True).clamp_min(1.0)
+    return plain + (shares * (refined - plain)).sum(0, keepdim=True)
+
+
 def gaussian_blur(x: Float[Tensor, "B K H W"], sigma: float) -> Float[Tensor, "B K H W"]:
     """Separable Gaussian of `sigma` texels; edges are repeated."""
     radius = max(1, round(3.0 * sigma))
