@@ -13,20 +13,23 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import fingerprint, save_generator
 from portraiture.data.attributes import SCORES, score_people
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, SINGLE_SLOTS, draw_latents
-from portraiture.edit import (
-    EDIT_FILES,
+from portraiture.directions import (
     Direction,
+    Directions,
+    conv_styles,
     direction,
-    edit,
-    edit_files,
     find_directions,
     kept_apart,
     known_directions,
-    read_amounts,
+    principal_axes,
+    principal_names,
+    style_widths,
+    telling,
     unexplained,
 )
+from portraiture.edit import EDIT_FILES, edit, edit_files, read_amounts
 from portraiture.errors import EditError
-from portraiture.head import Head
+from portraiture.head import Head, rounded
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.refine import planes_and_features, planes_of
 from portraiture.render.visible import mix_planes
@@ -57,6 +60,10 @@ def head(tmp_path: Path) -> Head:
         str(tmp_path / "small.safetensors"), fingerprint(generator), "encoder",
         features=refined, visible=visible,
     )  # fmt: skip
+
+
+def _only(**of_w: Direction) -> Directions:
+    return Directions({k.replace("_", "-"): v for k, v in of_w.items()}, {}, torch.zeros(1))
 
 
 def test_a_score_along_a_known_axis_gives_that_axis() -> None:
@@ -115,12 +122,12 @@ def test_an_edit_leaves_sex_age_and_skin_alone(head: Head) -> None:
     draws = torch.Generator().manual_seed(4)
     some = {
         name: Direction(torch.nn.functional.normalize(torch.randn(32, generator=draws), dim=0), 2.0)
-        for name in ("beard", "sex", "age", "skin-tone")
+        for name in ("beard", "sex", "age", "skin_tone")
     }
-    moved = edit(head, {"beard": 1.0}, directions=some).ws - head.ws  # type: ignore[arg-type]
-    for name in ("sex", "age", "skin-tone"):
+    moved = edit(head, {"beard": 1.0}, directions=_only(**some)).ws - head.ws
+    for name in ("sex", "age", "skin_tone"):
         assert (moved @ some[name].normal).abs().max() < 5e-3, name
-    both = edit(head, {"beard": 1.0, "age": 1.0}, directions=some)  # type: ignore[arg-type]
+    both = edit(head, {"beard": 1.0, "age": 1.0}, directions=_only(**some))
     assert ((both.ws - head.ws) @ some["age"].normal).min() > 0.5
 
 
@@ -131,16 +138,19 @@ def test_directions_are_kept_for_the_next_edit(
     made = find_directions(head.network, people=300)
     asked: list[int] = []
 
-    def find(generator: TriPlaneGenerator) -> dict[str, Direction]:
+    def find(generator: TriPlaneGenerator) -> Directions:
         asked.append(1)
-        return made  # type: ignore[return-value]
+        return made
 
-    monkeypatch.setattr("portraiture.edit.find_directions", find)
+    monkeypatch.setattr("portraiture.directions.find_directions", find)
     known_directions(head.network)
     again = known_directions(head.network)
     assert len(asked) == 1
-    for name, one in made.items():
-        assert torch.allclose(again[name].step, one.step, atol=1e-6)
+    for name, one in made.of_w.items():
+        assert torch.allclose(again.of_w[name].step, one.step, atol=1e-6)
+    for name, change in made.of_styles.items():
+        assert torch.equal(again.of_styles[name], change)
+    assert torch.equal(again.spread, made.spread)
     (kept,) = (tmp_path / "cache").rglob("*.safetensors")
     kept.write_bytes(b"torn")
     known_directions(head.network)
@@ -148,17 +158,19 @@ def test_directions_are_kept_for_the_next_edit(
 
 
 def test_facts_of_edits_add_up_and_measurements_go(head: Head) -> None:
-    some = {"smile": Direction(torch.ones(32) / 32**0.5, 1.0)}
+    some = _only(smile=Direction(torch.ones(32) / 32**0.5, 1.0))
     first = replace(head, facts={"psnr_person_db": 20.0, "steps": 3})
-    once = edit(first, {"smile": 1.0}, directions=some)  # type: ignore[arg-type]
-    twice = edit(once, {"smile": 0.5}, directions=some)  # type: ignore[arg-type]
+    once = edit(first, {"smile": 1.0}, directions=some)
+    twice = edit(once, {"smile": 0.5}, directions=some)
     assert twice.facts == {"steps": 3, "edit_smile": 1.5}
 
 
 def test_directions_are_found_for_every_attribute(head: Head) -> None:
     found = find_directions(head.network, people=400)
-    assert set(found) == set(SCORES)
-    assert all(one.length > 0.0 for one in found.values())
+    assert set(found.of_w) == set(SCORES) | set(principal_names())
+    assert set(found.of_styles) == set(SCORES)
+    assert all(one.length > 0.0 for one in found.of_w.values())
+    assert all((change != 0.0).sum() <= 20 for change in found.of_styles.values())
     torch.manual_seed(1)
     other = TriPlaneGenerator(replace(CONFIG, z_dim=8, choice_groups=()))
     with pytest.raises(EditError, match="supervised-heads"):
@@ -167,7 +179,7 @@ def test_directions_are_found_for_every_attribute(head: Head) -> None:
 
 def test_nothing_changes_by_an_amount_of_nothing(head: Head) -> None:
     same = edit(
-        head, {"smile": 0.0}, directions={"smile": Direction(torch.ones(32) / 32**0.5, 3.0)}
+        head, {"smile": 0.0}, directions=_only(smile=Direction(torch.ones(32) / 32**0.5, 3.0))
     )
     assert torch.allclose(same.planes, head.planes, atol=2e-3)
     assert same.facts["edit_smile"] == 0.0
@@ -176,7 +188,7 @@ def test_nothing_changes_by_an_amount_of_nothing(head: Head) -> None:
 def test_what_was_refined_survives_an_edit(head: Head) -> None:
     """Eq. 10, by hand."""
     step = Direction(torch.nn.functional.normalize(torch.randn(32), dim=0), 1.5)
-    found = edit(head, {"age": 2.0}, directions={"age": step})
+    found = edit(head, {"age": 2.0}, directions=_only(age=step))
     ws = head.ws + 2.0 * 1.5 * step.normal
     assert torch.allclose(found.ws, ws, atol=5e-3)
     generator = head.network
@@ -196,30 +208,109 @@ def test_what_was_refined_survives_an_edit(head: Head) -> None:
 def test_a_head_without_refined_features_is_edited_in_w(head: Head) -> None:
     bare = replace(head, features=None, visible=None)
     step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)
-    found = edit(bare, {"sex": 1.0}, directions={"sex": step})
+    found = edit(bare, {"sex": 1.0}, directions=_only(sex=step))
     with torch.no_grad():
         assert torch.allclose(found.planes, head.network.planes(head.ws + step.step), atol=1e-2)
     assert found.features is None
 
 
-@pytest.mark.parametrize("text", ["smile", "smile=", "smile=x", "smile=9", "smile=nan", "nose=1"])
+def test_principal_axes_are_those_of_a_known_cloud() -> None:
+    draws = torch.Generator().manual_seed(0)
+    deviations = torch.tensor([0.5, 3.0, 1.0, 0.1])
+    turn, _ = torch.linalg.qr(torch.randn(4, 4, generator=draws))
+    w = (torch.randn(20_000, 4, generator=draws) * deviations) @ turn.T + 7.0
+    found = principal_axes(w)
+    for name, at in (("pc1", 1), ("pc2", 2), ("pc3", 0)):
+        assert abs(float(found[name].normal @ turn[:, at])) > 0.99, name
+        assert found[name].length == pytest.approx(float(deviations[at]), rel=0.03)
+        assert found[name].normal[found[name].normal.abs().argmax()] > 0
+
+
+def test_telling_channels_are_those_that_follow_the_score() -> None:
+    draws = torch.Generator().manual_seed(0)
+    styles = torch.randn(5_000, 40, generator=draws)
+    score = styles[:, 7] * 2.0
+    styles[:, 7] = 100.0 * styles[:, 7] + 3.0
+    change = telling(styles, score.numpy())
+    assert (change != 0.0).sum() == 20
+    assert change[7] == pytest.approx(242.0, rel=0.05)  # 2.42 deviations of 100
+    others = torch.cat([change[:7], change[8:]])
+    assert others.abs().max() < 0.6
+
+
+def test_a_style_channel_moves_alone_and_edits_of_styles_last(head: Head) -> None:
+    """A deviation of channel 3, by hand; then an edit of w keeps it."""
+    generator = head.network
+    widths = style_widths(generator)
+    ws = generator.mapping(torch.from_numpy(draw_latents(50, 1)), None)[:, 0]
+    spread = conv_styles(generator, ws).std(0)
+    assert len(spread) == sum(widths)
+    known = Directions({"pc1": Direction(torch.ones(32) / 32**0.5, 1.0)}, {}, spread)
+    bare = rounded(replace(head, features=None, visible=None))
+    found = edit(bare, {"style-3": 2.0}, directions=known)
+    assert torch.equal(found.ws, bare.ws)
+    with torch.no_grad():
+        styles = generator.backbone.synthesis.styles(bare.ws)
+        first = generator.backbone.synthesis.resolutions[0]
+        styles[first][0][:, 3] += 2.0 * spread[3]
+        by_hand = generator.planes(bare.ws, styles=styles)
+    assert torch.allclose(found.planes, by_hand, atol=1e-2)
+    assert not torch.allclose(found.planes, generator.planes(bare.ws), atol=1e-2)
+    back = edit(edit(found, {"pc1": 1.0}, directions=known), {"pc1": -1.0}, directions=known)
+    assert torch.allclose(back.planes, found.planes, atol=2e-2)
+    undone = edit(found, {"style-3": -2.0}, directions=known)
+    assert torch.allclose(undone.planes, generator.planes(bare.ws), atol=1e-2)
+    with pytest.raises(EditError, match="style channels"):
+        edit(bare, {f"style-{len(spread)}": 1.0}, directions=known)
+
+
+def test_refined_features_survive_an_edit_of_styles(head: Head) -> None:
+    spread = torch.ones(sum(style_widths(head.network)))
+    known = Directions({}, {}, spread)
+    found = edit(
+        edit(head, {"style-5": 0.5}, directions=known), {"style-5": -0.5}, directions=known
+    )
+    assert torch.allclose(found.planes, head.planes, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "style-x=1",
+        "style-=1",
+        "pc0=1",
+        "pc99=1",
+        "smile",
+        "smile=",
+        "smile=x",
+        "smile=9",
+        "smile=nan",
+        "nose=1",
+    ],
+)
 def test_strange_settings_are_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(EditError):
         read_amounts([text])
 
 
 def test_settings_are_read_as_written() -> None:
-    assert read_amounts(["smile=1.5", "hair-length=-2"]) == {"smile": 1.5, "hair-length": -2.0}
+    assert read_amounts(["smile=1.5", "hair-length=-2", "pc2=1", "style-12=3", "style-age=1"]) == {
+        "smile": 1.5,
+        "hair-length": -2.0,
+        "pc2": 1.0,
+        "style-12": 3.0,
+        "style-age": 1.0,
+    }
 
 
 def test_an_attribute_without_a_direction_is_refused(head: Head) -> None:
     with pytest.raises(EditError, match="beard"):
-        edit(head, {"beard": 1.0}, directions={})
+        edit(head, {"beard": 1.0}, directions=_only())
 
 
 def test_files_of_an_edit(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = find_directions(head.network, people=300)
-    monkeypatch.setattr("portraiture.edit.find_directions", lambda generator: some)
+    monkeypatch.setattr("portraiture.directions.find_directions", lambda generator: some)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     edited = edit_files(head, {"smile": 1.0}, tmp_path / "out", overwrite=False)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(EDIT_FILES)

@@ -21,7 +21,8 @@ TIERS = (
     {"align", "fit", "checkpoints"},
     {"encoder_weights"},
     {"export", "data", "metrics", "head"},
-    {"avatar", "train", "edit", "invert"},
+    {"avatar", "train", "directions", "invert"},
+    {"edit"},
     {"photo_to_avatar", "prepare", "sample"},
     {"cli"},
 )

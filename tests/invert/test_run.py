@@ -14,7 +14,8 @@ from portraiture.checkpoints import load_generator, save_generator
 from portraiture.cli import main
 from portraiture.convert.store import Card
 from portraiture.demo_photo import demo_photo
-from portraiture.edit import Direction, edit
+from portraiture.directions import Direction, Directions
+from portraiture.edit import edit
 from portraiture.encoder_weights import check_fit, save
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.head import Head
@@ -131,7 +132,7 @@ def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
     assert again.photos == 2
     assert np.array_equal(again.render(0.2), head.render(0.2))
     step = Direction(torch.nn.functional.normalize(torch.ones(16), dim=0), 0.5)
-    kept = edit(again, {"smile": 0.0}, directions={"smile": step})
+    kept = edit(again, {"smile": 0.0}, directions=Directions({"smile": step}, {}, torch.zeros(1)))
     assert torch.allclose(kept.planes, again.planes, atol=5e-3)
     with pytest.raises(InversionError, match="takes one photo"):
         invert_target(first, second, how=optimiser_method("w", generator, "small"))

@@ -77,11 +77,15 @@ def _compare(
     return image.clamp(-1.0, 1.0) - photo, visible
 
 
+Styles = dict[int, list[Tensor]]
+
+
 def planes_and_features(
-    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int
-) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:
-    """Planes of ws, and the backbone's features at `size`, which finer blocks read. Raises
-    ValueError where there are none."""
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int, *,
+    styles: Styles | None = None,
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:  # fmt: skip
+    """Planes of ws, and the backbone's features at `size`, which finer blocks read. styles: of the
+    backbone, instead of those of ws. Raises ValueError where there are no such features."""
     seen: list[Tensor] = []
 
     def note(resolution: int, x: Tensor) -> Tensor:
@@ -89,20 +93,22 @@ def planes_and_features(
             seen.append(x)
         return x
 
-    planes = generator.planes(ws, edit_features=note)
+    planes = generator.planes(ws, styles=styles, edit_features=note)
     if not seen or size == generator.backbone.synthesis.resolutions[-1]:
         raise ValueError(f"no block of the backbone reads features of side {size}")
     return planes, seen[0]
 
 
 def planes_of(
-    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"]
-) -> Float[Tensor, "B 3 C P P"]:
-    """Planes of ws with these features in the place of its own at their size."""
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"],
+    *, styles: Styles | None = None,
+) -> Float[Tensor, "B 3 C P P"]:  # fmt: skip
+    """Planes of ws, or of styles, with these features in the place of its own at their size."""
     size = features.shape[-1]
     return generator.planes(
-        ws, edit_features=lambda resolution, x: features if resolution == size else x
-    )
+        ws, styles=styles,
+        edit_features=lambda resolution, x: features if resolution == size else x,
+    )  # fmt: skip
 
 
 def edited_features(
