@@ -1,18 +1,24 @@
 """What can be said of a person in one number, from the engine's own parameters.
 
-z ─person_from_latent─▶ Person ─score─▶ smile, age, sex …
+z ─person_from_latent─▶ Person ─┬─score─▶ smile, age, sex …
+                                └─shape of the head─▶ landmarks ─measure─▶ face-width …
+Letters: N people, L landmarks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.data.latent import Person, person_from_latent
+from portraiture.engine.head import PHENOTYPES, load_head
+from portraiture.engine.landmarks import LANDMARK_COUNT, load_landmarks
+from portraiture.engine.shapes import SHAPES
 
 Attribute = Literal[
     "smile", "age", "sex", "hair-length", "beard", "face-width", "eye-openness", "skin-tone"
@@ -31,7 +37,12 @@ BEARD = {
 }  # fmt: skip
 """How much of the lower face is hairy."""
 
-EYE_HEIGHTS = ("eye_height1", "eye_height2", "eye_height3")
+CHEEKS, HEIGHT = (234, 454), (10, 152)
+"""Landmarks at the sides of the face, and at the top of the forehead and the chin."""
+LIDS = ((159, 145), (386, 374))
+CORNERS = ((33, 133), (263, 362))
+"""Upper and lower lids, and corners, of the right and left eye."""
+MEASURED = sorted({k for pair in (CHEEKS, HEIGHT, *LIDS, *CORNERS) for k in pair})
 
 
 def _smile(person: Person) -> float:
@@ -43,29 +54,50 @@ def _hair_length(person: Person) -> float:
     return HAIR_LENGTH[look.hair_style] * (0.9 + 0.2 * look.hair_length)
 
 
-def _face_width(person: Person) -> float:
-    return person.parameters.shape.get("head_scale_horiz", 0.5)
-
-
-def _eye_openness(person: Person) -> float:
-    shape = person.parameters.shape
-    return sum(shape.get(name, 0.5) for name in EYE_HEIGHTS) / len(EYE_HEIGHTS)
-
-
 SCORES: dict[Attribute, Callable[[Person], float]] = {
     "smile": _smile,
     "age": lambda person: person.parameters.age,
     "sex": lambda person: person.parameters.sex,
     "hair-length": _hair_length,
     "beard": lambda person: BEARD[person.parameters.beard_style],
-    "face-width": _face_width,
-    "eye-openness": _eye_openness,
     "skin-tone": lambda person: person.parameters.skin_melanin,
 }
 """In [0, 1]. sex: 1 is a woman. skin-tone: 1 is the darkest. Glasses are not in the latents."""
 
 
 def score_people(z: Float[ndarray, "N Z"]) -> dict[Attribute, Float[ndarray, "N"]]:
-    """The scores of the people that latents stand for."""
+    """The scores of the people that latents stand for, all in [0, 1]: `SCORES`, the width of the
+    face over its height, and how far the eyes open over their width."""
     people = [person_from_latent(latent) for latent in z]
-    return {name: np.array([rule(one) for one in people]) for name, rule in SCORES.items()}
+    found: dict[Attribute, Float[ndarray, "N"]] = {
+        name: np.array([rule(one) for one in people]) for name, rule in SCORES.items()
+    }
+    points = neutral_landmarks(people)
+
+    def length(pair: tuple[int, int]) -> Float[ndarray, "N"]:
+        return np.linalg.norm(points[:, pair[0]] - points[:, pair[1]], axis=1)
+
+    found["face-width"] = 0.5 * length(CHEEKS) / length(HEIGHT)
+    apart, wide = (length(right) + length(left) for right, left in (LIDS, CORNERS))
+    found["eye-openness"] = apart / wide
+    return found
+
+
+def neutral_landmarks(people: Sequence[Person]) -> Float[ndarray, "N L 3"]:
+    """The landmarks `MEASURED` of expressionless heads, metres; NaN for all others."""
+    head = load_head()
+    table = load_landmarks(head)
+    rows, weights = table.rows[MEASURED], table.weights[MEASURED]
+    phenotypes = [[getattr(one.parameters, name) for name in PHENOTYPES] for one in people]
+    local = [[2.0 * one.parameters.shape.get(n, 0.5) - 1.0 for n in SHAPES] for one in people]
+    actions = head.action_slice.stop - head.action_slice.start
+    with torch.no_grad():
+        strength = head.coefficients(
+            torch.tensor(phenotypes).reshape(-1, len(PHENOTYPES)),
+            torch.tensor(local).reshape(-1, len(SHAPES)),
+            torch.zeros(len(people), actions),
+        )
+        corners = head.vertices(strength, rows.ravel().tolist()).numpy()
+    points = np.full((len(people), LANDMARK_COUNT, 3), np.nan)
+    points[:, MEASURED] = np.einsum("mk,nmkc->nmc", weights, corners.reshape(-1, *rows.shape, 3))
+    return points

@@ -65,8 +65,8 @@ class EncoderTraining:
     to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
     drawn losses, and adversarial_weight, λ4, begin. offset_weight: λ6. r1_gamma, judge_rate: of
     D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to length 1. learning_rate: rises
-    over warmup steps, then falls along a half cosine over decay_steps. half_life: of the average,
-    in images.
+    over warmup steps, then falls along a half cosine over decay_steps. whole_rate, whole_decay: the
+    same from whole_from on, if there is such a rate. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -87,6 +87,8 @@ class EncoderTraining:
     learning_rate: float = 1e-4
     warmup: int = 0
     decay_steps: int = 1_000_000
+    whole_rate: float | None = None
+    whole_decay: int = 1
     half_life: float = 4_000.0
     grid_people: int = 8
     w_samples: int = 8192
@@ -151,9 +153,8 @@ class TrainEncoder:
         if state.step == 0:
             self.measure(state)
         encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
-        rate = config.learning_rate * annealed(state.step, config.decay_steps)
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (state.step + 1) / (config.warmup + 1))
+            group["lr"] = self.rate(state.step)
         levels = sum(state.step >= first for first in config.levels_from)
         photos = torch.cat([batch.people.photo, batch.drawn.photo])
         offsets = encoder(photos, levels=levels)
@@ -170,6 +171,14 @@ class TrainEncoder:
         beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
         update(state.averages["encoder"], encoder, beta)
         return {name: loss.detach() for name, loss in losses.items()} | judged
+
+    def rate(self, step: int) -> float:
+        """The encoder's learning rate at a step."""
+        config = self.config
+        if config.whole_rate is not None and step >= config.whole_from:
+            return config.whole_rate * annealed(step - config.whole_from, config.whole_decay)
+        rise = min(1.0, (step + 1) / (config.warmup + 1))
+        return rise * config.learning_rate * annealed(step, config.decay_steps)
 
     def measure(self, state: TrainState) -> None:
         """Find the metric by which w is compared; the same on every process."""

@@ -58,6 +58,8 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         learning_rate=1e-3,
         warmup=50,
         decay_steps=3_200,
+        whole_rate=3e-4,
+        whole_decay=600,
     ),
     "gpu": EncoderTraining(
         run=RunConfig(

@@ -1,0 +1,131 @@
+"""What edits do, and what they leave alone.
+
+    python benchmarks/eval_edits.py [--people 20] [--json F] [--sheet F.png] [--weights ENCODER]
+
+Held-out people (`bench invert`'s) become heads by the encoder; each attribute is set to +1 and -1.
+Of pictures from the front and from 30° to either side: identity before and after, and the change
+that the attribute network sees, in deviations over people: of the attribute (an edit of -1 counts
+with its sign turned), and of the other that changes most. Style channels likewise.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from math import radians
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from portraiture.checkpoints import load_generator
+from portraiture.data.attributes import Attribute
+from portraiture.directions import Directions, known_directions
+from portraiture.edit import STYLE, VIEWS, edit
+from portraiture.head import Head
+from portraiture.invert.bench import Judged, held_out_person, target_of_view
+from portraiture.invert.inversion import make_head
+from portraiture.invert.methods import encoder_method
+from portraiture.invert.run import invert_target
+from portraiture.media import atomic_path, write_image
+from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
+from portraiture.metrics.networks import load_attributes, load_identity, load_parser
+from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.models.attributes import AttributeNetwork
+from portraiture.sample import contact_sheet
+
+YAWS = (radians(-30.0), 0.0, radians(30.0))
+SHOWN: tuple[tuple[str, float], ...] = (("smile", 1.0), ("age", 1.0), ("beard", 1.0))
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over people and amounts. identity: cosine. change, other: deviations."""
+
+    edit: str
+    identity: float
+    change: float
+    other: str
+    other_change: float
+
+
+def pictures(head: Head) -> Float[Tensor, "V 3 R R"]:
+    """In [-1, 1]."""
+    views = np.stack([head.render(yaw) for yaw in YAWS])
+    return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+@torch.no_grad()
+def measure(
+    heads: list[Head], name: str, known: Directions, attributes: AttributeNetwork,
+    identity: FeatureExtractor,
+) -> Row:  # fmt: skip
+    """One edit by +1 and by -1 of every head."""
+    names = attributes.config.names
+    similar: list[float] = []
+    changes: list[Tensor] = []
+    for head in heads:
+        before = pictures(head)
+        plain, who = attributes.standardised(before), identity.extract(before)
+        for amount in (1.0, -1.0):
+            after = pictures(edit(head, {name: amount}, directions=known))
+            cosine = torch.cosine_similarity(identity.extract(after), who, dim=1)
+            similar.append(float(cosine.mean()))
+            changes.append(amount * (attributes.standardised(after) - plain).mean(0))
+    mean = torch.stack(changes).mean(0)
+    own = names.index(name.removeprefix(STYLE))
+    rest = mean.abs().clone()
+    rest[own] = 0.0
+    most = int(rest.argmax())
+    return Row(name, float(np.mean(similar)), float(mean[own]), names[most], float(mean[most]))
+
+
+def sheet(heads: list[Head], known: Directions) -> np.ndarray:
+    """Four people from five sides, and each after three edits."""
+    rows = []
+    for head in heads[:4]:
+        shown = [head, *(edit(head, {name: amount}, directions=known) for name, amount in SHOWN)]
+        rows += [[one.render(yaw, size=160) for yaw in VIEWS] for one in shown]
+    return contact_sheet(rows)
+
+
+def main(
+    people: int = 20, json_file: Path | None = None, sheet_file: Path | None = None,
+    weights: str | None = None, alignment: str | None = None, styles: bool = False,
+    attribute_network: str = "attributes",
+) -> None:  # fmt: skip
+    """styles: also measure edits by style channels."""
+    generator, parser = load_generator("heads"), load_parser()
+    identity, attributes = identity_synthetic(load_identity()), load_attributes(attribute_network)
+    judged = Judged(parser, perceptual_synthetic(parser), identity)
+    how = encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+    known, heads = known_directions(generator), []
+    for index in track(range(people), "People"):
+        person = held_out_person(index, (0.0,), generator.config.image_size)
+        target = target_of_view(person, 0, index, generator, judged)
+        found = invert_target(target, how=how)
+        heads.append(make_head(found, generator, target, name="heads", method="encoder"))
+    names: list[str] = list(get_args(Attribute))
+    names += [STYLE + name for name in names] if styles else []
+    rows = [measure(heads, name, known, attributes, identity) for name in track(names, "Edits")]
+    table = Table("Edit", "Identity", "Change", "Other that changes most", "by")
+    for row in rows:
+        table.add_row(row.edit, f"{row.identity:.3f}", f"{row.change:+.2f}", row.other,
+                      f"{row.other_change:+.2f}")  # fmt: skip
+    Console().print(table)
+    if json_file is not None:
+        with atomic_path(json_file) as partial:
+            partial.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if sheet_file is not None:
+        write_image(sheet_file, sheet(heads, known))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

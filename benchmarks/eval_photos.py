@@ -1,0 +1,158 @@
+"""Real photos as heads: how near, and whether two ways to a shape agree.
+
+    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json F] [--sheet F]
+
+For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
+photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400
+or so inner landmarks, as the engine's fitted avatar has them and as the head's depth map has them
+at the same pixels, each brought to mean 0 and variance 1; their mean squared difference (0 for the
+same shape, 2 for unrelated ones). Photos are never written anywhere but into --sheet.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from tyro.conf import Positional
+
+from portraiture.align import align
+from portraiture.camera import project
+from portraiture.checkpoints import load_generator
+from portraiture.errors import PortraitureError
+from portraiture.fit.run import fit_photo
+from portraiture.head import Head
+from portraiture.invert.methods import encoder_method, optimiser_method
+from portraiture.invert.run import Method, invert_photos
+from portraiture.invert.target import Target
+from portraiture.media import atomic_path, write_image
+from portraiture.metrics.extractors import identity_synthetic
+from portraiture.metrics.networks import load_identity, load_parser
+from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.models.head_mesh import pixels_of
+from portraiture.photo_to_avatar import make_avatar
+from portraiture.sample import contact_sheet
+from portraiture.types import Photo, as_uint8
+
+IRIS_FROM = 468
+"""Landmarks from here on lie on the irises."""
+VIEWS = (-0.5, 0.0, 0.5)
+SHEET_SIDE = 192
+
+
+@dataclass(frozen=True)
+class Row:
+    """NaN where the engine could not be fitted."""
+
+    psnr_person_db: float
+    perceptual: float
+    identity: float
+    depth_fit: float
+    confidence: float
+    seconds: float
+
+
+@torch.no_grad()
+def drawn(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
+    """The picture and depth map from the photo's camera."""
+    volume = head.network.render(head.planes, head.camera, deterministic=True)
+    image = head.network.upsample(volume.features, head.ws).clamp(-1.0, 1.0)
+    return image, volume.depth[0, 0].numpy()
+
+
+def depth_agreement(photo: Photo, depth: Float[ndarray, "n n"]) -> float:
+    """Of the fitted avatar's landmarks and a depth map of the crop."""
+    fitted = fit_photo(photo)
+    bust = make_avatar(photo, fitted).bust(expression=fitted.expression)
+    size = (photo.image.shape[0], photo.image.shape[1])
+    theirs = project(bust.landmarks[:IRIS_FROM], fitted.camera, size)[:, 2]
+    at = np.column_stack([photo.landmarks[:IRIS_FROM], np.ones(IRIS_FROM)])
+    at = (at @ photo.crop_from_image.T)[:, :2] * len(depth) / len(photo.crop)
+    column, row = at.astype(int).T
+    inside = (at > 0).all(1) & (at < len(depth) - 1).all(1)
+    inside &= depth[row.clip(0, len(depth) - 1), column.clip(0, len(depth) - 1)] > 0
+    if inside.sum() < 50:
+        return float("nan")
+    ours = depth[row[inside], column[inside]]
+    a, b = ((x - x.mean()) / max(x.std(), 1e-9) for x in (ours, theirs[inside]))
+    return float(np.square(a - b).mean())
+
+
+def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray, "n n 3"]]:
+    """The cut-out photo, the head from its camera, and from other sides."""
+    from portraiture.head import at_size
+
+    shown = [as_uint8(pixels_of(target.image)), as_uint8(pixels_of(image))]
+    shown += [head.render(yaw) for yaw in VIEWS]
+    return [at_size(one, SHEET_SIDE) for one in shown]
+
+
+def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: str | None,
+              alignment: str | None) -> Method:  # fmt: skip
+    generator = load_generator("heads")
+    if name == "encoder":
+        return encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+    return optimiser_method(name, generator, "heads", steps=steps, stoppable=False)
+
+
+def main(
+    folder: Positional[Path], count: int = 24, method: Literal["encoder", "w", "pti"] = "encoder",
+    steps: int | None = None, weights: str | None = None, alignment: str | None = None,
+    fit: bool = True, json_file: Path | None = None, sheet_file: Path | None = None,
+) -> None:  # fmt: skip
+    """fit: also compare depth with the engine's."""
+    how = method_of(method, steps, weights, alignment)
+    perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
+    rows: list[Row] = []
+    strips, refused = [], 0
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
+    for path in track(paths[:count], "Photos"):
+        try:
+            photo = align(path)
+            start = time.perf_counter()
+            head, target = invert_photos([photo], how)
+        except PortraitureError as error:
+            refused += 1
+            print(f"{path.name}: {error}")
+            continue
+        seconds = time.perf_counter() - start
+        image, depth = drawn(head)
+        similar = torch.cosine_similarity(who.extract(image), who.extract(target.image), dim=1)
+        rows.append(
+            Row(
+                head.facts["psnr_person_db"],
+                float(perceptual.measure(image, target.image)),
+                float(similar),
+                depth_agreement(photo, depth) if fit else float("nan"),
+                head.facts.get("confidence", float("nan")),
+                seconds,
+            )
+        )
+        strips.append(strip(head, target, image))
+    table = Table("", *(f.name for f in fields(Row)))
+    for name, of in (("median", np.nanmedian), ("mean", np.nanmean)):
+        table.add_row(
+            name, *(f"{of([getattr(row, f.name) for row in rows]):.3f}" for f in fields(Row))
+        )
+    Console().print(table)
+    print(f"{len(rows)} photos, {refused} refused")
+    if json_file is not None:
+        with atomic_path(json_file) as partial:
+            partial.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if sheet_file is not None:
+        write_image(sheet_file, contact_sheet(strips))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
