@@ -92,6 +92,7 @@ def edit(command: Edit) -> None:
 
 
 def invert(command: Invert) -> None:
+    from portraiture.invert.confidence import LOW
     from portraiture.invert.run import HEAD_FILES, invert_files
     from portraiture.stages import Stages
 
@@ -107,6 +108,12 @@ def invert(command: Invert) -> None:
             advance=stages.within,
         )
     console.print(stages.table())
+    sure = head.facts.get("confidence")
+    if sure is not None and sure < LOW:
+        console.print(
+            f"[yellow]Low confidence ({sure:.2f}):[/] a stranger's head would be hardly farther"
+            " from this picture. Is it a photo of a face?"
+        )
     if head.facts.get("stopped"):
         console.print("Stopped early; the head is what there was.")
     console.print(

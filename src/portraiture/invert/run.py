@@ -6,7 +6,7 @@ photo ─align─▶ Photo ─make_target─▶ Target ─method─▶ Head ─r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import radians
 from pathlib import Path
 from typing import Literal, get_args
@@ -23,12 +23,15 @@ from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
 from portraiture.head import MAX_PHOTOS, Head
+from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.encode import encode
 from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.optimise import Advance, OptimiseConfig, Optimiser, optimise
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
+from portraiture.metrics.networks import load_parser
+from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
 from portraiture.models.head_mesh import head_picture, pixels_of
@@ -68,9 +71,13 @@ class Method:
 def invert_photos(
     photos: Sequence[Photo], how: Method, *, advance: Advance | None = None
 ) -> tuple[Head, Target]:
-    """The head of aligned photos, and what the first was fitted to. Raises InversionError."""
+    """The head of aligned photos, and what the first was fitted to; its facts tell its confidence
+    (`invert.confidence`) where the generator draws the engine's people. Raises InversionError."""
     targets = [target_of_photo(photo, how.generator) for photo in photos]
     found = invert_target(*targets, how=how, advance=advance)
+    if knows_people(how.generator):
+        sure = confidence(found, how.generator, targets[0], perceptual_synthetic(load_parser()))
+        found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
     head = make_head(found, how.generator, targets[0], name=how.weights, method=how.name)
     return head, targets[0]
 

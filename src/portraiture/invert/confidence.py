@@ -1,0 +1,57 @@
+"""How far a head is to be believed: whether the generator's own person, before anything is refined
+or tuned for the photo, is nearer to it than a stranger would be.
+
+w+ ─the generator as it is─▶ picture ◀─perceptual distance─▶ cut-out photo ─▶ confidence
+An optimisation can bend a generator to any picture; what it makes of w+ alone cannot hide that the
+picture shows no person it knows.  [ours]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.target import Target
+from portraiture.metrics.perceptual import PictureDistance
+from portraiture.models.eg3d import TriPlaneGenerator
+
+LOW = 0.25
+"""Below it, a head is said to be a guess."""
+
+SCALES: Mapping[str, tuple[float, float]] = {"perceptual-synthetic": (0.0, 1.0)}
+"""By metric, measured by `benchmarks/eval_confidence.py` with the shipped encoder: the median
+distance of held-out people's photos to their own heads, and to heads of strangers."""
+
+
+def knows_people(generator: TriPlaneGenerator) -> bool:
+    """Whether the generator draws the engine's people, for which there is a scale."""
+    config = generator.config
+    return config.z_dim == LATENT_SIZE and config.choice_groups == CHOICE_GROUPS
+
+
+@torch.no_grad()
+def residual(
+    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
+) -> float:
+    """How far the generator's own person is from the photo. generator: before any tuning."""
+    planes = generator.planes(found.ws)
+    volume = generator.render(planes, found.camera, deterministic=True)
+    image = generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
+    return float(distance.measure(image, target.image))
+
+
+def confidence(
+    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
+) -> float:
+    """1 for a photo as near to its head as those of the engine's people are, 0 for one that is no
+    nearer than a stranger's. Raises KeyError for a distance without a scale."""
+    near, far = SCALES[distance.metric]
+    return scaled(residual(found, generator, target, distance), near, far)
+
+
+def scaled(distance: float, near: float, far: float) -> float:
+    """1 at `near` or nearer, 0 at `far` or farther."""
+    return min(1.0, max(0.0, (far - distance) / (far - near)))

@@ -1,0 +1,67 @@
+"""Confidence against distances that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.invert import confidence as measured
+from portraiture.invert.confidence import confidence, knows_people, residual, scaled
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.target import Target
+from portraiture.metrics.perceptual import PictureDistance
+from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.render.volume import RenderingConfig
+
+SIZES = TriPlaneConfig(
+    z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, channel_base=256, channel_max=16,
+    decoder_hidden=8, neural_resolution=16, superresolution="2X", superres_widths=(8, 8),
+    rendering=RenderingConfig(
+        depth_resolution=6, importance_resolution=0, white_background=True
+    ),
+)  # fmt: skip
+MEAN_SQUARE = PictureDistance("mean-square", lambda a, b: (a - b).square().mean((1, 2, 3)))
+
+
+def _inverted() -> tuple[TriPlaneGenerator, Inversion, Target]:
+    """A head and the picture of it, as a photo."""
+    torch.manual_seed(0)
+    generator = TriPlaneGenerator(SIZES).eval().requires_grad_(False)
+    ws = generator.mapping(torch.randn(1, 8), None)
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.1, 0.0))).float()[None]
+    found = Inversion(ws, generator.planes(ws), camera, generator)
+    image = generator.synthesize(ws, camera, deterministic=True).image.clamp(-1.0, 1.0)
+    return generator, found, Target(image, image, torch.ones(1, 1, 128, 128), camera)
+
+
+def test_what_the_generator_draws_itself_leaves_nothing() -> None:
+    generator, found, target = _inverted()
+    assert residual(found, generator, target, MEAN_SQUARE) < 1e-4
+
+
+def test_tuning_and_refining_do_not_make_a_strange_picture_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What counts is the untuned generator's picture of w+ alone."""
+    generator, found, target = _inverted()
+    strange = replace(target, image=-target.image)
+    tuned = TriPlaneGenerator(SIZES).eval()
+    bent = replace(found, generator=tuned, planes=torch.zeros_like(found.planes))
+    plain = residual(found, generator, strange, MEAN_SQUARE)
+    assert residual(bent, generator, strange, MEAN_SQUARE) == pytest.approx(plain, rel=1e-5)
+    monkeypatch.setattr(measured, "SCALES", {"mean-square": (0.0, 0.5 * plain)})
+    assert confidence(bent, generator, strange, MEAN_SQUARE) == 0.0
+    assert confidence(found, generator, target, MEAN_SQUARE) > 0.95
+
+
+def test_the_scale_is_linear_between_its_ends() -> None:
+    assert [scaled(x, 2.0, 4.0) for x in (1.0, 2.0, 3.0, 3.5, 4.0, 9.0)] == [
+        1.0, 1.0, 0.5, 0.25, 0.0, 0.0,
+    ]  # fmt: skip
+
+
+def test_there_is_a_scale_for_generators_of_our_people_only() -> None:
+    assert not knows_people(TriPlaneGenerator(SIZES))

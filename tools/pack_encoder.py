@@ -1,0 +1,57 @@
+"""Turn what `portraiture train` left of an encoder, an alignment or the attribute network into the
+weights that ship.
+
+    python tools/pack_encoder.py RUN/networks/encoder.safetensors goae \\
+        --metrics SCORES.json --data TEXT --recipe TEXT
+
+Keeps the moving average as float16 with a card. SCORES: a flat JSON of numbers, which says how they
+were measured under "command".
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from portraiture.convert.store import Card
+from portraiture.encoder_weights import load_alignment, load_encoder, save
+from portraiture.metrics.networks import load_attributes, save_network
+
+WEIGHTS = Path("src/portraiture/assets/weights")
+
+
+def main(
+    network: Annotated[Path, tyro.conf.Positional],
+    name: Annotated[
+        Literal["goae", "goae-alignment", "psp", "e4e", "attributes"], tyro.conf.Positional
+    ],
+    metrics: Path,
+    data: str,
+    recipe: str,
+    seed: int = 0,
+) -> None:
+    """Write the shipped weights `name`. data, recipe: what the card says of the training."""
+    scores, out = json.loads(metrics.read_text()), WEIGHTS / name
+    if "command" not in scores:
+        raise SystemExit(f'{metrics} does not say its "command".')
+    if name == "attributes":
+        made = load_attributes(network)
+        paths = save_network(
+            made, out, data=data, recipe=recipe, metrics=scores, seed=seed, overwrite=True
+        )
+    else:
+        part = load_alignment(network) if name == "goae-alignment" else load_encoder(network)
+        card = Card(
+            "goae-encoder", {}, data=data, recipe=recipe, seed=seed, metrics=scores,
+            licence="Apache-2.0",
+        )  # fmt: skip
+        paths = save(part, out, card, overwrite=True)
+    for path in paths:
+        print(f"{path} {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
