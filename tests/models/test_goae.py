@@ -90,6 +90,21 @@ def test_gated_levels_begin_with_nothing_and_are_learned() -> None:
     assert (encoder.gates.grad != 0).all()
 
 
+def test_narrow_attention_gives_rows_as_wide_as_w() -> None:
+    """Of queries and tokens half as wide, brought to w's width by a linear layer."""
+    torch.manual_seed(0)
+    encoder = GoaeEncoder(replace(SMALL, attention=8, gated=True))
+    with torch.no_grad():
+        encoder.gates.fill_(1.0)
+        before = encoder(_photos())
+        encoder.widen_mid.bias.add_(1.0)
+        moved = encoder(_photos()) - before
+    assert before.shape == (2, 7, 16)
+    assert torch.allclose(moved[:, 2:4], torch.ones(2, 2, 16), atol=1e-5)
+    assert torch.equal(moved[:, :2], torch.zeros(2, 2, 16))
+    assert torch.equal(moved[:, 4:], torch.zeros(2, 3, 16))
+
+
 def test_every_block_begins_as_the_identity() -> None:
     block = GoaeEncoder(SMALL).swin_model.encoder.layers[0].blocks[0].eval()
     x = torch.randn(1, 256, 8, generator=torch.Generator().manual_seed(4))

@@ -14,7 +14,13 @@ from portraiture.errors import CheckpointError
 from portraiture.models.pyramid_encoder import PyramidConfig, PyramidEncoder
 
 SMALL = PyramidConfig(
-    kind="psp", image_size=32, widths=(16, 16, 32, 32), units=(1, 1, 1, 1), w_dim=8, rows=(1, 1, 2)
+    kind="psp",
+    image_size=32,
+    widths=(16, 16, 32, 32),
+    units=(1, 1, 1, 1),
+    w_dim=8,
+    rows=(1, 1, 2),
+    branch=16,
 )
 
 
@@ -73,7 +79,7 @@ def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
 def test_a_card_that_asks_for_too_much_is_refused(tmp_path: Path) -> None:
     encoder = _encoder("psp")
     config = {"kind": "psp", "image_size": 32, "widths": [16, 16, 32, 32],
-              "units": [10_000, 1, 1, 1], "w_dim": 8, "rows": [1, 1, 2]}  # fmt: skip
+              "units": [10_000, 1, 1, 1], "w_dim": 8, "rows": [1, 1, 2], "branch": 16}  # fmt: skip
     write_weights(tmp_path / "big", encoder.state_dict(), Card("pyramid-encoder", config))
     with pytest.raises(CheckpointError, match="blocks"):
         load_encoder(tmp_path / "big")

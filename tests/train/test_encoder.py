@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
 from portraiture.data.photo_set import TAKEN, PhotoSet
-from portraiture.encoder_weights import load_alignment, save
+from portraiture.encoder_weights import load_alignment, load_encoder, save
 from portraiture.errors import TrainingError
 from portraiture.losses.adversarial import r1_penalty
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.latent_discriminator import LatentDiscriminator
+from portraiture.models.pyramid_encoder import PyramidEncoder
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.alignment import TrainAlignment
 from portraiture.train.distributed import World
@@ -119,6 +121,35 @@ def test_before_the_whole_begins_there_is_w_alone(folder: Path) -> None:
         assert ("image" in found, "loss_d" in found, "adversarial" in found) == (more,) * 3
         assert "latent" in found
         state.step += 1
+
+
+def test_the_rate_falls_twice(folder: Path) -> None:
+    recipe = _recipe(
+        folder, learning_rate=1.0, warmup=0, decay_steps=1_000, whole_from=400, whole_rate=0.1,
+        whole_decay=200,
+    )  # fmt: skip
+    assert recipe.rate(200) == pytest.approx(0.01 + 0.99 * 0.5 * (1.0 + math.cos(0.2 * math.pi)))
+    assert recipe.rate(399) > 0.6
+    assert recipe.rate(450) == pytest.approx(0.1 * (0.01 + 0.99 * (0.5 + 0.5 * 0.5**0.5)), rel=1e-3)
+    assert recipe.rate(600) == pytest.approx(0.001)
+    steady = _recipe(folder, learning_rate=1.0, warmup=99, decay_steps=10**9, whole_from=400)
+    assert steady.rate(59) == pytest.approx(0.6)
+    assert steady.rate(5_000) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("architecture", ["psp", "e4e"])
+def test_a_baseline_learns_the_same_lesson(folder: Path, architecture: str) -> None:
+    choices = replace(_choices(folder), architecture=architecture)
+    recipe = make_recipe("encoder", choices)
+    assert isinstance(recipe, TrainEncoder)
+    assert (recipe.config.adversarial_weight == 0.0) == (architecture == "psp")
+    run_recipe(recipe, folder / "run", world=World(), quiet=True)
+    left = load_encoder(folder / "run" / "networks" / "encoder.safetensors")
+    assert isinstance(left, PyramidEncoder)
+    assert left.config.kind == architecture
+    assert left.config.num_ws == recipe.network.num_ws
+    with pytest.raises(TrainingError, match="--architecture"):
+        make_recipe("alignment", choices)
 
 
 def test_half_of_a_batch_is_drawn(folder: Path) -> None:

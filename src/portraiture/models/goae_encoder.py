@@ -30,9 +30,10 @@ STRIDE = 32
 class EncoderConfig:
     """embed_dim, depths, heads, window: of the Swin pyramid. w_dim: D. rows: of w+ that the coarse,
     mid and fine levels refine; the first row of w+ is w0 alone. hidden: of the mappers of channels.
-    gated: [ours] what a level adds counts by a learned factor that begins at 0. Without, as
-    published, the norm that ends it gives every Δ the length √D. generator: fingerprint of the
-    weights that it was trained for, if known.
+    attention: [ours] width of queries and tokens, which a linear layer then brings to D; None for D
+    itself, as published. gated: [ours] what a level adds counts by a learned factor that begins at
+    0. Without, as published, the norm that ends it gives every Δ the length √D. generator:
+    fingerprint of the weights that it was trained for, if known.
     """
 
     image_size: int = 256
@@ -43,6 +44,7 @@ class EncoderConfig:
     w_dim: int = 512
     rows: tuple[int, int, int] = (3, 3, 7)
     hidden: int = 1024
+    attention: int | None = None
     gated: bool = False
     generator: str = ""
 
@@ -82,15 +84,18 @@ class GoaeEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.swin_model = _swin(config)
-        width, w, hidden = config.embed_dim, config.w_dim, config.hidden
+        width, w, hidden = config.embed_dim, config.attention or config.w_dim, config.hidden
         side = config.image_size // STRIDE
         tokens = side * side
         self.mapper_base_spatial = _mlp(tokens, tokens, 1)
-        self.mapper_base_channel = _mlp(8 * width, hidden, w)
+        self.mapper_base_channel = _mlp(8 * width, hidden, config.w_dim)
         for level, rows in zip(LEVELS, config.rows, strict=True):
             setattr(self, f"mapper_query_spatial_{level}", _mlp(tokens, tokens, rows))
             setattr(self, f"mapper_query_channel_{level}", _mlp(8 * width, hidden, w))
-            setattr(self, f"cross_att_{level}", CrossAttention(w))
+            attention = CrossAttention(w, hidden=1024 if config.attention is None else 2 * w)
+            setattr(self, f"cross_att_{level}", attention)
+            if config.attention is not None:
+                setattr(self, f"widen_{level}", nn.Linear(w, config.w_dim))
         self.mapper_coarse_channel = nn.Sequential(nn.Linear(4 * width, w))
         self.mapper_mid_channel = nn.Sequential(nn.Linear(2 * width, w))
         self.mapper_fine_channel = _mlp(width, w // 2, w)
@@ -113,6 +118,8 @@ class GoaeEncoder(nn.Module):
             if k < levels:
                 asked = self._pooled(f"query_{level}", query.mT)
                 added = getattr(self, f"cross_att_{level}")(asked, tokens[level])
+                if self.config.attention is not None:
+                    added = getattr(self, f"widen_{level}")(added)
                 rows.append(w0 + (self.gates[k] * added if self.config.gated else added))
             else:
                 rows.append(w0.expand(-1, self.config.rows[k], -1))

@@ -25,7 +25,8 @@ from portraiture.models.arcface import Unit
 class PyramidConfig:
     """kind: what the rows are. widths, units: of the four stages, each of which halves the size;
     the last three are the fine, mid and coarse maps. rows: of w+ that the coarse, mid and fine maps
-    give; the coarse one gives the first row besides. generator: fingerprint of the weights that it
+    give; the coarse one gives the first row besides. branch: channels of a branch's convolutions.
+    generator: fingerprint of the weights that it
     was trained for, if known. The defaults are the papers', on IR-SE50."""
 
     kind: Literal["psp", "e4e"] = "psp"
@@ -34,6 +35,7 @@ class PyramidConfig:
     units: tuple[int, int, int, int] = (3, 4, 14, 3)
     w_dim: int = 512
     rows: tuple[int, int, int] = (2, 4, 11)
+    branch: int = 512
     generator: str = ""
 
     @property
@@ -66,7 +68,7 @@ class PyramidEncoder(nn.Module):
         side = config.image_size >> len(config.widths)
         counts = (1 + config.rows[0], *config.rows[1:])
         self.branches = nn.ModuleList(
-            _branch(coarse, config.w_dim, side << level)
+            _branch(coarse, config.branch, config.w_dim, side << level)
             for level, count in enumerate(counts)
             for _ in range(count)
         )
@@ -98,14 +100,14 @@ class PyramidEncoder(nn.Module):
         return torch.stack([*rows, *[found[0]] * (ends[2] - used)], 1)
 
 
-def _branch(channels: int, outputs: int, side: int) -> nn.Sequential:
+def _branch(inputs: int, width: int, outputs: int, side: int) -> nn.Sequential:
     """Strided convolutions of a map until it is one pixel, then a linear layer; it begins small."""
     layers: list[nn.Module] = []
     while side > 1:
-        layers += [nn.Conv2d(channels, channels, 3, 2, 1), nn.LeakyReLU(0.01, inplace=True)]
-        side = -(-side // 2)
-    last = nn.Conv2d(channels, outputs, 1)
-    nn.init.normal_(last.weight, std=0.1 * channels**-0.5)
+        layers += [nn.Conv2d(inputs, width, 3, 2, 1), nn.LeakyReLU(0.01, inplace=True)]
+        inputs, side = width, -(-side // 2)
+    last = nn.Conv2d(inputs, outputs, 1)
+    nn.init.normal_(last.weight, std=0.1 * inputs**-0.5)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)

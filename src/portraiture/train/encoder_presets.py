@@ -21,14 +21,16 @@ from portraiture.train.supervised_presets import SUPERVISED
 EncoderPreset = Literal["tiny", "cpu", "gpu"]
 
 SMALL = EncoderConfig(
-    image_size=128, embed_dim=48, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=8,
-    rows=(1, 1, 3), hidden=512, gated=True,
+    image_size=128, embed_dim=32, depths=(2, 2, 8, 2), heads=(2, 4, 8, 16), window=8,
+    rows=(1, 1, 3), hidden=512, attention=128, gated=True,
 )  # fmt: skip
-"""The embedded default's sizes."""
+"""The embedded default's sizes: 11 MB as float16."""
 
 Architecture = Literal["goae", "psp", "e4e"]
 
-SMALL_PYRAMID = PyramidConfig(image_size=128, widths=(32, 64, 96, 192), units=(2, 2, 4, 2))
+SMALL_PYRAMID = PyramidConfig(
+    image_size=128, widths=(32, 64, 128, 208), units=(2, 2, 4, 2), branch=96
+)
 """About as many parameters as `SMALL`."""
 
 ENCODER: dict[EncoderPreset, EncoderTraining] = {
@@ -45,20 +47,20 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         w_samples=64,
     ),
     "cpu": EncoderTraining(
-        run=RunConfig(steps=3_200, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
+        run=RunConfig(steps=3_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
         encoder=SMALL,
         drawing=replace(
             SUPERVISED["cpu"], patch=32, rays=48, ray_samples=12, surface_points=192,
             empty_points=64,
         ),
-        levels_from=(2_600, 2_600, 2_700),
-        whole_from=2_600,
+        levels_from=(2_400, 2_400, 2_500),
+        whole_from=2_400,
         judge_rate=1e-4,
         optimizer="adamw",
         learning_rate=1e-3,
         warmup=50,
-        decay_steps=3_200,
-        whole_rate=3e-4,
+        decay_steps=2_600,
+        whole_rate=1e-4,
         whole_decay=600,
     ),
     "gpu": EncoderTraining(
@@ -146,12 +148,10 @@ def as_baseline(config: EncoderTraining, kind: Literal["psp", "e4e"]) -> Encoder
     differences of rows; e4e's discriminator is ours, of the canonical w."""
     size, tiny = config.encoder.image_size, config.encoder.image_size < SMALL_PYRAMID.image_size
     if tiny:
-        widths, units = (16, 16, 16, 16), (1, 1, 1, 1)
-    elif size == SMALL_PYRAMID.image_size:
-        widths, units = SMALL_PYRAMID.widths, SMALL_PYRAMID.units
+        encoder = PyramidConfig(widths=(16, 16, 16, 16), units=(1, 1, 1, 1), branch=16)
     else:
-        widths, units = PyramidConfig.widths, PyramidConfig.units
-    encoder = PyramidConfig(kind=kind, image_size=size, widths=widths, units=units)
+        encoder = SMALL_PYRAMID if size == SMALL_PYRAMID.image_size else PyramidConfig()
+    encoder = replace(encoder, kind=kind, image_size=size)
     if kind == "psp":
         config = replace(config, adversarial_weight=0.0, offset_weight=0.0)
     return replace(config, encoder=encoder)
