@@ -24,12 +24,14 @@ from portraiture.directions import (
     Direction,
     Directions,
     conv_styles,
-    direction,
     find_directions,
+    hyperplane,
     kept_apart,
     known_directions,
     principal_axes,
     principal_names,
+    regression,
+    steadied,
     style_widths,
     telling,
     unexplained,
@@ -81,7 +83,7 @@ def test_a_score_along_a_known_axis_gives_that_axis() -> None:
     w = torch.randn(4_000, 12, generator=draws)
     axis = torch.zeros(12)
     axis[3], axis[7] = 0.6, -0.8
-    found = direction(w, (w @ axis).numpy())
+    found = hyperplane(w, (w @ axis).numpy())
     assert torch.isclose(found.normal.norm(), torch.tensor(1.0), atol=1e-5)
     assert float(found.normal @ axis) > 0.97
     assert 2.0 < found.length < 2.7  # the outermost 2 % of a normal number lie at 2.42 on average
@@ -141,17 +143,30 @@ def test_what_other_scores_say_is_taken_out() -> None:
     assert np.corrcoef(left, own)[0, 1] > 0.98
 
 
-def test_an_edit_leaves_sex_age_and_skin_alone(head: Head) -> None:
+def test_steadied_directions_leave_sex_age_and_skin_alone() -> None:
     draws = torch.Generator().manual_seed(4)
     some = {
         name: Direction(torch.nn.functional.normalize(torch.randn(32, generator=draws), dim=0), 2.0)
-        for name in ("beard", "sex", "age", "skin_tone")
+        for name in ("beard", "sex", "age", "skin-tone")
     }
-    moved = edit(head, {"beard": 1.0}, directions=_only(**some)).ws - head.ws
-    for name in ("sex", "age", "skin_tone"):
-        assert (moved @ some[name].normal).abs().max() < 5e-3, name
-    both = edit(head, {"beard": 1.0, "age": 1.0}, directions=_only(**some))
-    assert ((both.ws - head.ws) @ some["age"].normal).min() > 0.5
+    found = steadied(some)
+    assert found["sex"] is some["sex"]
+    for name in ("sex", "age", "skin-tone"):
+        assert abs(float(found["beard"].step @ some[name].normal)) < 1e-5, name
+    assert float(found["beard"].normal @ some["beard"].normal) > 0.5
+
+
+def test_a_regression_finds_what_moves_with_the_score_and_nothing_else() -> None:
+    """Of two causes one shows ten times as much in w; the score of the other hardly moves it."""
+    draws = torch.Generator().manual_seed(0)
+    causes = torch.randn(6_000, 40, generator=draws)
+    ways = torch.linalg.qr(torch.randn(64, 40, generator=draws))[0]
+    ways[:, 0] *= 10.0
+    w = causes @ ways.T
+    score = (0.5 + 0.1 * causes[:, 1]).numpy()
+    found = regression(w, score)
+    assert float(found.step @ ways[:, 1]) == pytest.approx(2.42, rel=0.06)
+    assert abs(float(found.step @ ways[:, 0])) / 100.0 < 0.1  # deviations of the other cause
 
 
 def test_directions_are_kept_for_the_next_edit(
@@ -194,6 +209,9 @@ def test_directions_are_found_for_every_attribute(head: Head) -> None:
     assert set(found.of_styles) == set(get_args(Attribute))
     assert all(one.length > 0.0 for one in found.of_w.values())
     assert all((change != 0.0).sum() <= 20 for change in found.of_styles.values())
+    other_way = find_directions(head.network, people=400, way="svm")
+    for name in ("smile", "beard"):
+        assert other_way.of_w[name].normal @ found.of_w[name].normal > 0.1
     torch.manual_seed(1)
     other = TriPlaneGenerator(replace(CONFIG, z_dim=8, choice_groups=()))
     with pytest.raises(EditError, match="supervised-heads"):

@@ -1,6 +1,7 @@
 """Directions of w, and of style channels, that change one thing about a person.
 
-z ─mapping─▶ w, z ─score─▶ top and bottom 2 % ─linear SVM─▶ direction         (InterFaceGAN)
+z ─mapping─▶ w, z ─score─┬─▶ how w changes with it, by regression             [ours]
+                         └─▶ top and bottom 2 % ─linear SVM─▶ direction        (InterFaceGAN)
 w ─principal axes─▶ pc1, pc2 …                                                (GANSpace)
 w ─affine─▶ S ─channels that tell the top 2 % from the mean─▶ their change    (StyleSpace)
 InterFaceGAN: Shen et al., CVPR 2020. GANSpace: Härkönen et al., NeurIPS 2020. StyleSpace: Wu et
@@ -12,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -33,13 +34,21 @@ PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 EXTREMES = 0.02
 """Share of the people at either end that the SVM tells apart (METHODS section 1)."""
 
+STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
+"""What InterFaceGAN's directions of other attributes are made to leave alone."""
+
+Way = Literal["regression", "svm"]
+"""How directions of attributes are found. A hyperplane's normal in 512 dimensions from a few
+hundred people has a share of everything that shows, skin first of all; a regression over all people
+has hardly any."""
+
 PRINCIPAL = 20
 """Principal axes that are kept."""
 TELLING = 20
 """Style channels that one attribute moves: those whose means over its extremes differ most, in
 deviations (StyleSpace, section 5, takes the single best)."""
 
-VERSION = 2
+VERSION = 3
 """To be raised when the same generator comes to have other directions."""
 
 
@@ -88,8 +97,9 @@ W, STYLE, SPREAD = "w.", "style.", "spread"
 
 
 def find_directions(
-    generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED
-) -> Directions:
+    generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED,
+    way: Way = "regression",
+) -> Directions:  # fmt: skip
     """A direction for each attribute, from people whose parameters are known. What the others say
     of a score is taken out first: bald people are men, but --set hair-length=-1 is not to make one.
 
@@ -105,7 +115,11 @@ def find_directions(
         styles = torch.cat([conv_styles(generator, part) for part in w.split(2_000)])
     scores = score_people(z)
     rest = {name: unexplained(scores, name) for name in scores}
-    along: dict[str, Direction] = {name: direction(w, score) for name, score in rest.items()}
+    along: dict[str, Direction]
+    if way == "regression":
+        along = {name: regression(w, score) for name, score in rest.items()}
+    else:
+        along = steadied({name: hyperplane(w, score) for name, score in rest.items()})
     along |= principal_axes(w)
     return Directions(
         along, {name: telling(styles, score) for name, score in rest.items()}, styles.std(0)
@@ -148,8 +162,7 @@ def conv_styles(generator: TriPlaneGenerator, w: Float[Tensor, "M D"]) -> Float[
 def telling(styles: Float[Tensor, "M S"], score: Float[ndarray, "M"]) -> Float[Tensor, "S"]:
     """How the people with the highest scores differ from the mean, in the `TELLING` channels where
     they do so most, in deviations (StyleSpace, section 5)."""
-    count = max(2, round(EXTREMES * len(score)))
-    top = np.argsort(score, kind="stable")[-count:].copy()
+    _, top = extremes(score)
     change = styles[top].mean(0) - styles.mean(0)
     strength = change.abs() / styles.std(0).clamp_min(1e-6)
     chosen = strength.topk(min(TELLING, len(strength))).indices
@@ -201,22 +214,42 @@ def _read_directions(path: Path, generator: TriPlaneGenerator) -> Directions | N
     )
 
 
-def direction(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
+def extremes(score: Float[ndarray, "M"]) -> tuple[Int[ndarray, "K"], Int[ndarray, "K"]]:
+    """The people with the lowest scores, and as many with the highest."""
+    order = np.argsort(score, kind="stable")
+    count = max(2, round(EXTREMES * len(order)))
+    return order[:count].copy(), order[-count:].copy()
+
+
+def regression(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
+    """How w changes with a score on average: the slope of w's linear regression on it. An amount of
+    1 is half the way between the extremes' mean scores. [ours]"""
+    low, high = extremes(score)
+    centred = torch.from_numpy(score - score.mean()).to(w)
+    slope = (w - w.mean(0)).T @ centred / (centred @ centred)
+    return Direction.along(slope * float(score[high].mean() - score[low].mean()) / 2.0)
+
+
+def hyperplane(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
     """The direction in which a score rises: the normal of the hyperplane that best parts the
     people with the highest scores from those with the lowest."""
     from sklearn.svm import LinearSVC
 
-    order = np.argsort(score, kind="stable")
-    count = max(2, round(EXTREMES * len(order)))
-    low, high = w[order[:count].copy()], w[order[-count:].copy()]
+    low, high = (w[who] for who in extremes(score))
     both = torch.cat([low, high]).double().numpy()
-    labels = np.repeat([0, 1], count)
+    labels = np.repeat([0, 1], len(low))
     scale = both.std()
     machine = LinearSVC(C=1.0, dual="auto", max_iter=20_000, random_state=0)
     machine.fit(both / scale, labels)
     normal = torch.from_numpy(machine.coef_[0])
     normal = (normal / normal.norm()).to(w)
     return Direction(normal, float(((high - low).mean(0) @ normal) / 2.0))
+
+
+def steadied(found: Mapping[str, Direction]) -> dict[str, Direction]:
+    """Directions that leave those of `STEADY` attributes unchanged."""
+    steady = [found[name] for name in STEADY]
+    return {name: one if name in STEADY else kept_apart(one, steady) for name, one in found.items()}
 
 
 def kept_apart(chosen: Direction, others: Sequence[Direction]) -> Direction:

@@ -20,9 +20,7 @@ from torch import Tensor
 
 from portraiture.data.attributes import Attribute
 from portraiture.directions import (
-    Direction,
     Directions,
-    kept_apart,
     known_directions,
     principal_names,
     style_widths,
@@ -35,9 +33,6 @@ from portraiture.models.refine import edited_features, planes_and_features, plan
 from portraiture.render.visible import fuse_planes
 
 MAX_AMOUNT = 4.0
-
-STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
-"""What an edit of something else leaves alone."""
 
 STYLE = "style-"
 """Of names that say style channels: by attribute, or one by its number."""
@@ -94,19 +89,19 @@ def edit(
 ) -> Head:
     """The head changed by these amounts, of attributes, principal axes or style channels.
 
-    directions: as `find_directions` gives them, found for the head's generator by default. Those of
-    `STEADY` attributes that are not set stay as they are, but where style channels are moved, which
-    are known for what they do alone. What was refined for the photo is kept (Eq. 10); a tuned head
-    stays tuned. Raises EditError, HeadError.
+    directions: as `find_directions` gives them, found for the head's generator by default. What was
+    refined for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
     """
     generator = head.network
     found = known_directions(generator) if directions is None else directions
-    moved = [
-        _step(name, amount, amounts, found)
-        for name, amount in amounts.items()
-        if not name.startswith(STYLE)
-    ]
-    ws = head.ws + torch.stack([*moved, torch.zeros_like(head.ws[0, 0])]).sum(0)
+    moved = [head.ws.new_zeros(head.ws.shape[-1])]
+    for name, amount in amounts.items():
+        if name.startswith(STYLE):
+            continue
+        if name not in found.of_w:
+            raise EditError(f"There is no direction for {name[:40]}.")
+        moved.append(amount * found.of_w[name].step)
+    ws = head.ws + torch.stack(moved).sum(0)
     facts = _edited_facts(head.facts, amounts)
     styles = _styles(generator, ws, _style_change(facts, found))
     if head.features is None or head.visible is None:
@@ -120,19 +115,6 @@ def edit(
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
     mixed = fuse_planes(refined, planes, head.visible)
     return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
-
-
-def _step(
-    name: str, amount: float, amounts: Mapping[str, float], found: Directions
-) -> Float[Tensor, "D"]:
-    """What an amount adds to w; attributes keep apart from steady ones that are not set."""
-    if name not in found.of_w:
-        raise EditError(f"There is no direction for {name[:40]}.")
-    chosen: Direction = found.of_w[name]
-    if name in principal_names():
-        return amount * chosen.step
-    steady = [found.of_w[one] for one in STEADY if one in found.of_w and one not in amounts]
-    return amount * kept_apart(chosen, steady).step
 
 
 def _style_change(facts: Mapping[str, Any], found: Directions) -> Float[Tensor, "S"] | None:

@@ -60,8 +60,8 @@ class Edit:
     skin-tone.
 
     Writes the changed head.safetensors, front.png, and sheet.png: before and after from five sides.
-    An amount of 1 goes half the way between people at the two extremes, -1 back as far. Sex, age
-    and skin tone stay as they are unless they are set.
+    An amount of 1 goes half the way between people at the two extremes, -1 back as far. pc1 to pc20
+    are the principal axes of all heads, style-ATTRIBUTE and style-NUMBER move channels of styles.
 
     Example: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
     """
