@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: the demo photo's avatar, and sampled people.
+"""Draw the pictures of the README: the demo photo's avatar and its neural head, and sampled people.
 
 python tools/make_docs.py [--out docs]
 """
@@ -15,15 +15,24 @@ from PIL import Image
 
 from portraiture.align import align
 from portraiture.avatar import Avatar
+from portraiture.camera import from_eg3d
+from portraiture.checkpoints import load_generator
 from portraiture.demo_photo import demo_photo
+from portraiture.directions import known_directions
+from portraiture.edit import edit
 from portraiture.engine.styles import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
+from portraiture.head import at_size
+from portraiture.invert.methods import encoder_method
+from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
+from portraiture.models.head_mesh import head_picture, pixels_of
 from portraiture.photo_to_avatar import FRIENDLY, make_avatar
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
+from portraiture.types import as_uint8
 
 SIZE = 360
 
@@ -63,14 +72,30 @@ def people(seeds: tuple[int, ...]) -> ndarray:
     )
 
 
+def inverted() -> ndarray:
+    """The photo, cut out, its head by the encoder from its camera and from the sides; then edits of
+    the head."""
+    generator = load_generator("heads")
+    how = encoder_method("encoder", generator, "heads")
+    head, target = invert_photos([align(demo_photo())], how)
+    known = known_directions(generator)
+    shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
+    top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
+    top += [head.render(float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
+    edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"beard": -1.0}, {"hair-length": 1.5})
+    rows = [top, [edit(head, amounts, directions=known).render() for amounts in edits]]
+    return np.concatenate([np.concatenate([at_size(p, 256) for p in row], 1) for row in rows])
+
+
 def main() -> None:
-    """Write demo.jpg and people.jpg."""
+    """Write demo.jpg, people.jpg and invert.jpg."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs"))
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     write_image(folder / "people.jpg", people((9, 2, 13, 6, 17, 20, 23, 16, 11, 5, 21, 22)))
     write_image(folder / "demo.jpg", demo())
+    write_image(folder / "invert.jpg", inverted())
 
 
 if __name__ == "__main__":
