@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tests_of_data import sphere_person
 
 from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.checkpoints import load_generator
+from portraiture.cli.bench import Bench, _methods, _tables
+from portraiture.errors import InversionError
 from portraiture.invert.bench import (
     Judged,
+    Row,
+    Scores,
     bench,
     geometry_error,
     judge,
@@ -145,3 +152,32 @@ def test_rows_are_means_by_angle_and_place(
     flat = rows_as_json(rows)
     assert flat[0]["method"] == "fixed"
     assert {"mse", "psnr", "ssim", "perceptual", "identity", "depth", "seconds"} <= flat[0].keys()
+
+
+def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None:
+    scores = Scores(0.0123, 21.53, 0.812, 0.345, 0.871, 0.0987, 151.23)
+    rows = [
+        Row(name, yaw, where, 4, scores)
+        for yaw in (60, 0, 30) for name in ("f-everywhere", "goae")
+        for where in ("input", "novel")
+    ]  # fmt: skip
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    for table in _tables(rows, judged):
+        console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("0.0123") == 12  # nothing is cut off
+    assert "half-difference" in text
+    assert "151.23" in text
+    first, second = text.split("At the other views")
+    for part in (first, second):
+        assert part.index(" 0°") < part.index("30°") < part.index("60°")
+
+
+@pytest.mark.parametrize(
+    ("also", "sentence"),
+    [("nothing", "NAME=ENCODER"), ("=x", "NAME=ENCODER"), ("w=x", "two methods")],
+)
+def test_more_weights_are_named(also: str, sentence: str) -> None:
+    command = Bench("invert", methods=("w",), also=(also,))
+    with pytest.raises(InversionError, match=sentence):
+        _methods(command, load_generator("heads"))

@@ -30,6 +30,7 @@ from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.encoder import TrainEncoder
 from portraiture.train.encoder_presets import ENCODER, SMALL, fitted_encoder
+from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
 from portraiture.train.ranger import Ranger
@@ -300,3 +301,21 @@ def test_ranger_pulls_back_every_few_steps() -> None:
             assert torch.equal(fast, twin)
     assert torch.allclose(fast, 0.5 * (start + twin))
     assert not torch.allclose(fast, twin)
+
+
+def test_gates_learn_faster_than_the_rest() -> None:
+    encoder = GoaeEncoder(replace(SMALL, w_dim=16))
+    optimizer = torch.optim.SGD(gated_groups(encoder), lr=0.0)
+    set_rate(optimizer, 0.01)
+    gates = encoder.gates.detach().clone()
+    first = encoder.mapper_base_channel[0].bias
+    before = first.detach().clone()
+    for parameter in encoder.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert torch.allclose(encoder.gates, gates - 0.2)
+    assert torch.allclose(first, before - 0.01)
+    held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert held == sum(p.numel() for p in encoder.parameters())
+    plain = GoaeEncoder(replace(SMALL, w_dim=16, gated=False))
+    assert len(gated_groups(plain)) == 1

@@ -25,6 +25,7 @@ from portraiture.schedule import annealed
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.state import TrainState
@@ -73,11 +74,10 @@ class TrainAlignment:
         alignment = FeatureAlignment(self.config.alignment).to(world.device)
         for network in (self.network, self.encoder, self.drawing.features):
             network.to(world.device)
-        rate = self.config.learning_rate
         return TrainState(
             models={"alignment": alignment},
             averages={"alignment": averaged_copy(alignment)},
-            optimizers={"alignment": torch.optim.Adam(alignment.parameters(), rate, foreach=False)},
+            optimizers={"alignment": torch.optim.Adam(gated_groups(alignment), foreach=False)},
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
@@ -91,8 +91,7 @@ class TrainAlignment:
         config = self.config
         alignment, optimizer = state.models["alignment"], state.optimizers["alignment"]
         assert isinstance(alignment, FeatureAlignment)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+        set_rate(optimizer, config.learning_rate * annealed(state.step, config.decay_steps))
         optimizer.zero_grad(set_to_none=True)
         losses = self.losses(alignment, batch, draws)
         torch.stack(list(losses.values())).sum().backward()

@@ -35,6 +35,7 @@ from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.ranger import Ranger
@@ -135,9 +136,10 @@ class TrainEncoder:
 
     def _optimizer(self, encoder: Encoder) -> torch.optim.Optimizer:
         rate = self.config.learning_rate
+        groups = gated_groups(encoder)
         if self.config.optimizer == "ranger":
-            return Ranger(encoder.parameters(), rate)
-        return torch.optim.AdamW(encoder.parameters(), rate, betas=(0.9, 0.99), foreach=False)
+            return Ranger(groups, rate)
+        return torch.optim.AdamW(groups, rate, betas=(0.9, 0.99), foreach=False)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> EncoderBatch:
         """Photos of different people and other views of them, and of people of no other view."""
@@ -153,8 +155,7 @@ class TrainEncoder:
         if state.step == 0:
             self.measure(state)
         encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
-        for group in optimizer.param_groups:
-            group["lr"] = self.rate(state.step)
+        set_rate(optimizer, self.rate(state.step))
         levels = sum(state.step >= first for first in config.levels_from)
         photos = torch.cat([batch.people.photo, batch.drawn.photo])
         offsets = encoder(photos, levels=levels)

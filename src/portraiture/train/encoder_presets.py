@@ -90,11 +90,11 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         grid_people=2,
     ),
     "cpu": AlignmentTraining(
-        run=RunConfig(steps=1_000, batch=4, log_every=25, grid_every=250, checkpoint_every=250),
+        run=RunConfig(steps=600, batch=4, log_every=25, grid_every=250, checkpoint_every=250),
         alignment=AlignmentConfig(widths=(24, 48, 96), gated=True),
         drawing=ENCODER["cpu"].drawing,
         learning_rate=5e-4,
-        decay_steps=1_000,
+        decay_steps=600,
     ),
     "gpu": AlignmentTraining(
         run=replace(ENCODER["gpu"].run, steps=20_000, batch=16),
