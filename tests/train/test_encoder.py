@@ -25,7 +25,7 @@ from portraiture.models.goae_encoder import GoaeEncoder
 from portraiture.models.latent_discriminator import LatentDiscriminator
 from portraiture.models.pyramid_encoder import PyramidEncoder
 from portraiture.render.volume import RenderingConfig
-from portraiture.train.alignment import TrainAlignment
+from portraiture.train.alignment import TrainAlignment, led_astray
 from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.encoder import TrainEncoder
@@ -319,3 +319,15 @@ def test_gates_learn_faster_than_the_rest() -> None:
     assert held == sum(p.numel() for p in encoder.parameters())
     plain = GoaeEncoder(replace(SMALL, w_dim=16, gated=False))
     assert len(gated_groups(plain)) == 1
+
+
+def test_some_heads_are_led_astray_on_the_way_to_the_next() -> None:
+    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
+    ws = torch.arange(400.0).reshape(400, 1, 1).expand(-1, 3, 2)
+    assert led_astray(ws, 0.0, draws) is ws
+    moved = led_astray(ws, 0.5, draws)[1:] - ws[1:]
+    assert torch.equal(moved, moved[:, :1, :1].expand_as(moved))
+    steps = moved[:, 0, 0]
+    assert -1.0 <= steps.min() <= -0.9  # the one before is 1 less
+    assert steps.max() == 0.0
+    assert 0.4 < (steps < 0.0).float().mean() < 0.6

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -35,10 +36,11 @@ from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 @dataclass(frozen=True)
 class AlignmentTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`). encoder: fingerprint of the
-    frozen encoder, so that a run never goes on with another. other_weight: of those of
-    another view than the photo's; 0 is the paper's. feature_weight: λ7, of the mean squared F* - F.
-    mixed: planes that are mixed by what the photo shows. learning_rate: Adam's, falling along a
-    half cosine over decay_steps. half_life: of the average, in images.
+    frozen encoder, so that a run never goes on with another. other_weight: of those of another view
+    than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
+    another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
+    mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate: Adam's,
+    falling along a half cosine over decay_steps. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -46,6 +48,7 @@ class AlignmentTraining:
     drawing: SupervisedConfig
     encoder: str = ""
     other_weight: float = 1.0
+    astray: float = 0.0
     feature_weight: float = 1e-4
     mixed: MixedPlanes = "all"
     learning_rate: float = 2.5e-5
@@ -107,7 +110,7 @@ class TrainAlignment:
     ) -> dict[str, Tensor]:
         """All weighted losses by name; those of the other view begin with `other_`."""
         config, network = self.config, self.network
-        ws = self._ws(batch.photo)
+        ws = led_astray(self._ws(batch.photo), config.astray, draws)
         found = refine(
             network, alignment, ws, batch.seen.image, batch.seen.camera, mixed=config.mixed
         )
@@ -146,3 +149,11 @@ class TrainAlignment:
         )  # fmt: skip
         side = image.shape[-1]
         return stack_rows(*(tile(at_size(row, side), columns=people) for row in rows))
+
+
+def led_astray(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
+    """A share of w+ moved towards the next one of the batch, by up to all of the way."""
+    if not share:
+        return ws
+    drawn = torch.rand(2, len(ws), 1, 1, generator=draws.cpu).to(ws)
+    return ws + (drawn[0] < share) * drawn[1] * (ws.roll(1, 0) - ws)
