@@ -23,7 +23,7 @@ from portraiture.invert.encode import encode
 from portraiture.invert.inversion import make_head, person_psnr
 from portraiture.invert.methods import chosen_config, encoder_method, optimiser_method
 from portraiture.invert.run import HEAD_FILES, Method, invert_target
-from portraiture.invert.target import Target, make_target
+from portraiture.invert.target import Target, largest_part, make_target
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
@@ -86,6 +86,19 @@ def test_the_person_lies_over_white(folder: Path) -> None:
     p = target.person
     assert float(p.min()) >= 0.0
     assert torch.all(target.image >= 1.0 - 2.0 * p - 1e-5)
+
+
+def test_specks_beside_a_person_are_no_part_of_them() -> None:
+    person = torch.zeros(64, 64)
+    person[10:60, 20:45] = 0.9
+    person[30:34, 30:34] = 0.0  # a hole stays one, but for its rim
+    person[2:8, 55:62] = 1.0
+    person[50, 2] = 1.0
+    found = largest_part(person)
+    assert found[10:60, 20:45].float().mean() > 0.99
+    assert not found[2:8, 55:62].any()
+    assert not found[50, 2]
+    assert not largest_part(torch.zeros(8, 8)).any()
 
 
 def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:

@@ -111,8 +111,8 @@ def invert(command: Invert) -> None:
     sure = head.facts.get("confidence")
     if sure is not None and sure < LOW:
         console.print(
-            f"[yellow]Low confidence ({sure:.2f}):[/] a stranger's head would be hardly farther"
-            " from this picture. Is it a photo of a face?"
+            f"[yellow]Low confidence ({sure:.2f}):[/] pictures without a face come as near to a"
+            " head as this one. Is it a photo of one?"
         )
     if head.facts.get("stopped"):
         console.print("Stopped early; the head is what there was.")

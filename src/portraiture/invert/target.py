@@ -7,11 +7,14 @@ Letters: R side of the generator's images.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
+from scipy import ndimage
 from torch import Tensor
 
 from portraiture.camera import to_eg3d
@@ -22,6 +25,8 @@ from portraiture.models.parser import ParserNetwork
 from portraiture.types import Photo, Segment
 
 WHITE = 1.0
+UNSURE = (0.3, 0.75)
+"""Between them the parser's word for a person counts in part."""
 SMALLEST = 0.1
 """Share of a crop that a head fills at least."""
 
@@ -76,9 +81,22 @@ def resized(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R
 def person_matte(
     images: Float[Tensor, "B 3 R R"], parser: ParserNetwork
 ) -> Float[Tensor, "B 1 R R"]:
-    """How likely each pixel is not background, by the face parser."""
+    """How far each pixel shows the person: the face parser's word for not being background, made
+    surer, without what hangs together with no head."""
     side = parser.config.size
     small = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
     classes = parser(small).softmax(1)
     person = 1.0 - classes[:, int(Segment.BACKGROUND)][:, None]
+    person = ((person - UNSURE[0]) / (UNSURE[1] - UNSURE[0])).clamp(0.0, 1.0)
+    person = person * torch.stack([largest_part(one[0]) for one in person])[:, None]
     return F.interpolate(person, images.shape[-2:], mode="bilinear").clamp(0.0, 1.0)
+
+
+def largest_part(person: Float[Tensor, "n n"]) -> Bool[Tensor, "n n"]:
+    """Of what is not background, the part that hangs together and is largest."""
+    shown = person.cpu().numpy() > 0.0
+    parts: Any = ndimage.label(ndimage.binary_opening(shown))[0]
+    if not parts.any():
+        return person > 0.0
+    largest = parts == np.bincount(parts[parts > 0]).argmax()
+    return torch.from_numpy(ndimage.binary_dilation(largest, iterations=2)).to(person.device)

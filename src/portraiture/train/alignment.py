@@ -39,8 +39,8 @@ class AlignmentTraining:
     frozen encoder, so that a run never goes on with another. other_weight: of those of another view
     than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
     another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
-    mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate: Adam's,
-    falling along a half cosine over decay_steps. half_life: of the average, in images.
+    mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate:
+    Adam's, falling along a half cosine over decay_steps. half_life: of the average, in images.
     """
 
     run: RunConfig
