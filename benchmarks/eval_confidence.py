@@ -4,8 +4,8 @@
 
 Held-out people's photos (`bench invert`'s) to their own heads and to those of strangers, photos of
 the given folders, and pictures of no face: scenery, patterns, and people upside down, cut out as if
-they were photos. Distances are those of `invert.confidence.residual`; its scale goes from the median
-of the first to what nine in ten pictures without a face exceed.
+they were photos. Distances are those of `invert.confidence.residual`; its scale goes from the
+median of the first to what nine in ten pictures without a face exceed.
 """
 
 from __future__ import annotations

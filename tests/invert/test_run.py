@@ -238,9 +238,10 @@ def test_files_of_a_photo_from_the_command_line(
     [
         (["--method", "psp", "--alignment", "x"], "psp"),
         (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
-        (["--weights", "x"], "for encoders"),
-        (["--steps", "0"], "--steps"),
-        (["--rays", "4"], "--rays"),
+        (["--method", "pti", "--weights", "x"], "for encoders"),
+        (["--method", "w", "--steps", "0"], "--steps"),
+        (["--method", "w", "--rays", "4"], "--rays"),
+        (["--rays", "64"], "for the optimisations"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(

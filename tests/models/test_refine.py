@@ -86,6 +86,29 @@ def test_what_the_photo_does_not_show_stays_plain(
     assert torch.allclose(found.planes[shown], moved[shown], atol=1e-5)
 
 
+def test_a_carried_difference_changes_features_where_the_photo_differs(
+    generator: TriPlaneGenerator, ws: torch.Tensor
+) -> None:
+    """A photo that is the reconstruction but for its left half. What convolutions make of it
+    differs from what they make of the reconstruction itself, and on one side of the (x, y) plane
+    hardly."""
+    alignment = _alignment(carried=True, mixing="convolution", widths=(16, 16, 16))
+    assert alignment.config.image_size == 32
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float().expand(2, -1)
+    with torch.no_grad():
+        alignment.gates.fill_(1.0)
+        volume = generator.render(generator.planes(ws), camera, deterministic=True)
+        photo = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
+        other = photo.clone()
+        other[..., :64] = -other[..., :64]
+        same = refine(generator, alignment, ws, photo, camera)
+        changed = refine(generator, alignment, ws, other, camera)
+    columns = (changed.features - same.features).abs().mean((0, 1, 2))
+    assert max(columns[:4].mean(), columns[-4:].mean()) > 0.0
+    with pytest.raises(ValueError, match="do not fit"):
+        alignment(torch.zeros(2, 3, 32, 32), same.plain_features)
+
+
 def test_gradients_reach_the_alignment_alone(
     generator: TriPlaneGenerator, ws: torch.Tensor
 ) -> None:

@@ -4,7 +4,8 @@ al., ICCV 2023, section 4.2, Eq. 7; METHODS section 1).
 rendered - photo ─residual units─▶ K, V ─┐
 F (of the generator at 32²) ───────────▶ Q ─two cross-attentions─▶ γ, β;   F* = γ ⊙ F + β
 
-Module names are those of the published checkpoint. Letters: B photos, C channels, S side of F.
+Module names are those of the published checkpoint. Letters: B photos, C channels, S side of F, I
+channels and R side of what is compared.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from portraiture.models.arcface import Unit
 from portraiture.models.goae_encoder import CrossAttention
 
+CARRIED = 21
+"""On each of three planes the difference, the photo, and whether the photo shows the place."""
 UNITS = 3
 """Residual units of each width."""
 
@@ -29,6 +32,9 @@ class AlignmentConfig:
     size. mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and
     the residual's features, which is its ablation (table 3). gated: [ours] γ and β count by a
     learned factor each that begins at 0, so that F* begins as F; the published module has none.
+    carried: [ours] what is compared comes not as a picture but carried to the planes (`CARRIED`
+    channels, twice F's side), where F lies: a convolution then finds each texel's difference where
+    the attention has to search for it. The first of `widths` is then not halved, nor the last.
     generator: fingerprint of the weights that it was trained for, if known.
     """
 
@@ -37,11 +43,18 @@ class AlignmentConfig:
     widths: tuple[int, int, int] = (64, 128, 256)
     mixing: Literal["attention", "convolution"] = "attention"
     gated: bool = False
+    carried: bool = False
     generator: str = ""
 
     @property
     def image_size(self) -> int:
-        return self.size << len(self.widths)
+        """R."""
+        return 2 * self.size if self.carried else self.size << len(self.widths)
+
+    @property
+    def inputs(self) -> int:
+        """I."""
+        return CARRIED if self.carried else 3
 
 
 class FeatureAlignment(nn.Module):
@@ -54,11 +67,13 @@ class FeatureAlignment(nn.Module):
         self.config = config
         first, features = config.widths[0], config.features
         self.input_layer = nn.Sequential(
-            nn.Conv2d(3, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first), nn.PReLU(first)
-        )
+            nn.Conv2d(config.inputs, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first),
+            nn.PReLU(first),
+        )  # fmt: skip
         units, before = [], first
-        for width in config.widths:
-            units.append(Unit(before, width, stride=2))
+        for k, width in enumerate(config.widths):
+            stride = (1, 2, 1)[k] if config.carried else 2
+            units.append(Unit(before, width, stride=stride))
             units += [Unit(width, width) for _ in range(UNITS - 1)]
             before = width
         self.body = nn.Sequential(*units)
@@ -77,16 +92,17 @@ class FeatureAlignment(nn.Module):
             self.gates = nn.Parameter(torch.zeros(2))
 
     def forward(
-        self, residual: Float[Tensor, "B 3 R R"], features: Float[Tensor, "B C S S"]
+        self, residual: Float[Tensor, "B I R R"], features: Float[Tensor, "B C S S"]
     ) -> Float[Tensor, "B C S S"]:
-        """F* of F. residual: rendered minus photo, in [-2, 2], `config.image_size` pixels a side.
+        """F* of F. residual: rendered minus photo, in [-2, 2], `config.image_size` pixels a side,
+        or what `config.carried` says.
 
         Raises ValueError where a size is another.
         """
         config = self.config
-        sides = (residual.shape[-1], features.shape[-1], features.shape[1])
-        if sides != (config.image_size, config.size, config.features):
-            raise ValueError(f"residual, features and channels of sizes {sides} do not fit")
+        sides = (*residual.shape[1::2], *features.shape[1::2])
+        if sides != (config.inputs, config.image_size, config.features, config.size):
+            raise ValueError(f"residual and features of channels and sides {sides} do not fit")
         seen = self.output_layer(self.body(self.input_layer(residual)))
         gamma, beta = self._film(seen, features)
         if config.gated:

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.goae_align import FeatureAlignment
+from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
+from portraiture.render.carry import carry_to_planes
 from portraiture.render.visible import (
     MixedPlanes,
     chosen_masks,
@@ -51,30 +52,39 @@ def refine(
     """photo: over the generator's background, in [-1, 1]. Gradients flow to the alignment only."""
     with torch.no_grad():
         plain, features = planes_and_features(generator, ws, alignment.config.size)
-        residual, visible = _compare(generator, ws, plain, photo, camera)
-    side = alignment.config.image_size
-    if residual.shape[-1] != side:
-        residual = F.interpolate(residual, (side, side), mode="bilinear", antialias=True)
-    aligned = alignment(residual, features)
+        compared, visible = _compare(generator, alignment.config, ws, plain, photo, camera)
+    aligned = alignment(compared, features)
     masks = chosen_masks(visible, mixed)
     refined = planes_of(generator, ws, aligned)
     return Refined(aligned, features, masks, refined, mix_planes(refined, plain, masks))
 
 
 def _compare(
-    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, photo: Tensor, camera: Tensor
-) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B 3 1 P P"]]:
-    """Reconstruction minus photo, and which texels of the planes the photo shows."""
+    generator: TriPlaneGenerator, config: AlignmentConfig, ws: Tensor, planes: Tensor,
+    photo: Tensor, camera: Tensor,
+) -> tuple[Float[Tensor, "B I R R"], Float[Tensor, "B 3 1 P P"]]:  # fmt: skip
+    """Reconstruction minus photo, as the alignment wants it, and which texels of the planes the
+    photo shows."""
     volume = generator.render(planes, camera, deterministic=True)
-    image = generator.upsample(volume.features, ws)
-    if photo.shape != image.shape:
-        photo = F.interpolate(photo, image.shape[-2:], mode="bilinear", antialias=True)
+    image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
+    photo = _sized(photo, image.shape[-1])
     points, met = visible_points(volume.depth, volume.opacity, camera)
     rendering = generator.config.rendering
-    visible = plane_masks(
-        points, met, size=planes.shape[-1], box_warp=rendering.box_warp, axes=rendering.plane_axes
-    )
-    return image.clamp(-1.0, 1.0) - photo, visible
+    where = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
+    visible = plane_masks(points, met, size=planes.shape[-1], **where)
+    if not config.carried:
+        return _sized(image - photo, config.image_size), visible
+    side = volume.depth.shape[-1]
+    both = torch.cat([_sized(image - photo, side), _sized(photo, side)], 1).flatten(2).mT
+    flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
+    carried = carry_to_planes(both, points, met, size=config.image_size, flow=flow, **where)
+    return carried.flatten(1, 2), visible
+
+
+def _sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)
 
 
 Styles = dict[int, list[Tensor]]

@@ -91,7 +91,9 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
     ),
     "cpu": AlignmentTraining(
         run=RunConfig(steps=600, batch=4, log_every=25, grid_every=250, checkpoint_every=250),
-        alignment=AlignmentConfig(widths=(24, 48, 96), gated=True),
+        alignment=AlignmentConfig(
+            widths=(48, 96, 128), mixing="convolution", gated=True, carried=True
+        ),
         drawing=ENCODER["cpu"].drawing,
         astray=0.5,
         learning_rate=5e-4,

@@ -52,7 +52,9 @@ PARSER: dict[Preset, ParserTraining] = {
 
 ATTRIBUTES: dict[Preset, AttributesTraining] = {
     "tiny": AttributesTraining(run=TINY_RUN, network=AttributesConfig(width=4, size=32)),
-    "cpu": AttributesTraining(run=replace(_CPU_RUN, steps=1000, batch=32, precision="fp32")),
+    "cpu": AttributesTraining(
+        run=replace(_CPU_RUN, steps=700, batch=32, precision="fp32"), decay_steps=700
+    ),
     "gpu": AttributesTraining(
         run=replace(_GPU_RUN, precision="fp32"),
         network=AttributesConfig(width=48, size=128),
