@@ -130,8 +130,8 @@ def _tables(rows: list[Row], judged: Judged) -> Iterator[Table]:
     """As in the paper: at the input's view, and from elsewhere; by how far the input was turned."""
     titles: dict[Where, str] = {"input": "At the input's view", "novel": "At the other views"}
     for where, title in titles.items():
-        table = Table("Method", "Input", "MSE", "PSNR", "SSIM", "Percept.", "Identity", "Depth",
-                      "Seconds", title=title, box=SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
+        table = Table("Method", "Input", "MSE", "PSNR", "SSIM", "Perc.", "Ident.", "Depth",
+                      "Sec.", title=title, box=SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
         for row in sorted(rows, key=lambda row: row.yaw):
             if row.where != where:
                 continue
@@ -140,7 +140,7 @@ def _tables(rows: list[Row], judged: Judged) -> Iterator[Table]:
                 row.method, f"{row.yaw}°", f"{s.mse:.4f}", f"{s.psnr:.2f}", f"{s.ssim:.3f}",
                 f"{s.perceptual:.3f}", f"{s.identity:.3f}", f"{s.depth:.3f}", f"{s.seconds:.2f}",
             )  # fmt: skip
-        table.caption = f"percept.: {judged.perceptual.metric}; identity: {judged.identity.metric}"
+        table.caption = f"perc.: {judged.perceptual.metric}; ident.: {judged.identity.metric}"
         yield table
 
 

@@ -121,6 +121,8 @@ def invert(command: Invert) -> None:
         f" ({head.facts['psnr_person_db']:.1f} dB from the photo)",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if command.method == "encoder" and command.weights is None:
+        console.print("For more of the photo's likeness, in minutes: --method pti")
 
 
 def _method(command: Invert) -> Method:
