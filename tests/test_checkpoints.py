@@ -22,8 +22,9 @@ from portraiture.checkpoints import (
     save_generator,
     shipped,
 )
+from portraiture.encoder_weights import check_fit, load_alignment, load_encoder
 from portraiture.errors import CheckpointError
-from portraiture.metrics.networks import load_identity, load_parser
+from portraiture.metrics.networks import load_attributes, load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.faces2d import FacesConfig, FacesGenerator
 from portraiture.render.volume import RenderingConfig
@@ -110,6 +111,10 @@ LOADERS = {
     "stylegan2": load_image_generator,
     "identity": load_identity,
     "parser": load_parser,
+    "attributes": load_attributes,
+    "goae-encoder": load_encoder,
+    "pyramid-encoder": load_encoder,
+    "goae-afa": load_alignment,
 }
 
 
@@ -119,6 +124,10 @@ def test_the_cards_that_ship_are_true() -> None:
         assert weights.stat().st_size <= 12_000_000
         assert card.sha256 and card.licence != "unknown"
         LOADERS[card.model](name)
+
+
+def test_the_encoder_that_ships_is_for_the_heads_that_ship() -> None:
+    check_fit(load_generator("heads"), load_encoder("goae"))
 
 
 def test_foreign_files_are_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
