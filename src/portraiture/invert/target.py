@@ -95,7 +95,8 @@ def person_matte(
 def largest_part(person: Float[Tensor, "n n"]) -> Bool[Tensor, "n n"]:
     """Of what is not background, the part that hangs together and is largest."""
     shown = person.cpu().numpy() > 0.0
-    parts: Any = ndimage.label(ndimage.binary_opening(shown))[0]
+    labelled: Any = ndimage.label(ndimage.binary_opening(shown))
+    parts = labelled[0]
     if not parts.any():
         return person > 0.0
     largest = parts == np.bincount(parts[parts > 0]).argmax()
