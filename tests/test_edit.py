@@ -246,6 +246,19 @@ def test_what_was_refined_survives_an_edit(head: Head) -> None:
     assert not torch.allclose(found.planes[..., 12:], plain[..., 12:], atol=5e-2)
 
 
+def test_what_was_painted_survives_an_edit(head: Head) -> None:
+    """With refined features or without, the planes have it once, before and after."""
+    paint = torch.zeros(1, 3, 8, 32, 32)
+    paint[:, :, :, 4:20, 10:30] = 0.5
+    step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)
+    for plain in (head, replace(head, features=None, visible=None)):
+        painted = rounded(replace(plain, painted=paint, planes=plain.planes + paint))
+        for amount in (0.0, 1.5):
+            without = edit(plain, {"sex": amount}, directions=_only(sex=step))
+            found = edit(painted, {"sex": amount}, directions=_only(sex=step))
+            assert torch.allclose(found.planes, without.planes + paint, atol=1e-2)
+
+
 def test_a_head_without_refined_features_is_edited_in_w(head: Head) -> None:
     bare = replace(head, features=None, visible=None)
     step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)

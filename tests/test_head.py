@@ -53,11 +53,12 @@ def test_a_head_comes_back_to_the_bit(head: Head, weights: Path, tmp_path: Path)
         head,
         features=torch.ones(1, 4, 8, 8) / 4,
         visible=torch.full((1, 3, 1, 16, 16), 0.5),
+        painted=torch.full((1, 3, 8, 16, 16), -0.75),
         tuned={"decoder.net.0.bias": torch.ones(8).half()},
     )
     full.save(tmp_path / "head.safetensors")
     again = Head.load(tmp_path / "head.safetensors", network=weights)
-    for name in ("ws", "planes", "camera", "features", "visible"):
+    for name in ("ws", "planes", "camera", "features", "visible", "painted"):
         assert torch.equal(getattr(again, name), getattr(full, name)), name
     assert (again.generator, again.fingerprint, again.method) == (
         full.generator, full.fingerprint, full.method,

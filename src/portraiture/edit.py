@@ -1,7 +1,8 @@
 """Editing a neural head: along directions of w, or by channels of its styles.
 
-Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix─▶ planes ─▶ Head
-Details that were found for a photo survive (GOAE, Eq. 10). Directions: `portraiture.directions`.
+Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, paint─▶ planes ─▶ Head
+Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted.
+Directions: `portraiture.directions`.
 Letters: N rows of w+, D w dimension, S style channels.
 """
 
@@ -29,6 +30,7 @@ from portraiture.errors import EditError
 from portraiture.head import Head, rounded
 from portraiture.media import staged_folder, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.paint import add_painted
 from portraiture.models.refine import edited_features, planes_and_features, planes_of
 from portraiture.render.visible import fuse_planes
 
@@ -90,7 +92,8 @@ def edit(
     """The head changed by these amounts, of attributes, principal axes or style channels.
 
     directions: as `find_directions` gives them, found for the head's generator by default. What was
-    refined for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
+    refined or painted for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError,
+    HeadError.
     """
     generator = head.network
     found = known_directions(generator) if directions is None else directions
@@ -105,7 +108,7 @@ def edit(
     facts = _edited_facts(head.facts, amounts)
     styles = _styles(generator, ws, _style_change(facts, found))
     if head.features is None or head.visible is None:
-        planes = generator.planes(ws, styles=styles)
+        planes = _with_paint(head, ws, generator.planes(ws, styles=styles))
         return rounded(replace(head, ws=ws, planes=planes, facts=facts))
     size = head.features.shape[-1]
     before = _styles(generator, head.ws, _style_change(head.facts, found))
@@ -113,8 +116,14 @@ def edit(
     planes, edited = planes_and_features(generator, ws, size, styles=styles)
     features = edited_features(head.features, plain, edited)
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
-    mixed = fuse_planes(refined, planes, head.visible)
+    mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
     return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
+
+
+def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
+    if head.painted is None:
+        return planes
+    return add_painted(head.network, planes, head.painted, ws)
 
 
 def _style_change(facts: Mapping[str, Any], found: Directions) -> Float[Tensor, "S"] | None:

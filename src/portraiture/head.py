@@ -1,6 +1,6 @@
 """A neural head: everything that shows it from any side again, in one small file.
 
-    ws, F*, visible ─planes─┐
+    ws, F*, painted ─planes─┐
     photo ─▶ invert ─▶ Head ─┼─render(yaw, pitch)─▶ picture
                              ├─mesh─▶ TexturedMesh
                              └─save ⇄ load─▶ head.safetensors
@@ -41,7 +41,7 @@ from portraiture.types import as_uint8
 
 VERSION = 1
 MAX_BYTES = 500_000_000
-DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5}
+DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "painted": 5}
 MAX_PHOTOS = 16
 """That one head may be made of."""
 TUNED = "tuned."
@@ -52,10 +52,10 @@ TUNED = "tuned."
 class Head:
     """ws: w+. planes: what is rendered. features: F* of each photo, where the method refines
     features. visible: how far each texel of the three planes shows what a photo saw, in [0, 1],
-    where it is mixed by that. camera: EG3D's numbers of the first photo's. generator: name or path
-    of the weights. fingerprint: of these weights (`fingerprint`). tuned: the generator's own
-    tensors that were changed for this head (PTI). method: how it was made. facts: measurements,
-    JSON.
+    where it is mixed by that. painted: what was painted on the planes, which have it already.
+    camera: EG3D's numbers of the first photo's. generator: name or path of the weights.
+    fingerprint: of these weights (`fingerprint`). tuned: the generator's own tensors that were
+    changed for this head (PTI). method: how it was made. facts: measurements, JSON.
 
     All tensors have float16's precision; those but `tuned` are float32.
     """
@@ -68,6 +68,7 @@ class Head:
     method: str
     features: Float[Tensor, "M K S S"] | None = None
     visible: Float[Tensor, "M 3 1 P P"] | None = None
+    painted: Float[Tensor, "1 3 C P P"] | None = None
     tuned: Mapping[str, Tensor] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -148,6 +149,7 @@ class Head:
             "ws": (1, generator.num_ws, config.w_dim),
             "planes": (1, 3, config.plane_features, side, side),
             "visible": (self.photos, 3, 1, side, side),
+            "painted": (1, 3, config.plane_features, side, side),
         }
         for name, value in self._tensors().items():
             if name in expected and tuple(value.shape) != expected[name]:
@@ -159,14 +161,13 @@ class Head:
     def _tensors(self) -> dict[str, Tensor]:
         named = {
             "ws": self.ws, "planes": self.planes, "features": self.features,
-            "visible": self.visible,
+            "visible": self.visible, "painted": self.painted,
         }  # fmt: skip
         return {name: value for name, value in named.items() if value is not None}
 
     def _check(self, path: Path) -> None:
         """Raises HeadError if shapes or numbers cannot be those of a head."""
-        dims = {"ws": 3, "planes": 5, "features": 4, "visible": 5}
-        fits = all(value.dim() == dims[name] for name, value in self._tensors().items())
+        fits = all(value.dim() == DIMENSIONS[name] for name, value in self._tensors().items())
         fits &= self.camera.shape == (1, 25)
         per_photo = [v for v in (self.features, self.visible) if v is not None]
         fits &= len(self.ws) == len(self.planes) == 1

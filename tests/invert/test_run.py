@@ -104,7 +104,7 @@ def test_specks_beside_a_person_are_no_part_of_them() -> None:
 def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
-    plain = encoder_method("encoder", generator, "small", weights=folder / "encoder")
+    plain = encoder_method("encoder", generator, "small", weights=folder / "encoder", painted=False)
     found = invert_target(target, how=plain)
     assert found.features is None
     assert torch.equal(found.planes, generator.planes(found.ws))
@@ -113,9 +113,15 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     with torch.no_grad():
         expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
     assert torch.allclose(found.ws, expected)
+    assert found.painted is None
+    painted = invert_target(target, how=replace(plain, painted=True))
+    assert painted.painted is not None
+    assert torch.allclose(painted.planes, found.planes + painted.painted)
+    assert painted.painted.any()
     full = encoder_method(
-        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
-    )
+        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
+        painted=False,
+    )  # fmt: skip
     refined = invert_target(target, how=full)
     assert torch.equal(refined.ws, found.ws)
     assert refined.features is not None
@@ -129,8 +135,9 @@ def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
     generator = _generator(folder)
     first, second = _target(generator), _target(generator, seed=1)
     how = encoder_method(
-        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment"
-    )
+        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
+        painted=False,
+    )  # fmt: skip
     one, other = invert_target(first, how=how), invert_target(second, how=how)
     both = invert_target(first, second, how=how)
     assert torch.allclose(both.ws, 0.5 * (one.ws + other.ws), atol=1e-5)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from portraiture.models.plane_flow import move_planes
-from portraiture.render.carry import carry_to_planes
+from portraiture.ops.planes import project_on_planes
+from portraiture.render.carry import carry_to_planes, painted_places
 
 BOX = 2.0
 """Plane coordinates are the points'."""
@@ -48,3 +49,22 @@ def test_what_was_carried_lies_where_it_was_painted() -> None:
     assert (moved[0] - plain[0])[inner, inner].abs().mean() < 0.04
     still = painted[0, 0, 0] - plain[0]
     assert still[inner, inner].abs().mean() > 0.04
+
+
+def test_places_are_where_moving_the_planes_takes_from() -> None:
+    """Planes that hold their own coordinates, moved by a coarse and crooked flow, tell them."""
+    draws = torch.Generator().manual_seed(1)
+    flow = 0.15 * torch.randn(1, 3, 2, 8, 8, generator=draws)
+    size = 64
+    centres = (torch.arange(size) + 0.5) * (2.0 / size) - 1.0
+    rows, columns = torch.meshgrid(centres, centres, indexing="ij")
+    planes = torch.stack([columns, rows])[None, None].expand(1, 3, 2, size, size)
+    moved = move_planes(planes, flow)
+    points = 1.2 * torch.rand(1, 500, 3, generator=draws) - 0.6
+    found = painted_places(points, size=size, box_warp=BOX, axes="fixed", flow=flow)
+    where = project_on_planes(points, box_warp=BOX, axes="fixed")
+    told = torch.nn.functional.grid_sample(
+        moved[0], where[0][:, None], mode="bilinear", align_corners=False
+    )[:, :, 0].mT
+    off = (told - found[0]).abs() * 0.5 * size
+    assert off[found[0].abs() < 0.95].max() < 0.05

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 console = Console()
 BenchMethod = Literal[
-    "goae", "w+", "f-everywhere", "front-mask", "psp", "e4e", "w", "pti", "pose-opt"
+    "goae", "w+", "aligned", "f-everywhere", "front-mask", "psp", "e4e", "w", "pti", "pose-opt"
 ]
-ENCODED: tuple[BenchMethod, ...] = ("goae", "w+", "f-everywhere", "front-mask")
+ENCODED: tuple[BenchMethod, ...] = ("goae", "w+", "aligned", "f-everywhere", "front-mask")
 MIXED: dict[BenchMethod, MixedPlanes] = {"f-everywhere": "none", "front-mask": "front"}
 
 
@@ -36,9 +36,10 @@ class Bench:
     """Measure methods of inversion on held-out synthetic people, from inputs turned by 0, 30 and 60
     degrees, at the input's view and at the others.
 
-    goae is the whole method, w+ its encoder alone, f-everywhere without and front-mask with only
-    the front plane's mask; psp and e4e are encoders that it is compared with. The others optimise,
-    for minutes a picture; --steps shortens that.
+    goae is the whole method: the encoder, feature alignment if there is one, and painting; w+ is
+    the encoder alone. aligned is without painting, f-everywhere that without and front-mask with
+    only the front plane's mask. psp and e4e are encoders that it is compared with. The others
+    optimise, for minutes a picture; --steps shortens that.
 
     Example: portraiture bench invert --people 4 --methods goae w+ pti --steps 100
     """
@@ -47,14 +48,15 @@ class Bench:
     """What to measure."""
     people: int = 4
     """How many, five pictures each."""
-    methods: tuple[BenchMethod, ...] = ENCODED
+    methods: tuple[BenchMethod, ...] = ("goae", "w+")
     """Which methods."""
     weights: str | None = None
     """GOAE's encoder's, instead of the shipped ones."""
     alignment: str | None = None
     """The feature alignment's, likewise."""
     also: Annotated[tuple[str, ...], UseAppendAction] = ()
-    """NAME=ENCODER or NAME=ENCODER+ALIGNMENT: more weights to compare, such as of an ablation."""
+    """NAME=ENCODER or NAME=ENCODER+ALIGNMENT: more weights to compare, such as of an ablation;
+    nothing is painted with these."""
     network: str = "heads"
     """The generator."""
     steps: int | None = None
@@ -95,7 +97,7 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
     from portraiture.invert.run import invert_target
 
     if command.weights is not None and not set(command.methods) & set(ENCODED):
-        raise InversionError("--weights is for goae, w+, f-everywhere and front-mask.")
+        raise InversionError(f"--weights is for {', '.join(ENCODED)}.")
     found: dict[str, Method] = {}
     for name in dict.fromkeys(command.methods):
         if name in ("w", "pti", "pose-opt"):
@@ -106,12 +108,14 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
             found[name] = encoder_method(name, generator, command.network)
         else:
             refined = name != "w+"
-            if refined and command.weights is not None and command.alignment is None:
-                raise InversionError(f"{name} needs --alignment; choose --methods w+ without it.")
-            found[name] = encoder_method(
+            how = encoder_method(
                 "encoder", generator, command.network, weights=command.weights, refined=refined,
                 alignment=command.alignment if refined else None, mixed=MIXED.get(name, "all"),
+                painted=name == "goae",
             )  # fmt: skip
+            if refined and name != "goae" and how.alignment is None:
+                raise InversionError(f"{name} needs --alignment; none is shipped.")
+            found[name] = how
     for text in command.also:
         name, equals, files = text.partition("=")
         weights, _, alignment = files.partition("+")
@@ -121,7 +125,7 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
             raise InversionError(f"There are two methods {name[:40]!r}.")
         found[name] = encoder_method(
             encoder_kind(weights), generator, command.network, weights=weights,
-            alignment=alignment or None,
+            alignment=alignment or None, painted=False,
         )  # fmt: skip
     return {name: partial(invert_target, how=how) for name, how in found.items()}
 

@@ -33,14 +33,16 @@ class Invert:
     out: Path
     """Folder for the results; it is made if need be."""
     method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "encoder"
-    """encoder (GOAE) takes a second, and so do psp and e4e, which it is compared with (with weights
-    of your own, --weights). The others take minutes: w finds the network's most similar person, pti
-    then tunes the network to the photo, pose-opt does so with the camera."""
+    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with (with
+    weights of your own, --weights). The others take minutes: w finds the network's most similar
+    person, pti then tunes the network to the photo, pose-opt does so with the camera."""
     weights: str | None = None
     """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
     or a .safetensors file."""
     alignment: str | None = None
     """Of the encoder's feature alignment, likewise."""
+    paint: bool = True
+    """With the encoder, also paint the photo on the head, where it shows it."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -122,7 +124,7 @@ def invert(command: Invert) -> None:
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     if command.method == "encoder" and command.weights is None:
-        console.print("For more of the photo's likeness, in minutes: --method pti")
+        console.print("For a finer match, in minutes: --method pti")
 
 
 def _method(command: Invert) -> Method:
@@ -136,7 +138,7 @@ def _method(command: Invert) -> Method:
             raise InversionError("--steps and --rays are for the optimisations.")
         return encoder_method(
             command.method, generator, command.network, weights=command.weights,
-            alignment=command.alignment,
+            alignment=command.alignment, painted=command.paint and command.method == "encoder",
         )  # fmt: skip
     if command.weights is not None or command.alignment is not None:
         raise InversionError("--weights and --alignment are for encoders.")

@@ -1,9 +1,11 @@
-"""A photo to w+ in one pass, and for GOAE its detail (METHODS section 1).
+"""A photo to w+ in one pass, and then its detail (METHODS section 1).
 
-Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
+Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused ─paint(images)─▶ planes
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
@@ -12,6 +14,7 @@ from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target, resized
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
+from portraiture.models.paint import add_painted, paint
 from portraiture.models.refine import refine
 from portraiture.render.visible import MixedPlanes, fuse_planes
 
@@ -23,11 +26,13 @@ def encode(
     encoder: Encoder,
     alignment: FeatureAlignment | None = None,
     mixed: MixedPlanes = "all",
+    painted: bool = False,
 ) -> Inversion:
     """The head of a photo, or of several of one person: then w+ is the mean, and each photo gives
     the details of what it shows. The encoder sees a photo with its own background; alignment
-    compares the cut-out person with w+'s reconstruction, and without one there is w+ alone. The
-    camera is the first photo's. Raises ValueError without a photo."""
+    compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
+    the head. Without either there is w+ alone. The camera is the first photo's. Raises ValueError
+    without a photo."""
     if not targets:
         raise ValueError("a head needs a photo")
     where = generator.backbone.mapping.w_avg
@@ -35,13 +40,18 @@ def encode(
     crops = torch.cat([resized(target.crop, size) for target in targets])
     ws = where + encoder(crops.to(where)).mean(0, keepdim=True)
     cameras = torch.cat([target.camera for target in targets]).to(where)
-    plain = generator.planes(ws)
-    if alignment is None:
-        return Inversion(ws, plain, cameras[:1], generator)
     images = torch.cat([target.image for target in targets]).to(where)
-    each = ws.expand(len(targets), -1, -1)
-    found = refine(generator, alignment, each, images, cameras, mixed=mixed)
-    planes = fuse_planes(found.refined, plain, found.visible)
-    return Inversion(
-        ws, planes, cameras[:1], generator, features=found.features, visible=found.visible
-    )
+    result = Inversion(ws, generator.planes(ws), cameras[:1], generator)
+    if alignment is not None:
+        each = ws.expand(len(targets), -1, -1)
+        found = refine(generator, alignment, each, images, cameras, mixed=mixed)
+        result = replace(
+            result, planes=fuse_planes(found.refined, result.planes, found.visible),
+            features=found.features, visible=found.visible,
+        )  # fmt: skip
+    if painted:
+        person = torch.cat([target.person for target in targets]).to(where)
+        paints = paint(generator, ws, result.planes, images, person, cameras)
+        planes = add_painted(generator, result.planes, paints, ws)
+        result = replace(result, planes=planes, painted=paints)
+    return result

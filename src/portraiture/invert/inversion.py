@@ -1,7 +1,8 @@
 """What every method of inversion finds, and the head that it makes.
 
 Inversion ─▶ Head (`portraiture.head`), with facts of how near it comes to the photo
-Letters: N rows of w+, D w dimension, M photos, K channels and S side of F*, P side of a plane.
+Letters: N rows of w+, D w dimension, M photos, K channels and S side of F*, C channels and P side
+of a plane.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from portraiture.models.head_mesh import pixels_of
 class Inversion:
     """planes: what is to be rendered. camera: the first photo's, as given or as found. generator:
     the given one, or a tuned copy. features, visible: F* and masks of refined planes, of each
-    photo. facts: JSON."""
+    photo. painted: what was painted on the planes (`models.paint`). facts: JSON."""
 
     ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
@@ -36,6 +37,7 @@ class Inversion:
     generator: TriPlaneGenerator
     features: Float[Tensor, "M K S S"] | None = None
     visible: Float[Tensor, "M 3 1 P P"] | None = None
+    painted: Float[Tensor, "1 3 C P P"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +67,7 @@ def make_head(
         method=method,
         features=found.features,
         visible=found.visible,
+        painted=found.painted,
         tuned=tuned,
         facts=known,
     )

@@ -34,11 +34,13 @@ def encoder_method(
     alignment: str | Path | None = None,
     refined: bool = True,
     mixed: MixedPlanes = "all",
+    painted: bool | None = None,
 ) -> Method:
     """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
     of GOAE's feature alignment, by default the shipped ones; an encoder of one's own has no
-    alignment but one that is given, and there is w+ alone, as without refined. Raises
-    InversionError or CheckpointError."""
+    alignment but one that is given, nor without refined. painted: whether the photo is painted on
+    the head; by default GOAE's are if refined, and pSp's and e4e's, with which it is compared, are
+    not. Raises InversionError or CheckpointError."""
     if weights is None:
         weights = SHIPPED[name]
         if weights not in shipped():
@@ -56,7 +58,8 @@ def encoder_method(
     aligned = None if alignment is None else load_alignment(alignment)
     if aligned is not None:
         check_fit(generator, aligned)
-    return Method(name, generator, network, encoder, aligned, mixed)
+    painted = name == "encoder" and refined if painted is None else painted
+    return Method(name, generator, network, encoder, aligned, mixed, painted)
 
 
 def encoder_kind(weights: str | Path) -> EncoderName:

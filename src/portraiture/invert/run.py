@@ -49,7 +49,8 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's. judges, config: of
+    encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's; painted: whether
+    what an encoder leaves out is painted on the head. judges, config: of
     the optimisations. stoppable: whether Ctrl-C ends an optimisation with what it has."""
 
     name: MethodName
@@ -58,6 +59,7 @@ class Method:
     encoder: Encoder | None = None
     alignment: FeatureAlignment | None = None
     mixed: MixedPlanes = "all"
+    painted: bool = False
     judges: Judges | None = None
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
     stoppable: bool = True
@@ -88,7 +90,7 @@ def invert_target(*targets: Target, how: Method, advance: Advance | None = None)
     if how.encoder is not None:
         return encode(
             *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
-            mixed=how.mixed,
+            mixed=how.mixed, painted=how.painted,
         )  # fmt: skip
     (target,) = targets
     assert how.judges is not None

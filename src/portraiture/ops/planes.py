@@ -40,11 +40,17 @@ def sample_planes(
     axes: PlaneAxes = "original",
 ) -> Float[Tensor, "B M C"]:
     """Mean over the planes of bilinear samples (texel centres, align_corners=False)."""
+    return sample_places(planes, project_on_planes(points, box_warp=box_warp, axes=axes))
+
+
+def sample_places(
+    planes: Float[Tensor, "B 3 C H W"], places: Float[Tensor, "B 3 M 2"]
+) -> Float[Tensor, "B M C"]:
+    """`sample_planes` at plane coordinates, each plane's own."""
     b, k, c, h, w = planes.shape
-    where = project_on_planes(points, box_warp=box_warp, axes=axes).to(planes.dtype)
     features = F.grid_sample(
         planes.reshape(b * k, c, h, w),
-        where.reshape(b * k, 1, -1, 2),
+        places.to(planes.dtype).reshape(b * k, 1, -1, 2),
         mode="bilinear",
         padding_mode="zeros",
         align_corners=False,

@@ -28,13 +28,8 @@ def carry_to_planes(
     """Means of the values of the points that were met, 0 where there are none; last, 1 where there
     are some. size: P. flow: of a generator that moves its planes after painting them: the maps are
     then those of the planes as painted (`plane_flow.move_planes`)."""
-    where = project_on_planes(points, box_warp=box_warp, axes=axes).flatten(0, 1)
-    if flow is not None:
-        moved = F.grid_sample(
-            flow.flatten(0, 1).float(), where[:, None], mode="bilinear", padding_mode="border",
-            align_corners=False,
-        )  # fmt: skip
-        where = where + moved[:, :, 0].mT
+    where = painted_places(points, size=size, box_warp=box_warp, axes=axes, flow=flow)
+    where = where.flatten(0, 1)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
     inside = ((texels >= 0) & (texels < size)).all(-1) & met.repeat_interleave(3, 0)
     index = (texels[..., 1] * size + texels[..., 0]).clamp(0, size * size - 1)
@@ -45,3 +40,24 @@ def carry_to_planes(
     count = sums[..., -1:]
     means = torch.cat([sums[..., :-1] / count.clamp_min(1.0), (count > 0).to(values.dtype)], 2)
     return means.mT.unflatten(2, (size, size)).unflatten(0, (-1, 3))
+
+
+def painted_places(
+    points: Float[Tensor, "B M 3"],
+    *,
+    size: int,
+    box_warp: float,
+    axes: PlaneAxes,
+    flow: Float[Tensor, "B 3 2 S S"] | None = None,
+) -> Float[Tensor, "B 3 M 2"]:
+    """Where points lie on the planes, in [-1, 1] along each side; with a flow, on the planes as
+    painted. size: P, at which flows are as fine as the planes (`plane_flow.move_planes`)."""
+    where = project_on_planes(points, box_warp=box_warp, axes=axes)
+    if flow is None:
+        return where
+    fine = F.interpolate(flow.flatten(0, 1).float(), (size, size), mode="bicubic")
+    moved = F.grid_sample(
+        fine, where.flatten(0, 1)[:, None], mode="bilinear", padding_mode="border",
+        align_corners=False,
+    )  # fmt: skip
+    return where + moved[:, :, 0].mT.unflatten(0, where.shape[:2])
