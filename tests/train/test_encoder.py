@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests_of_data import sphere_person
@@ -13,6 +14,7 @@ from tests_of_data import sphere_person
 from portraiture.checkpoints import load_generator, save_generator
 from portraiture.convert.store import Card
 from portraiture.data.distort import background_pool
+from portraiture.data.fitted_photos import SIDE
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_file import person_path, save_person
 from portraiture.data.people_set import PeopleSet
@@ -220,7 +222,7 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
     with pytest.raises(TrainingError, match="--encoder"):
         make_recipe("alignment", _choices(folder))
     with pytest.raises(TrainingError, match="is for alignment"):
-        make_recipe("encoder", replace(_choices(folder), encoder=left))
+        make_recipe("identity", replace(_choices(folder), encoder=left))
 
 
 def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
@@ -331,3 +333,41 @@ def test_some_heads_are_led_astray_on_the_way_to_the_next() -> None:
     assert -1.0 <= steps.min() <= -0.9  # the one before is 1 less
     assert steps.max() == 0.0
     assert 0.4 < (steps < 0.0).float().mean() < 0.6
+
+
+def test_photos_of_real_people_join_the_batch(folder: Path) -> None:
+    _portraits(folder / "portraits.npz")
+    choices = replace(_choices(folder), photos=folder / "portraits.npz")
+    recipe = make_recipe("encoder", choices)
+    assert isinstance(recipe, TrainEncoder)
+    recipe.config = replace(recipe.config, drawn_share=0.5, fitted_share=0.25)
+    batch = recipe.batch(0, 8, generator(0))
+    assert len(batch.people.photo) == 3
+    assert len(batch.drawn.photo) == 5
+    assert (batch.drawn.z[-2:, 0] == 7.0).all()
+    assert not (batch.drawn.z[:-2, 0] == 7.0).any()
+    run_recipe(recipe, folder / "run", world=World())
+    with pytest.raises(TrainingError, match="--photos"):
+        make_recipe("alignment", choices)
+
+
+def _portraits(path: Path) -> None:
+    """Grey ones whose latents begin with 7."""
+    np.savez(
+        path,
+        crops=np.full((2, 3, SIDE, SIDE), 128, np.uint8),
+        alpha=np.full((2, 1, SIDE, SIDE), 255, np.uint8),
+        z=np.full((2, LATENT_SIZE), 7.0, np.float32),
+    )
+
+
+def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
+    first = make_recipe("encoder", _choices(folder))
+    run_recipe(first, folder / "run", world=World())
+    left = folder / "run" / "networks" / "encoder.safetensors"
+    again = make_recipe("encoder", replace(_choices(folder), encoder=left))
+    begun = again.build(World()).models["encoder"]
+    for name, value in load_encoder(left).state_dict().items():
+        assert torch.equal(begun.state_dict()[name], value)
+    with pytest.raises(TrainingError, match="architecture"):
+        make_recipe("encoder", replace(_choices(folder), encoder=left, architecture="psp"))

@@ -124,8 +124,10 @@ class Train:
     """SqueezeNet weights (.safetensors) for the perceptual loss of the supervised recipes, instead
     of the shipped face parser."""
     encoder: str | None = None
-    """The encoder that alignment refines: a shipped name, or what train encoder left in networks/.
-    """
+    """The encoder that alignment refines, or that encoder begins with: a shipped name, or what
+    train encoder left in networks/."""
+    photos: Path | None = None
+    """Photos of real people for encoder, as tools/fit_portraits.py fits them."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Of encoder: GOAE's, or one that it is compared with."""
     mirror: bool = True
@@ -264,6 +266,7 @@ def train(command: Train) -> None:
         perceptual=command.perceptual,
         encoder=command.encoder,
         architecture=command.architecture,
+        photos=command.photos,
         seed=command.seed,
         steps=command.steps,
     )

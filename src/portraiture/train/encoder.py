@@ -8,7 +8,8 @@ The paper knows photos alone and compares what it draws with them. Ours knows th
 compared is what `supervised-heads` compares, from views that the photo does not show, which takes
 the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
 step and comes first, and half of the photos may be of people whom a generator of images draws: for
-w, nobody needs to have rendered them. Letters: B photos, K of them drawn, N rows of w+.
+w, nobody needs to have rendered them. Photos of real people, to whom the engine was fitted, teach
+how real photos look. Letters: B photos, K of them drawn, N rows of w+.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
+from portraiture.data.fitted_photos import FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.encoder_weights import Encoder
 from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
@@ -50,7 +52,7 @@ METRIC_SEED = 0x5EE
 
 class EncoderBatch(NamedTuple):
     """people: photos and other views of known people. drawn: photos of people who are no more than
-    their latents."""
+    their latents, fitted ones last."""
 
     people: PhotoBatch
     drawn: DrawnBatch
@@ -59,7 +61,8 @@ class EncoderBatch(NamedTuple):
 @dataclass(frozen=True)
 class EncoderTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
-    frozen generator's. drawn_share: of a batch that a generator of images draws.
+    frozen generator's. fitted_share: of a batch, photos of real people where there are any.
+    drawn_share: of the rest, what a generator of images draws.
     levels_from: steps from which coarse, mid and fine rows take part.
     latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
     counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
@@ -74,6 +77,7 @@ class EncoderTraining:
     encoder: EncoderConfig | PyramidConfig
     drawing: SupervisedConfig
     drawn_share: float = 0.5
+    fitted_share: float = 0.2
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
     latent_weight: float = 1.0
     metric_gradients: int = 480
@@ -101,15 +105,18 @@ def build_encoder(config: EncoderConfig | PyramidConfig) -> Encoder:
 
 
 class TrainEncoder:
-    """Recipe; see `train.loop.Recipe`. network: the frozen generator."""
+    """Recipe; see `train.loop.Recipe`. network: the frozen generator. fitted: photos of real
+    people. start: an encoder to begin with."""
 
     def __init__(
         self, config: EncoderTraining, data: PhotoSet, drawn: DrawnPhotos,
-        network: TriPlaneGenerator,
+        network: TriPlaneGenerator, *, fitted: FittedPhotos | None = None,
+        start: Encoder | None = None,
     ) -> None:  # fmt: skip
         if config.encoder.num_ws != network.num_ws:
             raise ValueError("the encoder's rows are not the generator's")
-        self.config, self.data, self.drawn = config, data, drawn
+        self.config, self.data, self.drawn, self.fitted = config, data, drawn, fitted
+        self.start = start
         self.network = network.requires_grad_(False)
         self.drawing = SupervisedHeads(config.drawing, data.people)
 
@@ -121,6 +128,8 @@ class TrainEncoder:
         """Encoder, its average, D_Wc, their optimisers, and the metric, as yet unknown."""
         config = self.config
         encoder = build_encoder(config.encoder).to(world.device)
+        if self.start is not None:
+            encoder.load_state_dict(self.start.state_dict())
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.drawing.features.to(world.device)
@@ -143,9 +152,14 @@ class TrainEncoder:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> EncoderBatch:
         """Photos of different people and other views of them, and of people of no other view."""
-        drawn = round(size * self.config.drawn_share)
-        people = self.data.draw(size - drawn, generator)
-        return EncoderBatch(people, self.drawn.draw(drawn, generator))
+        config = self.config
+        fitted = 0 if self.fitted is None else round(size * config.fitted_share)
+        drawn = round((size - fitted) * config.drawn_share)
+        people = self.data.draw(size - fitted - drawn, generator)
+        others = [self.drawn.draw(drawn, generator)]
+        if self.fitted is not None:
+            others.append(self.fitted.draw(fitted, generator))
+        return EncoderBatch(people, DrawnBatch(*map(torch.cat, zip(*others, strict=True))))
 
     def step(
         self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World

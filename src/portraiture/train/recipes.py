@@ -14,6 +14,7 @@ from portraiture.checkpoints import (
 )
 from portraiture.data.distort import background_pool
 from portraiture.data.drawn_photos import DrawnPhotos
+from portraiture.data.fitted_photos import load_fitted
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
@@ -68,8 +69,9 @@ class Choices:
     that synth writes for identity and parser, --kind latents for encoder. mirror: flip images, with
     cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
     is for: a shipped name, what another run left in networks/, or a published file. perceptual:
-    SqueezeNet's weights in safetensors. encoder: that alignment refines. architecture: of the
-    encoder that is trained. seed, steps: instead of the preset's.
+    SqueezeNet's weights in safetensors. encoder: that alignment refines, or that encoder begins
+    with. architecture: of the encoder that is trained. photos: of real people for it, as
+    tools/fit_portraits.py writes them. seed, steps: instead of the preset's.
     """
 
     preset: Preset
@@ -79,6 +81,7 @@ class Choices:
     perceptual: Path | None = None
     encoder: Path | str | None = None
     architecture: Architecture = "goae"
+    photos: Path | None = None
     seed: int | None = None
     steps: int | None = None
 
@@ -90,10 +93,12 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
     """The recipe's object. Raises PortraitureError when a choice cannot be used."""
     if choices.start is not None and recipe in WITHOUT_START:
         raise TrainingError(f"{recipe} begins with random weights; --start is for others.")
-    if choices.encoder is not None and recipe != "alignment":
-        raise TrainingError(f"--encoder is for alignment, not for {recipe}.")
+    if choices.encoder is not None and recipe not in ("alignment", "encoder"):
+        raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
     if choices.architecture != "goae" and recipe != "encoder":
         raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
+    if choices.photos is not None and recipe != "encoder":
+        raise TrainingError(f"--photos is for encoder, not for {recipe}.")
     if choices.perceptual is not None and not recipe.startswith("supervised"):
         raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
@@ -144,14 +149,24 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
 
 
 def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
-    """The start is the generator that the encoder is for."""
+    """The start is the generator that the encoder is for; an encoder to begin with has sizes of its
+    own."""
     network = _frozen_heads(choices)
+    start = None if choices.encoder is None else load_encoder(choices.encoder)
     if choices.architecture != "goae":
         config = as_baseline(config, choices.architecture)
+    if start is not None:
+        check_fit(network, start)
+        if type(start.config) is not type(config.encoder):
+            raise TrainingError(f"{choices.encoder} is not an encoder of this architecture.")
+        config = replace(config, encoder=start.config)
     config = fitted_encoder(config, network.config, network.num_ws)
     config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
-    return TrainEncoder(config, photos, _drawn(photos), network)
+    fitted = None
+    if choices.photos is not None:
+        fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
+    return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
 
 
 def _attributes(config: AttributesTraining, choices: Choices) -> TrainAttributes:

@@ -1,0 +1,109 @@
+"""Photos of real people beside the latents that were fitted to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from portraiture.data.distort import background_pool
+from portraiture.data.fitted_photos import (
+    SIDE,
+    FittedPhotos,
+    fit_portraits,
+    load_fitted,
+    mirrored_latents,
+)
+from portraiture.data.latent import GROUP_SLOTS, LATENT_SIZE, person_from_latent
+from portraiture.data.photo_set import TAKEN
+from portraiture.demo_photo import demo_photo
+from portraiture.errors import TrainingError
+
+SMALL = 16
+
+
+def _plain(**changes: torch.Tensor) -> FittedPhotos:
+    """Two portraits: red at the left, and grey, that are not distorted; red is cut out."""
+    how = TAKEN.__class__(
+        size=SMALL, mirror=0.0, zoom=(1.0, 1.0), shift=0.0, turn=0.0, light=0.0, colour=0.0,
+        grey=0.0, occlude=0.0, blur=0.0, grain=0.0, jpeg=0.0,
+    )  # fmt: skip
+    crops = torch.full((2, 3, SMALL, SMALL), 128, dtype=torch.uint8)
+    crops[0, :, :, : SMALL // 2] = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1)
+    alpha = torch.full((2, 1, SMALL, SMALL), 255, dtype=torch.uint8)
+    alpha[0, :, :, SMALL // 2 :] = 0
+    z = torch.randn(2, LATENT_SIZE, generator=torch.Generator().manual_seed(0))
+    black = torch.zeros(1, 3, SMALL, SMALL, dtype=torch.uint8)
+    return FittedPhotos(crops, alpha, z, black, how)
+
+
+def test_photos_keep_their_background_or_get_another() -> None:
+    photos = _plain()
+    drawn = photos.draw(64, torch.Generator().manual_seed(1))
+    red = drawn.photo[(drawn.photo[:, 0].amax((1, 2)) > 0.9)]
+    assert 16 < len(red) < 48
+    left = red[:, 0, :, 0].amax(1) > 0.9
+    behind = torch.where(left[:, None, None], red[:, :, 0, -1, None], red[:, :, 0, 0, None])
+    kept = behind[:, 0, 0] > -0.5
+    assert kept.any()
+    assert (~kept).any()
+    assert torch.allclose(behind[kept], torch.full((1,), 128 / 127.5 - 1.0), atol=0.01)
+    assert (behind[~kept] < -0.99).all()
+    assert left.any()
+    assert (~left).any()
+
+
+def test_a_mirror_changes_the_parting_alone() -> None:
+    z = torch.randn(8, LATENT_SIZE, generator=torch.Generator().manual_seed(2))
+    z[:, slice(*GROUP_SLOTS["hair_man_straight"])] -= 9.0
+    mirrored = mirrored_latents(z)
+    first, last = GROUP_SLOTS["parting"]
+    changed = (z != mirrored).any(0)
+    assert changed[first:last].all()
+    assert int(changed.sum()) == last - first
+    here, there = (person_from_latent(x[0].numpy()).parameters for x in (z, mirrored))
+    assert here.hair_parting != there.hair_parting
+    assert torch.equal(mirrored_latents(mirrored), z)
+
+
+def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
+    bad = tmp_path / "a.png"
+    bad.write_bytes(b"no picture")
+    out = tmp_path / "portraits.npz"
+
+    def everybody(image: torch.Tensor) -> torch.Tensor:
+        return torch.ones_like(image[:, :1])
+
+    assert fit_portraits([bad, demo_photo()], out, everybody) == 1
+    photos = load_fitted(out, background_pool(2, 32, 0), TAKEN)
+    assert photos.crops.shape == (1, 3, SIDE, SIDE)
+    drawn = photos.draw(3, torch.Generator().manual_seed(0))
+    assert drawn.photo.shape == (3, 3, TAKEN.size, TAKEN.size)
+    assert drawn.z.shape == (3, LATENT_SIZE)
+    assert len(photos.draw(0, torch.Generator()).photo) == 0
+    with pytest.raises(TrainingError, match="None of the pictures"):
+        fit_portraits([bad], out, everybody)
+
+
+@pytest.mark.parametrize("change", ["junk", "missing", "shape", "nan"])
+def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "portraits.npz"
+    arrays = {
+        "crops": np.zeros((2, 3, SIDE, SIDE), np.uint8),
+        "alpha": np.zeros((2, 1, SIDE, SIDE), np.uint8),
+        "z": np.zeros((2, LATENT_SIZE), np.float32),
+    }
+    np.savez(path, **arrays)
+    assert len(load_fitted(path, background_pool(1, 32, 0), TAKEN).z) == 2
+    if change == "junk":
+        path.write_bytes(b"junk")
+    elif change == "missing":
+        np.savez(path, crops=arrays["crops"], alpha=arrays["alpha"])
+    elif change == "shape":
+        np.savez(path, **{**arrays, "alpha": arrays["alpha"][:1]})
+    else:
+        np.savez(path, **{**arrays, "z": arrays["z"] + np.float32(np.nan)})
+    with pytest.raises(TrainingError, match="fit_portraits"):
+        load_fitted(path, background_pool(1, 32, 0), TAKEN)

@@ -1,0 +1,37 @@
+"""Fit the engine to portraits, for an encoder that learns from them too (`train encoder --photos`).
+
+    python tools/fit_portraits.py FOLDER OUT.npz [--skip 48]
+
+About 7 s a portrait. Keep some portraits apart to judge by: the first `skip`, in the order of their
+names. The file holds small crops of the portraits: it is data, not a result to hand on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import tyro
+from rich.progress import Progress
+from tyro.conf import Positional
+
+from portraiture.data.fitted_photos import fit_portraits
+from portraiture.invert.target import person_matte
+from portraiture.metrics.networks import load_parser
+
+
+def main(folder: Positional[Path], out: Positional[Path], skip: int = 0) -> None:
+    """skip: portraits that are kept apart."""
+    known = (".jpg", ".jpeg", ".png")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known)[skip:]
+    with Progress() as progress:
+        task = progress.add_task("Portraits", total=len(paths))
+        used = fit_portraits(
+            paths, out, partial(person_matte, parser=load_parser()),
+            advance=lambda: progress.advance(task),
+        )  # fmt: skip
+    print(f"Wrote {out}: {used} of {len(paths)} portraits")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
