@@ -222,7 +222,7 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
     with pytest.raises(TrainingError, match="--encoder"):
         make_recipe("alignment", _choices(folder))
     with pytest.raises(TrainingError, match="is for alignment"):
-        make_recipe("identity", replace(_choices(folder), encoder=left))
+        make_recipe("supervised-heads", replace(_choices(folder), encoder=left))
 
 
 def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
