@@ -13,7 +13,7 @@ from tests_of_data import sphere_person
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
-from portraiture.cli.bench import Bench, _methods, _tables
+from portraiture.cli.bench import Bench, _methods, _tables, _views
 from portraiture.errors import InversionError
 from portraiture.invert.bench import (
     Judged,
@@ -152,6 +152,36 @@ def test_rows_are_means_by_angle_and_place(
     flat = rows_as_json(rows)
     assert flat[0]["method"] == "fixed"
     assert {"mse", "psnr", "ssim", "perceptual", "identity", "depth", "seconds"} <= flat[0].keys()
+
+
+def test_some_inputs_are_judged_from_everywhere(
+    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "portraiture.invert.bench.held_out_person",
+        lambda index, yaws, size: sphere_person(seed=index, size=size),
+    )
+    asked: list[Target] = []
+
+    def method(target: Target) -> Inversion:
+        asked.append(target)
+        return replace(_inversion(generator), camera=target.camera)
+
+    rows = bench(
+        {"long": method}, generator, judged, people=2, yaws=(0.0, -0.6), inputs=[1],
+        slow=("long",),
+    )  # fmt: skip
+    assert len(asked) == 2
+    assert {(row.yaw, row.where, row.count) for row in rows} == {
+        (34, "input", 2), (34, "novel", 2),
+    }  # fmt: skip
+
+
+def test_inputs_are_some_of_the_views() -> None:
+    assert _views((0, -60, 0)) == [2, 0]
+    for other in ((), (45,), (0, 61)):
+        with pytest.raises(InversionError, match="-60, -30, 0, 30, 60"):
+            _views(other)
 
 
 def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,6 +62,8 @@ class Bench:
     """The generator."""
     steps: int | None = None
     """Of an optimisation's first stage, instead of the published number."""
+    inputs: tuple[int, ...] = (-60, -30, 0, 30, 60)
+    """Degrees by which the inputs are turned, of these five."""
     json_file: Annotated[Path | None, arg(name="json")] = None
     """Also write the rows as JSON."""
 
@@ -69,12 +72,14 @@ def bench(command: Bench) -> None:
     from portraiture.checkpoints import load_generator
     from portraiture.invert.bench import Judged
     from portraiture.invert.bench import bench as run_bench
+    from portraiture.invert.optimise import OPTIMISERS
     from portraiture.metrics.extractors import identity_synthetic
     from portraiture.metrics.networks import load_identity, load_parser
     from portraiture.metrics.perceptual import perceptual_synthetic
 
     if command.people < 1:
         raise InversionError("--people must be at least 1.")
+    inputs = _views(command.inputs)
     generator, parser = load_generator(command.network), load_parser()
     methods = _methods(command, generator)
     judged = Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
@@ -82,13 +87,24 @@ def bench(command: Bench) -> None:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("Inversions", total=command.people * len(methods))
         rows = run_bench(
-            methods, generator, judged, people=command.people,
+            methods, generator, judged, people=command.people, inputs=inputs,
+            slow=OPTIMISERS,
             advance=lambda: progress.advance(task),
         )  # fmt: skip
     for table in _tables(rows, judged):
         console.print(table)
     if command.json_file is not None:
         _write(command.json_file, rows)
+
+
+def _views(degrees: Sequence[int]) -> list[int]:
+    """The numbers of the views that are turned so. Raises InversionError for others."""
+    from portraiture.invert.bench import YAWS
+
+    known = [round(yaw * 180.0 / pi) for yaw in YAWS]
+    if not degrees or not set(degrees) <= set(known):
+        raise InversionError(f"--inputs are of {', '.join(map(str, known))}.")
+    return [known.index(one) for one in dict.fromkeys(degrees)]
 
 
 def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Invert]:

@@ -9,7 +9,7 @@ Letters: V views, R side of a picture.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import radians
 from typing import Any, Literal
@@ -86,18 +86,24 @@ def bench(
     *,
     people: int,
     yaws: Sequence[float] = YAWS,
+    inputs: Sequence[int] | None = None,
+    slow: Collection[str] = (),
     advance: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Every method on every view of held-out people. advance: called after each method on each
-    person."""
+    """Every method on views of held-out people. inputs: numbers of the views that are inverted, all
+    by default; each is judged from all of them. slow: methods whose first run, in which kernels are
+    compiled and pages fetched, is not worth another. advance: called after each method on each
+    person.
+    """
     found: dict[tuple[str, int, Where], list[Scores]] = {}
     views = range(len(yaws))
+    inputs = views if inputs is None else inputs
     for index in range(people):
         person = held_out_person(index, yaws, generator.config.image_size)
         for name, method in methods.items():
-            if index == 0:  # kernels are compiled and pages fetched
-                method(target_of_view(person, 0, index, generator, judged))
-            for view in views:
+            if index == 0 and name not in slow:
+                method(target_of_view(person, inputs[0], index, generator, judged))
+            for view in inputs:
                 start = time.perf_counter()
                 inversion = method(target_of_view(person, view, index, generator, judged))
                 seconds = time.perf_counter() - start
