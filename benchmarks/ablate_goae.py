@@ -92,7 +92,9 @@ def main(
         else:
             left = trained(recipe, out / name, steps, None)
             weights, alignment = encoder, left / "alignment.safetensors"
-        how = encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+        how = encoder_method(
+            "encoder", generator, "heads", weights=weights, alignment=alignment, painted=False
+        )
         methods[name] = partial(invert_target, how=how)
     judged = Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
     rows = bench(methods, generator, judged, people=people)

@@ -55,7 +55,9 @@ def main(
     generator, parser = load_generator("heads"), load_parser()
     distance = perceptual_synthetic(parser)
     judged = Judged(parser, distance, identity_synthetic(load_identity()))
-    how = encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+    how = encoder_method(
+        "encoder", generator, "heads", weights=weights, alignment=alignment, painted=False
+    )
 
     def measured(target: Target, by: Method = how) -> float:
         return residual(invert_target(target, how=by), generator, target, distance)

@@ -99,13 +99,15 @@ def sheet(heads: list[Head], known: Directions) -> np.ndarray:
 def main(
     people: int = 20, json_file: Path | None = None, sheet_file: Path | None = None,
     weights: str | None = None, alignment: str | None = None, styles: bool = False,
-    attribute_network: str = "attributes",
+    paint: bool = True, attribute_network: str = "attributes",
 ) -> None:  # fmt: skip
     """styles: also measure edits by style channels."""
     generator, parser = load_generator("heads"), load_parser()
     identity, attributes = identity_synthetic(load_identity()), load_attributes(attribute_network)
     judged = Judged(parser, perceptual_synthetic(parser), identity)
-    how = encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+    how = encoder_method(
+        "encoder", generator, "heads", weights=weights, alignment=alignment, painted=paint
+    )
     known, heads = known_directions(generator), []
     for index in track(range(people), "People"):
         person = held_out_person(index, (0.0,), generator.config.image_size)

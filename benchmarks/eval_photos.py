@@ -99,20 +99,23 @@ def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray
 
 
 def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: str | None,
-              alignment: str | None) -> Method:  # fmt: skip
+              alignment: str | None, *, paint: bool) -> Method:  # fmt: skip
     generator = load_generator("heads")
     if name == "encoder":
-        return encoder_method("encoder", generator, "heads", weights=weights, alignment=alignment)
+        return encoder_method(
+            "encoder", generator, "heads", weights=weights, alignment=alignment, painted=paint
+        )
     return optimiser_method(name, generator, "heads", steps=steps, stoppable=False)
 
 
 def main(
     folder: Positional[Path], count: int = 24, method: Literal["encoder", "w", "pti"] = "encoder",
     steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    fit: bool = True, json_file: Path | None = None, sheet_file: Path | None = None,
+    paint: bool = True, fit: bool = True, json_file: Path | None = None,
+    sheet_file: Path | None = None,
 ) -> None:  # fmt: skip
     """fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment)
+    how = method_of(method, steps, weights, alignment, paint=paint)
     perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
     rows: list[Row] = []
     strips, refused = [], 0

@@ -128,12 +128,13 @@ def test_strange_headers_are_refused_in_a_sentence(
         Head.load(path, network=weights)
 
 
-@pytest.mark.parametrize("change", ["missing", "unknown", "shape", "nan"])
+@pytest.mark.parametrize("change", ["missing", "unknown", "shape", "nan", "paint", "paint nan"])
 def test_strange_tensors_are_refused(
     head: Head, weights: Path, tmp_path: Path, change: str
 ) -> None:
     path = tmp_path / "head.safetensors"
-    head.save(path)
+    replace(head, painted=torch.zeros_like(head.planes)).save(path)
+    Head.load(path, network=weights)
     tensors = load_file(path)
     match change:
         case "missing":
@@ -144,6 +145,10 @@ def test_strange_tensors_are_refused(
             tensors["ws"] = tensors["ws"][0]
         case "nan":
             tensors["ws"][0, 0, 0] = float("nan")
+        case "paint":
+            tensors["painted"] = tensors["painted"][..., :8]
+        case "paint nan":
+            tensors["painted"][0, 0, 0, 0, 0] = float("nan")
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:

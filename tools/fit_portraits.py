@@ -1,9 +1,9 @@
 """Fit the engine to portraits, for an encoder that learns from them too (`train encoder --photos`).
 
-    python tools/fit_portraits.py FOLDER OUT.npz [--skip 48]
+    python tools/fit_portraits.py FOLDER OUT.safetensors [--skip 48]
 
-About 7 s a portrait. Keep some portraits apart to judge by: the first `skip`, in the order of their
-names. The file holds small crops of the portraits: it is data, not a result to hand on.
+Some seconds a portrait. Keep some portraits apart to judge by: the first `skip`, in the order of
+their names. The file holds small crops of the portraits: it is data, not a result to hand on.
 """
 
 from __future__ import annotations

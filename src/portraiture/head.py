@@ -74,7 +74,7 @@ class Head:
 
     @property
     def photos(self) -> int:
-        """How many photos its details come from."""
+        """How many photos' refined features it keeps; 1 without any."""
         return 1 if self.features is None else len(self.features)
 
     def save(self, path: Path | str) -> None:
@@ -173,6 +173,7 @@ class Head:
         fits &= len(self.ws) == len(self.planes) == 1
         fits &= all(len(value) == self.photos for value in per_photo)
         fits &= 1 <= self.photos <= MAX_PHOTOS
+        fits &= self.painted is None or self.painted.shape == self.planes.shape
         finite = all(
             bool(torch.isfinite(v).all()) for v in (*self._tensors().values(), self.camera)
         )

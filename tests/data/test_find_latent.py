@@ -37,3 +37,12 @@ def test_a_person_beyond_the_latents_gets_the_nearest() -> None:
     assert again.expression["mouthSmileLeft"] > 0.6
     assert again.parameters.skin_melanin < 0.15
     assert again.parameters.hair_grey > 0.5
+
+
+def test_a_face_between_the_sexes_keeps_its_shape() -> None:
+    """Latents know two sexes only; the shape is that of the person all the same."""
+    person = person_from_latent(draw_latents(1, 12)[0])
+    for sex in (0.35, 0.5, 0.65):
+        found = find_latent(Person(replace(person.parameters, sex=sex), person.expression))
+        again = person_from_latent(found).parameters.local_changes()
+        assert np.sqrt(np.square(again - person.parameters.local_changes()).mean()) < 0.02

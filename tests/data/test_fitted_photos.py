@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from portraiture.data.distort import background_pool
 from portraiture.data.fitted_photos import (
@@ -71,7 +71,7 @@ def test_a_mirror_changes_the_parting_alone() -> None:
 def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
     bad = tmp_path / "a.png"
     bad.write_bytes(b"no picture")
-    out = tmp_path / "portraits.npz"
+    out = tmp_path / "portraits.safetensors"
 
     def everybody(image: torch.Tensor) -> torch.Tensor:
         return torch.ones_like(image[:, :1])
@@ -83,27 +83,36 @@ def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
     assert drawn.photo.shape == (3, 3, TAKEN.size, TAKEN.size)
     assert drawn.z.shape == (3, LATENT_SIZE)
     assert len(photos.draw(0, torch.Generator()).photo) == 0
-    with pytest.raises(TrainingError, match="None of the pictures"):
-        fit_portraits([bad], out, everybody)
+    for paths, matte in (([bad], everybody), ([demo_photo()], lambda x: 0.0 * x[:, :1])):
+        with pytest.raises(TrainingError, match="None of the pictures"):
+            fit_portraits(paths, out, matte)
 
 
-@pytest.mark.parametrize("change", ["junk", "missing", "shape", "nan"])
+@pytest.mark.parametrize("change", ["junk", "missing", "more", "shape", "kind", "nan", "far"])
 def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
-    path = tmp_path / "portraits.npz"
-    arrays = {
-        "crops": np.zeros((2, 3, SIDE, SIDE), np.uint8),
-        "alpha": np.zeros((2, 1, SIDE, SIDE), np.uint8),
-        "z": np.zeros((2, LATENT_SIZE), np.float32),
+    path = tmp_path / "portraits.safetensors"
+    tensors = {
+        "crops": torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
+        "alpha": torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8),
+        "z": torch.zeros(2, LATENT_SIZE),
     }
-    np.savez(path, **arrays)
+    save_file(tensors, path)
     assert len(load_fitted(path, background_pool(1, 32, 0), TAKEN).z) == 2
+    match change:
+        case "missing":
+            del tensors["z"]
+        case "more":
+            tensors["w"] = torch.zeros(1)
+        case "shape":
+            tensors["alpha"] = tensors["alpha"][:1]
+        case "kind":
+            tensors["z"] = tensors["z"].half()
+        case "nan":
+            tensors["z"][1, 3] = float("nan")
+        case "far":
+            tensors["z"][1, 3] = 3e38
+    save_file(tensors, path)
     if change == "junk":
         path.write_bytes(b"junk")
-    elif change == "missing":
-        np.savez(path, crops=arrays["crops"], alpha=arrays["alpha"])
-    elif change == "shape":
-        np.savez(path, **{**arrays, "alpha": arrays["alpha"][:1]})
-    else:
-        np.savez(path, **{**arrays, "z": arrays["z"] + np.float32(np.nan)})
     with pytest.raises(TrainingError, match="fit_portraits"):
         load_fitted(path, background_pool(1, 32, 0), TAKEN)

@@ -203,6 +203,15 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
         assert part.index(" 0°") < part.index("30°") < part.index("60°")
 
 
+def test_only_the_whole_method_paints() -> None:
+    generator = load_generator("heads")
+    found = _methods(Bench("invert", methods=("goae", "w+"), also=("own=goae",)), generator)
+    painted = {name: method.keywords["how"].painted for name, method in found.items()}  # type: ignore[attr-defined]
+    assert painted == {"goae": True, "w+": False, "own": False}
+    with pytest.raises(InversionError, match="aligned needs --alignment"):
+        _methods(Bench("invert", methods=("aligned",)), generator)
+
+
 @pytest.mark.parametrize(
     ("also", "sentence"),
     [("nothing", "NAME=ENCODER"), ("=x", "NAME=ENCODER"), ("w=x", "two methods")],

@@ -233,11 +233,14 @@ def test_files_of_a_photo_from_the_command_line(
     assert "game-ready" not in page
     head = Head.load(out / "head.safetensors", network=network)
     assert head.method == "encoder"
+    assert head.painted is not None
     assert head.render().shape == (128, 128, 3)
     with pytest.raises(SystemExit) as caught:
         main(command)
     assert caught.value.code == 2
     assert "exists" in capsys.readouterr().err
+    main([*command, "--overwrite", "--no-paint"])
+    assert Head.load(out / "head.safetensors", network=network).painted is None
 
 
 @pytest.mark.parametrize(
@@ -246,6 +249,7 @@ def test_files_of_a_photo_from_the_command_line(
         (["--method", "psp", "--alignment", "x"], "psp"),
         (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
         (["--method", "pti", "--weights", "x"], "for encoders"),
+        (["--method", "pti", "--no-paint"], "for encoders"),
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
         (["--rays", "64"], "for the optimisations"),

@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests_of_data import sphere_person
 
-from portraiture.checkpoints import load_generator, save_generator
+from portraiture.checkpoints import fingerprint, load_generator, save_generator
 from portraiture.convert.store import Card
 from portraiture.data.distort import background_pool
 from portraiture.data.fitted_photos import SIDE
@@ -31,7 +31,7 @@ from portraiture.train.alignment import TrainAlignment, led_astray
 from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.encoder import TrainEncoder
-from portraiture.train.encoder_presets import ENCODER, SMALL, fitted_encoder
+from portraiture.train.encoder_presets import ENCODER, SMALL, as_baseline, fitted_encoder
 from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
@@ -335,12 +335,18 @@ def test_some_heads_are_led_astray_on_the_way_to_the_next() -> None:
     assert 0.4 < (steps < 0.0).float().mean() < 0.6
 
 
-def test_photos_of_real_people_join_the_batch(folder: Path) -> None:
-    _portraits(folder / "portraits.npz")
-    choices = replace(_choices(folder), photos=folder / "portraits.npz")
+def test_photos_of_real_people_join_the_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _portraits(folder / "portraits.safetensors")
+    choices = replace(_choices(folder), photos=folder / "portraits.safetensors")
+    with pytest.raises(TrainingError, match="share"):
+        make_recipe("encoder", choices)
+    run = replace(ENCODER["tiny"].run, batch=4)
+    monkeypatch.setitem(ENCODER, "tiny", replace(ENCODER["tiny"], run=run))
     recipe = make_recipe("encoder", choices)
     assert isinstance(recipe, TrainEncoder)
-    recipe.config = replace(recipe.config, drawn_share=0.5, fitted_share=0.25)
+    assert make_recipe("encoder", _choices(folder)).config.fitted_share == 0.0
     batch = recipe.batch(0, 8, generator(0))
     assert len(batch.people.photo) == 3
     assert len(batch.drawn.photo) == 5
@@ -353,12 +359,12 @@ def test_photos_of_real_people_join_the_batch(folder: Path) -> None:
 
 def _portraits(path: Path) -> None:
     """Grey ones whose latents begin with 7."""
-    np.savez(
-        path,
-        crops=np.full((2, 3, SIDE, SIDE), 128, np.uint8),
-        alpha=np.full((2, 1, SIDE, SIDE), 255, np.uint8),
-        z=np.full((2, LATENT_SIZE), 7.0, np.float32),
-    )
+    tensors = {
+        "crops": torch.full((2, 3, SIDE, SIDE), 128, dtype=torch.uint8),
+        "alpha": torch.full((2, 1, SIDE, SIDE), 255, dtype=torch.uint8),
+        "z": torch.full((2, LATENT_SIZE), 7.0),
+    }
+    save_file(tensors, path)
 
 
 def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
@@ -371,3 +377,18 @@ def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
         assert torch.equal(begun.state_dict()[name], value)
     with pytest.raises(TrainingError, match="architecture"):
         make_recipe("encoder", replace(_choices(folder), encoder=left, architecture="psp"))
+    network = make_recipe("encoder", _choices(folder)).network
+    config = fitted_encoder(as_baseline(ENCODER["tiny"], "psp"), network.config, network.num_ws)
+    pyramid = replace(config.encoder, generator=fingerprint(network))
+    coarse, mid, fine = pyramid.rows
+    for name, rows in (("psp", pyramid.rows), ("odd", (coarse + 1, mid, fine - 1))):
+        made = PyramidEncoder(replace(pyramid, rows=rows))
+        save(made, folder / name, Card("pyramid-encoder", {}))
+    with pytest.raises(TrainingError, match="architecture"):
+        make_recipe(
+            "encoder", replace(_choices(folder), encoder=folder / "psp", architecture="e4e")
+        )
+    with pytest.raises(TrainingError, match="rows"):
+        make_recipe(
+            "encoder", replace(_choices(folder), encoder=folder / "odd", architecture="psp")
+        )

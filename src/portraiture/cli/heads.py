@@ -33,16 +33,17 @@ class Invert:
     out: Path
     """Folder for the results; it is made if need be."""
     method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "encoder"
-    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with (with
-    weights of your own, --weights). The others take minutes: w finds the network's most similar
-    person, pti then tunes the network to the photo, pose-opt does so with the camera."""
+    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with (e4e
+    with weights of your own, --weights). The others take minutes: w finds the network's most
+    similar person, pti then tunes the network to the photo, pose-opt does so with the camera."""
     weights: str | None = None
     """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
     or a .safetensors file."""
     alignment: str | None = None
     """Of the encoder's feature alignment, likewise."""
-    paint: bool = True
-    """With the encoder, also paint the photo on the head, where it shows it."""
+    paint: bool | None = None
+    """Whether an encoder's head is painted with the photo, where this shows it: by default with
+    encoder, not with psp and e4e."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -138,10 +139,10 @@ def _method(command: Invert) -> Method:
             raise InversionError("--steps and --rays are for the optimisations.")
         return encoder_method(
             command.method, generator, command.network, weights=command.weights,
-            alignment=command.alignment, painted=command.paint and command.method == "encoder",
+            alignment=command.alignment, painted=command.paint,
         )  # fmt: skip
-    if command.weights is not None or command.alignment is not None:
-        raise InversionError("--weights and --alignment are for encoders.")
+    if (command.weights, command.alignment, command.paint) != (None, None, None):
+        raise InversionError("--weights, --alignment and --paint are for encoders.")
     return optimiser_method(
         command.method, generator, command.network, steps=command.steps, rays=command.rays
     )

@@ -41,8 +41,8 @@ ROUNDS = 3
 
 
 def find_latent(person: Person) -> Float[ndarray, "Z"]:
-    """z (float32) by which `person_from_latent` gives nearly this person; of several alike, one
-    near the mean."""
+    """z (float32) by which `person_from_latent` gives nearly this person; numbers that it does not
+    tell are 0, choices the first."""
     wanted = _numbers(person)
     z = np.zeros(LATENT_SIZE)
     for _ in range(ROUNDS):
@@ -86,7 +86,7 @@ def _shape(person: Person, z: Float[ndarray, "Z"]) -> Float[ndarray, "A"]:
         local[list(SHAPES).index(name)] -= shift
     normal = prior.whitening @ (local - prior.mean)
     along = float(prior.feminine @ normal)
-    middle = SEX_OFFSET * (2.0 * person.parameters.sex - 1.0)
+    middle = SEX_OFFSET * (2.0 * person_from_latent(z).parameters.sex - 1.0)
     within = (along - middle) / np.sqrt(1.0 - SEX_OFFSET**2)
     normal = normal + (within - along) * prior.feminine
     return np.clip(normal[:SHAPE_AXES], -LIMIT, LIMIT)

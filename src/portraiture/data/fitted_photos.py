@@ -1,14 +1,13 @@
 """Photos of real people with latents that come near them: the engine was fitted to each.
 
 portrait ─align, fit─▶ parameters ─find_latent─▶ z ─┐
-portrait ─align, matte─▶ crop, alpha ───────────────┴─▶ .npz ─mirror, distort─▶ photos
+portrait ─align, matte─▶ crop, alpha ───────────────┴─▶ .safetensors ─mirror, distort─▶ photos
 What the fit says of a person is rough; it is what there is of pictures that no engine drew.
 Letters: K portraits, B photos, S side of a photo, n side of a crop.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from portraiture.align import align
@@ -31,6 +31,10 @@ from portraiture.fit.run import fit_photo
 from portraiture.media import atomic_path
 
 SIDE = 160
+FARTHEST = 10.0
+"""The largest number that a latent may have."""
+SMALLEST = 0.1
+"""Share of a crop that a head fills at least."""
 Matte = Callable[[Float[Tensor, "1 3 n n"]], Float[Tensor, "1 1 n n"]]
 
 
@@ -90,32 +94,36 @@ def fit_portraits(
             continue
         whole = torch.from_numpy(photo.crop.copy()).permute(2, 0, 1)[None].float()
         small = F.interpolate(whole, (SIDE, SIDE), mode="bilinear", antialias=True)
+        alpha = matte(small / 127.5 - 1.0)[0]
+        if float((alpha > 0.5).float().mean()) < SMALLEST:
+            advance()
+            continue
         crops.append(small[0].round().clamp(0, 255).to(torch.uint8).numpy())
-        alphas.append((matte(small / 127.5 - 1.0)[0] * 255.0).round().to(torch.uint8).numpy())
+        alphas.append((alpha * 255.0).round().to(torch.uint8).numpy())
         latents.append(find_latent(Person(fitted.parameters, fitted.expression)))
         advance()
     if not crops:
         raise TrainingError("None of the pictures is a portrait that the engine can be fitted to.")
-    arrays = {"crops": np.stack(crops), "alpha": np.stack(alphas), "z": np.stack(latents)}
-    with atomic_path(out) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    arrays = {"crops": crops, "alpha": alphas, "z": latents}
+    tensors = {name: torch.from_numpy(np.stack(parts)) for name, parts in arrays.items()}
+    with atomic_path(out) as partial:
+        save_file(tensors, partial)
     return len(crops)
 
 
 def load_fitted(path: Path, backgrounds: UInt8[Tensor, "J 3 S S"], how: Distortion) -> FittedPhotos:
     """What `fit_portraits` wrote. Raises TrainingError on anything else."""
     shapes = {"crops": (3, SIDE, SIDE), "alpha": (1, SIDE, SIDE), "z": (LATENT_SIZE,)}
+    kinds = {"crops": torch.uint8, "alpha": torch.uint8, "z": torch.float32}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, ndarray] = {name: file[name] for name in shapes}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
         raise TrainingError(f"{path} is not what tools/fit_portraits.py writes.") from error
-    count = len(arrays["z"])
-    whole = all(arrays[name].shape == (count, *shape) for name, shape in shapes.items())
-    kinds = {name: array.dtype for name, array in arrays.items()}
-    whole &= kinds == {"crops": np.uint8, "alpha": np.uint8, "z": np.float32} and count > 0
-    if not whole or not np.isfinite(arrays["z"]).all():
+    count = len(found.get("z", ()))
+    whole = count > 0 and {name: x.dtype for name, x in found.items()} == kinds
+    whole = whole and all(found[name].shape == (count, *shape) for name, shape in shapes.items())
+    if not whole or not bool((found["z"].abs() <= FARTHEST).all()):
         raise TrainingError(f"{path} is not what tools/fit_portraits.py writes.")
-    crops, alpha, z = (torch.from_numpy(arrays[name]) for name in ("crops", "alpha", "z"))
     behind = F.interpolate(backgrounds.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
+    crops, alpha, z = (found[name] for name in shapes)
     return FittedPhotos(crops, alpha, z, behind.round().to(torch.uint8), how)

@@ -183,7 +183,9 @@ def _features_for(
             sides.append(torch.zeros_like(outputs[..., :1]))
         if offset in config.coloured:
             logits = outputs[..., 1:]
-            aim = (torch.sigmoid(logits) + wanted.change).clamp(0.01, 0.99)
+            colors = torch.sigmoid(logits)
+            aim = colors + wanted.change
+            aim = torch.minimum(torch.maximum(aim, colors.clamp_max(0.01)), colors.clamp_min(0.99))
             rows.append(slopes[..., 1:, :])
             sides.append((torch.logit(aim) - logits).clamp(-config.reach, config.reach))
     slopes, known = torch.cat(rows, -2), sample_planes(so_far, wanted.points, **space)

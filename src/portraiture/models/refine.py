@@ -77,7 +77,9 @@ def _compare(
     side = volume.depth.shape[-1]
     both = torch.cat([_sized(image - photo, side), _sized(photo, side)], 1).flatten(2).mT
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
-    carried = carry_to_planes(both, points, met, size=config.image_size, flow=flow, **where)
+    carried = carry_to_planes(
+        both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where
+    )
     return carried.flatten(1, 2), visible
 
 

@@ -27,6 +27,7 @@ from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
 from portraiture.data.fitted_photos import FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.encoder_weights import Encoder
+from portraiture.errors import TrainingError
 from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
@@ -77,7 +78,7 @@ class EncoderTraining:
     encoder: EncoderConfig | PyramidConfig
     drawing: SupervisedConfig
     drawn_share: float = 0.5
-    fitted_share: float = 0.2
+    fitted_share: float = 0.25
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
     latent_weight: float = 1.0
     metric_gradients: int = 480
@@ -115,6 +116,8 @@ class TrainEncoder:
     ) -> None:  # fmt: skip
         if config.encoder.num_ws != network.num_ws:
             raise ValueError("the encoder's rows are not the generator's")
+        if fitted is not None and not round(config.run.batch * config.fitted_share):
+            raise TrainingError("The batch is too small for a share of photos of real people.")
         self.config, self.data, self.drawn, self.fitted = config, data, drawn, fitted
         self.start = start
         self.network = network.requires_grad_(False)

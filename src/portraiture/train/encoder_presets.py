@@ -110,6 +110,11 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
 }
 
 
+def encoder_kind(config: EncoderConfig | PyramidConfig) -> Architecture:
+    """Which architecture an encoder's sizes are of."""
+    return config.kind if isinstance(config, PyramidConfig) else "goae"
+
+
 def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> AlignmentTraining:
     """A preset for a generator's features, at 32² as published, or where its backbone begins if
     that is finer, and ends below its planes if these are coarser.

@@ -32,6 +32,7 @@ from portraiture.train.encoder_presets import (
     ENCODER,
     Architecture,
     as_baseline,
+    encoder_kind,
     fitted_alignment,
     fitted_encoder,
 )
@@ -157,14 +158,17 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
         config = as_baseline(config, choices.architecture)
     if start is not None:
         check_fit(network, start)
-        if type(start.config) is not type(config.encoder):
+        if encoder_kind(start.config) != choices.architecture:
             raise TrainingError(f"{choices.encoder} is not an encoder of this architecture.")
         config = replace(config, encoder=start.config)
     config = fitted_encoder(config, network.config, network.num_ws)
+    if start is not None and config.encoder.rows != start.config.rows:
+        raise TrainingError(f"{choices.encoder} has other rows of w+ on its three levels.")
     config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
-    fitted = None
-    if choices.photos is not None:
+    if choices.photos is None:
+        config, fitted = replace(config, fitted_share=0.0), None
+    else:
         fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
     return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
 
