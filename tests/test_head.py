@@ -146,7 +146,7 @@ def test_strange_tensors_are_refused(
         case "nan":
             tensors["ws"][0, 0, 0] = float("nan")
         case "paint":
-            tensors["painted"] = tensors["painted"][..., :8]
+            tensors["painted"] = tensors["painted"][..., :8].contiguous()
         case "paint nan":
             tensors["painted"][0, 0, 0, 0, 0] = float("nan")
     from safetensors import safe_open

@@ -246,7 +246,7 @@ def test_files_of_a_photo_from_the_command_line(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--method", "psp", "--alignment", "x"], "psp"),
+        (["--method", "psp", "--alignment", "x"], "for --method encoder"),
         (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
         (["--method", "pti", "--weights", "x"], "for encoders"),
         (["--method", "pti", "--no-paint"], "for encoders"),

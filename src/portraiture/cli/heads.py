@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from portraiture.errors import EditError, InversionError
 
@@ -41,9 +41,9 @@ class Invert:
     or a .safetensors file."""
     alignment: str | None = None
     """Of the encoder's feature alignment, likewise."""
-    paint: bool | None = None
-    """Whether an encoder's head is painted with the photo, where this shows it: by default with
-    encoder, not with psp and e4e."""
+    no_paint: Annotated[bool, FlagCreatePairsOff] = False
+    """Leave the encoder's head as it is, instead of painting it with the photo where this shows it
+    (psp and e4e are never painted)."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -139,10 +139,10 @@ def _method(command: Invert) -> Method:
             raise InversionError("--steps and --rays are for the optimisations.")
         return encoder_method(
             command.method, generator, command.network, weights=command.weights,
-            alignment=command.alignment, painted=command.paint,
+            alignment=command.alignment, painted=False if command.no_paint else None,
         )  # fmt: skip
-    if (command.weights, command.alignment, command.paint) != (None, None, None):
-        raise InversionError("--weights, --alignment and --paint are for encoders.")
+    if command.weights or command.alignment or command.no_paint:
+        raise InversionError("--weights, --alignment and --no-paint are for encoders.")
     return optimiser_method(
         command.method, generator, command.network, steps=command.steps, rays=command.rays
     )
