@@ -3,13 +3,16 @@
     python benchmarks/eval_confidence.py [--people 40] [--photos FOLDER ...] [--weights ENCODER]
 
 Held-out people's photos (`bench invert`'s) to their own heads and to those of strangers, photos of
-the given folders, and pictures of no face: scenery, patterns, and people upside down, cut out as if
-they were photos. Distances are those of `invert.confidence.residual`; its scale goes from the
-median of the first to that of pictures without a face.
+the given folders, drawings (faces of ellipses, and people as pencil lines), and pictures of no
+face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
+go the way of every photo, so that some are refused before they have a head. Distances are those of
+`invert.confidence.residual`; its scale goes from the median of the first to that of pictures
+without a face.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +22,11 @@ import torch
 import tyro
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from scipy.ndimage import gaussian_filter, sobel
 
 from portraiture.align import align
 from portraiture.camera import eg3d_orbit, to_eg3d
@@ -38,6 +43,7 @@ from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models.eg3d import TriPlaneGenerator
 
+KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face")
 YAWS = (-0.5, 0.0, 0.5)
 
 
@@ -45,6 +51,42 @@ def no_faces(count: int) -> list[UInt8[ndarray, "n n 3"]]:
     """Scenery and patterns."""
     rng = np.random.default_rng(5)
     return [(sample_background(rng, 256) * 255).astype(np.uint8) for _ in range(count)]
+
+
+def cartoons(count: int) -> list[UInt8[ndarray, "n n 3"]]:
+    """Faces of ellipses, with an outline."""
+    return [_cartoon(np.random.default_rng((6, k))) for k in range(count)]
+
+
+def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
+    colour = lambda: tuple(int(v) for v in rng.integers(60, 256, 3))  # noqa: E731
+    picture = Image.new("RGB", (512, 512), colour())
+    pen = ImageDraw.Draw(picture)
+    iris = colour()
+    wide, tall, eye = rng.uniform(110, 150), rng.uniform(140, 180), rng.uniform(14, 34)
+
+    def ellipse(x: float, y: float, rx: float, ry: float, fill: object, width: int = 4) -> None:
+        box = (256 + x - rx, 270 + y - ry, 256 + x + rx, 270 + y + ry)
+        pen.ellipse(box, fill=fill, outline="black", width=width)  # type: ignore[arg-type]
+
+    ellipse(0, -40, wide * 1.15, tall * 1.1, colour())
+    ellipse(0, 0, wide, tall, (255, int(rng.integers(170, 225)), int(rng.integers(120, 190))))
+    for side in (-1, 1):
+        ellipse(side * 0.42 * wide, -25, eye, eye * 1.3, "white")
+        ellipse(side * 0.42 * wide, -22, eye * 0.5, eye * 0.7, iris)
+        ellipse(side * 0.42 * wide, -22, eye * 0.25, eye * 0.3, "black", 0)
+        ellipse(side * 0.42 * wide, -40 - 1.8 * eye, eye * 1.2, 4, "black", 0)
+    ellipse(0, 30, 14, 20, None)
+    ellipse(0, 0.55 * tall, 0.35 * wide, rng.uniform(6, 26), (190, 40, 50))
+    return np.asarray(picture)
+
+
+def pencil(picture: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
+    """Dark lines on white where a picture has edges."""
+    grey = gaussian_filter(picture.mean(-1), 1.0)
+    edges = np.hypot(sobel(grey, 0), sobel(grey, 1))
+    lines = 255.0 * np.clip(1.2 - edges / np.quantile(edges, 0.95), 0.0, 1.0)
+    return np.repeat(lines.astype(np.uint8)[..., None], 3, 2)
 
 
 def main(
@@ -62,7 +104,7 @@ def main(
     def measured(target: Target, by: Method = how) -> float:
         return residual(invert_target(target, how=by), generator, target, distance)
 
-    found: dict[str, list[float]] = {"own": [], "stranger": [], "upside down": [], "no face": []}
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     before: Target | None = None
     for index in track(range(people), "People"):
         person = held_out_person(index, YAWS, generator.config.image_size)
@@ -72,20 +114,30 @@ def main(
         if before is not None:
             moved = replace(inversion, camera=before.camera)
             found["stranger"].append(residual(moved, generator, before, distance))
-        turned = (target.crop[0].permute(1, 2, 0).flip(0) * 127.5 + 127.5).to(torch.uint8).numpy()
-        found["upside down"] += tried(turned, measured, generator)
+        upright = (target.crop[0].permute(1, 2, 0) * 127.5 + 127.5).to(torch.uint8).numpy()
+        found["upside down"] += tried(upright[::-1].copy(), measured, generator)
+        found["pencil"] += through_align(pencil(upright), measured, generator)
         before = target
+    for picture in track(cartoons(count), "Cartoons"):
+        found["cartoon"] += through_align(picture, measured, generator)
     for picture in track(no_faces(count), "No faces"):
         found["no face"] += tried(picture, measured, generator)
     for folder in photos:
         found[folder.name] = []
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
         for path in track(paths[:count], folder.name):
-            try:
-                found[folder.name].append(measured(target_of_photo(align(path), generator)))
-            except PortraitureError as error:
-                print(f"{path.name}: {error}")
+            found[folder.name] += through_align(path, measured, generator)
     show(found)
+
+
+def through_align(
+    photo: Path | ndarray, measured: Callable[[Target], float], generator: TriPlaneGenerator
+) -> list[float]:
+    """The residual of a photo, not a number where it is refused."""
+    try:
+        return [measured(target_of_photo(align(photo), generator))]
+    except PortraitureError:
+        return [float("nan")]
 
 
 def tried(
@@ -103,15 +155,20 @@ def show(found: dict[str, list[float]]) -> None:
     """Quantiles by kind, and the share of low confidence."""
     near = float(np.median(found["own"]))
     far = float(np.median(found["no face"]))
-    table = Table("Kind", "Pictures", "10 %", "50 %", "90 %", "Confidence", f"Below {LOW:g}")
+    table = Table(
+        "Kind", "Pictures", "Refused", "10 %", "50 %", "90 %", "Confidence", f"Below {LOW:g}"
+    )
     for kind, values in found.items():
-        if not values:
-            table.add_row(kind, "0")
+        refused = sum(map(math.isnan, values))
+        if refused == len(values):
+            table.add_row(kind, str(len(values)), str(refused))
             continue
+        values = [value for value in values if not math.isnan(value)]
         quantiles = np.quantile(values, (0.1, 0.5, 0.9))
         sure = [scaled(value, near, far) for value in values]
         low = np.mean([one < LOW for one in sure])
-        table.add_row(kind, str(len(values)), *(f"{q:.3f}" for q in quantiles),
+        counts = str(len(values) + refused), str(refused)
+        table.add_row(kind, *counts, *(f"{q:.3f}" for q in quantiles),
                       f"{np.median(sure):.2f}", f"{low:.0%}")  # fmt: skip
     Console().print(table)
     print(f"scale: {near:.4f}, {far:.4f}")

@@ -107,6 +107,11 @@ def fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def w_fingerprint(generator: TriPlaneGenerator) -> str:
+    """Of the mapping alone: generators of one mapping mean the same by w, however they draw it."""
+    return fingerprint(generator.backbone.mapping)
+
+
 def load_card(name_or_path: str | Path) -> Card:
     """The card of what `load_generator` would load."""
     return read_card(find_weights(name_or_path))

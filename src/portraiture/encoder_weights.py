@@ -13,7 +13,14 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from portraiture.checkpoints import check_tensors, filled, find_weights, fingerprint, read_config
+from portraiture.checkpoints import (
+    check_tensors,
+    filled,
+    find_weights,
+    fingerprint,
+    read_config,
+    w_fingerprint,
+)
 from portraiture.convert.account import ModelName
 from portraiture.convert.store import Card, read_weights, write_weights
 from portraiture.errors import CheckpointError
@@ -69,15 +76,14 @@ def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
 
 def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) -> None:
     """Raises CheckpointError where an encoder or alignment cannot be, or is known not to be, for a
-    generator."""
-    own = fingerprint(generator)
+    generator: an encoder for another mapping, an alignment for other weights."""
     for part in parts:
         if isinstance(part, Encoder):
-            what = "encoder"
+            what, own = "encoder", w_fingerprint(generator)
             fits = part.config.num_ws == generator.num_ws
             fits &= part.config.w_dim == generator.config.w_dim
         else:
-            what, config = "alignment", generator.config
+            what, own, config = "alignment", fingerprint(generator), generator.config
             size = part.config.size
             channels = min(config.channel_base // size, config.channel_max)
             fits = config.first_size <= size < config.plane_size

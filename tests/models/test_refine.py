@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from portraiture.errors import CheckpointError
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
-from portraiture.models.refine import edited_features, planes_and_features, planes_of, refine
+from portraiture.models.refine import (
+    _compare,
+    edited_features,
+    planes_and_features,
+    planes_of,
+    refine,
+)
 from portraiture.render.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
@@ -94,7 +101,8 @@ def test_a_carried_difference_changes_features_where_the_photo_differs(
     assert alignment.config.image_size == 32
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float().expand(2, -1)
     with torch.no_grad():
-        alignment.gates.fill_(1.0)
+        alignment.gate_gamma.weight.normal_(std=0.3)
+        alignment.gate_beta.weight.normal_(std=0.3)
         volume = generator.render(generator.planes(ws), camera, deterministic=True)
         photo = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
         other = photo.clone()
@@ -107,14 +115,37 @@ def test_a_carried_difference_changes_features_where_the_photo_differs(
         alignment(torch.zeros(2, 3, 32, 32), same.plain_features)
 
 
+def test_what_the_head_lacks_is_carried_to_its_axis(generator: TriPlaneGenerator) -> None:
+    """A head of nothing at all, and a photo with a dark square in its middle."""
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
+    photo = torch.ones(1, 3, 128, 128)
+    photo[..., 56:72, 56:72] = -1.0
+    config = replace(ALIGN, carried=True, mixing="convolution")
+    empty = torch.zeros(1, 3, 8, 32, 32)
+    ws = torch.zeros(1, generator.num_ws, 16)
+    nothing = copy.deepcopy(generator)
+    nothing.decoder.net[2].bias[0] = -60.0
+    compared, visible = _compare(nothing, config, ws, empty, photo, camera)
+    shown = compared.unflatten(1, (3, 7))[0, :, 6]
+    span = shown.shape[-1] // 4
+    middle = shown[:, span:-span, span:-span]
+    assert middle.flatten(1).any(1).all()
+    assert shown.sum() == middle.sum()
+    assert visible.amax() == 1.0
+    white, unseen = _compare(nothing, config, ws, empty, torch.ones_like(photo), camera)
+    assert not white.unflatten(1, (3, 7))[0, :, 6].any()
+    assert not unseen.any()
+
+
 def test_gradients_reach_the_alignment_alone(
     generator: TriPlaneGenerator, ws: torch.Tensor
 ) -> None:
     alignment = _alignment().train()
     photo, camera = _seen()
     refine(generator, alignment, ws, photo, camera).planes.square().mean().backward()
-    assert alignment.gates.grad is not None
-    assert (alignment.gates.grad != 0).all()
+    for gate in (alignment.gate_gamma, alignment.gate_beta):
+        assert gate.weight.grad is not None
+        assert (gate.weight.grad != 0).any()
 
 
 def test_features_of_a_size_that_is_not_there_are_refused(

@@ -50,6 +50,23 @@ def test_march_through_constant_matter() -> None:
     assert torch.allclose(white.color, torch.ones(1, 2, 3), atol=1e-6)
 
 
+def test_a_ray_that_meets_nothing_leaves_the_gradients_of_others_alone() -> None:
+    """Its depth is the far end, and 0 / 0 does not come back as a gradient that is not finite."""
+    densities = torch.tensor([[[-200.0] * 8, [-10.0] * 8, [3.0] * 8]], requires_grad=True)
+    depths = torch.linspace(1.0, 2.0, 8).expand(1, 3, 8)
+    found = march(torch.zeros(1, 3, 8, 3), densities, depths)
+    assert found.depth[0, 0].item() == 2.0
+    assert found.depth[0, 1].item() == pytest.approx(1.5, abs=0.02)
+    found.depth.sum().backward()
+    assert densities.grad is not None
+    assert torch.isfinite(densities.grad).all()
+    assert not densities.grad[0, :2].any()
+    alone = densities.detach()[:, 2:].requires_grad_(True)
+    march(torch.zeros(1, 1, 8, 3), alone, depths[:, :1]).depth.sum().backward()
+    assert alone.grad is not None and alone.grad.any()
+    assert torch.allclose(densities.grad[:, 2:], alone.grad)
+
+
 def test_march_stops_at_a_wall() -> None:
     depths = torch.linspace(1.0, 2.0, 21)[None, None]
     density = torch.where(depths >= 1.5, 1e4, -1e4)

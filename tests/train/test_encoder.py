@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from tests_of_data import sphere_person
 
-from portraiture.checkpoints import fingerprint, load_generator, save_generator
+from portraiture.checkpoints import load_generator, save_generator, w_fingerprint
 from portraiture.convert.store import Card
 from portraiture.data.distort import background_pool
 from portraiture.data.fitted_photos import SIDE
@@ -215,8 +215,9 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
     outcome = run_recipe(second, folder / "second", world=World(), quiet=True)
     row = read_log(folder / "second" / "log.jsonl")[-1]
     assert {"features", "image", "other_image", "rays", "other_rays"} <= row.keys()
-    gates = outcome.state.models["alignment"].state_dict()["gates"]
-    assert (gates != 0).all()
+    learned = outcome.state.models["alignment"].state_dict()
+    assert learned["gate_gamma.weight"].any()
+    assert learned["gate_beta.weight"].any()
     network = load_alignment(folder / "second" / "networks" / "alignment.safetensors")
     assert network.config.features == 16
     with pytest.raises(TrainingError, match="--encoder"):
@@ -355,12 +356,15 @@ def test_photos_of_real_people_join_the_batch(
     run_recipe(recipe, folder / "run", world=World())
     with pytest.raises(TrainingError, match="--photos"):
         make_recipe("alignment", choices)
+    _portraits(folder / "portraits.safetensors", grey=129)
+    with pytest.raises(TrainingError, match="another configuration"):
+        run_recipe(make_recipe("encoder", choices), folder / "run", world=World())
 
 
-def _portraits(path: Path) -> None:
+def _portraits(path: Path, *, grey: int = 128) -> None:
     """Grey ones whose latents begin with 7."""
     tensors = {
-        "crops": torch.full((2, 3, SIDE, SIDE), 128, dtype=torch.uint8),
+        "crops": torch.full((2, 3, SIDE, SIDE), grey, dtype=torch.uint8),
         "alpha": torch.full((2, 1, SIDE, SIDE), 255, dtype=torch.uint8),
         "z": torch.full((2, LATENT_SIZE), 7.0),
     }
@@ -379,7 +383,7 @@ def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
         make_recipe("encoder", replace(_choices(folder), encoder=left, architecture="psp"))
     network = make_recipe("encoder", _choices(folder)).network
     config = fitted_encoder(as_baseline(ENCODER["tiny"], "psp"), network.config, network.num_ws)
-    pyramid = replace(config.encoder, generator=fingerprint(network))
+    pyramid = replace(config.encoder, generator=w_fingerprint(network))
     coarse, mid, fine = pyramid.rows
     for name, rows in (("psp", pyramid.rows), ("odd", (coarse + 1, mid, fine - 1))):
         made = PyramidEncoder(replace(pyramid, rows=rows))

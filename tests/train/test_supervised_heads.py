@@ -21,11 +21,18 @@ from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.stylegan2 import Mapping
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import RenderingConfig
+from portraiture.train.density import _densest
 from portraiture.train.distributed import World
 from portraiture.train.draws import draws_of_step, generator
 from portraiture.train.log import read_log
 from portraiture.train.loop import RunConfig, run_recipe
-from portraiture.train.patches import EDGE_PIXELS, cut_patch, deferred_features, patch_camera
+from portraiture.train.patches import (
+    EDGE_PIXELS,
+    along_points,
+    cut_patch,
+    deferred_features,
+    patch_camera,
+)
 from portraiture.train.recipes import Choices, make_recipe
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
@@ -172,6 +179,27 @@ def test_a_patch_s_camera_sees_what_the_whole_picture_shows_there(tmp_path: Path
     expected = whole.features[:, :, top : top + side, left : left + side]
     assert expected.std() > 0.01
     assert (part.features - expected).abs().max() < 1e-4
+
+
+def test_the_densest_of_what_should_be_empty_is_asked_to_be(tmp_path: Path) -> None:
+    save_person(sphere_person(seed=0), person_path(tmp_path, 0))
+    config = replace(CONFIG, empty_points=16, empty_tries=8)
+    recipe = SupervisedHeads(config, PeopleSet(tmp_path))
+    network = TriPlaneGenerator(config.generator)
+    batch = recipe.batch(0, 1, generator(0))
+    rays = make_rays(batch.camera, batch.depth.shape[-1])
+    draws = torch.Generator().manual_seed(3)
+    pixels = torch.randint(0, rays[0].shape[1], (1, 128), generator=draws)
+    depth = 2.3 + torch.rand(1, 128, generator=draws)
+    with torch.no_grad():
+        planes = 3.0 * network.planes(network.mapping(batch.z, None))
+        every = network.query(planes, along_points(rays, pixels, depth))[1][0]
+        found = _densest(network, planes, rays, (pixels, depth), config)
+        densest = network.query(planes, along_points(rays, *found))[1][0]
+    assert torch.allclose(densest.sort().values, every.sort().values[-16:], atol=1e-5)
+    assert every.std() > 1e-3
+    same = _densest(network, planes, rays, (pixels, depth), replace(config, empty_tries=1))
+    assert torch.equal(same[1], depth)
 
 
 def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,31 @@ def test_a_network_with_other_layers_is_refused() -> None:
             _network(1, TriPlaneConfig(**{**vars(TINY), "channel_max": 24})),
             torch.from_numpy(draw_latents(64, 3)),
         )
+
+
+def test_polishing_keeps_what_w_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mapping, flow and mean w stay to the bit, also in the average; planes and colours learn."""
+    tiny = replace(SUPERVISED["tiny"], keep_mapping=True)
+    monkeypatch.setitem(SUPERVISED, "polish", tiny)
+    for k in range(2):
+        save_person(sphere_person(seed=k), person_path(tmp_path, k))
+    start = _network(0, replace(TINY, mapping_layers=2))
+    save_generator(start, tmp_path / "start.safetensors")
+    recipe = make_recipe(
+        "supervised-heads", Choices("polish", tmp_path, start=tmp_path / "start.safetensors")
+    )
+    state = recipe.build(World())
+    for step in range(2):
+        state.step = step
+        draws = draws_of_step(0, step, 0, torch.device("cpu"))
+        recipe.step(state, recipe.batch(step, 2, generator(step)), draws, World())
+    before = start.state_dict()
+    for network in (state.models["heads"], state.averages["heads"]):
+        moved = {
+            name for name, value in network.state_dict().items()
+            if not torch.equal(value, before[name])
+        }  # fmt: skip
+        assert "decoder.net.0.weight" in moved
+        assert not any(name.startswith(("backbone.mapping", "flow")) for name in moved)
+    with pytest.raises(TrainingError, match="--start"):
+        make_recipe("supervised-heads", Choices("polish", tmp_path))

@@ -115,9 +115,10 @@ class Train:
     """Folder to train on."""
     out: Path
     """Folder of the run."""
-    preset: Literal["tiny", "cpu", "gpu", "paper"] = "cpu"
+    preset: Literal["tiny", "cpu", "polish", "gpu", "paper"] = "cpu"
     """Sizes and lengths: cpu takes hours on two cores, gpu half an hour on a large one; paper is
-    the published setting, tiny a trial."""
+    the published setting, tiny a trial; polish goes on from --start, whose w stays what it is
+    (supervised-heads)."""
     start: str | None = None
     """A generator to begin with, or that the encoder is for: a shipped name or a file."""
     perceptual: Path | None = None

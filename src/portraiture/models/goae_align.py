@@ -30,10 +30,12 @@ UNITS = 3
 class AlignmentConfig:
     """features: channels of F. size: its side. widths: of the residual units; each width halves the
     size. mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and
-    the residual's features, which is its ablation (table 3). gated: [ours] γ and β count by a
-    learned factor each that begins at 0, so that F* begins as F; the published module has none.
+    the residual's features, which is its ablation (table 3). gated: [ours] γ - 1 and β each go
+    through a 1×1 convolution that begins at 0, so that F* begins as F; the published module has
+    none.
     carried: [ours] what is compared comes not as a picture but carried to the planes (`CARRIED`
-    channels, twice F's side), where F lies: a convolution then finds each texel's difference where
+    channels, twice F's side), where F lies, and with what the head lacks beyond its outline: a
+    convolution then finds each texel's difference where
     the attention has to search for it. The first of `widths` is then not halved, nor the last.
     generator: fingerprint of the weights that it was trained for, if known.
     """
@@ -89,7 +91,8 @@ class FeatureAlignment(nn.Module):
             self.conv_gamma = _convolutions(features)
             self.conv_beta = _convolutions(features)
         if config.gated:
-            self.gates = nn.Parameter(torch.zeros(2))
+            self.gate_gamma = _nothing(features)
+            self.gate_beta = _nothing(features)
 
     def forward(
         self, residual: Float[Tensor, "B I R R"], features: Float[Tensor, "B C S S"]
@@ -106,7 +109,7 @@ class FeatureAlignment(nn.Module):
         seen = self.output_layer(self.body(self.input_layer(residual)))
         gamma, beta = self._film(seen, features)
         if config.gated:
-            return features * (1.0 + self.gates[0] * gamma) + self.gates[1] * beta
+            return features * (1.0 + self.gate_gamma(gamma)) + self.gate_beta(beta)
         return gamma * features + beta
 
     def _film(self, seen: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,6 +121,14 @@ class FeatureAlignment(nn.Module):
         shape = features.shape
         gamma = self.cross_att_gamma(asked, tokens).mT.reshape(shape)
         return gamma, self.cross_att_beta(asked, tokens).mT.reshape(shape)
+
+
+def _nothing(features: int) -> nn.Conv2d:
+    """A 1×1 convolution whose weights are 0 to begin with."""
+    layer = nn.Conv2d(features, features, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+    return layer
 
 
 def _convolutions(features: int) -> nn.Sequential:

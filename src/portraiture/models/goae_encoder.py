@@ -33,7 +33,7 @@ class EncoderConfig:
     attention: [ours] width of queries and tokens, which a linear layer then brings to D; None for D
     itself, as published. gated: [ours] what a level adds counts by a learned factor that begins at
     0. Without, as published, the norm that ends it gives every Δ the length √D. generator:
-    fingerprint of the weights that it was trained for, if known.
+    fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if known.
     """
 
     image_size: int = 256

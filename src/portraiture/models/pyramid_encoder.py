@@ -26,8 +26,8 @@ class PyramidConfig:
     """kind: what the rows are. widths, units: of the four stages, each of which halves the size;
     the last three are the fine, mid and coarse maps. rows: of w+ that the coarse, mid and fine maps
     give; the coarse one gives the first row besides. branch: channels of a branch's convolutions.
-    generator: fingerprint of the weights that it
-    was trained for, if known. The defaults are the papers', on IR-SE50."""
+    generator: fingerprint of the mapping whose w it finds, if known. The defaults are the papers',
+    on IR-SE50."""
 
     kind: Literal["psp", "e4e"] = "psp"
     image_size: int = 256

@@ -20,12 +20,16 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
 from portraiture.render.carry import carry_to_planes
 from portraiture.render.visible import (
+    SOLID,
     MixedPlanes,
     chosen_masks,
     mix_planes,
     plane_masks,
     visible_points,
 )
+
+SHOWN = 0.1
+"""How much darker than the white background a photo's pixel is that shows something."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +72,32 @@ def _compare(
     volume = generator.render(planes, camera, deterministic=True)
     image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
     photo = _sized(photo, image.shape[-1])
-    points, met = visible_points(volume.depth, volume.opacity, camera)
+    depth, opacity = volume.depth, volume.opacity
+    side = depth.shape[-1]
+    if config.carried:
+        depth, opacity = _with_what_the_head_lacks(depth, opacity, _sized(photo, side), camera)
+    points, met = visible_points(depth, opacity, camera)
     rendering = generator.config.rendering
     where = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
     visible = plane_masks(points, met, size=planes.shape[-1], **where)
     if not config.carried:
         return _sized(image - photo, config.image_size), visible
-    side = volume.depth.shape[-1]
     both = torch.cat([_sized(image - photo, side), _sized(photo, side)], 1).flatten(2).mT
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
     carried = carry_to_planes(
         both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where
     )
     return carried.flatten(1, 2), visible
+
+
+def _with_what_the_head_lacks(
+    depth: Tensor, opacity: Tensor, photo: Float[Tensor, "B 3 n n"], camera: Float[Tensor, "B 25"]
+) -> tuple[Tensor, Tensor]:
+    """Depth and opacity where the photo has something and the head has not (fuller hair): as far
+    away as the axis of the head, so that it has a place on the planes. [ours]"""
+    lacking = (opacity <= SOLID) & ((1.0 - photo).amax(1, keepdim=True) > SHOWN)
+    distance = camera[:, :16].unflatten(1, (4, 4))[:, :3, 3].norm(dim=1)[:, None, None, None]
+    return torch.where(lacking, distance, depth), torch.where(lacking, 1.0, opacity)
 
 
 def _sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:

@@ -88,6 +88,10 @@ def importance(
     return (d0 + (u - c0) / span * (d1 - d0)).unflatten(0, lead)
 
 
+FAINT = 1e-4
+"""Opacity below which the depth of a ray has no gradient: 1 / opacity² would drown all others."""
+
+
 def march(
     colors: Float[Tensor, "B R S C"],
     densities: Float[Tensor, "B R S"],
@@ -108,7 +112,9 @@ def march(
     reaching = (1.0 - alpha + 1e-10).cumprod(-1)
     weights = alpha * F.pad(reaching[..., :-1], (1, 0), value=1.0)
     total = weights.sum(-1)
-    depth = torch.nan_to_num((weights * middle).sum(-1) / total, nan=float("inf"))
+    nothing, far = total < FAINT, (weights * middle).sum(-1)
+    faint = torch.nan_to_num((far / total).detach(), nan=float("inf"))
+    depth = torch.where(nothing, faint, far / torch.where(nothing, 1.0, total))
     composed = (weights[..., None] * color).sum(-2)
     if white_background:
         composed = composed + 1.0 - total[..., None]

@@ -26,7 +26,7 @@ from portraiture.schedule import annealed
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
-from portraiture.train.gates import gated_groups, set_rate
+from portraiture.train.gates import set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.state import TrainState
@@ -40,7 +40,8 @@ class AlignmentTraining:
     than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
     another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
     mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate:
-    Adam's, falling along a half cosine over decay_steps. half_life: of the average, in images.
+    Adam's, falling along a half cosine over decay_steps. clip: length of gradients at
+    most. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -52,6 +53,7 @@ class AlignmentTraining:
     feature_weight: float = 1e-4
     mixed: MixedPlanes = "all"
     learning_rate: float = 2.5e-5
+    clip: float = 1.0
     decay_steps: int = 800_000
     half_life: float = 4_000.0
     grid_people: int = 8
@@ -80,7 +82,7 @@ class TrainAlignment:
         return TrainState(
             models={"alignment": alignment},
             averages={"alignment": averaged_copy(alignment)},
-            optimizers={"alignment": torch.optim.Adam(gated_groups(alignment), foreach=False)},
+            optimizers={"alignment": torch.optim.Adam(alignment.parameters(), foreach=False)},
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
@@ -99,6 +101,7 @@ class TrainAlignment:
         losses = self.losses(alignment, batch, draws)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(alignment.parameters(), world)
+        torch.nn.utils.clip_grad_norm_(alignment.parameters(), config.clip)
         optimizer.step()
         seen = float((state.step + 1) * self.run.batch)
         beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)

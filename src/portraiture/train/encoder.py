@@ -62,8 +62,9 @@ class EncoderBatch(NamedTuple):
 @dataclass(frozen=True)
 class EncoderTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
-    frozen generator's. fitted_share: of a batch, photos of real people where there are any.
-    drawn_share: of the rest, what a generator of images draws.
+    frozen generator's. start, fitted: fingerprints of the encoder to begin with and of the photos
+    of real people, so that a run never goes on with others. fitted_share: of a batch, photos of
+    real people where there are any. drawn_share: of the rest, what a generator of images draws.
     levels_from: steps from which coarse, mid and fine rows take part.
     latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
     counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
@@ -77,6 +78,8 @@ class EncoderTraining:
     run: RunConfig
     encoder: EncoderConfig | PyramidConfig
     drawing: SupervisedConfig
+    start: str = ""
+    fitted: str = ""
     drawn_share: float = 0.5
     fitted_share: float = 0.25
     levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)

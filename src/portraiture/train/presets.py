@@ -15,7 +15,7 @@ from portraiture.train.adversarial_heads import HeadsConfig
 from portraiture.train.adversary import AdversaryConfig
 from portraiture.train.loop import RunConfig
 
-Preset = Literal["tiny", "cpu", "gpu", "paper"]
+Preset = Literal["tiny", "cpu", "polish", "gpu", "paper"]
 
 TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
 

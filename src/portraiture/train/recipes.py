@@ -11,7 +11,9 @@ from portraiture.checkpoints import (
     fingerprint,
     load_generator,
     load_image_generator,
+    w_fingerprint,
 )
+from portraiture.convert.store import file_sha256
 from portraiture.data.distort import background_pool
 from portraiture.data.drawn_photos import DrawnPhotos
 from portraiture.data.fitted_photos import load_fitted
@@ -137,14 +139,16 @@ def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -
 def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedHeads:
     """With a start there are no coarse steps, and only the preset's mapping is kept."""
     start = None if choices.start is None else load_generator(choices.start)
+    if config.keep_mapping and start is None:
+        raise TrainingError("polish goes on from a generator; give it with --start.")
     if start is not None:
         if not _stands_for_people(start.config):
             raise TrainingError("supervised-heads goes on from generators of its own only.")
-        layers = config.generator.mapping_layers
-        config = replace(
-            config, coarse_steps=0, generator=replace(start.config, mapping_layers=layers),
-            patch=min(config.patch, start.config.neural_resolution),
-        )  # fmt: skip
+        generator = start.config
+        if not config.keep_mapping:
+            generator = replace(generator, mapping_layers=config.generator.mapping_layers)
+        side = min(config.patch, generator.neural_resolution)
+        config = replace(config, coarse_steps=0, generator=generator, patch=side)
     people = _people_of(choices.data, "latents", 2 * config.generator.neural_resolution)
     return SupervisedHeads(config, people, choices.perceptual, start)
 
@@ -160,16 +164,17 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
         check_fit(network, start)
         if encoder_kind(start.config) != choices.architecture:
             raise TrainingError(f"{choices.encoder} is not an encoder of this architecture.")
-        config = replace(config, encoder=start.config)
+        config = replace(config, encoder=start.config, start=fingerprint(start))
     config = fitted_encoder(config, network.config, network.num_ws)
     if start is not None and config.encoder.rows != start.config.rows:
         raise TrainingError(f"{choices.encoder} has other rows of w+ on its three levels.")
-    config = replace(config, encoder=replace(config.encoder, generator=fingerprint(network)))
+    config = replace(config, encoder=replace(config.encoder, generator=w_fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
     if choices.photos is None:
         config, fitted = replace(config, fitted_share=0.0), None
     else:
         fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
+        config = replace(config, fitted=file_sha256(choices.photos))
     return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
 
 

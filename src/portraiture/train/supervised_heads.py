@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
 
 from portraiture.data.latent import draw_latents
 from portraiture.data.people_set import Example, PeopleSet
@@ -29,6 +28,7 @@ from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
 from portraiture.train.adversary import autocast, follow_w
+from portraiture.train.density import density_losses
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
@@ -59,16 +59,20 @@ COMPARED_SEED = 0x57A27
 class SupervisedConfig:
     """Lengths are EG3D units.
 
-    taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0;
-    flow_meshes: of those people whose heads are built where the generator moves its planes.
+    keep_mapping: of a start, and its flow, so that w means what it meant: what was trained for the
+    start's w is for the new network's, too. taught_people, taught_steps: of the mapping's own
+    lesson (`teach_mapping`) before step 0; flow_meshes: of those people whose heads are built where
+    the generator moves its planes.
     coarse_steps: steps at the beginning with planes of half the size and without superresolution,
     three times as cheap; coarse_points: colours a person that they see. finish_from, finish_steps:
     the step from which superresolution alone learns, on features as they are rendered, and how long
     its rate falls. learning_rate, decay_steps: Adam's, falling along a half cosine to `final_rate`
     of it over decay_steps. patch: side of the
     part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
-    ray_samples coarse and as many importance samples. surface_points, empty_points: where density
-    is asked a person. near, behind: deviation before and reach behind the surface of the former.
+    ray_samples coarse and as many importance samples; a pixel's chance of one is its weight and
+    ray_floor more. surface_points, empty_points: where density
+    is asked a person; of empty_tries times as many empty ones, the densest. near, behind: deviation
+    before and reach behind the surface of the former.
     absorbing: length over which a solid must be opaque. clear: length over which empty space must
     not be.
     perceptual: whose features the perceptual loss compares. *_weight: of the losses; raw_weight
@@ -78,6 +82,7 @@ class SupervisedConfig:
 
     run: RunConfig
     generator: TriPlaneConfig
+    keep_mapping: bool = False
     taught_people: int = 40_000
     taught_steps: int = 4_500
     flow_meshes: int = 2_000
@@ -90,9 +95,11 @@ class SupervisedConfig:
     final_rate: float = 0.1
     patch: int = 64
     rays: int = 96
+    ray_floor: float = 0.15
     ray_samples: int = 20
     surface_points: int = 768
     empty_points: int = 256
+    empty_tries: int = 1
     near: float = 0.02
     behind: float = 0.025
     absorbing: float = 0.012
@@ -126,11 +133,15 @@ class SupervisedHeads:
 
     def build(self, world: World) -> TrainState:
         """A fresh generator, its average and Adam."""
+        config = self.config
         network = TriPlaneGenerator(self.config.generator).to(world.device)
         self.features.to(world.device)
         synthesis, head = network.backbone.synthesis, network.superresolution
         finest = synthesis.block(synthesis.resolutions[-1]), head.block0, head.block1
         start_calmly(network, (block.torgb for block in finest))
+        if config.keep_mapping:
+            for part in kept_parts(network):
+                part.requires_grad_(False)
         groups = learning_groups(
             network, network.backbone.mapping, self.config.learning_rate,
             slow=network.flow.coefficients.parameters() if network.config.flow_rank else (),
@@ -176,7 +187,8 @@ class SupervisedHeads:
         total.backward()
         average_gradients(network.parameters(), world)
         optimizer.step()
-        follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
+        if not config.keep_mapping:
+            follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
         self._average(state)
         return taught | {name: loss.detach() for name, loss in losses.items()}
 
@@ -220,6 +232,9 @@ class SupervisedHeads:
         """Teach the mapping, and with a start take over all else. What is unknown, of the start as
         a share of its w's variance."""
         config = self.config
+        if config.keep_mapping and self.start is not None:
+            network.load_state_dict(self.start.state_dict())
+            return {"parameters_unknown": 0.0, "start_unknown": 0.0}
         rendering, lesson = config.generator.rendering, None
         if config.generator.flow_rank:
             lesson = prepare_flow(
@@ -245,7 +260,7 @@ class SupervisedHeads:
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses by name."""
         rays = make_rays(batch.camera, batch.depth.shape[-1])
-        out = self._density_losses(network, planes, batch, rays, draws)
+        out = density_losses(network, planes, batch, rays, draws, self.config)
         out |= self._ray_losses(network, planes, batch, rays, draws)
         if coarse:
             return out | self._point_losses(network, planes, batch, rays, draws)
@@ -287,36 +302,6 @@ class SupervisedHeads:
             "perceptual": self.config.perceptual_weight * distance,
         }
 
-    def _density_losses(
-        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
-        rays: tuple[Tensor, Tensor], draws: Draws,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        """Space before the surface is empty, what lies just behind it absorbs."""
-        config, span = self.config, self.config.generator.rendering
-        weight = batch.small_weight * batch.solid
-        chosen = torch.multinomial(
-            weight.flatten(1), config.surface_points, True, generator=draws.device
-        )
-        nothing = (batch.alpha == 0).float().flatten(1) + 1e-6
-        vacant = torch.multinomial(nothing, config.empty_points, True, generator=draws.device)
-        depth = batch.depth.flatten(1).gather(1, chosen)
-        u = torch.rand(4, *depth.shape, generator=draws.cpu).to(depth)
-        near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
-        far = span.ray_start + u[1] * (depth - 0.01 - span.ray_start)
-        inside = depth + 0.003 + u[2] * config.behind
-        empty = span.ray_start + u[3][:, : config.empty_points] * (span.ray_end - span.ray_start)
-        pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
-        places = along_points(rays, pixels, torch.cat([near, far, empty, inside], 1))
-        density = F.softplus(network.query(planes, places)[1] - 1.0)
-        count = chosen.shape[1]
-        before, free, behind = density.split([count, density.shape[1] - 2 * count, count], 1)
-        opaque = -torch.log(-torch.expm1(-(behind * config.absorbing).clamp_min(1e-12)))
-        clear = (before * config.absorbing).mean() + (free * config.clear).mean()
-        return {
-            "empty": config.density_weight * clear,
-            "solid": config.density_weight * opaque.mean(),
-        }
-
     def _ray_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
         rays: tuple[Tensor, Tensor], draws: Draws,
@@ -324,7 +309,7 @@ class SupervisedHeads:
         """Some rays as they will be rendered: colour, opacity, depth, and the other features as
         they are at the surface."""
         config = self.config
-        importance = 0.15 + batch.small_weight.flatten(1)
+        importance = config.ray_floor + batch.small_weight.flatten(1)
         chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
         sampling = replace(
             config.generator.rendering,
@@ -367,6 +352,11 @@ class SupervisedHeads:
             tile(at_size(render.image_raw, side), columns=columns),
             tile(at_size(render.depth, side), columns=columns, span=span),
         )
+
+
+def kept_parts(network: TriPlaneGenerator) -> list[nn.Module]:
+    """What says what w means, and where it moves planes."""
+    return [network.backbone.mapping, *([network.flow] if network.config.flow_rank else [])]
 
 
 def _draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:

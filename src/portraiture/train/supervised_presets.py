@@ -16,7 +16,7 @@ from portraiture.train.presets import TINY_RUN
 from portraiture.train.supervised_faces import SupervisedFacesConfig
 from portraiture.train.supervised_heads import SupervisedConfig
 
-SupervisedPreset = Literal["tiny", "cpu", "gpu"]
+SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu"]
 
 _PEOPLE = TriPlaneConfig(
     z_dim=LATENT_SIZE,
@@ -30,6 +30,22 @@ _PEOPLE = TriPlaneConfig(
 
 _GPU_RUN = RunConfig(
     steps=0, batch=32, precision="bf16", log_every=50, grid_every=500, checkpoint_every=500
+)
+
+_CPU = SupervisedConfig(
+    run=RunConfig(steps=4_400, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
+    generator=replace(
+        _PEOPLE,
+        plane_size=128,
+        first_size=32,
+        channel_base=6144,
+        channel_max=192,
+        superres_widths=(48, 32),
+    ),
+    coarse_steps=2_200,
+    decay_steps=4_000,
+    finish_from=4_000,
+    final_rate=0.05,
 )
 
 SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
@@ -65,20 +81,21 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         empty_points=16,
         grid_people=2,
     ),
-    "cpu": SupervisedConfig(
-        run=RunConfig(steps=4_400, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
-        generator=replace(
-            _PEOPLE,
-            plane_size=128,
-            first_size=32,
-            channel_base=6144,
-            channel_max=192,
-            superres_widths=(48, 32),
-        ),
-        coarse_steps=2_200,
-        decay_steps=4_000,
-        finish_from=4_000,
-        final_rate=0.05,
+    "cpu": _CPU,
+    "polish": replace(
+        _CPU,
+        run=replace(_CPU.run, steps=1_000, grid_every=200, checkpoint_every=100),
+        keep_mapping=True,
+        coarse_steps=0,
+        learning_rate=0.0015,
+        decay_steps=800,
+        finish_from=800,
+        finish_steps=200,
+        rays=160,
+        ray_floor=1.0,
+        empty_points=256,
+        empty_tries=12,
+        density_weight=0.5,
     ),
     "gpu": SupervisedConfig(
         run=replace(_GPU_RUN, steps=13_000),

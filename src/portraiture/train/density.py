@@ -1,0 +1,73 @@
+"""Density where the engine knows that something is, and none where nothing is.
+
+surface of a pixel ─before it─▶ empty, ─just behind it─▶ absorbs;   pixel of nothing ─▶ empty ray
+Letters: B people of a step, C channels and P side of a plane.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.data.people_set import Example
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.train.draws import Draws
+from portraiture.train.patches import along_points
+
+if TYPE_CHECKING:
+    from portraiture.train.supervised_heads import SupervisedConfig
+
+Rays = tuple[Tensor, Tensor]
+
+
+def density_losses(
+    network: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"], batch: Example, rays: Rays,
+    draws: Draws, config: SupervisedConfig,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Space before the surface is empty, what lies just behind it absorbs: weighted losses by name.
+    rays: origins and directions of the n² pixels."""
+    span = config.generator.rendering
+    weight = batch.small_weight * batch.solid
+    chosen = torch.multinomial(
+        weight.flatten(1), config.surface_points, True, generator=draws.device
+    )
+    nothing = (batch.alpha == 0).float().flatten(1) + 1e-6
+    points = config.empty_points * config.empty_tries
+    vacant = torch.multinomial(nothing, points, True, generator=draws.device)
+    depth = batch.depth.flatten(1).gather(1, chosen)
+    u = torch.rand(3, *depth.shape, generator=draws.cpu).to(depth)
+    near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
+    far = span.ray_start + u[1] * (depth - 0.01 - span.ray_start)
+    inside = depth + 0.003 + u[2] * config.behind
+    u = torch.rand(vacant.shape, generator=draws.cpu).to(depth)
+    empty = span.ray_start + u * (span.ray_end - span.ray_start)
+    vacant, empty = _densest(network, planes, rays, (vacant, empty), config)
+    pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
+    places = along_points(rays, pixels, torch.cat([near, far, empty, inside], 1))
+    density = F.softplus(network.query(planes, places)[1] - 1.0)
+    count = chosen.shape[1]
+    before, free, behind = density.split([count, density.shape[1] - 2 * count, count], 1)
+    opaque = -torch.log(-torch.expm1(-(behind * config.absorbing).clamp_min(1e-12)))
+    clear = (before * config.absorbing).mean() + (free * config.clear).mean()
+    return {
+        "empty": config.density_weight * clear,
+        "solid": config.density_weight * opaque.mean(),
+    }
+
+
+@torch.no_grad()
+def _densest(
+    network: TriPlaneGenerator, planes: Tensor, rays: Rays, tried: tuple[Tensor, Tensor],
+    config: SupervisedConfig,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Of pixels and depths where nothing should be, those where most is: the smoke."""
+    if config.empty_tries == 1:
+        return tried
+    density = network.query(planes, along_points(rays, *tried))[1]
+    worst = density.topk(config.empty_points, 1).indices
+    pixels, depth = (part.gather(1, worst) for part in tried)
+    return pixels, depth
