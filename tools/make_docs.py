@@ -10,13 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy import ndarray
 from PIL import Image
 
 from portraiture.align import align
 from portraiture.avatar import Avatar
-from portraiture.camera import from_eg3d
+from portraiture.camera import eg3d_orbit, from_eg3d
 from portraiture.checkpoints import load_generator
+from portraiture.data.latent import draw_latents
 from portraiture.demo_photo import demo_photo
 from portraiture.directions import known_directions
 from portraiture.edit import edit
@@ -72,6 +74,23 @@ def people(seeds: tuple[int, ...]) -> ndarray:
     )
 
 
+def neural_heads(count: int = 8) -> ndarray:
+    """Random people of the generator's test, from five sides, two people a row."""
+    generator = load_generator("heads")
+    with torch.no_grad():
+        ws = generator.mapping(torch.from_numpy(draw_latents(count, 77)), None)
+        each = []
+        for w in ws.split(1):
+            planes = generator.planes(w)
+            views = [
+                head_picture(generator, w, planes, eg3d_orbit(float(yaw), 0.0)).image
+                for yaw in np.radians((-40.0, -20.0, 0.0, 20.0, 40.0))
+            ]
+            each.append([at_size(as_uint8(view), 160) for view in views])
+    rows = [np.concatenate(each[k] + each[k + 1], 1) for k in range(0, count, 2)]
+    return np.concatenate(rows)
+
+
 def inverted() -> ndarray:
     """The photo, cut out, its head by the encoder from its camera and from the sides; then edits of
     the head."""
@@ -88,13 +107,14 @@ def inverted() -> ndarray:
 
 
 def main() -> None:
-    """Write demo.jpg, people.jpg and invert.jpg."""
+    """Write demo.jpg, people.jpg, heads.jpg and invert.jpg."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs"))
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     write_image(folder / "people.jpg", people((9, 2, 13, 6, 17, 20, 23, 16, 11, 5, 21, 22)))
     write_image(folder / "demo.jpg", demo())
+    write_image(folder / "heads.jpg", neural_heads())
     write_image(folder / "invert.jpg", inverted())
 
 

@@ -1,8 +1,7 @@
 """Editing a neural head: along directions of w, or by channels of its styles.
 
 Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, paint─▶ planes ─▶ Head
-Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted. What is
-put on (`worn`) is painted too.
+Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted.
 Directions: `portraiture.directions`.
 Letters: N rows of w+, D w dimension, S style channels.
 """
@@ -34,7 +33,6 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.paint import add_painted
 from portraiture.models.refine import edited_features, planes_and_features, planes_of
 from portraiture.render.visible import fuse_planes
-from portraiture.worn import WORN, worn_planes
 
 MAX_AMOUNT = 4.0
 
@@ -55,11 +53,10 @@ def read_amounts(settings: Sequence[str]) -> dict[str, float]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         attribute = name.removeprefix(STYLE)
-        known = attribute in get_args(Attribute) or name in (*WORN, *principal_names())
+        known = attribute in get_args(Attribute) or name in principal_names()
         if not known and not (name.startswith(STYLE) and attribute.isdecimal()):
-            there_are = ", ".join((*get_args(Attribute), *WORN))
             raise EditError(
-                f"There is no attribute {name[:40]!r}; there are {there_are},"
+                f"There is no attribute {name[:40]!r}; there are {', '.join(get_args(Attribute))},"
                 f" pc1 to {principal_names()[-1]}, and {STYLE}ATTRIBUTE or {STYLE}NUMBER."
             )
         try:
@@ -102,13 +99,12 @@ def edit(
     found = known_directions(generator) if directions is None else directions
     moved = [head.ws.new_zeros(head.ws.shape[-1])]
     for name, amount in amounts.items():
-        if name.startswith(STYLE) or name in WORN:
+        if name.startswith(STYLE):
             continue
         if name not in found.of_w:
             raise EditError(f"There is no direction for {name[:40]}.")
         moved.append(amount * found.of_w[name].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    head = _with_worn(head, amounts)
     facts = _edited_facts(head.facts, amounts)
     styles = _styles(generator, ws, _style_change(facts, found))
     if head.features is None or head.visible is None:
@@ -122,16 +118,6 @@ def edit(
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
     mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
     return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
-
-
-def _with_worn(head: Head, amounts: Mapping[str, float]) -> Head:
-    """What is put on is painted; its planes do not have it yet."""
-    painted = head.painted
-    for name in WORN:
-        if amounts.get(name):
-            change = amounts[name] * worn_planes(name, head.network, head.fingerprint)
-            painted = change if painted is None else painted + change
-    return replace(head, painted=painted)
 
 
 def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:

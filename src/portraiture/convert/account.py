@@ -16,9 +16,9 @@ from portraiture.convert.unpickle import Module, Record, view_of
 
 ModelName = Literal[
     "eg3d", "stylegan2", "liftedgan", "goae-encoder", "goae-afa", "direction", "identity", "parser",
-    "pyramid-encoder", "attributes", "worn",
+    "pyramid-encoder", "attributes",
 ]  # fmt: skip
-"""What a card's weights are; the last five are never converted, only ours."""
+"""What a card's weights are; the last four are never converted, only ours."""
 MAX_MODULES = 5000
 _NAME = re.compile(r"\w{1,100}", re.ASCII)
 

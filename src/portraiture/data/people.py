@@ -9,11 +9,11 @@ stopped, and a file is written whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -45,17 +45,11 @@ def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
 
 
 def render_person(
-    z: Float[ndarray, "Z"],
-    angles: Float[ndarray, "V 2"],
-    *,
-    size: int,
-    supersample: int = 2,
-    worn: Mapping[str, Any] | None = None,
+    z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2
 ) -> PersonViews:
-    """Build the person of z and render it under the studio light from EG3D cameras. worn:
-    parameters that latents do not have, such as glasses_style."""
+    """Build the person of z and render it under the studio light from EG3D cameras."""
     takes = [(float(yaw), float(pitch), studio_light()) for yaw, pitch in angles]
-    return _render(z, takes, size=size, supersample=supersample, worn=worn or {})
+    return _render(z, takes, size=size, supersample=supersample)
 
 
 def render_scenes(
@@ -64,7 +58,7 @@ def render_scenes(
     """Build the person of z and render it once for each scene."""
     known = [scene_from_numbers(numbers) for numbers in scenes]
     takes = [(scene.yaw, scene.pitch, scene.light) for scene in known]
-    views = _render(z, takes, size=size, supersample=supersample, worn={})
+    views = _render(z, takes, size=size, supersample=supersample)
     return replace(views, scenes=np.asarray(scenes, np.float32))
 
 
@@ -74,12 +68,10 @@ def _render(
     *,
     size: int,
     supersample: int,
-    worn: Mapping[str, Any],
 ) -> PersonViews:
     """takes: yaw, pitch and light of each view."""
     person = person_from_latent(z)
-    parameters = replace(person.parameters, **worn)
-    bust = build_bust(parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
+    bust = build_bust(person.parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
     frame = head_frame(bust.landmarks)
     views = [
         render_view(
