@@ -6,8 +6,8 @@ Held-out people's photos (`bench invert`'s) to their own heads and to those of s
 the given folders, drawings (faces of ellipses, and people as pencil lines), and pictures of no
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
 go the way of every photo, so that some are refused before they have a head. Distances are those of
-`invert.confidence.residual`; its scale goes from the median of the first to that of pictures
-without a face.
+`invert.confidence.residual`, infinite for what is not shaded; its scale goes from the median of the
+first to that of pictures without a face.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from portraiture.checkpoints import load_generator
 from portraiture.data.backgrounds import sample_background
 from portraiture.errors import PortraitureError
 from portraiture.invert.bench import Judged, held_out_person, target_of_view
-from portraiture.invert.confidence import LOW, residual, scaled
+from portraiture.invert.confidence import DRAWN, LOW, SCALES, residual, scaled, unshaded
 from portraiture.invert.methods import encoder_method
 from portraiture.invert.run import Method, invert_target
 from portraiture.invert.target import Target, make_target, target_of_photo
@@ -102,6 +102,8 @@ def main(
     )
 
     def measured(target: Target, by: Method = how) -> float:
+        if unshaded(target) > DRAWN:
+            return math.inf
         return residual(invert_target(target, how=by), generator, target, distance)
 
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
@@ -152,9 +154,9 @@ def tried(
 
 
 def show(found: dict[str, list[float]]) -> None:
-    """Quantiles by kind, and the share of low confidence."""
+    """Quantiles by kind, confidence by the scale that ships, and the scale as found."""
     near = float(np.median(found["own"]))
-    far = float(np.median(found["no face"]))
+    far = float(np.median([value for value in found["no face"] if value < math.inf]))
     table = Table(
         "Kind", "Pictures", "Refused", "10 %", "50 %", "90 %", "Confidence", f"Below {LOW:g}"
     )
@@ -164,8 +166,8 @@ def show(found: dict[str, list[float]]) -> None:
             table.add_row(kind, str(len(values)), str(refused))
             continue
         values = [value for value in values if not math.isnan(value)]
-        quantiles = np.quantile(values, (0.1, 0.5, 0.9))
-        sure = [scaled(value, near, far) for value in values]
+        quantiles = np.quantile(values, (0.1, 0.5, 0.9), method="nearest")
+        sure = [scaled(value, *SCALES["perceptual-synthetic"]) for value in values]
         low = np.mean([one < LOW for one in sure])
         counts = str(len(values) + refused), str(refused)
         table.add_row(kind, *counts, *(f"{q:.3f}" for q in quantiles),

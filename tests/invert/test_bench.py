@@ -69,18 +69,27 @@ def test_geometry_errors_forgive_distance_and_scale() -> None:
     draws = np.random.default_rng(0)
     truth = 2.0 + 0.1 * draws.random((32, 32))
     face = draws.random((32, 32)) < 0.7
-    assert geometry_error(3.0 * truth - 1.0, truth, face) == pytest.approx(0.0, abs=1e-12)
-    assert geometry_error(-truth, truth, face) == pytest.approx(4.0)
+    all_met = np.ones((32, 32), bool)
+    same = geometry_error(3.0 * truth - 1.0, all_met, truth, face)
+    assert same == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert geometry_error(-truth, all_met, truth, face)[0] == pytest.approx(4.0)
     other = draws.random((32, 32))
     expected = 2.0 - 2.0 * np.corrcoef(other[face], truth[face])[0, 1]
-    assert geometry_error(other, truth, face) == pytest.approx(expected)
-    assert np.isnan(geometry_error(truth, truth, np.zeros((32, 32), bool)))
+    assert geometry_error(other, all_met, truth, face)[0] == pytest.approx(expected)
+    assert np.isnan(geometry_error(truth, all_met, truth, ~all_met)).all()
+    missing = face & (np.arange(32) < 4)
+    holed = np.where(missing, 3.3, truth)
+    error, missed = geometry_error(holed, ~missing, truth, face)
+    assert error == pytest.approx(0.0, abs=1e-12)
+    assert missed == pytest.approx(missing.sum() / face.sum())
+    assert geometry_error(holed, all_met, truth, face)[0] > 0.5
 
 
 def test_coarser_depth_is_compared_at_its_pixel_centres() -> None:
     truth = np.arange(64.0).reshape(8, 8) + 1.0
     centres = truth[np.ix_([1, 3, 5, 7], [1, 3, 5, 7])]
-    assert geometry_error(centres, truth, np.ones((8, 8), bool)) == pytest.approx(0.0, abs=1e-12)
+    found = geometry_error(centres, np.ones((4, 4), bool), truth, np.ones((8, 8), bool))
+    assert found == pytest.approx((0.0, 0.0), abs=1e-12)
 
 
 def test_a_head_is_judged_by_its_pictures(generator: TriPlaneGenerator, judged: Judged) -> None:
@@ -185,7 +194,7 @@ def test_inputs_are_some_of_the_views() -> None:
 
 
 def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None:
-    scores = Scores(0.0123, 21.53, 0.812, 0.345, 0.871, 0.0987, 151.23)
+    scores = Scores(0.0123, 21.53, 0.812, 0.345, 0.871, 0.0987, 0.004, 151.23)
     rows = [
         Row(name, yaw, where, 4, scores)
         for yaw in (60, 0, 30) for name in ("f-everywhere", "goae")

@@ -9,7 +9,14 @@ import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.invert import confidence as measured
-from portraiture.invert.confidence import confidence, knows_people, residual, scaled
+from portraiture.invert.confidence import (
+    DRAWN,
+    confidence,
+    knows_people,
+    residual,
+    scaled,
+    unshaded,
+)
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import PictureDistance
@@ -53,6 +60,7 @@ def test_tuning_and_refining_do_not_make_a_strange_picture_known(
     plain = residual(found, generator, strange, MEAN_SQUARE)
     assert residual(bent, generator, strange, MEAN_SQUARE) == pytest.approx(plain, rel=1e-5)
     monkeypatch.setattr(measured, "SCALES", {"mean-square": (0.0, 0.5 * plain)})
+    monkeypatch.setattr(measured, "unshaded", lambda target: 0.0)
     assert confidence(bent, generator, strange, MEAN_SQUARE) == 0.0
     assert confidence(found, generator, target, MEAN_SQUARE) > 0.95
 
@@ -65,3 +73,37 @@ def test_the_scale_is_linear_between_its_ends() -> None:
 
 def test_there_is_a_scale_for_generators_of_our_people_only() -> None:
     assert not knows_people(TriPlaneGenerator(SIZES))
+
+
+def _target(crop: torch.Tensor) -> Target:
+    return Target(crop, crop, torch.ones(1, 1, *crop.shape[2:]), torch.zeros(1, 25))
+
+
+def test_what_is_not_shaded_is_a_drawing() -> None:
+    """A ramp of half a code a pixel is shaded, one colour and paper with a few lines are not; what
+    lies beside the face does not count."""
+    side = 256
+    ramp = (torch.arange(side) * 0.5 / 127.5 - 0.5).expand(1, 3, side, side).clone()
+    assert unshaded(_target(ramp)) == 0.0
+    assert unshaded(_target(torch.full((1, 3, side, side), 0.2))) == 1.0
+    draws = torch.Generator().manual_seed(0)
+    noise = 0.3 * torch.rand(1, 1, 512, 512, generator=draws).expand(1, 3, -1, -1)
+    assert unshaded(_target(noise)) < 0.01
+    paper = (1.0 - 0.05 * noise).clone()
+    paper[..., ::16] = -1.0
+    assert unshaded(_target(paper)) > DRAWN
+    beside = ramp.clone()
+    beside[..., :70] = 0.2
+    assert unshaded(_target(beside)) == 0.0
+    half = ramp.clone()
+    half[..., :128] = 0.2
+    assert unshaded(_target(half)) == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_drawing_has_no_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, found, target = _inverted()
+    monkeypatch.setattr(measured, "SCALES", {"mean-square": (1.0, 2.0)})
+    monkeypatch.setattr(measured, "unshaded", lambda target: 0.0)
+    assert confidence(found, generator, target, MEAN_SQUARE) == 1.0
+    monkeypatch.setattr(measured, "unshaded", lambda target: 0.21)
+    assert confidence(found, generator, target, MEAN_SQUARE) == 0.0

@@ -34,6 +34,7 @@ from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.head_mesh import pixels_of
 from portraiture.models.parser import ParserNetwork
+from portraiture.render.visible import SOLID
 
 YAWS: tuple[float, ...] = tuple(radians(yaw) for yaw in (-60, -30, 0, 30, 60))
 HELD_OUT_SEED = 0xBE7C
@@ -46,8 +47,9 @@ Invert = Callable[[Target], Inversion]
 @dataclass(frozen=True)
 class Scores:
     """mse, psnr, ssim: of the whole picture over white, in [0, 1]. perceptual: distance. identity:
-    cosine. depth: mean squared difference of depths inside the face, each of mean 0 and variance 1
-    there (METHODS section 1). seconds: from the crop to the head."""
+    cosine. depth: mean squared difference of depths inside the face where the head is, each of mean
+    0 and variance 1 there (METHODS section 1). missed: share of the face where the head is not.
+    seconds: from the crop to the head."""
 
     mse: float
     psnr: float
@@ -55,6 +57,7 @@ class Scores:
     perceptual: float
     identity: float
     depth: float
+    missed: float
     seconds: float
 
 
@@ -151,6 +154,9 @@ def judge(
     truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     ours, theirs = pixels_of(image), pixels_of(truth)
     shown, wanted = judged.identity.extract(image), judged.identity.extract(truth)
+    met = (volume.opacity[0, 0] > SOLID).numpy()
+    inside = face_mask(person.segmentation[view])
+    depth, missed = geometry_error(volume.depth[0, 0].numpy(), met, person.depth[view], inside)
     similar: Any = structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)
     return Scores(
         mse=float(np.square(ours - theirs).mean()),
@@ -158,9 +164,8 @@ def judge(
         ssim=float(similar),
         perceptual=float(judged.perceptual.measure(image, truth)),
         identity=float(torch.cosine_similarity(shown, wanted, dim=1)),
-        depth=geometry_error(
-            volume.depth[0, 0].numpy(), person.depth[view], face_mask(person.segmentation[view])
-        ),
+        depth=depth,
+        missed=missed,
         seconds=seconds,
     )
 
@@ -178,18 +183,24 @@ def seen_from(
 
 
 def geometry_error(
-    depth: Float[ndarray, "n n"], truth: Float[ndarray, "R R"], face: Bool[ndarray, "R R"]
-) -> float:
+    depth: Float[ndarray, "n n"],
+    met: Bool[ndarray, "n n"],
+    truth: Float[ndarray, "R R"],
+    face: Bool[ndarray, "R R"],
+) -> tuple[float, float]:
     """Mean squared difference of two depth maps inside the face, each brought to mean 0 and
-    variance 1 there. The truth is sampled at the other's pixel centres. NaN without a face."""
+    variance 1 there, and the share of the face where rays meet no head. Such rays have no depth:
+    before white, where it is that of the far end, one in a hundred of them would be most of the
+    difference. The truth is sampled at the other's pixel centres. NaN without a face."""
     n, side = len(depth), len(truth)
     at = ((np.arange(n) + 0.5) * side / n).astype(int)
     wanted, inside = truth[np.ix_(at, at)], face[np.ix_(at, at)]
     inside = inside & (wanted > 0)
-    if inside.sum() < 2:
-        return float("nan")
-    ours, theirs = (_normalised(x[inside]) for x in (depth, wanted))
-    return float(np.square(ours - theirs).mean())
+    both = inside & met
+    if both.sum() < 2:
+        return float("nan"), float("nan")
+    ours, theirs = (_normalised(x[both]) for x in (depth, wanted))
+    return float(np.square(ours - theirs).mean()), 1.0 - float(both.sum() / inside.sum())
 
 
 def _normalised(values: ndarray) -> ndarray:
@@ -200,7 +211,10 @@ def _normalised(values: ndarray) -> ndarray:
 def _mean(scores: Sequence[Scores]) -> Scores:
     """Of each score, over those that are numbers."""
     columns = {f.name: np.array([getattr(s, f.name) for s in scores]) for f in fields(Scores)}
-    return Scores(**{name: float(np.nanmean(values)) for name, values in columns.items()})
+    known = {name: values[~np.isnan(values)] for name, values in columns.items()}
+    return Scores(
+        **{name: float(v.mean()) if len(v) else float("nan") for name, v in known.items()}
+    )
 
 
 def rows_as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
