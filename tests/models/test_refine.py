@@ -131,7 +131,7 @@ def test_what_the_head_lacks_is_carried_to_its_axis(generator: TriPlaneGenerator
     middle = shown[:, span:-span, span:-span]
     assert middle.flatten(1).any(1).all()
     assert shown.sum() == middle.sum()
-    assert visible.amax() == 1.0
+    assert visible.amax() > 0.9
     white, unseen = _compare(nothing, config, ws, empty, torch.ones_like(photo), camera)
     assert not white.unflatten(1, (3, 7))[0, :, 6].any()
     assert not unseen.any()
