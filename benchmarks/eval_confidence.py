@@ -59,7 +59,9 @@ def cartoons(count: int) -> list[UInt8[ndarray, "n n 3"]]:
 
 
 def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
-    colour = lambda: tuple(int(v) for v in rng.integers(60, 256, 3))  # noqa: E731
+    def colour() -> tuple[int, ...]:
+        return tuple(int(v) for v in rng.integers(60, 256, 3))
+
     picture = Image.new("RGB", (512, 512), colour())
     pen = ImageDraw.Draw(picture)
     iris = colour()

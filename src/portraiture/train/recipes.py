@@ -137,7 +137,8 @@ def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -
 
 
 def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedHeads:
-    """With a start there are no coarse steps, and only the preset's mapping is kept."""
+    """With a start there are no coarse steps, and sizes are the start's, but for those of a mapping
+    that is taught anew."""
     start = None if choices.start is None else load_generator(choices.start)
     if config.keep_mapping and start is None:
         raise TrainingError("polish goes on from a generator; give it with --start.")
