@@ -1,19 +1,19 @@
 """GOAE's ablations (Yuan et al., tables 2 and 3) on our people: trains each variant, then measures.
 
-    python benchmarks/ablate_goae.py encoder --data PEOPLE --out DIR --checkpoint RUN/checkpoints/X
-    python benchmarks/ablate_goae.py alignment --data PEOPLE --out DIR --encoder ENCODER
+    python benchmarks/ablate_goae.py encoder --data PEOPLE --out DIR --encoder goae
+    python benchmarks/ablate_goae.py alignment --data PEOPLE --out DIR --encoder goae
 
-encoder: from one checkpoint of `train encoder`, at which w alone has been learned (so that what is
-left out has not acted yet), `--steps` more with everything, without D_Wc, and without what stands
-for L_BG here, the density asked of empty space. alignment: attention and plain convolutions, from
-the beginning. Then tables like `portraiture bench invert`'s; masks are among its methods. A variant
-whose folder is complete is not trained again.
+encoder: from one encoder that has learned w alone (so that what is left out has not acted yet),
+`--steps` of the losses on what is drawn, D_Wc and the levels: with everything, without D_Wc, and
+without what stands for L_BG here, the density asked of empty space. alignment: attention and plain
+convolutions from the picture, as in the paper, and ours, from what is carried to the planes, all
+from the beginning; then attention with other masks. Nothing is painted. Tables like `portraiture
+bench invert`'s. A variant whose folder is complete is not trained again.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -33,10 +33,13 @@ from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.models.goae_align import AlignmentConfig
+from portraiture.render.visible import MixedPlanes
 from portraiture.train.alignment import AlignmentTraining
 from portraiture.train.distributed import World
 from portraiture.train.encoder import EncoderTraining
-from portraiture.train.loop import run_recipe
+from portraiture.train.encoder_presets import ALIGNMENT
+from portraiture.train.loop import Recipe, run_recipe
 from portraiture.train.recipes import Choices, make_recipe
 
 ENCODERS: dict[str, Callable[[EncoderTraining], EncoderTraining]] = {
@@ -46,62 +49,81 @@ ENCODERS: dict[str, Callable[[EncoderTraining], EncoderTraining]] = {
         config, drawing=replace(config.drawing, density_weight=0.0)
     ),
 }
-ALIGNMENTS: dict[str, Callable[[AlignmentTraining], AlignmentTraining]] = {
-    "attention": lambda config: config,
-    "convolution": lambda config: replace(
-        config, alignment=replace(config.alignment, mixing="convolution")
-    ),
+ALIGNMENTS: dict[str, AlignmentConfig] = {
+    "attention": replace(ALIGNMENT["cpu"].alignment, mixing="attention", carried=False),
+    "convolution": replace(ALIGNMENT["cpu"].alignment, mixing="convolution", carried=False),
+    "carried": replace(ALIGNMENT["cpu"].alignment, mixing="convolution", carried=True),
 }
-
-
-def trained(recipe: Any, out: Path, steps: int, checkpoint: Path | None) -> Path:
-    """What a variant left, after `steps` (of the whole run, with a checkpoint)."""
-    recipe.config = replace(recipe.config, run=replace(recipe.config.run, steps=steps))
-    if checkpoint is not None and not (out / "checkpoints").exists():
-        (out / "checkpoints").mkdir(parents=True)
-        shutil.copy(checkpoint, out / "checkpoints" / checkpoint.name)
-    run_recipe(recipe, out, world=World())
-    return out / "networks"
+MASKS: dict[str, MixedPlanes] = {"front mask": "front", "F* everywhere": "none"}
+"""Other masks, of attention alone."""
 
 
 def main(
     what: Positional[Literal["encoder", "alignment"]],
     data: Path,
     out: Path,
-    checkpoint: Path | None = None,
-    encoder: str | None = None,
+    encoder: str = "goae",
     steps: int = 300,
+    rate: float | None = None,
     people: int = 8,
     preset: Literal["tiny", "cpu", "gpu"] = "cpu",
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
 ) -> None:
-    """steps: more than the checkpoint's, or of an alignment. encoder: whose alignments to train."""
-    generator, parser = load_generator("heads"), load_parser()
-    methods = {}
-    for name, change in (ENCODERS if what == "encoder" else ALIGNMENTS).items():
-        choices = Choices(preset=preset, data=data, encoder=encoder)
-        recipe: Any = make_recipe(what, choices)
-        recipe.config = change(recipe.config)
+    """encoder: to begin with, or whose alignments to train. rate: of the alignments, or of the
+    encoder's whole lesson, instead of the preset's."""
+    choices = Choices(preset=preset, data=data, encoder=encoder, steps=steps)
+    generator = load_generator("heads")
+    make = partial(encoder_method, "encoder", generator, "heads", painted=False)
+    methods = {"w+": partial(invert_target, how=make(weights=encoder))}
+    for name in ENCODERS if what == "encoder" else ALIGNMENTS:
+        run = out / name.replace(" ", "-")
         if what == "encoder":
-            recipe.drawing.config = recipe.config.drawing
-            if checkpoint is None:
-                raise SystemExit("encoder needs --checkpoint.")
-            steps_there = int(checkpoint.stem.split("-")[1])
-            left = trained(recipe, out / name.replace(" ", "-"), steps_there + steps, checkpoint)
-            weights, alignment = left / "encoder.safetensors", None
+            run_recipe(encoder_recipe(choices, ENCODERS[name], rate), run, world=World())
+            how = {name: make(weights=run / "networks/encoder.safetensors")}
         else:
-            left = trained(recipe, out / name, steps, None)
-            weights, alignment = encoder, left / "alignment.safetensors"
-        how = encoder_method(
-            "encoder", generator, "heads", weights=weights, alignment=alignment, painted=False
-        )
-        methods[name] = partial(invert_target, how=how)
+            run_recipe(alignment_recipe(choices, ALIGNMENTS[name], rate), run, world=World())
+            make_aligned = partial(
+                make, weights=encoder, alignment=run / "networks/alignment.safetensors"
+            )
+            how = {name: make_aligned()}
+            if name == "attention":
+                how |= {f"{name}, {k}": make_aligned(mixed=v) for k, v in MASKS.items()}
+        methods |= {k: partial(invert_target, how=one) for k, one in how.items()}
+    parser = load_parser()
     judged = Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
     rows = bench(methods, generator, judged, people=people)
     show(rows)
     if json_file is not None:
         with atomic_path(json_file) as part:
             part.write_text(json.dumps(rows_as_json(rows), indent=1, allow_nan=False) + "\n")
+
+
+def encoder_recipe(
+    choices: Choices, change: Callable[[EncoderTraining], EncoderTraining], rate: float | None
+) -> Recipe:
+    """The encoder's whole lesson from the first step on, the levels joining in its first half."""
+    recipe: Any = make_recipe("encoder", choices)
+    config: EncoderTraining = recipe.config
+    steps = config.run.steps
+    config = replace(
+        config, whole_from=0, whole_rate=rate or config.whole_rate, whole_decay=steps,
+        levels_from=(0, steps // 4, steps // 2),
+    )  # fmt: skip
+    recipe.config = change(config)
+    recipe.drawing.config = recipe.config.drawing
+    return recipe
+
+
+def alignment_recipe(choices: Choices, sizes: AlignmentConfig, rate: float | None) -> Recipe:
+    """One alignment's lesson; sizes of F stay the preset's."""
+    recipe: Any = make_recipe("alignment", choices)
+    config: AlignmentTraining = recipe.config
+    own = replace(config.alignment, mixing=sizes.mixing, carried=sizes.carried)
+    recipe.config = replace(
+        config, alignment=own, learning_rate=rate or config.learning_rate,
+        decay_steps=config.run.steps,
+    )  # fmt: skip
+    return recipe
 
 
 def show(rows: list[Row]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import fingerprint, save_generator
+from portraiture.checkpoints import fingerprint, load_generator, save_generator
 from portraiture.data.attributes import Attribute, neutral_landmarks, score_people
 from portraiture.data.latent import (
     CHOICE_GROUPS,
@@ -193,6 +193,27 @@ def test_directions_are_kept_for_the_next_edit(
     kept.write_bytes(b"torn")
     known_directions(head.network)
     assert len(asked) == 2
+
+
+def test_directions_of_the_shipped_heads_come_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def search(generator: TriPlaneGenerator) -> Directions:
+        pytest.fail("tools/pack_directions.py has not seen these weights")
+
+    monkeypatch.setattr("portraiture.directions.find_directions", search)
+    generator = load_generator("heads")
+    known = known_directions(generator)
+    assert not (tmp_path / "cache").exists()
+    z = draw_latents(400, 0x5EED)
+    with torch.no_grad():
+        w = generator.mapping(torch.from_numpy(z), None)[:, 0]
+    scores = score_people(z)
+    for name in ("smile", "age", "beard"):
+        along = w @ known.of_w[name].normal
+        assert np.corrcoef(along.numpy(), scores[name])[0, 1] > 0.5
 
 
 def test_facts_of_edits_add_up_and_measurements_go(head: Head) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -50,6 +51,8 @@ deviations (StyleSpace, section 5, takes the single best)."""
 
 VERSION = 3
 """To be raised when the same generator comes to have other directions."""
+FOLDER = f"directions-{VERSION}"
+"""Of files by the generators' fingerprints, in the package and in the user's cache."""
 
 
 @dataclass(frozen=True)
@@ -179,20 +182,31 @@ def unexplained(
 
 
 def known_directions(generator: TriPlaneGenerator) -> Directions:
-    """`find_directions`, kept in the user's cache by the generator's fingerprint."""
-    folder = cache_folder().parent / f"directions-{VERSION}"
-    path = folder / f"{fingerprint(generator)[:32]}.safetensors"
-    kept = _read_directions(path, generator)
-    if kept is not None:
-        return kept
+    """`find_directions`, which takes minutes: those that come with the package, where the generator
+    does too, or what the user's cache keeps by the generator's fingerprint."""
+    name = f"{fingerprint(generator)[:32]}.safetensors"
+    for folder in (shipped_directions(), cache_folder().parent / FOLDER):
+        kept = _read_directions(folder / name, generator)
+        if kept is not None:
+            return kept
     found = find_directions(generator)
-    folder.mkdir(parents=True, exist_ok=True)
+    save_directions(found, cache_folder().parent / FOLDER / name)
+    return found
+
+
+def shipped_directions() -> Path:
+    """The folder of those that come with the package (`tools/pack_directions.py`)."""
+    return Path(str(files("portraiture"))) / "assets" / FOLDER
+
+
+def save_directions(found: Directions, path: Path) -> None:
+    """For `known_directions`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {W + name: one.step for name, one in found.of_w.items()}
     tensors |= {STYLE + name: change for name, change in found.of_styles.items()}
     tensors[SPREAD] = found.spread
     with atomic_path(path) as partial:
         save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    return found
 
 
 def _read_directions(path: Path, generator: TriPlaneGenerator) -> Directions | None:
