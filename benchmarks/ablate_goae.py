@@ -101,13 +101,14 @@ def main(
 def encoder_recipe(
     choices: Choices, change: Callable[[EncoderTraining], EncoderTraining], rate: float | None
 ) -> Recipe:
-    """The encoder's whole lesson from the first step on, the levels joining in its first half."""
+    """The encoder's whole lesson from the first step on, the levels joining in its first half, and
+    without what the paper has not (`latent_prior`), which would do some of D_Wc's work."""
     recipe: Any = make_recipe("encoder", choices)
     config: EncoderTraining = recipe.config
     steps = config.run.steps
     config = replace(
         config, whole_from=0, whole_rate=rate or config.whole_rate, whole_decay=steps,
-        levels_from=(0, steps // 4, steps // 2),
+        levels_from=(0, steps // 4, steps // 2), prior_weight=0.0, metric_gradients=120,
     )  # fmt: skip
     recipe.config = change(config)
     recipe.drawing.config = recipe.config.drawing

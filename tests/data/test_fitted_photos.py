@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from portraiture.align import align
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.distort import background_pool
 from portraiture.data.fitted_photos import (
     SIDE,
@@ -36,7 +39,8 @@ def _plain(**changes: torch.Tensor) -> FittedPhotos:
     alpha[0, :, :, SMALL // 2 :] = 0
     z = torch.randn(2, LATENT_SIZE, generator=torch.Generator().manual_seed(0))
     black = torch.zeros(1, 3, SMALL, SMALL, dtype=torch.uint8)
-    return FittedPhotos(crops, alpha, z, black, how)
+    cameras = torch.from_numpy(np.stack([to_eg3d(eg3d_orbit(yaw, 0.1)) for yaw in (0.3, -0.2)]))
+    return FittedPhotos(crops, alpha, z, cameras.float(), black, how)
 
 
 def test_photos_keep_their_background_or_get_another() -> None:
@@ -53,6 +57,23 @@ def test_photos_keep_their_background_or_get_another() -> None:
     assert (behind[~kept] < -0.99).all()
     assert left.any()
     assert (~left).any()
+
+
+def test_what_a_photo_shows_comes_over_white_with_its_camera() -> None:
+    drawn = _plain().draw(64, torch.Generator().manual_seed(1))
+    red = (drawn.person == 0.0).any(-1).any(-1)[:, 0]
+    left = drawn.person[:, 0, 0, 0] == 1.0
+    for flipped, column in ((False, 0), (True, SMALL - 1)):
+        some = drawn.image[red & (left != flipped)]
+        assert len(some) > 4
+        assert torch.allclose(some[:, :, 0, column], torch.tensor([1.0, -1.0, -1.0]), atol=0.01)
+        assert torch.allclose(some[:, :, 0, SMALL - 1 - column], torch.ones(1))
+    positions = drawn.camera[:, :16].view(-1, 4, 4)[:, :3, 3]
+    expected = _plain().cameras[0, :16].view(4, 4)[:3, 3]
+    for camera in positions[red & left]:
+        assert torch.allclose(camera, expected, atol=1e-5)
+    for camera in positions[red & ~left]:
+        assert torch.allclose(camera, expected * torch.tensor([-1.0, 1.0, 1.0]), atol=1e-5)
 
 
 def test_a_mirror_changes_the_parting_alone() -> None:
@@ -82,19 +103,24 @@ def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
     drawn = photos.draw(3, torch.Generator().manual_seed(0))
     assert drawn.photo.shape == (3, 3, TAKEN.size, TAKEN.size)
     assert drawn.z.shape == (3, LATENT_SIZE)
-    assert len(photos.draw(0, torch.Generator()).photo) == 0
+    assert drawn.image.shape == (3, 3, SIDE, SIDE)
+    expected = torch.from_numpy(to_eg3d(align(demo_photo()).camera)).float()
+    assert torch.equal(photos.cameras[0], expected)
     for paths, matte in (([bad], everybody), ([demo_photo()], lambda x: 0.0 * x[:, :1])):
         with pytest.raises(TrainingError, match="None of the pictures"):
             fit_portraits(paths, out, matte)
 
 
-@pytest.mark.parametrize("change", ["junk", "missing", "more", "shape", "kind", "nan", "far"])
+@pytest.mark.parametrize(
+    "change", ["junk", "missing", "more", "shape", "kind", "nan", "far", "camera"]
+)
 def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
     path = tmp_path / "portraits.safetensors"
     tensors = {
         "crops": torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
         "alpha": torch.zeros(2, 1, SIDE, SIDE, dtype=torch.uint8),
         "z": torch.zeros(2, LATENT_SIZE),
+        "camera": torch.zeros(2, 25),
     }
     save_file(tensors, path)
     assert len(load_fitted(path, background_pool(1, 32, 0), TAKEN).z) == 2
@@ -111,6 +137,8 @@ def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
             tensors["z"][1, 3] = float("nan")
         case "far":
             tensors["z"][1, 3] = 3e38
+        case "camera":
+            tensors["camera"][0, 3] = float("inf")
     save_file(tensors, path)
     if change == "junk":
         path.write_bytes(b"junk")

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from tests_of_data import sphere_person
 
+from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator, save_generator, w_fingerprint
 from portraiture.convert.store import Card
 from portraiture.data.distort import background_pool
@@ -354,6 +355,8 @@ def test_photos_of_real_people_join_the_batch(
     assert (batch.drawn.z[-2:, 0] == 7.0).all()
     assert not (batch.drawn.z[:-2, 0] == 7.0).any()
     run_recipe(recipe, folder / "run", world=World())
+    row = read_log(folder / "run" / "log.jsonl")[-1]
+    assert {"own_picture", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
     with pytest.raises(TrainingError, match="--photos"):
         make_recipe("alignment", choices)
     _portraits(folder / "portraits.safetensors", grey=129)
@@ -367,6 +370,7 @@ def _portraits(path: Path, *, grey: int = 128) -> None:
         "crops": torch.full((2, 3, SIDE, SIDE), grey, dtype=torch.uint8),
         "alpha": torch.full((2, 1, SIDE, SIDE), 255, dtype=torch.uint8),
         "z": torch.full((2, LATENT_SIZE), 7.0),
+        "camera": torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float().repeat(2, 1),
     }
     save_file(tensors, path)
 

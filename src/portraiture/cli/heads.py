@@ -33,9 +33,9 @@ class Invert:
     out: Path
     """Folder for the results; it is made if need be."""
     method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "encoder"
-    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with (e4e
-    with weights of your own, --weights). The others take minutes: w finds the network's most
-    similar person, pti then tunes the network to the photo, pose-opt does so with the camera."""
+    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with. The
+    others take minutes: w finds the network's most similar person, pti then tunes the network to
+    the photo, pose-opt does so with the camera."""
     weights: str | None = None
     """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
     or a .safetensors file."""

@@ -1,7 +1,7 @@
 """Photos of real people with latents that come near them: the engine was fitted to each.
 
 portrait ─align, fit─▶ parameters ─find_latent─▶ z ─┐
-portrait ─align, matte─▶ crop, alpha ───────────────┴─▶ .safetensors ─mirror, distort─▶ photos
+portrait ─align, matte─▶ crop, alpha, camera ───────┴─▶ .safetensors ─mirror, distort─▶ photos
 What the fit says of a person is rough; it is what there is of pictures that no engine drew.
 Letters: K portraits, B photos, S side of a photo, n side of a crop.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from portraiture.align import align
+from portraiture.camera import to_eg3d
 from portraiture.data.distort import Distortion, distorted
-from portraiture.data.drawn_photos import DrawnBatch
 from portraiture.data.face_set import FaceBatch
 from portraiture.data.find_latent import find_latent
+from portraiture.data.folders import mirrored
 from portraiture.data.latent import GROUP_SLOTS, LATENT_SIZE, Person
 from portraiture.errors import PortraitureError, TrainingError
 from portraiture.fit.run import fit_photo
@@ -32,40 +34,63 @@ from portraiture.media import atomic_path
 
 SIDE = 160
 FARTHEST = 10.0
-"""The largest number that a latent may have."""
+"""The largest number that a latent or a camera may have."""
+CAMERA_SIZE = 25
 SMALLEST = 0.1
 """Share of a crop that a head fills at least."""
 Matte = Callable[[Float[Tensor, "1 3 n n"]], Float[Tensor, "1 1 n n"]]
 
 
+class FittedBatch(NamedTuple):
+    """photo: as an encoder gets it, in [-1, 1]. z: latents that come near the people. image: the
+    portrait itself over white, in [-1, 1]. person: how far its pixels show the person. camera:
+    EG3D's numbers."""
+
+    photo: Float[Tensor, "B 3 S S"]
+    z: Float[Tensor, "B Z"]
+    image: Float[Tensor, "B 3 n n"]
+    person: Float[Tensor, "B 1 n n"]
+    camera: Float[Tensor, "B 25"]
+
+
 @dataclass(frozen=True)
 class FittedPhotos:
-    """crops, alpha, z: of each portrait. backgrounds: that others get. how: they are taken."""
+    """crops, alpha, z, cameras: of each portrait. backgrounds: that others get. how: they are
+    taken."""
 
     crops: UInt8[Tensor, "K 3 n n"]
     alpha: UInt8[Tensor, "K 1 n n"]
     z: Float[Tensor, "K Z"]
+    cameras: Float[Tensor, "K 25"]
     backgrounds: UInt8[Tensor, "J 3 n n"]
     how: Distortion
 
-    def draw(self, size: int, generator: torch.Generator) -> DrawnBatch:
-        """Photos of `size` of the portraits, half of them mirrored; none for 0."""
-        if not size:
-            photo = torch.zeros(0, 3, self.how.size, self.how.size)
-            return DrawnBatch(photo, torch.zeros(0, LATENT_SIZE))
+    def draw(self, size: int, generator: torch.Generator) -> FittedBatch:
+        """Photos of `size` of the portraits, half of them mirrored."""
         index = torch.randint(len(self.z), (size,), generator=generator)
         flip, own = torch.rand(2, size, generator=generator) < 0.5
-        crops, alpha = self.crops[index], self.alpha[index].clone()
-        alpha[own] = 255
-        over = 255.0 + (alpha.float() / 255.0) * (crops.float() - 255.0)
-        images = over.round().to(torch.uint8)
-        images[flip], alpha[flip] = images[flip].flip(-1), alpha[flip].flip(-1)
+        crops, alpha = self.crops[index].clone(), self.alpha[index].clone()
+        crops[flip], alpha[flip] = crops[flip].flip(-1), alpha[flip].flip(-1)
+        person = alpha.float() / 255.0
+        over = 255.0 + person * (crops.float() - 255.0)
         z = torch.where(flip[:, None], mirrored_latents(self.z[index]), self.z[index])
-        labels = torch.zeros(size, *images.shape[2:], dtype=torch.uint8)
+        cameras = self.cameras[index]
+        turned = torch.from_numpy(mirrored(cameras.numpy())).to(cameras)
+        camera = torch.where(flip[:, None], turned, cameras)
+        photos = self._taken(crops, over, alpha, own, index, generator)
+        return FittedBatch(photos, z, over / 127.5 - 1.0, person, camera)
+
+    def _taken(
+        self, crops: Tensor, over: Tensor, alpha: Tensor, own: Tensor, index: Tensor,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "B 3 S S"]:  # fmt: skip
+        """Distorted, with backgrounds of their `own` or others."""
+        images = torch.where(own[:, None, None, None], crops, over.round().to(torch.uint8))
+        alpha = torch.where(own[:, None, None, None], 255, alpha).to(torch.uint8)
+        labels = torch.zeros(len(index), *images.shape[2:], dtype=torch.uint8)
         seed = int(torch.randint(1 << 62, (), generator=generator))
         batch = FaceBatch(images, alpha, labels, index)
-        photo = distorted(batch, self.how, self.backgrounds, np.random.default_rng(seed))[0]
-        return DrawnBatch(photo, z)
+        return distorted(batch, self.how, self.backgrounds, np.random.default_rng(seed))[0]
 
 
 def mirrored_latents(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
@@ -84,7 +109,7 @@ def fit_portraits(
     matte: who is in front (`invert.target.person_matte`). advance: called after each. Raises
     TrainingError if none can be used.
     """
-    crops, alphas, latents = [], [], []
+    crops, alphas, latents, cameras = [], [], [], []
     for path in paths:
         try:
             photo = align(path)
@@ -101,10 +126,11 @@ def fit_portraits(
         crops.append(small[0].round().clamp(0, 255).to(torch.uint8).numpy())
         alphas.append((alpha * 255.0).round().to(torch.uint8).numpy())
         latents.append(find_latent(Person(fitted.parameters, fitted.expression)))
+        cameras.append(to_eg3d(photo.camera).astype(np.float32))
         advance()
     if not crops:
         raise TrainingError("None of the pictures is a portrait that the engine can be fitted to.")
-    arrays = {"crops": crops, "alpha": alphas, "z": latents}
+    arrays = {"crops": crops, "alpha": alphas, "z": latents, "camera": cameras}
     tensors = {name: torch.from_numpy(np.stack(parts)) for name, parts in arrays.items()}
     with atomic_path(out) as partial:
         save_file(tensors, partial)
@@ -114,7 +140,9 @@ def fit_portraits(
 def load_fitted(path: Path, backgrounds: UInt8[Tensor, "J 3 S S"], how: Distortion) -> FittedPhotos:
     """What `fit_portraits` wrote. Raises TrainingError on anything else."""
     shapes = {"crops": (3, SIDE, SIDE), "alpha": (1, SIDE, SIDE), "z": (LATENT_SIZE,)}
+    shapes |= {"camera": (CAMERA_SIZE,)}
     kinds = {"crops": torch.uint8, "alpha": torch.uint8, "z": torch.float32}
+    kinds |= {"camera": torch.float32}
     try:
         found = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -122,8 +150,9 @@ def load_fitted(path: Path, backgrounds: UInt8[Tensor, "J 3 S S"], how: Distorti
     count = len(found.get("z", ()))
     whole = count > 0 and {name: x.dtype for name, x in found.items()} == kinds
     whole = whole and all(found[name].shape == (count, *shape) for name, shape in shapes.items())
-    if not whole or not bool((found["z"].abs() <= FARTHEST).all()):
+    near = whole and all(bool((found[k].abs() <= FARTHEST).all()) for k in ("z", "camera"))
+    if not near:
         raise TrainingError(f"{path} is not what tools/fit_portraits.py writes.")
     behind = F.interpolate(backgrounds.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
-    crops, alpha, z = (found[name] for name in shapes)
-    return FittedPhotos(crops, alpha, z, behind.round().to(torch.uint8), how)
+    crops, alpha, z, cameras = (found[name] for name in shapes)
+    return FittedPhotos(crops, alpha, z, cameras, behind.round().to(torch.uint8), how)

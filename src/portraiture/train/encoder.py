@@ -9,7 +9,8 @@ compared is what `supervised-heads` compares, from views that the photo does not
 the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
 step and comes first, and half of the photos may be of people whom a generator of images draws: for
 w, nobody needs to have rendered them. Photos of real people, to whom the engine was fitted, teach
-how real photos look. Letters: B photos, K of them drawn, N rows of w+.
+how real photos look; their pictures are compared as in the paper (`own_view`).
+Letters: B photos, K of them drawn, N rows of w+.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
-from portraiture.data.fitted_photos import FittedPhotos
+from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.encoder_weights import Encoder
 from portraiture.errors import TrainingError
 from portraiture.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
+from portraiture.metrics.networks import load_identity
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.models.latent_discriminator import LatentDiscriminator
@@ -40,23 +42,26 @@ from portraiture.train.draws import Draws, generator
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.latent_prior import LatentPrior
 from portraiture.train.loop import RunConfig
+from portraiture.train.own_view import OwnView, Shown, own_view_losses
 from portraiture.train.ranger import Ranger
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
 from portraiture.train.visible_metric import LatentMetric, picture_gradients, visible_metric
 
 JUDGE = "latent discriminator"
-METRIC = "metric"
+METRIC, PRIOR = "metric", "prior"
 METRIC_SEED = 0x5EE
 
 
 class EncoderBatch(NamedTuple):
     """people: photos and other views of known people. drawn: photos of people who are no more than
-    their latents, fitted ones last."""
+    their latents, fitted ones last. fitted: these with what they show."""
 
     people: PhotoBatch
     drawn: DrawnBatch
+    fitted: FittedBatch | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,12 @@ class EncoderTraining:
     latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
     counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
     to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
-    drawn losses, and adversarial_weight, λ4, begin. offset_weight: λ6. r1_gamma, judge_rate: of
-    D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to length 1. learning_rate: rises
-    over warmup steps, then falls along a half cosine over decay_steps. whole_rate, whole_decay: the
-    same from whole_from on, if there is such a rate. half_life: of the average, in images.
+    drawn losses, and adversarial_weight, λ4, begin, and own_view's losses on photos of real people,
+    where there is an own_view. prior_weight: of `latent_prior`, from then on. offset_weight: λ6.
+    r1_gamma, judge_rate: of D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to
+    length 1. learning_rate: rises over warmup steps, then falls along a half cosine over
+    decay_steps. whole_rate, whole_decay: the same from whole_from on, if there is such a rate.
+    half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -88,6 +95,8 @@ class EncoderTraining:
     metric_floor: float = 0.1
     whole_from: int = 0
     drawing_weight: float = 1.0
+    own_view: OwnView | None = None
+    prior_weight: float = 0.3
     adversarial_weight: float = 0.05
     offset_weight: float = 0.001
     r1_gamma: float = 10.0
@@ -125,13 +134,14 @@ class TrainEncoder:
         self.start = start
         self.network = network.requires_grad_(False)
         self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.identity = load_identity()
 
     @property
     def run(self) -> RunConfig:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """Encoder, its average, D_Wc, their optimisers, and the metric, as yet unknown."""
+        """Encoder, its average, D_Wc, their optimisers, metric and prior, as yet unknown."""
         config = self.config
         encoder = build_encoder(config.encoder).to(world.device)
         if self.start is not None:
@@ -139,9 +149,12 @@ class TrainEncoder:
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.drawing.features.to(world.device)
-        metric = LatentMetric(config.encoder.w_dim).to(world.device)
+        self.identity.to(world.device)
+        metric, prior = (
+            kind(config.encoder.w_dim).to(world.device) for kind in (LatentMetric, LatentPrior)
+        )
         return TrainState(
-            models={"encoder": encoder, JUDGE: judge, METRIC: metric},
+            models={"encoder": encoder, JUDGE: judge, METRIC: metric, PRIOR: prior},
             averages={"encoder": averaged_copy(encoder)},
             optimizers={
                 "encoder": self._optimizer(encoder),
@@ -162,10 +175,12 @@ class TrainEncoder:
         fitted = 0 if self.fitted is None else round(size * config.fitted_share)
         drawn = round((size - fitted) * config.drawn_share)
         people = self.data.draw(size - fitted - drawn, generator)
-        others = [self.drawn.draw(drawn, generator)]
-        if self.fitted is not None:
-            others.append(self.fitted.draw(fitted, generator))
-        return EncoderBatch(people, DrawnBatch(*map(torch.cat, zip(*others, strict=True))))
+        others = self.drawn.draw(drawn, generator)
+        if self.fitted is None:
+            return EncoderBatch(people, others)
+        real = self.fitted.draw(fitted, generator)
+        pairs = zip(others, (real.photo, real.z), strict=True)
+        return EncoderBatch(people, DrawnBatch(*map(torch.cat, pairs)), real)
 
     def step(
         self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World
@@ -202,7 +217,7 @@ class TrainEncoder:
         return rise * config.learning_rate * annealed(step, config.decay_steps)
 
     def measure(self, state: TrainState) -> None:
-        """Find the metric by which w is compared; the same on every process."""
+        """Find the metric by which w is compared, and the prior; the same on every process."""
         config, draws = self.config, generator(METRIC_SEED)
         where = self.network.backbone.mapping.w_avg
         z = torch.randn(config.w_samples, self.network.config.z_dim, generator=draws).to(where)
@@ -213,8 +228,9 @@ class TrainEncoder:
             seen = picture_gradients(self.network, self.data.people, count, draws)
         else:
             seen, floor = torch.ones(1, w.shape[1]).to(w), 1.0
-        metric = state.models[METRIC]
-        assert isinstance(metric, LatentMetric)
+        metric, prior = state.models[METRIC], state.models[PRIOR]
+        assert isinstance(metric, LatentMetric) and isinstance(prior, LatentPrior)
+        prior.measure(w)
         metric.matrix.copy_(visible_metric(seen, w, floor=floor))
 
     def losses(
@@ -231,6 +247,8 @@ class TrainEncoder:
         }
         if state.step < config.whole_from:
             return found
+        if config.prior_weight:
+            found["prior"] = config.prior_weight * state.models[PRIOR](ws)
         if config.adversarial_weight:
             logits = state.models[JUDGE](ws.flatten(0, 1))
             found["adversarial"] = config.adversarial_weight * generator_loss(logits)
@@ -241,6 +259,12 @@ class TrainEncoder:
                 network, own, network.planes(own), truth, draws, coarse=False
             )
             found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
+        if config.own_view is not None and batch.fitted is not None:
+            real = batch.fitted
+            found |= own_view_losses(
+                network, (self.drawing.features, self.identity), ws[-len(real.z) :],
+                Shown(real.image, real.person, real.camera), draws, config.own_view,
+            )  # fmt: skip
         return found
 
     def _judge(

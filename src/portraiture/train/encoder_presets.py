@@ -14,6 +14,7 @@ from portraiture.models.pyramid_encoder import PyramidConfig
 from portraiture.train.alignment import AlignmentTraining
 from portraiture.train.encoder import EncoderTraining
 from portraiture.train.loop import RunConfig
+from portraiture.train.own_view import OwnView
 from portraiture.train.presets import TINY_RUN
 from portraiture.train.supervised_heads import SupervisedConfig
 from portraiture.train.supervised_presets import SUPERVISED
@@ -42,6 +43,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         drawing=SUPERVISED["tiny"],
         levels_from=(0, 0, 1),
+        own_view=OwnView(rays=16, ray_samples=4, side=16),
         metric_gradients=4,
         grid_people=2,
         w_samples=64,
@@ -55,6 +57,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         levels_from=(2_400, 2_400, 2_500),
         whole_from=2_400,
+        own_view=OwnView(),
         judge_rate=1e-4,
         optimizer="adamw",
         learning_rate=1e-3,
@@ -73,6 +76,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         drawing=SUPERVISED["gpu"],
         levels_from=(2_000, 4_000, 6_000),
+        own_view=OwnView(),
         judge_rate=5e-5,
         optimizer="adamw",
         learning_rate=5e-4,

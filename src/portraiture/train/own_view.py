@@ -1,0 +1,122 @@
+"""A photo beside the picture of its own head: GOAE's losses at the input's view (Yuan et al., ICCV
+2023, supplement; METHODS section 1: λ1, λ2, λ3, λ5), for photos of which nothing else is known.
+
+planes ─rendered, without gradients─▶ depth, opacity
+planes ─asked at that depth─▶ features ─superresolution─▶ picture ◀─▶ photo over white
+some rays, with gradients ─▶ opacity ◀─▶ who is in front
+[ours] A picture rendered with gradients costs a hundred points a pixel, where this costs one; what
+it cannot say, which is where the head ends, a few rays do. The background's depth, of which the
+paper keeps the mean, has no meaning before white: what stands for it is that nothing is there.
+Letters: B photos, n their side, M rays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.identity import IdentityNetwork, face_crop, similarity
+from portraiture.render.sampling import make_rays
+from portraiture.render.volume import render_rays
+from portraiture.train.draws import Draws
+from portraiture.train.patches import pick
+
+ANYWHERE = 0.05
+"""A ray's chance where no outline is, beside one near an outline."""
+NEAR = 9
+"""Pixels of the neural resolution that count as near an outline."""
+
+
+@dataclass(frozen=True)
+class OwnView:
+    """Weights: picture is λ1, of the mean square; perceptual λ2, identity λ3; outline, of rays'
+    opacity, in the place of λ5. rays: a photo. ray_samples: coarse ones, and as many fine. side: of
+    the depth map."""
+
+    picture: float = 1.0
+    perceptual: float = 0.8
+    identity: float = 0.25
+    outline: float = 1.0
+    rays: int = 128
+    ray_samples: int = 16
+    side: int = 64
+
+
+class Shown(NamedTuple):
+    """image: the photo over white, in [-1, 1]. person: how far its pixels show the person. camera:
+    EG3D's numbers."""
+
+    image: Float[Tensor, "B 3 n n"]
+    person: Float[Tensor, "B 1 n n"]
+    camera: Float[Tensor, "B 25"]
+
+
+def own_view_losses(
+    network: TriPlaneGenerator,
+    judges: tuple[FeatureNetwork, IdentityNetwork],
+    ws: Float[Tensor, "B N D"],
+    shown: Shown,
+    draws: Draws,
+    config: OwnView,
+) -> dict[str, Tensor]:
+    """Weighted losses by name, whose gradients flow to ws. judges: of likeness and of identity."""
+    planes = network.planes(ws)
+    picture = _picture(network, ws, planes, shown.camera, config.side)
+    features, identity = judges
+    ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
+    faces = (face_crop(x, identity.config.size) for x in (ours, shown.image))
+    alike = similarity(*(identity(face) for face in faces))
+    return {
+        "own_picture": config.picture * (ours - shown.image).square().mean(),
+        "own_perceptual": config.perceptual
+        * perceptual_distance(features, ours, shown.image).mean(),
+        "own_identity": config.identity * (1.0 - alike).mean(),
+        "own_outline": config.outline * _outline(network, planes, shown, draws, config),
+    }
+
+
+def _picture(
+    network: TriPlaneGenerator, ws: Tensor, planes: Tensor, camera: Tensor, side: int
+) -> Float[Tensor, "B 3 R R"]:
+    """What superresolution makes of the colours at the rendered depth, over white by opacity."""
+    n = network.config.neural_resolution
+    with torch.no_grad():
+        volume = network.render(
+            planes.detach(), camera, resolution=min(side, n), deterministic=True
+        )
+        depth, opacity = (
+            F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
+        )
+    origins, directions = make_rays(camera, n)
+    colors, _ = network.query(planes, origins + depth.flatten(1)[..., None] * directions)
+    cover = opacity.flatten(1)[..., None]
+    over = (cover * colors + 1.0 - cover) * 2.0 - 1.0
+    return network.superresolution(over.mT.unflatten(2, (n, n)), ws, resize=False)
+
+
+def _outline(
+    network: TriPlaneGenerator, planes: Tensor, shown: Shown, draws: Draws, config: OwnView
+) -> Float[Tensor, ""]:
+    """How far the opacity of some rays is from the photo's, most of them near its outlines."""
+    n = network.config.neural_resolution
+    person = F.interpolate(shown.person, (n, n), mode="area")
+    around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)
+    chance = (ANYWHERE + 4.0 * around * (1.0 - around)).flatten(1)
+    chosen = torch.multinomial(chance, config.rays, False, generator=draws.device)
+    origins, directions = make_rays(shown.camera, n)
+    sampling = replace(
+        network.config.rendering,
+        depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
+    )  # fmt: skip
+    marched = render_rays(
+        planes, network.decoder, pick(origins, chosen), pick(directions, chosen), sampling,
+        generator=draws.device,
+    )  # fmt: skip
+    return (marched.weights.sum(-1) - person.flatten(1).gather(1, chosen)).abs().mean()
