@@ -102,7 +102,8 @@ def encoder_recipe(
     choices: Choices, change: Callable[[EncoderTraining], EncoderTraining], rate: float | None
 ) -> Recipe:
     """The encoder's whole lesson from the first step on, the levels joining in its first half, and
-    without what the paper has not (`latent_prior`), which would do some of D_Wc's work."""
+    without what the paper has not (`latent_prior`), which would do some of D_Wc's work. The metric
+    of w is measured more roughly than the preset's, which takes as long as the lesson."""
     recipe: Any = make_recipe("encoder", choices)
     config: EncoderTraining = recipe.config
     steps = config.run.steps

@@ -121,7 +121,7 @@ def test_deferred_features_are_what_a_surface_of_infinite_density_shows(tmp_path
     rays = make_rays(batch.camera, 16)
     with torch.no_grad():
         planes = network.planes(network.mapping(batch.z, None))
-        features = deferred_features(network, planes, batch, rays)
+        features = deferred_features(network, planes, batch.depth, batch.alpha, rays)
         origins, directions = rays
         steps = torch.linspace(2.3, 2.9, 1201)
         points = origins[0, :, None] + steps[None, :, None] * directions[0, :, None]

@@ -26,7 +26,7 @@ from portraiture.models.identity import IdentityNetwork, face_crop, similarity
 from portraiture.render.sampling import make_rays
 from portraiture.render.volume import render_rays
 from portraiture.train.draws import Draws
-from portraiture.train.patches import pick
+from portraiture.train.patches import deferred_features, pick
 
 ANYWHERE = 0.05
 """A ray's chance where no outline is, beside one near an outline."""
@@ -94,11 +94,8 @@ def _picture(
         depth, opacity = (
             F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
         )
-    origins, directions = make_rays(camera, n)
-    colors, _ = network.query(planes, origins + depth.flatten(1)[..., None] * directions)
-    cover = opacity.flatten(1)[..., None]
-    over = (cover * colors + 1.0 - cover) * 2.0 - 1.0
-    return network.superresolution(over.mT.unflatten(2, (n, n)), ws, resize=False)
+    features = deferred_features(network, planes, depth, opacity, make_rays(camera, n))
+    return network.superresolution(features, ws, resize=False)
 
 
 def _outline(

@@ -285,7 +285,7 @@ class SupervisedHeads:
         rays: tuple[Tensor, Tensor],
     ) -> dict[str, Tensor]:  # fmt: skip
         """Features and superresolution of one patch, in the same place for all of the batch."""
-        features = deferred_features(network, planes, part, rays)
+        features = deferred_features(network, planes, part.depth, part.alpha, rays)
         raw = (part.small_weight * (features[:, :3] - part.small).abs()).mean()
         out = {"raw": self.config.raw_weight * raw}
         return out | self._picture_losses(network, ws, features, part)
