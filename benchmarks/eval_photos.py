@@ -1,12 +1,12 @@
 """Real photos as heads: how near, and whether two ways to a shape agree.
 
-    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json F] [--sheet F]
+    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json F] [--sheet-file F]
 
 For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
 photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400
 or so inner landmarks, as the engine's fitted avatar has them and as the head's depth map has them
 at the same pixels, each brought to mean 0 and variance 1; their mean squared difference (0 for the
-same shape, 2 for unrelated ones). Photos are never written anywhere but into --sheet.
+same shape, 2 for unrelated ones). Photos are never written anywhere but into --sheet-file.
 """
 
 from __future__ import annotations

@@ -225,6 +225,29 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
         make_recipe("supervised-heads", replace(_choices(folder), encoder=left))
 
 
+def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
+    """Their share of a batch comes after the known people's, and is drawn from its own view."""
+    torch.manual_seed(5)
+    network = load_generator(folder / "small.safetensors")
+    fitted = fitted_encoder(ENCODER["tiny"], network.config, network.num_ws).encoder
+    save(GoaeEncoder(fitted), folder / "encoder.safetensors", Card("goae-encoder", {}))
+    _portraits(folder / "portraits.safetensors")
+    known = replace(_choices(folder), encoder=folder / "encoder.safetensors")
+    recipe = make_recipe("alignment", replace(known, photos=folder / "portraits.safetensors"))
+    assert isinstance(recipe, TrainAlignment)
+    batch = recipe.batch(0, 4, generator(0))
+    assert batch.fitted is not None
+    assert len(batch.people.photo) == len(batch.fitted.photo) == 2
+    run_recipe(recipe, folder / "run", world=World(), quiet=True)
+    row = read_log(folder / "run" / "log.jsonl")[-1]
+    assert {"own_picture", "own_perceptual", "own_outline", "other_image"} <= row.keys()
+    with pytest.raises(TrainingError, match="another configuration"):
+        run_recipe(make_recipe("alignment", known), folder / "run", world=World(), quiet=True)
+    alone = replace(recipe.config, run=replace(recipe.config.run, batch=1), fitted_share=0.4)
+    with pytest.raises(TrainingError, match="share"):
+        TrainAlignment(alone, recipe.data, network, recipe.encoder, fitted=recipe.fitted)
+
+
 def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
     """Its batch norms' running means are part of what is kept."""
     torch.manual_seed(5)
@@ -356,7 +379,7 @@ def test_photos_of_real_people_join_the_batch(
     row = read_log(folder / "run" / "log.jsonl")[-1]
     assert {"own_picture", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
     with pytest.raises(TrainingError, match="--photos"):
-        make_recipe("alignment", choices)
+        make_recipe("identity", replace(choices, start=None))
     _portraits(folder / "portraits.safetensors", grey=129)
     with pytest.raises(TrainingError, match="another configuration"):
         run_recipe(make_recipe("encoder", choices), folder / "run", world=World())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.data.fitted_photos import Shown
 from portraiture.losses.perceptual import FeatureNetwork
 from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
@@ -15,7 +16,7 @@ from portraiture.models.identity import IdentityNetwork
 from portraiture.models.layers import Linear
 from portraiture.render.volume import RenderingConfig
 from portraiture.train.draws import draws_of_step
-from portraiture.train.own_view import OwnView, Shown, own_view_losses
+from portraiture.train.own_view import OwnView, own_view_losses
 
 SIZES = TriPlaneConfig(
     z_dim=16, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=8, channel_base=256,
@@ -73,7 +74,7 @@ def _losses(
     network: TriPlaneGenerator, judges: Judges, ws: torch.Tensor, shown: Shown
 ) -> dict[str, torch.Tensor]:
     draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    return own_view_losses(network, judges, ws, shown, draws, CONFIG)
+    return own_view_losses(network, judges, ws, network.planes(ws), shown, draws, CONFIG)
 
 
 def test_a_head_is_nearest_to_its_own_picture(network: TriPlaneGenerator, judges: Judges) -> None:
@@ -113,7 +114,7 @@ def test_the_outline_wants_nothing_where_nobody_is(
                 thinner.fill_(bias)
             draws = draws_of_step(0, 0, 0, torch.device("cpu"))
             all_losses = own_view_losses(
-                network, judges, ws, shown._replace(person=person), draws, alone
+                network, judges, ws, network.planes(ws), shown._replace(person=person), draws, alone
             )
             losses.append(float(sum(all_losses.values())))
         with torch.no_grad():

@@ -128,7 +128,7 @@ class Train:
     """The encoder that alignment refines, or that encoder begins with: a shipped name, or what
     train encoder left in networks/."""
     photos: Path | None = None
-    """Photos of real people for encoder, as tools/fit_portraits.py fits them."""
+    """Photos of real people for encoder or alignment, as tools/fit_portraits.py fits them."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Of encoder: GOAE's, or one that it is compared with."""
     mirror: bool = True

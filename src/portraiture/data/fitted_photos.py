@@ -41,16 +41,22 @@ SMALLEST = 0.1
 Matte = Callable[[Float[Tensor, "1 3 n n"]], Float[Tensor, "1 1 n n"]]
 
 
-class FittedBatch(NamedTuple):
-    """photo: as an encoder gets it, in [-1, 1]. z: latents that come near the people. image: the
-    portrait itself over white, in [-1, 1]. person: how far its pixels show the person. camera:
+class Shown(NamedTuple):
+    """image: a portrait over white, in [-1, 1]. person: how far its pixels show the person. camera:
     EG3D's numbers."""
 
-    photo: Float[Tensor, "B 3 S S"]
-    z: Float[Tensor, "B Z"]
     image: Float[Tensor, "B 3 n n"]
     person: Float[Tensor, "B 1 n n"]
     camera: Float[Tensor, "B 25"]
+
+
+class FittedBatch(NamedTuple):
+    """photo: as an encoder gets it, in [-1, 1]. z: latents that come near the people. shown: the
+    portrait itself."""
+
+    photo: Float[Tensor, "B 3 S S"]
+    z: Float[Tensor, "B Z"]
+    shown: Shown
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class FittedPhotos:
         turned = torch.from_numpy(mirrored(cameras.numpy())).to(cameras)
         camera = torch.where(flip[:, None], turned, cameras)
         photos = self._taken(crops, over, alpha, own, index, generator)
-        return FittedBatch(photos, z, over / 127.5 - 1.0, person, camera)
+        return FittedBatch(photos, z, Shown(over / 127.5 - 1.0, person, camera))
 
     def _taken(
         self, crops: Tensor, over: Tensor, alpha: Tensor, own: Tensor, index: Tensor,

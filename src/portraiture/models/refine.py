@@ -71,18 +71,18 @@ def _compare(
     photo shows."""
     volume = generator.render(planes, camera, deterministic=True)
     image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
-    photo = _sized(photo, image.shape[-1])
+    photo = sized(photo, image.shape[-1])
     depth, opacity = volume.depth, volume.opacity
     side = depth.shape[-1]
     if config.carried:
-        depth, opacity = _with_what_the_head_lacks(depth, opacity, _sized(photo, side), camera)
+        depth, opacity = _with_what_the_head_lacks(depth, opacity, sized(photo, side), camera)
     points, met = visible_points(depth, opacity, camera)
     rendering = generator.config.rendering
     where = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
     visible = plane_masks(points, met, size=planes.shape[-1], **where)
     if not config.carried:
-        return _sized(image - photo, config.image_size), visible
-    both = torch.cat([_sized(image - photo, side), _sized(photo, side)], 1).flatten(2).mT
+        return sized(image - photo, config.image_size), visible
+    both = torch.cat([sized(image - photo, side), sized(photo, side)], 1).flatten(2).mT
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
     carried = carry_to_planes(
         both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where
@@ -100,7 +100,8 @@ def _with_what_the_head_lacks(
     return torch.where(lacking, distance, depth), torch.where(lacking, 1.0, opacity)
 
 
-def _sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
+def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
+    """Pictures of another side, without aliases."""
     if x.shape[-1] == side:
         return x
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

@@ -3,24 +3,29 @@ section 4.2 and supplement; METHODS section 1): encoder and generator are frozen
 
 photo ─encoder─▶ w+ ─▶ reconstruction - picture ─alignment─▶ F* ─planes, mixed─▶ what is drawn
 Drawn are the photo's own view, as in the paper, and another one, which only people whose truth is
-known have. [ours] Letters: B photos.
+known have. [ours] Photos of real people, whose heads differ more from them, have their own view
+alone (`own_view`). Letters: B photos, N rows of w+.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.encoder_weights import Encoder
+from portraiture.errors import TrainingError
+from portraiture.metrics.networks import load_identity
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
-from portraiture.models.refine import refine
+from portraiture.models.refine import refine, sized
 from portraiture.render.visible import MixedPlanes
 from portraiture.schedule import annealed
 from portraiture.train.distributed import World, average_gradients
@@ -29,14 +34,24 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.gates import set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
+from portraiture.train.own_view import OwnView, own_view_losses
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
+
+
+class AlignmentBatch(NamedTuple):
+    """people: photos and other views of known people. fitted: photos of real ones."""
+
+    people: PhotoBatch
+    fitted: FittedBatch | None = None
 
 
 @dataclass(frozen=True)
 class AlignmentTraining:
     """drawing: of the losses on what is drawn (`supervised_heads`). encoder: fingerprint of the
-    frozen encoder, so that a run never goes on with another. other_weight: of those of another view
+    frozen encoder, so that a run never goes on with another; fitted: of the photos of real people,
+    of which a batch has fitted_share where there are any. own_view: of the losses on these.
+    other_weight: of those of another view
     than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
     another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
     mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate:
@@ -48,6 +63,9 @@ class AlignmentTraining:
     alignment: AlignmentConfig
     drawing: SupervisedConfig
     encoder: str = ""
+    fitted: str = ""
+    fitted_share: float = 0.5
+    own_view: OwnView = field(default_factory=OwnView)
     other_weight: float = 1.0
     astray: float = 0.0
     feature_weight: float = 1e-4
@@ -60,15 +78,19 @@ class AlignmentTraining:
 
 
 class TrainAlignment:
-    """Recipe; see `train.loop.Recipe`. network, encoder: frozen."""
+    """Recipe; see `train.loop.Recipe`. network, encoder: frozen. fitted: photos of real
+    people. Raises TrainingError where a batch has no place for these."""
 
     def __init__(
         self, config: AlignmentTraining, data: PhotoSet, network: TriPlaneGenerator,
-        encoder: Encoder,
+        encoder: Encoder, *, fitted: FittedPhotos | None = None,
     ) -> None:  # fmt: skip
-        self.config, self.data = config, data
+        if fitted is not None and not round(config.run.batch * config.fitted_share):
+            raise TrainingError("The batch is too small for a share of photos of real people.")
+        self.config, self.data, self.fitted = config, data, fitted
         self.network, self.encoder = network.requires_grad_(False), encoder.requires_grad_(False)
         self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.identity = load_identity()
 
     @property
     def run(self) -> RunConfig:
@@ -77,7 +99,7 @@ class TrainAlignment:
     def build(self, world: World) -> TrainState:
         """The alignment, its average and Adam."""
         alignment = FeatureAlignment(self.config.alignment).to(world.device)
-        for network in (self.network, self.encoder, self.drawing.features):
+        for network in (self.network, self.encoder, self.drawing.features, self.identity):
             network.to(world.device)
         return TrainState(
             models={"alignment": alignment},
@@ -85,12 +107,16 @@ class TrainAlignment:
             optimizers={"alignment": torch.optim.Adam(alignment.parameters(), foreach=False)},
         )
 
-    def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
-        """Photos of different people, their own and other views of them."""
-        return self.data.draw(size, generator)
+    def batch(self, number: int, size: int, generator: torch.Generator) -> AlignmentBatch:
+        """Photos of different people, their own and other views of them, and of real ones."""
+        if self.fitted is None:
+            return AlignmentBatch(self.data.draw(size, generator))
+        fitted = round(size * self.config.fitted_share)
+        people = self.data.draw(size - fitted, generator)
+        return AlignmentBatch(people, self.fitted.draw(fitted, generator))
 
     def step(
-        self, state: TrainState, batch: PhotoBatch, draws: Draws, world: World
+        self, state: TrainState, batch: AlignmentBatch, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the alignment and its average."""
         config = self.config
@@ -109,22 +135,41 @@ class TrainAlignment:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(
-        self, alignment: FeatureAlignment, batch: PhotoBatch, draws: Draws
+        self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
     ) -> dict[str, Tensor]:
         """All weighted losses by name; those of the other view begin with `other_`."""
         config, network = self.config, self.network
-        ws = led_astray(self._ws(batch.photo), config.astray, draws)
-        found = refine(
-            network, alignment, ws, batch.seen.image, batch.seen.camera, mixed=config.mixed
-        )
+        people, real = batch
+        ws = led_astray(self._ws(people.photo), config.astray, draws)
+        image, camera = people.seen.image, people.seen.camera
+        if real is not None:  # together, for the batch norms' sake
+            ws = torch.cat([ws, self._ws(real.photo)])
+            image = torch.cat([image, sized(real.shown.image, image.shape[-1])])
+            camera = torch.cat([camera, real.shown.camera])
+        found = refine(network, alignment, ws, image, camera, mixed=config.mixed)
         moved = (found.features - found.plain_features).square().mean()
         losses = {"features": config.feature_weight * moved}
-        drawn = self.drawing.losses(network, ws, found.planes, batch.seen, draws, coarse=False)
-        losses |= drawn
-        if config.other_weight:
-            other = self.drawing.losses(network, ws, found.planes, batch.truth, draws, coarse=False)
-            losses |= {f"other_{name}": config.other_weight * x for name, x in other.items()}
+        known = len(people.photo)
+        losses |= self._known(ws[:known], found.planes[:known], people, draws)
+        if real is not None:
+            judges = (self.drawing.features, self.identity)
+            losses |= own_view_losses(
+                network, judges, ws[known:], found.planes[known:], real.shown, draws,
+                config.own_view,
+            )  # fmt: skip
         return losses
+
+    def _known(
+        self, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"], people: PhotoBatch,
+        draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Losses on two views of people whose truth is known."""
+        network, weight = self.network, self.config.other_weight
+        found = self.drawing.losses(network, ws, planes, people.seen, draws, coarse=False)
+        if weight:
+            other = self.drawing.losses(network, ws, planes, people.truth, draws, coarse=False)
+            found |= {f"other_{name}": weight * loss for name, loss in other.items()}
+        return found
 
     @torch.no_grad()
     def _ws(self, photos: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ from portraiture.train.gates import gated_groups, set_rate
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.latent_prior import LatentPrior
 from portraiture.train.loop import RunConfig
-from portraiture.train.own_view import OwnView, Shown, own_view_losses
+from portraiture.train.own_view import OwnView, own_view_losses
 from portraiture.train.ranger import Ranger
 from portraiture.train.state import TrainState
 from portraiture.train.supervised_heads import SupervisedConfig, SupervisedHeads
@@ -260,10 +260,11 @@ class TrainEncoder:
             )
             found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
         if config.own_view is not None and batch.fitted is not None:
-            real = batch.fitted
+            shown = batch.fitted.shown
+            own = ws[-len(shown.image) :]
             found |= own_view_losses(
-                network, (self.drawing.features, self.identity), ws[-len(real.z) :],
-                Shown(real.image, real.person, real.camera), draws, config.own_view,
+                network, (self.drawing.features, self.identity), own, network.planes(own), shown,
+                draws, config.own_view,
             )  # fmt: skip
         return found
 

@@ -7,19 +7,19 @@ some rays, with gradients ─▶ opacity ◀─▶ who is in front
 [ours] A picture rendered with gradients costs a hundred points a pixel, where this costs one; what
 it cannot say, which is where the head ends, a few rays do. The background's depth, of which the
 paper keeps the mean, has no meaning before white: what stands for it is that nothing is there.
-Letters: B photos, n their side, M rays.
+Letters: B photos, n their side, N rows of w+, C channels and P side of a plane.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from portraiture.data.fitted_photos import Shown
 from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork, face_crop, similarity
@@ -49,25 +49,17 @@ class OwnView:
     side: int = 64
 
 
-class Shown(NamedTuple):
-    """image: the photo over white, in [-1, 1]. person: how far its pixels show the person. camera:
-    EG3D's numbers."""
-
-    image: Float[Tensor, "B 3 n n"]
-    person: Float[Tensor, "B 1 n n"]
-    camera: Float[Tensor, "B 25"]
-
-
 def own_view_losses(
     network: TriPlaneGenerator,
     judges: tuple[FeatureNetwork, IdentityNetwork],
     ws: Float[Tensor, "B N D"],
+    planes: Float[Tensor, "B 3 C P P"],
     shown: Shown,
     draws: Draws,
     config: OwnView,
 ) -> dict[str, Tensor]:
-    """Weighted losses by name, whose gradients flow to ws. judges: of likeness and of identity."""
-    planes = network.planes(ws)
+    """Weighted losses by name, whose gradients flow to planes and, through superresolution, to ws.
+    judges: of likeness and of identity."""
     picture = _picture(network, ws, planes, shown.camera, config.side)
     features, identity = judges
     ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)

@@ -16,7 +16,7 @@ from portraiture.checkpoints import (
 from portraiture.convert.store import file_sha256
 from portraiture.data.distort import background_pool
 from portraiture.data.drawn_photos import DrawnPhotos
-from portraiture.data.fitted_photos import load_fitted
+from portraiture.data.fitted_photos import FittedPhotos, load_fitted
 from portraiture.data.folders import open_folder
 from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.data.people_set import PeopleSet
@@ -73,8 +73,8 @@ class Choices:
     cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
     is for: a shipped name, what another run left in networks/, or a published file. perceptual:
     SqueezeNet's weights in safetensors. encoder: that alignment refines, or that encoder begins
-    with. architecture: of the encoder that is trained. photos: of real people for it, as
-    tools/fit_portraits.py writes them. seed, steps: instead of the preset's.
+    with. architecture: of the encoder that is trained. photos: of real people for encoder or
+    alignment, as tools/fit_portraits.py writes them. seed, steps: instead of the preset's.
     """
 
     preset: Preset
@@ -100,8 +100,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
         raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
     if choices.architecture != "goae" and recipe != "encoder":
         raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
-    if choices.photos is not None and recipe != "encoder":
-        raise TrainingError(f"--photos is for encoder, not for {recipe}.")
+    if choices.photos is not None and recipe not in ("alignment", "encoder"):
+        raise TrainingError(f"--photos is for alignment and encoder, not for {recipe}.")
     if choices.perceptual is not None and not recipe.startswith("supervised"):
         raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
@@ -171,11 +171,10 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
         raise TrainingError(f"{choices.encoder} has other rows of w+ on its three levels.")
     config = replace(config, encoder=replace(config.encoder, generator=w_fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
-    if choices.photos is None:
-        config, fitted = replace(config, fitted_share=0.0), None
-    else:
-        fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
-        config = replace(config, fitted=file_sha256(choices.photos))
+    fitted, digest = _fitted(choices, photos)
+    if fitted is None:
+        config = replace(config, fitted_share=0.0)
+    config = replace(config, fitted=digest)
     return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
 
 
@@ -203,7 +202,16 @@ def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
     own = replace(config.alignment, generator=fingerprint(network))
     config = replace(config, alignment=own)
     photos = _photos(choices, network, encoder.config.image_size, config.run.seed)
-    return TrainAlignment(config, photos, network, encoder)
+    fitted, digest = _fitted(choices, photos)
+    return TrainAlignment(replace(config, fitted=digest), photos, network, encoder, fitted=fitted)
+
+
+def _fitted(choices: Choices, photos: PhotoSet) -> tuple[FittedPhotos | None, str]:
+    """Photos of real people, taken as the others are, and their file's digest."""
+    if choices.photos is None:
+        return None, ""
+    fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
+    return fitted, file_sha256(choices.photos)
 
 
 def _frozen_heads(choices: Choices) -> TriPlaneGenerator:
