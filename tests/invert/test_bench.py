@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -133,19 +134,27 @@ def test_a_head_is_seen_from_where_its_own_camera_was_found() -> None:
     assert torch.allclose(pose, turn @ view[0, :16].reshape(4, 4), atol=1e-5)
 
 
-def test_rows_are_means_by_angle_and_place(
-    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _on_balls(
+    generator: TriPlaneGenerator, asked: list[Target], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Target], Inversion]:
+    """A method that always finds the same head, for people who are balls."""
     monkeypatch.setattr(
         "portraiture.invert.bench.held_out_person",
         lambda index, yaws, size: sphere_person(seed=index, size=size),
     )
-    asked: list[Target] = []
 
     def method(target: Target) -> Inversion:
         asked.append(target)
         return replace(_inversion(generator), camera=target.camera)
 
+    return method
+
+
+def test_rows_are_means_by_angle_and_place(
+    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Target] = []
+    method = _on_balls(generator, asked, monkeypatch)
     ticks: list[int] = []
     rows = bench(
         {"fixed": method}, generator, judged, people=3, yaws=(0.0, -0.6),
@@ -166,16 +175,8 @@ def test_rows_are_means_by_angle_and_place(
 def test_some_inputs_are_judged_from_everywhere(
     generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "portraiture.invert.bench.held_out_person",
-        lambda index, yaws, size: sphere_person(seed=index, size=size),
-    )
     asked: list[Target] = []
-
-    def method(target: Target) -> Inversion:
-        asked.append(target)
-        return replace(_inversion(generator), camera=target.camera)
-
+    method = _on_balls(generator, asked, monkeypatch)
     rows = bench(
         {"long": method}, generator, judged, people=2, yaws=(0.0, -0.6), inputs=[1],
         slow=("long",),

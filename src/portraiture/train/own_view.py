@@ -12,7 +12,7 @@ Letters: B photos, n their side, N rows of w+, C channels and P side of a plane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +24,8 @@ from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork, face_crop, similarity
 from portraiture.render.sampling import make_rays
-from portraiture.render.volume import render_rays
 from portraiture.train.draws import Draws
-from portraiture.train.patches import deferred_features, pick
+from portraiture.train.patches import deferred_features, march_some
 
 ANYWHERE = 0.05
 """A ray's chance where no outline is, beside one near an outline."""
@@ -42,7 +41,7 @@ class OwnView:
 
     picture: float = 1.0
     perceptual: float = 0.8
-    identity: float = 0.25
+    identity: float = 0.1
     outline: float = 1.0
     rays: int = 128
     ray_samples: int = 16
@@ -99,13 +98,6 @@ def _outline(
     around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)
     chance = (ANYWHERE + 4.0 * around * (1.0 - around)).flatten(1)
     chosen = torch.multinomial(chance, config.rays, False, generator=draws.device)
-    origins, directions = make_rays(shown.camera, n)
-    sampling = replace(
-        network.config.rendering,
-        depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
-    )  # fmt: skip
-    marched = render_rays(
-        planes, network.decoder, pick(origins, chosen), pick(directions, chosen), sampling,
-        generator=draws.device,
-    )  # fmt: skip
+    rays = make_rays(shown.camera, n)
+    marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
     return (marched.weights.sum(-1) - person.flatten(1).gather(1, chosen)).abs().mean()

@@ -5,12 +5,15 @@ Letters: B people, n neural resolution, R = 2n side of the pictures, M points.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraiture.data.people_set import Example
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.render.volume import Marched, render_rays
 
 EDGE_PIXELS = 6
 """Reach of superresolution's convolutions, in pixels of the picture."""
@@ -75,6 +78,18 @@ def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tens
     )
     clear[rows, columns] = 1.0
     return clear
+
+
+def march_some(
+    network: TriPlaneGenerator, planes: Tensor, rays: tuple[Tensor, Tensor],
+    pixels: Int[Tensor, "B M"], samples: int, generator: torch.Generator,
+) -> Marched:  # fmt: skip
+    """The rays of these pixels as they are rendered, with so many coarse and fine samples."""
+    sampling = replace(
+        network.config.rendering, depth_resolution=samples, importance_resolution=samples
+    )
+    origins, directions = (pick(r, pixels) for r in rays)
+    return render_rays(planes, network.decoder, origins, directions, sampling, generator=generator)
 
 
 def along_points(

@@ -26,7 +26,6 @@ from portraiture.losses.perceptual import load_squeeze, perceptual_distance
 from portraiture.metrics.networks import load_parser
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
-from portraiture.render.volume import render_rays
 from portraiture.train.adversary import autocast, follow_w
 from portraiture.train.density import density_losses
 from portraiture.train.distributed import World, average_gradients
@@ -38,6 +37,7 @@ from portraiture.train.patches import (
     along_points,
     cut_patch,
     deferred_features,
+    march_some,
     patch_camera,
     pick,
 )
@@ -311,14 +311,7 @@ class SupervisedHeads:
         config = self.config
         importance = config.ray_floor + batch.small_weight.flatten(1)
         chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
-        sampling = replace(
-            config.generator.rendering,
-            depth_resolution=config.ray_samples, importance_resolution=config.ray_samples,
-        )  # fmt: skip
-        marched = render_rays(
-            planes, network.decoder, pick(rays[0], chosen),
-            pick(rays[1], chosen), sampling, generator=draws.device,
-        )  # fmt: skip
+        marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
         alpha, depth, solid = (
             t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
         )
