@@ -21,6 +21,7 @@ from torch import Tensor
 
 from portraiture.models.eg3d import Decoder, TriPlaneGenerator
 from portraiture.models.plane_flow import move_planes
+from portraiture.models.refine import sized
 from portraiture.ops.planes import AXES, sample_planes
 from portraiture.render.carry import painted_places
 from portraiture.render.sampling import make_rays
@@ -120,7 +121,7 @@ def _wanted(
     side = volume.depth.shape[-1]
     points, met = visible_points(volume.depth, volume.opacity, camera)
     kept = met & (_shrunk(person, side).flatten(1) > config.edge)
-    change = 0.5 * _shrunk(_sized(photo, image.shape[-1]) - image, side)
+    change = 0.5 * _shrunk(sized(photo, image.shape[-1]) - image, side)
     if blur:
         weight = kept.view(1, 1, side, side).float()
         change = gaussian_blur(change * weight, blur)
@@ -132,12 +133,6 @@ def _wanted(
 
 def _shrunk(x: Float[Tensor, "1 A R R"], side: int) -> Float[Tensor, "1 A n n"]:
     return F.interpolate(x, (side, side), mode="area")
-
-
-def _sized(x: Float[Tensor, "1 A R R"], side: int) -> Float[Tensor, "1 A n n"]:
-    if x.shape[-1] == side:
-        return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)
 
 
 def surface_normals(
