@@ -5,7 +5,8 @@
 Held-out people (`bench invert`'s) become heads by the encoder; each attribute is set to +1 and -1.
 Of pictures from the front and from 30° to either side: identity before and after, and the change
 that the attribute network sees, in deviations over people: of the attribute (an edit of -1 counts
-with its sign turned), and of the other that changes most. Style channels likewise.
+with its sign turned), and of the other that changes most. Style channels likewise. Of glasses:
+identity, and the share of pictures in which the face parser sees some, without and with them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import Tensor
 from portraiture.checkpoints import load_generator
 from portraiture.data.attributes import Attribute
 from portraiture.directions import Directions, known_directions
-from portraiture.edit import STYLE, VIEWS, edit
+from portraiture.edit import GLASSES, STYLE, VIEWS, edit
 from portraiture.head import Head
 from portraiture.invert.bench import Judged, held_out_person, target_of_view
 from portraiture.invert.inversion import make_head
@@ -39,10 +40,14 @@ from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
 from portraiture.metrics.networks import load_attributes, load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models.attributes import AttributeNetwork
+from portraiture.models.parser import ParserNetwork
 from portraiture.sample import contact_sheet
+from portraiture.types import Segment
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
-SHOWN: tuple[tuple[str, float], ...] = (("smile", 1.0), ("age", 1.0), ("beard", 1.0))
+WORN = 0.01
+"""Share of a picture's pixels that glasses have at least."""
+SHOWN: tuple[tuple[str, float], ...] = (("smile", 1.0), ("age", 1.0), (GLASSES, 1.0))
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,23 @@ def measure(
     return Row(name, float(np.mean(similar)), float(mean[own]), names[most], float(mean[most]))
 
 
+@torch.no_grad()
+def measure_glasses(
+    heads: list[Head], known: Directions, parser: ParserNetwork, identity: FeatureExtractor
+) -> tuple[float, float, float]:
+    """Cosine of identities, and share of pictures that show glasses, before and after."""
+    similar, found = [], []
+    for head in heads:
+        both = [pictures(one) for one in (head, edit(head, {GLASSES: 1.0}, directions=known))]
+        who = [identity.extract(one) for one in both]
+        similar.append(float(torch.cosine_similarity(*who, dim=1).mean()))
+        labels = [parser.segment(one) == Segment.GLASSES for one in both]
+        found.append([float((one.flatten(1).double().mean(1) > WORN).double().mean())
+                      for one in labels])  # fmt: skip
+    before, after = np.mean(found, 0)
+    return float(np.mean(similar)), float(before), float(after)
+
+
 def sheet(heads: list[Head], known: Directions) -> np.ndarray:
     """Four people from five sides, and each after three edits."""
     rows = []
@@ -122,6 +144,8 @@ def main(
         table.add_row(row.edit, f"{row.identity:.3f}", f"{row.change:+.2f}", row.other,
                       f"{row.other_change:+.2f}")  # fmt: skip
     Console().print(table)
+    similar, before, after = measure_glasses(heads, known, parser, identity)
+    print(f"glasses: identity {similar:.3f}, seen in {before:.0%} before and {after:.0%} after")
     if json_file is not None:
         with atomic_path(json_file) as partial:
             partial.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

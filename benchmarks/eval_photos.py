@@ -1,6 +1,7 @@
 """Real photos as heads: how near, and whether two ways to a shape agree.
 
-    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json F] [--sheet-file F]
+    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json-file F]
+
 
 For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
 photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400

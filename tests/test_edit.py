@@ -280,6 +280,24 @@ def test_what_was_painted_survives_an_edit(head: Head) -> None:
             assert torch.allclose(found.planes, without.planes + paint, atol=1e-2)
 
 
+def test_glasses_come_on_and_off_and_leave_the_planes_alone(head: Head, tmp_path: Path) -> None:
+    nothing = _only()
+    plain = head.render(0.2)
+    worn = edit(head, {"glasses": 1.0}, directions=nothing)
+    assert torch.equal(worn.planes, rounded(edit(head, {}, directions=nothing)).planes)
+    shown = worn.render(0.2)
+    assert (shown != plain).any(-1).mean() > 0.01
+    worn.save(tmp_path / "worn.safetensors")
+    loaded = Head.load(tmp_path / "worn.safetensors", network=head.generator)
+    assert np.array_equal(loaded.render(0.2), shown)
+    off = edit(worn, {"glasses": -1.0}, directions=nothing)
+    assert off.glasses is None
+    twice = edit(edit(head, {}, directions=nothing), {}, directions=nothing)
+    assert np.array_equal(off.render(0.2), twice.render(0.2))
+    assert edit(head, {"glasses": 0.3}, directions=nothing).glasses is None
+    assert "glasses" in read_amounts(["glasses=1"])
+
+
 def test_a_head_without_refined_features_is_edited_in_w(head: Head) -> None:
     bare = replace(head, features=None, visible=None)
     step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)

@@ -1,4 +1,4 @@
-"""Editing a neural head: along directions of w, or by channels of its styles.
+"""Editing a neural head: along directions of w, by channels of its styles, or with glasses on.
 
 Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, paint─▶ planes ─▶ Head
 Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted.
@@ -33,12 +33,15 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.paint import add_painted
 from portraiture.models.refine import edited_features, planes_and_features, planes_of
 from portraiture.render.visible import fuse_planes
+from portraiture.wear import check_wearer
 
 MAX_AMOUNT = 4.0
 
 STYLE = "style-"
 """Of names that say style channels: by attribute, or one by its number."""
 FACT = "edit_"
+GLASSES = "glasses"
+"""An amount of 1 puts them on, -1 takes them off again (`portraiture.wear`)."""
 
 MEASURED = ("psnr_person_db", "loss")
 """Facts of a head that hold for what it was inverted from."""
@@ -53,11 +56,11 @@ def read_amounts(settings: Sequence[str]) -> dict[str, float]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         attribute = name.removeprefix(STYLE)
-        known = attribute in get_args(Attribute) or name in principal_names()
+        known = attribute in get_args(Attribute) or name in (GLASSES, *principal_names())
         if not known and not (name.startswith(STYLE) and attribute.isdecimal()):
             raise EditError(
                 f"There is no attribute {name[:40]!r}; there are {', '.join(get_args(Attribute))},"
-                f" pc1 to {principal_names()[-1]}, and {STYLE}ATTRIBUTE or {STYLE}NUMBER."
+                f" {GLASSES}, pc1 to {principal_names()[-1]}, {STYLE}ATTRIBUTE and {STYLE}NUMBER."
             )
         try:
             amount = float(text)
@@ -89,17 +92,20 @@ def edit(
     *,
     directions: Directions | None = None,
 ) -> Head:
-    """The head changed by these amounts, of attributes, principal axes or style channels.
+    """The head changed by these amounts, of attributes, principal axes or style channels, or of
+    glasses.
 
     directions: as `find_directions` gives them, found for the head's generator by default. What was
     refined or painted for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError,
     HeadError.
     """
     generator = head.network
+    if GLASSES in amounts:
+        check_wearer(generator)
     found = known_directions(generator) if directions is None else directions
     moved = [head.ws.new_zeros(head.ws.shape[-1])]
     for name, amount in amounts.items():
-        if name.startswith(STYLE):
+        if name.startswith(STYLE) or name == GLASSES:
             continue
         if name not in found.of_w:
             raise EditError(f"There is no direction for {name[:40]}.")

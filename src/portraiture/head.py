@@ -38,12 +38,15 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.render.bake_texture import TexturedMesh
 from portraiture.types import as_uint8
+from portraiture.wear import Glasses, fit_glasses, put_on
 
 VERSION = 1
 MAX_BYTES = 500_000_000
 DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "painted": 5}
 MAX_PHOTOS = 16
 """That one head may be made of."""
+WORN = "edit_glasses"
+"""Fact of a head that wears glasses, if more than a half."""
 TUNED = "tuned."
 """Prefix of a tuned generator's tensors in the file."""
 
@@ -119,11 +122,21 @@ class Head:
         side, the generator's own by default. Raises HeadError when the weights are others."""
         camera = eg3d_orbit(yaw, pitch)
         shown = head_picture(self.network, self.ws, self.planes, camera)
-        return at_size(as_uint8(shown.image), size)
+        glasses = self.glasses
+        image = shown.image if glasses is None else put_on(shown, glasses, camera)
+        return at_size(as_uint8(image), size)
 
     def mesh(self, config: MeshConfig | None = None) -> TexturedMesh:
-        """The head's closed, textured surface. Raises SurfaceError or HeadError."""
+        """The head's closed, textured surface, without glasses. Raises SurfaceError, HeadError."""
         return mesh_head(self.network, self.ws, planes=self.planes, config=config)
+
+    @cached_property
+    def glasses(self) -> Glasses | None:
+        """Those that an edit put on. Raises HeadError or EditError."""
+        worn = self.facts.get(WORN, 0.0)
+        if not isinstance(worn, int | float) or worn <= 0.5:
+            return None
+        return fit_glasses(self.network, self.ws)
 
     @cached_property
     def network(self) -> TriPlaneGenerator:

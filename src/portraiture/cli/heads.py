@@ -60,11 +60,12 @@ class Invert:
 @dataclass(frozen=True)
 class Edit:
     """Change a neural head: smile, age, sex, hair-length, beard, face-width, eye-openness,
-    skin-tone.
+    skin-tone; and glasses.
 
     Writes the changed head.safetensors, front.png, and sheet.png: before and after from five sides.
     An amount of 1 goes half the way between people at the two extremes, -1 back as far. pc1 to pc20
     are the principal axes of all heads, style-ATTRIBUTE and style-NUMBER move channels of styles.
+    glasses=1 puts glasses on, glasses=-1 takes them off again.
 
     Example: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
     """

@@ -132,8 +132,8 @@ def head_picture(
     resolution = generator.config.image_size if raw else generator.config.neural_resolution
     volume = generator.render(planes, vector, resolution=resolution, deterministic=True)
     image = volume.features[:, :3] if raw else generator.upsample(volume.features, ws)
-    opacity = volume.opacity[0, 0].float().cpu().numpy()
-    return Picture(pixels_of(image), metric_camera(camera), opacity)
+    opacity, depth = (x[0, 0].float().cpu().numpy() for x in (volume.opacity, volume.depth))
+    return Picture(pixels_of(image), metric_camera(camera), opacity, depth)
 
 
 def pixels_of(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:

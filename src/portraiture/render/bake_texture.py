@@ -54,12 +54,14 @@ class Picture:
     """A picture of the surface.
 
     image: (H, H, 3) in [0, 1]. opacity: (h, h) in [0, 1], how solid what it shows is; None: all.
+    depth: (h, h) along the rays of EG3D's camera, in its units, if known.
     camera: metres, the frame of the surface.
     """
 
     image: Float32[ndarray, "H H 3"]
     camera: Camera
     opacity: Float32[ndarray, "h h"] | None = None
+    depth: Float32[ndarray, "h h"] | None = None
 
 
 @dataclass(frozen=True)

@@ -94,14 +94,14 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         grid_people=2,
     ),
     "cpu": AlignmentTraining(
-        run=RunConfig(steps=600, batch=4, log_every=25, grid_every=250, checkpoint_every=250),
+        run=RunConfig(steps=1_600, batch=4, log_every=25, grid_every=100, checkpoint_every=100),
         alignment=AlignmentConfig(
             widths=(48, 96, 128), mixing="convolution", gated=True, carried=True
         ),
         drawing=ENCODER["cpu"].drawing,
         astray=0.5,
-        learning_rate=5e-4,
-        decay_steps=600,
+        learning_rate=1e-3,
+        decay_steps=1_600,
     ),
     "gpu": AlignmentTraining(
         run=replace(ENCODER["gpu"].run, steps=20_000, batch=16),
