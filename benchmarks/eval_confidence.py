@@ -5,7 +5,8 @@
 Held-out people's photos (`bench invert`'s) to their own heads and to those of strangers, photos of
 the given folders, drawings (faces of ellipses, and people as pencil lines), and pictures of no
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
-go the way of every photo, so that some are refused before they have a head. Distances are those of
+go the way of every photo, so that some are refused before they have a head; so do pictures of no
+face once more, as a user would give them. Distances are those of
 `invert.confidence.residual`, infinite for what is not shaded; its scale goes from the median of the
 first to that of pictures without a face.
 """
@@ -43,7 +44,7 @@ from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models.eg3d import TriPlaneGenerator
 
-KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face")
+KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face", "no face, as given")
 YAWS = (-0.5, 0.0, 0.5)
 
 
@@ -126,6 +127,7 @@ def main(
         found["cartoon"] += through_align(picture, measured, generator)
     for picture in track(no_faces(count), "No faces"):
         found["no face"] += tried(picture, measured, generator)
+        found["no face, as given"] += through_align(picture, measured, generator)
     for folder in photos:
         found[folder.name] = []
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))

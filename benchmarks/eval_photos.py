@@ -2,7 +2,6 @@
 
     python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json-file F]
 
-
 For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
 photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400
 or so inner landmarks, as the engine's fitted avatar has them and as the head's depth map has them

@@ -213,11 +213,14 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
         assert part.index(" 0°") < part.index("30°") < part.index("60°")
 
 
-def test_only_the_whole_method_paints() -> None:
+def test_only_the_whole_method_paints_and_polishes() -> None:
     generator = load_generator("heads")
-    found = _methods(Bench("invert", methods=("goae", "w+"), also=("own=goae",)), generator)
-    painted = {name: method.keywords["how"].painted for name, method in found.items()}  # type: ignore[attr-defined]
-    assert painted == {"goae": True, "w+": False, "own": False}
+    command = Bench("invert", methods=("goae", "painted", "w+"), also=("own=goae",))
+    found = {name: one.keywords["how"] for name, one in _methods(command, generator).items()}  # type: ignore[attr-defined]
+    assert {name: (how.painted, how.polished is not None) for name, how in found.items()} == {
+        "goae": (True, True), "painted": (True, False), "w+": (False, False),
+        "own": (False, False),
+    }  # fmt: skip
     with pytest.raises(InversionError, match="aligned needs --alignment"):
         _methods(Bench("invert", methods=("aligned",)), generator)
 

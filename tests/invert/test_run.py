@@ -118,6 +118,14 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     assert painted.painted is not None
     assert torch.allclose(painted.planes, found.planes + painted.painted)
     assert painted.painted.any()
+    told: list[str] = []
+    polishing = encoder_method("encoder", generator, "small", weights=folder / "encoder", polish=2)
+    polished = invert_target(target, how=polishing, advance=lambda stage, *_: told.append(stage))
+    assert told == ["Polish", "Polish"]
+    assert polished.painted is not None
+    assert 0.0 < float((polished.painted - painted.painted).abs().max()) < 1.0
+    with pytest.raises(InversionError, match="--polish must be"):
+        encoder_method("encoder", generator, "small", weights=folder / "encoder", polish=-1)
     full = encoder_method(
         "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
         painted=False,

@@ -17,6 +17,7 @@ from portraiture.data.people_set import PeopleSet
 from portraiture.engine.parameters import CONTINUOUS, DISCRETE
 from portraiture.engine.shapes import SHAPES
 from portraiture.errors import TrainingError
+from portraiture.models.deferred import deferred_features
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.models.stylegan2 import Mapping
 from portraiture.render.sampling import make_rays
@@ -30,7 +31,6 @@ from portraiture.train.patches import (
     EDGE_PIXELS,
     along_points,
     cut_patch,
-    deferred_features,
     patch_camera,
 )
 from portraiture.train.recipes import Choices, make_recipe

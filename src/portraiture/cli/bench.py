@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 console = Console()
 BenchMethod = Literal[
-    "goae", "w+", "aligned", "f-everywhere", "front-mask", "psp", "e4e", "w", "pti", "pose-opt"
-]
-ENCODED: tuple[BenchMethod, ...] = ("goae", "w+", "aligned", "f-everywhere", "front-mask")
+    "goae", "painted", "aligned", "f-everywhere", "front-mask", "w+", "psp", "e4e", "w", "pti",
+    "pose-opt",
+]  # fmt: skip
+ENCODED: tuple[BenchMethod, ...] = (
+    "goae", "painted", "aligned", "f-everywhere", "front-mask", "w+",
+)  # fmt: skip
 MIXED: dict[BenchMethod, MixedPlanes] = {"f-everywhere": "none", "front-mask": "front"}
 
 
@@ -37,10 +40,11 @@ class Bench:
     """Measure methods of inversion on held-out synthetic people, from inputs turned by 0, 30 and 60
     degrees, at the input's view and at the others.
 
-    goae is the whole method: the encoder, feature alignment if there is one, and painting; w+ is
-    the encoder alone. aligned is without painting, f-everywhere that without and front-mask with
-    only the front plane's mask. psp and e4e are encoders that it is compared with. The others
-    optimise, for minutes a picture; --steps shortens that.
+    goae is the whole method: the encoder, feature alignment if there is one, painting and
+    polishing. painted is without polishing, aligned without painting, f-everywhere that without
+    and front-mask with only the front plane's mask; w+ is the encoder alone. psp and e4e are
+    encoders that it is compared with. The others optimise, for minutes a picture; --steps shortens
+    that.
 
     Example: portraiture bench invert --people 4 --methods goae w+ pti --steps 100
     """
@@ -127,9 +131,9 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
             how = encoder_method(
                 "encoder", generator, command.network, weights=command.weights, refined=refined,
                 alignment=command.alignment if refined else None, mixed=MIXED.get(name, "all"),
-                painted=name == "goae",
+                painted=name in ("goae", "painted"), polish=None if name == "goae" else 0,
             )  # fmt: skip
-            if refined and name != "goae" and how.alignment is None:
+            if refined and name not in ("goae", "painted") and how.alignment is None:
                 raise InversionError(f"{name} needs --alignment; none is shipped.")
             found[name] = how
     for text in command.also:

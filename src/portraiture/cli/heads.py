@@ -33,9 +33,9 @@ class Invert:
     out: Path
     """Folder for the results; it is made if need be."""
     method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "encoder"
-    """encoder (GOAE) takes a second or two, and so do psp and e4e, which it is compared with. The
-    others take minutes: w finds the network's most similar person, pti then tunes the network to
-    the photo, pose-opt does so with the camera."""
+    """encoder (GOAE) takes a few seconds, psp and e4e, which it is compared with, one. The others
+    take minutes: w finds the network's most similar person, pti then tunes the network to the
+    photo, pose-opt does so with the camera."""
     weights: str | None = None
     """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
     or a .safetensors file."""
@@ -44,6 +44,9 @@ class Invert:
     no_paint: Annotated[bool, FlagCreatePairsOff] = False
     """Leave the encoder's head as it is, instead of painting it with the photo where this shows it
     (psp and e4e are never painted)."""
+    polish: int | None = None
+    """Steps down the gradient, a fifth of a second each, in which the painted head comes nearer to
+    the photo, 24 by default; 0 for none."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -141,9 +144,10 @@ def _method(command: Invert) -> Method:
         return encoder_method(
             command.method, generator, command.network, weights=command.weights,
             alignment=command.alignment, painted=False if command.no_paint else None,
+            polish=command.polish,
         )  # fmt: skip
-    if command.weights or command.alignment or command.no_paint:
-        raise InversionError("--weights, --alignment and --no-paint are for encoders.")
+    if command.weights or command.alignment or command.no_paint or command.polish is not None:
+        raise InversionError("--weights, --alignment, --no-paint and --polish are for encoders.")
     return optimiser_method(
         command.method, generator, command.network, steps=command.steps, rays=command.rays
     )

@@ -1,6 +1,7 @@
 """A photo to w+ in one pass, and then its detail (METHODS section 1).
 
-Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused ─paint(images)─▶ planes
+Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
+   ─paint, polish (images)─▶ planes
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import torch
 
 from portraiture.encoder_weights import Encoder
 from portraiture.invert.inversion import Inversion
+from portraiture.invert.optimise import Advance
+from portraiture.invert.polish import PolishConfig, polish
 from portraiture.invert.target import Target, resized
+from portraiture.losses.perceptual import FeatureNetwork
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.goae_align import FeatureAlignment
 from portraiture.models.paint import add_painted, paint
@@ -27,14 +31,20 @@ def encode(
     alignment: FeatureAlignment | None = None,
     mixed: MixedPlanes = "all",
     painted: bool = False,
+    polished: PolishConfig | None = None,
+    judge: FeatureNetwork | None = None,
+    advance: Advance | None = None,
 ) -> Inversion:
     """The head of a photo, or of several of one person: then w+ is the mean, and each photo gives
     the details of what it shows. The encoder sees a photo with its own background; alignment
     compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
-    the head. Without either there is w+ alone. The camera is the first photo's. Raises ValueError
-    without a photo."""
+    the head, and polished with `judge` if there is a config. Without either there is w+ alone. The
+    camera is the first photo's. advance: told of polishing. Raises ValueError without a photo, or
+    without a judge for polishing."""
     if not targets:
         raise ValueError("a head needs a photo")
+    if polished is not None and judge is None:
+        raise ValueError("polishing needs a judge")
     where = generator.backbone.mapping.w_avg
     size = encoder.config.image_size
     crops = torch.cat([resized(target.crop, size) for target in targets])
@@ -52,6 +62,11 @@ def encode(
     if painted:
         person = torch.cat([target.person for target in targets]).to(where)
         paints = paint(generator, ws, result.planes, images, person, cameras)
+        if polished is not None and judge is not None:
+            paints = polish(
+                generator, ws, result.planes, paints, images, person, cameras, judge, polished,
+                advance=advance,
+            )  # fmt: skip
         planes = add_painted(generator, result.planes, paints, ws)
         result = replace(result, planes=planes, painted=paints)
     return result

@@ -12,6 +12,7 @@ from portraiture.checkpoints import shipped
 from portraiture.encoder_weights import Encoder, check_fit, load_alignment, load_encoder
 from portraiture.errors import InversionError
 from portraiture.invert.optimise import OPTIMISERS, OptimiseConfig, Optimiser
+from portraiture.invert.polish import PolishConfig
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.run import EncoderName, Method
 from portraiture.metrics.networks import load_identity, load_parser
@@ -20,6 +21,7 @@ from portraiture.models.pyramid_encoder import PyramidEncoder
 from portraiture.render.visible import MixedPlanes
 
 RAYS = (16, 512)
+MAX_POLISH = 1000
 SHIPPED: dict[EncoderName, str] = {"encoder": "goae", "psp": "psp", "e4e": "e4e"}
 """Names of the encoders' weights that come with the package, where they do."""
 SHIPPED_ALIGNMENT = "goae-alignment"
@@ -35,12 +37,14 @@ def encoder_method(
     refined: bool = True,
     mixed: MixedPlanes = "all",
     painted: bool | None = None,
+    polish: int | None = None,
 ) -> Method:
     """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
     of GOAE's feature alignment, by default the shipped ones; an encoder of one's own has no
     alignment but one that is given, nor without refined. painted: whether the photo is painted on
     the head; by default GOAE's are if refined, and pSp's and e4e's, with which it is compared, are
-    not. Raises InversionError or CheckpointError."""
+    not. polish: steps of it (`invert.polish`), its own number by default where the photo is
+    painted; 0 for none. Raises InversionError or CheckpointError."""
     if weights is None:
         weights = SHIPPED[name]
         if weights not in shipped():
@@ -59,7 +63,15 @@ def encoder_method(
     if aligned is not None:
         check_fit(generator, aligned)
     painted = name == "encoder" and refined if painted is None else painted
-    return Method(name, generator, network, encoder, aligned, mixed, painted)
+    if polish is not None and not 0 <= polish <= MAX_POLISH:
+        raise InversionError(f"--polish must be from 0 to {MAX_POLISH}, not {polish}.")
+    polished = PolishConfig() if polish is None else PolishConfig(steps=polish)
+    if not painted or not polished.steps:
+        return Method(name, generator, network, encoder, aligned, mixed, painted)
+    return Method(
+        name, generator, network, encoder, aligned, mixed, painted, polished,
+        Judges(load_parser()),
+    )  # fmt: skip
 
 
 def encoder_kind(weights: str | Path) -> EncoderName:

@@ -27,6 +27,7 @@ from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.encode import encode
 from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.optimise import Advance, OptimiseConfig, Optimiser, optimise
+from portraiture.invert.polish import PolishConfig
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
@@ -50,8 +51,9 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
     encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's; painted: whether
-    what an encoder leaves out is painted on the head. judges, config: of
-    the optimisations. stoppable: whether Ctrl-C ends an optimisation with what it has."""
+    what an encoder leaves out is painted on the head; polished: how that is polished, if it is.
+    judges: of polishing and of the optimisations, of which config is. stoppable: whether Ctrl-C
+    ends an optimisation with what it has."""
 
     name: MethodName
     generator: TriPlaneGenerator
@@ -60,6 +62,7 @@ class Method:
     alignment: FeatureAlignment | None = None
     mixed: MixedPlanes = "all"
     painted: bool = False
+    polished: PolishConfig | None = None
     judges: Judges | None = None
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
     stoppable: bool = True
@@ -90,7 +93,8 @@ def invert_target(*targets: Target, how: Method, advance: Advance | None = None)
     if how.encoder is not None:
         return encode(
             *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
-            mixed=how.mixed, painted=how.painted,
+            mixed=how.mixed, painted=how.painted, polished=how.polished,
+            judge=None if how.judges is None else how.judges.perceptual, advance=advance,
         )  # fmt: skip
     (target,) = targets
     assert how.judges is not None

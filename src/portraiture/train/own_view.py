@@ -21,11 +21,12 @@ from torch import Tensor
 
 from portraiture.data.fitted_photos import Shown
 from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
+from portraiture.models.deferred import deferred_picture
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork, face_crop, similarity
 from portraiture.render.sampling import make_rays
 from portraiture.train.draws import Draws
-from portraiture.train.patches import deferred_features, march_some
+from portraiture.train.patches import march_some
 
 ANYWHERE = 0.05
 """A ray's chance where no outline is, beside one near an outline."""
@@ -85,8 +86,7 @@ def _picture(
         depth, opacity = (
             F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
         )
-    features = deferred_features(network, planes, depth, opacity, make_rays(camera, n))
-    return network.superresolution(features, ws, resize=False)
+    return deferred_picture(network, ws, planes, depth, opacity, make_rays(camera, n))
 
 
 def _outline(

@@ -19,19 +19,6 @@ EDGE_PIXELS = 6
 """Reach of superresolution's convolutions, in pixels of the picture."""
 
 
-def deferred_features(
-    network: TriPlaneGenerator, planes: Tensor, depth: Float[Tensor, "B 1 n n"],
-    alpha: Float[Tensor, "B 1 n n"], rays: tuple[Tensor, Tensor],
-) -> Float[Tensor, "B C n n"]:  # fmt: skip
-    """What volume rendering gives where every density is right: the colours at the surface over
-    white, by coverage."""
-    origins, directions = rays
-    colors, _ = network.query(planes, origins + depth.flatten(1)[..., None] * directions)
-    cover = alpha.flatten(1)[..., None]
-    over = (cover * colors + 1.0 - cover) * 2.0 - 1.0
-    return over.transpose(1, 2).unflatten(2, depth.shape[-2:])
-
-
 def cut_patch(
     batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
 ) -> tuple[Example, tuple[Tensor, Tensor]]:

@@ -24,6 +24,7 @@ from portraiture.data.latent import draw_latents
 from portraiture.data.people_set import Example, PeopleSet
 from portraiture.losses.perceptual import load_squeeze, perceptual_distance
 from portraiture.metrics.networks import load_parser
+from portraiture.models.deferred import deferred_features
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.render.sampling import make_rays
 from portraiture.train.adversary import autocast, follow_w
@@ -36,7 +37,6 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.patches import (
     along_points,
     cut_patch,
-    deferred_features,
     march_some,
     patch_camera,
     pick,

@@ -1,0 +1,107 @@
+"""What painting left of a photo, taken in a few steps down the gradient.
+
+painted planes ─asked at the surface that the photo shows─▶ superresolution ─▶ picture
+   ◀─Adam─ squared error's root and perceptual distance to the photo ◀─────────┘
+Painting says which colours the planes should have; superresolution also reads their other features,
+which still draw w+'s wrinkles and brows, and sharpens. Here the picture itself is asked for. The
+surface stays, and so does the generator: what learns is what `models.paint` has painted. [ours]
+Letters: K photos of a head, N rows of w+, C channels and P side of a plane, R side of a photo, n
+neural resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
+from portraiture.models.deferred import deferred_picture
+from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.models.paint import add_painted
+from portraiture.models.refine import sized
+from portraiture.render.sampling import make_rays
+from portraiture.schedule import annealed
+
+
+@dataclass(frozen=True)
+class PolishConfig:
+    """steps: of Adam, whose rate, in units of the planes' features, falls to 0 along a half cosine.
+    picture: weight of the mean absolute error where photo and head show the person. perceptual: of
+    the perceptual distance there."""
+
+    steps: int = 24
+    rate: float = 0.4
+    picture: float = 4.0
+    perceptual: float = 0.3
+
+
+class _Seen(NamedTuple):
+    """A photo over white, how far its pixels show both person and head, and where the head is."""
+
+    photo: Float[Tensor, "1 3 R R"]
+    both: Float[Tensor, "1 1 R R"]
+    depth: Float[Tensor, "1 1 n n"]
+    opacity: Float[Tensor, "1 1 n n"]
+    rays: tuple[Tensor, Tensor]
+
+
+def polish(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "1 N D"],
+    planes: Float[Tensor, "1 3 C P P"],
+    painted: Float[Tensor, "1 3 C P P"],
+    photos: Float[Tensor, "K 3 R R"],
+    person: Float[Tensor, "K 1 R R"],
+    cameras: Float[Tensor, "K 25"],
+    judge: FeatureNetwork,
+    config: PolishConfig,
+    *,
+    advance: Callable[[str, int, int, float], None] | None = None,
+) -> Float[Tensor, "1 3 C P P"]:
+    """What to add to the planes instead of `painted`. planes: without it. photos: in [-1, 1].
+    person: how far their pixels show the person. judge: of likeness. advance: told after each
+    step, as optimisations tell (`invert.optimise.Advance`)."""
+    shown = add_painted(generator, planes, painted, ws)
+    views = [
+        _look(generator, shown, photo[None], whole[None], camera[None])
+        for photo, whole, camera in zip(photos, person, cameras, strict=True)
+    ]
+    change = painted.detach().clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([change], config.rate, betas=(0.8, 0.95))
+    for step in range(config.steps):
+        optimizer.param_groups[0]["lr"] = config.rate * annealed(step, config.steps)
+        with torch.enable_grad():
+            now = add_painted(generator, planes, change, ws)
+            losses = [_loss(generator, ws, now, seen, judge, config) for seen in views]
+            loss = torch.stack(losses).mean()
+            (change.grad,) = torch.autograd.grad(loss, [change])
+        optimizer.step()
+        if advance is not None:
+            advance("Polish", step + 1, config.steps, float(loss.detach()))
+    return change.detach()
+
+
+@torch.no_grad()
+def _look(
+    generator: TriPlaneGenerator, planes: Tensor, photo: Tensor, person: Tensor, camera: Tensor
+) -> _Seen:
+    volume = generator.render(planes, camera, deterministic=True)
+    depth, opacity = volume.depth, volume.opacity
+    both = person * sized(opacity, person.shape[-1]).clamp(0.0, 1.0)
+    return _Seen(photo, both, depth, opacity, make_rays(camera, depth.shape[-1]))
+
+
+def _loss(
+    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: _Seen, judge: FeatureNetwork,
+    config: PolishConfig,
+) -> Float[Tensor, ""]:  # fmt: skip
+    picture = deferred_picture(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
+    picture = sized(picture, seen.photo.shape[-1])
+    ours, theirs = (seen.both * x + 1.0 - seen.both for x in (picture, seen.photo))
+    far = perceptual_distance(judge, ours, theirs).mean()
+    return config.picture * (ours - theirs).abs().mean() + config.perceptual * far
