@@ -46,7 +46,7 @@ class Invert:
     (psp and e4e are never painted)."""
     polish: int | None = None
     """Steps down the gradient, a fifth of a second each, in which the painted head comes nearer to
-    the photo, 24 by default; 0 for none."""
+    the photo, 16 by default; 0 for none."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None

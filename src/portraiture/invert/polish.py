@@ -1,7 +1,7 @@
 """What painting left of a photo, taken in a few steps down the gradient.
 
 painted planes ─asked at the surface that the photo shows─▶ superresolution ─▶ picture
-   ◀─Adam─ squared error's root and perceptual distance to the photo ◀─────────┘
+   ◀─Adam─ absolute error and perceptual distance to the photo ◀────────────────┘
 Painting says which colours the planes should have; superresolution also reads their other features,
 which still draw w+'s wrinkles and brows, and sharpens. Here the picture itself is asked for. The
 surface stays, and so does the generator: what learns is what `models.paint` has painted. [ours]
@@ -30,12 +30,13 @@ from portraiture.schedule import annealed
 
 @dataclass(frozen=True)
 class PolishConfig:
-    """steps: of Adam, whose rate, in units of the planes' features, falls to 0 along a half cosine.
-    picture: weight of the mean absolute error where photo and head show the person. perceptual: of
-    the perceptual distance there."""
+    """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
+    then falls along a half cosine. picture: weight of the mean absolute error where photo and head
+    show the person. perceptual: of the perceptual distance there."""
 
-    steps: int = 24
-    rate: float = 0.4
+    steps: int = 16
+    rate: float = 0.2
+    warmup: int = 2
     picture: float = 4.0
     perceptual: float = 0.3
 
@@ -74,7 +75,9 @@ def polish(
     change = painted.detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([change], config.rate, betas=(0.8, 0.95))
     for step in range(config.steps):
-        optimizer.param_groups[0]["lr"] = config.rate * annealed(step, config.steps)
+        optimizer.param_groups[0]["lr"] = config.rate * annealed(
+            step, config.steps, warmup=config.warmup
+        )
         with torch.enable_grad():
             now = add_painted(generator, planes, change, ws)
             losses = [_loss(generator, ws, now, seen, judge, config) for seen in views]
