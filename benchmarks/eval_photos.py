@@ -99,11 +99,17 @@ def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray
 
 
 def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: str | None,
-              alignment: str | None, *, paint: bool) -> Method:  # fmt: skip
+              alignment: str | None, *, paint: bool, polish: int | None) -> Method:  # fmt: skip
     generator = load_generator("heads")
     if name == "encoder":
         return encoder_method(
-            "encoder", generator, "heads", weights=weights, alignment=alignment, painted=paint
+            "encoder",
+            generator,
+            "heads",
+            weights=weights,
+            alignment=alignment,
+            painted=paint,
+            polish=polish,
         )
     return optimiser_method(name, generator, "heads", steps=steps, stoppable=False)
 
@@ -111,11 +117,11 @@ def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: 
 def main(
     folder: Positional[Path], count: int = 24, method: Literal["encoder", "w", "pti"] = "encoder",
     steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    paint: bool = True, fit: bool = True, json_file: Path | None = None,
+    paint: bool = True, polish: int | None = None, fit: bool = True, json_file: Path | None = None,
     sheet_file: Path | None = None,
 ) -> None:  # fmt: skip
-    """fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment, paint=paint)
+    """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
+    how = method_of(method, steps, weights, alignment, paint=paint, polish=polish)
     perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
     rows: list[Row] = []
     strips, refused = [], 0
