@@ -101,7 +101,7 @@ def inverted() -> ndarray:
     shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
     top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
     top += [head.render(float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
-    edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"beard": -1.0}, {"hair-length": 1.5})
+    edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})
     rows = [top, [edit(head, amounts, directions=known).render() for amounts in edits]]
     return np.concatenate([np.concatenate([at_size(p, 256) for p in row], 1) for row in rows])
 

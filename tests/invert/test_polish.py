@@ -1,4 +1,4 @@
-"""Polishing, on a box of clouds that is to show the picture of other clouds."""
+"""Carving and polishing, on a box of clouds that is to show the picture of other clouds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.invert.carve import CarveConfig, carve
 from portraiture.invert.polish import PolishConfig, polish
 from portraiture.losses.perceptual import FeatureNetwork
 from portraiture.metrics.networks import load_parser
@@ -106,3 +107,49 @@ def test_two_photos_are_met_at_once(case: Case, judge: FeatureNetwork) -> None:
     assert float(one.abs().max()) == pytest.approx(
         annealed(0, 1, warmup=CONFIG.warmup) * CONFIG.rate, rel=1e-3
     )
+
+
+def _opacity(case: Case, change: torch.Tensor) -> torch.Tensor:
+    network, ws, planes, _, camera = case
+    shown = add_painted(network, planes, change, ws)
+    return network.render(shown, camera, deterministic=True).opacity
+
+
+def test_carving_empties_where_the_photo_shows_nobody(case: Case) -> None:
+    network, ws, planes, photo, camera = case
+    somebody = torch.ones_like(photo[:, :1])
+    left = somebody.clone()
+    half = left.shape[-1] // 2
+    left[..., half:] = 0.0
+    told: list[float] = []
+    outline = CarveConfig(rate=2.0, steps=16)
+    change = carve(
+        network, ws, planes, left, camera, outline,
+        advance=lambda stage, step, steps, loss: told.append(loss),
+    )  # fmt: skip
+    before, after = _opacity(case, torch.zeros_like(planes)), _opacity(case, change)
+    n = before.shape[-1]
+    assert float(after[..., n // 2 :].mean()) < 0.6 * float(before[..., n // 2 :].mean())
+    assert float(after[..., : n // 2].mean()) > 0.85 * float(before[..., : n // 2].mean())
+    assert len(told) == 16
+    assert told[-1] < 0.6 * told[0]
+
+
+def test_carving_makes_nothing_out_of_nothing(case: Case) -> None:
+    """Where there is no head, none is wanted; where it is half there, the whole of it is."""
+    network, ws, planes, photo, camera = case
+    somebody = torch.ones_like(photo[:, :1])
+    last = network.decoder.net[2]
+    assert isinstance(last, Linear)
+    found = []
+    for bias in (-40.0, 1.5):
+        last.bias[0] = bias
+        change = carve(network, ws, planes, somebody, camera, CarveConfig(rate=1.0, steps=12))
+        found.append((_opacity(case, torch.zeros_like(planes)), _opacity(case, change)))
+    last.bias[0] = 8.0
+    (empty, still), (thin, whole) = found
+    assert float(empty.max()) < 1e-3
+    assert float(still.max()) < 1e-3
+    some = (thin > 0.35) & (thin < 0.9)
+    assert some.any()
+    assert float(whole[some].mean()) > float(thin[some].mean()) + 0.05

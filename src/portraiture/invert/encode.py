@@ -1,7 +1,7 @@
 """A photo to w+ in one pass, and then its detail (METHODS section 1).
 
 Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
-   ─paint, polish (images)─▶ planes
+   ─carve (outlines), paint, polish (images)─▶ planes
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from portraiture.encoder_weights import Encoder
+from portraiture.invert.carve import carve
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.optimise import Advance
 from portraiture.invert.polish import PolishConfig, polish
@@ -61,7 +62,13 @@ def encode(
         )  # fmt: skip
     if painted:
         person = torch.cat([target.person for target in targets]).to(where)
-        paints = paint(generator, ws, result.planes, images, person, cameras)
+        planes, carved = result.planes, torch.zeros_like(result.planes)
+        if polished is not None:
+            carved = carve(
+                generator, ws, planes, person, cameras, polished.outline, advance=advance
+            )
+            planes = add_painted(generator, planes, carved, ws)
+        paints = carved + paint(generator, ws, planes, images, person, cameras)
         if polished is not None and judge is not None:
             paints = polish(
                 generator, ws, result.planes, paints, images, person, cameras, judge, polished,

@@ -11,14 +11,15 @@ neural resolution.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraiture.invert.carve import CarveConfig
+from portraiture.invert.optimise import Advance
 from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
 from portraiture.models.deferred import deferred_picture
 from portraiture.models.eg3d import TriPlaneGenerator
@@ -32,13 +33,15 @@ from portraiture.schedule import annealed
 class PolishConfig:
     """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
     then falls along a half cosine. picture: weight of the mean absolute error where photo and head
-    show the person. perceptual: of the perceptual distance there."""
+    show the person. perceptual: of the perceptual distance there. outline: of what goes
+    before painting."""
 
     steps: int = 16
     rate: float = 0.2
     warmup: int = 2
     picture: float = 4.0
     perceptual: float = 0.3
+    outline: CarveConfig = field(default_factory=CarveConfig)
 
 
 class _Seen(NamedTuple):
@@ -62,11 +65,11 @@ def polish(
     judge: FeatureNetwork,
     config: PolishConfig,
     *,
-    advance: Callable[[str, int, int, float], None] | None = None,
+    advance: Advance | None = None,
 ) -> Float[Tensor, "1 3 C P P"]:
     """What to add to the planes instead of `painted`. planes: without it. photos: in [-1, 1].
     person: how far their pixels show the person. judge: of likeness. advance: told after each
-    step, as optimisations tell (`invert.optimise.Advance`)."""
+    step."""
     shown = add_painted(generator, planes, painted, ws)
     views = [
         _look(generator, shown, photo[None], whole[None], camera[None])

@@ -24,9 +24,9 @@ from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
 from portraiture.models.deferred import deferred_picture
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.identity import IdentityNetwork, face_crop, similarity
+from portraiture.models.some_rays import march_some
 from portraiture.render.sampling import make_rays
 from portraiture.train.draws import Draws
-from portraiture.train.patches import march_some
 
 ANYWHERE = 0.05
 """A ray's chance where no outline is, beside one near an outline."""

@@ -5,15 +5,12 @@ Letters: B people, n neural resolution, R = 2n side of the pictures, M points.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraiture.data.people_set import Example
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.render.volume import Marched, render_rays
+from portraiture.models.some_rays import pick
 
 EDGE_PIXELS = 6
 """Reach of superresolution's convolutions, in pixels of the picture."""
@@ -67,26 +64,9 @@ def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tens
     return clear
 
 
-def march_some(
-    network: TriPlaneGenerator, planes: Tensor, rays: tuple[Tensor, Tensor],
-    pixels: Int[Tensor, "B M"], samples: int, generator: torch.Generator,
-) -> Marched:  # fmt: skip
-    """The rays of these pixels as they are rendered, with so many coarse and fine samples."""
-    sampling = replace(
-        network.config.rendering, depth_resolution=samples, importance_resolution=samples
-    )
-    origins, directions = (pick(r, pixels) for r in rays)
-    return render_rays(planes, network.decoder, origins, directions, sampling, generator=generator)
-
-
 def along_points(
     rays: tuple[Tensor, Tensor], pixels: Int[Tensor, "B M"], depth: Float[Tensor, "B M"]
 ) -> Float[Tensor, "B M 3"]:
     """Points at these depths along the rays of these pixels."""
     origins, directions = (pick(r, pixels) for r in rays)
     return origins + depth[..., None] * directions
-
-
-def pick(values: Float[Tensor, "B R C"], index: Int[Tensor, "B M"]) -> Float[Tensor, "B M C"]:
-    """Each example's own rows."""
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))

@@ -26,6 +26,7 @@ from portraiture.losses.perceptual import load_squeeze, perceptual_distance
 from portraiture.metrics.networks import load_parser
 from portraiture.models.deferred import deferred_features
 from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.models.some_rays import march_some, pick
 from portraiture.render.sampling import make_rays
 from portraiture.train.adversary import autocast, follow_w
 from portraiture.train.density import density_losses
@@ -37,9 +38,7 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.patches import (
     along_points,
     cut_patch,
-    march_some,
     patch_camera,
-    pick,
 )
 from portraiture.train.state import TrainState
 from portraiture.train.supervised import anneal, learning_groups, start_calmly, teach_first
