@@ -45,7 +45,7 @@ class Invert:
     """Leave the encoder's head as it is, instead of painting it with the photo where this shows it
     (psp and e4e are never painted)."""
     polish: int | None = None
-    """Steps down the gradient, a fifth of a second each, in which the painted head comes nearer to
+    """Steps down the gradient, a sixth of a second each, in which the painted head comes nearer to
     the photo, 16 by default; 0 for none."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
