@@ -129,7 +129,7 @@ def invert(command: Invert) -> None:
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     if command.method == "encoder" and command.weights is None:
-        console.print("For a finer match, in minutes: --method pti")
+        console.print("For a finer match, in seconds: --polish 60; in minutes: --method pti")
 
 
 def _method(command: Invert) -> Method:
