@@ -29,7 +29,7 @@ from torch import Tensor
 from portraiture.checkpoints import load_generator
 from portraiture.data.attributes import Attribute
 from portraiture.directions import Directions, known_directions
-from portraiture.edit import GLASSES, STYLE, VIEWS, edit
+from portraiture.edit import STYLE, VIEWS, edit
 from portraiture.head import Head
 from portraiture.invert.bench import Judged, held_out_person, target_of_view
 from portraiture.invert.inversion import make_head
@@ -43,6 +43,7 @@ from portraiture.models.attributes import AttributeNetwork
 from portraiture.models.parser import ParserNetwork
 from portraiture.sample import contact_sheet
 from portraiture.types import Segment
+from portraiture.wear import GLASSES
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
 WORN = 0.01

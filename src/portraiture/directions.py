@@ -26,10 +26,11 @@ from torch import Tensor
 
 from portraiture.checkpoints import cache_folder, fingerprint
 from portraiture.data.attributes import Attribute, score_people
-from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
+from portraiture.data.latent import draw_latents
 from portraiture.errors import EditError
 from portraiture.media import atomic_path
 from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.wear import draws_people
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 EXTREMES = 0.02
@@ -108,8 +109,7 @@ def find_directions(
 
     Raises EditError for a generator whose z does not stand for the engine's people.
     """
-    config = generator.config
-    if config.z_dim != LATENT_SIZE or config.choice_groups != CHOICE_GROUPS or config.c_dim:
+    if not draws_people(generator):
         raise EditError("Only heads of generators that supervised-heads trained can be edited.")
     z = draw_latents(people, seed)
     with torch.no_grad():

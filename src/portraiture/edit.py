@@ -27,21 +27,18 @@ from portraiture.directions import (
     style_widths,
 )
 from portraiture.errors import EditError
-from portraiture.head import Head, rounded
+from portraiture.head import EDITED, Head, rounded
 from portraiture.media import staged_folder, write_image
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.paint import add_painted
 from portraiture.models.refine import edited_features, planes_and_features, planes_of
 from portraiture.render.visible import fuse_planes
-from portraiture.wear import check_wearer
+from portraiture.wear import GLASSES, check_wearer
 
 MAX_AMOUNT = 4.0
 
 STYLE = "style-"
 """Of names that say style channels: by attribute, or one by its number."""
-FACT = "edit_"
-GLASSES = "glasses"
-"""An amount of 1 puts them on, -1 takes them off again (`portraiture.wear`)."""
 
 MEASURED = ("psnr_person_db", "loss")
 """Facts of a head that hold for what it was inverted from."""
@@ -134,7 +131,7 @@ def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tenso
 
 def _style_change(facts: Mapping[str, Any], found: Directions) -> Float[Tensor, "S"] | None:
     """What all edits of a head's styles, which its facts tell of, add to them; None without any."""
-    prefix, total = FACT + STYLE, torch.zeros_like(found.spread)
+    prefix, total = EDITED + STYLE, torch.zeros_like(found.spread)
     known = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}
     for name, amount in known.items():
         change = found.style(name)
@@ -161,5 +158,5 @@ def _edited_facts(facts: Mapping[str, Any], amounts: Mapping[str, float]) -> dic
     """What was measured on the head before no longer holds; amounts of several edits add up."""
     kept = {name: value for name, value in facts.items() if name not in MEASURED}
     for name, amount in amounts.items():
-        kept[FACT + name] = kept.get(FACT + name, 0.0) + amount
+        kept[EDITED + name] = kept.get(EDITED + name, 0.0) + amount
     return kept

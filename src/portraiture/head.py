@@ -38,15 +38,15 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.render.bake_texture import TexturedMesh
 from portraiture.types import as_uint8
-from portraiture.wear import Glasses, fit_glasses, put_on
+from portraiture.wear import GLASSES, Glasses, fit_glasses, put_on
 
 VERSION = 1
 MAX_BYTES = 500_000_000
 DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "painted": 5}
 MAX_PHOTOS = 16
 """That one head may be made of."""
-WORN = "edit_glasses"
-"""Fact of a head that wears glasses, if more than a half."""
+EDITED = "edit_"
+"""Prefix of facts that tell the amounts of edits; a head wears glasses from a half on."""
 TUNED = "tuned."
 """Prefix of a tuned generator's tensors in the file."""
 
@@ -133,7 +133,7 @@ class Head:
     @cached_property
     def glasses(self) -> Glasses | None:
         """Those that an edit put on. Raises HeadError or EditError."""
-        worn = self.facts.get(WORN, 0.0)
+        worn = self.facts.get(EDITED + GLASSES, 0.0)
         if not isinstance(worn, int | float) or worn <= 0.5:
             return None
         return fit_glasses(self.network, self.ws)

@@ -38,6 +38,8 @@ FARTHEST = 2.5
 FORGIVEN = 0.012
 """By how much the head may stand before the glasses that it does not hide, EG3D units: its surface
 is not quite the person's."""
+GLASSES = "glasses"
+"""Their name among edits: an amount of 1 puts them on, -1 takes them off again."""
 PARTS = ("glasses_frame", "glasses_lenses")
 
 
@@ -63,10 +65,15 @@ def fit_glasses(
     return Glasses(replace(bust, parts=parts), head_frame(bust.landmarks))
 
 
+def draws_people(generator: TriPlaneGenerator) -> bool:
+    """Whether z stands for the engine's people, and for nothing else."""
+    config = generator.config
+    return (config.z_dim, config.choice_groups, config.c_dim) == (LATENT_SIZE, CHOICE_GROUPS, 0)
+
+
 def check_wearer(generator: TriPlaneGenerator) -> None:
     """Raises EditError for a generator whose z does not stand for the engine's people."""
-    config = generator.config
-    if config.z_dim != LATENT_SIZE or config.choice_groups != CHOICE_GROUPS or config.c_dim:
+    if not draws_people(generator):
         raise EditError("Glasses are for heads of generators that supervised-heads trained.")
 
 

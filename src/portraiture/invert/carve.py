@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from portraiture.invert.descend import descend
 from portraiture.invert.optimise import Advance
 from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.paint import add_painted
 from portraiture.models.some_rays import march_some
 from portraiture.render.sampling import make_rays
-from portraiture.schedule import annealed
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,15 @@ def carve(
         for whole, camera in zip(person, cameras, strict=True)
     ]
     numbers = torch.Generator(planes.device).manual_seed(config.seed)
-    change = torch.zeros_like(planes).requires_grad_(True)
-    optimizer = torch.optim.Adam([change], config.rate, betas=(0.8, 0.95))
-    for step in range(config.steps):
-        optimizer.param_groups[0]["lr"] = config.rate * annealed(
-            step, config.steps, warmup=config.warmup
-        )
-        with torch.enable_grad():
-            now = add_painted(generator, planes, change, ws)
-            losses = [_loss(generator, now, one, numbers, config) for one in outlines]
-            loss = torch.stack(losses).mean()
-            (change.grad,) = torch.autograd.grad(loss, [change])
-        optimizer.step()
-        if advance is not None:
-            advance("Carve", step + 1, config.steps, float(loss.detach()))
-    return change.detach()
+
+    def loss_of(change: Tensor) -> Tensor:
+        now = add_painted(generator, planes, change, ws)
+        return torch.stack([_loss(generator, now, one, numbers, config) for one in outlines]).mean()
+
+    return descend(
+        torch.zeros_like(planes), loss_of, steps=config.steps, rate=config.rate,
+        warmup=config.warmup, stage="Carve", advance=advance,
+    )  # fmt: skip
 
 
 @torch.no_grad()

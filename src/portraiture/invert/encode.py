@@ -40,8 +40,8 @@ def encode(
     the details of what it shows. The encoder sees a photo with its own background; alignment
     compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
     the head, and polished with `judge` if there is a config. Without either there is w+ alone. The
-    camera is the first photo's. advance: told of polishing. Raises ValueError without a photo, or
-    without a judge for polishing."""
+    camera is the first photo's. advance: told of carving and polishing. Raises ValueError without a
+    photo, or without a judge for polishing."""
     if not targets:
         raise ValueError("a head needs a photo")
     if polished is not None and judge is None:

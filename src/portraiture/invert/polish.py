@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.carve import CarveConfig
+from portraiture.invert.descend import descend
 from portraiture.invert.optimise import Advance
 from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
 from portraiture.models.deferred import deferred_picture
@@ -26,7 +27,6 @@ from portraiture.models.eg3d import TriPlaneGenerator
 from portraiture.models.paint import add_painted
 from portraiture.models.refine import sized
 from portraiture.render.sampling import make_rays
-from portraiture.schedule import annealed
 
 
 @dataclass(frozen=True)
@@ -75,21 +75,15 @@ def polish(
         _look(generator, shown, photo[None], whole[None], camera[None])
         for photo, whole, camera in zip(photos, person, cameras, strict=True)
     ]
-    change = painted.detach().clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([change], config.rate, betas=(0.8, 0.95))
-    for step in range(config.steps):
-        optimizer.param_groups[0]["lr"] = config.rate * annealed(
-            step, config.steps, warmup=config.warmup
-        )
-        with torch.enable_grad():
-            now = add_painted(generator, planes, change, ws)
-            losses = [_loss(generator, ws, now, seen, judge, config) for seen in views]
-            loss = torch.stack(losses).mean()
-            (change.grad,) = torch.autograd.grad(loss, [change])
-        optimizer.step()
-        if advance is not None:
-            advance("Polish", step + 1, config.steps, float(loss.detach()))
-    return change.detach()
+
+    def loss_of(change: Tensor) -> Tensor:
+        now = add_painted(generator, planes, change, ws)
+        return torch.stack([_loss(generator, ws, now, one, judge, config) for one in views]).mean()
+
+    return descend(
+        painted, loss_of, steps=config.steps, rate=config.rate, warmup=config.warmup,
+        stage="Polish", advance=advance,
+    )  # fmt: skip
 
 
 @torch.no_grad()
