@@ -7,7 +7,7 @@ OUT ?= out/demo
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/portraiture create "$$($(BIN)/python -m portraiture.demo_photo)" --out $(OUT) --overwrite
+	$(BIN)/portraiture create "$$($(BIN)/python -m portraiture.photo.demo_photo)" --out $(OUT) --overwrite
 
 test: .venv/installed
 	$(BIN)/python -m pytest

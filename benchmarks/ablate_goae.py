@@ -26,21 +26,21 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from portraiture.checkpoints import load_generator
-from portraiture.invert.bench import Judged, Row, bench, rows_as_json
-from portraiture.invert.methods import encoder_method
+from portraiture.cli.recipes import Choices, make_recipe
+from portraiture.evaluate.inversion import Judged, Row, bench, rows_as_json
+from portraiture.invert.goae.alignment import AlignmentConfig
+from portraiture.invert.goae.presets import ALIGNMENT
+from portraiture.invert.goae.train_alignment import AlignmentTraining
+from portraiture.invert.goae.train_encoder import EncoderTraining
+from portraiture.invert.method import encoder_method
 from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
-from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models.goae_align import AlignmentConfig
-from portraiture.render.visible import MixedPlanes
-from portraiture.train.alignment import AlignmentTraining
+from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World
-from portraiture.train.encoder import EncoderTraining
-from portraiture.train.encoder_presets import ALIGNMENT
 from portraiture.train.loop import Recipe, run_recipe
-from portraiture.train.recipes import Choices, make_recipe
+from portraiture.triplane.visibility import MixedPlanes
 
 ENCODERS: dict[str, Callable[[EncoderTraining], EncoderTraining]] = {
     "whole": lambda config: config,

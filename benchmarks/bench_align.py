@@ -1,4 +1,4 @@
-"""Acceptance, speed and quality of `align` over a folder of photos.
+"""Acceptance, speed and quality of `photo.align` over a folder of photos.
 
 python benchmarks/bench_align.py FOLDER [--json align.json]
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from portraiture.align import align
 from portraiture.errors import PhotoError
+from portraiture.photo.align import align
 from portraiture.types import Quality
 
 MEASURES = ("face_px", "sharpness", "exposure", "yaw", "pitch", "roll", "occlusion", "glasses")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import tyro
 
-from portraiture.demo_photo import demo_photo
-from portraiture.engine.bake import bake, baked_path
+from portraiture.engine.bake.bake import bake, baked_path
+from portraiture.photo.demo_photo import demo_photo
 from portraiture.types import Style
 
 

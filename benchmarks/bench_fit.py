@@ -25,14 +25,14 @@ from rich.console import Console
 from rich.table import Table
 from skimage.draw import polygon2mask
 
-from portraiture.align import align
 from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.errors import PhotoError
-from portraiture.face_mesh import find_faces
 from portraiture.fit.regions import photo_regions, window_transform
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.solve import reprojection_error
+from portraiture.photo.align import align
+from portraiture.photo.landmarks import find_faces
 from portraiture.render.framing import portrait_camera
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Camera, Photo, as_uint8

@@ -19,9 +19,9 @@ import torch
 import tyro
 from torch import Tensor
 
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.ops.volume import VolumeBackend
-from portraiture.render.density_grid import density_grid
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.triplane.density_grid import density_grid
+from portraiture.triplane.tables import VolumeBackend
 
 
 @dataclass(frozen=True)

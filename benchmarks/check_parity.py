@@ -23,7 +23,7 @@ from torch import Tensor
 
 from portraiture.checkpoints import load_generator
 from portraiture.convert.run import convert_file
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator, VolumeBackend
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator, VolumeBackend
 
 TARGETS = {"ws": 1e-4, "planes": 1e-3, "image_raw": 1e-3, "image_depth": 1e-4, "image": 5e-3}
 PSI, CUTOFF = 0.7, 14

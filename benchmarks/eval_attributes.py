@@ -19,10 +19,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from portraiture.data.attributes import score_people
-from portraiture.data.people_file import load_person, people_in
 from portraiture.media import atomic_path
-from portraiture.metrics.networks import load_attributes
+from portraiture.people.attributes import score_people
+from portraiture.people.people_file import load_person, people_in
+from portraiture.perception.weights import load_attributes
 
 
 @torch.no_grad()

@@ -29,20 +29,20 @@ from rich.progress import track
 from rich.table import Table
 from scipy.ndimage import gaussian_filter, sobel
 
-from portraiture.align import align
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
-from portraiture.data.backgrounds import sample_background
 from portraiture.errors import PortraitureError
-from portraiture.invert.bench import Judged, held_out_person, target_of_view
+from portraiture.evaluate.inversion import Judged, held_out_person, target_of_view
 from portraiture.invert.confidence import DRAWN, LOW, SCALES, residual, scaled, unshaded
-from portraiture.invert.methods import encoder_method
+from portraiture.invert.method import encoder_method
 from portraiture.invert.run import Method, invert_target
 from portraiture.invert.target import Target, make_target, target_of_photo
 from portraiture.metrics.extractors import identity_synthetic
-from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.backgrounds import sample_background
+from portraiture.perception.weights import load_identity, load_parser
+from portraiture.photo.align import align
 
 KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face", "no face, as given")
 YAWS = (-0.5, 0.0, 0.5)

@@ -27,23 +27,23 @@ from rich.table import Table
 from torch import Tensor
 
 from portraiture.checkpoints import load_generator
-from portraiture.data.attributes import Attribute
-from portraiture.directions import Directions, known_directions
-from portraiture.edit import STYLE, VIEWS, edit
+from portraiture.edit.directions import Directions, known_directions
+from portraiture.edit.run import STYLE, VIEWS, edit
+from portraiture.evaluate.inversion import Judged, held_out_person, target_of_view
+from portraiture.generate.run import contact_sheet
 from portraiture.head import Head
-from portraiture.invert.bench import Judged, held_out_person, target_of_view
 from portraiture.invert.inversion import make_head
-from portraiture.invert.methods import encoder_method
+from portraiture.invert.method import encoder_method
 from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path, write_image
 from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
-from portraiture.metrics.networks import load_attributes, load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models.attributes import AttributeNetwork
-from portraiture.models.parser import ParserNetwork
-from portraiture.sample import contact_sheet
+from portraiture.people.attributes import Attribute
+from portraiture.people.glasses import GLASSES
+from portraiture.perception.attributes import AttributeNetwork
+from portraiture.perception.parser import ParserNetwork
+from portraiture.perception.weights import load_attributes, load_identity, load_parser
 from portraiture.types import Segment
-from portraiture.wear import GLASSES
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
 WORN = 0.01

@@ -28,16 +28,16 @@ from rich.table import Table
 from torch import Tensor
 
 from portraiture.checkpoints import load_image_generator
-from portraiture.data.latent import LATENT_SIZE
-from portraiture.data.people_file import load_person, people_in
-from portraiture.data.scene import scene_from_numbers
+from portraiture.generate.run import contact_sheet
 from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
 from portraiture.metrics.identity import similarities
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
-from portraiture.metrics.networks import load_identity
 from portraiture.metrics.psnr import face_mask, psnr
-from portraiture.models.faces2d import FacesGenerator
-from portraiture.sample import contact_sheet
+from portraiture.networks.faces2d import FacesGenerator
+from portraiture.people.latent import LATENT_SIZE
+from portraiture.people.people_file import load_person, people_in
+from portraiture.people.scene import scene_from_numbers
+from portraiture.perception.weights import load_identity
 
 SAMPLE_SEED = 77
 SHEET_COLUMNS = 8

@@ -33,10 +33,8 @@ from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator
-from portraiture.data.latent import draw_latents
-from portraiture.data.people_file import PersonViews, load_person, people_in
-from portraiture.data.views import frontal_camera
 from portraiture.errors import PortraitureError
+from portraiture.generate.run import contact_sheet
 from portraiture.metrics.depth import depth_error_mm
 from portraiture.metrics.extractors import (
     FeatureExtractor,
@@ -46,14 +44,16 @@ from portraiture.metrics.extractors import (
 from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities, verification
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
-from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import PictureDistance, perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.metrics.published import fid, identity_arcface
 from portraiture.metrics.published import lpips as lpips_of
-from portraiture.models.eg3d import Render, TriPlaneGenerator
-from portraiture.models.identity import IdentityNetwork
-from portraiture.sample import contact_sheet
+from portraiture.networks.eg3d import Render, TriPlaneGenerator
+from portraiture.people.latent import draw_latents
+from portraiture.people.people_file import PersonViews, load_person, people_in
+from portraiture.people.views import frontal_camera
+from portraiture.perception.identity import IdentityNetwork
+from portraiture.perception.weights import load_identity, load_parser
 
 WIDEST_DETECTED = np.radians(35.0)
 SAMPLE_SEED = 77

@@ -21,13 +21,13 @@ from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
 
-from portraiture.align import align
 from portraiture.data.distort import Distortion, background_pool, distorted
 from portraiture.data.face_set import FaceBatch, FaceSet, load_faces
 from portraiture.errors import PhotoError
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.identity import Embed, all_pairs, verification
-from portraiture.metrics.networks import load_identity
+from portraiture.perception.weights import load_identity
+from portraiture.photo.align import align
 
 SIZE = 128
 GENTLE = Distortion(

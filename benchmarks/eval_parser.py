@@ -15,15 +15,15 @@ from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
 
-from portraiture.align import align
 from portraiture.data.distort import Distortion, background_pool, distorted
 from portraiture.data.face_set import FaceSet, load_faces
 from portraiture.errors import PhotoError
 from portraiture.media import write_image
-from portraiture.metrics.networks import load_parser
-from portraiture.models.parser import ParserNetwork
+from portraiture.perception.parser import ParserNetwork
+from portraiture.perception.train_parser import coloured
+from portraiture.perception.weights import load_parser
+from portraiture.photo.align import align
 from portraiture.train.grids import tile
-from portraiture.train.parser import coloured
 from portraiture.types import Segment
 
 

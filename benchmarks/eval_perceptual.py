@@ -25,14 +25,14 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from portraiture.data.people_file import load_person
-from portraiture.losses.perceptual import load_squeeze
-from portraiture.metrics.networks import load_parser
 from portraiture.metrics.perceptual import (
     PictureDistance,
     perceptual_squeezenet,
     perceptual_synthetic,
 )
+from portraiture.people.people_file import load_person
+from portraiture.perception.features import load_squeeze
+from portraiture.perception.weights import load_parser
 
 STRENGTHS = {
     "blur": (0.7, 1.2, 2.0, 3.2),

@@ -27,22 +27,22 @@ from rich.progress import track
 from rich.table import Table
 from tyro.conf import Positional
 
-from portraiture.align import align
 from portraiture.camera import project
 from portraiture.checkpoints import load_generator
+from portraiture.create.run import make_avatar
 from portraiture.errors import PortraitureError
 from portraiture.fit.run import fit_photo
+from portraiture.generate.run import contact_sheet
 from portraiture.head import Head
-from portraiture.invert.methods import encoder_method, optimiser_method
+from portraiture.invert.method import encoder_method, optimiser_method
 from portraiture.invert.run import Method, invert_photos
 from portraiture.invert.target import Target
 from portraiture.media import atomic_path, write_image
+from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import identity_synthetic
-from portraiture.metrics.networks import load_identity, load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models.head_mesh import pixels_of
-from portraiture.photo_to_avatar import make_avatar
-from portraiture.sample import contact_sheet
+from portraiture.perception.weights import load_identity, load_parser
+from portraiture.photo.align import align
 from portraiture.types import Photo, as_uint8
 
 IRIS_FROM = 468

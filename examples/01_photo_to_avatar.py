@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import portraiture
-from portraiture.demo_photo import demo_photo
 from portraiture.media import write_image
+from portraiture.photo.demo_photo import demo_photo
 
 photo = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_photo()
 folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("out/example")

@@ -22,12 +22,12 @@ from portraiture.checkpoints import (
     save_generator,
     shipped,
 )
-from portraiture.encoder_weights import check_fit, load_alignment, load_encoder
 from portraiture.errors import CheckpointError
-from portraiture.metrics.networks import load_attributes, load_identity, load_parser
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.faces2d import FacesConfig, FacesGenerator
-from portraiture.render.volume import RenderingConfig
+from portraiture.invert.weights import check_fit, load_alignment, load_encoder
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.perception.weights import load_attributes, load_identity, load_parser
+from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=6, w_dim=10, choice_groups=((1, 3),), plane_size=16, plane_features=5, channel_base=96,

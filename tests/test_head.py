@@ -15,8 +15,8 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import fingerprint, save_generator
 from portraiture.errors import HeadError
 from portraiture.head import Head, rounded
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.render.volume import RenderingConfig
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=16, plane_features=8, channel_base=64,

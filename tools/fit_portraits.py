@@ -17,7 +17,7 @@ from tyro.conf import Positional
 
 from portraiture.data.fitted_photos import fit_portraits
 from portraiture.invert.target import person_matte
-from portraiture.metrics.networks import load_parser
+from portraiture.perception.weights import load_parser
 
 
 def main(folder: Positional[Path], out: Positional[Path], skip: int = 0) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from portraiture.camera import orbit, project
-from portraiture.engine.hair import make_hair
+from portraiture.engine.hair.build import make_hair
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE, landmark_positions
 from portraiture.engine.parameters import AvatarParameters, HairStyle
 from portraiture.engine.shape import HeadShape, shape_head
-from portraiture.engine.skin import SkinTextures, make_skin
+from portraiture.engine.skin.paint import SkinTextures, make_skin
 from portraiture.fit.choose import GRID_X, GRID_Y, MASKS_PATH
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Segment

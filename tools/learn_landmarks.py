@@ -30,7 +30,7 @@ from portraiture.engine.landmarks import CONTOUR, LANDMARKS_PATH, LEFT_EYE, RIGH
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.shape import shape_head, vertex_normals
-from portraiture.face_mesh import find_faces
+from portraiture.photo.landmarks import find_faces
 from portraiture.render.light import sample_light
 from portraiture.render.mesh import render_bust
 from portraiture.types import Camera, Segment, as_uint8

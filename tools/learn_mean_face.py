@@ -1,4 +1,4 @@
-"""Learn the mean face of mediapipe's landmarks in metres: the rigid body that `align` poses.
+"""Learn the mean face of mediapipe's landmarks in metres: the rigid body that `photo.align` poses.
 
 people × expressions × views ─render─▶ pictures ─find_faces─▶ 478 landmarks in pixels
                                  └─known cameras─▶ triangulated ─▶ mean and scatter ─▶ mean_face.npy
@@ -17,14 +17,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from portraiture.align import MEAN_FACE_PATH
 from portraiture.camera import EG3D_FOCAL, orbit, world_to_camera
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR, IRISES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
-from portraiture.face_mesh import find_faces
+from portraiture.photo.align import MEAN_FACE_PATH
+from portraiture.photo.landmarks import find_faces
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Camera, as_uint8
 

@@ -24,9 +24,9 @@ from scipy.ndimage import gaussian_filter
 from portraiture.engine.head import load_head
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import shape_head
-from portraiture.engine.skin_layout import LAYOUT_RANGE, LAYOUT_SIZE
-from portraiture.engine.skin_tone import encode_srgb, tone_table
-from portraiture.engine.texels import dilate, interpolate, resample_makehuman, texel_map
+from portraiture.engine.skin.layout import LAYOUT_RANGE, LAYOUT_SIZE
+from portraiture.engine.skin.texels import dilate, interpolate, resample_makehuman, texel_map
+from portraiture.engine.skin.tone import encode_srgb, tone_table
 from portraiture.types import Segment
 
 OUT = Path(__file__).parent.parent / "src/portraiture/assets/skin_layout.png"

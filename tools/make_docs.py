@@ -14,23 +14,23 @@ import torch
 from numpy import ndarray
 from PIL import Image
 
-from portraiture.align import align
 from portraiture.avatar import Avatar
 from portraiture.camera import eg3d_orbit, from_eg3d
 from portraiture.checkpoints import load_generator
-from portraiture.data.latent import draw_latents
-from portraiture.demo_photo import demo_photo
-from portraiture.directions import known_directions
-from portraiture.edit import edit
+from portraiture.create.run import FRIENDLY, make_avatar
+from portraiture.edit.directions import known_directions
+from portraiture.edit.run import edit
 from portraiture.engine.styles import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
 from portraiture.head import at_size
-from portraiture.invert.methods import encoder_method
+from portraiture.invert.method import encoder_method
 from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
-from portraiture.models.head_mesh import head_picture, pixels_of
-from portraiture.photo_to_avatar import FRIENDLY, make_avatar
+from portraiture.meshing.head_mesh import head_picture, pixels_of
+from portraiture.people.latent import draw_latents
+from portraiture.photo.align import align
+from portraiture.photo.demo_photo import demo_photo
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust

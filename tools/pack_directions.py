@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from portraiture.checkpoints import fingerprint, load_generator
-from portraiture.directions import find_directions, save_directions, shipped_directions
+from portraiture.edit.directions import find_directions, save_directions, shipped_directions
 
 
 def main(network: Positional[str] = "heads") -> None:

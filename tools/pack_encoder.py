@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from portraiture.convert.store import Card
-from portraiture.encoder_weights import load_alignment, load_encoder, save
-from portraiture.metrics.networks import load_attributes, save_network
+from portraiture.invert.weights import load_alignment, load_encoder, save
+from portraiture.perception.weights import load_attributes, save_network
+from portraiture.weights import Card
 
 WEIGHTS = Path("src/portraiture/assets/weights")
 

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from portraiture.checkpoints import load_card, load_generator, load_image_generator, save_generator
-from portraiture.convert.store import Card
+from portraiture.weights import Card
 
 WEIGHTS = Path("src/portraiture/assets/weights")
 BETTER_WHEN_LARGER = ("psnr_face_db", "detected", "identity_synthetic")

@@ -4,7 +4,7 @@
 
 Pictures are not needed: what w says of each number is read by a fixed linear layer, what w would
 have to be where that is wrong follows from how w changes with each number, and the mapping is
-trained towards it. Numbers count as they do in the lesson (`train.teach_mapping`).
+trained towards it. Numbers count as they do in the lesson (`generate.train.teach_mapping`).
 Letters: N people, A numbers, D w dimension.
 """
 
@@ -20,9 +20,9 @@ from rich.progress import track
 from torch import Tensor
 
 from portraiture.checkpoints import load_card, load_generator, save_generator
-from portraiture.data.latent import LATENT_SIZE, draw_latents
-from portraiture.models.stylegan2 import Mapping
-from portraiture.train.teach_mapping import PEOPLE_SEED, describe_people, number_weights
+from portraiture.generate.train.teach_mapping import PEOPLE_SEED, describe_people, number_weights
+from portraiture.networks.stylegan2 import Mapping
+from portraiture.people.latent import LATENT_SIZE, draw_latents
 
 NEARNESS = 0.2
 """Weight of the distance from the w that is wanted, in units of w's variance."""

@@ -21,11 +21,11 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from portraiture.checkpoints import load_generator, save_generator
-from portraiture.data.people_set import Example, PeopleSet
 from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
-from portraiture.metrics.networks import load_identity
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.layers import Linear
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.layers import Linear
+from portraiture.people.people_set import Example, PeopleSet
+from portraiture.perception.weights import load_identity
 
 
 def steepened(generator: TriPlaneGenerator, gain: float, less: float) -> TriPlaneGenerator:

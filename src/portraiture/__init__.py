@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from portraiture.version import __version__
+
 __all__ = [
     "Avatar",
     "AvatarParameters",
@@ -12,6 +13,7 @@ __all__ = [
     "Camera",
     "Photo",
     "PortraitureError",
+    "__version__",
     "convert_file",
     "create",
     "load_generator",
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from portraiture.avatar import Avatar
     from portraiture.checkpoints import load_generator, load_image_generator, save_generator
     from portraiture.convert.run import convert_file
+    from portraiture.create.run import create
     from portraiture.engine.parameters import AvatarParameters
     from portraiture.errors import PortraitureError
-    from portraiture.photo_to_avatar import create
     from portraiture.types import Bust, Camera, Photo
 
 _HOMES = {
@@ -36,7 +38,7 @@ _HOMES = {
     "Photo": "portraiture.types",
     "PortraitureError": "portraiture.errors",
     "convert_file": "portraiture.convert.run",
-    "create": "portraiture.photo_to_avatar",
+    "create": "portraiture.create.run",
     "load_generator": "portraiture.checkpoints",
     "load_image_generator": "portraiture.checkpoints",
     "save_generator": "portraiture.checkpoints",

@@ -18,9 +18,9 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from portraiture.engine.assets import Asset, find_assets, find_named
 from portraiture.engine.build import build_bust
-from portraiture.engine.dress import dress
+from portraiture.engine.packs.assets import Asset, find_assets, find_named
+from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.styles import STYLES, style_shading

@@ -16,13 +16,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import torch
 from torch import Tensor, nn
 
-from portraiture.convert.account import ModelName
 from portraiture.convert.run import convert_file
-from portraiture.convert.store import CARD, Card, read_card, read_weights, write_weights
 from portraiture.errors import CheckpointError
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.faces2d import FacesConfig, FacesGenerator
-from portraiture.ops.planes import PlaneAxes
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.triplane.planes import PlaneAxes
+from portraiture.weights import CARD, Card, ModelName, read_card, read_weights, write_weights
 
 __all__ = [
     "Card", "load_card", "load_generator", "load_image_generator", "save_generator", "shipped",

@@ -31,14 +31,14 @@ from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
 from portraiture.checkpoints import find_weights, fingerprint, load_generator, shipped
-from portraiture.convert.store import WEIGHTS
 from portraiture.errors import HeadError
 from portraiture.media import atomic_path
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.head_mesh import MeshConfig, head_picture, mesh_head
-from portraiture.render.bake_texture import TexturedMesh
+from portraiture.meshing.bake_texture import TexturedMesh
+from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.glasses import GLASSES, Glasses, fit_glasses, put_on
 from portraiture.types import as_uint8
-from portraiture.wear import GLASSES, Glasses, fit_glasses, put_on
+from portraiture.weights import WEIGHTS
 
 VERSION = 1
 MAX_BYTES = 500_000_000

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shared_data import SHARED
 from torch import Tensor
 
 from portraiture.checkpoints import load_generator
 from portraiture.convert.refusal import RefusalError
 from portraiture.convert.run import convert_file, read_foreign
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.layers import fir_kernel
-from portraiture.render.volume import RenderingConfig
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.layers import fir_kernel
+from portraiture.triplane.volume import RenderingConfig
 
-FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
+FIXTURES = SHARED / "fixtures"
 needs_fixtures = pytest.mark.skipif(
     not FIXTURES.exists(), reason="../shared/fixtures with the original program's outputs is absent"
 )

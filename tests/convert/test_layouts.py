@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import pytest
 import torch
+from shared_data import SHARED
 
 from portraiture.convert import goae, liftedgan
 from portraiture.convert.layouts import LayoutName, layout
 from portraiture.convert.refusal import RefusalError
 from portraiture.convert.run import read_foreign
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+REFERENCE = SHARED / "reference"
 needs_reference = pytest.mark.skipif(
     not REFERENCE.exists(), reason="../shared/reference with names is absent"
 )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy import ndarray
+from shared_data import SHARED
 
 from portraiture.convert.refusal import RefusalError
 from portraiture.convert.run import read_foreign
 from portraiture.convert.stylegan2 import rosinality_names
-from portraiture.models.faces2d import FacesConfig, FacesGenerator
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+REFERENCE = SHARED / "reference"
 
 
 @pytest.mark.parametrize("c_dim", [0, 3])

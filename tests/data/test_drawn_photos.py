@@ -8,8 +8,8 @@ import torch
 
 from portraiture.checkpoints import load_image_generator
 from portraiture.data.drawn_photos import DrawnPhotos, cut_out
-from portraiture.data.latent import LATENT_SIZE
 from portraiture.data.photo_set import TAKEN
+from portraiture.people.latent import LATENT_SIZE
 
 
 def test_somebody_before_white_is_cut_out_with_the_whites_inside() -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from portraiture.align import align
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.distort import background_pool
 from portraiture.data.fitted_photos import (
@@ -19,10 +18,11 @@ from portraiture.data.fitted_photos import (
     load_fitted,
     mirrored_latents,
 )
-from portraiture.data.latent import GROUP_SLOTS, LATENT_SIZE, person_from_latent
 from portraiture.data.photo_set import TAKEN
-from portraiture.demo_photo import demo_photo
 from portraiture.errors import TrainingError
+from portraiture.people.latent import GROUP_SLOTS, LATENT_SIZE, person_from_latent
+from portraiture.photo.align import align
+from portraiture.photo.demo_photo import demo_photo
 
 SMALL = 16
 

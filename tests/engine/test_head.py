@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.bake import bake
+from portraiture.engine.bake.bake import bake
 from portraiture.engine.head import HeadModel, load_head
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import bind, shape_head, vertex_normals

@@ -11,7 +11,7 @@ from glb_reader import Glb
 from PIL import Image
 
 from portraiture.export.surface import surface_glb_bytes, write_surface_glb, write_surface_ply
-from portraiture.render.bake_texture import TexturedMesh
+from portraiture.meshing.bake_texture import TexturedMesh
 
 
 @pytest.fixture

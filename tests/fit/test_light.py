@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from portraiture.engine.skin_tone import tone_table
+from portraiture.engine.skin.tone import tone_table
 from portraiture.fit.light import (
     CAST_KEPT,
     decode,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from shared_data import SHARED
 from skimage.data import astronaut
 
-from portraiture.align import align
 from portraiture.camera import project
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.landmarks import CONTOUR, landmark_positions
 from portraiture.engine.shape import shape_head
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.skin import expressed
+from portraiture.photo.align import align
 from portraiture.types import Photo
 
-PORTRAITS = Path(__file__).parents[3] / "shared" / "data" / "portraits" / "photos"
+PORTRAITS = SHARED / "data" / "portraits" / "photos"
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 from portraiture.engine.head import HeadModel, load_head
 from portraiture.engine.landmarks import CONTOUR
-from portraiture.engine.skin_layout import anatomy
-from portraiture.engine.texels import texel_map
+from portraiture.engine.skin.layout import anatomy
+from portraiture.engine.skin.texels import texel_map
 from portraiture.fit.light import decode, encode
 from portraiture.fit.projection import (
     SIZE,

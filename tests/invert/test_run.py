@@ -12,23 +12,23 @@ import torch
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator, save_generator
 from portraiture.cli import main
-from portraiture.convert.store import Card
-from portraiture.demo_photo import demo_photo
-from portraiture.directions import Direction, Directions
-from portraiture.edit import edit
-from portraiture.encoder_weights import check_fit, save
+from portraiture.edit.directions import Direction, Directions
+from portraiture.edit.run import edit
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.head import Head
 from portraiture.invert.encode import encode
+from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
+from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.inversion import make_head, person_psnr
-from portraiture.invert.methods import chosen_config, encoder_method, optimiser_method
+from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
 from portraiture.invert.run import HEAD_FILES, Method, invert_target
 from portraiture.invert.target import Target, largest_part, make_target
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.goae_align import AlignmentConfig, FeatureAlignment
-from portraiture.models.goae_encoder import EncoderConfig, GoaeEncoder
-from portraiture.models.parser import ParserConfig, ParserNetwork
-from portraiture.render.volume import RenderingConfig
+from portraiture.invert.weights import check_fit, save
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.photo.demo_photo import demo_photo
+from portraiture.triplane.volume import RenderingConfig
+from portraiture.weights import Card
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=16, channel_base=256,

@@ -8,7 +8,7 @@ import torch
 
 from portraiture.metrics.extractors import FeatureExtractor, frechet_synthetic, identity_synthetic
 from portraiture.metrics.identity import all_pairs, best_threshold, similarities, verification
-from portraiture.models.identity import IdentityConfig, IdentityNetwork
+from portraiture.perception.identity import IdentityConfig, IdentityNetwork
 
 
 def test_threshold_has_the_fewest_errors() -> None:

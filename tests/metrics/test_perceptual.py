@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portraiture.demo_photo import demo_photo
 from portraiture.media import read_image
-from portraiture.metrics.networks import load_parser
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.perception.weights import load_parser
+from portraiture.photo.demo_photo import demo_photo
 
 
 def test_a_stronger_change_is_a_greater_distance() -> None:

@@ -11,10 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from portraiture.align import mean_face
 from portraiture.camera import EG3D_ANCHOR, EG3D_UNIT_M, eg3d_orbit, project
 from portraiture.errors import CheckpointError
-from portraiture.losses.lpips import SCALE, SHIFT, Lpips
 from portraiture.metrics.published import (
     ARCFACE_BOX,
     fid,
@@ -22,9 +20,9 @@ from portraiture.metrics.published import (
     lpips,
     parser_bisenet,
 )
-from portraiture.models.arcface import ArcFace, Gate
-from portraiture.models.bisenet import BiSeNet, ResNet18
-from portraiture.models.inception import (
+from portraiture.perception.arcface import ArcFace, Gate
+from portraiture.perception.bisenet import BiSeNet, ResNet18
+from portraiture.perception.inception import (
     Inception,
     UnitA,
     UnitB,
@@ -33,6 +31,8 @@ from portraiture.models.inception import (
     UnitE,
     _average,
 )
+from portraiture.perception.lpips import SCALE, SHIFT, Lpips
+from portraiture.photo.align import mean_face
 from portraiture.types import Segment
 
 

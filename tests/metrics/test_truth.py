@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portraiture.demo_photo import demo_photo
 from portraiture.metrics.depth import depth_error_mm
 from portraiture.metrics.landmarks import agreement, detection_rate, landmark_error
 from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.photo.demo_photo import demo_photo
 from portraiture.types import Segment
 
 
@@ -54,8 +54,8 @@ def test_landmark_error_in_per_cent() -> None:
 
 
 def test_detection_on_a_face_and_on_nothing() -> None:
-    from portraiture.align import align
     from portraiture.metrics.landmarks import detect_face
+    from portraiture.photo.align import align
 
     face = align(demo_photo()).crop[::2, ::2]
     blank = np.full_like(face, 128)

@@ -10,8 +10,8 @@ import torch
 from numba import njit
 
 from portraiture.ops.simd_numba import LANES, exp, floor_index, load, pick, store, total
-from portraiture.ops.volume_numba import softplus
 from portraiture.ops.workers import run_pieces
+from portraiture.triplane.volume_numba import softplus
 
 f32 = np.float32
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from portraiture.render.brdf_numba import environment_share, fresnel, ggx, tone, wrapped
 from portraiture.render.light import (
     diffuse_ambient,
     even_directions,
@@ -14,7 +15,6 @@ from portraiture.render.light import (
     sh_basis,
     studio_light,
 )
-from portraiture.render.lobes_numba import environment_share, fresnel, ggx, tone, wrapped
 
 DIRECTIONS = even_directions(20000)
 

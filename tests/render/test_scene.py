@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from portraiture.camera import project
-from portraiture.ops.texture_numba import mip_chain, mip_levels, sample_channel
 from portraiture.render.composite import decode_srgb, encode_srgb, shrink
 from portraiture.render.framing import EYE_LINE, portrait_camera
 from portraiture.render.pose import posed
 from portraiture.render.shadow import light_axes, vogel_disk
+from portraiture.render.texture_numba import mip_chain, mip_levels, sample_channel
 from portraiture.types import Bust, Material, Morph, Part, Skeleton
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from portraiture.models.discriminator import Discriminator, DiscriminatorConfig
+from portraiture.networks.discriminator import Discriminator, DiscriminatorConfig
 from portraiture.train import log as log_module
 from portraiture.train.adversary import (
     AdversaryConfig,
@@ -24,9 +24,9 @@ from portraiture.train.adversary import (
     update_weights,
 )
 from portraiture.train.distributed import World
-from portraiture.train.draws import draws_of_step
 from portraiture.train.log import open_log
 from portraiture.train.loop import RunConfig
+from portraiture.train.rng import draws_of_step
 from portraiture.train.state import TrainState
 
 TINY = DiscriminatorConfig(size=8, channel_base=32, channel_max=4)

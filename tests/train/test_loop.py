@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from portraiture.errors import TrainingError
 from portraiture.media import read_image
 from portraiture.train.distributed import World
-from portraiture.train.draws import Draws, draws_of_step, generator, seeds
 from portraiture.train.ema import averaged_copy, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.log import Meter, open_log, read_log
 from portraiture.train.loop import RunConfig, run_recipe, stop_signals, to_device
+from portraiture.train.rng import Draws, draws_of_step, generator, seeds
 from portraiture.train.state import TrainState, checkpoints
 
 

@@ -78,7 +78,7 @@ def run(
 ) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
     if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
-        from portraiture.prepare import prepare
+        from portraiture.engine.prepare import prepare
 
         prepare()
     match command:

@@ -105,8 +105,8 @@ console = Console()
 
 
 def create(command: Create) -> None:
-    from portraiture.photo_to_avatar import create_files
-    from portraiture.stages import Stages
+    from portraiture.create.run import create_files
+    from portraiture.progress import Stages
 
     with Stages(total=8) as stages:
         made = create_files(
@@ -126,8 +126,8 @@ def create(command: Create) -> None:
 
 def make_avatar(command: MakeAvatar) -> None:
     from portraiture.avatar import Avatar
-    from portraiture.photo_to_avatar import sample_files
-    from portraiture.stages import Stages
+    from portraiture.create.run import sample_files
+    from portraiture.progress import Stages
 
     if command.seed < 0:
         raise AvatarError(f"--seed must be a whole number from 0, not {command.seed}.")
@@ -160,7 +160,7 @@ def render(command: Render) -> None:
 
 
 def assets(command: Assets) -> None:
-    from portraiture.engine.packs import install_pack, installed_packs
+    from portraiture.engine.packs.packs import install_pack, installed_packs
 
     if command.action == "install":
         if command.pack is None:
@@ -180,7 +180,7 @@ def assets(command: Assets) -> None:
 
 def asset_folder(folder: Path | None) -> Path | None:
     """The folder of `--assets`; the word "installed" means the installed packs."""
-    from portraiture.engine.assets import packs_folder
+    from portraiture.engine.packs.assets import packs_folder
 
     return packs_folder() if folder == Path("installed") else folder
 

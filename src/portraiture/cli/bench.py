@@ -19,10 +19,10 @@ from tyro.conf import Positional, UseAppendAction, arg
 from portraiture.errors import InversionError
 
 if TYPE_CHECKING:
-    from portraiture.invert.bench import Invert, Judged, Row, Where
+    from portraiture.evaluate.inversion import Invert, Judged, Row, Where
     from portraiture.invert.run import Method
-    from portraiture.models.eg3d import TriPlaneGenerator
-    from portraiture.render.visible import MixedPlanes
+    from portraiture.networks.eg3d import TriPlaneGenerator
+    from portraiture.triplane.visibility import MixedPlanes
 
 console = Console()
 BenchMethod = Literal[
@@ -74,12 +74,12 @@ class Bench:
 
 def bench(command: Bench) -> None:
     from portraiture.checkpoints import load_generator
-    from portraiture.invert.bench import Judged
-    from portraiture.invert.bench import bench as run_bench
-    from portraiture.invert.optimise import OPTIMISERS
+    from portraiture.evaluate.inversion import Judged
+    from portraiture.evaluate.inversion import bench as run_bench
+    from portraiture.invert.pti import OPTIMISERS
     from portraiture.metrics.extractors import identity_synthetic
-    from portraiture.metrics.networks import load_identity, load_parser
     from portraiture.metrics.perceptual import perceptual_synthetic
+    from portraiture.perception.weights import load_identity, load_parser
 
     if command.people < 1:
         raise InversionError("--people must be at least 1.")
@@ -103,7 +103,7 @@ def bench(command: Bench) -> None:
 
 def _views(degrees: Sequence[int]) -> list[int]:
     """The numbers of the views that are turned so. Raises InversionError for others."""
-    from portraiture.invert.bench import YAWS
+    from portraiture.evaluate.inversion import YAWS
 
     known = [round(yaw * 180.0 / pi) for yaw in YAWS]
     if not degrees or not set(degrees) <= set(known):
@@ -113,7 +113,7 @@ def _views(degrees: Sequence[int]) -> list[int]:
 
 def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Invert]:
     """Raises PortraitureError where weights are missing or don't fit."""
-    from portraiture.invert.methods import encoder_kind, encoder_method, optimiser_method
+    from portraiture.invert.method import encoder_kind, encoder_method, optimiser_method
     from portraiture.invert.run import invert_target
 
     if command.weights is not None and not set(command.methods) & set(ENCODED):
@@ -169,7 +169,7 @@ def _tables(rows: list[Row], judged: Judged) -> Iterator[Table]:
 
 
 def _write(path: Path, rows: list[Row]) -> None:
-    from portraiture.invert.bench import rows_as_json
+    from portraiture.evaluate.inversion import rows_as_json
     from portraiture.media import atomic_path
 
     with atomic_path(path) as partial_path:

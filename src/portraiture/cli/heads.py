@@ -86,7 +86,7 @@ class Edit:
 
 
 def edit(command: Edit) -> None:
-    from portraiture.edit import EDIT_FILES, edit_files, read_amounts
+    from portraiture.edit.run import EDIT_FILES, edit_files, read_amounts
     from portraiture.head import Head
 
     amounts = read_amounts(command.settings)
@@ -101,7 +101,7 @@ def edit(command: Edit) -> None:
 def invert(command: Invert) -> None:
     from portraiture.invert.confidence import LOW
     from portraiture.invert.run import HEAD_FILES, invert_files
-    from portraiture.stages import Stages
+    from portraiture.progress import Stages
 
     how = _method(command)
     with Stages(total=6) as stages:
@@ -135,7 +135,7 @@ def invert(command: Invert) -> None:
 def _method(command: Invert) -> Method:
     """Raises PortraitureError where the choices do not fit each other."""
     from portraiture.checkpoints import load_generator
-    from portraiture.invert.methods import encoder_method, optimiser_method
+    from portraiture.invert.method import encoder_method, optimiser_method
 
     generator = load_generator(command.network)
     if command.method in ("encoder", "psp", "e4e"):

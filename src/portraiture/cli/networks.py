@@ -165,8 +165,8 @@ class Convert:
 
 def sample(command: SampleHeads) -> None:
     from portraiture.checkpoints import load_card
-    from portraiture.models.head_mesh import MeshConfig
-    from portraiture.sample import SampleConfig, parse_seeds, sample_heads
+    from portraiture.generate.run import SampleConfig, parse_seeds, sample_heads
+    from portraiture.meshing.head_mesh import MeshConfig
 
     if load_card(command.network).model == "stylegan2":
         _sample_pictures(command)
@@ -191,7 +191,7 @@ def sample(command: SampleHeads) -> None:
 
 
 def _sample_pictures(command: SampleHeads) -> None:
-    from portraiture.sample import parse_seeds, sample_pictures
+    from portraiture.generate.run import parse_seeds, sample_pictures
 
     if command.video or command.mesh:
         raise SampleError(f"{command.network} draws flat pictures: no --video and no --mesh.")
@@ -219,7 +219,7 @@ def synth(command: Synth) -> None:
 
 
 def _synth_latents(command: Synth, advance: Callable[[int], None]) -> None:
-    from portraiture.data.people import make_people
+    from portraiture.people.people import make_people
 
     if command.people < 1 or command.workers < 1 or command.views < 1:
         raise DataError("--people, --views and --workers must be at least 1.")
@@ -242,8 +242,8 @@ def _synth_latents(command: Synth, advance: Callable[[int], None]) -> None:
 
 def _synth_pictures(command: Synth, advance: Callable[[int], None]) -> None:
     from portraiture.cli.avatars import asset_folder
-    from portraiture.data.synth_folder import synth as make_pictures
-    from portraiture.data.synthetic import SynthConfig
+    from portraiture.people.synth_folder import synth as make_pictures
+    from portraiture.people.synthetic import SynthConfig
 
     config = SynthConfig(
         seed=command.seed,
@@ -255,9 +255,9 @@ def _synth_pictures(command: Synth, advance: Callable[[int], None]) -> None:
 
 
 def train(command: Train) -> None:
-    from portraiture.train.recipes import Choices
-    from portraiture.train.run import Plan
-    from portraiture.train.run import train as run_training
+    from portraiture.cli.recipes import Choices
+    from portraiture.cli.training import Plan
+    from portraiture.cli.training import train as run_training
 
     choices = Choices(
         preset=command.preset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +13,8 @@ from torch import Tensor
 from portraiture.convert.refusal import RefusalError, quoted
 from portraiture.convert.tensors import Strided
 from portraiture.convert.unpickle import Module, Record, view_of
+from portraiture.weights import ModelName
 
-ModelName = Literal[
-    "eg3d", "stylegan2", "liftedgan", "goae-encoder", "goae-afa", "direction", "identity", "parser",
-    "pyramid-encoder", "attributes",
-]  # fmt: skip
-"""What a card's weights are; the last four are never converted, only ours."""
 MAX_MODULES = 5000
 _NAME = re.compile(r"\w{1,100}", re.ASCII)
 

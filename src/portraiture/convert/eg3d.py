@@ -28,11 +28,11 @@ from portraiture.convert.refusal import RefusalError, quoted
 from portraiture.convert.stylegan2 import channels, clamp_of, latent_sizes, shape_of
 from portraiture.convert.tensors import Strided
 from portraiture.convert.unpickle import Module, Record
-from portraiture.models.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.models.layers import fir_kernel
-from portraiture.models.superres import HEADS, SuperresName
-from portraiture.ops.planes import AXES, PlaneAxes
-from portraiture.render.volume import RenderingConfig
+from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.layers import fir_kernel
+from portraiture.networks.superres import HEADS, SuperresName
+from portraiture.triplane.planes import AXES, PlaneAxes
+from portraiture.triplane.volume import RenderingConfig
 
 SUPERRESOLUTION: dict[str, SuperresName] = {
     "SuperresolutionHybrid8XDC": "8XDC",

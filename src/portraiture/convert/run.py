@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portraiture.convert.account import Converted, ModelName, children
+from portraiture.convert.account import Converted, children
 from portraiture.convert.directions import NPY_START, from_direction, from_npy
 from portraiture.convert.eg3d import from_eg3d
 from portraiture.convert.goae import from_goae, is_goae
 from portraiture.convert.liftedgan import from_liftedgan
 from portraiture.convert.refusal import RefusalError
-from portraiture.convert.store import Card, write_weights
 from portraiture.convert.stylegan2 import from_ada, from_rosinality
 from portraiture.convert.torch_file import LEGACY_START, ZIP_START, read_torch, storage_of
 from portraiture.convert.unpickle import Module, Record, read_pickle, view_of
 from portraiture.errors import ConversionError
+from portraiture.weights import Card, ModelName, write_weights
 
 MAX_BYTES = 8_000_000_000
 LICENCE = "unknown: that of the source file, which does not say; look where you found it"

@@ -30,8 +30,8 @@ from portraiture.convert.account import (
 from portraiture.convert.refusal import RefusalError, quoted
 from portraiture.convert.tensors import Strided
 from portraiture.convert.unpickle import Module, Record, view_of
-from portraiture.models.faces2d import FacesConfig, FacesGenerator
-from portraiture.models.layers import fir_kernel
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.networks.layers import fir_kernel
 
 MAX_RESOLUTION = 2048
 

@@ -17,8 +17,8 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from portraiture.data.backgrounds import sample_background
 from portraiture.data.face_set import FaceBatch
+from portraiture.people.backgrounds import sample_background
 from portraiture.types import Segment
 
 SWAPPED = (

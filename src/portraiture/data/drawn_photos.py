@@ -2,7 +2,7 @@
 hundredths of a second, as many as are asked for.
 
 z ~ N(0, 1) ─┬─▶ picture before white ─cut out─▶ another background, camera, file ─▶ photo
-             └─▶ the person's latent (`data.latent`)
+             └─▶ the person's latent (`people.latent`)
 Letters: B photos, S their side, n side of the generator's pictures.
 """
 
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from portraiture.data.distort import Distortion, distorted
 from portraiture.data.face_set import FaceBatch
-from portraiture.data.latent import LATENT_SIZE
-from portraiture.models.faces2d import FacesGenerator
+from portraiture.networks.faces2d import FacesGenerator
+from portraiture.people.latent import LATENT_SIZE
 
 WHITE = 236
 """The darkest channel of a white background, of 255, as generators draw it."""
@@ -38,8 +38,8 @@ class DrawnBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnPhotos:
-    """generator: of pictures by z of `data.scene`. backgrounds: of the photos' size. how: they are
-    taken."""
+    """generator: of pictures by z of `people.scene`. backgrounds: of the photos' size. how: they
+    are taken."""
 
     generator: FacesGenerator
     backgrounds: UInt8[Tensor, "K 3 S S"]

@@ -1,6 +1,6 @@
 """Synthetic faces in memory, small, with clean labels: what the supporting networks train on.
 
-folders (`data.people`, `data.synth_folder`) ─shrink─▶ FaceSet ─draw─▶ FaceBatch
+folders (`people.people`, `people.synth_folder`) ─shrink─▶ FaceSet ─draw─▶ FaceBatch
 Letters: N people, V views, B drawn faces, n side in pixels.
 """
 
@@ -19,9 +19,9 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from portraiture.data.people_file import load_person, people_in
-from portraiture.data.synth_folder import complete_people, read_person
 from portraiture.errors import DataError
+from portraiture.people.people_file import load_person, people_in
+from portraiture.people.synth_folder import complete_people, read_person
 from portraiture.types import Segment
 
 PREFERENCE = {
@@ -87,7 +87,7 @@ class FaceSet:
 
 
 def load_faces(folders: Sequence[Path], *, size: int = 128, limit: int | None = None) -> FaceSet:
-    """The people of folders that `portraiture synth` or `data.people` wrote, at most `limit` of
+    """The people of folders that `portraiture synth` or `people.people` wrote, at most `limit` of
     each, all with equally many views (the fewest that a folder has).
 
     Raises DataError when a folder holds nobody or cannot be read.

@@ -21,16 +21,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from portraiture.align import align
 from portraiture.camera import to_eg3d
 from portraiture.data.distort import Distortion, distorted
 from portraiture.data.face_set import FaceBatch
-from portraiture.data.find_latent import find_latent
 from portraiture.data.folders import mirrored
-from portraiture.data.latent import GROUP_SLOTS, LATENT_SIZE, Person
 from portraiture.errors import PortraitureError, TrainingError
 from portraiture.fit.run import fit_photo
 from portraiture.media import atomic_path
+from portraiture.people.find_latent import find_latent
+from portraiture.people.latent import GROUP_SLOTS, LATENT_SIZE, Person
+from portraiture.photo.align import align
 
 SIDE = 160
 FARTHEST = 10.0

@@ -22,9 +22,9 @@ from PIL import Image
 from torch import Tensor
 
 from portraiture.camera import join_eg3d, split_eg3d
-from portraiture.data.people_file import people_in, read_arrays
 from portraiture.errors import TrainingError
 from portraiture.media import read_image
+from portraiture.people.people_file import people_in, read_arrays
 
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
 FLIP = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -100,7 +100,7 @@ def open_folder(
     seed: int = 0,
     workers: int = 2,
 ) -> FolderData:
-    """A folder with dataset.json, or of people (`data.people_file`); with ``cameras=False`` and
+    """A folder with dataset.json, or of people (`people.people_file`); with ``cameras=False`` and
     neither, all images in it and below (cameras are zeros).
 
     Raises TrainingError or DataError with one sentence when the folder, its list, a camera or an

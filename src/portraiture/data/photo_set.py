@@ -18,7 +18,7 @@ from torch import Tensor
 
 from portraiture.data.distort import Distortion, distorted
 from portraiture.data.face_set import FaceBatch, shrunk, shrunk_labels
-from portraiture.data.people_set import Example, PeopleSet
+from portraiture.people.people_set import Example, PeopleSet
 
 BACKGROUNDS = 256
 TAKEN = Distortion(

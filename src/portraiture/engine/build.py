@@ -15,23 +15,23 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.assets import Asset, AssetKind, fit_asset, skin_albedo
-from portraiture.engine.beard import make_beard, paint_beard
-from portraiture.engine.brows import make_brows, paint_brows
-from portraiture.engine.clothes import make_clothes
-from portraiture.engine.eyes import make_eyes
-from portraiture.engine.glasses import make_glasses
-from portraiture.engine.hair import make_hair, paint_scalp
-from portraiture.engine.hair_color import hair_rgb
-from portraiture.engine.hats import hair_hidden, make_hat
+from portraiture.engine.face.beard import make_beard, paint_beard
+from portraiture.engine.face.brows import make_brows, paint_brows
+from portraiture.engine.face.eyes import make_eyes
+from portraiture.engine.face.lashes import make_lashes
+from portraiture.engine.face.mouth import make_mouth
+from portraiture.engine.hair.build import make_hair, paint_scalp
+from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.head import HeadModel
 from portraiture.engine.landmarks import landmark_positions
-from portraiture.engine.lashes import make_lashes
-from portraiture.engine.mouth import make_mouth
+from portraiture.engine.packs.assets import Asset, AssetKind, fit_asset, skin_albedo
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
-from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
+from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
 from portraiture.engine.styles import bend_head, restyle_parameters, restyle_part
+from portraiture.engine.wear.clothes import make_clothes
+from portraiture.engine.wear.glasses import make_glasses
+from portraiture.engine.wear.hats import hair_hidden, make_hat
 from portraiture.errors import AvatarError
 from portraiture.types import Bust, Part, Style
 

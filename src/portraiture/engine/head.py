@@ -20,7 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.bake import (
+from portraiture.engine.bake.bake import (
     AGES,
     GENDERS,
     MUSCLES,

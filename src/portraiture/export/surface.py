@@ -15,7 +15,7 @@ from numpy import ndarray
 from portraiture.export.binary import ELEMENT_ARRAY_BUFFER, GltfBuilder
 from portraiture.export.textures import encode_color
 from portraiture.media import atomic_path, staged_folder, write_image
-from portraiture.render.bake_texture import TexturedMesh
+from portraiture.meshing.bake_texture import TexturedMesh
 
 _VERTEX = np.dtype(
     [("position", "<f4", 3), ("normal", "<f4", 3), ("uv", "<f4", 2), ("rgb", "u1", 3)]

@@ -14,8 +14,8 @@ from numpy import ndarray
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import polygon2mask
 
-from portraiture.engine.hair_color import hair_rgb, to_linear
-from portraiture.engine.iris import iris_colors
+from portraiture.engine.face.iris import iris_colors
+from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.landmarks import (
     LEFT_BROW,
     LEFT_EYE,

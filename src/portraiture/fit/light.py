@@ -2,7 +2,7 @@
 
 A photo shows albedo times light, and no photo tells their scales apart. What decides here: a
 portrait is exposed so that a face gets about the light of `studio_light`; skin lies on the tone
-surface of `portraiture.engine.skin_tone`; light is nearly white and smooth.
+surface of `portraiture.engine.skin.tone`; light is nearly white and smooth.
 
 linear colours, normals ─▶ tone (3 pigments) ─▶ procedural albedo ─▶ light: 9 SH x 3, robust
 """
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
-from portraiture.engine.skin_tone import tone_table
+from portraiture.engine.skin.tone import tone_table
 from portraiture.render.light import (
     COSINE_LOBE,
     diffuse_ambient,

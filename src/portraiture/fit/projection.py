@@ -29,11 +29,11 @@ from portraiture.camera import project, world_to_camera
 from portraiture.engine.head import HeadModel
 from portraiture.engine.landmarks import CONTOUR, INNER_LIPS, LANDMARK_COUNT, LEFT_EYE, RIGHT_EYE
 from portraiture.engine.shape import vertex_normals
-from portraiture.engine.skin_layout import MASKS, anatomy
-from portraiture.engine.texels import interpolate, texel_map
+from portraiture.engine.skin.layout import MASKS, anatomy
+from portraiture.engine.skin.texels import interpolate, texel_map
 from portraiture.fit.light import radiance
 from portraiture.fit.solve import interocular
-from portraiture.ops.rasterize_numba import rasterize_numba
+from portraiture.render.rasterize_numba import rasterize_numba
 from portraiture.types import Camera
 
 SIZE = 1024

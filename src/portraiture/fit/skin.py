@@ -16,8 +16,8 @@ from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
-from portraiture.engine.skin import SkinTextures, make_skin, paint_skin
-from portraiture.engine.texels import sample_bilinear
+from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
+from portraiture.engine.skin.texels import sample_bilinear
 from portraiture.fit.compare import correct
 from portraiture.fit.light import decode, exposure, fit_light, shading, without_cast
 from portraiture.fit.projection import (

@@ -14,8 +14,8 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
 from portraiture.engine.head import HeadModel
-from portraiture.engine.skin_layout import anatomy
-from portraiture.engine.texels import sample_bilinear
+from portraiture.engine.skin.layout import anatomy
+from portraiture.engine.skin.texels import sample_bilinear
 from portraiture.fit.light import decode, encode
 from portraiture.fit.projection import SIZE, WINDOW, core_mask, smoothstep
 

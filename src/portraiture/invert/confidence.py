@@ -14,11 +14,11 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 
-from portraiture.data.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import PictureDistance
-from portraiture.models.eg3d import TriPlaneGenerator
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 
 LOW = 0.05
 """Below it, a head is said to be a guess."""

@@ -10,18 +10,18 @@ from dataclasses import replace
 
 import torch
 
-from portraiture.encoder_weights import Encoder
-from portraiture.invert.carve import carve
+from portraiture.invert.bake_photo import add_painted, paint
+from portraiture.invert.fit_silhouette import carve
+from portraiture.invert.goae.alignment import FeatureAlignment
+from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.optimise import Advance
-from portraiture.invert.polish import PolishConfig, polish
+from portraiture.invert.pti import Advance
+from portraiture.invert.refine_texture import PolishConfig, polish
 from portraiture.invert.target import Target, resized
-from portraiture.losses.perceptual import FeatureNetwork
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.goae_align import FeatureAlignment
-from portraiture.models.paint import add_painted, paint
-from portraiture.models.refine import refine
-from portraiture.render.visible import MixedPlanes, fuse_planes
+from portraiture.invert.weights import Encoder
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.features import FeatureNetwork
+from portraiture.triplane.visibility import MixedPlanes, fuse_planes
 
 
 @torch.no_grad()

@@ -16,20 +16,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-import portraiture
 from portraiture.checkpoints import fingerprint
 from portraiture.head import Head, rounded
 from portraiture.invert.target import Target
+from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.psnr import psnr
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.head_mesh import pixels_of
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.version import __version__
 
 
 @dataclass(frozen=True)
 class Inversion:
     """planes: what is to be rendered. camera: the first photo's, as given or as found. generator:
     the given one, or a tuned copy. features, visible: F* and masks of refined planes, of each
-    photo. painted: what was painted on the planes (`models.paint`). facts: JSON."""
+    photo. painted: what was painted on the planes (`invert.bake_photo`). facts: JSON."""
 
     ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
@@ -55,7 +55,7 @@ def make_head(
     facts = {
         **found.facts,
         "psnr_person_db": round(person_psnr(found, target), 3),
-        "made_by": f"portraiture {portraiture.__version__}",
+        "made_by": f"portraiture {__version__}",
     }
     known = {k: v for k, v in facts.items() if not isinstance(v, float) or isfinite(v)}
     head = Head(

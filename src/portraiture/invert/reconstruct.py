@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.losses.perceptual import FeatureNetwork, perceptual_distance
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.identity import IdentityNetwork, face_crop
-from portraiture.render.volume import render_volume
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.features import FeatureNetwork, perceptual_distance
+from portraiture.perception.identity import IdentityNetwork, face_crop
+from portraiture.triplane.volume import render_volume
 
 
 @dataclass(frozen=True)

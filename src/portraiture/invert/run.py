@@ -15,9 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from portraiture.align import align
 from portraiture.camera import from_eg3d
-from portraiture.encoder_weights import Encoder
 from portraiture.errors import InversionError
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
@@ -25,19 +23,21 @@ from portraiture.export.video import swing
 from portraiture.head import MAX_PHOTOS, Head
 from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.encode import encode
+from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.inversion import Inversion, make_head
-from portraiture.invert.optimise import Advance, OptimiseConfig, Optimiser, optimise
-from portraiture.invert.polish import PolishConfig
+from portraiture.invert.pti import Advance, OptimiseConfig, Optimiser, optimise
 from portraiture.invert.reconstruct import Judges
+from portraiture.invert.refine_texture import PolishConfig
 from portraiture.invert.target import Target, target_of_photo
+from portraiture.invert.weights import Encoder
 from portraiture.media import staged_folder, write_image, write_video
-from portraiture.metrics.networks import load_parser
+from portraiture.meshing.head_mesh import head_picture, pixels_of
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.goae_align import FeatureAlignment
-from portraiture.models.head_mesh import head_picture, pixels_of
-from portraiture.render.visible import MixedPlanes
-from portraiture.stages import Stages
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.weights import load_parser
+from portraiture.photo.align import align
+from portraiture.progress import Stages
+from portraiture.triplane.visibility import MixedPlanes
 from portraiture.types import Photo, as_uint8
 
 EncoderName = Literal["encoder", "psp", "e4e"]

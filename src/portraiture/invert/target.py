@@ -19,9 +19,9 @@ from torch import Tensor
 
 from portraiture.camera import to_eg3d
 from portraiture.errors import InversionError
-from portraiture.metrics.networks import load_parser
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.models.parser import ParserNetwork
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.parser import ParserNetwork
+from portraiture.perception.weights import load_parser
 from portraiture.types import Photo, Segment
 
 WHITE = 1.0
@@ -57,7 +57,7 @@ def make_target(
     generator: TriPlaneGenerator,
     parser: ParserNetwork | None = None,
 ) -> Target:
-    """The target of a crop as `align` makes them, and its camera. Raises InversionError where
+    """The target of a crop as `photo.align` makes them, and its camera. Raises InversionError where
     nobody is found in it."""
     whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     image = resized(whole, generator.config.image_size)

@@ -18,7 +18,7 @@ def depth_error_mm(
 
     depth, truth: distances along the rays in EG3D units, 0 where nothing is; where only `depth` has
     nothing, the pixel counts as infinitely wrong. unit_m: metres of this head per EG3D unit
-    (`data.views.HeadFrame.scale`). mask: of the pixels that count, such as the face.
+    (`people.views.HeadFrame.scale`). mask: of the pixels that count, such as the face.
     Raises ValueError when no pixel counts.
     """
     counted = truth > 0 if mask is None else (truth > 0) & mask

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.models.identity import IdentityNetwork, face_crop
+from portraiture.perception.identity import IdentityNetwork, face_crop
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from portraiture.face_mesh import detect, face_size
 from portraiture.fit.solve import interocular
+from portraiture.photo.landmarks import detect, face_size
 
 SMALLEST_SHARE = 0.35
 """An EG3D crop's face is wider than this share of the picture; smaller ones are something else."""

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.losses.perceptual import FeatureNetwork, SqueezeFeatures, perceptual_distance
-from portraiture.models.parser import ParserNetwork
+from portraiture.perception.features import FeatureNetwork, SqueezeFeatures, perceptual_distance
+from portraiture.perception.parser import ParserNetwork
 
 
 @dataclass(frozen=True)

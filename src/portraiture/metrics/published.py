@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from portraiture.convert.state_file import read_state
 from portraiture.errors import CheckpointError
-from portraiture.losses.lpips import Kind, Lpips
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import PictureDistance
-from portraiture.models.arcface import SIZE as ARCFACE_SIZE
-from portraiture.models.arcface import ArcFace
-from portraiture.models.bisenet import BiSeNet
-from portraiture.models.identity import face_crop
-from portraiture.models.inception import Inception
+from portraiture.perception.arcface import SIZE as ARCFACE_SIZE
+from portraiture.perception.arcface import ArcFace
+from portraiture.perception.bisenet import BiSeNet
+from portraiture.perception.identity import face_crop
+from portraiture.perception.inception import Inception
+from portraiture.perception.lpips import Kind, Lpips
 
 ARCFACE_BOX = (0.07, 0.0, 0.93, 0.86)
 """The part of an EG3D crop in which the mean face's eyes, nose and mouth lie nearest to where

@@ -8,7 +8,7 @@ from numba import njit, prange
 from numpy import ndarray
 from scipy.ndimage import uniform_filter
 
-from portraiture.ops.rasterize_numba import barycentric_at, row_span
+from portraiture.render.rasterize_numba import barycentric_at, row_span
 
 OUTLINE_DEPTH_M = 0.012
 OUTLINE_ANGLE_COS = 0.35

@@ -14,9 +14,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
-from portraiture.ops.rasterize import AlphaTest, Backend, visible
-from portraiture.ops.rasterize_numba import set_up
-from portraiture.ops.texture_numba import level_table
 from portraiture.render.composite import (
     composite,
     draw_outlines,
@@ -24,10 +21,13 @@ from portraiture.render.composite import (
     shrink,
 )
 from portraiture.render.light import studio_light
-from portraiture.render.matter_numba import Lighting, Look
+from portraiture.render.materials_numba import Lighting, Look
+from portraiture.render.rasterize import AlphaTest, Backend, visible
+from portraiture.render.rasterize_numba import set_up
 from portraiture.render.scene import GLASS, HAIR, Scene, scene_of
 from portraiture.render.shade_numba import lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
+from portraiture.render.texture_numba import level_table
 from portraiture.types import Bust, Camera, Frame, Light, Segment
 
 Shading = Literal["natural", "soft", "toon", "ink"]
@@ -85,7 +85,7 @@ def render_bust(
     surface at the pixel's centre, where clear glass changes nothing but the segmentation, and
     other transparent parts count where their opacity reaches their material's cutoff.
     shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones) or "ink"
-    (flat tones and dark outlines). backend: of `ops.rasterize`.
+    (flat tones and dark outlines). backend: of `render.rasterize`.
     Colours up to 0.7 in linear light come back as they are (see `lobes_numba.tone`).
     Busts are remembered by identity: do not change a rendered bust's arrays in place.
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.

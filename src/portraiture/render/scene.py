@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from portraiture.ops.texture_numba import mip_chain
-from portraiture.render.matter_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAIN, SKIN
+from portraiture.render.attributes_numba import curvature, tangents, texel_density
+from portraiture.render.materials_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAIN, SKIN
 from portraiture.render.pose import posed
 from portraiture.render.shadow import transfer
-from portraiture.render.surface_numba import curvature, tangents, texel_density
+from portraiture.render.texture_numba import mip_chain
 from portraiture.types import Bust, Material, Part, Segment
 
 KINDS = {

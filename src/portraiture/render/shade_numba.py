@@ -12,10 +12,17 @@ import numpy as np
 from numba import njit, prange
 from numpy import ndarray
 
-from portraiture.ops.texture_numba import level_of, sample_channel, sample_mip
-from portraiture.render.lobes_numba import clamp01, dot3, fresnel, tone, unit3
-from portraiture.render.matter_numba import EYE, GLASS, HAIR, flat_tones, matter, specular_at_normal
+from portraiture.render.brdf_numba import clamp01, dot3, fresnel, tone, unit3
+from portraiture.render.materials_numba import (
+    EYE,
+    GLASS,
+    HAIR,
+    flat_tones,
+    matter,
+    specular_at_normal,
+)
 from portraiture.render.shadow import depth_above, visibility
+from portraiture.render.texture_numba import level_of, sample_channel, sample_mip
 
 
 def tables() -> ndarray:

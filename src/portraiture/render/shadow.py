@@ -13,8 +13,8 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
-from portraiture.ops.texture_numba import level_of, sample_channel
 from portraiture.render.light import even_directions, sh_basis
+from portraiture.render.texture_numba import level_of, sample_channel
 
 TRANSFER_DIRECTIONS = 40
 TRANSFER_SIZE = 224

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from portraiture.losses.adversarial import discriminator_loss, r1_penalty
-from portraiture.models.augment import adapted, augment
+from portraiture.networks.augment import adapted, augment
 from portraiture.train.distributed import World, average_gradients, mean_over_processes
-from portraiture.train.draws import Draws
 from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.gan_losses import discriminator_loss, r1_penalty
 from portraiture.train.loop import Precision, RunConfig
+from portraiture.train.rng import Draws
 from portraiture.train.state import TrainState
 
 W_AVERAGE_DECAY = 0.998

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.data.people_set import Example
-from portraiture.models.eg3d import TriPlaneGenerator
-from portraiture.train.draws import Draws
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.people_set import Example
 from portraiture.train.patches import along_points
+from portraiture.train.rng import Draws
 
 if TYPE_CHECKING:
-    from portraiture.train.supervised_heads import SupervisedConfig
+    from portraiture.generate.train.supervised_heads import SupervisedConfig
 
 Rays = tuple[Tensor, Tensor]
 

@@ -28,13 +28,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors.torch import save_file
 from torch import Tensor
 
-from portraiture.convert.store import Card, write_weights
 from portraiture.errors import TrainingError
 from portraiture.media import atomic_path, write_image
 from portraiture.train.distributed import World, anywhere, share_weights
-from portraiture.train.draws import DATA, Draws, draws_of_step, generator
 from portraiture.train.log import Meter, open_log
+from portraiture.train.rng import DATA, Draws, draws_of_step, generator
 from portraiture.train.state import TrainState, checkpoints, restore, save_checkpoint
+from portraiture.weights import Card, write_weights
 
 Precision = Literal["fp32", "bf16"]
 

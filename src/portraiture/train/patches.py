@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from portraiture.data.people_set import Example
-from portraiture.models.some_rays import pick
+from portraiture.networks.sparse_rays import pick
+from portraiture.people.people_set import Example
 
 EDGE_PIXELS = 6
 """Reach of superresolution's convolutions, in pixels of the picture."""

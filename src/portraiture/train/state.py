@@ -1,7 +1,7 @@
 """The whole state of a training run in one safetensors file, restored bit for bit.
 
 models, averages, optimisers, numbers, step ─save─▶ step-00001234.safetensors ─restore─▶ the same
-Random numbers and the order of the data are functions of the seed and the step (`train.draws`), so
+Random numbers and the order of the data are functions of the seed and the step (`train.rng`), so
 the step is all that there is to store of them. Nothing is pickled.
 """
 

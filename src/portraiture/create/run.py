@@ -1,0 +1,215 @@
+"""The main path: one photo in, an avatar and its files out.
+
+photo ─align─▶ Photo ─fit─▶ Fitted ─▶ Avatar ─build─▶ Bust ─render, export─▶ files
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from portraiture.avatar import Avatar
+from portraiture.engine.packs.assets import find_assets
+from portraiture.engine.packs.dress import dress
+from portraiture.engine.styles import style_shading
+from portraiture.export.gltf import write_glb
+from portraiture.export.html import write_report
+from portraiture.export.video import over, studio_wall, turntable
+from portraiture.export.vrm import write_vrm
+from portraiture.fit.run import Fitted, fit_photo
+from portraiture.media import staged_folder, write_image, write_video
+from portraiture.photo.align import align
+from portraiture.progress import Stages
+from portraiture.render.framing import portrait_camera
+from portraiture.render.light import studio_light
+from portraiture.render.mesh import render_bust
+from portraiture.types import Bust, Camera, Frame, Light, Photo, Style
+from portraiture.version import __version__
+
+PHOTO_FILES = (
+    "avatar.glb",
+    "avatar.vrm",
+    "avatar.json",
+    "front.png",
+    "overlay.png",
+    "turntable.mp4",
+    "report.html",
+)
+SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
+FRIENDLY = {
+    "mouthSmileLeft": 0.35,
+    "mouthSmileRight": 0.35,
+    "cheekSquintLeft": 0.2,
+    "cheekSquintRight": 0.2,
+}
+"""How a sampled person looks into the camera; the exported files stay neutral."""
+TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 48, 20, 432
+
+
+@dataclass(frozen=True)
+class Creation:
+    """An avatar together with the photo and the fit that it came from."""
+
+    avatar: Avatar
+    photo: Photo
+    fitted: Fitted
+
+
+def create(
+    photo: Path | str | UInt8[ndarray, "h w 3"],
+    *,
+    style: Style = "natural",
+    face: int | None = None,
+    asset_folder: Path | None = None,
+) -> Avatar:
+    """A photo (path or upright RGB array) to an avatar.
+
+    face: 1 is the largest face, 2 the next. Raises PhotoError with one sentence when the photo
+    cannot be used.
+    """
+    aligned = align(photo, face=face)
+    return make_avatar(aligned, fit_photo(aligned), style, asset_folder)
+
+
+def make_avatar(
+    photo: Photo, fitted: Fitted, style: Style = "natural", asset_folder: Path | None = None
+) -> Avatar:
+    """The avatar of a fitted photo, in hair and clothes of `asset_folder` where they suit."""
+    assets = find_assets(asset_folder) if asset_folder else []
+    wearable = [asset for asset in assets if asset.kind in ("hair", "clothes")]
+    return Avatar(
+        parameters=fitted.parameters,
+        style=style,
+        expression=fitted.expression,
+        albedo=fitted.albedo,
+        camera=fitted.camera,
+        light=fitted.light,
+        assets=tuple(asset.name for asset in dress(fitted.parameters, wearable, seed=0)),
+        asset_folder=asset_folder,
+        provenance={
+            "made by": f"portraiture {__version__}",
+            "photo": Path(photo.name).name,
+            "style": style,
+        },
+    )
+
+
+def create_files(
+    photo_path: Path,
+    out: Path,
+    stages: Stages,
+    *,
+    style: Style = "natural",
+    face: int | None = None,
+    asset_folder: Path | None = None,
+    overwrite: bool = False,
+) -> Creation:
+    """Run the main path and write `PHOTO_FILES` into `out`, all of them or none.
+
+    Raises PhotoError, AssetError or OutputError, each with one sentence.
+    """
+    with staged_folder(out, PHOTO_FILES, overwrite=overwrite) as folder:
+        with stages.stage("Align the photo"):
+            photo = align(photo_path, face=face)
+        with stages.stage("Fit the head"):
+            fitted = fit_photo(photo)
+            avatar = make_avatar(photo, fitted, style, asset_folder)
+        with stages.stage("Build the avatar"):
+            bust = avatar.bust()
+        _write_model(avatar, bust, folder, stages)
+        with stages.stage("Render"):
+            renders = _portraits(avatar, bust)
+            overlay = _overlay(avatar, photo, fitted)
+            write_image(folder / "front.png", renders["front"])
+            write_image(folder / "overlay.png", overlay)
+        with stages.stage("Turntable"):
+            _write_turntable(avatar, bust, folder / "turntable.mp4")
+        with stages.stage("Report"):
+            write_report(
+                folder / "report.html",
+                photo_image=photo.crop,
+                overlay=overlay,
+                renders=renders,
+                glb_bytes=(folder / "avatar.glb").read_bytes(),
+                quality=photo.quality,
+                stages=stages.seconds,
+                provenance=dict(avatar.provenance),
+            )
+    return Creation(avatar, photo, fitted)
+
+
+def sample_files(avatar: Avatar, out: Path, stages: Stages, *, overwrite: bool = False) -> Avatar:
+    """Write `SEED_FILES` of an avatar into `out`, all of them or none. Raises OutputError."""
+    with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
+        with stages.stage("Build the avatar"):
+            bust = avatar.bust()
+        _write_model(avatar, bust, folder, stages)
+        with stages.stage("Render"):
+            smiling = replace(bust, expression=FRIENDLY)
+            write_image(folder / "front.png", _portrait(avatar, smiling, 0.0, size=768))
+    return avatar
+
+
+def _write_model(avatar: Avatar, bust: Bust, folder: Path, stages: Stages) -> None:
+    noted = replace(bust, expression=avatar.expression)
+    with stages.stage("Write GLB"):
+        write_glb(noted, folder / "avatar.glb")
+    with stages.stage("Write VRM"):
+        write_vrm(noted, folder / "avatar.vrm", name="avatar")
+    avatar.save(folder / "avatar.json")
+
+
+def _shoot(
+    avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light
+) -> Frame:
+    return render_bust(bust, camera, size=size, light=light, shading=style_shading(avatar.style))
+
+
+def _portrait(
+    avatar: Avatar, bust: Bust, yaw_degrees: float, *, size: int
+) -> UInt8[ndarray, "h w 3"]:
+    camera = portrait_camera(bust, yaw=float(np.radians(yaw_degrees)))
+    frame = _shoot(avatar, bust, camera, size, studio_light())
+    return over(frame.rgba, studio_wall(size, size))
+
+
+def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3"]]:
+    views = {"front": 0.0, "three-quarter": 35.0, "profile": 85.0}
+    return {
+        name: _portrait(avatar, bust, yaw, size=768 if name == "front" else 512)
+        for name, yaw in views.items()
+    }
+
+
+def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h w 3"]:
+    """The photo, the render at its camera with its light and expression over it, and the photo
+    with the fitted landmarks, side by side."""
+    bust = avatar.bust(expression=fitted.expression)
+    size = (photo.image.shape[0], photo.image.shape[1])
+    frame = _shoot(avatar, bust, fitted.camera, size, fitted.light)
+    covered = over(frame.rgba, photo.image)
+    return np.concatenate([photo.image, covered, _mark(photo.image, frame.landmarks)], axis=1)
+
+
+def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
+    marked = image.copy()
+    radius = max(1, round(max(image.shape[:2]) / 500))
+    for x, y in np.round(landmarks - 0.5).astype(int):
+        rows = slice(max(0, y - radius + 1), max(0, y + radius))
+        columns = slice(max(0, x - radius + 1), max(0, x + radius))
+        marked[rows, columns] = (64, 224, 160)
+    return marked
+
+
+def _write_turntable(avatar: Avatar, bust: Bust, path: Path) -> None:
+    frames = turntable(
+        bust,
+        lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, studio_light()),
+        frames=TURNTABLE_FRAMES,
+    )
+    write_video(path, frames, fps=TURNTABLE_FPS)

@@ -1,0 +1,279 @@
+"""Directions of w, and of style channels, that change one thing about a person.
+
+z ─mapping─▶ w, z ─score─┬─▶ how w changes with it, by regression             [ours]
+                         └─▶ top and bottom 2 % ─linear SVM─▶ direction        (InterFaceGAN)
+w ─principal axes─▶ pc1, pc2 …                                                (GANSpace)
+w ─affine─▶ S ─channels that tell the top 2 % from the mean─▶ their change    (StyleSpace)
+InterFaceGAN: Shen et al., CVPR 2020. GANSpace: Härkönen et al., NeurIPS 2020. StyleSpace: Wu et
+al., CVPR 2021. Letters: D w dimension, M people, S style channels of all convolutions in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from portraiture.checkpoints import cache_folder, fingerprint
+from portraiture.errors import EditError
+from portraiture.media import atomic_path
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.attributes import Attribute, score_people
+from portraiture.people.glasses import draws_people
+from portraiture.people.latent import draw_latents
+
+PEOPLE, PEOPLE_SEED = 12_000, 0xED17
+EXTREMES = 0.02
+"""Share of the people at either end that the SVM tells apart (METHODS section 1)."""
+
+STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
+"""What InterFaceGAN's directions of other attributes are made to leave alone."""
+
+Way = Literal["regression", "svm"]
+"""How directions of attributes are found. A hyperplane's normal in 512 dimensions from a few
+hundred people has a share of everything that shows, skin first of all; a regression over all people
+has hardly any."""
+
+PRINCIPAL = 20
+"""Principal axes that are kept."""
+TELLING = 20
+"""Style channels that one attribute moves: those whose means over its extremes differ most, in
+deviations (StyleSpace, section 5, takes the single best)."""
+
+VERSION = 3
+"""To be raised when the same generator comes to have other directions."""
+FOLDER = f"directions-{VERSION}"
+"""Of files by the generators' fingerprints, in the package and in the user's cache."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """normal: unit. length: along it, half the way between the means of the two extremes: an amount
+    of 1 goes so far."""
+
+    normal: Float[Tensor, "D"]
+    length: float
+
+    @staticmethod
+    def along(step: Float[Tensor, "D"]) -> Direction:
+        """Of what an amount of 1 adds."""
+        return Direction(step / step.norm().clamp_min(1e-12), float(step.norm()))
+
+    @property
+    def step(self) -> Float[Tensor, "D"]:
+        """What an amount of 1 adds to w."""
+        return self.normal * self.length
+
+
+@dataclass(frozen=True)
+class Directions:
+    """of_w: by name, attributes and principal axes. of_styles: what an amount of 1 adds to the
+    styles, by attribute. spread: the styles' deviations."""
+
+    of_w: Mapping[str, Direction]
+    of_styles: Mapping[str, Float[Tensor, "S"]]
+    spread: Float[Tensor, "S"]
+
+    def style(self, name: str) -> Float[Tensor, "S"] | None:
+        """What an amount of 1 adds to the styles, for an attribute or the number of a channel; None
+        for any other name."""
+        if name in self.of_styles:
+            return self.of_styles[name]
+        if not name.isdecimal() or len(name) > 6 or int(name) >= len(self.spread):
+            return None
+        change = torch.zeros_like(self.spread)
+        change[int(name)] = self.spread[int(name)]
+        return change
+
+
+W, STYLE, SPREAD = "w.", "style.", "spread"
+"""Prefixes and name of tensors in the cache."""
+
+
+def find_directions(
+    generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED,
+    way: Way = "regression",
+) -> Directions:  # fmt: skip
+    """A direction for each attribute, from people whose parameters are known. What the others say
+    of a score is taken out first: bald people are men, but --set hair-length=-1 is not to make one.
+
+    Raises EditError for a generator whose z does not stand for the engine's people.
+    """
+    if not draws_people(generator):
+        raise EditError("Only heads of generators that supervised-heads trained can be edited.")
+    z = draw_latents(people, seed)
+    with torch.no_grad():
+        parts = torch.from_numpy(z).split(2_000)
+        w = torch.cat([generator.mapping(part, None)[:, 0] for part in parts])
+        styles = torch.cat([conv_styles(generator, part) for part in w.split(2_000)])
+    scores = score_people(z)
+    rest = {name: unexplained(scores, name) for name in scores}
+    along: dict[str, Direction]
+    if way == "regression":
+        along = {name: regression(w, score) for name, score in rest.items()}
+    else:
+        along = steadied({name: hyperplane(w, score) for name, score in rest.items()})
+    along |= principal_axes(w)
+    return Directions(
+        along, {name: telling(styles, score) for name, score in rest.items()}, styles.std(0)
+    )
+
+
+def principal_names() -> list[str]:
+    """Of principal axes, the longest first."""
+    return [f"pc{k + 1}" for k in range(PRINCIPAL)]
+
+
+def principal_axes(w: Float[Tensor, "M D"]) -> dict[str, Direction]:
+    """The principal axes of w (GANSpace, section 2): an amount of 1 is a deviation. Of two ways
+    along an axis, that in which its largest number is positive."""
+    variance, axes = torch.linalg.eigh(torch.cov(w.T.double()))
+    found: dict[str, Direction] = {}
+    for k, name in enumerate(principal_names()):
+        at = min(k, len(variance) - 1)
+        axis = axes[:, -1 - at]
+        axis = axis * torch.sign(axis[axis.abs().argmax()])
+        length = float(variance[-1 - at].clamp_min(0.0).sqrt())
+        found[name] = Direction(axis.to(w), length)
+    return found
+
+
+def style_widths(generator: TriPlaneGenerator) -> list[int]:
+    """Channels of each convolution's style, in the order of `conv_styles`."""
+    shape = (1, generator.num_ws, generator.config.w_dim)
+    with torch.no_grad():
+        each = generator.backbone.synthesis.styles(torch.zeros(shape))
+    return [style.shape[1] for block in each.values() for style in block[:-1]]
+
+
+def conv_styles(generator: TriPlaneGenerator, w: Float[Tensor, "M D"]) -> Float[Tensor, "M S"]:
+    """Styles of all convolutions of the backbone but toRGB's, which StyleSpace leaves alone."""
+    each = generator.backbone.synthesis.styles(w[:, None].expand(-1, generator.num_ws, -1))
+    return torch.cat([style for block in each.values() for style in block[:-1]], 1)
+
+
+def telling(styles: Float[Tensor, "M S"], score: Float[ndarray, "M"]) -> Float[Tensor, "S"]:
+    """How the people with the highest scores differ from the mean, in the `TELLING` channels where
+    they do so most, in deviations (StyleSpace, section 5)."""
+    _, top = extremes(score)
+    change = styles[top].mean(0) - styles.mean(0)
+    strength = change.abs() / styles.std(0).clamp_min(1e-6)
+    chosen = strength.topk(min(TELLING, len(strength))).indices
+    return torch.zeros_like(change).index_put((chosen,), change[chosen])
+
+
+def unexplained(
+    scores: Mapping[Attribute, Float[ndarray, "M"]], name: Attribute
+) -> Float[ndarray, "M"]:
+    """What of a score the other scores don't say, by least squares."""
+    others = [values for other, values in scores.items() if other != name]
+    x = np.stack([*others, np.ones_like(scores[name])], 1)
+    return scores[name] - x @ np.linalg.lstsq(x, scores[name], rcond=None)[0]
+
+
+def known_directions(generator: TriPlaneGenerator) -> Directions:
+    """`find_directions`, which takes minutes: those that come with the package, where the generator
+    does too, or what the user's cache keeps by the generator's fingerprint."""
+    name = f"{fingerprint(generator)[:32]}.safetensors"
+    for folder in (shipped_directions(), cache_folder().parent / FOLDER):
+        kept = _read_directions(folder / name, generator)
+        if kept is not None:
+            return kept
+    found = find_directions(generator)
+    save_directions(found, cache_folder().parent / FOLDER / name)
+    return found
+
+
+def shipped_directions() -> Path:
+    """The folder of those that come with the package (`tools/pack_directions.py`)."""
+    return Path(str(files("portraiture"))) / "assets" / FOLDER
+
+
+def save_directions(found: Directions, path: Path) -> None:
+    """For `known_directions`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {W + name: one.step for name, one in found.of_w.items()}
+    tensors |= {STYLE + name: change for name, change in found.of_styles.items()}
+    tensors[SPREAD] = found.spread
+    with atomic_path(path) as partial:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+
+
+def _read_directions(path: Path, generator: TriPlaneGenerator) -> Directions | None:
+    """None where there are none, or they are damaged."""
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError):
+        return None
+    names = get_args(Attribute)
+    channels = sum(style_widths(generator))
+    sizes = {W + name: generator.config.w_dim for name in (*names, *principal_names())}
+    sizes |= {STYLE + name: channels for name in names} | {SPREAD: channels}
+    if kept.keys() != sizes.keys() or any(kept[k].shape != (n,) for k, n in sizes.items()):
+        return None
+    return Directions(
+        {n: Direction.along(kept[W + n]) for n in (*names, *principal_names())},
+        {n: kept[STYLE + n] for n in names},
+        kept[SPREAD],
+    )
+
+
+def extremes(score: Float[ndarray, "M"]) -> tuple[Int[ndarray, "K"], Int[ndarray, "K"]]:
+    """The people with the lowest scores, and as many with the highest."""
+    order = np.argsort(score, kind="stable")
+    count = max(2, round(EXTREMES * len(order)))
+    return order[:count].copy(), order[-count:].copy()
+
+
+def regression(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
+    """How w changes with a score on average: the slope of w's linear regression on it. An amount of
+    1 is half the way between the extremes' mean scores. [ours]"""
+    low, high = extremes(score)
+    centred = torch.from_numpy(score - score.mean()).to(w)
+    slope = (w - w.mean(0)).T @ centred / (centred @ centred)
+    return Direction.along(slope * float(score[high].mean() - score[low].mean()) / 2.0)
+
+
+def hyperplane(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
+    """The direction in which a score rises: the normal of the hyperplane that best parts the
+    people with the highest scores from those with the lowest."""
+    from sklearn.svm import LinearSVC
+
+    low, high = (w[who] for who in extremes(score))
+    both = torch.cat([low, high]).double().numpy()
+    labels = np.repeat([0, 1], len(low))
+    scale = both.std()
+    machine = LinearSVC(C=1.0, dual="auto", max_iter=20_000, random_state=0)
+    machine.fit(both / scale, labels)
+    normal = torch.from_numpy(machine.coef_[0])
+    normal = (normal / normal.norm()).to(w)
+    return Direction(normal, float(((high - low).mean(0) @ normal) / 2.0))
+
+
+def steadied(found: Mapping[str, Direction]) -> dict[str, Direction]:
+    """Directions that leave those of `STEADY` attributes unchanged."""
+    steady = [found[name] for name in STEADY]
+    return {name: one if name in STEADY else kept_apart(one, steady) for name, one in found.items()}
+
+
+def kept_apart(chosen: Direction, others: Sequence[Direction]) -> Direction:
+    """The part of a direction that leaves others unchanged (InterFaceGAN, section 3.2): orthogonal
+    to their normals. Raises EditError if nothing is left."""
+    if not others:
+        return chosen
+    basis, _ = torch.linalg.qr(torch.stack([other.normal for other in others], 1))
+    rest = chosen.normal - basis @ (basis.T @ chosen.normal)
+    if rest.norm() < 1e-3:
+        raise EditError("The direction is the same as those that it is to leave unchanged.")
+    normal = rest / rest.norm()
+    return Direction(normal, chosen.length / float(rest.norm()))

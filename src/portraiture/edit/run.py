@@ -1,0 +1,162 @@
+"""Editing a neural head: along directions of w, by channels of its styles, or with glasses on.
+
+Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, paint─▶ planes ─▶ Head
+Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted.
+Directions: `portraiture.edit.directions`.
+Letters: N rows of w+, D w dimension, S style channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import radians
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.edit.directions import (
+    Directions,
+    known_directions,
+    principal_names,
+    style_widths,
+)
+from portraiture.errors import EditError
+from portraiture.head import EDITED, Head, rounded
+from portraiture.invert.bake_photo import add_painted
+from portraiture.invert.goae.refine import edited_features, planes_and_features, planes_of
+from portraiture.media import staged_folder, write_image
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.attributes import Attribute
+from portraiture.people.glasses import GLASSES, check_wearer
+from portraiture.triplane.visibility import fuse_planes
+
+MAX_AMOUNT = 4.0
+
+STYLE = "style-"
+"""Of names that say style channels: by attribute, or one by its number."""
+
+MEASURED = ("psnr_person_db", "loss")
+"""Facts of a head that hold for what it was inverted from."""
+
+EDIT_FILES = ("head.safetensors", "front.png", "sheet.png")
+VIEWS = (radians(-40.0), radians(-20.0), 0.0, radians(20.0), radians(40.0))
+
+
+def read_amounts(settings: Sequence[str]) -> dict[str, float]:
+    """ "smile=1.0" → {"smile": 1.0}. Raises EditError in one sentence."""
+    amounts: dict[str, float] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        attribute = name.removeprefix(STYLE)
+        known = attribute in get_args(Attribute) or name in (GLASSES, *principal_names())
+        if not known and not (name.startswith(STYLE) and attribute.isdecimal()):
+            raise EditError(
+                f"There is no attribute {name[:40]!r}; there are {', '.join(get_args(Attribute))},"
+                f" {GLASSES}, pc1 to {principal_names()[-1]}, {STYLE}ATTRIBUTE and {STYLE}NUMBER."
+            )
+        try:
+            amount = float(text)
+        except ValueError:
+            amount = float("nan")
+        if not equals or not abs(amount) <= MAX_AMOUNT:
+            raise EditError(f"Write {name}=NUMBER, from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g}.")
+        amounts[name] = amount
+    return amounts
+
+
+def edit_files(head: Head, amounts: Mapping[str, float], out: Path, *, overwrite: bool) -> Head:
+    """Edit a head and write `EDIT_FILES` into `out`, all of them or none: the head, its front, and
+    a picture of it before and after from several sides. Raises EditError, HeadError, OutputError.
+    """
+    with staged_folder(out, EDIT_FILES, overwrite=overwrite) as folder:
+        edited = edit(head, amounts)
+        edited.save(folder / "head.safetensors")
+        rows = [np.concatenate([one.render(yaw) for yaw in VIEWS], 1) for one in (head, edited)]
+        write_image(folder / "sheet.png", np.concatenate(rows))
+        write_image(folder / "front.png", edited.render())
+    return edited
+
+
+@torch.no_grad()
+def edit(
+    head: Head,
+    amounts: Mapping[str, float],
+    *,
+    directions: Directions | None = None,
+) -> Head:
+    """The head changed by these amounts, of attributes, principal axes or style channels, or of
+    glasses.
+
+    directions: as `find_directions` gives them, found for the head's generator by default. What was
+    refined or painted for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError,
+    HeadError.
+    """
+    generator = head.network
+    if GLASSES in amounts:
+        check_wearer(generator)
+    found = known_directions(generator) if directions is None else directions
+    moved = [head.ws.new_zeros(head.ws.shape[-1])]
+    for name, amount in amounts.items():
+        if name.startswith(STYLE) or name == GLASSES:
+            continue
+        if name not in found.of_w:
+            raise EditError(f"There is no direction for {name[:40]}.")
+        moved.append(amount * found.of_w[name].step)
+    ws = head.ws + torch.stack(moved).sum(0)
+    facts = _edited_facts(head.facts, amounts)
+    styles = _styles(generator, ws, _style_change(facts, found))
+    if head.features is None or head.visible is None:
+        planes = _with_paint(head, ws, generator.planes(ws, styles=styles))
+        return rounded(replace(head, ws=ws, planes=planes, facts=facts))
+    size = head.features.shape[-1]
+    before = _styles(generator, head.ws, _style_change(head.facts, found))
+    _, plain = planes_and_features(generator, head.ws, size, styles=before)
+    planes, edited = planes_and_features(generator, ws, size, styles=styles)
+    features = edited_features(head.features, plain, edited)
+    refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
+    mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
+    return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
+
+
+def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
+    if head.painted is None:
+        return planes
+    return add_painted(head.network, planes, head.painted, ws)
+
+
+def _style_change(facts: Mapping[str, Any], found: Directions) -> Float[Tensor, "S"] | None:
+    """What all edits of a head's styles, which its facts tell of, add to them; None without any."""
+    prefix, total = EDITED + STYLE, torch.zeros_like(found.spread)
+    known = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}
+    for name, amount in known.items():
+        change = found.style(name)
+        if change is None or not isinstance(amount, int | float):
+            raise EditError(f"There are no style channels {name[:40]!r}.")
+        total = total + amount * change
+    return total if known else None
+
+
+def _styles(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "1 N D"], change: Float[Tensor, "S"] | None
+) -> dict[int, list[Tensor]] | None:
+    """The styles of ws with those of convolutions changed; None for those of ws."""
+    if change is None:
+        return None
+    parts = iter(change.split(style_widths(generator)))
+    return {
+        resolution: [*(style + next(parts) for style in block[:-1]), block[-1]]
+        for resolution, block in generator.backbone.synthesis.styles(ws).items()
+    }
+
+
+def _edited_facts(facts: Mapping[str, Any], amounts: Mapping[str, float]) -> dict[str, Any]:
+    """What was measured on the head before no longer holds; amounts of several edits add up."""
+    kept = {name: value for name, value in facts.items() if name not in MEASURED}
+    for name, amount in amounts.items():
+        kept[EDITED + name] = kept.get(EDITED + name, 0.0) + amount
+    return kept

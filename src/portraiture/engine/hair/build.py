@@ -1,0 +1,163 @@
+"""Procedural hair: cards grown from the scalp, and the scalp's own shade under them.
+
+style ─▶ plans ──grow──▶ strands ──ribbons──▶ cards ┐
+pigments ───────────────strand_atlas───▶ texture ───┴─▶ Part "hair"
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.hair.cards import Cards, join, ribbons
+from portraiture.engine.hair.guides import grow, scaled
+from portraiture.engine.hair.long import (
+    band_strands,
+    bob,
+    bun,
+    bun_strands,
+    long_straight,
+    long_wavy,
+    ponytail,
+)
+from portraiture.engine.hair.patch import Piece, smooth
+from portraiture.engine.hair.scalp import CENTRE
+from portraiture.engine.hair.scalp_paint import paint_scalp
+from portraiture.engine.hair.short import (
+    afro,
+    buzz,
+    crop,
+    curly,
+    quiff,
+    short,
+    side_part,
+    slick_back,
+)
+from portraiture.engine.hair.surface import SkinField, skin_field
+from portraiture.engine.hair.texture import Weave, strand_atlas
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape, follow_head
+from portraiture.types import Material, Part, Segment
+
+__all__ = ["make_hair", "paint_scalp"]
+
+
+def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
+    """The hair of one person, or None when bald. The same parameters give the same bits."""
+    if parameters.hair_style == "bald":
+        return None
+    field = skin_field(shape)
+    cards = _cards(parameters, shape, field)
+    texture, roughness = strand_atlas(
+        parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey, _weave(parameters)
+    )
+    joints, weights = _skinning(field.canonical(cards.vertices)[:, 1], shape)
+    return Part(
+        name="hair",
+        vertices=cards.vertices,
+        faces=cards.faces,
+        normals=cards.normals,
+        uv=cards.uv,
+        material=Material(
+            "hair",
+            texture,
+            roughness=roughness,
+            alpha_mode="mask",
+            alpha_cutoff=0.42,
+            double_sided=True,
+        ),
+        segment=np.full(len(cards.faces), Segment.HAIR, np.uint8),
+        joints=joints,
+        weights=weights,
+    )
+
+
+def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
+    centre = (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
+    cards = []
+    for index, piece in enumerate(_pieces(parameters, shape, field)):
+        plan = scaled(piece.plan, field.scale)
+        cards.append(
+            ribbons(
+                grow(plan, field, seed=3 + index),
+                plan.width,
+                plan.tier,
+                centre,
+                seed=5 + index,
+                twist=piece.twist,
+                roundness=piece.roundness,
+                root_width=piece.root_width,
+                tip_width=piece.tip_width,
+            )
+        )
+    if parameters.hair_style in ("bun", "ponytail"):
+        bun = parameters.hair_style == "bun"
+        strands, width, tier = bun_strands(parameters, field) if bun else band_strands(field)
+        cards.append(ribbons(strands, width, tier, centre, seed=9, roundness=0.3))
+    return join(cards)
+
+
+def _skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, ndarray]:
+    """Joints and weights: the head's, below the chin also the neck's and the upper chest's.
+
+    height: metres on the average head.
+    """
+    joints, weights = follow_head(len(height), shape)
+    names = shape.model.joint_names
+    joints[:, 1], joints[:, 2] = names.index("neck"), names.index("upperChest")
+    below = smooth((0.83 - height) / 0.08)
+    on_chest = below * smooth((0.77 - height) / 0.08)
+    weights[:, 0], weights[:, 1], weights[:, 2] = 1.0 - below, below - on_chest, on_chest
+    joints[weights == 0.0] = 0
+    return joints, weights
+
+
+def _pieces(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> list[Piece]:
+    match parameters.hair_style:
+        case "bald":
+            return []
+        case "buzz":
+            return buzz(parameters, shape)
+        case "short":
+            return short(parameters, shape)
+        case "crop":
+            return crop(parameters, shape)
+        case "side_part":
+            return side_part(parameters, shape)
+        case "quiff":
+            return quiff(parameters, shape)
+        case "slick_back":
+            return slick_back(parameters, shape)
+        case "curly":
+            return curly(parameters, shape)
+        case "afro":
+            return afro(parameters, shape)
+        case "bob":
+            return bob(parameters, shape)
+        case "long_straight":
+            return long_straight(parameters, shape)
+        case "long_wavy":
+            return long_wavy(parameters, shape)
+        case "ponytail":
+            return ponytail(parameters, shape, field)
+        case "bun":
+            return bun(parameters, shape, field)
+
+
+def _weave(parameters: AvatarParameters) -> Weave:
+    curl = parameters.hair_curl
+    match parameters.hair_style:
+        case "afro":
+            return Weave(
+                coil=0.10 + 0.06 * curl,
+                coil_turns=2.5 + 2 * curl,
+                gather=0.1,
+                thinning=0.4,
+                fray=0.8,
+                hair_width=2.6,
+            )
+        case "curly":
+            return Weave(coil=0.05 + 0.05 * curl, coil_turns=7.0, fray=0.3)
+        case _:
+            return Weave(coil=0.05 * curl)

@@ -1,0 +1,221 @@
+"""Strands: a style's plan integrated along the head, outside of the skin.
+
+Dimension letters: P strands, K segments a strand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.spatial import KDTree
+
+from portraiture.engine.hair.scalp import unit
+from portraiture.engine.hair.surface import SkinField
+
+GRAVITY = np.array([0.0, -1.0, 0.0])
+
+NECK_Y = 0.80
+"""Height on the average head below which hair keeps clear of clothes as well."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a style wants of each strand. Lengths in metres, positions on the average head.
+
+    start, start_normal: (P, 3) roots on the person's head.
+    comb: (P, 3) direction at the root; the part along the skin counts. droop: length over which
+        gravity takes over from it.
+    lift: how far the root stands up, 0 flat to 1 upright. clearance: distance from the skin that
+        the strand rises to over `rise`. stick: how strongly it comes back down to it, 0 to 1.
+    curl_radius, curl_wave: radius and wavelength of the helix around the strand.
+    hem: (P,) height on the average head below which the strand is cut (-inf never).
+    clump: 0 separate, 1 tips meet in the tip of their clump's first strand; clump_of: (P,) index
+        of that strand.
+    width: widest width of the card. tier: (P,) row group of the texture, see `hair_texture`.
+    segments: K. dodge, aside: how strongly strands part around the ears and leave the face, 0 to
+        about 1.
+    flat: share of the helix's depth that is left, 0 a flat wave. crowding: above 1 spends more of
+        the segments near the root.
+    tie: (3,) point on the person's head that all strands are pulled to, or None.
+    """
+
+    start: Float[ndarray, "P 3"]
+    start_normal: Float[ndarray, "P 3"]
+    length: Float[ndarray, "P"]
+    comb: Float[ndarray, "P 3"]
+    droop: Float[ndarray, "P"]
+    lift: Float[ndarray, "P"]
+    clearance: Float[ndarray, "P"]
+    rise: Float[ndarray, "P"]
+    stick: Float[ndarray, "P"]
+    curl_radius: Float[ndarray, "P"]
+    curl_wave: Float[ndarray, "P"]
+    hem: Float[ndarray, "P"]
+    clump: Float[ndarray, "P"]
+    clump_of: Int[ndarray, "P"]
+    width: Float[ndarray, "P"]
+    tier: Int[ndarray, "P"]
+    segments: int = 8
+    dodge: float = 0.0
+    aside: float = 0.0
+    flat: float = 1.0
+    crowding: float = 1.0
+    tie: Float[ndarray, "3"] | None = None
+
+
+def scaled(plan: Plan, scale: float) -> Plan:
+    """The plan for a head `scale` times as large as the average one."""
+    lengths = ("length", "droop", "clearance", "rise", "curl_radius", "curl_wave", "width")
+    return replace(plan, **{name: scale * getattr(plan, name) for name in lengths})
+
+
+def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"]:
+    """Integrate, cut, clump and curl the strands of a plan."""
+    strands = _integrate(plan, field)
+    strands = _cut(strands, plan, field)
+    strands = _clump(strands, plan)
+    strands = _curl(strands, plan, np.random.default_rng(seed))
+    return _push_out(strands, plan, field)
+
+
+def nearest_clump(points: Float[ndarray, "P 3"], every: int) -> Int[ndarray, "P"]:
+    """Index of the clump's first strand: of every `every`-th point the nearest one."""
+    centres = np.arange(0, len(points), max(every, 1))
+    _, index = KDTree(points[centres]).query(points)
+    return centres[index]
+
+
+def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
+    """Euler steps of at most 7 mm along comb, gravity, inertia and the pull to the clearance."""
+    steps = int(np.clip(np.ceil(plan.length.max() / 0.009), plan.segments, 40))
+    step = (plan.length / steps)[:, None]
+    position, normal = plan.start.copy(), plan.start_normal
+    comb = plan.comb - (plan.comb * normal).sum(1, keepdims=True) * normal
+    comb = unit(comb) * np.minimum(np.linalg.norm(plan.comb, axis=1, keepdims=True), 1.0)
+    direction = unit(plan.lift[:, None] * normal + (1 - plan.lift[:, None]) * comb + 0.02 * normal)
+    distance = np.zeros(len(position))
+    track = [position.copy()]
+    for k in range(steps):
+        s = step * (k + 0.5)
+        fade = np.exp(-((s / plan.droop[:, None]) ** 2))
+        along = plan.comb - (plan.comb * normal).sum(1, keepdims=True) * normal
+        wish = fade * along + (1.05 - fade) * GRAVITY
+        stride = step
+        if plan.tie is not None:
+            wish = unit(plan.tie - position) + fade * plan.comb
+            left = np.linalg.norm(plan.tie - position, axis=1, keepdims=True)
+            stride = np.minimum(step, np.maximum(left - 0.004, 0.0))
+        target = plan.clearance * _smooth(s[:, 0] / plan.rise)
+        target = target + 0.012 * _smooth((NECK_Y - field.canonical(position)[:, 1]) / 0.04)
+        if plan.dodge > 0:
+            wish = wish + plan.dodge * _around_ears(position, field)
+        if plan.aside > 0:
+            wish = wish + plan.aside * _out_of_face(position, plan.start, field)
+        close = np.clip(2.0 - distance / np.maximum(target, 1e-3), 0.0, 1.0)[:, None]
+        into = np.minimum((wish * normal).sum(1, keepdims=True), 0.0)
+        wish = wish - close * into * normal
+        wish = unit(_over_shoulders(unit(wish), position, close, field))
+        climb = np.clip((target - distance) / step[:, 0], -plan.stick, 0.8)[:, None]
+        inertia = 0.55 * np.exp(-s / 0.06) * plan.lift[:, None] + 0.35
+        direction = unit(inertia * direction + (1 - inertia) * unit(wish + climb * normal))
+        position = position + stride * direction
+        distance, normal = field(position)
+        least = 0.6 * target
+        position = position + np.maximum(least - distance, 0.0)[:, None] * normal
+        distance = np.maximum(distance, least)
+        track.append(position.copy())
+    return np.stack(track, axis=1)
+
+
+def _over_shoulders(
+    wish: ndarray, position: ndarray, close: ndarray, field: SkinField
+) -> Float[ndarray, "P 3"]:
+    """Turn strands that lie on a shoulder to the chest or the back instead of along the arm."""
+    canonical = field.canonical(position)
+    weight = close * _smooth((NECK_Y - canonical[:, 1:2]) / 0.05)
+    away = np.where(canonical[:, 2:] > 0.02, 0.5, -0.5)
+    inward = -0.3 * np.sign(position[:, :1])
+    turned = np.concatenate([inward, np.minimum(wish[:, 1:2], -0.5), away], axis=1)
+    return (1 - weight) * wish + weight * turned
+
+
+def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
+    """Push away from the nearer ear's middle, fading out 48 mm from it."""
+    ear = np.where(position[:, :1] > 0, field.ears[0], field.ears[1])
+    offset = position - ear
+    reach = np.linalg.norm(offset, axis=1, keepdims=True)
+    return 2.0 * _smooth((0.048 - reach) / 0.025) * unit(offset * [0.2, 1.0, 1.0])
+
+
+def _out_of_face(position: ndarray, start: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
+    """Push to the root's side where a strand hangs before the face."""
+    x, y, z = field.canonical(position).T
+    weight = _smooth((0.066 - np.abs(x)) / 0.02) * _smooth((z - 0.08) / 0.02)
+    push = weight * _smooth((0.955 - y) / 0.02) * np.sign(start[:, 0])
+    return push[:, None] * np.array([1.0, 0.0, 0.0])
+
+
+def _smooth(t: ndarray) -> ndarray:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def _cut(strands: ndarray, plan: Plan, field: SkinField) -> Float[ndarray, "P K+1 3"]:
+    """Cut at the hem and resample to K equal segments."""
+    steps = strands.shape[1] - 1
+    height = field.canonical(strands.reshape(-1, 3))[:, 1].reshape(strands.shape[:2])
+    below = height < plan.hem[:, None]
+    below[:, :2] = False
+    last = np.where(below.any(1), below.argmax(1), steps)
+    above = np.take_along_axis(height, last[:, None] - 1, 1)[:, 0]
+    under = np.take_along_axis(height, last[:, None], 1)[:, 0]
+    share = np.clip((above - plan.hem) / np.maximum(above - under, 1e-6), 0.05, 1.0)
+    end = np.where(below.any(1), last - 1 + share, steps)
+    at = end[:, None] * np.linspace(0.0, 1.0, plan.segments + 1) ** plan.crowding
+    low = np.minimum(at.astype(int), steps - 1)
+    rows = np.arange(len(strands))[:, None]
+    t = (at - low)[..., None]
+    return (1 - t) * strands[rows, low] + t * strands[rows, low + 1]
+
+
+def _clump(strands: ndarray, plan: Plan) -> ndarray:
+    along = np.linspace(0.0, 1.0, strands.shape[1])[None, :, None]
+    weight = plan.clump[:, None, None] * along**1.3
+    return strands + weight * (strands[plan.clump_of] - strands)
+
+
+def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
+    """Turn each strand into a helix around itself, its radius growing from the root."""
+    if not (plan.curl_radius > 1e-4).any():
+        return strands
+    tangent = unit(np.gradient(strands, axis=1))
+    side = unit(np.cross(tangent, plan.start_normal[:, None] + 1e-3))
+    other = np.cross(tangent, side)
+    length = np.linalg.norm(np.diff(strands, axis=1), axis=2).cumsum(1)
+    length = np.concatenate([np.zeros((len(strands), 1)), length], axis=1)
+    own = rng.uniform(0.0, 2 * np.pi, len(strands))
+    phase = own[plan.clump_of] + 0.5 * rng.normal(size=len(strands))
+    wave = plan.curl_wave * rng.uniform(0.85, 1.2, len(strands))
+    angle = 2 * np.pi * length / wave[:, None] + phase[:, None]
+    onset = np.maximum(0.8 * wave, 0.4 * length[:, -1])
+    radius = plan.curl_radius[:, None] * _smooth(length / onset[:, None])
+    offset = np.cos(angle)[..., None] * side + plan.flat * np.sin(angle)[..., None] * other
+    return strands + radius[..., None] * offset
+
+
+def _push_out(strands: ndarray, plan: Plan, field: SkinField) -> ndarray:
+    """Move points that ended closer to the skin than a part of their clearance."""
+    out = strands.copy()
+    flat = out[:, 1:].reshape(-1, 3)
+    along = np.linspace(0.0, 1.0, strands.shape[1])[1:]
+    least = (
+        0.0006 + np.minimum(0.35 * plan.clearance, 0.006)[:, None] * _smooth(4 * along)
+    ).ravel()
+    for _ in range(2):
+        distance, normal = field(flat)
+        flat = flat + np.maximum(least - distance, 0.0)[:, None] * normal
+    out[:, 1:] = flat.reshape(len(strands), -1, 3)
+    return out

@@ -1,0 +1,215 @@
+"""The vocabulary of haircuts: patches of roots, plans over them, and the directions of combing.
+
+Directions and heights are those of the average head (metres, y up, the face along +z).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.hair.guides import Plan, nearest_clump
+from portraiture.engine.hair.scalp import CENTRE, Roots, chart, grow_roots, sideburn_share, unit
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape
+
+MM = 1e-3
+
+WHORL = np.array([0.006, 1.012, -0.005])
+"""The crown's whorl, from which hair radiates."""
+
+LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Strands that share ribbon options (see `hair_cards.ribbons`)."""
+
+    plan: Plan
+    twist: float = 0.35
+    roundness: float = 0.65
+    root_width: float = 0.75
+    tip_width: float = 0.55
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Roots of one piece with what styles ask about them.
+
+    azimuth, elevation: degrees in the chart of the average head. top: 1 on the crown, 0 at the
+    sides and nape. layer: 0 inner to 2 outer, 3 wisps.
+    """
+
+    roots: Roots
+    start: Float[ndarray, "P 3"]
+    normal: Float[ndarray, "P 3"]
+    azimuth: Float[ndarray, "P"]
+    elevation: Float[ndarray, "P"]
+    top: Float[ndarray, "P"]
+    layer: ndarray
+    rng: np.random.Generator
+
+    @property
+    def place(self) -> Float[ndarray, "P 3"]:
+        """Roots on the average head."""
+        return self.roots.canonical
+
+    def take(self, chosen: ndarray) -> Patch:
+        """The patch of the roots at an index or mask."""
+        return Patch(
+            self.roots.take(chosen),
+            self.start[chosen],
+            self.normal[chosen],
+            self.azimuth[chosen],
+            self.elevation[chosen],
+            self.top[chosen],
+            self.layer[chosen],
+            self.rng,
+        )
+
+    @property
+    def size(self) -> int:
+        """P."""
+        return len(self.roots.face)
+
+    @property
+    def height(self) -> Float[ndarray, "P"]:
+        """Share of the clearance that the root's layer gets, with some spread."""
+        return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.88, 1.12, self.size)
+
+    def vary(self, low: float, high: float) -> Float[ndarray, "P"]:
+        """Uniform random factors."""
+        return self.rng.uniform(low, high, self.size)
+
+    def noise(self, scale: float) -> Float[ndarray, "P 3"]:
+        """Normal random vectors: half of it smooth over the scalp, half per strand."""
+        waves = np.sin(self.place @ self.rng.normal(0, 90.0, (3, 3)) + self.rng.uniform(0, 6, 3))
+        return scale * (0.6 * waves + 0.6 * self.rng.normal(size=(self.size, 3)))
+
+
+def sow(
+    parameters: AvatarParameters,
+    shape: HeadShape,
+    count: int,
+    *,
+    seed: int,
+    edge: float = 0.006,
+    layers: tuple[float, float, float, float] = (0.34, 0.36, 0.22, 0.08),
+) -> Patch:
+    """A patch of about `count` roots; `layers` are the shares of inner to outer and wisps."""
+    roots = grow_roots(count, parameters.hair_line, edge=edge, seed=seed, model=shape.model)
+    rng = np.random.default_rng(seed + 1)
+    azimuth, elevation = chart(roots.canonical)
+    layer = rng.choice(4, len(roots.face), p=np.array(layers) / sum(layers))
+    layer = np.where((roots.depth < 0.005) & (layer == 0), 3, layer)
+    start, normal = roots.on(shape)
+    front = smooth((60.0 - np.abs(azimuth)) / 30.0)
+    top = smooth((elevation - mix(32.0, 6.0, front)) / 28.0)
+    return Patch(roots, start, normal, azimuth, elevation, top, layer, rng)
+
+
+def make_plan(
+    patch: Patch,
+    *,
+    length: Float[ndarray, "P"] | float,
+    comb: Float[ndarray, "P 3"],
+    segments: int,
+    droop: Float[ndarray, "P"] | float = 0.05,
+    lift: Float[ndarray, "P"] | float = 0.3,
+    clearance: Float[ndarray, "P"] | float = 0.008,
+    rise: Float[ndarray, "P"] | float = 0.02,
+    stick: Float[ndarray, "P"] | float = 0.2,
+    curl_radius: Float[ndarray, "P"] | float = 0.0,
+    curl_wave: Float[ndarray, "P"] | float = 0.05,
+    hem: Float[ndarray, "P"] | float = -np.inf,
+    clump: Float[ndarray, "P"] | float = 0.0,
+    clump_every: int = 8,
+    width: Float[ndarray, "P"] | float = 0.009,
+    dodge: float = 0.0,
+    crowding: float = 1.0,
+    aside: float = 0.0,
+) -> Plan:
+    """A plan over a patch; numbers hold for every strand."""
+
+    def each(value: Float[ndarray, "P"] | float) -> Float[ndarray, "P"]:
+        return np.broadcast_to(np.asarray(value, np.float64), (patch.size,)).copy()
+
+    tier = np.where(each(length) < 0.03, np.maximum(patch.layer, 1), patch.layer)
+    short = each(length) < patch.vary(0.008, 0.018)
+    return Plan(
+        start=patch.start,
+        start_normal=patch.normal,
+        length=each(length),
+        comb=comb,
+        droop=each(droop),
+        lift=each(lift),
+        clearance=each(clearance),
+        rise=each(rise),
+        stick=each(stick),
+        curl_radius=each(curl_radius),
+        curl_wave=each(curl_wave),
+        hem=each(hem),
+        clump=each(clump),
+        clump_of=nearest_clump(patch.start, clump_every),
+        width=each(width),
+        tier=np.where(short, 4, tier),
+        segments=segments,
+        dodge=dodge,
+        crowding=crowding,
+        aside=aside,
+    )
+
+
+def smooth(t: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
+    """Hermite step from 0 at t = 0 to 1 at t = 1."""
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def mix(a: ndarray | float, b: ndarray | float, t: ndarray | float) -> ndarray:
+    """Linear interpolation."""
+    return np.asarray((1.0 - t) * a + t * b)
+
+
+def away_from_whorl(patch: Patch) -> Float[ndarray, "P 3"]:
+    """The direction hair grows in by nature: away from the crown's whorl, turning a little."""
+    out = unit(patch.place - WHORL)
+    turn = np.cross(out, unit(patch.place - CENTRE))
+    near = np.exp(-np.linalg.norm(patch.place - WHORL, axis=1, keepdims=True) / 0.03)
+    return unit(out + 0.8 * near * turn)
+
+
+def sideburn(patch: Patch) -> Float[ndarray, "P"]:
+    """1 in front of the ears, 0 elsewhere."""
+    return sideburn_share(patch.azimuth, patch.elevation)
+
+
+def over_the_crown(patch: Patch, share: Float[ndarray, "P"] | None = None) -> Float[ndarray, "P 3"]:
+    """Straight back: on top (or by `share`) up the forehead and over the crown, else level."""
+    share = patch.top if share is None else share
+    relative = patch.place - CENTRE
+    over = unit(np.stack([0 * relative[:, 0], relative[:, 2], -relative[:, 1]], axis=1) + 1e-9)
+    return mix(np.array([0.0, 0.0, -1.0]), over, share[:, None])
+
+
+def along_part(
+    parameters: AvatarParameters, shape: HeadShape, parting: float, *, seed: int
+) -> Patch:
+    """Extra roots within 8 mm of the parting, so that the scalp is but a thin line there."""
+    patch = sow(parameters, shape, 4000, seed=seed, layers=(0.0, 0.7, 0.3, 0.0))
+    off = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parting))
+    return patch.take((off < 0.008) & (patch.place[:, 2] > -0.01) & (patch.top > 0.3))
+
+
+def away_from_part(
+    patch: Patch, parting: float, *, sharpness: float = 0.002
+) -> tuple[Float[ndarray, "P"], Float[ndarray, "P"]]:
+    """Which side of the parting each root lies on, -1 to 1 (the person's left is positive), and
+    how far behind the crown it is, where the parting ends and the head's middle divides."""
+    part = 0.045 * (1.0 - 2.0 * parting) + 0.001 * patch.rng.normal(size=patch.size)
+    behind = smooth((0.02 - patch.place[:, 2]) / 0.05)
+    offset = patch.place[:, 0] - (1.0 - behind) * part
+    return np.tanh(offset / mix(sharpness, 0.035, behind)), behind

@@ -1,0 +1,77 @@
+"""Hair roots and shadow painted into the skin's albedo, so that no scalp shines through."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from portraiture.engine.hair.color import hair_rgb
+from portraiture.engine.hair.scalp import (
+    canonical_head,
+    chart,
+    depth_table,
+    ear_mask,
+    sideburn_share,
+)
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape
+from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bilinear, texel_map
+
+_STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, "bob": 0.9}
+"""How much of the skin's colour the roots replace; other styles take `_USUAL`."""
+
+_USUAL = 0.88
+
+
+def paint_scalp(
+    albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
+) -> UInt8[ndarray, "s s 3"]:
+    """The skin's albedo (engine UV) with the scalp darkened towards the hair's colour.
+
+    The hairline is soft and ragged; short hair shows as follicles, a bald head stays as it is.
+    """
+    strength = _STRENGTH.get(parameters.hair_style, _USUAL)
+    if strength == 0.0:
+        return albedo
+    size = albedo.shape[0]
+    model = shape.model
+    canonical = canonical_head(model).skin
+    near = np.stack([canonical[:, 1] > 0.80, ear_mask(model)], axis=1).astype(np.float32)
+    field = interpolate(np.concatenate([canonical, near], axis=1), model, size)
+    scalp = (texel_map(model, size).face >= 0) & (field[..., 3] > 0.999) & (field[..., 4] < 0.01)
+    points = field[scalp][:, :3].astype(np.float64)
+    cover = strength * _cover(points, parameters)
+    colour = (
+        255.0
+        * 0.78
+        * hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
+    )
+    out = albedo.copy()
+    skin = albedo[scalp].astype(np.float32)
+    out[scalp] = np.clip(skin + cover[:, None] * (colour - skin) + 0.5, 0, 255).astype(np.uint8)
+    return fill_gutter(out, model)
+
+
+def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float[ndarray, "N"]:
+    """Share of hair over skin at points of the average scalp."""
+    depth = _depth(points, parameters.hair_line)
+    wave = np.sin(points @ np.array([[700.0, -410.0], [300.0, 620.0], [520.0, 350.0]])).sum(1)
+    grain = np.random.default_rng(7).random(len(points))
+    short = parameters.hair_style == "buzz"
+    width = 0.014 if short else 0.009
+    soft = np.clip((depth + 0.0008 * wave + 0.002 * (grain - 0.5) + 0.001) / width, 0.0, 1.0)
+    follicles = 0.62 + 0.55 * grain if short else 0.85 + 0.2 * grain
+    cover = np.clip(soft**1.2 * follicles, 0.0, 1.0)
+    if parameters.hair_style in ("ponytail", "bun", "bob", "long_straight", "long_wavy"):
+        cover *= 1.0 - 0.7 * sideburn_share(*chart(points))
+    return cover
+
+
+def _depth(points: Float[ndarray, "N 3"], recession: float) -> Float[ndarray, "N"]:
+    """`scalp_depth` from a table."""
+    azimuth, elevation = chart(points)
+    table = depth_table(recession)[..., None]
+    rows, columns = table.shape[0] - 1, table.shape[1] - 1
+    y, x = (elevation + 90.0) / 180.0 * rows, np.abs(azimuth) / 180.0 * columns
+    return sample_bilinear(table, x, y)[:, 0].astype(np.float64)

@@ -1,0 +1,148 @@
+"""The strand atlas: columns of many fine hairs with gaps, on one transparent texture.
+
+Columns are grouped in tiers: 0 dense and dark (deep in the hair), 1 middle, 2 bright (outside),
+3 sparse wisps, 4 separate short hairs. Row 0 is the root (v = 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+
+from portraiture.engine.hair.color import WHITE, pigment_rgb, to_srgb
+from portraiture.types import as_uint8
+
+COLUMNS = 16
+TIER_COLUMNS = ((0, 3), (3, 7), (7, 11), (11, 13), (13, 16))
+"""First and last column of each tier."""
+
+_STRANDS = (76, 60, 48, 16, 26)
+_SHADE = (0.62, 0.84, 1.0, 0.95, 0.92)
+
+
+@dataclass(frozen=True)
+class Weave:
+    """How the hairs of the atlas look.
+
+    coil: sideways amplitude of each hair in columns [0, 0.5]; coil_turns: waves along the card.
+    gather: how much tips meet in tufts. thinning: share of the hairs that are drawn.
+    fray: share of the length over which tips end. hair_width: of a 64-texel column, in texels.
+    """
+
+    coil: float = 0.0
+    coil_turns: float = 6.0
+    gather: float = 1.0
+    thinning: float = 1.0
+    fray: float = 0.35
+    hair_width: float = 1.5
+
+
+def column_span(tier: Int[ndarray, "P"], pick: Float[ndarray, "P"]) -> tuple[ndarray, ndarray]:
+    """u of the left and right edge of a column of each tier; `pick` in [0, 1) chooses which."""
+    first = np.array([a for a, _ in TIER_COLUMNS])[tier]
+    count = np.array([b - a for a, b in TIER_COLUMNS])[tier]
+    column = first + np.minimum((pick * count).astype(int), count - 1)
+    margin = 1.5 / 64.0
+    return (column + margin) / COLUMNS, (column + 1 - margin) / COLUMNS
+
+
+def strand_atlas(
+    melanin: float,
+    redness: float,
+    grey: float,
+    weave: Weave,
+    *,
+    size: tuple[int, int] = (512, 1024),
+    seed: int = 0,
+) -> tuple[UInt8[ndarray, "h w 4"], UInt8[ndarray, "h w"]]:
+    """sRGB with alpha and roughness of the atlas. The hairs of one head differ in pigment and
+    gloss; `grey` is the share without pigment."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    colour = np.zeros((height, width, 4), np.float32)
+    alpha = np.zeros((height, width), np.float32)
+    cell = width // COLUMNS
+    table = np.array([pigment_rgb(m, redness) for m in np.linspace(0, 1, 65)])
+    for tier, (first, last) in enumerate(TIER_COLUMNS):
+        for column in range(first, last):
+            hairs = _hairs(tier, column - first, weave, cell, rng)
+            shade = _SHADE[tier] * rng.uniform(0.84, 1.1)
+            own = melanin + rng.normal(0, 0.025)
+            tone = _tones(len(hairs), own, grey, table, rng) * shade
+            rough = rng.uniform(0.28, 0.85, (len(hairs), 1))
+            tone = np.concatenate([tone, rough], axis=1)
+            part = slice(column * cell, (column + 1) * cell)
+            _draw(hairs, tone.astype(np.float32), colour[:, part], alpha[:, part])
+    lit = colour / np.maximum(alpha, 1e-4)[..., None]
+    mean = (1 - grey) * pigment_rgb(melanin, redness) + grey * WHITE
+    lit = np.where(alpha[..., None] > 0.02, lit, np.append(0.7 * mean, 0.6))
+    rgba = np.concatenate([to_srgb(lit[..., :3]), alpha[..., None]], axis=2)
+    return as_uint8(rgba), as_uint8(lit[..., 3])
+
+
+def _hairs(
+    tier: int, variant: int, weave: Weave, cell: int, rng: np.random.Generator
+) -> Float[ndarray, "N 9"]:
+    """Rows: x at root and tip, bend, wave amplitude, turns, phase, width, start, end."""
+    count = int(_STRANDS[tier] * weave.thinning)
+    order = rng.permutation(count)
+    margin = 0.15 if tier == 3 else 0.07
+    x = margin + (1 - 2 * margin) * (order + rng.random(count)) / count
+    groups = rng.uniform(0.15, 0.85, 3 + variant % 3)
+    nearest = groups[np.argmin(np.abs(x[:, None] - groups), axis=1)]
+    gather = weave.gather * rng.uniform(0.15, 0.6, count) * (0.5, 1.0, 1.0, 1.0, 0.25)[tier]
+    tip = x + gather * (nearest - x) + rng.normal(0, 0.03, count)
+    bend = rng.normal(0, 0.05, count)
+    amplitude = weave.coil * rng.uniform(0.5, 1.1, count) + 0.006
+    turns = weave.coil_turns * rng.uniform(0.75, 1.3, count)
+    shared = rng.uniform(0, 2 * np.pi, 4)
+    phase = shared[rng.integers(0, 4, count)] + rng.normal(0, 0.5, count)
+    width = weave.hair_width * rng.uniform(0.6, 1.25, count) * (cell / 64.0)
+    width *= 1.35 if tier == 0 else 1.0
+    start = rng.uniform(0.0, (0.05, 0.05, 0.05, 0.12, 0.25)[tier], count)
+    fray = max(weave.fray * (0.7 if tier == 0 else 1.0), 0.5 * (tier == 4))
+    end = 1.0 - fray * rng.random(count) ** 1.6
+    rows = np.stack([x, tip, bend, amplitude, turns, phase, width / cell, start, end], axis=1)
+    return rows * np.array([cell, cell, cell, cell, 1, 1, cell, 1, 1])
+
+
+def _tones(
+    count: int, melanin: float, grey: float, table: ndarray, rng: np.random.Generator
+) -> Float[ndarray, "N 3"]:
+    """Linear colour of each hair; those drawn last (in front) are a little lighter.
+    One drawn hair stands for several, so it is never all white or all pigmented."""
+    own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
+    tone = table[np.rint(own * 64).astype(int)]
+    white = rng.random(count) < grey
+    share = (grey + 0.28 * (white - grey))[:, None]
+    tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.85, 1.1, (count, 1))
+    return tone * (rng.uniform(0.7, 1.2, (count, 1)) * np.linspace(0.68, 1.15, count)[:, None])
+
+
+@numba.njit(cache=True)
+def _draw(hairs: ndarray, tones: ndarray, colour: ndarray, alpha: ndarray) -> None:
+    """Composite hairs in order over one column; colour is premultiplied."""
+    height, cell = alpha.shape
+    for n in range(hairs.shape[0]):
+        root, tip, bend, amplitude, turns, phase, width, start, end = hairs[n]
+        for row in range(int(start * height), int(end * height)):
+            v = (row + 0.5) / height
+            x = root + (tip - root) * v * v + bend * np.sin(np.pi * v)
+            x += amplitude * np.sin(2 * np.pi * turns * v + phase) * min(1.0, 3.0 * v)
+            x = min(max(x, 1.0), cell - 1.0)
+            taper = min(1.0, (end - v) / 0.15)
+            half = 0.5 * width * (0.45 + 0.55 * taper)
+            shade = 0.72 + 0.28 * min(1.0, v / 0.25)
+            for column in range(max(int(x - half - 1), 0), min(int(x + half + 2), cell)):
+                cover = min(max(half + 0.5 - abs(column + 0.5 - x), 0.0), 1.0)
+                if cover <= 0.0:
+                    continue
+                rim = 1.0 - 0.25 * abs(column + 0.5 - x) / (half + 0.5)
+                for c in range(4):
+                    value = tones[n, c] * (shade * rim if c < 3 else 1.0)
+                    colour[row, column, c] = colour[row, column, c] * (1 - cover) + value * cover
+                alpha[row, column] = alpha[row, column] * (1 - cover) + cover

@@ -1,0 +1,62 @@
+"""Choose pieces of a MakeHuman pack that suit a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from portraiture.engine.packs.assets import Asset
+from portraiture.engine.parameters import AvatarParameters
+
+LONG_HAIR = ("long", "bob", "ponytail", "braid")
+"""Words in an asset's name that tell hair below the ears."""
+
+
+def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> list[Asset]:
+    """At most one asset of each kind worn: hair, brows, clothes and skin.
+
+    Hair follows the length of the person's procedural style; skins and suits whose names tell a
+    sex, age or tone follow the parameters. Bald people stay bald. Same seed, same clothes.
+    """
+    rng = np.random.default_rng([seed, 7])
+    chosen: list[Asset] = []
+    for kind in ("skin", "hair", "brows", "clothes"):
+        fitting = [a for a in assets if a.kind == kind and _suits(a.name.lower(), parameters)]
+        if kind == "hair":
+            if parameters.hair_style in ("bald", "buzz") or parameters.hat_style != "none":
+                continue
+            fitting = [a for a in fitting if _is_long(a.name) == _wears_long(parameters)]
+            fitting = [a for a in fitting if _has_picture(a)] or fitting
+        if fitting:
+            chosen.append(fitting[int(rng.integers(len(fitting)))])
+    return chosen
+
+
+def _has_picture(asset: Asset) -> bool:
+    """Hair without a texture of its own looks like plastic."""
+    return any(asset.path.parent.glob("*.png"))
+
+
+def _is_long(name: str) -> bool:
+    return any(word in name.lower() for word in LONG_HAIR)
+
+
+def _wears_long(parameters: AvatarParameters) -> bool:
+    return parameters.hair_style in ("bob", "long_straight", "long_wavy", "ponytail", "bun")
+
+
+def _suits(name: str, parameters: AvatarParameters) -> bool:
+    """Whether what the name says of sex, age and tone agrees with the person."""
+    female = parameters.sex > 0.5
+    if ("female" in name) if not female else ("male" in name.replace("female", "")):
+        return False
+    if "darkskinned" in name and parameters.skin_melanin < 0.55:
+        return False
+    if "lightskinned" in name and parameters.skin_melanin >= 0.55:
+        return False
+    ages = {"young": (0.0, 0.68), "middleage": (0.6, 0.85), "old": (0.78, 1.0)}
+    for word, (low, high) in ages.items():
+        if name.startswith(word) and not low <= parameters.age <= high:
+            return False
+    return not (name.startswith("afro") and parameters.african < 0.4)

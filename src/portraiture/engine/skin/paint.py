@@ -1,0 +1,309 @@
+"""Procedural skin: parameters → albedo, relief and roughness in engine UV, and the skin's mesh.
+
+parameters ─▶ tone table (melanin × haemoglobin → RGB) ───────────┐
+anatomy (lips, cheeks, beard zone …), learned layout, noise ──▶ pigments of each texel ─▶ albedo
+pores, wrinkles, lip creases ──▶ relief ─▶ normal map        └──▶ roughness
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.face.lashes import lid_deltas
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape, sparse_morph
+from portraiture.engine.skin.detail import (
+    CRINKLE,
+    FINE,
+    GRAIN,
+    GRAIN_TOO,
+    LIP_CREASE,
+    MOTTLE,
+    MOTTLE_TOO,
+    PATCH,
+    PORE,
+    WRINKLE,
+    cell_spots,
+    fractal,
+    relief_normals,
+)
+from portraiture.engine.skin.layout import MASKS, anatomy, learned_layout
+from portraiture.engine.skin.tone import encode_srgb, tone_table
+from portraiture.types import Material, Morph, Part
+
+LIPS, WET, MOUTH, LID_RIM, SOCKET, EAR, CHEEK, NOSE = (MASKS.index(n) for n in MASKS[:8])
+UNDER_EYE, EYELID, BEARD, SHINE, PORES, CAVITY, FRECKLES, CARUNCLE, LASH_LINE = (
+    MASKS.index(n) for n in MASKS[8:]
+)
+
+
+@dataclass(frozen=True)
+class SkinTextures:
+    """albedo: (S, S, 3) sRGB. normal: (S, S, 3) tangent space, glTF. roughness: (S, S) linear."""
+
+    albedo: UInt8[ndarray, "s s 3"]
+    normal: UInt8[ndarray, "s s 3"]
+    roughness: UInt8[ndarray, "s s"]
+
+
+def paint_skin(parameters: AvatarParameters, shape: HeadShape, *, size: int = 1024) -> SkinTextures:
+    """Paint the skin of `parameters`. The same face (shape and ancestry) has the same moles."""
+    maps = anatomy(shape.model, size)
+    layout = learned_layout(size)
+    dials = _dials(parameters)
+    albedo = np.empty((size, size, 3), np.uint8)
+    roughness = np.empty((size, size), np.uint8)
+    height = np.empty((size, size), np.float32)
+    _paint(
+        (maps.position, maps.masks, maps.grain, maps.near),
+        layout,
+        tone_table(round(parameters.skin_undertone, 2)),
+        _SRGB,
+        dials,
+        face_seed(parameters),
+        albedo,
+        height,
+        roughness,
+    )
+    return SkinTextures(albedo, relief_normals(height, maps.texel_mm), roughness)
+
+
+def face_seed(parameters: AvatarParameters) -> int:
+    """A number in [0, 2³¹) that depends on the face's shape alone."""
+    named = sorted((k, round(v, 3)) for k, v in parameters.shape.items())
+    ancestry = [round(x, 3) for x in (parameters.african, parameters.asian, parameters.sex)]
+    return zlib.crc32(repr((named, ancestry)).encode()) & 0x7FFFFFFF
+
+
+def make_skin(parameters: AvatarParameters, shape: HeadShape, textures: SkinTextures) -> Part:
+    """The skin as a part named ``"skin"`` with all 52 actions that move it."""
+    arrays = shape.model.arrays
+    rows = arrays["skin_vertex"]
+    size = textures.albedo.shape[0]
+    opaque = np.full((size, size, 1), 255, np.uint8)
+    morphs: dict[str, Morph] = {}
+    for name in ACTIONS:
+        morph = sparse_morph(lid_deltas(shape, name)[rows])
+        if morph is not None:
+            morphs[name] = morph
+    return Part(
+        name="skin",
+        vertices=shape.skin,
+        faces=shape.faces,
+        normals=shape.normals,
+        uv=shape.uv,
+        material=Material(
+            kind="skin",
+            base_color=np.concatenate([textures.albedo, opaque], axis=2),
+            normal=textures.normal,
+            roughness=textures.roughness,
+        ),
+        segment=arrays["skin_segment"],
+        joints=arrays["vertex_joints"][rows],
+        weights=arrays["vertex_weights"][rows],
+        morphs=morphs,
+    )
+
+
+_SRGB = (encode_srgb(np.linspace(0.0, 1.0, 4096)) * 255.0 + 0.5).astype(np.uint8)
+
+_DIALS = (
+    *("melanin", "haemoglobin", "dark", "freckles", "pores", "wrinkles", "age", "spots"),
+    *("shine", "lips", "blush", "under_eye", "stubble", "fine", "female"),
+)
+
+
+def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
+    """What the kernel needs, in the order of `_DIALS`."""
+    melanin = 0.03 + 0.94 * p.skin_melanin
+    aged = float(np.clip((p.age - 0.5) / 0.45, 0.0, 1.0))
+    young = float(np.clip((0.5 - p.age) / 0.35, 0.0, 1.0))
+    wrinkles = (0.12 + 0.9 * aged) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
+    values = {
+        "melanin": melanin,
+        "haemoglobin": 0.16 + 0.20 * p.skin_haemoglobin,
+        "dark": float(np.clip((melanin - 0.45) / 0.35, 0.0, 1.0)),
+        "freckles": p.skin_freckles * float(np.clip(1.3 - 1.4 * melanin, 0.0, 1.0)),
+        "pores": (0.25 + 1.2 * p.skin_pores) * (1.0 - 0.6 * young) * (1.15 - 0.3 * p.sex),
+        "wrinkles": wrinkles,
+        "age": aged,
+        "spots": aged * (0.2 + p.skin_wrinkles),
+        "shine": p.skin_shine,
+        "lips": p.lip_redness,
+        "blush": p.cheek_blush,
+        "under_eye": p.under_eye,
+        "stubble": p.stubble,
+        "fine": 0.6 + 0.5 * p.skin_pores,
+        "female": max(p.sex, young),
+    }
+    return np.array([values[name] for name in _DIALS], np.float32)
+
+
+@numba.njit(cache=True, parallel=True)
+def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
+    """Every texel on its own: pigments, colour, relief and roughness."""
+    position, masks, grain, near = maps
+    size = position.shape[0]
+    dark = dials[2]
+    for row in numba.prange(size):
+        colour = np.empty(3, np.float32)
+        mask = np.empty(masks.shape[2], np.float32)
+        for column in range(size):
+            if not near[row, column]:
+                height[row, column] = 0.0
+                roughness[row, column] = 140
+                _tone(table, dials[0], dials[1], 0.0, colour)
+                for c in range(3):
+                    albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
+                continue
+            x, y, z = position[row, column]
+            for k in range(mask.shape[0]):
+                mask[k] = masks[row, column, k] / 255.0
+            fixed = grain[row, column]
+            man, woman, deep = (
+                layout[0, row, column],
+                layout[1, row, column],
+                layout[2, row, column],
+            )
+            female = dials[14]
+            smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
+            light = 1.0 - dark
+            melanin = dials[0] + 0.75 * (
+                light * (man[0] + female * (woman[0] - man[0])) + smooth * deep[0]
+            )
+            blood = dials[1] + 0.75 * (
+                light * (man[1] + female * (woman[1] - man[1])) + smooth * deep[1]
+            )
+            shade = 0.7 * (light * (man[2] + female * (woman[2] - man[2])) + smooth * deep[2])
+            melanin, blood, shade = _mottle(
+                x, y, z, mask, fixed, dials, seed, melanin, blood, shade
+            )
+            melanin, blood, shade = _regions(mask, fixed, dials, melanin, blood, shade)
+            shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5]
+            shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
+            shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE]
+            _tone(table, melanin, blood, shade, colour)
+            _openings(x, y, z, mask, fixed, dials, colour)
+            height[row, column] = (
+                fixed[PORE] * dials[4] * 0.19
+                + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
+                + 0.042 * dials[13] * fixed[FINE]
+                + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
+            )
+            for c in range(3):
+                albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
+            roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
+
+
+@numba.njit(cache=True)
+def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
+    """Irregular pigment: blotches, freckles, moles, age spots."""
+    wide = fractal(x / 15.0, y / 15.0, z / 15.0, 2, seed + 71)
+    other = fractal(x / 9.0 + 40.0, y / 9.0, z / 9.0, 2, seed + 74)
+    turn = seed % 64 * (np.pi / 32.0)
+    a, b = np.cos(turn), np.sin(turn)
+    close = a * fixed[MOTTLE] + b * fixed[MOTTLE_TOO]
+    grain = a * fixed[GRAIN] - b * fixed[GRAIN_TOO]
+    blood += 0.030 * wide + 0.030 * close + 0.020 * grain
+    melanin += (0.3 + melanin) * (0.026 * other + 0.020 * grain)
+    shade += 0.012 * grain + 0.012 * close
+    bare = (1.0 - mask[LIPS]) * (1.0 - mask[MOUTH]) * (1.0 - mask[SOCKET])
+    if dials[3] > 0.01:
+        share = min(1.0, (0.25 + 0.75 * dials[3]) * mask[FRECKLES])
+        spots = cell_spots(x / 2.7, y / 2.7, z / 2.7, share, 0.16, 0.40, seed + 75)
+        small = cell_spots(x / 1.5, y / 1.5, z / 1.5, 0.7 * share, 0.18, 0.36, seed + 80)
+        melanin += bare * (0.26 * spots + 0.14 * small) * min(2 * dials[3], 0.5 + 0.5 * dials[3])
+    mole = cell_spots(x / 30.0, y / 30.0, z / 30.0, 0.10, 0.018, 0.042, seed + 85)
+    melanin += bare * 0.38 * mole
+    if dials[7] > 0.02:
+        share = 0.5 * dials[7]
+        spots = cell_spots(x / 8.0, y / 8.0, z / 8.0, share, 0.14, 0.42, seed + 90)
+        melanin += bare * 0.13 * spots * (0.7 + 0.3 * other) * (1.0 - 0.5 * dials[2])
+    return melanin, blood, shade
+
+
+@numba.njit(cache=True)
+def _regions(mask, fixed, dials, melanin, blood, shade):
+    """What anatomy and the dials add: blush, lips, lids, under-eye."""
+    dark = dials[2]
+    flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
+    patchy = 1.0 + 0.35 * fixed[PATCH]
+    blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
+    under = mask[UNDER_EYE] * (dials[11] - 0.12 + 0.2 * dials[6])
+    melanin += 0.10 * under
+    blood += 0.10 * under
+    shade -= 0.22 * under
+    blood += 0.05 * mask[EYELID]
+    shade -= 0.05 * mask[EYELID]
+    rim = max(mask[LID_RIM], mask[CARUNCLE])
+    blood += 0.16 * rim
+    melanin -= 0.40 * rim * melanin
+    shade += 0.10 * rim - 0.85 * mask[LASH_LINE]
+    lips = mask[LIPS]
+    inner = lips * mask[WET]
+    target = 0.36 + 0.42 * dials[9] + 0.18 * inner + 0.07 * fixed[GRAIN]
+    blood += lips * (max(target, blood) - blood)
+    melanin += lips * (0.04 - 0.10 * dials[9] * (1.0 - dark) + 0.05 * dark)
+    melanin -= inner * dark * 0.22
+    return melanin, blood, shade
+
+
+@numba.njit(cache=True)
+def _tone(table, melanin, blood, shade, colour):
+    """Bilinear look-up in the tone table, times exp(shade)."""
+    n = table.shape[0] - 1
+    a = min(max(melanin, 0.0), 0.9999) * n
+    b = min(max(blood, 0.0), 0.9999) * n
+    i, j = int(a), int(b)
+    u, v = a - i, b - j
+    gain = np.exp(min(max(shade, -1.2), 0.35))
+    for c in range(3):
+        low = table[i, j, c] * (1 - v) + table[i, j + 1, c] * v
+        high = table[i + 1, j, c] * (1 - v) + table[i + 1, j + 1, c] * v
+        colour[c] = gain * (low * (1 - u) + high * u)
+
+
+@numba.njit(cache=True)
+def _openings(x, y, z, mask, fixed, dials, colour):
+    """Stubble, cavities, the mouth's inside and the eye sockets, on linear RGB."""
+    beard = mask[BEARD] * dials[12]
+    if beard > 0.01:
+        patch = 0.85 + 0.25 * fixed[PATCH]
+        dots = cell_spots(x / 0.75, y / 0.75, z / 0.75, 0.95, 0.28, 0.46, 122)
+        cover = min(beard * patch * (0.45 + 0.75 * dots), 1.0)
+        colour[0] *= 1.0 - 0.66 * cover
+        colour[1] *= 1.0 - 0.62 * cover
+        colour[2] *= 1.0 - 0.56 * cover
+    cavity = mask[CAVITY] * (1.0 - max(mask[LIPS], max(mask[LID_RIM], mask[CARUNCLE])))
+    colour[0] *= 1.0 - 0.50 * cavity
+    colour[1] *= 1.0 - 0.66 * cavity
+    colour[2] *= 1.0 - 0.68 * cavity
+    inside = mask[MOUTH]
+    deep = 0.5 + 0.5 * min(max((z - 8.0) / 20.0, 0.0), 1.0)
+    colour[0] += inside * (0.40 * deep - colour[0])
+    colour[1] += inside * (0.105 * deep - colour[1])
+    colour[2] += inside * (0.098 * deep - colour[2])
+    socket = mask[SOCKET]
+    colour[0] += socket * (0.46 - colour[0]) * 0.8
+    colour[1] += socket * (0.22 - colour[1]) * 0.8
+    colour[2] += socket * (0.18 - colour[2]) * 0.8
+
+
+@numba.njit(cache=True)
+def _rough(mask, fixed, dials):
+    """Roughness in [0.15, 0.9]."""
+    value = 0.58 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.04 * dials[6]
+    value -= mask[SHINE] * (0.04 + 0.16 * dials[8])
+    value += 0.02 * fixed[MOTTLE] - 0.04 * fixed[PORE]
+    value += 0.05 * mask[BEARD] * dials[12]
+    value += mask[LIPS] * (0.40 - value) * 0.8
+    value += max(mask[MOUTH], mask[SOCKET]) * (0.25 - value)
+    value += max(mask[LID_RIM], mask[CARUNCLE]) * (0.28 - value) * 0.9
+    return min(max(value, 0.15), 0.9)

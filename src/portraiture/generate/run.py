@@ -1,0 +1,285 @@
+"""Random heads of a tri-plane generator: pictures, turntable, textured mesh, latent; and random
+pictures of an image generator.
+
+seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ pictures ─▶ contact sheet
+                                ├─a swing──────▶ turntable.mp4
+                                └─surface──────▶ head.glb, head.ply
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import degrees, pi, radians
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.checkpoints import load_generator, load_image_generator
+from portraiture.errors import OutputError, SampleError
+from portraiture.export.surface import write_surface_glb, write_surface_ply
+from portraiture.export.video import swing
+from portraiture.head import at_size
+from portraiture.media import staged_folder, write_image, write_video
+from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.faces2d import FacesGenerator
+from portraiture.progress import Stages
+from portraiture.types import as_uint8
+
+VIEWS: tuple[float, ...] = (radians(-45.0), radians(-20.0), 0.0, radians(20.0), radians(45.0))
+MAX_SEED = 2**32 - 1
+MAX_HEADS = 1000
+VIDEO_FRAMES = 72
+VIDEO_FPS = 24.0
+SWING = radians(45.0)
+SHEET_SIDE = 8192
+PICTURE_COLUMNS = 8
+MESH_FILES = ("head.glb", "head.ply", "head.png")
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """views: yaws of the pictures, radians. pitch: of all of them. size: side of the pictures,
+    None for the generator's own. truncation: 1 is the full variety, 0 the mean head. video: write
+    a turntable. mesh: write the head as GLB and PLY; its settings."""
+
+    views: Sequence[float] = VIEWS
+    pitch: float = 0.0
+    size: int | None = None
+    truncation: float = 0.7
+    video: bool = False
+    mesh: MeshConfig | None = None
+
+
+@dataclass(frozen=True)
+class SampledHead:
+    """One head. folder: its files. ws: (1, N, D). views: (n, n, 3) pictures in the order asked."""
+
+    seed: int
+    folder: Path
+    ws: Float[Tensor, "1 N D"]
+    views: tuple[UInt8[ndarray, "n n 3"], ...]
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """ "0-7,12" → 0 to 7 and 12, each once, in the order given. Raises SampleError."""
+    seeds: list[int] = []
+    for item in text.split(","):
+        first, dash, last = item.strip().partition("-")
+        ends = [first, last] if dash else [first]
+        if not all(end.strip().isdecimal() and len(end.strip()) <= 10 for end in ends):
+            raise SampleError(f'Seeds are whole numbers and ranges such as "0-7,12", not {text!r}.')
+        low, high = int(ends[0]), int(ends[-1])
+        if low > high or high > MAX_SEED:
+            raise SampleError(f"Seeds rise from 0 to at most {MAX_SEED}, unlike {item.strip()}.")
+        if high - low >= MAX_HEADS:
+            raise SampleError(f"At most {MAX_HEADS} heads can be sampled at once; ask for fewer.")
+        seeds.extend(range(low, high + 1))
+    unique = tuple(dict.fromkeys(seeds))
+    if len(unique) > MAX_HEADS:
+        raise SampleError(f"At most {MAX_HEADS} heads can be sampled at once; ask for fewer.")
+    return unique
+
+
+def latent_of_seed(seed: int, size: int) -> Float[Tensor, "1 Z"]:
+    """z ~ N(0, 1) of a seed in [0, 2³² - 1], from the same stream as the published programs use,
+    so that a seed gives the same person with the same weights."""
+    return torch.from_numpy(np.random.RandomState(seed).randn(1, size).astype(np.float32))
+
+
+@torch.no_grad()
+def sample_ws(
+    generator: TriPlaneGenerator, seed: int, *, truncation: float = 1.0
+) -> Float[Tensor, "1 N D"]:
+    """Latent layers of a seed; a mapping that wants a camera gets the frontal one."""
+    where = next(generator.parameters())
+    z = latent_of_seed(seed, generator.config.z_dim).to(where)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where)[None]
+    camera = frontal if generator.config.c_dim else None
+    return generator.mapping(z, camera, truncation_psi=truncation)
+
+
+def sample_heads(
+    seeds: Sequence[int],
+    out: Path | str,
+    *,
+    network: str | Path | TriPlaneGenerator = "heads",
+    config: SampleConfig | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> list[SampledHead]:
+    """Heads of `seeds`, a folder each in `out`, and a contact sheet of all of them.
+
+    ``out/seed7/``: front.png, view_+20.png …, latent.safetensors (``ws``), with `config.video`
+    turntable.mp4, with `config.mesh` head.glb, head.ply and its texture head.png. ``out``:
+    sheet.png (a row a head) and sample.json (how it was made). A folder appears when all of it is
+    there, so an interrupted run leaves whole heads. The same seeds, weights and settings give the
+    same pictures on one machine.
+
+    network: what `checkpoints.load_generator` takes, or a generator. quiet: no progress display.
+    Raises SampleError on settings out of range, OutputError where `out` holds such files already
+    and not `overwrite`, CheckpointError and ConversionError without usable weights, SurfaceError.
+    """
+    config, out = config or SampleConfig(), Path(out)
+    _check(seeds, config)
+    names = head_files(config)
+    folders = {seed: out / f"seed{seed}" for seed in seeds}
+    if not overwrite:
+        _refuse_existing([folder / name for folder in folders.values() for name in names])
+        _refuse_existing([out / "sheet.png", out / "sample.json"])
+    generator = network if isinstance(network, TriPlaneGenerator) else load_generator(network)
+    heads = []
+    with Stages(total=len(folders), quiet=quiet) as stages:
+        for seed, folder in folders.items():
+            with (
+                stages.stage(f"Head of seed {seed}"),
+                staged_folder(folder, names, overwrite=overwrite) as staged,
+            ):
+                ws, views = _write_head(generator, seed, staged, config)
+            heads.append(SampledHead(seed, folder, ws, views))
+    with staged_folder(out, ["sheet.png", "sample.json"], overwrite=True) as staged:
+        write_image(staged / "sheet.png", contact_sheet([head.views for head in heads]))
+        record = _record(seeds, config, network, generator)
+        (staged / "sample.json").write_text(json.dumps(record, indent=2) + "\n")
+    return heads
+
+
+@torch.no_grad()
+def sample_pictures(
+    seeds: Sequence[int],
+    out: Path | str,
+    *,
+    network: str | Path | FacesGenerator = "faces2d",
+    truncation: float = 0.7,
+    size: int | None = None,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> list[UInt8[ndarray, "n n 3"]]:
+    """Pictures of an image generator (StyleGAN2): ``out/seed7.png`` … and ``out/sheet.png``, all of
+    them or none.
+
+    network: what `checkpoints.load_image_generator` takes, or a generator. size: side of the
+    pictures, None for the generator's own. Raises SampleError, OutputError, CheckpointError.
+    """
+    config = SampleConfig(truncation=truncation, size=size)
+    _check(seeds, config)
+    painter = network if isinstance(network, FacesGenerator) else load_image_generator(network)
+    names = [f"seed{seed}.png" for seed in seeds]
+    with staged_folder(Path(out), [*names, "sheet.png"], overwrite=overwrite) as folder:
+        pictures = []
+        with Stages(total=len(seeds), quiet=quiet) as stages:
+            for seed, name in zip(seeds, names, strict=True):
+                with stages.stage(f"Picture of seed {seed}"):
+                    z = latent_of_seed(seed, painter.config.z_dim)
+                    image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
+                    pictures.append(at_size(as_uint8(pixels_of(image)), size))
+                    write_image(folder / name, pictures[-1])
+        columns = min(len(pictures), PICTURE_COLUMNS)
+        blank = np.full_like(pictures[0], 255)
+        padded = [*pictures, *[blank] * (-len(pictures) % columns)]
+        rows = [padded[k : k + columns] for k in range(0, len(padded), columns)]
+        write_image(folder / "sheet.png", contact_sheet(rows))
+    return pictures
+
+
+def head_files(config: SampleConfig) -> list[str]:
+    """Names of the files of one head."""
+    names = ["front.png", *(view_name(yaw) for yaw in config.views), "latent.safetensors"]
+    if config.video:
+        names.append("turntable.mp4")
+    return names + (list(MESH_FILES) if config.mesh else [])
+
+
+def view_name(yaw: float) -> str:
+    return f"view_{degrees(yaw):+.4g}.png".replace("+0.png", "0.png").replace("-0.png", "0.png")
+
+
+def _check(seeds: Sequence[int], config: SampleConfig) -> None:
+    if not seeds:
+        raise SampleError('There are no seeds; ask for some, such as "0-7".')
+    if not all(0 <= seed <= MAX_SEED for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise SampleError(f"Seeds must be different whole numbers from 0 to {MAX_SEED}.")
+    if config.size is not None and not 16 <= config.size <= 4096:
+        raise SampleError(f"The size must be from 16 to 4096 pixels, not {config.size}.")
+    if not 0.0 <= config.truncation <= 2.0:
+        raise SampleError(f"The truncation must be from 0 to 2, not {config.truncation:g}.")
+    angles = [*config.views, config.pitch]
+    if not config.views or not all(abs(angle) <= pi for angle in angles):
+        raise SampleError("Views need at least one yaw, and all angles lie within 180 degrees.")
+    if abs(config.pitch) >= radians(89.0):
+        raise SampleError("The pitch must stay below 89 degrees.")
+    if len({view_name(yaw) for yaw in config.views}) < len(config.views):
+        raise SampleError("Two of the views are the same; give each yaw once.")
+
+
+def _refuse_existing(paths: Sequence[Path]) -> None:
+    """Say what is in the way before any work."""
+    for path in paths:
+        if path.exists():
+            raise OutputError(f"{path} exists; pass --overwrite to replace it.")
+
+
+def _write_head(
+    generator: TriPlaneGenerator, seed: int, folder: Path, config: SampleConfig
+) -> tuple[Tensor, tuple[ndarray, ...]]:
+    """All files of one head into `folder`."""
+    ws = sample_ws(generator, seed, truncation=config.truncation)
+    with torch.no_grad():
+        planes = generator.planes(ws)
+
+    def picture(yaw: float) -> UInt8[ndarray, "n n 3"]:
+        shown = head_picture(generator, ws, planes, eg3d_orbit(yaw, config.pitch))
+        return at_size(as_uint8(shown.image), config.size)
+
+    views = tuple(picture(yaw) for yaw in config.views)
+    shown = dict(zip(config.views, views, strict=True))
+    for yaw, image in shown.items():
+        write_image(folder / view_name(yaw), image)
+    write_image(folder / "front.png", shown[0.0] if 0.0 in shown else picture(0.0))
+    save_file({"ws": ws.float().cpu().contiguous()}, folder / "latent.safetensors")
+    if config.video:
+        frames = swing(picture, frames=VIDEO_FRAMES, sweep=SWING)
+        write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
+    if config.mesh:
+        mesh = mesh_head(generator, ws, planes=planes, config=config.mesh)
+        write_surface_glb(mesh, folder / "head.glb")
+        write_surface_ply(mesh, folder / "head.ply")
+    return ws, views
+
+
+def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:
+    """Pictures of one size in rows; scaled down so that no side has over `SHEET_SIDE` pixels."""
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+    longest = max(sheet.shape[:2])
+    if longest <= SHEET_SIDE:
+        return sheet
+    height, width = (max(1, side * SHEET_SIDE // longest) for side in sheet.shape[:2])
+    return np.asarray(Image.fromarray(sheet).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _record(
+    seeds: Sequence[int],
+    config: SampleConfig,
+    network: str | Path | TriPlaneGenerator,
+    generator: TriPlaneGenerator,
+) -> dict[str, object]:
+    """What made the pictures; angles in degrees, as on the command line."""
+    settings = asdict(config)
+    settings["views"] = [round(degrees(yaw), 4) for yaw in config.views]
+    settings["pitch"] = round(degrees(config.pitch), 4)
+    if config.mesh:
+        settings["mesh"]["views"] = np.degrees(config.mesh.views).round(4).tolist()
+    named = "given" if isinstance(network, TriPlaneGenerator) else str(network)
+    return {
+        "seeds": list(seeds), "network": named, "settings": settings,
+        "generator": asdict(generator.config),
+    }  # fmt: skip

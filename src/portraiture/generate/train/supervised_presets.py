@@ -1,0 +1,147 @@
+"""Named settings of the supervised recipes: `cpu` has the sizes of the embedded weights, an hour or
+two on two cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from portraiture.generate.train.supervised_faces import SupervisedFacesConfig
+from portraiture.generate.train.supervised_heads import SupervisedConfig
+from portraiture.networks.eg3d import TriPlaneConfig
+from portraiture.networks.faces2d import FacesConfig
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.people.scene import PICTURE_LATENT_SIZE
+from portraiture.train.loop import RunConfig
+from portraiture.train.run_presets import TINY_RUN
+from portraiture.triplane.volume import RenderingConfig
+
+SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu"]
+
+_PEOPLE = TriPlaneConfig(
+    z_dim=LATENT_SIZE,
+    c_dim=0,
+    choice_groups=CHOICE_GROUPS,
+    mapping_layers=3,
+    flow_rank=64,
+    superresolution="4X",
+    rendering=RenderingConfig(box_warp=0.9, white_background=True, plane_axes="fixed"),
+)
+
+_GPU_RUN = RunConfig(
+    steps=0, batch=32, precision="bf16", log_every=50, grid_every=500, checkpoint_every=500
+)
+
+_CPU = SupervisedConfig(
+    run=RunConfig(steps=4_400, batch=8, log_every=50, grid_every=500, checkpoint_every=250),
+    generator=replace(
+        _PEOPLE,
+        plane_size=128,
+        first_size=32,
+        channel_base=6144,
+        channel_max=192,
+        superres_widths=(48, 32),
+    ),
+    coarse_steps=2_200,
+    decay_steps=4_000,
+    finish_from=4_000,
+    final_rate=0.05,
+)
+
+SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
+    "tiny": SupervisedConfig(
+        run=replace(TINY_RUN, batch=2),
+        generator=replace(
+            _PEOPLE,
+            w_dim=16,
+            plane_size=32,
+            plane_features=8,
+            first_size=8,
+            flow_rank=4,
+            flow_size=8,
+            channel_base=256,
+            channel_max=16,
+            decoder_hidden=16,
+            neural_resolution=16,
+            superresolution="2X",
+            superres_widths=(8, 8),
+            rendering=replace(_PEOPLE.rendering, depth_resolution=8, importance_resolution=8),
+        ),
+        taught_people=32,
+        taught_steps=2,
+        flow_meshes=6,
+        coarse_steps=1,
+        finish_from=2,
+        finish_steps=2,
+        coarse_points=32,
+        patch=8,
+        rays=16,
+        ray_samples=8,
+        surface_points=32,
+        empty_points=16,
+        grid_people=2,
+    ),
+    "cpu": _CPU,
+    "polish": replace(
+        _CPU,
+        run=replace(_CPU.run, steps=1_000, grid_every=200, checkpoint_every=100),
+        keep_mapping=True,
+        coarse_steps=0,
+        learning_rate=0.0015,
+        decay_steps=800,
+        finish_from=800,
+        finish_steps=200,
+        rays=160,
+        ray_floor=1.0,
+        empty_points=256,
+        empty_tries=12,
+        density_weight=0.5,
+    ),
+    "gpu": SupervisedConfig(
+        run=replace(_GPU_RUN, steps=13_000),
+        generator=replace(
+            _PEOPLE,
+            plane_size=256,
+            first_size=32,
+            channel_base=16384,
+            channel_max=512,
+            superres_widths=(128, 64),
+        ),
+        coarse_steps=4_000,
+        decay_steps=12_000,
+        finish_from=12_000,
+        finish_steps=1_000,
+        patch=96,
+        rays=512,
+        ray_samples=48,
+        surface_points=4096,
+        empty_points=2048,
+        coarse_points=8192,
+        taught_steps=6_000,
+    ),
+}
+
+_PICTURES = FacesConfig(
+    z_dim=PICTURE_LATENT_SIZE, mapping_layers=3, choice_groups=CHOICE_GROUPS, w_dim=512
+)
+
+SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
+    "tiny": SupervisedFacesConfig(
+        run=replace(TINY_RUN, batch=2),
+        generator=replace(_PICTURES, size=32, w_dim=16, channel_base=256, channel_max=16),
+        taught_people=32,
+        taught_steps=2,
+        grid_people=2,
+    ),
+    "cpu": SupervisedFacesConfig(
+        run=RunConfig(steps=4_000, batch=16, log_every=50, grid_every=500, checkpoint_every=250),
+        generator=replace(_PICTURES, size=128, channel_base=4096, channel_max=192),
+        decay_steps=4_000,
+    ),
+    "gpu": SupervisedFacesConfig(
+        run=replace(_GPU_RUN, steps=20_000),
+        generator=replace(_PICTURES, size=256, channel_base=16384, channel_max=512),
+        decay_steps=20_000,
+        taught_steps=6_000,
+    ),
+}

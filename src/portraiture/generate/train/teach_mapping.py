@@ -1,0 +1,213 @@
+"""A mapping that knows its people before it sees them: w says what the engine's parameters say.
+
+z ─mapping─▶ w ─one linear layer─▶ parameters of the person that z stands for
+What z means is known without a single picture, in any number: that a drawer of hairstyles counts
+only for one sex, that ancestry shifts the skin. A mapping that has learned this gives the same w's
+to the same looks, and the pictures that follow have to teach only how looks look. Most numbers are
+nearly linear in z, so the mapping begins by passing z on, and the lesson is about the rest.
+Letters: A numbers of a person, Z latent size, D w dimension.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from portraiture.engine.actions import ACTIONS
+from portraiture.engine.parameters import CONTINUOUS, DISCRETE
+from portraiture.engine.shapes import SHAPES
+from portraiture.generate.train.teach_flow import FlowLesson
+from portraiture.networks.layers import Linear
+from portraiture.networks.stylegan2 import Mapping
+from portraiture.people.latent import LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.people.scene import LIMIT
+
+PEOPLE_SEED = 0x7EAC4
+BATCH = 512
+MAPPING_RATE, LINEAR_RATE = 1.2, 0.003
+
+PASSED_ON = 0.6
+"""How strongly each layer after the first passes on what it gets."""
+
+RIDGE = 1e-3
+"""Of the regressions of numbers on w, with which their linear layers begin."""
+
+CHOICE_WEIGHT, LOOK_WEIGHT = 8.0, 4.0
+"""Of the errors of choices (hair styles, beards) and of single numbers (lengths, roughness) over
+those of shapes, which are many. Choices hang on sex and ancestry and are learned last."""
+
+COLOUR_WEIGHTS = {
+    "skin_melanin": 100.0, "skin_undertone": 16.0, "skin_haemoglobin": 16.0, "iris_melanin": 16.0,
+    "hair_melanin": 24.0, "hair_grey": 24.0, "age": 8.0,
+}  # fmt: skip
+"""Of single numbers that colour many pixels: if 0.025 of the variance of skin melanin is unknown,
+a face is some tenths of a decibel further from the truth."""
+
+SCENE_WEIGHT = 48.0
+"""Of the errors of cameras and light, which are few numbers and move every pixel."""
+
+FLOW_WEIGHT = 4.0
+"""Of the flows' error over that of the parameters."""
+
+
+def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
+    """Parameters (continuous, shape, one-hot choices) and expression of each latent's person, and
+    the scene's numbers (`people.scene`) where z has them."""
+    rows = []
+    for latent in z.numpy():
+        person = person_from_latent(latent[:LATENT_SIZE])
+        expression = [person.expression.get(name, 0.0) for name in ACTIONS]
+        scene = latent[LATENT_SIZE:].clip(-LIMIT, LIMIT)
+        rows.append(np.concatenate([person.parameters.to_vector(), expression, scene]))
+    return torch.from_numpy(np.array(rows, np.float32))
+
+
+def number_weights(latent_size: int) -> Float[Tensor, "A"]:
+    """The weight of each number of `describe_people`."""
+    choices = sum(len(names) for names in DISCRETE.values())
+    counts = (
+        (len(CONTINUOUS), LOOK_WEIGHT),
+        (len(SHAPES), 1.0),
+        (choices, CHOICE_WEIGHT),
+        (len(ACTIONS), 1.0),
+        (latent_size - LATENT_SIZE, SCENE_WEIGHT),
+    )
+    weights = torch.cat([torch.full((n,), w) for n, w in counts])
+    for name, weight in COLOUR_WEIGHTS.items():
+        weights[list(CONTINUOUS).index(name)] = weight
+    return weights
+
+
+def draw_lesson(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
+    """The latents of a mapping's lesson."""
+    z = torch.from_numpy(draw_latents(people, seed))
+    draw = torch.Generator().manual_seed(seed)
+    scenes = torch.randn(people, mapping.z_dim - LATENT_SIZE, generator=draw)
+    return torch.cat([z, scenes], 1)
+
+
+def teach_mapping(
+    mapping: Mapping,
+    *,
+    people: int = 16_000,
+    steps: int = 1_500,
+    seed: int = 0,
+    flow: FlowLesson | None = None,
+    coefficients: Linear | None = None,
+) -> tuple[float, float]:
+    """Train a mapping anew, in place and on its device, so that a person's numbers are linear in
+    w, and so are those of its flow, whose linear layer goes into `coefficients`.
+
+    Returns the mean squared errors of parameters and of flows (0 without) on people that neither
+    the mapping nor the estimates of flows were fitted to, where 1 is that of guessing the average.
+    Numbers that never change are left out.
+    """
+    device = mapping.w_avg.device
+    z = draw_lesson(mapping, people, PEOPLE_SEED + seed)
+    truth = describe_people(z)
+    spread = truth.std(0)
+    truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
+    weight = number_weights(mapping.z_dim)[spread > 1e-4]
+    lessons = [_Lesson(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
+    if flow is not None:
+        exam = max(flow.exam, 1)
+        lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, exam, FLOW_WEIGHT))
+    lessons = [part.to(device) for part in lessons]
+    pass_on(mapping)
+    readers = [_reader(mapping, part) for part in lessons]
+    _descend(mapping, lessons, readers, steps, seed)
+    with torch.no_grad():
+        mapping.w_avg.copy_(_w(mapping, lessons[0].z).mean(0))
+        if coefficients is not None:
+            coefficients.weight.copy_(readers[1].weight / coefficients.weight_gain)
+            coefficients.bias.copy_(readers[1].bias / coefficients.bias_gain)
+        errors = [
+            float(part.error(reader(_w(mapping, part.z[: part.exam])), slice(part.exam)))
+            for part, reader in zip(lessons, readers, strict=True)
+        ]
+    return errors[0], errors[1] if flow is not None else 0.0
+
+
+@torch.no_grad()
+def pass_on(mapping: Mapping) -> None:
+    """Let a mapping, in place, pass its input on to w as far as w has room: half of the units, or
+    less, get one number each, as many its negative, so that the difference of the two is linear
+    (leaky ReLU: f(x) - f(-x) = (1 + slope) √2 x). The other units stay as they are."""
+    for k in range(mapping.layers):
+        layer = getattr(mapping, f"fc{k}")
+        outputs, inputs = layer.weight.shape
+        if k == 0:
+            count = min(inputs, outputs // 2)
+            rows = torch.eye(count, inputs)
+        else:
+            rows = torch.zeros(count, inputs)
+            rows[:, :count] = PASSED_ON * torch.eye(count)
+            rows[:, count : 2 * count] = -rows[:, :count]
+        layer.weight[: 2 * count] = torch.cat([rows, -rows]).to(layer.weight) / layer.weight_gain
+
+
+@torch.no_grad()
+def _reader(mapping: Mapping, lesson: _Lesson) -> nn.Linear:
+    """The linear layer that reads a lesson's numbers out of w best as w is now."""
+    w = torch.cat([_w(mapping, part) for part in lesson.z[lesson.exam :].split(BATCH)]).double()
+    truth = lesson.truth[lesson.exam :].double()
+    centre, target = w.mean(0), truth.mean(0)
+    gram = (w - centre).T @ (w - centre)
+    gram.diagonal().add_(RIDGE * len(w))
+    weight = torch.linalg.solve(gram, (w - centre).T @ (truth - target)).T
+    reader = nn.Linear(*reversed(weight.shape), device=lesson.z.device)
+    reader.weight.copy_(weight)
+    reader.bias.copy_(target - weight @ centre)
+    return reader
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """truth: (N, A) normal numbers of latents z; weight: (A,) sum 1; the first `exam` people are
+    not trained on."""
+
+    z: Tensor
+    truth: Tensor
+    weight: Tensor
+    exam: int
+    importance: float
+
+    def to(self, device: torch.device) -> _Lesson:
+        z, truth, weight = (tensor.to(device) for tensor in (self.z, self.truth, self.weight))
+        return _Lesson(z, truth, weight, self.exam, self.importance)
+
+    def error(self, found: Tensor, rows: Tensor | slice) -> Tensor:
+        return ((found - self.truth[rows]).square() * self.weight).sum(1).mean()
+
+
+def _descend(
+    mapping: Mapping,
+    lessons: list[_Lesson],
+    readers: list[nn.Linear],
+    steps: int,
+    seed: int,
+) -> None:
+    linear = [p for reader in readers for p in reader.parameters()]
+    optimizer = torch.optim.Adam(
+        [{"params": list(mapping.parameters()), "lr": MAPPING_RATE}, {"params": linear}],
+        lr=LINEAR_RATE,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), 1e-5)
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        optimizer.zero_grad(set_to_none=True)
+        for part, reader in zip(lessons, readers, strict=True):
+            chosen = torch.randint(part.exam, len(part.z), (BATCH,), generator=draw)
+            chosen = chosen.to(part.z.device)
+            error = part.error(reader(_w(mapping, part.z[chosen])), chosen)
+            (part.importance * error).backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _w(mapping: Mapping, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N D"]:
+    return mapping(z, None)[:, 0]

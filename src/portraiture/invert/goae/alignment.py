@@ -1,0 +1,139 @@
+"""GOAE's adaptive feature alignment: what w+ leaves out of a photo, put into a feature map (Yuan et
+al., ICCV 2023, section 4.2, Eq. 7; METHODS section 1).
+
+rendered - photo ─residual units─▶ K, V ─┐
+F (of the generator at 32²) ───────────▶ Q ─two cross-attentions─▶ γ, β;   F* = γ ⊙ F + β
+
+Module names are those of the published checkpoint. Letters: B photos, C channels, S side of F, I
+channels and R side of what is compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from portraiture.invert.goae.encoder import CrossAttention
+from portraiture.perception.arcface import Unit
+
+CARRIED = 21
+"""On each of three planes the difference, the photo, and whether the photo shows the place."""
+UNITS = 3
+"""Residual units of each width."""
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """features: channels of F. size: its side. widths: of the residual units; each width halves the
+    size. mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and
+    the residual's features, which is its ablation (table 3). gated: [ours] γ - 1 and β each go
+    through a 1×1 convolution that begins at 0, so that F* begins as F; the published module has
+    none.
+    carried: [ours] what is compared comes not as a picture but carried to the planes (`CARRIED`
+    channels, twice F's side), where F lies, and with what the head lacks beyond its outline: a
+    convolution then finds each texel's difference where
+    the attention has to search for it. The first of `widths` is then not halved, nor the last.
+    generator: fingerprint of the weights that it was trained for, if known.
+    """
+
+    features: int = 512
+    size: int = 32
+    widths: tuple[int, int, int] = (64, 128, 256)
+    mixing: Literal["attention", "convolution"] = "attention"
+    gated: bool = False
+    carried: bool = False
+    generator: str = ""
+
+    @property
+    def image_size(self) -> int:
+        """R."""
+        return 2 * self.size if self.carried else self.size << len(self.widths)
+
+    @property
+    def inputs(self) -> int:
+        """I."""
+        return CARRIED if self.carried else 3
+
+
+class FeatureAlignment(nn.Module):
+    """What a photo has and its reconstruction hasn't, aligned with the features of the latter."""
+
+    model_name: ClassVar = "goae-afa"
+
+    def __init__(self, config: AlignmentConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, features = config.widths[0], config.features
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(config.inputs, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first),
+            nn.PReLU(first),
+        )  # fmt: skip
+        units, before = [], first
+        for k, width in enumerate(config.widths):
+            stride = (1, 2, 1)[k] if config.carried else 2
+            units.append(Unit(before, width, stride=stride))
+            units += [Unit(width, width) for _ in range(UNITS - 1)]
+            before = width
+        self.body = nn.Sequential(*units)
+        self.output_layer = nn.Sequential(
+            nn.Conv2d(before, features, 3, 1, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(features, features, 3, 1, 1),
+        )
+        if config.mixing == "attention":
+            self.cross_att_gamma = CrossAttention(features)
+            self.cross_att_beta = CrossAttention(features)
+        else:
+            self.conv_gamma = _convolutions(features)
+            self.conv_beta = _convolutions(features)
+        if config.gated:
+            self.gate_gamma = _nothing(features)
+            self.gate_beta = _nothing(features)
+
+    def forward(
+        self, residual: Float[Tensor, "B I R R"], features: Float[Tensor, "B C S S"]
+    ) -> Float[Tensor, "B C S S"]:
+        """F* of F. residual: rendered minus photo, in [-2, 2], `config.image_size` pixels a side,
+        or what `config.carried` says.
+
+        Raises ValueError where a size is another.
+        """
+        config = self.config
+        sides = (*residual.shape[1::2], *features.shape[1::2])
+        if sides != (config.inputs, config.image_size, config.features, config.size):
+            raise ValueError(f"residual and features of channels and sides {sides} do not fit")
+        seen = self.output_layer(self.body(self.input_layer(residual)))
+        gamma, beta = self._film(seen, features)
+        if config.gated:
+            return features * (1.0 + self.gate_gamma(gamma)) + self.gate_beta(beta)
+        return gamma * features + beta
+
+    def _film(self, seen: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """γ and β (Perez et al. 2018), the size of F."""
+        if self.config.mixing == "convolution":
+            both = torch.cat([seen, features], 1)
+            return self.conv_gamma(both), self.conv_beta(both)
+        tokens, asked = seen.flatten(2).mT, features.flatten(2).mT
+        shape = features.shape
+        gamma = self.cross_att_gamma(asked, tokens).mT.reshape(shape)
+        return gamma, self.cross_att_beta(asked, tokens).mT.reshape(shape)
+
+
+def _nothing(features: int) -> nn.Conv2d:
+    """A 1×1 convolution whose weights are 0 to begin with."""
+    layer = nn.Conv2d(features, features, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+    return layer
+
+
+def _convolutions(features: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(2 * features, features, 3, 1, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(features, features, 3, 1, 1),
+    )

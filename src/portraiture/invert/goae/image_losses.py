@@ -1,0 +1,103 @@
+"""A photo beside the picture of its own head: GOAE's losses at the input's view (Yuan et al., ICCV
+2023, supplement; METHODS section 1: λ1, λ2, λ3, λ5), for photos of which nothing else is known.
+
+planes ─rendered, without gradients─▶ depth, opacity
+planes ─asked at that depth─▶ features ─superresolution─▶ picture ◀─▶ photo over white
+some rays, with gradients ─▶ opacity ◀─▶ who is in front
+[ours] A picture rendered with gradients costs a hundred points a pixel, where this costs one; what
+it cannot say, which is where the head ends, a few rays do. The background's depth, of which the
+paper keeps the mean, has no meaning before white: what stands for it is that nothing is there.
+Letters: B photos, n their side, N rows of w+, C channels and P side of a plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.data.fitted_photos import Shown
+from portraiture.networks.deferred import deferred_picture
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.sparse_rays import march_some
+from portraiture.perception.features import FeatureNetwork, perceptual_distance
+from portraiture.perception.identity import IdentityNetwork, face_crop, similarity
+from portraiture.train.rng import Draws
+from portraiture.triplane.sampling import make_rays
+
+ANYWHERE = 0.05
+"""A ray's chance where no outline is, beside one near an outline."""
+NEAR = 9
+"""Pixels of the neural resolution that count as near an outline."""
+
+
+@dataclass(frozen=True)
+class OwnView:
+    """Weights: picture is λ1, of the mean square; perceptual λ2, identity λ3; outline, of rays'
+    opacity, in the place of λ5. rays: a photo. ray_samples: coarse ones, and as many fine. side: of
+    the depth map."""
+
+    picture: float = 1.0
+    perceptual: float = 0.8
+    identity: float = 0.1
+    outline: float = 1.0
+    rays: int = 128
+    ray_samples: int = 16
+    side: int = 64
+
+
+def own_view_losses(
+    network: TriPlaneGenerator,
+    judges: tuple[FeatureNetwork, IdentityNetwork],
+    ws: Float[Tensor, "B N D"],
+    planes: Float[Tensor, "B 3 C P P"],
+    shown: Shown,
+    draws: Draws,
+    config: OwnView,
+) -> dict[str, Tensor]:
+    """Weighted losses by name, whose gradients flow to planes and, through superresolution, to ws.
+    judges: of likeness and of identity."""
+    picture = _picture(network, ws, planes, shown.camera, config.side)
+    features, identity = judges
+    ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
+    faces = (face_crop(x, identity.config.size) for x in (ours, shown.image))
+    alike = similarity(*(identity(face) for face in faces))
+    return {
+        "own_picture": config.picture * (ours - shown.image).square().mean(),
+        "own_perceptual": config.perceptual
+        * perceptual_distance(features, ours, shown.image).mean(),
+        "own_identity": config.identity * (1.0 - alike).mean(),
+        "own_outline": config.outline * _outline(network, planes, shown, draws, config),
+    }
+
+
+def _picture(
+    network: TriPlaneGenerator, ws: Tensor, planes: Tensor, camera: Tensor, side: int
+) -> Float[Tensor, "B 3 R R"]:
+    """What superresolution makes of the colours at the rendered depth, over white by opacity."""
+    n = network.config.neural_resolution
+    with torch.no_grad():
+        volume = network.render(
+            planes.detach(), camera, resolution=min(side, n), deterministic=True
+        )
+        depth, opacity = (
+            F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
+        )
+    return deferred_picture(network, ws, planes, depth, opacity, make_rays(camera, n))
+
+
+def _outline(
+    network: TriPlaneGenerator, planes: Tensor, shown: Shown, draws: Draws, config: OwnView
+) -> Float[Tensor, ""]:
+    """How far the opacity of some rays is from the photo's, most of them near its outlines."""
+    n = network.config.neural_resolution
+    person = F.interpolate(shown.person, (n, n), mode="area")
+    around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)
+    chance = (ANYWHERE + 4.0 * around * (1.0 - around)).flatten(1)
+    chosen = torch.multinomial(chance, config.rays, False, generator=draws.device)
+    rays = make_rays(shown.camera, n)
+    marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
+    return (marched.weights.sum(-1) - person.flatten(1).gather(1, chosen)).abs().mean()

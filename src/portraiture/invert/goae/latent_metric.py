@@ -1,0 +1,89 @@
+"""How far two w are apart to the eye.
+
+A generator's w says much that its pictures hardly show. Its pictures' derivatives say how much:
+for the derivative J of a picture's weighted pixels by w, |J Δ|² is what Δ changes in it, and the
+gradients of a picture times white noise, over people, have JᵀJ for their second moment. With the
+variance of w that is a variance of pictures along each direction. Colours would own it: the loss
+counts each direction by the picture's deviation, not by its variance.  [ours]
+Letters: P gradients, B people, N rows of w+, D its dimension.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.people_set import PeopleSet
+from portraiture.triplane.volume import render_volume
+
+TOGETHER = 4
+"""People whose gradients are computed at once."""
+RESOLUTION, SAMPLES = 48, 24
+"""Of the pictures, and along a ray, half of them where the first ones found something."""
+KEPT = 1e-4
+"""Directions in which w's variance is less than this of the largest have none."""
+
+
+class LatentMetric(nn.Module):
+    """Squared length of differences of w, in units that give the mean person 1 from all others on
+    average; the weights are a buffer, so that a training's state keeps them."""
+
+    matrix: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(width))
+
+    def forward(self, differences: Float[Tensor, "B N D"]) -> Float[Tensor, ""]:
+        """The mean over people and rows."""
+        return ((differences @ self.matrix) * differences).sum(-1).mean()
+
+
+def picture_gradients(
+    network: TriPlaneGenerator, people: PeopleSet, count: int, generator: torch.Generator
+) -> Float[Tensor, "P D"]:
+    """Gradients by w of raw pictures times white noise, for new people by the cameras of known
+    ones, whose pixels' weights count; `count` is rounded up to a whole number of batches."""
+    where = network.backbone.mapping.w_avg
+    size = min(RESOLUTION, network.config.neural_resolution)
+    half = min(SAMPLES, network.config.rendering.depth_resolution)
+    rendering = replace(network.config.rendering, depth_resolution=half, importance_resolution=half)
+    found = []
+    for _ in range(-(-count // TOGETHER)):
+        views = people.draw(TOGETHER, generator)
+        weight = F.interpolate(views.small_weight, (size, size), mode="area")
+        noise = torch.randn(TOGETHER, 3, size, size, generator=generator) * weight.sqrt()
+        z = torch.randn(TOGETHER, network.config.z_dim, generator=generator).to(where)
+        w = network.mapping(z, None)[:, 0].detach().requires_grad_(True)
+        planes = network.planes(w[:, None].expand(-1, network.num_ws, -1))
+        volume = render_volume(
+            planes, network.decoder, views.camera.to(where), rendering, resolution=size,
+            backend="torch", deterministic=True,
+        )  # fmt: skip
+        (gradient,) = torch.autograd.grad((volume.features[:, :3] * noise.to(where)).sum(), w)
+        found.append(gradient)
+    return torch.cat(found)
+
+
+def visible_metric(
+    gradients: Float[Tensor, "P D"], w: Float[Tensor, "K D"], *, floor: float
+) -> Float[Tensor, "D D"]:
+    """The metric's matrix L: trace(L C) = 1 for the covariance C of w, of which `floor` belongs
+    to all directions in which w varies alike."""
+    covariance = torch.cov(w.T.double())
+    seen = gradients.double().T @ gradients.double() / len(gradients)
+    variance, axes = torch.linalg.eigh(covariance)
+    keep = variance > KEPT * variance.max()
+    into = axes[:, keep] * variance[keep].rsqrt()
+    back = axes[:, keep] * variance[keep].sqrt()
+    strength, turn = torch.linalg.eigh(back.T @ seen @ back)
+    deviation = strength.clamp(min=0.0).sqrt()
+    share = deviation / deviation.sum()
+    shown = (into @ turn * share) @ (into @ turn).T
+    alike = torch.eye(len(covariance)).to(covariance) / covariance.trace()
+    return ((1.0 - floor) * shown + floor * alike).float()

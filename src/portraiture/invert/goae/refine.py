@@ -1,0 +1,150 @@
+"""Detail that w+ cannot hold: aligned features where the photo shows the head, w+'s elsewhere (Yuan
+et al., ICCV 2023, sections 4.2 and 4.3; METHODS section 1).
+
+ws ─┬─planes─▶ image, depth of the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
+    └─F────────────────────────────────────────────────────────────────────┘      │
+planes of F* ─mix by what the photo shows─▶ planes                          ◀──────┘
+Letters: B heads, N rows of w+, K channels and S side of F, C channels and P side of a plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.triplane.splat import carry_to_planes
+from portraiture.triplane.visibility import (
+    SOLID,
+    MixedPlanes,
+    chosen_masks,
+    mix_planes,
+    plane_masks,
+    visible_points,
+)
+
+SHOWN = 0.1
+"""How much darker than the white background a photo's pixel is that shows something."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """features: F*. plain_features: F. visible: the masks by which planes were mixed, 1 for those
+    of F*. refined: planes of F*. planes: mixed ones, to be rendered."""
+
+    features: Float[Tensor, "B K S S"]
+    plain_features: Float[Tensor, "B K S S"]
+    visible: Float[Tensor, "B 3 1 P P"]
+    refined: Float[Tensor, "B 3 C P P"]
+    planes: Float[Tensor, "B 3 C P P"]
+
+
+def refine(
+    generator: TriPlaneGenerator,
+    alignment: FeatureAlignment,
+    ws: Float[Tensor, "B N D"],
+    photo: Float[Tensor, "B 3 R R"],
+    camera: Float[Tensor, "B 25"],
+    *,
+    mixed: MixedPlanes = "all",
+) -> Refined:
+    """photo: over the generator's background, in [-1, 1]. Gradients flow to the alignment only."""
+    with torch.no_grad():
+        plain, features = planes_and_features(generator, ws, alignment.config.size)
+        compared, visible = _compare(generator, alignment.config, ws, plain, photo, camera)
+    aligned = alignment(compared, features)
+    masks = chosen_masks(visible, mixed)
+    refined = planes_of(generator, ws, aligned)
+    return Refined(aligned, features, masks, refined, mix_planes(refined, plain, masks))
+
+
+def _compare(
+    generator: TriPlaneGenerator, config: AlignmentConfig, ws: Tensor, planes: Tensor,
+    photo: Tensor, camera: Tensor,
+) -> tuple[Float[Tensor, "B I R R"], Float[Tensor, "B 3 1 P P"]]:  # fmt: skip
+    """Reconstruction minus photo, as the alignment wants it, and which texels of the planes the
+    photo shows."""
+    volume = generator.render(planes, camera, deterministic=True)
+    image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
+    photo = sized(photo, image.shape[-1])
+    depth, opacity = volume.depth, volume.opacity
+    side = depth.shape[-1]
+    if config.carried:
+        depth, opacity = _with_what_the_head_lacks(depth, opacity, sized(photo, side), camera)
+    points, met = visible_points(depth, opacity, camera)
+    rendering = generator.config.rendering
+    where = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
+    visible = plane_masks(points, met, size=planes.shape[-1], **where)
+    if not config.carried:
+        return sized(image - photo, config.image_size), visible
+    both = torch.cat([sized(image - photo, side), sized(photo, side)], 1).flatten(2).mT
+    flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
+    carried = carry_to_planes(
+        both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where
+    )
+    return carried.flatten(1, 2), visible
+
+
+def _with_what_the_head_lacks(
+    depth: Tensor, opacity: Tensor, photo: Float[Tensor, "B 3 n n"], camera: Float[Tensor, "B 25"]
+) -> tuple[Tensor, Tensor]:
+    """Depth and opacity where the photo has something and the head has not (fuller hair): as far
+    away as the axis of the head, so that it has a place on the planes. [ours]"""
+    lacking = (opacity <= SOLID) & ((1.0 - photo).amax(1, keepdim=True) > SHOWN)
+    distance = camera[:, :16].unflatten(1, (4, 4))[:, :3, 3].norm(dim=1)[:, None, None, None]
+    return torch.where(lacking, distance, depth), torch.where(lacking, 1.0, opacity)
+
+
+def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
+    """Pictures of another side, without aliases."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+
+
+Styles = dict[int, list[Tensor]]
+
+
+def planes_and_features(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int, *,
+    styles: Styles | None = None,
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:  # fmt: skip
+    """Planes of ws, and the backbone's features at `size`, which finer blocks read. styles: of the
+    backbone, instead of those of ws. Raises ValueError where there are no such features."""
+    seen: list[Tensor] = []
+
+    def note(resolution: int, x: Tensor) -> Tensor:
+        if resolution == size:
+            seen.append(x)
+        return x
+
+    planes = generator.planes(ws, styles=styles, edit_features=note)
+    if not seen or size == generator.backbone.synthesis.resolutions[-1]:
+        raise ValueError(f"no block of the backbone reads features of side {size}")
+    return planes, seen[0]
+
+
+def planes_of(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"],
+    *, styles: Styles | None = None,
+) -> Float[Tensor, "B 3 C P P"]:  # fmt: skip
+    """Planes of ws, or of styles, with these features in the place of its own at their size."""
+    size = features.shape[-1]
+    return generator.planes(
+        ws, styles=styles,
+        edit_features=lambda resolution, x: features if resolution == size else x,
+    )  # fmt: skip
+
+
+def edited_features(
+    refined: Float[Tensor, "B K S S"],
+    plain: Float[Tensor, "B K S S"],
+    edited: Float[Tensor, "B K S S"],
+) -> Float[Tensor, "B K S S"]:
+    """F* + F of the edited w+ - F of w+ (Eq. 10): details survive an edit."""
+    return refined + edited - plain

@@ -1,0 +1,207 @@
+"""The recipe of GOAE's adaptive feature alignment, its second stage (Yuan et al., ICCV 2023,
+section 4.2 and supplement; METHODS section 1): encoder and generator are frozen.
+
+photo ─encoder─▶ w+ ─▶ reconstruction - picture ─alignment─▶ F* ─planes, mixed─▶ what is drawn
+Drawn are the photo's own view, as in the paper, and another one, which only people whose truth is
+known have. [ours] Photos of real people, whose heads differ more from them, have their own view
+alone (`own_view`). Letters: B photos, N rows of w+.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
+from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.errors import TrainingError
+from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
+from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
+from portraiture.invert.goae.gates import set_rate
+from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.refine import refine, sized
+from portraiture.invert.weights import Encoder
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.weights import load_identity
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.lr_schedule import annealed
+from portraiture.train.rng import Draws, generator
+from portraiture.train.state import TrainState
+from portraiture.triplane.visibility import MixedPlanes
+
+
+class AlignmentBatch(NamedTuple):
+    """people: photos and other views of known people. fitted: photos of real ones."""
+
+    people: PhotoBatch
+    fitted: FittedBatch | None = None
+
+
+@dataclass(frozen=True)
+class AlignmentTraining:
+    """drawing: of the losses on what is drawn (`supervised_heads`). encoder: fingerprint of the
+    frozen encoder, so that a run never goes on with another; fitted: of the photos of real people,
+    of which a batch has fitted_share where there are any. own_view: of the losses on these.
+    other_weight: of those of another view
+    than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
+    another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
+    mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate:
+    Adam's, falling along a half cosine over decay_steps. clip: length of gradients at
+    most. half_life: of the average, in images.
+    """
+
+    run: RunConfig
+    alignment: AlignmentConfig
+    drawing: SupervisedConfig
+    encoder: str = ""
+    fitted: str = ""
+    fitted_share: float = 0.5
+    own_view: OwnView = field(default_factory=OwnView)
+    other_weight: float = 1.0
+    astray: float = 0.0
+    feature_weight: float = 1e-4
+    mixed: MixedPlanes = "all"
+    learning_rate: float = 2.5e-5
+    clip: float = 1.0
+    decay_steps: int = 800_000
+    half_life: float = 4_000.0
+    grid_people: int = 8
+
+
+class TrainAlignment:
+    """Recipe; see `train.loop.Recipe`. network, encoder: frozen. fitted: photos of real
+    people. Raises TrainingError where a batch has no place for these."""
+
+    def __init__(
+        self, config: AlignmentTraining, data: PhotoSet, network: TriPlaneGenerator,
+        encoder: Encoder, *, fitted: FittedPhotos | None = None,
+    ) -> None:  # fmt: skip
+        if fitted is not None and not round(config.run.batch * config.fitted_share):
+            raise TrainingError("The batch is too small for a share of photos of real people.")
+        self.config, self.data, self.fitted = config, data, fitted
+        self.network, self.encoder = network.requires_grad_(False), encoder.requires_grad_(False)
+        self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.identity = load_identity()
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    def build(self, world: World) -> TrainState:
+        """The alignment, its average and Adam."""
+        alignment = FeatureAlignment(self.config.alignment).to(world.device)
+        for network in (self.network, self.encoder, self.drawing.features, self.identity):
+            network.to(world.device)
+        return TrainState(
+            models={"alignment": alignment},
+            averages={"alignment": averaged_copy(alignment)},
+            optimizers={"alignment": torch.optim.Adam(alignment.parameters(), foreach=False)},
+        )
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> AlignmentBatch:
+        """Photos of different people, their own and other views of them, and of real ones."""
+        if self.fitted is None:
+            return AlignmentBatch(self.data.draw(size, generator))
+        fitted = round(size * self.config.fitted_share)
+        people = self.data.draw(size - fitted, generator)
+        return AlignmentBatch(people, self.fitted.draw(fitted, generator))
+
+    def step(
+        self, state: TrainState, batch: AlignmentBatch, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """One update of the alignment and its average."""
+        config = self.config
+        alignment, optimizer = state.models["alignment"], state.optimizers["alignment"]
+        assert isinstance(alignment, FeatureAlignment)
+        set_rate(optimizer, config.learning_rate * annealed(state.step, config.decay_steps))
+        optimizer.zero_grad(set_to_none=True)
+        losses = self.losses(alignment, batch, draws)
+        torch.stack(list(losses.values())).sum().backward()
+        average_gradients(alignment.parameters(), world)
+        torch.nn.utils.clip_grad_norm_(alignment.parameters(), config.clip)
+        optimizer.step()
+        seen = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
+        update(state.averages["alignment"], alignment, beta)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def losses(
+        self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
+    ) -> dict[str, Tensor]:
+        """All weighted losses by name; those of the other view begin with `other_`."""
+        config, network = self.config, self.network
+        people, real = batch
+        ws = led_astray(self._ws(people.photo), config.astray, draws)
+        image, camera = people.seen.image, people.seen.camera
+        if real is not None:  # together, for the batch norms' sake
+            ws = torch.cat([ws, self._ws(real.photo)])
+            image = torch.cat([image, sized(real.shown.image, image.shape[-1])])
+            camera = torch.cat([camera, real.shown.camera])
+        found = refine(network, alignment, ws, image, camera, mixed=config.mixed)
+        moved = (found.features - found.plain_features).square().mean()
+        losses = {"features": config.feature_weight * moved}
+        known = len(people.photo)
+        losses |= self._known(ws[:known], found.planes[:known], people, draws)
+        if real is not None:
+            judges = (self.drawing.features, self.identity)
+            losses |= own_view_losses(
+                network, judges, ws[known:], found.planes[known:], real.shown, draws,
+                config.own_view,
+            )  # fmt: skip
+        return losses
+
+    def _known(
+        self, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"], people: PhotoBatch,
+        draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Losses on two views of people whose truth is known."""
+        network, weight = self.network, self.config.other_weight
+        found = self.drawing.losses(network, ws, planes, people.seen, draws, coarse=False)
+        if weight:
+            other = self.drawing.losses(network, ws, planes, people.truth, draws, coarse=False)
+            found |= {f"other_{name}": weight * loss for name, loss in other.items()}
+        return found
+
+    @torch.no_grad()
+    def _ws(self, photos: Tensor) -> Tensor:
+        return self.network.backbone.mapping.w_avg + self.encoder(photos)
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: the photo's view: w+ alone, refined, truth; another view: refined, truth."""
+        network, alignment = self.network, state.averages["alignment"]
+        assert isinstance(alignment, FeatureAlignment)
+        people = min(self.config.grid_people, len(self.data.people))
+        batch = self.data.draw(people, generator(0))
+        where = network.backbone.mapping.w_avg
+        ws = self._ws(batch.photo.to(where))
+        seen, other = (part.camera.to(where) for part in (batch.seen, batch.truth))
+        image = batch.seen.image.to(where)
+        found = refine(network, alignment, ws, image, seen, mixed=self.config.mixed)
+
+        def drawn(planes: Tensor, camera: Tensor) -> Tensor:
+            return network.upsample(network.render(planes, camera, deterministic=True).features, ws)
+
+        rows = (
+            drawn(network.planes(ws), seen), drawn(found.planes, seen), image,
+            drawn(found.planes, other), batch.truth.image.to(where),
+        )  # fmt: skip
+        side = image.shape[-1]
+        return stack_rows(*(tile(at_size(row, side), columns=people) for row in rows))
+
+
+def led_astray(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
+    """A share of w+ moved towards the next one of the batch, by up to all of the way."""
+    if not share:
+        return ws
+    drawn = torch.rand(2, len(ws), 1, 1, generator=draws.cpu).to(ws)
+    return ws + (drawn[0] < share) * drawn[1] * (ws.roll(1, 0) - ws)

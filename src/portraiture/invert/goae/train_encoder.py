@@ -1,0 +1,302 @@
+"""The recipe of GOAE's encoder (Yuan et al., ICCV 2023, section 4.1 and supplement; METHODS section
+1), on people whose w is known.
+
+photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, picture of any view ◀─▶ the engine's
+                     ├─▶ w of the person's z, as far as it shows               [ours]
+                     └─▶ D_Wc, one row at a time
+The paper knows photos alone and compares what it draws with them. Ours knows the person: what is
+compared is what `supervised-heads` compares, from views that the photo does not show, which takes
+the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
+step and comes first, and half of the photos may be of people whom a generator of images draws: for
+w, nobody needs to have rendered them. Photos of real people, to whom the engine was fitted, teach
+how real photos look; their pictures are compared as in the paper (`own_view`).
+Letters: B photos, K of them drawn, N rows of w+.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
+from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
+from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.errors import TrainingError
+from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
+from portraiture.invert.goae.discriminator import LatentDiscriminator
+from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
+from portraiture.invert.goae.gates import gated_groups, set_rate
+from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
+from portraiture.invert.goae.latent_prior import LatentPrior
+from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
+from portraiture.invert.goae.ranger import Ranger
+from portraiture.invert.weights import Encoder
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.weights import load_identity
+from portraiture.train.adversary import update_weights
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.gan_losses import discriminator_loss, generator_loss, r1_penalty
+from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.lr_schedule import annealed
+from portraiture.train.rng import Draws, generator
+from portraiture.train.state import TrainState
+
+JUDGE = "latent discriminator"
+METRIC, PRIOR = "metric", "prior"
+METRIC_SEED = 0x5EE
+
+
+class EncoderBatch(NamedTuple):
+    """people: photos and other views of known people. drawn: photos of people who are no more than
+    their latents, fitted ones last. fitted: these with what they show."""
+
+    people: PhotoBatch
+    drawn: DrawnBatch
+    fitted: FittedBatch | None = None
+
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
+    frozen generator's. start, fitted: fingerprints of the encoder to begin with and of the photos
+    of real people, so that a run never goes on with others. fitted_share: of a batch, photos of
+    real people where there are any. drawn_share: of the rest, what a generator of images draws.
+    levels_from: steps from which coarse, mid and fine rows take part.
+    latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
+    counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
+    to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
+    drawn losses, and adversarial_weight, λ4, begin, and own_view's losses on photos of real people,
+    where there is an own_view. prior_weight: of `latent_prior`, from then on. offset_weight: λ6.
+    r1_gamma, judge_rate: of D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to
+    length 1. learning_rate: rises over warmup steps, then falls along a half cosine over
+    decay_steps. whole_rate, whole_decay: the same from whole_from on, if there is such a rate.
+    half_life: of the average, in images.
+    """
+
+    run: RunConfig
+    encoder: EncoderConfig | PyramidConfig
+    drawing: SupervisedConfig
+    start: str = ""
+    fitted: str = ""
+    drawn_share: float = 0.5
+    fitted_share: float = 0.25
+    levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
+    latent_weight: float = 1.0
+    metric_gradients: int = 480
+    metric_floor: float = 0.1
+    whole_from: int = 0
+    drawing_weight: float = 1.0
+    own_view: OwnView | None = None
+    prior_weight: float = 0.3
+    adversarial_weight: float = 0.05
+    offset_weight: float = 0.001
+    r1_gamma: float = 10.0
+    judge_rate: float = 2e-5
+    optimizer: Literal["ranger", "adamw"] = "ranger"
+    learning_rate: float = 1e-4
+    warmup: int = 0
+    decay_steps: int = 1_000_000
+    whole_rate: float | None = None
+    whole_decay: int = 1
+    half_life: float = 4_000.0
+    grid_people: int = 8
+    w_samples: int = 8192
+
+
+def build_encoder(config: EncoderConfig | PyramidConfig) -> Encoder:
+    """With random weights."""
+    return GoaeEncoder(config) if isinstance(config, EncoderConfig) else PyramidEncoder(config)
+
+
+class TrainEncoder:
+    """Recipe; see `train.loop.Recipe`. network: the frozen generator. fitted: photos of real
+    people. start: an encoder to begin with."""
+
+    def __init__(
+        self, config: EncoderTraining, data: PhotoSet, drawn: DrawnPhotos,
+        network: TriPlaneGenerator, *, fitted: FittedPhotos | None = None,
+        start: Encoder | None = None,
+    ) -> None:  # fmt: skip
+        if config.encoder.num_ws != network.num_ws:
+            raise ValueError("the encoder's rows are not the generator's")
+        if fitted is not None and not round(config.run.batch * config.fitted_share):
+            raise TrainingError("The batch is too small for a share of photos of real people.")
+        self.config, self.data, self.drawn, self.fitted = config, data, drawn, fitted
+        self.start = start
+        self.network = network.requires_grad_(False)
+        self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.identity = load_identity()
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    def build(self, world: World) -> TrainState:
+        """Encoder, its average, D_Wc, their optimisers, metric and prior, as yet unknown."""
+        config = self.config
+        encoder = build_encoder(config.encoder).to(world.device)
+        if self.start is not None:
+            encoder.load_state_dict(self.start.state_dict())
+        judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
+        self.network.to(world.device)
+        self.drawing.features.to(world.device)
+        self.identity.to(world.device)
+        metric, prior = (
+            kind(config.encoder.w_dim).to(world.device) for kind in (LatentMetric, LatentPrior)
+        )
+        return TrainState(
+            models={"encoder": encoder, JUDGE: judge, METRIC: metric, PRIOR: prior},
+            averages={"encoder": averaged_copy(encoder)},
+            optimizers={
+                "encoder": self._optimizer(encoder),
+                JUDGE: torch.optim.Adam(judge.parameters(), config.judge_rate, foreach=False),
+            },
+        )
+
+    def _optimizer(self, encoder: Encoder) -> torch.optim.Optimizer:
+        rate = self.config.learning_rate
+        groups = gated_groups(encoder)
+        if self.config.optimizer == "ranger":
+            return Ranger(groups, rate)
+        return torch.optim.AdamW(groups, rate, betas=(0.9, 0.99), foreach=False)
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> EncoderBatch:
+        """Photos of different people and other views of them, and of people of no other view."""
+        config = self.config
+        fitted = 0 if self.fitted is None else round(size * config.fitted_share)
+        drawn = round((size - fitted) * config.drawn_share)
+        people = self.data.draw(size - fitted - drawn, generator)
+        others = self.drawn.draw(drawn, generator)
+        if self.fitted is None:
+            return EncoderBatch(people, others)
+        real = self.fitted.draw(fitted, generator)
+        pairs = zip(others, (real.photo, real.z), strict=True)
+        return EncoderBatch(people, DrawnBatch(*map(torch.cat, pairs)), real)
+
+    def step(
+        self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """D_Wc's update, then the encoder's and that of its average."""
+        config = self.config
+        if state.step == 0:
+            self.measure(state)
+        encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
+        set_rate(optimizer, self.rate(state.step))
+        levels = sum(state.step >= first for first in config.levels_from)
+        photos = torch.cat([batch.people.photo, batch.drawn.photo])
+        offsets = encoder(photos, levels=levels)
+        ws = self.network.backbone.mapping.w_avg + offsets
+        judged = self._judge(state, ws.detach(), batch.people.truth.z, world)
+        optimizer.zero_grad(set_to_none=True)
+        losses = self.losses(state, ws, offsets, batch, draws)
+        torch.stack(list(losses.values())).sum().backward()
+        average_gradients(encoder.parameters(), world)
+        if config.optimizer == "adamw":
+            torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        optimizer.step()
+        seen = float((state.step + 1) * self.run.batch)
+        beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
+        update(state.averages["encoder"], encoder, beta)
+        return {name: loss.detach() for name, loss in losses.items()} | judged
+
+    def rate(self, step: int) -> float:
+        """The encoder's learning rate at a step."""
+        config = self.config
+        if config.whole_rate is not None and step >= config.whole_from:
+            return config.whole_rate * annealed(step - config.whole_from, config.whole_decay)
+        rise = min(1.0, (step + 1) / (config.warmup + 1))
+        return rise * config.learning_rate * annealed(step, config.decay_steps)
+
+    def measure(self, state: TrainState) -> None:
+        """Find the metric by which w is compared, and the prior; the same on every process."""
+        config, draws = self.config, generator(METRIC_SEED)
+        where = self.network.backbone.mapping.w_avg
+        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=draws).to(where)
+        with torch.no_grad():
+            w = self.network.mapping(z, None)[:, 0]
+        count, floor = config.metric_gradients, config.metric_floor
+        if count:
+            seen = picture_gradients(self.network, self.data.people, count, draws)
+        else:
+            seen, floor = torch.ones(1, w.shape[1]).to(w), 1.0
+        metric, prior = state.models[METRIC], state.models[PRIOR]
+        assert isinstance(metric, LatentMetric) and isinstance(prior, LatentPrior)
+        prior.measure(w)
+        metric.matrix.copy_(visible_metric(seen, w, floor=floor))
+
+    def losses(
+        self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
+        batch: EncoderBatch, draws: Draws,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """All weighted losses of the encoder by name."""
+        config, network = self.config, self.network
+        wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
+        found = {
+            "latent": config.latent_weight * state.models[METRIC](ws - wanted),
+            "offset": config.offset_weight
+            * (offsets - offsets[:, :1]).flatten(1).norm(dim=1).mean(),
+        }
+        if state.step < config.whole_from:
+            return found
+        if config.prior_weight:
+            found["prior"] = config.prior_weight * state.models[PRIOR](ws)
+        if config.adversarial_weight:
+            logits = state.models[JUDGE](ws.flatten(0, 1))
+            found["adversarial"] = config.adversarial_weight * generator_loss(logits)
+        if config.drawing_weight:
+            truth = batch.people.truth
+            own = ws[: len(truth.z)]
+            drawn = self.drawing.losses(
+                network, own, network.planes(own), truth, draws, coarse=False
+            )
+            found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
+        if config.own_view is not None and batch.fitted is not None:
+            shown = batch.fitted.shown
+            own = ws[-len(shown.image) :]
+            found |= own_view_losses(
+                network, (self.drawing.features, self.identity), own, network.planes(own), shown,
+                draws, config.own_view,
+            )  # fmt: skip
+        return found
+
+    def _judge(
+        self, state: TrainState, fakes: Float[Tensor, "B N D"], z: Float[Tensor, "B Z"],
+        world: World,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """One update of D_Wc: w of other people against all rows of w+."""
+        config, judge = self.config, state.models[JUDGE]
+        if not config.adversarial_weight or state.step < config.whole_from:
+            return {}
+        reals = self.network.mapping(z.roll(1, 0), None).flatten(0, 1).requires_grad_(True)
+
+        def losses() -> Iterator[Tensor]:
+            logits = judge(reals)
+            penalty = 0.5 * config.r1_gamma * r1_penalty(logits, [reals])
+            yield discriminator_loss(logits, judge(fakes.flatten(0, 1))) + penalty
+
+        total = update_weights(state.optimizers[JUDGE], judge, losses(), 1, world)
+        return {"loss_d": total}
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: photos, the head from the truth's view, the truth, the head of the true w."""
+        network, encoder = self.network, state.averages["encoder"].eval()
+        people = min(self.config.grid_people, len(self.data.people))
+        batch = self.data.draw(people, generator(0))
+        where = network.backbone.mapping.w_avg
+        camera = batch.truth.camera.to(where)
+        ws = where + encoder(batch.photo.to(where))
+        true = network.mapping(batch.truth.z.to(where), None)
+        ours, best = (network.synthesize(w, camera, deterministic=True).image for w in (ws, true))
+        side = ours.shape[-1]
+        rows = (at_size(batch.photo, side), ours, at_size(batch.truth.image, side), best)
+        return stack_rows(*(tile(row, columns=people) for row in rows))

@@ -1,0 +1,247 @@
+"""Inversion by optimisation: w or w+, then the generator itself (PTI, Roich et al. 2022), the
+camera with it if wanted (pose optimisation, Ko et al. 2023).
+
+Target ─▶ latent steps: u, w = mean + u · basis (and a small motion of the camera)
+       ─▶ generator steps: all weights, w fixed ─▶ Inversion
+Latents move in units of their own deviations, so that all directions are as easy, and a weak pull
+towards the mean keeps them among the generator's people. [ours]
+Letters: N rows of w+, D w dimension, K principal directions of w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
+from portraiture.invert.target import Target
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.train.lr_schedule import annealed
+
+Optimiser = Literal["w", "pti", "pose-opt"]
+Advance = Callable[[str, int, int, float], None]
+"""Told after each step: the stage's name, the step, of how many, and the loss."""
+
+KEPT_VARIANCE = 0.9995
+"""Share of w's variance that the principal directions hold."""
+
+
+@dataclass(frozen=True)
+class OptimiseConfig:
+    """latent_steps, generator_steps: of either stage. latent_rate: Adam's, in deviations of w.
+    generator_rate: of the weights. camera_rate: of the camera's turn (radians) and shift (EG3D
+    units) where it is optimised. pull: weight of the mean squared deviation of w. rows: optimise
+    one w for all rows, or each row. rays: a side. samples: of w, for its mean and directions."""
+
+    latent_steps: int = 450
+    generator_steps: int = 350
+    latent_rate: float = 0.05
+    generator_rate: float = 3e-4
+    camera_rate: float = 1e-3
+    pull: float = 0.002
+    rows: Literal["one", "each"] = "one"
+    rays: int = 64
+    samples: int = 4096
+    weights: LossWeights = field(default_factory=LossWeights)
+    seed: int = 0
+
+
+OPTIMISERS: dict[Optimiser, OptimiseConfig] = {
+    "w": OptimiseConfig(generator_steps=0),
+    "pti": OptimiseConfig(),
+    "pose-opt": OptimiseConfig(latent_steps=400, generator_steps=400),
+}
+"""Step counts as published (METHODS section 1)."""
+
+
+@dataclass(frozen=True)
+class WSpace:
+    """Mean of w and its principal directions, each as long as its deviation."""
+
+    mean: Float[Tensor, "D"]
+    basis: Float[Tensor, "K D"]
+
+
+@torch.no_grad()
+def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
+    """Statistics of canonical w, the mapping seeing the frontal camera where it wants one."""
+    where = generator.backbone.mapping.w_avg
+    draws = torch.Generator().manual_seed(seed)
+    z = torch.randn(samples, generator.config.z_dim, generator=draws).to(where)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where).expand(samples, -1)
+    camera = frontal if generator.config.c_dim else None
+    parts = [
+        generator.mapping(part, None if camera is None else camera[: len(part)])[:, 0]
+        for part in z.split(1024)
+    ]
+    w = torch.cat(parts).double()
+    mean = w.mean(0)
+    _, deviations, directions = torch.linalg.svd(w - mean, full_matrices=False)
+    share = deviations.square().cumsum(0) / deviations.square().sum()
+    count = int((share < KEPT_VARIANCE).sum()) + 1
+    scale = deviations[:count] / max(samples - 1, 1) ** 0.5
+    return WSpace(mean.to(where), (scale[:, None] * directions[:count]).to(where))
+
+
+def optimise(
+    generator: TriPlaneGenerator,
+    target: Target,
+    judges: Judges,
+    config: OptimiseConfig,
+    *,
+    with_camera: bool = False,
+    start: Float[Tensor, "1 N D"] | None = None,
+    advance: Advance | None = None,
+    stoppable: bool = True,
+) -> Inversion:
+    """Invert one photo.
+
+    with_camera: the camera is optimised together with w. start: ws to begin with, the mean
+    otherwise. stoppable: Ctrl-C ends the optimisation with what it has. Facts: steps done in both
+    stages, the last loss, and whether it was stopped.
+    """
+    space = w_space(generator, samples=config.samples, seed=config.seed)
+    begun = _Begun.make(generator, space, target, config, with_camera, start)
+    stages = [
+        _descend(
+            begun.groups(config), config.latent_steps, "Latent",
+            lambda: begun.loss(generator, target, judges, config), advance, stoppable=stoppable,
+        )
+    ]  # fmt: skip
+    ws, camera, network = begun.ws().detach(), begun.camera().detach(), generator
+    if config.generator_steps and not stages[0].stopped:
+        network = deepcopy(generator).requires_grad_(True)
+        weights = [p for n, p in network.named_parameters() if "mapping" not in n]
+
+        def tuning() -> Tensor:
+            image = draw(network, ws, network.planes(ws), camera, rays=config.rays)
+            return _total(losses(image, target.image, judges, config.weights))
+
+        groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
+        stages.append(
+            _descend(groups, config.generator_steps, "Generator", tuning, advance,
+                     stoppable=stoppable)
+        )  # fmt: skip
+        network = network.requires_grad_(False)
+    facts = {
+        "steps": sum(stage.steps for stage in stages),
+        "loss": next((s.loss for s in reversed(stages) if s.loss is not None), None),
+        "stopped": any(stage.stopped for stage in stages),
+    }
+    with torch.no_grad():
+        return Inversion(ws, network.planes(ws), camera, network, facts=facts)
+
+
+@dataclass
+class _Begun:
+    """The unknowns. u: (1, 1 or N, K) deviations; base: (1, N, D) what they are added to. motion:
+    (6,) turn and shift of the camera, in its own axes."""
+
+    u: Tensor
+    base: Tensor
+    space: WSpace
+    given: Tensor
+    motion: Tensor
+
+    @staticmethod
+    def make(
+        generator: TriPlaneGenerator, space: WSpace, target: Target, config: OptimiseConfig,
+        with_camera: bool, start: Tensor | None,
+    ) -> _Begun:  # fmt: skip
+        rows = generator.num_ws if config.rows == "each" else 1
+        mean = space.mean.expand(1, generator.num_ws, -1)
+        u = torch.zeros(1, rows, len(space.basis), device=mean.device, requires_grad=True)
+        given = target.camera.to(mean)
+        motion = torch.zeros(6, device=mean.device, requires_grad=with_camera)
+        return _Begun(u, mean if start is None else start.to(mean), space, given, motion)
+
+    def groups(self, config: OptimiseConfig) -> list[dict[str, object]]:
+        groups: list[dict[str, object]] = [{"params": [self.u], "lr": config.latent_rate}]
+        if self.motion.requires_grad:
+            groups.append({"params": [self.motion], "lr": config.camera_rate})
+        return groups
+
+    def ws(self) -> Float[Tensor, "1 N D"]:
+        return self.base + self.u @ self.space.basis
+
+    def camera(self) -> Float[Tensor, "1 25"]:
+        return moved_camera(self.given, self.motion) if self.motion.requires_grad else self.given
+
+    def loss(
+        self, generator: TriPlaneGenerator, target: Target, judges: Judges, config: OptimiseConfig
+    ) -> Tensor:
+        ws = self.ws()
+        image = draw(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
+        return _total(losses(image, target.image, judges, config.weights)) + config.pull * (
+            self.u.square().mean()
+        )
+
+
+def moved_camera(
+    camera: Float[Tensor, "1 25"], motion: Float[Tensor, "6"]
+) -> Float[Tensor, "1 25"]:
+    """A camera turned by a rotation vector (radians), then shifted (EG3D units), in its own axes.
+    Differentiable in the motion."""
+    pose, intrinsics = split_eg3d(camera)
+    x, y, z = motion[:3].unbind()
+    zero = torch.zeros_like(x)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    turned = pose[:, :3, :3] @ torch.linalg.matrix_exp(skew)
+    at = pose[:, :3, 3] + (pose[:, :3, :3] @ motion[3:])
+    top = torch.cat([turned, at[..., None]], 2)
+    moved = torch.cat([top, pose[:, 3:]], 1)
+    return torch.cat([moved.flatten(1), intrinsics.flatten(1)], 1)
+
+
+def _total(parts: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(parts.values())).sum()
+
+
+def _descend(
+    groups: list[dict[str, object]],
+    steps: int,
+    stage: str,
+    loss_of: Callable[[], Tensor],
+    advance: Advance | None,
+    *,
+    stoppable: bool,
+) -> _Stage:
+    """Adam with a rate that rises over a twentieth of the steps and falls to a tenth along a
+    cosine."""
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda k: annealed(k, steps, warmup=max(1, steps // 20), last=0.1)
+    )
+    reached = _Stage()
+    try:
+        for step in range(1, steps + 1):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            reached.steps, reached.loss = step, float(loss.detach())
+            if advance is not None:
+                advance(stage, step, steps, reached.loss)
+    except KeyboardInterrupt:
+        if not stoppable:
+            raise
+        reached.stopped = True
+    return reached
+
+
+@dataclass
+class _Stage:
+    """steps that were done, the last one's loss (None before any), and whether Ctrl-C ended it."""
+
+    steps: int = 0
+    loss: float | None = None
+    stopped: bool = False

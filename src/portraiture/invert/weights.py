@@ -1,0 +1,125 @@
+"""Weights of encoders and of GOAE's alignments by name or path, ours and the published ones.
+
+name or path ─find─▶ card, tensors ─(published names → ours)─strict─▶ network
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from portraiture.checkpoints import (
+    check_tensors,
+    filled,
+    find_weights,
+    fingerprint,
+    read_config,
+    w_fingerprint,
+)
+from portraiture.errors import CheckpointError
+from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
+from portraiture.invert.goae.encoder import PAPER, EncoderConfig, GoaeEncoder
+from portraiture.invert.goae.published_names import PUBLISHED, from_published
+from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.weights import Card, ModelName, read_weights, write_weights
+
+Encoder = GoaeEncoder | PyramidEncoder
+"""Photos to what is added to w_avg; all of them are called alike."""
+Network = TypeVar("Network", GoaeEncoder, PyramidEncoder, FeatureAlignment)
+
+MAX_BLOCKS = 100
+"""More blocks than any encoder has: a card that asks for them is refused."""
+
+
+def load_encoder(name_or_path: str | Path) -> Encoder:
+    """An encoder for evaluation, float32, on the CPU: a shipped one, a folder or a .safetensors
+    file, or the published .pt. Raises CheckpointError or ConversionError."""
+    card, tensors = read_weights(find_weights(name_or_path))
+    if card.model == "pyramid-encoder":
+        return _pyramid(card, tensors, name_or_path)
+    if card.model != "goae-encoder":
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not an encoder.")
+    config = _encoder_config(card.config, tensors, name_or_path)
+    tensors = from_published(tensors)
+    with torch.device("meta"):  # sizes first: a card may ask for anything
+        sizes = _built(lambda: GoaeEncoder(config), name_or_path)
+    check_tensors(sizes, tensors, name_or_path)
+    return filled(GoaeEncoder(config), tensors, name_or_path)
+
+
+def _pyramid(card: Card, tensors: dict[str, Tensor], source: str | Path) -> PyramidEncoder:
+    config = read_config(PyramidConfig, card.config, source)
+    if sum(config.units) + sum(config.rows) > MAX_BLOCKS:
+        raise CheckpointError(f"{source} asks for more than {MAX_BLOCKS} blocks.")
+    with torch.device("meta"):
+        network = _built(lambda: PyramidEncoder(config), source)
+    return filled(network, tensors, source)
+
+
+def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
+    """A feature alignment; otherwise like `load_encoder`."""
+    card, tensors = read_weights(find_weights(name_or_path))
+    if card.model != "goae-afa":
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not GOAE's feature alignment.")
+    config = read_config(AlignmentConfig, card.config, name_or_path)
+    with torch.device("meta"):
+        network = _built(lambda: FeatureAlignment(config), name_or_path)
+    return filled(network, tensors, name_or_path)
+
+
+def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) -> None:
+    """Raises CheckpointError where an encoder or alignment cannot be, or is known not to be, for a
+    generator: an encoder for another mapping, an alignment for other weights."""
+    for part in parts:
+        if isinstance(part, Encoder):
+            what, own = "encoder", w_fingerprint(generator)
+            fits = part.config.num_ws == generator.num_ws
+            fits &= part.config.w_dim == generator.config.w_dim
+        else:
+            what, own, config = "alignment", fingerprint(generator), generator.config
+            size = part.config.size
+            channels = min(config.channel_base // size, config.channel_max)
+            fits = config.first_size <= size < config.plane_size
+            fits &= part.config.features == channels
+        if not fits or part.config.generator not in ("", own):
+            raise CheckpointError(f"The {what} was not trained for this generator.")
+
+
+def save(
+    network: Encoder | FeatureAlignment, out: Path, card: Card, *, half: bool = True,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:  # fmt: skip
+    """Write a network with its card; the paths written. card: what is known of the weights; its
+    model and config are the network's. half: float16. Raises OutputError."""
+    model = cast(ModelName, network.model_name)
+    card = replace(card, model=model, config=asdict(network.config), sha256="")
+    tensors = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    return write_weights(out, tensors, card, overwrite=overwrite)
+
+
+def _encoder_config(
+    values: dict[str, Any], tensors: dict[str, Tensor], source: str | Path
+) -> EncoderConfig:
+    """A converted card has the published sizes; ours has all fields."""
+    if PUBLISHED in tensors:
+        return PAPER
+    config = read_config(EncoderConfig, values, source)
+    if sum(config.depths) > MAX_BLOCKS:
+        raise CheckpointError(f"{source} asks for more than {MAX_BLOCKS} blocks.")
+    return config
+
+
+def _built(make: Callable[[], Network], source: str | Path) -> Network:
+    try:
+        return make()
+    except (ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{source} has a card whose sizes do not fit together.") from error

@@ -1,0 +1,64 @@
+"""A flow that brings one canonical face's planes to where a person's features are.
+
+w ─linear─▶ coefficients ─basis─▶ flow of each plane ─resampling─▶ the person's planes
+Modulated convolutions say well what a place looks like and badly where it is: every eye of every
+person asks for features a few texels away. Here the backbone paints all people's eyes in one
+place, and a low-rank displacement of each plane, linear in w, moves them. What comes out are
+ordinary tri-planes. Letters: B batch, C channels, P plane side, S flow side, D w dimension.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from portraiture.networks.layers import Linear
+
+
+class PlaneFlow(nn.Module):
+    """Flows as a mean and `rank` basis flows, in plane coordinates ([-1, 1] along each side).
+
+    mean and basis are buffers: they are known (`generate.train.teach_flow`), and a step of Adam
+    is as long as a fine basis flow. The coefficients learn.
+    """
+
+    basis: Tensor
+    mean: Tensor
+
+    def __init__(self, w_dim: int, *, rank: int, size: int) -> None:
+        super().__init__()
+        self.coefficients = Linear(w_dim, rank)
+        self.register_buffer("basis", torch.zeros(rank, 3, 2, size, size))
+        self.register_buffer("mean", torch.zeros(3, 2, size, size))
+
+    def forward(self, w: Float[Tensor, "B D"]) -> Float[Tensor, "B 3 2 S S"]:
+        """Where, from each place of a person's planes, its features lie on the canonical ones."""
+        with torch.autocast(w.device.type, enabled=False):
+            numbers = self.coefficients(w.float())
+            return self.mean + torch.einsum("bk,kpcij->bpcij", numbers, self.basis)
+
+
+def flow_places(size: int, *, like: Tensor | None = None) -> Float[Tensor, "S S 2"]:
+    """Plane coordinates (along the width, along the height) of the texels of a size² plane."""
+    device = None if like is None else like.device
+    centres = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2.0 / size) - 1.0
+    rows, columns = torch.meshgrid(centres, centres, indexing="ij")
+    return torch.stack([columns, rows], -1)
+
+
+def move_planes(
+    planes: Float[Tensor, "B 3 C P P"], flow: Float[Tensor, "B 3 2 S S"]
+) -> Float[Tensor, "B 3 C P P"]:
+    """planes at each texel plus its flow, bilinear; beyond the edge the edge goes on. Computed in
+    float32: near 1, bfloat16 cannot tell places apart that are half a texel of 256 away."""
+    b, k, c, p, _ = planes.shape
+    flow = flow.flatten(0, 1).float()
+    fine = F.interpolate(flow, size=(p, p), mode="bicubic", align_corners=False)
+    where = flow_places(p, like=planes) + fine.permute(0, 2, 3, 1)
+    moved = F.grid_sample(
+        planes.flatten(0, 1).float(), where,
+        mode="bilinear", padding_mode="border", align_corners=False,
+    )  # fmt: skip
+    return moved.to(planes.dtype).view(b, k, c, p, p)

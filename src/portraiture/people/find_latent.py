@@ -1,0 +1,92 @@
+"""A person → the latent whose person is most like it, for people whom the engine was fitted to.
+
+parameters, expression ─choices and numbers, one slot after the other─▶ z ◀─whitened shape
+`people.latent` cannot say everybody: beyond the ranges that its people come from, the nearest one
+is taken. Letters: Z numbers of a latent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.parameters import CONTINUOUS
+from portraiture.engine.prior import SEX_OFFSET, load_prior
+from portraiture.engine.sample import ANCESTRIES
+from portraiture.engine.shapes import SHAPES
+from portraiture.people.latent import (
+    GROUP_SLOTS,
+    LATENT_SIZE,
+    SHAPE_AXES,
+    SINGLE_SLOTS,
+    Person,
+    person_from_latent,
+)
+
+WEIGHTS = {
+    "skin_melanin": 36.0, "hair_melanin": 9.0, "hair_grey": 9.0, "sex": 4.0, "age": 4.0,
+    "skin_undertone": 2.0,
+}  # fmt: skip
+"""Of squared differences of parameters; 1 for the others, by how much they change a picture."""
+STYLES = {"hair_style": 1.0, "beard_style": 0.5, "brow_style": 0.1, "neckline": 0.1}
+"""The price of another choice."""
+EXPRESSION = ("mouthSmileLeft", "jawOpen", "browInnerUp", "browDownLeft")
+"""What latents say of an expression."""
+CHOSEN, OTHERS = 1.6, -0.4
+"""Entries of a group, near the means of the largest and of the others."""
+GRID = np.linspace(-2.0, 2.0, 17)
+LIMIT = 2.2
+ROUNDS = 3
+
+
+def find_latent(person: Person) -> Float[ndarray, "Z"]:
+    """z (float32) by which `person_from_latent` gives nearly this person; numbers that it does not
+    tell are 0, choices the first."""
+    wanted = _numbers(person)
+    z = np.zeros(LATENT_SIZE)
+    for _ in range(ROUNDS):
+        for first, last in GROUP_SLOTS.values():
+            tries = np.repeat(z[None], last - first, 0)
+            tries[:, first:last] = np.where(np.eye(last - first), CHOSEN, OTHERS)
+            z = tries[np.argmin([_distance(one, person, wanted) for one in tries])]
+        for slot in SINGLE_SLOTS.values():
+            tries = np.repeat(z[None], len(GRID), 0)
+            tries[:, slot] = GRID
+            found = np.array([_distance(one, person, wanted) for one in tries])
+            alike = GRID[found <= found.min() + 1e-9]
+            z[slot] = alike[np.abs(alike).argmin()]
+    z[:SHAPE_AXES] = _shape(person, z)
+    return z.astype(np.float32)
+
+
+def _numbers(person: Person) -> Float[ndarray, "K"]:
+    values = [getattr(person.parameters, name) for name in CONTINUOUS]
+    weights = [WEIGHTS.get(name, 1.0) for name in CONTINUOUS]
+    shown = [person.expression.get(name, 0.0) for name in EXPRESSION]
+    return np.concatenate([np.sqrt(weights) * values, shown])
+
+
+def _distance(z: Float[ndarray, "Z"], person: Person, wanted: Float[ndarray, "K"]) -> float:
+    found = person_from_latent(z)
+    others = sum(
+        price
+        for name, price in STYLES.items()
+        if getattr(found.parameters, name) != getattr(person.parameters, name)
+    )
+    return float(np.square(_numbers(found) - wanted).sum()) + others
+
+
+def _shape(person: Person, z: Float[ndarray, "Z"]) -> Float[ndarray, "A"]:
+    """Whitened coordinates of the face's local changes: what `people.latent` does, backwards."""
+    prior = load_prior()
+    first, last = GROUP_SLOTS["ancestry"]
+    local = person.parameters.local_changes()
+    for name, shift in ANCESTRIES[int(z[first:last].argmax())].shape.items():
+        local[list(SHAPES).index(name)] -= shift
+    normal = prior.whitening @ (local - prior.mean)
+    along = float(prior.feminine @ normal)
+    middle = SEX_OFFSET * (2.0 * person_from_latent(z).parameters.sex - 1.0)
+    within = (along - middle) / np.sqrt(1.0 - SEX_OFFSET**2)
+    normal = normal + (within - along) * prior.feminine
+    return np.clip(normal[:SHAPE_AXES], -LIMIT, LIMIT)

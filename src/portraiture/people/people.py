@@ -1,0 +1,172 @@
+"""Synthetic people of latents: one file a person with pictures, depth and cameras of several views.
+
+z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
+scene ─▶ camera and light of a view; else the light is the studio's. What the supervised recipes and
+the supporting networks train on. Folders grow: generating more into one folder goes on where it
+stopped, and a file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.camera import eg3d_orbit
+from portraiture.engine.build import build_bust
+from portraiture.errors import DataError, OutputError
+from portraiture.media import atomic_path
+from portraiture.people.latent import draw_latents, person_from_latent
+from portraiture.people.people_file import PersonViews, person_path, save_person
+from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
+from portraiture.people.views import head_frame, over, render_view
+from portraiture.render.light import studio_light
+from portraiture.types import Light
+
+SETTINGS = "people.json"
+TEXTURE_SIZE = 512
+
+
+def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
+    """Yaw and pitch of a person's views, radians: the first nearly frontal, then by turns one from
+    either side and one from anywhere; yaw within 65°, pitch mostly within 12°."""
+    rng = np.random.default_rng(seed)
+    spans = [(-0.3, 0.3), (-1.1, -0.2), (0.2, 1.1), (-0.7, 0.7)]
+    yaw = [rng.uniform(*spans[k % len(spans)]) for k in range(count)]
+    pitch = np.clip(rng.normal(0.0, 0.13, count), -0.35, 0.35)
+    return np.stack([np.array(yaw), pitch], 1)
+
+
+def render_person(
+    z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2
+) -> PersonViews:
+    """Build the person of z and render it under the studio light from EG3D cameras."""
+    takes = [(float(yaw), float(pitch), studio_light()) for yaw, pitch in angles]
+    return _render(z, takes, size=size, supersample=supersample)
+
+
+def render_scenes(
+    z: Float[ndarray, "Z"], scenes: Float[ndarray, "V 6"], *, size: int, supersample: int = 2
+) -> PersonViews:
+    """Build the person of z and render it once for each scene."""
+    known = [scene_from_numbers(numbers) for numbers in scenes]
+    takes = [(scene.yaw, scene.pitch, scene.light) for scene in known]
+    views = _render(z, takes, size=size, supersample=supersample)
+    return replace(views, scenes=np.asarray(scenes, np.float32))
+
+
+def _render(
+    z: Float[ndarray, "Z"],
+    takes: Sequence[tuple[float, float, Light]],
+    *,
+    size: int,
+    supersample: int,
+) -> PersonViews:
+    """takes: yaw, pitch and light of each view."""
+    person = person_from_latent(z)
+    bust = build_bust(person.parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
+    frame = head_frame(bust.landmarks)
+    views = [
+        render_view(
+            bust, frame, eg3d_orbit(yaw, pitch), size=size, light=light, supersample=supersample
+        )
+        for yaw, pitch, light in takes
+    ]
+    return PersonViews(
+        z=np.asarray(z, np.float32),
+        rgb=np.stack([over(view.rgba, 1.0) for view in views]),
+        alpha=np.stack([view.rgba[..., 3] for view in views]),
+        depth=np.stack([view.depth for view in views]),
+        segmentation=np.stack([view.segmentation for view in views]),
+        cameras=np.stack([view.camera for view in views]).astype(np.float32),
+        landmarks=np.stack([view.landmarks for view in views]),
+        points=frame.to_eg3d(bust.landmarks).astype(np.float32),
+        unit_m=frame.scale,
+    )
+
+
+def make_people(
+    folder: Path,
+    indices: Iterable[int],
+    *,
+    seed: int,
+    views: int = 4,
+    size: int = 256,
+    supersample: int = 2,
+    scenes: bool = False,
+    workers: int = 1,
+    done: Callable[[int], None] = lambda index: None,
+) -> None:
+    """Render the people `indices` of a seed into `folder`, skipping those that are there.
+
+    Person k is the same whatever else is rendered, and however many workers there are. scenes:
+    cameras and light are drawn as `people.scene` says, not the studio's. done: called for every
+    person, first for those that are there already. Raises DataError when the folder holds people of
+    other settings, OutputError when it cannot be made.
+    """
+    _claim(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
+    missing: list[int] = []
+    for k in indices:
+        if person_path(folder, k).exists():
+            done(k)
+        else:
+            missing.append(k)
+    jobs = [_Job(folder, k, seed, views, size, supersample, scenes) for k in missing]
+    if workers == 1:
+        for job in jobs:
+            done(_make_one(job))
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
+            done(future.result())
+
+
+def _claim(folder: Path, settings: dict[str, int | bool]) -> None:
+    """Make the folder and write `SETTINGS`, or check that it says the same."""
+    path = folder / SETTINGS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        known = json.loads(path.read_text()) if path.exists() else None
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be used; give another --out.") from error
+    except ValueError:
+        known = {}
+    if known not in (None, settings):
+        raise DataError(f"{folder} holds people of other settings; give another --out.")
+    if known is None:
+        with atomic_path(path) as part:
+            part.write_text(json.dumps(settings) + "\n")
+
+
+class _Job(NamedTuple):
+    """One person of `make_people`."""
+
+    folder: Path
+    index: int
+    seed: int
+    views: int
+    size: int
+    supersample: int
+    scenes: bool
+
+
+def _make_one(job: _Job) -> int:
+    z = draw_latents(1, job.seed, first=job.index)[0]
+    size, supersample = job.size, job.supersample
+    if job.scenes:
+        numbers = np.random.default_rng([job.seed, job.index, 1]).standard_normal(
+            (job.views, SCENE_SIZE)
+        )
+        person = render_scenes(z, numbers, size=size, supersample=supersample)
+    else:
+        angles = view_angles(job.views, job.seed * 1_000_003 + job.index)
+        person = render_person(z, angles, size=size, supersample=supersample)
+    save_person(person, person_path(job.folder, job.index))
+    return job.index

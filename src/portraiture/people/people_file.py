@@ -1,0 +1,165 @@
+"""One person's pictures in a file: written whole or not at all, read with suspicion.
+
+PersonViews ⇄ person_00017.npz: arrays of fixed names, types and shapes, not compressed. Letters:
+V views, n pixels a side, Z latent size.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8, UInt16
+from numpy import ndarray
+from numpy.lib import format as npy
+
+from portraiture.errors import DataError
+from portraiture.media import atomic_path
+
+NEAREST, DEPTH_RANGE = 2.0, 1.6
+"""Depths are kept as 16 bit numbers over this range of EG3D units; 0 is background."""
+
+LAYOUT: dict[str, tuple[type[np.generic], str]] = {
+    "z": (np.float32, "Z"),
+    "rgb": (np.uint8, "V n n 3"),
+    "alpha": (np.uint8, "V n n"),
+    "depth": (np.uint16, "V n n"),
+    "segmentation": (np.uint8, "V n n"),
+    "cameras": (np.float32, "V 25"),
+    "landmarks": (np.float32, "V 478 2"),
+    "points": (np.float32, "478 3"),
+    "unit_m": (np.float32, ""),
+    "scenes": (np.float32, "V 6"),
+}
+"""Type and shape of each array; letters stand for the same number in all of them."""
+
+
+@dataclass(frozen=True)
+class PersonViews:
+    """V views of one person, n pixels a side.
+
+    z: the latent. rgb: over white. alpha: (V, n, n). depth: along the rays, 0 where nothing is.
+    segmentation: `Segment` values. cameras: EG3D's 25 numbers. landmarks: pixels. points:
+    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit. scenes: what
+    `people.scene` says of each view, where the views are made of such numbers; else each has the
+    studio's light.
+    """
+
+    z: Float32[ndarray, "Z"]
+    rgb: UInt8[ndarray, "V n n 3"]
+    alpha: UInt8[ndarray, "V n n"]
+    depth: Float32[ndarray, "V n n"]
+    segmentation: UInt8[ndarray, "V n n"]
+    cameras: Float32[ndarray, "V 25"]
+    landmarks: Float32[ndarray, "V 478 2"]
+    points: Float32[ndarray, "478 3"]
+    unit_m: float
+    scenes: Float32[ndarray, "V 6"] | None = None
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers of a picture's latent."""
+        return len(self.z) + (0 if self.scenes is None else self.scenes.shape[1])
+
+    def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
+        """z of the person, and of the scene where there is one."""
+        return self.z if self.scenes is None else np.concatenate([self.z, self.scenes[view]])
+
+
+def person_path(folder: Path, index: int) -> Path:
+    return folder / f"person_{index:05d}.npz"
+
+
+def people_in(folder: Path) -> list[Path]:
+    """The files of all people of a folder, in order."""
+    return sorted(folder.glob("person_*.npz"))
+
+
+def save_person(person: PersonViews, path: Path) -> None:
+    """Write one person, whole or not at all."""
+    with atomic_path(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            z=person.z,
+            rgb=person.rgb,
+            alpha=person.alpha,
+            depth=_pack_depth(person.depth),
+            segmentation=person.segmentation,
+            cameras=person.cameras,
+            landmarks=person.landmarks,
+            points=person.points,
+            unit_m=np.float32(person.unit_m),
+            **({} if person.scenes is None else {"scenes": person.scenes}),
+        )
+
+
+def load_person(path: Path) -> PersonViews:
+    """Read what `save_person` wrote. Raises DataError, one sentence, on anything else."""
+    arrays = read_arrays(path, LAYOUT)
+    return PersonViews(
+        z=arrays["z"],
+        rgb=arrays["rgb"],
+        alpha=arrays["alpha"],
+        depth=_unpack_depth(arrays["depth"]),
+        segmentation=arrays["segmentation"],
+        cameras=arrays["cameras"],
+        landmarks=arrays["landmarks"],
+        points=arrays["points"],
+        unit_m=float(arrays["unit_m"]),
+        scenes=arrays.get("scenes"),
+    )
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, ndarray]:
+    """Some arrays of a person's file by name; "scenes" only where it is there.
+
+    Raises DataError, one sentence, when the file is no such file: nothing is allocated for what a
+    header promises and the file does not hold.
+    """
+    sizes: dict[str, int] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            present = set(archive.namelist())
+            wanted = [name for name in names if name != "scenes" or "scenes.npy" in present]
+            return {name: _read_array(archive, name, sizes) for name in wanted}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is no person that synth wrote: {error}.") from error
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, sizes: dict[str, int]) -> ndarray:
+    """One array; `sizes` holds what the letters stand for. Raises ValueError."""
+    kind, letters = LAYOUT[name]
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    with archive.open(member) as file:
+        if npy.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} has another format")
+        shape, by_columns, dtype = npy.read_array_header_1_0(file)
+        data = file.read()
+    expected = letters.split()
+    known = [
+        int(x) if x.isdigit() else sizes.setdefault(x, n)
+        for x, n in zip(expected, shape, strict=False)
+    ]
+    if len(expected) != len(shape) or list(shape) != known or by_columns or dtype != kind:
+        raise ValueError(f"{name} is {dtype} {tuple(shape)}")
+    values = np.frombuffer(data, kind)
+    if values.size != int(np.prod(shape, dtype=np.int64)):
+        raise ValueError(f"{name} is cut short")
+    if kind is np.float32 and not np.isfinite(values).all():
+        raise ValueError(f"{name} has numbers that are not finite")
+    return values.reshape(shape).copy()
+
+
+def _pack_depth(depth: Float32[ndarray, "..."]) -> UInt16[ndarray, "..."]:
+    steps = np.clip((depth - NEAREST) / DEPTH_RANGE * 65534.0, 0.0, 65534.0) + 1.0
+    return np.where(depth > 0, np.round(steps), 0.0).astype(np.uint16)
+
+
+def _unpack_depth(packed: UInt16[ndarray, "..."]) -> Float32[ndarray, "..."]:
+    depth = (packed.astype(np.float32) - 1.0) / 65534.0 * DEPTH_RANGE + NEAREST
+    return np.where(packed > 0, depth, 0.0).astype(np.float32)

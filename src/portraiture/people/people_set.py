@@ -1,0 +1,137 @@
+"""People on disk as training examples for the supervised recipe.
+
+folder of person_*.npz ─▶ PeopleSet ─(person, view)─▶ Example: images, depth and cameras as tensors
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.errors import DataError, TrainingError
+from portraiture.people.people_file import PersonViews, load_person, people_in
+from portraiture.types import Segment
+
+WEIGHTS: dict[int, float] = {
+    Segment.BACKGROUND: 0.4, Segment.SKIN: 1.5, Segment.NOSE: 2.5, Segment.LEFT_EYE: 6.0,
+    Segment.RIGHT_EYE: 6.0, Segment.LEFT_BROW: 2.5, Segment.RIGHT_BROW: 2.5, Segment.MOUTH: 4.0,
+    Segment.UPPER_LIP: 4.0, Segment.LOWER_LIP: 4.0, Segment.HAIR: 0.7, Segment.NECK: 0.7,
+    Segment.CLOTH: 0.4,
+}  # fmt: skip
+"""How much a pixel of each class counts."""
+
+EDGE = 0.03
+"""Depths of the pixels under one ray that differ by more (EG3D units) belong to two surfaces."""
+
+
+class Example(NamedTuple):
+    """One view of each of B people; n is the neural resolution, R = 2n the pictures' side.
+
+    z: latents, of the person or of the picture (`PersonViews.picture_latent`). camera: EG3D's
+    numbers. image: in [-1, 1], over white. weight: importance of its pixels. small, small_weight:
+    both at half the side. depth: along the rays through the centres of n² pixels, 0 where there is
+    none. alpha: share of those pixels that is covered. solid: 1 where one surface fills the pixel.
+    """
+
+    z: Float[Tensor, "B Z"]
+    camera: Float[Tensor, "B 25"]
+    image: Float[Tensor, "B 3 R R"]
+    weight: Float[Tensor, "B 1 R R"]
+    small: Float[Tensor, "B 3 n n"]
+    small_weight: Float[Tensor, "B 1 n n"]
+    depth: Float[Tensor, "B 1 n n"]
+    alpha: Float[Tensor, "B 1 n n"]
+    solid: Float[Tensor, "B 1 n n"]
+
+
+class PeopleSet:
+    """The people of a folder, read when first asked for and kept in memory."""
+
+    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
+        self.paths = people_in(folder)[:limit]
+        if not self.paths:
+            raise TrainingError(
+                f"{folder} holds no person_*.npz; make some with portraiture synth."
+            )
+        self._kept: dict[int, PersonViews] = {}
+        table = np.full(max(Segment) + 1, 1.0, np.float32)
+        for segment, weight in WEIGHTS.items():
+            table[segment] = weight
+        self._weights = table
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers of an example's z."""
+        return self.person(0).latent_size
+
+    @property
+    def side(self) -> int:
+        """Of its pictures, pixels."""
+        return self.person(0).rgb.shape[1]
+
+    def person(self, index: int) -> PersonViews:
+        """All views of one person. Raises DataError when the file is damaged or not like the
+        first one."""
+        if index not in self._kept:
+            person = self._kept[index] = load_person(self.paths[index])
+            if index and (person.rgb.shape[1], person.latent_size) != (self.side, self.latent_size):
+                raise DataError(f"{self.paths[index]} is of another size or kind than the first.")
+        return self._kept[index]
+
+    def draw(self, size: int, generator: torch.Generator) -> Example:
+        """One random view of each of `size` people, different ones as far as there are so many."""
+        order = torch.randperm(len(self), generator=generator)
+        people = order.repeat(-(-size // len(self)))[:size].tolist()
+        views = torch.randint(1 << 30, (size,), generator=generator).tolist()
+        parts = [
+            self.example(k, view % len(self.person(k).rgb))
+            for k, view in zip(people, views, strict=True)
+        ]
+        return Example(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+    def example(self, index: int, view: int) -> Example:
+        """One view of one person, B = 1."""
+        person = self.person(index)
+        image = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+        weight = torch.from_numpy(self._weights[person.segmentation[view]])[None, None]
+        depth, solid = _neural_depth(person.depth[view])
+        alpha = torch.from_numpy(person.alpha[view])[None, None].float() / 255.0
+        return Example(
+            z=torch.from_numpy(person.picture_latent(view))[None],
+            camera=torch.from_numpy(person.cameras[view])[None],
+            image=image,
+            weight=weight,
+            small=F.avg_pool2d(image, 2),
+            small_weight=F.avg_pool2d(weight, 2),
+            depth=depth,
+            alpha=F.avg_pool2d(alpha, 2),
+            solid=solid,
+        )
+
+
+def _neural_depth(
+    depth: Float[ndarray, "R R"],
+) -> tuple[Float[Tensor, "1 1 n n"], Float[Tensor, "1 1 n n"]]:
+    """Depth at half the resolution: the mean over the four pixels where they show one surface,
+    the nearest surface elsewhere; and where the first is the case."""
+    side = depth.shape[0] // 2
+    four = depth.reshape(side, 2, side, 2).transpose(0, 2, 1, 3).reshape(side, side, 4)
+    hit = four > 0
+    nearest = np.where(hit, four, np.inf).min(-1)
+    nearest = np.where(np.isfinite(nearest), nearest, 0.0)
+    solid = hit.all(-1) & (four.max(-1) - nearest < EDGE)
+    merged = np.where(solid, four.mean(-1), nearest)
+    return (
+        torch.from_numpy(merged.astype(np.float32))[None, None],
+        torch.from_numpy(solid.astype(np.float32))[None, None],
+    )

@@ -1,0 +1,69 @@
+"""Six normal numbers ⇄ how a picture is taken: where the camera stands and how the light falls.
+
+Together with a person's latent (`people.latent`) they are the z of one picture, which is what
+generators of images need: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import radians
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import ndtr
+
+from portraiture.people.latent import LATENT_SIZE
+from portraiture.render.light import portrait_light
+from portraiture.types import Light
+
+SCENE_NUMBERS = ("yaw", "pitch", "light_side", "light_height", "contrast", "exposure")
+SCENE_SIZE = len(SCENE_NUMBERS)
+PICTURE_LATENT_SIZE = LATENT_SIZE + SCENE_SIZE
+
+LIMIT = 2.2
+"""Deviations beyond which a number says nothing more."""
+
+YAW, PITCH = radians(20.0), radians(7.0)
+"""Deviation of the camera's angles."""
+
+SIDE, HEIGHT, LOW = radians(35.0), radians(15.0), radians(25.0)
+"""Deviation of the key light's azimuth and elevation, and the mean of the latter."""
+
+CONTRAST, EXPOSURE = (0.1, 0.75), (0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """yaw, pitch: of the camera (`camera.eg3d_orbit`), radians."""
+
+    yaw: float
+    pitch: float
+    light: Light
+
+
+def scene_from_numbers(numbers: Float[ndarray, "S"]) -> Scene:
+    """The scene that `SCENE_SIZE` standard normal numbers stand for: yaw within 44° and pitch
+    within 15°, a key light from up to 77° beside and from below the eyes to 58° above.
+
+    Raises ValueError on another length or on numbers that are not finite.
+    """
+    numbers = np.asarray(numbers, np.float64)
+    if numbers.shape != (SCENE_SIZE,) or not np.isfinite(numbers).all():
+        raise ValueError(f"a scene is {SCENE_SIZE} finite numbers in a row")
+    yaw, pitch, side, height, contrast, exposure = np.clip(numbers, -LIMIT, LIMIT).tolist()
+    return Scene(
+        yaw=YAW * yaw,
+        pitch=PITCH * pitch,
+        light=portrait_light(
+            azimuth=SIDE * side,
+            elevation=LOW + HEIGHT * height,
+            contrast=_between(CONTRAST, contrast),
+            exposure=_between(EXPOSURE, exposure),
+        ),
+    )
+
+
+def _between(span: tuple[float, float], number: float) -> float:
+    return span[0] + (span[1] - span[0]) * float(ndtr(number))

@@ -1,0 +1,267 @@
+"""People of the engine as photos: any light, expression, background and side, with the truth.
+
+seed, index ─▶ sample_parameters (+ pack pieces) ─▶ build_bust ─┬─ expression, light, side
+                                                               ▼
+                      SynthPerson ◀─ background ◀─ render_view × V
+The crop and the camera are those that `photo.align` gives photos (`people.views`).
+Letters: V views, n side of a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.camera import eg3d_orbit
+from portraiture.engine.build import build_bust
+from portraiture.engine.hair.build import paint_scalp
+from portraiture.engine.landmarks import landmark_positions
+from portraiture.engine.packs.assets import Asset, find_assets
+from portraiture.engine.packs.dress import dress
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.sample import sample_parameters
+from portraiture.engine.shape import shape_head
+from portraiture.errors import DataError
+from portraiture.people.backgrounds import sample_background
+from portraiture.people.views import View, head_frame, over, render_view
+from portraiture.render.light import sample_light
+from portraiture.types import Bust, Light, Part, Segment
+
+VIEWS_PER_EXPRESSION = 2
+"""A change of expression costs as much as two views."""
+PACKED = 0.5
+"""Share of the people who wear pieces of the asset packs, where there are any."""
+SCALP_TEXELS, SCALP_HAIR = 256, 165
+"""Side of the map on which the scalp is painted black, and the level below which it is hair."""
+YAW, PITCH = (0.42, 1.15), (0.15, 0.4)
+"""Deviation and largest angle of the views, radians."""
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """seed: of everybody. views: pictures a person. size: their side, pixels. supersample: samples
+    along a pixel's side. asset_folder: MakeHuman assets that half of the people wear.
+
+    Raises DataError on numbers that make no pictures.
+    """
+
+    seed: int = 0
+    views: int = 4
+    size: int = 256
+    supersample: int = 2
+    asset_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.views < 1 or not 32 <= self.size <= 2048:
+            raise DataError(
+                "The seed must be at least 0, there must be a view, and the size must be from 32 to"
+                f" 2048 pixels, not {self.seed}, {self.views} and {self.size}."
+            )
+
+
+@dataclass(frozen=True)
+class SynthView:
+    """One picture. image: over its background. truth: depth, segmentation, landmarks, camera.
+    expression: ARKit weights. yaw, pitch: of the camera, radians."""
+
+    image: UInt8[ndarray, "n n 3"]
+    truth: View
+    expression: Mapping[str, float]
+    light: Light
+    yaw: float
+    pitch: float
+
+
+@dataclass(frozen=True)
+class SynthPerson:
+    """unit_m: metres of this person per EG3D unit. assets: names of pack pieces worn."""
+
+    parameters: AvatarParameters
+    assets: tuple[str, ...]
+    unit_m: float
+    views: tuple[SynthView, ...]
+
+
+def synth_person(config: SynthConfig, index: int) -> SynthPerson:
+    """Person `index` of the config's seed: the same whatever else is made.
+
+    Raises AssetError when the asset folder cannot be used.
+    """
+    rng = np.random.default_rng([config.seed, index])
+    seed = int(rng.integers(1 << 62))
+    parameters = sample_parameters(seed)
+    worn = _worn(config.asset_folder, parameters, seed, rng.random() < PACKED)
+    texture_size = 1024 if config.size > 256 else 512
+    bust = build_bust(parameters, assets=worn, texture_size=texture_size)
+    bust = as_annotated(bust, parameters)
+    frame = head_frame(bust.landmarks)
+    views: list[SynthView] = []
+    for k in range(config.views):
+        if k % VIEWS_PER_EXPRESSION == 0:
+            bust = with_expression(bust, parameters, sample_expression(rng))
+        yaw, pitch = (float(np.clip(rng.normal(0.0, s), -m, m)) for s, m in (YAW, PITCH))
+        light = sample_light(rng)
+        truth = render_view(
+            bust, frame, eg3d_orbit(yaw, pitch),
+            size=config.size, light=light, supersample=config.supersample,
+        )  # fmt: skip
+        image = over(truth.rgba, sample_background(rng, config.size))
+        views.append(SynthView(image, truth, bust.expression, light, yaw, pitch))
+    return SynthPerson(parameters, tuple(a.name for a in worn), frame.scale, tuple(views))
+
+
+def as_annotated(bust: Bust, parameters: AvatarParameters) -> Bust:
+    """The same person labelled as CelebAMask-HQ's annotators would: the skin under the roots is
+    hair, for much of short hair is painted on the scalp; beards are skin."""
+    dark = replace(parameters, hair_melanin=1.0, hair_redness=0.0, hair_grey=0.0)
+    blank = np.full((SCALP_TEXELS, SCALP_TEXELS, 3), 255, np.uint8)
+    painted = paint_scalp(blank, dark, shape_head(parameters)).max(2)
+    parts: list[Part] = []
+    for part in bust.parts:
+        if part.name == "skin":
+            u, v = part.uv[part.faces].mean(1).T
+            at = (np.stack([1.0 - v, u]) * SCALP_TEXELS).astype(int).clip(0, SCALP_TEXELS - 1)
+            hair = (part.segment == Segment.SKIN) & (painted[at[0], at[1]] < SCALP_HAIR)
+            segment = np.where(hair, Segment.HAIR, part.segment).astype(np.uint8)
+            part = replace(part, segment=segment)
+        elif part.name == "beard":
+            part = replace(part, segment=np.full_like(part.segment, Segment.SKIN))
+        parts.append(part)
+    return replace(bust, parts=tuple(parts))
+
+
+def with_expression(
+    bust: Bust, parameters: AvatarParameters, expression: Mapping[str, float]
+) -> Bust:
+    """The same person with another expression; parameters: those it was built from."""
+    shape = shape_head(parameters)
+    vertices = shape.vertices.copy()
+    for name, weight in expression.items():
+        vertices += np.float32(weight) * shape.action_deltas(name)
+    landmarks = landmark_positions(vertices, shape.model)
+    return replace(bust, expression=dict(expression), landmarks=landmarks)
+
+
+def sample_expression(rng: np.random.Generator) -> dict[str, float]:
+    """A face as photos show it: calm or smiling mostly, else talking, surprised, cross or sad; eyes
+    that look somewhere, sometimes half shut."""
+    moods = (_calm, _smile, _talk, _surprise, _cross, _sad)
+    weights = moods[int(rng.choice(6, p=[0.28, 0.32, 0.16, 0.08, 0.09, 0.07]))](rng)
+    side, up = rng.normal(0.0, 0.16), rng.normal(0.0, 0.12)
+    weights |= _pair("eyeLookOut", "eyeLookIn", side)
+    weights |= {"eyeLookUpLeft": up, "eyeLookUpRight": up}
+    weights |= {"eyeLookDownLeft": -up, "eyeLookDownRight": -up}
+    lids = rng.beta(1.2, 7.0) if rng.random() < 0.94 else rng.uniform(0.5, 1.0)
+    weights |= {"eyeBlinkLeft": lids - 0.1, "eyeBlinkRight": lids - 0.1}
+    kept = {name: float(np.clip(weight, 0.0, 1.0)) for name, weight in weights.items()}
+    return {name: weight for name, weight in kept.items() if weight > 0.01}
+
+
+def _pair(outward: str, inward: str, side: float) -> dict[str, float]:
+    """Both eyes towards the person's left (side > 0) or right."""
+    return {
+        f"{outward}Left": side, f"{inward}Right": side,
+        f"{outward}Right": -side, f"{inward}Left": -side,
+    }  # fmt: skip
+
+
+def _both(rng: np.random.Generator, name: str, weight: float) -> dict[str, float]:
+    """The action on both sides, nearly as strong."""
+    left, right = weight * np.exp(rng.normal(0.0, 0.12, 2))
+    return {f"{name}Left": float(left), f"{name}Right": float(right)}
+
+
+def _calm(rng: np.random.Generator) -> dict[str, float]:
+    return _both(rng, "mouthSmile", rng.uniform(-0.1, 0.2)) | _both(
+        rng, "mouthPress", rng.uniform(-0.3, 0.3)
+    )
+
+
+def _smile(rng: np.random.Generator) -> dict[str, float]:
+    smile = rng.uniform(0.25, 1.0)
+    return (
+        _both(rng, "mouthSmile", smile)
+        | _both(rng, "cheekSquint", smile * rng.uniform(0.2, 0.8))
+        | _both(rng, "eyeSquint", smile * rng.uniform(0.0, 0.5))
+        | _both(rng, "mouthUpperUp", rng.uniform(-0.2, 0.5))
+        | {"jawOpen": smile * rng.uniform(-0.2, 0.35)}
+    )
+
+
+def _talk(rng: np.random.Generator) -> dict[str, float]:
+    weights = {"jawOpen": rng.uniform(0.05, 0.5)}
+    weights |= {"mouthFunnel": rng.uniform(-0.4, 0.6), "mouthPucker": rng.uniform(-0.6, 0.6)}
+    return weights | _both(rng, "mouthLowerDown", rng.uniform(-0.2, 0.6))
+
+
+def _surprise(rng: np.random.Generator) -> dict[str, float]:
+    strength = rng.uniform(0.3, 1.0)
+    weights = {"browInnerUp": strength, "jawOpen": strength * rng.uniform(0.1, 0.7)}
+    return weights | _both(rng, "browOuterUp", strength) | _both(rng, "eyeWide", strength)
+
+
+def _cross(rng: np.random.Generator) -> dict[str, float]:
+    strength = rng.uniform(0.3, 1.0)
+    return (
+        _both(rng, "browDown", strength)
+        | _both(rng, "noseSneer", strength * rng.uniform(-0.3, 0.8))
+        | _both(rng, "eyeSquint", strength * rng.uniform(0.0, 0.7))
+        | _both(rng, "mouthPress", rng.uniform(-0.2, 0.5))
+    )
+
+
+def _sad(rng: np.random.Generator) -> dict[str, float]:
+    strength = rng.uniform(0.3, 1.0)
+    weights = {"browInnerUp": strength, "mouthShrugLower": strength * rng.uniform(0.0, 0.6)}
+    return weights | _both(rng, "mouthFrown", strength)
+
+
+def _worn(
+    folder: Path | None, parameters: AvatarParameters, seed: int, packed: bool
+) -> Sequence[Asset]:
+    if folder is None or not packed:
+        return ()
+    return dress(parameters, _assets(folder), seed)
+
+
+@lru_cache(maxsize=2)
+def _assets(folder: Path) -> tuple[Asset, ...]:
+    return tuple(find_assets(folder))
+
+
+@dataclass(frozen=True)
+class EngineData:
+    """Endless batches rendered when they are asked for; what a recipe's data is (`train`).
+
+    Nothing is kept: a picture costs about a second of one core. Each batch shows other people.
+    """
+
+    config: SynthConfig
+
+    def batch(
+        self, number: int, size: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "B 3 n n"], Float[Tensor, "B 25"]]:
+        """Images in [-1, 1] and EG3D's cameras of the `number`-th batch of `size`: all views of as
+        many people as that takes. `generator` is not drawn from."""
+        pictures = range(number * size, (number + 1) * size)
+        views = [_view(self.config, *divmod(k, self.config.views)) for k in pictures]
+        images = torch.from_numpy(np.stack([view.image for view in views])).permute(0, 3, 1, 2)
+        cameras = np.stack([view.truth.camera for view in views])
+        return images.contiguous().float() / 127.5 - 1.0, torch.from_numpy(cameras).float()
+
+
+def _view(config: SynthConfig, person: int, view: int) -> SynthView:
+    return _recent(config, person).views[view]
+
+
+@lru_cache(maxsize=2)
+def _recent(config: SynthConfig, index: int) -> SynthPerson:
+    return synth_person(config, index)

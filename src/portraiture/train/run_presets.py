@@ -1,0 +1,18 @@
+"""What the presets of all recipes share: their names, and the run of `tiny`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from portraiture.train.loop import RunConfig
+
+Preset = Literal["tiny", "cpu", "polish", "gpu", "paper"]
+
+TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
+
+
+def seeded(run: RunConfig, *, seed: int | None, steps: int | None) -> RunConfig:
+    """`run` with another seed or length, where they are given."""
+    run = run if seed is None else replace(run, seed=seed)
+    return run if steps is None else replace(run, steps=steps)

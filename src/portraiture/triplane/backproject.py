@@ -1,0 +1,73 @@
+"""Values at points of space, spread over three planes so that sampling the planes gives them back.
+
+points' values ─bilinear splats, each plane its share─▶ planes ─sample─▶ what is missing ─▶ again
+That is least squares by simultaneous iterations (SIRT, Gilbert 1972): every texel takes the mean of
+what its points lack. The shares say which plane holds what one alone could. [ours]
+Letters: B heads, M points, C values of a point, P side of a plane.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.triplane.planes import sample_places
+
+SEEN = 0.02
+"""Weight of points on a texel below which it takes less than what they lack."""
+
+
+def spread(
+    values: Float[Tensor, "B M C"],
+    places: Float[Tensor, "B 3 M 2"],
+    shares: Float[Tensor, "B 3 M"],
+    *,
+    size: int,
+    rounds: int,
+) -> Float[Tensor, "B 3 C P P"]:
+    """Planes whose samples (`sample_places`, a mean over the planes) at the places come near the
+    values; 0 where there are no points. places: in [-1, 1] along each side. shares: of the planes
+    in a point's value, 1 together. size: P. rounds: the more, the nearer."""
+    texels, weights = _corners(places, size)
+    weights = weights * shares[..., None]
+    ones = torch.ones_like(values[..., :1])
+    count = _splat(ones, texels, weights, size).clamp_min(SEEN)
+    found = _splat(values, texels, weights, size) / count
+    for _ in range(rounds - 1):
+        lacking = values - sample_places(found, places)
+        found = found + _splat(lacking, texels, weights, size) / count
+    return found
+
+
+def _corners(
+    places: Float[Tensor, "B 3 M 2"], size: int
+) -> tuple[Float[Tensor, "B 3 M 4"], Float[Tensor, "B 3 M 4"]]:
+    """The four texels around a place, by their numbers, and their bilinear weights, 0 outside."""
+    at = (places + 1.0) * (0.5 * size) - 0.5
+    low = at.floor()
+    part = at - low
+    texels, weights = [], []
+    for right in (0, 1):
+        for down in (0, 1):
+            x, y = low[..., 0] + right, low[..., 1] + down
+            inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
+            weight = (part[..., 0] if right else 1.0 - part[..., 0]) * (
+                part[..., 1] if down else 1.0 - part[..., 1]
+            )
+            weights.append(weight * inside)
+            texels.append((y * size + x).clamp(0, size * size - 1))
+    return torch.stack(texels, -1).long(), torch.stack(weights, -1)
+
+
+def _splat(
+    values: Float[Tensor, "B M C"], texels: Tensor, weights: Float[Tensor, "B 3 M 4"], size: int
+) -> Float[Tensor, "B 3 C P P"]:
+    """Sums over points of value times weight, a third of it on each plane as in the mean."""
+    b, _, c = values.shape
+    flat = values.new_zeros(b * 3 * size * size, c)
+    first = torch.arange(b * 3, device=values.device).view(b, 3, 1) * (size * size)
+    for corner in range(4):
+        part = values[:, None] * (weights[..., corner, None] / 3.0)
+        flat.index_add_(0, (texels[..., corner] + first).flatten(), part.flatten(0, 2))
+    return flat.view(b, 3, size, size, c).permute(0, 1, 4, 2, 3)

@@ -1,0 +1,169 @@
+"""The volume renderer: planes, decoder and camera in, features and depth out.
+
+planes ─sample_planes─▶ decoder ─▶ colour, density ─march─▶ importance ─▶ again, merged ─▶ Volume
+This is the torch reference and the training path; `ops` holds its fused twins. Rays go in chunks,
+and with gradients each chunk is recomputed in the backward pass, so that memory is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from portraiture.triplane.planes import PlaneAxes, sample_planes
+from portraiture.triplane.sampling import Marched, importance, make_rays, march, stratified
+from portraiture.triplane.tables import FusedDecoder, VolumeBackend, choose_backend
+
+CHUNK = 1 << 18
+"""Samples that are decoded at once."""
+
+Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Features (…, C) → colours (…, K) in about [0, 1] and raw densities (…)."""
+
+
+@dataclass(frozen=True)
+class RenderingConfig:
+    """How rays are sampled. Lengths are EG3D units.
+
+    ray_start, ray_end: the sampled range along a ray. box_warp: side of the cube that the planes
+    span. depth_resolution, importance_resolution: samples a ray of either kind.
+    """
+
+    ray_start: float = 2.25
+    ray_end: float = 3.3
+    box_warp: float = 1.0
+    depth_resolution: int = 48
+    importance_resolution: int = 48
+    white_background: bool = False
+    plane_axes: PlaneAxes = "original"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What rays saw. features: (B, C, n, n) in [-1, 1], the first three are the colour. depth:
+    (B, 1, n, n) along the ray. opacity: (B, 1, n, n) in [0, 1]."""
+
+    features: Float[Tensor, "B C n n"]
+    depth: Float[Tensor, "B 1 n n"]
+    opacity: Float[Tensor, "B 1 n n"]
+
+
+def render_volume(
+    planes: Float[Tensor, "B 3 C H W"],
+    decode: Decode,
+    camera: Float[Tensor, "B 25"],
+    config: RenderingConfig,
+    *,
+    resolution: int,
+    backend: VolumeBackend = "auto",
+    deterministic: bool = False,
+    generator: torch.Generator | None = None,
+) -> Volume:
+    """Render resolution² rays per camera (METHODS section 0).
+
+    backend: `auto` takes the device's fused twin if it is installed (on the CPU without gradients).
+    deterministic: the stratified jitter is half a bin and importance samples are evenly spaced in
+    probability; otherwise both are drawn from `generator`. Raises RuntimeError for a backend that
+    was asked for by name and cannot serve.
+    """
+    chosen = choose_backend(backend, decode, planes, fixed=(camera,))
+    if chosen != "torch":
+        from portraiture.triplane.volume_fused import render_fused
+
+        assert isinstance(decode, FusedDecoder)
+        return render_fused(
+            chosen, planes, decode, camera, config, resolution=resolution,
+            deterministic=deterministic, generator=generator,
+        )  # fmt: skip
+    origins, directions = make_rays(camera, resolution)
+    marched = render_rays(
+        planes, decode, origins, directions, config,
+        deterministic=deterministic, generator=generator,
+    )  # fmt: skip
+
+    def image(x: Tensor) -> Tensor:
+        return x.transpose(1, 2).reshape(len(camera), -1, resolution, resolution)
+
+    opacity = marched.weights.sum(-1, keepdim=True)
+    return Volume(image(marched.color), image(marched.depth[..., None]), image(opacity))
+
+
+def render_rays(
+    planes: Float[Tensor, "B 3 C H W"],
+    decode: Decode,
+    origins: Float[Tensor, "B R 3"],
+    directions: Float[Tensor, "B R 3"],
+    config: RenderingConfig,
+    *,
+    deterministic: bool = False,
+    generator: torch.Generator | None = None,
+) -> Marched:
+    """Colour, depth and weights of arbitrary rays; chunked over R."""
+    b, r = origins.shape[:2]
+    jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
+    samples = config.depth_resolution + config.importance_resolution
+    step = max(1, CHUNK // (b * samples))
+    recompute = torch.is_grad_enabled() and r > step
+    pieces: list[Marched] = []
+    for first in range(0, r, step):
+        rays = slice(first, first + step)
+        arguments = (
+            planes, decode, origins[:, rays], directions[:, rays],
+            jitter[:, rays] if isinstance(jitter, Tensor) else jitter, u[:, rays], config,
+        )  # fmt: skip
+        if recompute:
+            pieces.append(checkpoint(_march_twice, *arguments, use_reentrant=False))  # type: ignore
+        else:
+            pieces.append(_march_twice(*arguments))
+    if len(pieces) == 1:
+        return pieces[0]
+    return Marched(*(torch.cat(parts, 1) for parts in zip(*pieces, strict=True)))
+
+
+def draw_samples(
+    b: int, r: int, config: RenderingConfig, deterministic: bool,
+    generator: torch.Generator | None, like: Tensor,
+) -> tuple[Tensor | float, Tensor]:  # fmt: skip
+    """Jitter and the uniform numbers of importance sampling for all rays."""
+    kind = {"device": like.device, "dtype": like.dtype}
+    count = config.importance_resolution
+    if deterministic:
+        return 0.5, torch.linspace(0, 1, count, **kind).expand(b, r, count)
+    jitter = torch.rand(b, r, config.depth_resolution, generator=generator, **kind)
+    return jitter, torch.rand(b, r, count, generator=generator, **kind)
+
+
+def _march_twice(
+    planes: Tensor, decode: Decode, origins: Tensor, directions: Tensor,
+    jitter: Tensor | float, u: Tensor, config: RenderingConfig,
+) -> Marched:  # fmt: skip
+    """Coarse pass, importance samples from its weights, and the merged pass."""
+
+    def query(depths: Tensor) -> tuple[Tensor, Tensor]:
+        points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
+        features = sample_planes(
+            planes, points.flatten(1, 2), box_warp=config.box_warp, axes=config.plane_axes
+        )
+        color, density = decode(features)
+        return color.unflatten(1, depths.shape[1:]), density.unflatten(1, depths.shape[1:])
+
+    white = config.white_background
+    start, end, count = config.ray_start, config.ray_end, config.depth_resolution
+    coarse = stratified(jitter, start, end, origins, count)
+    color, density = query(coarse)
+    if not config.importance_resolution:
+        return march(color, density, coarse, white_background=white)
+    with torch.no_grad():
+        weights = march(color, density, coarse).weights
+        fine = importance(coarse, weights, u)
+    fine_color, fine_density = query(fine)
+    depths, order = torch.cat([coarse, fine], -1).sort(-1)
+    density = torch.cat([density, fine_density], -1).gather(-1, order)
+    color = torch.cat([color, fine_color], -2)
+    color = color.gather(-2, order[..., None].expand_as(color))
+    return march(color, density, depths, white_background=white)
