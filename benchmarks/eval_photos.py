@@ -111,7 +111,7 @@ def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: 
             painted=paint,
             polish=polish,
         )
-    return optimiser_method(name, generator, "heads", steps=steps, stoppable=False)
+    return optimiser_method(name, generator, "heads", steps=steps)
 
 
 def main(

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 import tyro
-from rich.progress import Progress
 from tyro.conf import Positional
 
+from portraiture.cli.progress import TerminalProgress
 from portraiture.data.fitted_photos import fit_portraits
 from portraiture.invert.target import person_matte
 from portraiture.perception.weights import load_parser
@@ -24,12 +24,9 @@ def main(folder: Positional[Path], out: Positional[Path], skip: int = 0) -> None
     """skip: portraits that are kept apart."""
     known = (".jpg", ".jpeg", ".png")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known)[skip:]
-    with Progress() as progress:
-        task = progress.add_task("Portraits", total=len(paths))
-        used = fit_portraits(
-            paths, out, partial(person_matte, parser=load_parser()),
-            advance=lambda: progress.advance(task),
-        )  # fmt: skip
+    matte = partial(person_matte, parser=load_parser())
+    with TerminalProgress() as progress:
+        used = fit_portraits(paths, out, matte, progress=progress)
     print(f"Wrote {out}: {used} of {len(paths)} portraits")
 
 

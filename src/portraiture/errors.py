@@ -53,5 +53,13 @@ class InversionError(PortraitureError):
     """A photo cannot be turned into a neural head as asked."""
 
 
+class CancelledError(PortraitureError):
+    """Long work was told to end before it had a result."""
+
+
+class DeviceError(PortraitureError):
+    """A device was asked for that is not there."""
+
+
 class EditError(PortraitureError):
     """A head cannot be edited as asked."""

@@ -1,8 +1,8 @@
 """A neural head: everything that shows it from any side again, in one small file.
 
     ws, F*, painted ─planes─┐
-    photo ─▶ invert ─▶ Head ─┼─render(yaw, pitch)─▶ picture
-                             ├─mesh─▶ TexturedMesh
+    photo ─▶ invert ─▶ Head ─┼─render(yaw, pitch)─▶ image
+                             ├─export─▶ .glb .ply .mp4
                              └─save ⇄ load─▶ head.safetensors
 
 Tensors are kept as float16, and a head in memory has what its file has, so that it loads to the
@@ -15,14 +15,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from math import isfinite
+from functools import cached_property
+from math import isfinite, radians
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -30,58 +31,68 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
-from portraiture.checkpoints import find_weights, fingerprint, load_generator, shipped
-from portraiture.errors import HeadError
-from portraiture.media import atomic_path
-from portraiture.meshing.bake_texture import TexturedMesh
+from portraiture.checkpoints import load_generator, shipped
+from portraiture.errors import HeadError, OutputError
+from portraiture.export.surface import write_surface_glb, write_surface_ply
+from portraiture.export.video import swing
+from portraiture.media import atomic_path, write_video
+from portraiture.meshing.bake_texture import Picture, TexturedMesh
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head
+from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.glasses import GLASSES, Glasses, fit_glasses, put_on
 from portraiture.types import as_uint8
-from portraiture.weights import WEIGHTS
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 500_000_000
 DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "painted": 5}
 MAX_PHOTOS = 16
 """That one head may be made of."""
-EDITED = "edit_"
-"""Prefix of facts that tell the amounts of edits; a head wears glasses from a half on."""
+WORN = 0.5
+"""The amount of the edit "glasses" from which on a head wears them."""
+WHITE = (1.0, 1.0, 1.0)
+VIDEO_FRAMES, VIDEO_FPS, SWING = 72, 24.0, radians(40.0)
 TUNED = "tuned."
 """Prefix of a tuned generator's tensors in the file."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """ws: w+. planes: what is rendered. features: F* of each photo, where the method refines
-    features. visible: how far each texel of the three planes shows what a photo saw, in [0, 1],
-    where it is mixed by that. painted: what was painted on the planes, which have it already.
-    camera: EG3D's numbers of the first photo's. generator: name or path of the weights.
-    fingerprint: of these weights (`fingerprint`). tuned: the generator's own tensors that were
-    changed for this head (PTI). method: how it was made. facts: measurements, JSON.
+    """planes: what is rendered. camera: EG3D's numbers of the first photo's. generator: name or
+    path of the weights. fingerprint: of these weights (`checkpoints.fingerprint`). method: how it
+    was made. ws: w+ that the planes come from and that superresolution is modulated by; None where
+    they come from no w (an image-to-plane network), and then the mean of W modulates it. features:
+    F* of each photo, where the method refines features. visible: how far each texel of the three
+    planes shows what a photo saw, in [0, 1], where it is mixed by that. painted: what was added to
+    the planes of ws, F* and visible, before the generator moved them; `planes` have it already.
+    tuned: the generator's own tensors that were changed for this head (PTI). edits: amounts by
+    name, see `edit.run.edit`. facts: measurements, JSON. models: where the generator comes from.
 
-    All tensors have float16's precision; those but `tuned` are float32.
+    All tensors have float16's precision; those but `tuned` are float32, on the CPU.
     """
 
-    ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
     camera: Float[Tensor, "1 25"]
     generator: str
     fingerprint: str
     method: str
+    ws: Float[Tensor, "1 N D"] | None = None
     features: Float[Tensor, "M K S S"] | None = None
     visible: Float[Tensor, "M 3 1 P P"] | None = None
     painted: Float[Tensor, "1 3 C P P"] | None = None
     tuned: Mapping[str, Tensor] = field(default_factory=dict)
+    edits: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    models: Models = field(default_factory=default_models, repr=False, compare=False)
 
     @property
     def photos(self) -> int:
         """How many photos' refined features it keeps; 1 without any."""
         return 1 if self.features is None else len(self.features)
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str) -> Path:
         """Write a .safetensors file, whole or not at all. Raises OutputError."""
+        path = Path(path)
         tensors = {name: value.half() for name, value in self._tensors().items()}
         tensors["camera"] = self.camera.float()
         tensors |= {TUNED + name: value.half() for name, value in self.tuned.items()}
@@ -90,15 +101,19 @@ class Head:
             "generator": Path(self.generator).name,
             "fingerprint": self.fingerprint,
             "method": self.method,
+            "edits": dict(self.edits),
             "facts": dict(self.facts),
         }
         metadata = {"head": json.dumps(about, allow_nan=False)}
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
         with atomic_path(path) as partial:
             save_file(contiguous, partial, metadata=metadata)
+        return path
 
     @staticmethod
-    def load(path: Path | str, *, network: str | Path | None = None) -> Head:
+    def load(
+        path: Path | str, *, network: str | Path | None = None, models: Models | None = None
+    ) -> Head:
         """network: the generator's weights, where they are not shipped: a file never says which
         other file is to be read. Raises HeadError with one sentence if it is not a whole head."""
         path = Path(path)
@@ -109,41 +124,77 @@ class Head:
         about["generator"] = str(network or about["generator"])
         tuned = {k.removeprefix(TUNED): v for k, v in tensors.items() if k.startswith(TUNED)}
         own = {k: v.float() for k, v in tensors.items() if not k.startswith(TUNED)}
-        if not {"ws", "planes", "camera"} <= own.keys() <= {*DIMENSIONS, "camera"}:
+        if not {"planes", "camera"} <= own.keys() <= {*DIMENSIONS, "camera"}:
             raise HeadError(f"{path} lacks parts of a head or has unknown ones.")
-        head = Head(**own, **about, tuned=tuned)  # type: ignore[arg-type]
+        models = models or default_models()
+        head = Head(**own, **about, tuned=tuned, models=models)  # type: ignore[arg-type]
         head._check(path)
         return head
 
     def render(
-        self, yaw: float = 0.0, pitch: float = 0.0, *, size: int | None = None
-    ) -> UInt8[ndarray, "n n 3"]:
-        """A picture from a camera of EG3D's orbit (`camera.eg3d_orbit`), radians. size: pixels a
-        side, the generator's own by default. Raises HeadError when the weights are others."""
+        self,
+        *,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        size: int | None = None,
+        background: tuple[float, float, float] | None = None,
+    ) -> Float32[ndarray, "n n 4"]:
+        """A portrait from `yaw` and `pitch` (radians; positive yaw shows the person's left), as
+        `Avatar.render` gives it: RGBA in [0, 1], straight alpha, or over `background`. size: pixels
+        a side, the generator's own by default. Raises HeadError when the weights are others."""
         camera = eg3d_orbit(yaw, pitch)
-        shown = head_picture(self.network, self.ws, self.planes, camera)
-        glasses = self.glasses
-        image = shown.image if glasses is None else put_on(shown, glasses, camera)
-        return at_size(as_uint8(image), size)
+        shown = head_picture(self.network, self.modulation, self.planes, camera)
+        shown = shown if self.glasses is None else put_on(shown, self.glasses, camera)
+        color = at_size(as_uint8(shown.image), size).astype(np.float32) / 255.0
+        if background == self._ground:
+            return np.concatenate([color, np.ones_like(color[..., :1])], -1)
+        return _cut_out(color, _opacity_at(shown, len(color)), self._ground, background)
+
+    def export(self, path: Path | str, *, config: MeshConfig | None = None) -> Path:
+        """Write the head's textured surface as .glb or .ply, or a turntable as .mp4. config: of the
+        mesh. Raises SurfaceError, HeadError, and OutputError on another suffix."""
+        path = Path(path)
+        if path.suffix == ".glb":
+            write_surface_glb(self.mesh(config), path)
+        elif path.suffix == ".ply":
+            write_surface_ply(self.mesh(config), path)
+        elif path.suffix == ".mp4":
+            frames = swing(lambda yaw: head_image(self, yaw), frames=VIDEO_FRAMES, sweep=SWING)
+            write_video(path, frames, VIDEO_FPS)
+        else:
+            raise OutputError(f"{path.name}: a head can be written as .glb, .ply or .mp4.")
+        return path
 
     def mesh(self, config: MeshConfig | None = None) -> TexturedMesh:
         """The head's closed, textured surface, without glasses. Raises SurfaceError, HeadError."""
-        return mesh_head(self.network, self.ws, planes=self.planes, config=config)
+        return mesh_head(self.network, self.modulation, planes=self.planes, config=config)
+
+    @property
+    def modulation(self) -> Float[Tensor, "1 N D"]:
+        """The w+ that superresolution takes: the head's own, or the mean of W."""
+        if self.ws is not None:
+            return self.ws
+        mean = self.network.backbone.mapping.w_avg.detach().cpu()
+        return mean.expand(1, self.network.num_ws, -1)
 
     @cached_property
     def glasses(self) -> Glasses | None:
         """Those that an edit put on. Raises HeadError or EditError."""
-        worn = self.facts.get(EDITED + GLASSES, 0.0)
-        if not isinstance(worn, int | float) or worn <= 0.5:
+        if self.edits.get(GLASSES, 0.0) <= WORN or self.ws is None:
             return None
         return fit_glasses(self.network, self.ws)
+
+    @property
+    def _ground(self) -> tuple[float, float, float]:
+        """What the generator shows where nothing is."""
+        return WHITE if self.network.config.rendering.white_background else (0.0, 0.0, 0.0)
 
     @cached_property
     def network(self) -> TriPlaneGenerator:
         """The generator, with what was tuned for this head. Raises HeadError when the weights of
         that name are not those that the head was made with, or the head does not fit them."""
-        generator, found = _load(self.generator, _stamp(self.generator))
-        if found != self.fingerprint:
+        generator = self.models.generator(self.generator)
+        if self.models.fingerprint(self.generator) != self.fingerprint:
             raise HeadError(
                 f"The weights {self.generator} are not those that this head was made with."
             )
@@ -152,7 +203,7 @@ class Head:
             return generator
         own = load_generator(self.generator)
         own.load_state_dict({k: v.float() for k, v in self.tuned.items()}, strict=False)
-        return own
+        return own.to(self.models.device)
 
     def _check_fit(self, generator: TriPlaneGenerator) -> None:
         """Raises HeadError where a tensor cannot be this generator's."""
@@ -183,7 +234,7 @@ class Head:
         fits = all(value.dim() == DIMENSIONS[name] for name, value in self._tensors().items())
         fits &= self.camera.shape == (1, 25)
         per_photo = [v for v in (self.features, self.visible) if v is not None]
-        fits &= len(self.ws) == len(self.planes) == 1
+        fits &= len(self.planes) == 1 and (self.ws is None or len(self.ws) == 1)
         fits &= all(len(value) == self.photos for value in per_photo)
         fits &= 1 <= self.photos <= MAX_PHOTOS
         fits &= self.painted is None or self.painted.shape == self.planes.shape
@@ -192,6 +243,35 @@ class Head:
         )
         if not fits or not finite:
             raise HeadError(f"{path} has tensors that no head has.")
+
+
+def head_image(
+    head: Head, yaw: float = 0.0, pitch: float = 0.0, *, size: int | None = None
+) -> UInt8[ndarray, "n n 3"]:
+    """`Head.render` over white, 8 bits a channel."""
+    return as_uint8(head.render(yaw=yaw, pitch=pitch, size=size, background=WHITE)[..., :3])
+
+
+def _opacity_at(shown: Picture, size: int) -> Float32[ndarray, "n n 1"]:
+    """How opaque the head is in each pixel, in [0, 1]."""
+    assert shown.opacity is not None
+    opacity = torch.from_numpy(np.asarray(shown.opacity, np.float32))[None, None]
+    sized = F.interpolate(opacity, (size, size), mode="bilinear", antialias=True)
+    return sized[0, 0].clamp(0.0, 1.0).numpy()[..., None]
+
+
+def _cut_out(
+    color: Float32[ndarray, "n n 3"], alpha: Float32[ndarray, "n n 1"],
+    ground: tuple[float, float, float], background: tuple[float, float, float] | None,
+) -> Float32[ndarray, "n n 4"]:  # fmt: skip
+    """The head's own colours with straight alpha, out of an image over `ground`; over `background`
+    where one is given."""
+    behind = np.float32(ground)
+    if background is not None:
+        over = color + (1.0 - alpha) * (np.float32(background) - behind)
+        return np.concatenate([over.clip(0.0, 1.0), np.ones_like(alpha)], -1)
+    own = (color - (1.0 - alpha) * behind) / np.maximum(alpha, 1.0 / 255.0)
+    return np.concatenate([own.clip(0.0, 1.0), alpha], -1)
 
 
 def at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray, "m m 3"]:
@@ -209,22 +289,6 @@ def rounded(head: Head) -> Head:
     return replace(head, **half, tuned=tuned)  # type: ignore[arg-type]
 
 
-def _stamp(name: str) -> tuple[str, int, int]:
-    """Which file a name stands for, and in which state it is."""
-    path = find_weights(name)
-    weights = path / WEIGHTS if path.is_dir() else path
-    if not weights.is_file():
-        raise HeadError(f"There are no weights {name}, with which this head was made.")
-    about = weights.stat()
-    return str(weights.resolve()), about.st_mtime_ns, about.st_size
-
-
-@lru_cache(maxsize=2)
-def _load(name: str, stamp: tuple[str, int, int]) -> tuple[TriPlaneGenerator, str]:
-    generator = load_generator(name)
-    return generator, fingerprint(generator)
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a head's file says and holds."""
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
@@ -238,13 +302,20 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise HeadError(f"{path} is not a whole head; make it again.") from error
     texts = ("generator", "fingerprint", "method")
     whole = isinstance(about, dict) and about.pop("version", None) == VERSION
-    whole = whole and about.keys() == {*texts, "facts"}
+    whole = whole and about.keys() == {*texts, "edits", "facts"}
     if not whole or not all(isinstance(about[name], str) for name in texts):
         raise HeadError(f"{path} is not a head of this version.")
+    edits = about["edits"]
+    if not isinstance(edits, dict) or not all(_amount(value) for value in edits.values()):
+        raise HeadError(f"{path} has edits of an unknown kind.")
     facts = about["facts"]
     if not isinstance(facts, dict) or not all(_plain(value) for value in facts.values()):
         raise HeadError(f"{path} has facts of an unknown kind.")
     return about, tensors
+
+
+def _amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _plain(value: object) -> bool:

@@ -1,65 +1,98 @@
-"""Named stages of long work: a live progress display and the seconds each took."""
+"""How far long work has come, for whoever watches it, and whether it is still wanted.
+
+work ─stage(name, total), step(n, loss=…)─▶ Progress ◀─cancelled─ whoever watches
+The command line draws a bar (`cli.progress`); a service may fill a row, a studio a socket.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-from rich.table import Table
+from portraiture.errors import CancelledError
+
+Item = TypeVar("Item")
 
 
-class Stages:
-    """Runs stages one after another under one display.
+class Progress(Protocol):
+    """What long work tells and asks. One work at a time, from one thread."""
 
-    >>> with Stages(total=2) as stages:
-    ...     with stages.stage("Align the photo"):
-    ...         ...
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Begin a stage of `total` steps, None where their number is unknown; the one before
+        ends."""
+        ...
+
+    def step(self, n: int = 1, **scalars: float) -> None:
+        """`n` more steps of this stage are done. scalars: what is worth showing, such as a loss."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to end this stage early. An optimisation then returns what it has; other work
+        raises `CancelledError` (see `raise_if_cancelled`)."""
+        ...
+
+
+class Silent:
+    """Nobody watches, and nothing is cancelled."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        pass
+
+    def step(self, n: int = 1, **scalars: float) -> None:
+        pass
+
+    @property
+    def cancelled(self) -> bool:
+        return False
+
+
+SILENT = Silent()
+
+
+class StageTimes:
+    """Passes everything on and measures the stages.
+
+    seconds: wall time by stage, in their order; the stage that runs is added when it ends, at the
+    next `stage` or at `finish`.
     """
 
-    def __init__(self, total: int, *, quiet: bool = False) -> None:
-        self.seconds: list[tuple[str, float]] = []
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            transient=True,
-            disable=quiet,
-            console=Console(stderr=True),
-        )
-        self._total = total
+    def __init__(self, progress: Progress = SILENT) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._running: tuple[str, float] | None = None
 
-    def __enter__(self) -> Stages:
-        self._progress.start()
-        self._task = self._progress.add_task("Starting", total=self._total)
-        return self
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.finish()
+        self._running = name, time.perf_counter()
+        self._progress.stage(name, total)
 
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+    def step(self, n: int = 1, **scalars: float) -> None:
+        self._progress.step(n, **scalars)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show `name` while the block runs and remember how long it took."""
-        self._progress.update(self._task, description=name)
-        start = time.perf_counter()
-        yield
-        self.seconds.append((name, time.perf_counter() - start))
-        self._progress.advance(self._task)
+    @property
+    def cancelled(self) -> bool:
+        return self._progress.cancelled
 
-    def within(self, what: str, step: int, steps: int, loss: float) -> None:
-        """Tell how far the present stage is."""
-        text = f"{what}: step {step} of {steps}, loss {loss:.4f}"
-        self._progress.update(self._task, description=text)
+    def finish(self) -> None:
+        """The stage that runs has ended. Stages of one name are added up."""
+        if self._running is not None:
+            name, start = self._running
+            elapsed = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
+            self._running = None
 
-    def table(self) -> Table:
-        """A table of stages and seconds with their sum."""
-        table = Table("Stage", "Seconds", title=None)
-        table.columns[1].justify = "right"
-        for name, seconds in self.seconds:
-            table.add_row(name, f"{seconds:.1f}")
-        table.add_section()
-        table.add_row("Total", f"{sum(s for _, s in self.seconds):.1f}")
-        return table
+
+def raise_if_cancelled(progress: Progress) -> None:
+    """Raises CancelledError where the work is no longer wanted."""
+    if progress.cancelled:
+        raise CancelledError("Cancelled; nothing was written.")
+
+
+def counted(items: Iterable[Item], progress: Progress) -> Iterator[Item]:
+    """The items, each a step when the next is asked for. Raises CancelledError."""
+    for item in items:
+        yield item
+        progress.step()
+        raise_if_cancelled(progress)

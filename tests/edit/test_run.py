@@ -27,8 +27,8 @@ from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.shape import shape_head
 from portraiture.errors import EditError
 from portraiture.head import Head, rounded
-from portraiture.invert.goae.refine import planes_and_features, planes_of
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.features import planes_and_features, planes_of
 from portraiture.people.attributes import Attribute, neutral_landmarks, score_people
 from portraiture.people.latent import (
     CHOICE_GROUPS,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from people_cases import sphere_person
+from recorded_progress import RecordedProgress
 from rich.console import Console
 
 from portraiture.camera import eg3d_orbit, to_eg3d
@@ -155,12 +156,12 @@ def test_rows_are_means_by_angle_and_place(
 ) -> None:
     asked: list[Target] = []
     method = _on_balls(generator, asked, monkeypatch)
-    ticks: list[int] = []
+    told = RecordedProgress()
     rows = bench(
         {"fixed": method}, generator, judged, people=3, yaws=(0.0, -0.6),
-        advance=lambda: ticks.append(1),
+        progress=told,
     )  # fmt: skip
-    assert (len(asked), len(ticks)) == (7, 3)
+    assert (len(asked), told.steps) == (7, {"Invert held-out people": 3})
     assert {(row.yaw, row.where, row.count) for row in rows} == {
         (0, "input", 3), (0, "novel", 3), (34, "input", 3), (34, "novel", 3),
     }  # fmt: skip

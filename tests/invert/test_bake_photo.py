@@ -11,13 +11,13 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.invert.bake_photo import (
     PaintConfig,
     _shares,
-    add_painted,
     decoder_slopes,
     least_change,
     paint,
     surface_normals,
 )
 from portraiture.networks.eg3d import Decoder, TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.features import add_painted
 from portraiture.networks.plane_flow import move_planes
 from portraiture.triplane.planes import AXES
 from portraiture.triplane.sampling import make_rays

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, from_eg3d, to_eg3d
 from portraiture.invert.pti import (
@@ -71,12 +72,10 @@ def test_the_space_of_w_has_its_mean_and_covariance(generator: TriPlaneGenerator
 
 def test_w_of_a_drawn_person_is_found(generator: TriPlaneGenerator, judges: Judges) -> None:
     target = _target(generator, _person(generator, 3))
-    told: list[tuple[str, int, int]] = []
-    found = optimise(
-        generator, target, judges, QUICK, advance=lambda s, k, n, _: told.append((s, k, n))
-    )
+    told = RecordedProgress()
+    found = optimise(generator, target, judges, QUICK, progress=told)
     assert found.facts["steps"] == 40
-    assert told == [("Latent", k, 40) for k in range(1, 41)]
+    assert (told.stages, told.steps) == ([("Optimise w", 40)], {"Optimise w": 40})
     mean = generator.mapping(torch.zeros(1, 8), None) * 0 + w_space(generator, samples=256).mean
     error = [float((_target(generator, ws).image - target.image).square().mean())
              for ws in (mean, found.ws)]  # fmt: skip
@@ -140,30 +139,23 @@ def test_a_turned_camera_is_found_with_the_person(
     assert errors[1] < 0.3 * errors[0]
 
 
-def test_ctrl_c_keeps_what_there_is(generator: TriPlaneGenerator, judges: Judges) -> None:
-    def stop(stage: str, step: int, steps: int, loss: float) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
+def test_cancelled_it_keeps_what_there_is(generator: TriPlaneGenerator, judges: Judges) -> None:
     target = _target(generator, _person(generator, 9))
-    found = optimise(generator, target, judges, QUICK, advance=stop)
+    found = optimise(generator, target, judges, QUICK, progress=RecordedProgress(cancel_after=3))
     assert found.facts["steps"] == 3
     assert found.facts["stopped"]
     assert torch.isfinite(found.ws).all()
 
 
-def test_ctrl_c_in_the_first_stage_skips_the_second(
+def test_cancelled_in_the_first_stage_it_skips_the_second(
     generator: TriPlaneGenerator, judges: Judges
 ) -> None:
-    def stop(stage: str, step: int, steps: int, loss: float) -> None:
-        raise KeyboardInterrupt
-
     target = _target(generator, _person(generator, 9))
     config = replace(QUICK, generator_steps=5)
-    found = optimise(generator, target, judges, config, advance=stop)
+    told = RecordedProgress(cancel_after=1)
+    found = optimise(generator, target, judges, config, progress=told)
     assert (found.facts["steps"], found.generator) == (1, generator)
-    with pytest.raises(KeyboardInterrupt):
-        optimise(generator, target, judges, config, advance=stop, stoppable=False)
+    assert told.steps == {"Optimise w": 1}
 
 
 def test_losses_are_weighted_and_vanish_on_the_photo_itself(judges: Judges) -> None:

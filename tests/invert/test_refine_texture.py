@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.invert.bake_photo import add_painted
 from portraiture.invert.fit_silhouette import CarveConfig, carve
 from portraiture.invert.refine_texture import PolishConfig, polish
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.features import add_painted
 from portraiture.networks.layers import Linear
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.weights import load_parser
@@ -60,14 +61,14 @@ def _error(case: Case, painted: torch.Tensor) -> float:
 def test_the_picture_comes_nearer_and_steps_are_told(case: Case, judge: FeatureNetwork) -> None:
     network, ws, planes, photo, camera = case
     nothing, everybody = torch.zeros_like(planes), torch.ones_like(photo[:, :1])
-    told: list[tuple[str, int, int, float]] = []
+    told = RecordedProgress()
     painted = polish(
         network, ws, planes, nothing, photo, everybody, camera, judge, CONFIG,
-        advance=lambda stage, step, steps, loss: told.append((stage, step, steps, loss)),
+        progress=told,
     )  # fmt: skip
     assert _error(case, painted) < 0.95 * _error(case, nothing)
-    assert [one[:3] for one in told] == [("Polish", k + 1, 12) for k in range(12)]
-    assert told[-1][3] < 0.7 * told[0][3]
+    assert (told.stages, told.steps) == ([("Polish", 12)], {"Polish": 12})
+    assert told.scalars[-1]["loss"] < 0.7 * told.scalars[0]["loss"]
     assert not painted.requires_grad
 
 
@@ -121,18 +122,18 @@ def test_carving_empties_where_the_photo_shows_nobody(case: Case) -> None:
     left = somebody.clone()
     half = left.shape[-1] // 2
     left[..., half:] = 0.0
-    told: list[float] = []
+    told = RecordedProgress()
     outline = CarveConfig(rate=2.0, steps=16)
     change = carve(
         network, ws, planes, left, camera, outline,
-        advance=lambda stage, step, steps, loss: told.append(loss),
+        progress=told,
     )  # fmt: skip
     before, after = _opacity(case, torch.zeros_like(planes)), _opacity(case, change)
     n = before.shape[-1]
     assert float(after[..., n // 2 :].mean()) < 0.6 * float(before[..., n // 2 :].mean())
     assert float(after[..., : n // 2].mean()) > 0.85 * float(before[..., : n // 2].mean())
-    assert len(told) == 16
-    assert told[-1] < 0.6 * told[0]
+    assert told.steps == {"Carve": 16}
+    assert told.scalars[-1]["loss"] < 0.6 * told.scalars[0]["loss"]
 
 
 def test_carving_makes_nothing_out_of_nothing(case: Case) -> None:

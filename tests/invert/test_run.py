@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator, save_generator
@@ -118,10 +119,10 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     assert painted.painted is not None
     assert torch.allclose(painted.planes, found.planes + painted.painted)
     assert painted.painted.any()
-    told: list[str] = []
+    told = RecordedProgress()
     polishing = encoder_method("encoder", generator, "small", weights=folder / "encoder", polish=2)
-    polished = invert_target(target, how=polishing, advance=lambda stage, *_: told.append(stage))
-    assert told == ["Carve"] * 8 + ["Polish"] * 2
+    polished = invert_target(target, how=polishing, progress=told)
+    assert told.steps == {"Carve": 8, "Polish": 2}
     assert polished.painted is not None
     assert 0.0 < float((polished.painted - painted.painted).abs().max()) < 1.0
     with pytest.raises(InversionError, match="--polish must be"):

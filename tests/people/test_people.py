@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from people_cases import sphere_person
+from recorded_progress import RecordedProgress
 
 from portraiture.errors import DataError
 from portraiture.people.people import make_people, view_angles
@@ -44,11 +45,11 @@ def test_views_differ_and_depend_on_the_seed_alone() -> None:
 
 
 def test_a_folder_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    made: list[int] = []
-    make_people(tmp_path, range(1), seed=4, views=1, size=32, supersample=1, done=made.append)
+    made = RecordedProgress()
+    make_people(tmp_path, range(1), seed=4, views=1, size=32, supersample=1, progress=made)
     first = person_path(tmp_path, 0).stat().st_mtime_ns
-    make_people(tmp_path, range(1), seed=4, views=1, size=32, supersample=1, done=made.append)
-    assert made == [0, 0]
+    make_people(tmp_path, range(1), seed=4, views=1, size=32, supersample=1, progress=made)
+    assert made.stages == [("Render people", 1)] * 2 and made.steps == {"Render people": 2}
     assert person_path(tmp_path, 0).stat().st_mtime_ns == first
     assert {path.name for path in tmp_path.iterdir()} == {"people.json", "person_00000.npz"}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, from_eg3d, project
 from portraiture.data.folders import open_folder
@@ -151,9 +152,9 @@ def test_eg3d_list_is_what_training_reads(
 def test_goes_on_where_it_stopped(tmp_path: Path, quick: list[int]) -> None:
     synth(tmp_path, CONFIG, 2)
     (tmp_path / "people/00000.json").unlink()  # as if killed before the last file
-    told: list[int] = []
-    assert synth(tmp_path, CONFIG, 3, done=told.append) == 3
-    assert quick == [0, 1, 0, 2] and sorted(told) == [0, 1, 2]
+    told = RecordedProgress()
+    assert synth(tmp_path, CONFIG, 3, progress=told) == 3
+    assert quick == [0, 1, 0, 2] and told.steps == {"Render people": 3}
     assert not list(tmp_path.rglob("*partial*"))
 
 

@@ -67,7 +67,7 @@ def test_training_runs_and_is_repeatable(tmp_path: Path) -> None:
     recipe = TrainIdentity(IDENTITY["tiny"], toy_faces())
     weights = []
     for out in (tmp_path / "a", tmp_path / "b"):
-        outcome = run_recipe(recipe, out, world=World(), quiet=True)
+        outcome = run_recipe(recipe, out, world=World())
         assert outcome.finished and (out / "networks" / "identity.safetensors").exists()
         weights.append(outcome.state.averages["identity"].state_dict())
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])

@@ -68,7 +68,7 @@ def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
 
 def test_what_a_run_leaves_can_be_loaded(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
-    run_recipe(recipe, tmp_path / "run", world=World(), quiet=True)
+    run_recipe(recipe, tmp_path / "run", world=World())
     network = load_attributes(tmp_path / "run" / "networks" / "attributes.safetensors")
     assert network.config == recipe.config.network
     paths = save_network(network, tmp_path / "kept", data="x", recipe="x", metrics={})

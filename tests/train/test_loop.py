@@ -85,7 +85,7 @@ def _toy(**run: int) -> Toy:
 
 
 def _run(recipe: Toy, out: Path, minutes: float | None = None) -> TrainState:
-    return run_recipe(recipe, out, world=World(), minutes=minutes, quiet=True).state
+    return run_recipe(recipe, out, world=World(), minutes=minutes).state
 
 
 def _same(a: TrainState, b: TrainState) -> bool:
@@ -125,7 +125,7 @@ def test_interrupted_at_any_step_it_ends_the_same(tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
 
         recipe.at_step = interrupt
-        outcome = run_recipe(recipe, out, world=World(), quiet=True)
+        outcome = run_recipe(recipe, out, world=World())
         assert not outcome.finished and outcome.state.step == at + 1
         assert _same(_run(_toy(), out), whole)
         rows = [row["step"] for row in read_log(out / "log.jsonl")]

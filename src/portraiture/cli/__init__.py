@@ -18,7 +18,7 @@ from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
-from portraiture.errors import PortraitureError
+from portraiture.errors import CancelledError, PortraitureError
 
 Command = (
     Annotated[Create, subcommand("create")]
@@ -35,6 +35,10 @@ Command = (
 )
 
 
+INTERRUPTED = 130
+"""The exit code of programs that Ctrl-C ends."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -48,12 +52,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     try:
         run(command)
+    except CancelledError:
+        sys.exit(INTERRUPTED)
     except PortraitureError as error:
         sentence = f"[red]portraiture:[/] {escape(str(error))}"
         Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def ask_for_huge_pages() -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import AvatarError
 from portraiture.types import Style
 
@@ -106,19 +107,18 @@ console = Console()
 
 def create(command: Create) -> None:
     from portraiture.create.run import create_files
-    from portraiture.progress import Stages
 
-    with Stages(total=8) as stages:
+    with TerminalProgress() as progress:
         made = create_files(
             command.photo,
             command.out,
-            stages,
             style=command.style,
             face=command.face,
             asset_folder=asset_folder(command.assets),
             overwrite=command.overwrite,
+            progress=progress,
         )
-    console.print(stages.table())
+    console.print(progress.table())
     for note in made.photo.quality.notes:
         console.print(f"Note: {note}", highlight=False)
     console.print(f"Open {command.out / 'report.html'}", highlight=False, soft_wrap=True)
@@ -127,16 +127,15 @@ def create(command: Create) -> None:
 def make_avatar(command: MakeAvatar) -> None:
     from portraiture.avatar import Avatar
     from portraiture.create.run import sample_files
-    from portraiture.progress import Stages
 
     if command.seed < 0:
         raise AvatarError(f"--seed must be a whole number from 0, not {command.seed}.")
     avatar = Avatar.sample(
         command.seed, style=command.style, asset_folder=asset_folder(command.assets)
     )
-    with Stages(total=4) as stages:
-        sample_files(avatar, command.out, stages, overwrite=command.overwrite)
-    console.print(stages.table())
+    with TerminalProgress() as progress:
+        sample_files(avatar, command.out, overwrite=command.overwrite, progress=progress)
+    console.print(progress.table())
     console.print(f"Wrote {command.out / 'avatar.glb'}", highlight=False, soft_wrap=True)
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from tyro.conf import Positional, UseAppendAction, arg
 
+from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import InversionError
 
 if TYPE_CHECKING:
@@ -87,13 +87,11 @@ def bench(command: Bench) -> None:
     generator, parser = load_generator(command.network), load_parser()
     methods = _methods(command, generator)
     judged = Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
-    columns = TextColumn("Inversions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Inversions", total=command.people * len(methods))
+    with TerminalProgress() as progress:
         rows = run_bench(
             methods, generator, judged, people=command.people, inputs=inputs,
             slow=OPTIMISERS,
-            advance=lambda: progress.advance(task),
+            progress=progress,
         )  # fmt: skip
     for table in _tables(rows, judged):
         console.print(table)
@@ -121,9 +119,7 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
     found: dict[str, Method] = {}
     for name in dict.fromkeys(command.methods):
         if name in ("w", "pti", "pose-opt"):
-            found[name] = optimiser_method(
-                name, generator, command.network, steps=command.steps, stoppable=False
-            )
+            found[name] = optimiser_method(name, generator, command.network, steps=command.steps)
         elif name in ("psp", "e4e"):
             found[name] = encoder_method(name, generator, command.network)
         else:

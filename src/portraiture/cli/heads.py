@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
+from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import EditError, InversionError
 
 if TYPE_CHECKING:
@@ -93,28 +94,26 @@ def edit(command: Edit) -> None:
     if not amounts:
         raise EditError("Say what to change, such as --set smile=1.0.")
     head = Head.load(command.head, network=command.network)
-    with console.status("Editing"):
-        edit_files(head, amounts, command.out, overwrite=command.overwrite)
+    with TerminalProgress() as progress:
+        edit_files(head, amounts, command.out, overwrite=command.overwrite, progress=progress)
     console.print(f"Wrote {', '.join(EDIT_FILES)} to {command.out}", markup=False, soft_wrap=True)
 
 
 def invert(command: Invert) -> None:
     from portraiture.invert.confidence import LOW
     from portraiture.invert.run import HEAD_FILES, invert_files
-    from portraiture.progress import Stages
 
     how = _method(command)
-    with Stages(total=6) as stages:
+    with TerminalProgress() as progress:
         head = invert_files(
             command.photos,
             command.out,
-            stages,
             how=how,
             face=command.face,
             overwrite=command.overwrite,
-            advance=stages.within,
+            progress=progress,
         )
-    console.print(stages.table())
+    console.print(progress.table())
     sure = head.facts.get("confidence")
     if sure is not None and sure < LOW:
         console.print(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import radians
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tyro.conf import Positional
 
+from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError
+from portraiture.progress import Progress
 
 console = Console()
 
@@ -179,14 +178,15 @@ def sample(command: SampleHeads) -> None:
         video=command.video,
         mesh=MeshConfig() if command.mesh else None,
     )
-    sample_heads(
-        parse_seeds(command.seeds),
-        command.out,
-        network=command.network,
-        config=config,
-        overwrite=command.overwrite,
-        quiet=False,
-    )
+    with TerminalProgress() as progress:
+        sample_heads(
+            parse_seeds(command.seeds),
+            command.out,
+            network=command.network,
+            config=config,
+            overwrite=command.overwrite,
+            progress=progress,
+        )
     console.print(f"Wrote {command.out / 'sheet.png'}", markup=False, soft_wrap=True)
 
 
@@ -195,30 +195,31 @@ def _sample_pictures(command: SampleHeads) -> None:
 
     if command.video or command.mesh:
         raise SampleError(f"{command.network} draws flat pictures: no --video and no --mesh.")
-    sample_pictures(
-        parse_seeds(command.seeds),
-        command.out,
-        network=command.network,
-        truncation=command.truncation,
-        size=command.size,
-        overwrite=command.overwrite,
-        quiet=False,
-    )
+    with TerminalProgress() as progress:
+        sample_pictures(
+            parse_seeds(command.seeds),
+            command.out,
+            network=command.network,
+            truncation=command.truncation,
+            size=command.size,
+            overwrite=command.overwrite,
+            progress=progress,
+        )
     console.print(f"Wrote {command.out / 'sheet.png'}", markup=False, soft_wrap=True)
 
 
 def synth(command: Synth) -> None:
     if command.seed < 0:
         raise DataError(f"--seed must be a whole number from 0, not {command.seed}.")
-    with _counting("People", command.people) as advance:
+    with TerminalProgress() as progress:
         if command.kind == "pictures":
-            _synth_pictures(command, advance)
+            _synth_pictures(command, progress)
         else:
-            _synth_latents(command, advance)
+            _synth_latents(command, progress)
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
 
 
-def _synth_latents(command: Synth, advance: Callable[[int], None]) -> None:
+def _synth_latents(command: Synth, progress: Progress) -> None:
     from portraiture.people.people import make_people
 
     if command.people < 1 or command.workers < 1 or command.views < 1:
@@ -236,11 +237,11 @@ def _synth_latents(command: Synth, advance: Callable[[int], None]) -> None:
         supersample=2 if command.size > 128 else 4,
         scenes=command.kind == "scenes",
         workers=command.workers,
-        done=advance,
+        progress=progress,
     )
 
 
-def _synth_pictures(command: Synth, advance: Callable[[int], None]) -> None:
+def _synth_pictures(command: Synth, progress: Progress) -> None:
     from portraiture.cli.avatars import asset_folder
     from portraiture.people.synth_folder import synth as make_pictures
     from portraiture.people.synthetic import SynthConfig
@@ -251,7 +252,7 @@ def _synth_pictures(command: Synth, advance: Callable[[int], None]) -> None:
         size=command.size,
         asset_folder=asset_folder(command.assets),
     )
-    make_pictures(command.out, config, command.people, workers=command.workers, done=advance)
+    make_pictures(command.out, config, command.people, workers=command.workers, progress=progress)
 
 
 def train(command: Train) -> None:
@@ -271,14 +272,16 @@ def train(command: Train) -> None:
         seed=command.seed,
         steps=command.steps,
     )
-    outcome = run_training(
-        command.recipe,
-        choices,
-        out=command.out,
-        minutes=command.minutes,
-        device=command.device,
-        dry_run=command.dry_run,
-    )
+    with TerminalProgress() as progress:
+        outcome = run_training(
+            command.recipe,
+            choices,
+            out=command.out,
+            minutes=command.minutes,
+            device=command.device,
+            dry_run=command.dry_run,
+            progress=progress,
+        )
     if isinstance(outcome, Plan):
         console.print(outcome.table())
         return
@@ -291,12 +294,3 @@ def convert(command: Convert) -> None:
 
     report = convert_file(command.file, command.out, overwrite=command.overwrite)
     console.print(report.summary(), markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar; call what it gives once for each thing done."""
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda index: progress.advance(task)

@@ -10,6 +10,7 @@ import torch
 from rich.table import Table
 
 from portraiture.cli.recipes import Choices, RecipeName, make_recipe
+from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, open_world
 from portraiture.train.loop import Outcome, Recipe, run_recipe
 from portraiture.train.state import checkpoints
@@ -41,7 +42,7 @@ def train(
     minutes: float | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     dry_run: bool = False,
-    quiet: bool = False,
+    progress: Progress = SILENT,
 ) -> Outcome | Plan:
     """Train, or go on with, `recipe` in the folder `out`.
 
@@ -53,7 +54,7 @@ def train(
         made.run.share(world)
         if dry_run:
             return plan(made, out, world)
-        return run_recipe(made, out, world=world, minutes=minutes, quiet=quiet)
+        return run_recipe(made, out, world=world, minutes=minutes, progress=progress)
 
 
 def plan(recipe: Recipe, out: Path, world: World) -> Plan:

@@ -24,7 +24,7 @@ from portraiture.export.vrm import write_vrm
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.photo.align import align
-from portraiture.progress import Stages
+from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
@@ -66,14 +66,16 @@ def create(
     style: Style = "natural",
     face: int | None = None,
     asset_folder: Path | None = None,
+    progress: Progress = SILENT,
 ) -> Avatar:
-    """A photo (path or upright RGB array) to an avatar.
+    """Turn a photo (path or upright RGB array) into an avatar.
 
     face: 1 is the largest face, 2 the next. Raises PhotoError with one sentence when the photo
     cannot be used.
     """
     aligned = align(photo, face=face)
-    return make_avatar(aligned, fit_photo(aligned), style, asset_folder)
+    fitted = fit_photo(aligned, progress=progress)
+    return make_avatar(aligned, fitted, style, asset_folder)
 
 
 def make_avatar(
@@ -102,66 +104,76 @@ def make_avatar(
 def create_files(
     photo_path: Path,
     out: Path,
-    stages: Stages,
     *,
     style: Style = "natural",
     face: int | None = None,
     asset_folder: Path | None = None,
     overwrite: bool = False,
+    progress: Progress = SILENT,
 ) -> Creation:
     """Run the main path and write `PHOTO_FILES` into `out`, all of them or none.
 
-    Raises PhotoError, AssetError or OutputError, each with one sentence.
+    Raises PhotoError, AssetError, OutputError or CancelledError, each with one sentence.
     """
+    times = StageTimes(progress)
     with staged_folder(out, PHOTO_FILES, overwrite=overwrite) as folder:
-        with stages.stage("Align the photo"):
-            photo = align(photo_path, face=face)
-        with stages.stage("Fit the head"):
-            fitted = fit_photo(photo)
-            avatar = make_avatar(photo, fitted, style, asset_folder)
-        with stages.stage("Build the avatar"):
-            bust = avatar.bust()
-        _write_model(avatar, bust, folder, stages)
-        with stages.stage("Render"):
-            renders = _portraits(avatar, bust)
-            overlay = _overlay(avatar, photo, fitted)
-            write_image(folder / "front.png", renders["front"])
-            write_image(folder / "overlay.png", overlay)
-        with stages.stage("Turntable"):
-            _write_turntable(avatar, bust, folder / "turntable.mp4")
-        with stages.stage("Report"):
-            write_report(
-                folder / "report.html",
-                photo_image=photo.crop,
-                overlay=overlay,
-                renders=renders,
-                glb_bytes=(folder / "avatar.glb").read_bytes(),
-                quality=photo.quality,
-                stages=stages.seconds,
-                provenance=dict(avatar.provenance),
-            )
+        times.stage("Align the photo")
+        photo = align(photo_path, face=face)
+        raise_if_cancelled(times)
+        fitted = fit_photo(photo, progress=times)
+        avatar = make_avatar(photo, fitted, style, asset_folder)
+        bust = _write_model(avatar, folder, times)
+        times.stage("Render")
+        renders = _portraits(avatar, bust)
+        overlay = _overlay(avatar, photo, fitted)
+        write_image(folder / "front.png", renders["front"])
+        write_image(folder / "overlay.png", overlay)
+        raise_if_cancelled(times)
+        _write_turntable(avatar, bust, folder / "turntable.mp4", times)
+        times.stage("Write the report")
+        write_report(
+            folder / "report.html",
+            photo_image=photo.crop,
+            overlay=overlay,
+            renders=renders,
+            glb_bytes=(folder / "avatar.glb").read_bytes(),
+            quality=photo.quality,
+            stages=list(times.seconds.items()),
+            provenance=dict(avatar.provenance),
+        )
     return Creation(avatar, photo, fitted)
 
 
-def sample_files(avatar: Avatar, out: Path, stages: Stages, *, overwrite: bool = False) -> Avatar:
-    """Write `SEED_FILES` of an avatar into `out`, all of them or none. Raises OutputError."""
+def sample_files(
+    avatar: Avatar, out: Path, *, overwrite: bool = False, progress: Progress = SILENT
+) -> Avatar:
+    """Write `SEED_FILES` of an avatar into `out`, all of them or none.
+
+    Raises OutputError or CancelledError.
+    """
     with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
-        with stages.stage("Build the avatar"):
-            bust = avatar.bust()
-        _write_model(avatar, bust, folder, stages)
-        with stages.stage("Render"):
-            smiling = replace(bust, expression=FRIENDLY)
-            write_image(folder / "front.png", _portrait(avatar, smiling, 0.0, size=768))
+        bust = _write_model(avatar, folder, progress)
+        progress.stage("Render")
+        smiling = replace(bust, expression=FRIENDLY)
+        write_image(folder / "front.png", _portrait(avatar, smiling, 0.0, size=768))
+        raise_if_cancelled(progress)
     return avatar
 
 
-def _write_model(avatar: Avatar, bust: Bust, folder: Path, stages: Stages) -> None:
+def _write_model(avatar: Avatar, folder: Path, progress: Progress) -> Bust:
+    """Build the avatar and write its GLB, VRM and JSON."""
+    progress.stage("Build the avatar")
+    bust = avatar.bust()
+    raise_if_cancelled(progress)
     noted = replace(bust, expression=avatar.expression)
-    with stages.stage("Write GLB"):
-        write_glb(noted, folder / "avatar.glb")
-    with stages.stage("Write VRM"):
-        write_vrm(noted, folder / "avatar.vrm", name="avatar")
+    progress.stage("Write GLB")
+    write_glb(noted, folder / "avatar.glb")
+    raise_if_cancelled(progress)
+    progress.stage("Write VRM")
+    write_vrm(noted, folder / "avatar.vrm", name="avatar")
     avatar.save(folder / "avatar.json")
+    raise_if_cancelled(progress)
+    return bust
 
 
 def _shoot(
@@ -206,10 +218,11 @@ def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
     return marked
 
 
-def _write_turntable(avatar: Avatar, bust: Bust, path: Path) -> None:
+def _write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress) -> None:
+    progress.stage("Render the turntable", TURNTABLE_FRAMES)
     frames = turntable(
         bust,
         lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, studio_light()),
         frames=TURNTABLE_FRAMES,
     )
-    write_video(path, frames, fps=TURNTABLE_FPS)
+    write_video(path, counted(frames, progress), fps=TURNTABLE_FPS)

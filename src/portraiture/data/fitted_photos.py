@@ -31,6 +31,7 @@ from portraiture.media import atomic_path
 from portraiture.people.find_latent import find_latent
 from portraiture.people.latent import GROUP_SLOTS, LATENT_SIZE, Person
 from portraiture.photo.align import align
+from portraiture.progress import SILENT, Progress, counted
 
 SIDE = 160
 FARTHEST = 10.0
@@ -108,32 +109,30 @@ def mirrored_latents(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
 
 
 def fit_portraits(
-    paths: Sequence[Path], out: Path, matte: Matte, *, advance: Callable[[], None] = lambda: None
+    paths: Sequence[Path], out: Path, matte: Matte, *, progress: Progress = SILENT
 ) -> int:
     """Align and fit portraits and write what training needs; how many could be used.
 
-    matte: who is in front (`invert.target.person_matte`). advance: called after each. Raises
+    matte: who is in front (`invert.target.person_matte`). Raises
     TrainingError if none can be used.
     """
     crops, alphas, latents, cameras = [], [], [], []
-    for path in paths:
+    progress.stage("Fit portraits", len(paths))
+    for path in counted(paths, progress):
         try:
             photo = align(path)
             fitted = fit_photo(photo)
         except PortraitureError:
-            advance()
             continue
         whole = torch.from_numpy(photo.crop.copy()).permute(2, 0, 1)[None].float()
         small = F.interpolate(whole, (SIDE, SIDE), mode="bilinear", antialias=True)
         alpha = matte(small / 127.5 - 1.0)[0]
         if float((alpha > 0.5).float().mean()) < SMALLEST:
-            advance()
             continue
         crops.append(small[0].round().clamp(0, 255).to(torch.uint8).numpy())
         alphas.append((alpha * 255.0).round().to(torch.uint8).numpy())
         latents.append(find_latent(Person(fitted.parameters, fitted.expression)))
         cameras.append(to_eg3d(photo.camera).astype(np.float32))
-        advance()
     if not crops:
         raise TrainingError("None of the pictures is a portrait that the engine can be fitted to.")
     arrays = {"crops": crops, "alpha": alphas, "z": latents, "camera": cameras}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from math import radians
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -26,13 +27,18 @@ from portraiture.edit.directions import (
     style_widths,
 )
 from portraiture.errors import EditError
-from portraiture.head import EDITED, Head, rounded
-from portraiture.invert.bake_photo import add_painted
-from portraiture.invert.goae.refine import edited_features, planes_and_features, planes_of
+from portraiture.head import Head, head_image, rounded
 from portraiture.media import staged_folder, write_image
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import (
+    add_painted,
+    edited_features,
+    planes_and_features,
+    planes_of,
+)
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES, check_wearer
+from portraiture.progress import SILENT, Progress, counted
 from portraiture.triplane.visibility import fuse_planes
 
 MAX_AMOUNT = 4.0
@@ -69,16 +75,24 @@ def read_amounts(settings: Sequence[str]) -> dict[str, float]:
     return amounts
 
 
-def edit_files(head: Head, amounts: Mapping[str, float], out: Path, *, overwrite: bool) -> Head:
+def edit_files(
+    head: Head, amounts: Mapping[str, float], out: Path, *, overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Head:  # fmt: skip
     """Edit a head and write `EDIT_FILES` into `out`, all of them or none: the head, its front, and
     a picture of it before and after from several sides. Raises EditError, HeadError, OutputError.
     """
     with staged_folder(out, EDIT_FILES, overwrite=overwrite) as folder:
+        progress.stage("Edit")
         edited = edit(head, amounts)
         edited.save(folder / "head.safetensors")
-        rows = [np.concatenate([one.render(yaw) for yaw in VIEWS], 1) for one in (head, edited)]
+        progress.stage("Render", 2 * len(VIEWS))
+        shown = [
+            head_image(one, yaw) for one, yaw in counted(product((head, edited), VIEWS), progress)
+        ]
+        rows = [np.concatenate(shown[: len(VIEWS)], 1), np.concatenate(shown[len(VIEWS) :], 1)]
         write_image(folder / "sheet.png", np.concatenate(rows))
-        write_image(folder / "front.png", edited.render())
+        write_image(folder / "front.png", head_image(edited))
     return edited
 
 
@@ -97,6 +111,8 @@ def edit(
     HeadError.
     """
     generator = head.network
+    if head.ws is None:
+        raise EditError("This head comes from no w, so that no direction of w can change it.")
     if GLASSES in amounts:
         check_wearer(generator)
     found = known_directions(generator) if directions is None else directions
@@ -108,19 +124,21 @@ def edit(
             raise EditError(f"There is no direction for {name[:40]}.")
         moved.append(amount * found.of_w[name].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    facts = _edited_facts(head.facts, amounts)
-    styles = _styles(generator, ws, _style_change(facts, found))
+    edits = {name: head.edits.get(name, 0.0) for name in (*head.edits, *amounts)}
+    edits |= {name: edits[name] + amount for name, amount in amounts.items()}
+    facts = {name: value for name, value in head.facts.items() if name not in MEASURED}
+    styles = _styles(generator, ws, _style_change(edits, found))
     if head.features is None or head.visible is None:
         planes = _with_paint(head, ws, generator.planes(ws, styles=styles))
-        return rounded(replace(head, ws=ws, planes=planes, facts=facts))
+        return rounded(replace(head, ws=ws, planes=planes, edits=edits, facts=facts))
     size = head.features.shape[-1]
-    before = _styles(generator, head.ws, _style_change(head.facts, found))
+    before = _styles(generator, head.ws, _style_change(head.edits, found))
     _, plain = planes_and_features(generator, head.ws, size, styles=before)
     planes, edited = planes_and_features(generator, ws, size, styles=styles)
     features = edited_features(head.features, plain, edited)
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
     mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
-    return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
+    return rounded(replace(head, ws=ws, features=features, planes=mixed, edits=edits, facts=facts))
 
 
 def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
@@ -129,13 +147,13 @@ def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tenso
     return add_painted(head.network, planes, head.painted, ws)
 
 
-def _style_change(facts: Mapping[str, Any], found: Directions) -> Float[Tensor, "S"] | None:
-    """What all edits of a head's styles, which its facts tell of, add to them; None without any."""
-    prefix, total = EDITED + STYLE, torch.zeros_like(found.spread)
-    known = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}
+def _style_change(edits: Mapping[str, float], found: Directions) -> Float[Tensor, "S"] | None:
+    """What all edits of a head's styles together add to them; None without any."""
+    known = {k.removeprefix(STYLE): v for k, v in edits.items() if k.startswith(STYLE)}
+    total = torch.zeros_like(found.spread)
     for name, amount in known.items():
         change = found.style(name)
-        if change is None or not isinstance(amount, int | float):
+        if change is None:
             raise EditError(f"There are no style channels {name[:40]!r}.")
         total = total + amount * change
     return total if known else None
@@ -152,11 +170,3 @@ def _styles(
         resolution: [*(style + next(parts) for style in block[:-1]), block[-1]]
         for resolution, block in generator.backbone.synthesis.styles(ws).items()
     }
-
-
-def _edited_facts(facts: Mapping[str, Any], amounts: Mapping[str, float]) -> dict[str, Any]:
-    """What was measured on the head before no longer holds; amounts of several edits add up."""
-    kept = {name: value for name, value in facts.items() if name not in MEASURED}
-    for name, amount in amounts.items():
-        kept[EDITED + name] = kept.get(EDITED + name, 0.0) + amount
-    return kept

@@ -34,6 +34,7 @@ from portraiture.people.latent import draw_latents
 from portraiture.people.people import render_person
 from portraiture.people.people_file import PersonViews
 from portraiture.perception.parser import ParserNetwork
+from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.triplane.visibility import SOLID
 
 YAWS: tuple[float, ...] = tuple(radians(yaw) for yaw in (-60, -30, 0, 30, 60))
@@ -91,16 +92,16 @@ def bench(
     yaws: Sequence[float] = YAWS,
     inputs: Sequence[int] | None = None,
     slow: Collection[str] = (),
-    advance: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
 ) -> list[Row]:
     """Every method on views of held-out people. inputs: numbers of the views that are inverted, all
     by default; each is judged from all of them. slow: methods whose first run, in which kernels are
-    compiled and pages fetched, is not worth another. advance: called after each method on each
-    person.
+    compiled and pages fetched, is not worth another.
     """
     found: dict[tuple[str, int, Where], list[Scores]] = {}
     views = range(len(yaws))
     inputs = views if inputs is None else inputs
+    progress.stage("Invert held-out people", people * len(methods))
     for index in range(people):
         person = held_out_person(index, yaws, generator.config.image_size)
         for name, method in methods.items():
@@ -115,7 +116,8 @@ def bench(
                     where: Where = "input" if other == view else "novel"
                     scores = judge(inversion, person, (view, other), judged, seconds)
                     found.setdefault((name, angle, where), []).append(scores)
-            advance()
+            progress.step()
+            raise_if_cancelled(progress)
     return [
         Row(name, angle, where, len(each), _mean(each))
         for (name, angle, where), each in found.items()

@@ -7,9 +7,7 @@ Photo ─landmarks─▶ solve ─▶ camera, identity, expression
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +24,8 @@ from portraiture.fit.projection import image_size
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.skin import fit_skin
 from portraiture.fit.solve import Solution, named_actions, named_shape, solve_landmarks
+from portraiture.progress import SILENT, Progress, StageTimes, raise_if_cancelled
 from portraiture.types import Camera, Light, Photo
-
-Progress = Callable[[str, float], None]
-"""Called with a stage's name and the share done, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +51,32 @@ class Fitted:
     seconds: Mapping[str, float]
 
 
-def fit_photo(photo: Photo, *, progress: Progress | None = None) -> Fitted:
-    """Fit the engine to `photo`. About 5 s on two cores; the same photo gives the same result."""
+def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
+    """Fit the engine to `photo`. About 5 s on two cores; the same photo gives the same result.
+    Raises CancelledError."""
     model = load_head()
-    clock = _Clock(progress)
+    times = StageTimes(progress)
     landmarks = photo.landmarks.astype(np.float64)
-    with clock.stage("regions", 0.1):
-        regions = photo_regions(photo.image, landmarks)
-        cues = read_cues(regions)
-    with clock.stage("landmarks", 0.3):
-        size = image_size(photo.image)
-        solution = solve_landmarks(landmarks, size, model, sex=cues.sex, age=cues.age)
-        expression = named_actions(solution.actions)
-        camera = solution.view.camera(size)
-        parameters = identity_parameters(solution)
-        shape = shape_head(parameters, model)
-    with clock.stage("colours and styles", 0.5):
-        parameters = measure_colours(regions, photo.image, landmarks, parameters)
-        parameters = choose_styles(regions, cues, photo.quality.glasses, parameters)
-    with clock.stage("texture", 1.0):
-        skin = fit_skin(photo, solution.pixels, camera, expression, regions, parameters, shape)
+    times.stage("Segment the photo")
+    regions = photo_regions(photo.image, landmarks)
+    cues = read_cues(regions)
+    raise_if_cancelled(times)
+    times.stage("Fit the landmarks")
+    size = image_size(photo.image)
+    solution = solve_landmarks(landmarks, size, model, sex=cues.sex, age=cues.age)
+    expression = named_actions(solution.actions)
+    camera = solution.view.camera(size)
+    parameters = identity_parameters(solution)
+    shape = shape_head(parameters, model)
+    raise_if_cancelled(times)
+    times.stage("Choose colours and styles")
+    parameters = measure_colours(regions, photo.image, landmarks, parameters)
+    parameters = choose_styles(regions, cues, photo.quality.glasses, parameters)
+    raise_if_cancelled(times)
+    times.stage("Fit the skin")
+    skin = fit_skin(photo, solution.pixels, camera, expression, regions, parameters, shape)
+    times.finish()
+    raise_if_cancelled(times)
     return Fitted(
         parameters=skin.parameters,
         expression=expression,
@@ -84,7 +86,7 @@ def fit_photo(photo: Photo, *, progress: Progress | None = None) -> Fitted:
         mask=skin.mask,
         landmarks=solution.pixels.astype(np.float32),
         residual=solution.residual,
-        seconds=clock.seconds,
+        seconds=times.seconds,
     )
 
 
@@ -93,19 +95,3 @@ def identity_parameters(solution: Solution) -> AvatarParameters:
     values = np.clip(solution.identity[PHENOTYPE], 0.0, 1.0)
     phenotypes = dict(zip(PHENOTYPES, values.tolist(), strict=True))
     return AvatarParameters(**phenotypes, shape=named_shape(solution.identity))
-
-
-class _Clock:
-    """Seconds by stage, and the caller's progress."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-
-    @contextmanager
-    def stage(self, name: str, share: float) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
-        if self._progress is not None:
-            self._progress(name, share)

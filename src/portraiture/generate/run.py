@@ -32,7 +32,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
-from portraiture.progress import Stages
+from portraiture.progress import SILENT, Progress, counted
 from portraiture.types import as_uint8
 
 VIEWS: tuple[float, ...] = (radians(-45.0), radians(-20.0), 0.0, radians(20.0), radians(45.0))
@@ -115,7 +115,7 @@ def sample_heads(
     network: str | Path | TriPlaneGenerator = "heads",
     config: SampleConfig | None = None,
     overwrite: bool = False,
-    quiet: bool = True,
+    progress: Progress = SILENT,
 ) -> list[SampledHead]:
     """Heads of `seeds`, a folder each in `out`, and a contact sheet of all of them.
 
@@ -125,8 +125,8 @@ def sample_heads(
     there, so an interrupted run leaves whole heads. The same seeds, weights and settings give the
     same pictures on one machine.
 
-    network: what `checkpoints.load_generator` takes, or a generator. quiet: no progress display.
-    Raises SampleError on settings out of range, OutputError where `out` holds such files already
+    network: what `checkpoints.load_generator` takes, or a generator. Raises
+    SampleError on settings out of range, OutputError where `out` holds such files already
     and not `overwrite`, CheckpointError and ConversionError without usable weights, SurfaceError.
     """
     config, out = config or SampleConfig(), Path(out)
@@ -138,14 +138,11 @@ def sample_heads(
         _refuse_existing([out / "sheet.png", out / "sample.json"])
     generator = network if isinstance(network, TriPlaneGenerator) else load_generator(network)
     heads = []
-    with Stages(total=len(folders), quiet=quiet) as stages:
-        for seed, folder in folders.items():
-            with (
-                stages.stage(f"Head of seed {seed}"),
-                staged_folder(folder, names, overwrite=overwrite) as staged,
-            ):
-                ws, views = _write_head(generator, seed, staged, config)
-            heads.append(SampledHead(seed, folder, ws, views))
+    progress.stage("Sample heads", len(folders))
+    for seed, folder in counted(folders.items(), progress):
+        with staged_folder(folder, names, overwrite=overwrite) as staged:
+            ws, views = _write_head(generator, seed, staged, config)
+        heads.append(SampledHead(seed, folder, ws, views))
     with staged_folder(out, ["sheet.png", "sample.json"], overwrite=True) as staged:
         write_image(staged / "sheet.png", contact_sheet([head.views for head in heads]))
         record = _record(seeds, config, network, generator)
@@ -162,7 +159,7 @@ def sample_pictures(
     truncation: float = 0.7,
     size: int | None = None,
     overwrite: bool = False,
-    quiet: bool = True,
+    progress: Progress = SILENT,
 ) -> list[UInt8[ndarray, "n n 3"]]:
     """Pictures of an image generator (StyleGAN2): ``out/seed7.png`` … and ``out/sheet.png``, all of
     them or none.
@@ -176,13 +173,12 @@ def sample_pictures(
     names = [f"seed{seed}.png" for seed in seeds]
     with staged_folder(Path(out), [*names, "sheet.png"], overwrite=overwrite) as folder:
         pictures = []
-        with Stages(total=len(seeds), quiet=quiet) as stages:
-            for seed, name in zip(seeds, names, strict=True):
-                with stages.stage(f"Picture of seed {seed}"):
-                    z = latent_of_seed(seed, painter.config.z_dim)
-                    image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
-                    pictures.append(at_size(as_uint8(pixels_of(image)), size))
-                    write_image(folder / name, pictures[-1])
+        progress.stage("Sample images", len(seeds))
+        for seed, name in counted(zip(seeds, names, strict=True), progress):
+            z = latent_of_seed(seed, painter.config.z_dim)
+            image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
+            pictures.append(at_size(as_uint8(pixels_of(image)), size))
+            write_image(folder / name, pictures[-1])
         columns = min(len(pictures), PICTURE_COLUMNS)
         blank = np.full_like(pictures[0], 255)
         padded = [*pictures, *[blank] * (-len(pictures) % columns)]

@@ -1,4 +1,4 @@
-"""A few steps of Adam on a change of planes."""
+"""A few steps of Adam on a change of the planes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.pti import Advance
+from portraiture.progress import SILENT, Progress
 from portraiture.train.lr_schedule import annealed
 
 
@@ -20,19 +20,21 @@ def descend(
     rate: float,
     warmup: int,
     stage: str,
-    advance: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What a change of planes becomes on its way down a loss. rate: of Adam, in units of the
-    planes' features; it rises over warmup steps and falls along a half cosine. advance: told of the
-    stage after each step."""
+    """Minimise a loss over a change of the planes by Adam. rate: in units of the planes' features;
+    it rises over warmup steps and falls along a half cosine. stage: its name in `progress`.
+    Cancelled, it ends early with what it has."""
     change = start.detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([change], rate, betas=(0.8, 0.95))
+    progress.stage(stage, steps)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * annealed(step, steps, warmup=warmup)
         with torch.enable_grad():
             loss = loss_of(change)
             (change.grad,) = torch.autograd.grad(loss, [change])
         optimizer.step()
-        if advance is not None:
-            advance(stage, step + 1, steps, float(loss.detach()))
+        progress.step(loss=float(loss.detach()))
+        if progress.cancelled:
+            break
     return change.detach()

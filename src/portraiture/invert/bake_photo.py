@@ -19,9 +19,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.goae.refine import sized
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
-from portraiture.networks.plane_flow import move_planes
+from portraiture.networks.features import add_painted, sized
 from portraiture.triplane.backproject import spread
 from portraiture.triplane.planes import AXES, sample_planes
 from portraiture.triplane.sampling import make_rays
@@ -97,18 +96,6 @@ def paint(
         found = spread(change, places, shares, size=size, rounds=config.spreads)
         painted += gaussian_blur(found.flatten(1, 2), config.softness).view_as(found)
     return painted
-
-
-def add_painted(
-    generator: TriPlaneGenerator,
-    planes: Float[Tensor, "1 3 C P P"],
-    painted: Float[Tensor, "1 3 C P P"],
-    ws: Float[Tensor, "1 N D"],
-) -> Float[Tensor, "1 3 C P P"]:
-    """Planes with what was painted, moved as the generator moves planes of ws."""
-    if not generator.config.flow_rank:
-        return planes + painted
-    return planes + move_planes(painted, generator.flow(ws[:, 0]))
 
 
 def _wanted(

@@ -10,17 +10,18 @@ from dataclasses import replace
 
 import torch
 
-from portraiture.invert.bake_photo import add_painted, paint
+from portraiture.invert.bake_photo import paint
 from portraiture.invert.fit_silhouette import carve
 from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.pti import Advance
 from portraiture.invert.refine_texture import PolishConfig, polish
 from portraiture.invert.target import Target, resized
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import add_painted
 from portraiture.perception.features import FeatureNetwork
+from portraiture.progress import SILENT, Progress
 from portraiture.triplane.visibility import MixedPlanes, fuse_planes
 
 
@@ -34,13 +35,13 @@ def encode(
     painted: bool = False,
     polished: PolishConfig | None = None,
     judge: FeatureNetwork | None = None,
-    advance: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Inversion:
     """The head of a photo, or of several of one person: then w+ is the mean, and each photo gives
     the details of what it shows. The encoder sees a photo with its own background; alignment
     compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
     the head, and polished with `judge` if there is a config. Without either there is w+ alone. The
-    camera is the first photo's. advance: told of carving and polishing. Raises ValueError without a
+    camera is the first photo's. Raises ValueError without a
     photo, or without a judge for polishing."""
     if not targets:
         raise ValueError("a head needs a photo")
@@ -65,14 +66,14 @@ def encode(
         planes, carved = result.planes, torch.zeros_like(result.planes)
         if polished is not None:
             carved = carve(
-                generator, ws, planes, person, cameras, polished.outline, advance=advance
+                generator, ws, planes, person, cameras, polished.outline, progress=progress
             )
             planes = add_painted(generator, planes, carved, ws)
         paints = carved + paint(generator, ws, planes, images, person, cameras)
         if polished is not None and judge is not None:
             paints = polish(
                 generator, ws, result.planes, paints, images, person, cameras, judge, polished,
-                advance=advance,
+                progress=progress,
             )  # fmt: skip
         planes = add_painted(generator, result.planes, paints, ws)
         result = replace(result, planes=planes, painted=paints)

@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.adam import descend
-from portraiture.invert.bake_photo import add_painted
-from portraiture.invert.pti import Advance
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import add_painted
 from portraiture.networks.sparse_rays import march_some
+from portraiture.progress import SILENT, Progress
 from portraiture.triplane.sampling import make_rays
 
 
@@ -57,10 +57,10 @@ def carve(
     cameras: Float[Tensor, "K 25"],
     config: CarveConfig,
     *,
-    advance: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
     """What to add to the planes, as `invert.bake_photo.paint` says it. person: how far the photos'
-    pixels show the person. advance: told after each step."""
+    pixels show the person."""
     outlines = [
         _look(generator, planes, whole[None], camera[None], config)
         for whole, camera in zip(person, cameras, strict=True)
@@ -73,7 +73,7 @@ def carve(
 
     return descend(
         torch.zeros_like(planes), loss_of, steps=config.steps, rate=config.rate,
-        warmup=config.warmup, stage="Carve", advance=advance,
+        warmup=config.warmup, stage="Carve", progress=progress,
     )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ def make_head(
     }
     known = {k: v for k, v in facts.items() if not isinstance(v, float) or isfinite(v)}
     head = Head(
-        ws=found.ws,
         planes=found.planes,
+        ws=found.ws,
         camera=found.camera,
         generator=name,
         fingerprint=fingerprint(generator),

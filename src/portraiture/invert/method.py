@@ -90,13 +90,12 @@ def optimiser_method(
     *,
     steps: int | None = None,
     rays: int | None = None,
-    stoppable: bool = True,
 ) -> Method:
     """An optimisation. steps: of its first stage; the second's change in proportion. rays: a side.
     Raises InversionError."""
     judges = Judges(load_parser(), load_identity())
     config = chosen_config(name, steps=steps, rays=rays)
-    return Method(name, generator, network, judges=judges, config=config, stoppable=stoppable)
+    return Method(name, generator, network, judges=judges, config=config)
 
 
 def chosen_config(

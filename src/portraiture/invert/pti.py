@@ -24,11 +24,10 @@ from portraiture.invert.inversion import Inversion
 from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
 from portraiture.invert.target import Target
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.progress import SILENT, Progress
 from portraiture.train.lr_schedule import annealed
 
 Optimiser = Literal["w", "pti", "pose-opt"]
-Advance = Callable[[str, int, int, float], None]
-"""Told after each step: the stage's name, the step, of how many, and the loss."""
 
 KEPT_VARIANCE = 0.9995
 """Share of w's variance that the principal directions hold."""
@@ -99,21 +98,21 @@ def optimise(
     *,
     with_camera: bool = False,
     start: Float[Tensor, "1 N D"] | None = None,
-    advance: Advance | None = None,
-    stoppable: bool = True,
+    progress: Progress = SILENT,
 ) -> Inversion:
     """Invert one photo.
 
     with_camera: the camera is optimised together with w. start: ws to begin with, the mean
-    otherwise. stoppable: Ctrl-C ends the optimisation with what it has. Facts: steps done in both
+    otherwise. It ends early, with what it has, when it is
+    cancelled. Facts: steps done in both
     stages, the last loss, and whether it was stopped.
     """
     space = w_space(generator, samples=config.samples, seed=config.seed)
     begun = _Begun.make(generator, space, target, config, with_camera, start)
     stages = [
         _descend(
-            begun.groups(config), config.latent_steps, "Latent",
-            lambda: begun.loss(generator, target, judges, config), advance, stoppable=stoppable,
+            begun.groups(config), config.latent_steps, "Optimise w",
+            lambda: begun.loss(generator, target, judges, config), progress,
         )
     ]  # fmt: skip
     ws, camera, network = begun.ws().detach(), begun.camera().detach(), generator
@@ -127,8 +126,7 @@ def optimise(
 
         groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
         stages.append(
-            _descend(groups, config.generator_steps, "Generator", tuning, advance,
-                     stoppable=stoppable)
+            _descend(groups, config.generator_steps, "Tune the generator", tuning, progress)
         )  # fmt: skip
         network = network.requires_grad_(False)
     facts = {
@@ -210,9 +208,7 @@ def _descend(
     steps: int,
     stage: str,
     loss_of: Callable[[], Tensor],
-    advance: Advance | None,
-    *,
-    stoppable: bool,
+    progress: Progress,
 ) -> _Stage:
     """Adam with a rate that rises over a twentieth of the steps and falls to a tenth along a
     cosine."""
@@ -221,26 +217,24 @@ def _descend(
         optimizer, lambda k: annealed(k, steps, warmup=max(1, steps // 20), last=0.1)
     )
     reached = _Stage()
-    try:
-        for step in range(1, steps + 1):
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            reached.steps, reached.loss = step, float(loss.detach())
-            if advance is not None:
-                advance(stage, step, steps, reached.loss)
-    except KeyboardInterrupt:
-        if not stoppable:
-            raise
-        reached.stopped = True
+    progress.stage(stage, steps)
+    for step in range(1, steps + 1):
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        reached.steps, reached.loss = step, float(loss.detach())
+        progress.step(loss=reached.loss)
+        if progress.cancelled:
+            reached.stopped = True
+            break
     return reached
 
 
 @dataclass
 class _Stage:
-    """steps that were done, the last one's loss (None before any), and whether Ctrl-C ended it."""
+    """steps that were done, the last one's loss (None before any), and whether it was cancelled."""
 
     steps: int = 0
     loss: float | None = None

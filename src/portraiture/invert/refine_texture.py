@@ -19,13 +19,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.adam import descend
-from portraiture.invert.bake_photo import add_painted
 from portraiture.invert.fit_silhouette import CarveConfig
-from portraiture.invert.goae.refine import sized
-from portraiture.invert.pti import Advance
 from portraiture.networks.deferred import deferred_picture
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import add_painted, sized
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
+from portraiture.progress import SILENT, Progress
 from portraiture.triplane.sampling import make_rays
 
 
@@ -65,11 +64,10 @@ def polish(
     judge: FeatureNetwork,
     config: PolishConfig,
     *,
-    advance: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
     """What to add to the planes instead of `painted`. planes: without it. photos: in [-1, 1].
-    person: how far their pixels show the person. judge: of likeness. advance: told after each
-    step."""
+    person: how far their pixels show the person. judge: of likeness."""
     shown = add_painted(generator, planes, painted, ws)
     views = [
         _look(generator, shown, photo[None], whole[None], camera[None])
@@ -82,7 +80,7 @@ def polish(
 
     return descend(
         painted, loss_of, steps=config.steps, rate=config.rate, warmup=config.warmup,
-        stage="Polish", advance=advance,
+        stage="Polish", progress=progress,
     )  # fmt: skip
 
 

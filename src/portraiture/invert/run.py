@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import radians
 from pathlib import Path
 from typing import Literal, get_args
@@ -20,12 +21,12 @@ from portraiture.errors import InversionError
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
-from portraiture.head import MAX_PHOTOS, Head
+from portraiture.head import MAX_PHOTOS, SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.encode import encode
 from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.inversion import Inversion, make_head
-from portraiture.invert.pti import Advance, OptimiseConfig, Optimiser, optimise
+from portraiture.invert.pti import OptimiseConfig, Optimiser, optimise
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.refine_texture import PolishConfig
 from portraiture.invert.target import Target, target_of_photo
@@ -36,14 +37,13 @@ from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.perception.weights import load_parser
 from portraiture.photo.align import align
-from portraiture.progress import Stages
+from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.triplane.visibility import MixedPlanes
 from portraiture.types import Photo, as_uint8
 
 EncoderName = Literal["encoder", "psp", "e4e"]
 MethodName = EncoderName | Optimiser
 HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
-VIDEO_FRAMES, VIDEO_FPS, SWING = 72, 24.0, radians(40.0)
 REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
 
 
@@ -52,8 +52,7 @@ class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
     encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's; painted: whether
     what an encoder leaves out is painted on the head; polished: how that is polished, if it is.
-    judges: of polishing and of the optimisations, of which config is. stoppable: whether Ctrl-C
-    ends an optimisation with what it has."""
+    judges: of polishing and of the optimisations, of which config is."""
 
     name: MethodName
     generator: TriPlaneGenerator
@@ -65,7 +64,6 @@ class Method:
     polished: PolishConfig | None = None
     judges: Judges | None = None
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
-    stoppable: bool = True
 
     def __post_init__(self) -> None:
         needed = self.encoder if self.name in get_args(EncoderName) else self.judges
@@ -74,12 +72,12 @@ class Method:
 
 
 def invert_photos(
-    photos: Sequence[Photo], how: Method, *, advance: Advance | None = None
+    photos: Sequence[Photo], how: Method, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
     """The head of aligned photos, and what the first was fitted to; its facts tell its confidence
     (`invert.confidence`) where the generator draws the engine's people. Raises InversionError."""
     targets = [target_of_photo(photo, how.generator) for photo in photos]
-    found = invert_target(*targets, how=how, advance=advance)
+    found = invert_target(*targets, how=how, progress=progress)
     if knows_people(how.generator):
         sure = confidence(found, how.generator, targets[0], perceptual_synthetic(load_parser()))
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
@@ -87,20 +85,20 @@ def invert_photos(
     return head, targets[0]
 
 
-def invert_target(*targets: Target, how: Method, advance: Advance | None = None) -> Inversion:
+def invert_target(*targets: Target, how: Method, progress: Progress = SILENT) -> Inversion:
     """What the method finds. Raises InversionError for several photos where it takes one."""
     check_photos(len(targets), how)
     if how.encoder is not None:
         return encode(
             *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
             mixed=how.mixed, painted=how.painted, polished=how.polished,
-            judge=None if how.judges is None else how.judges.perceptual, advance=advance,
+            judge=None if how.judges is None else how.judges.perceptual, progress=progress,
         )  # fmt: skip
     (target,) = targets
     assert how.judges is not None
     return optimise(
         how.generator, target, how.judges, how.config, with_camera=how.name == "pose-opt",
-        advance=advance, stoppable=how.stoppable,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -115,40 +113,42 @@ def check_photos(count: int, how: Method) -> None:
 def invert_files(
     photo_paths: Sequence[Path],
     out: Path,
-    stages: Stages,
     *,
     how: Method,
     face: int | None = None,
     overwrite: bool = False,
-    advance: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Head:
     """Run the main path and write `HEAD_FILES` into `out`, all of them or none.
 
-    Raises PhotoError, SurfaceError or OutputError, each with one sentence.
+    Raises PhotoError, SurfaceError, OutputError or CancelledError, each with one sentence.
     """
     check_photos(len(photo_paths), how)
+    times = StageTimes(progress)
     with staged_folder(out, HEAD_FILES, overwrite=overwrite) as folder:
-        with stages.stage("Align the photo" if len(photo_paths) == 1 else "Align the photos"):
-            photos = [align(path, face=face) for path in photo_paths]
-        with stages.stage("Invert"):
-            head, target = invert_photos(photos, how, advance=advance)
+        times.stage("Align the photo" if len(photo_paths) == 1 else "Align the photos")
+        photos = [align(path, face=face) for path in counted(photo_paths, times)]
+        times.stage("Invert")
+        head, target = invert_photos(photos, how, progress=times)
         head.save(folder / "head.safetensors")
-        with stages.stage("Render"):
-            views = {title: head.render(yaw) for title, yaw in REPORT_VIEWS.items()}
-            write_image(folder / "front.png", views["Front"])
-        with stages.stage("Turntable"):
-            frames = swing(head.render, frames=VIDEO_FRAMES, sweep=SWING)
-            write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
-        with stages.stage("Mesh"):
-            write_surface_glb(head.mesh(), folder / "mesh.glb")
-        with stages.stage("Report"):
-            _write_report(folder, photos[0], head, target, views, stages)
+        times.stage("Render")
+        views = {title: head_image(head, yaw) for title, yaw in REPORT_VIEWS.items()}
+        write_image(folder / "front.png", views["Front"])
+        raise_if_cancelled(times)
+        times.stage("Render the turntable", VIDEO_FRAMES)
+        frames = counted(swing(partial(head_image, head), frames=VIDEO_FRAMES, sweep=SWING), times)
+        write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
+        times.stage("Extract the mesh")
+        write_surface_glb(head.mesh(), folder / "mesh.glb")
+        raise_if_cancelled(times)
+        times.stage("Write the report")
+        _write_report(folder, photos[0], head, target, views, times.seconds)
     return head
 
 
 def _write_report(
     folder: Path, photo: Photo, head: Head, target: Target, views: Mapping[str, ndarray],
-    stages: Stages,
+    seconds: Mapping[str, float],
 ) -> None:  # fmt: skip
     facts = {name.replace("_", " "): value for name, value in head.facts.items()}
     write_report(
@@ -158,7 +158,7 @@ def _write_report(
         renders=views,
         glb_bytes=(folder / "mesh.glb").read_bytes(),
         quality=photo.quality,
-        stages=stages.seconds,
+        stages=list(seconds.items()),
         provenance={"method": head.method, "generator": head.generator, **facts},
         title="Neural head",
         what="A neural head",

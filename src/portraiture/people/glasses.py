@@ -91,15 +91,23 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
     return found.clamp(-FARTHEST, FARTHEST).float()
 
 
-def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Float[ndarray, "n n 3"]:
-    """The picture of a head with glasses, in [0, 1]. shown: with opacity and depth. camera: EG3D's.
-    Raises ValueError without these."""
+def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
+    """The picture of a head with glasses. shown: with opacity and depth. camera: EG3D's. Raises
+    ValueError without these."""
     if shown.opacity is None or shown.depth is None:
         raise ValueError("glasses need to know where the head is")
     size = len(shown.image)
     worn = render_view(glasses.bust, glasses.frame, camera, size=size)
-    head = torch.from_numpy(np.where(shown.opacity > 0.5, shown.depth, np.inf).astype(np.float32))
-    head = F.interpolate(head[None, None], (size, size), mode="nearest")[0, 0].numpy()
+    head = _sized(np.where(shown.opacity > 0.5, shown.depth, np.inf), size)
     seen = (worn.depth > 0.0) & (worn.depth < head + FORGIVEN)
-    alpha = (seen * (worn.rgba[..., 3] / 255.0))[..., None]
-    return (shown.image + alpha * (worn.rgba[..., :3] / 255.0 - shown.image)).astype(np.float32)
+    alpha = (seen * (worn.rgba[..., 3] / 255.0)).astype(np.float32)
+    color = worn.rgba[..., :3] / 255.0
+    image = (shown.image + alpha[..., None] * (color - shown.image)).astype(np.float32)
+    opacity = 1.0 - (1.0 - alpha) * (1.0 - _sized(shown.opacity, size))
+    return replace(shown, image=image, opacity=opacity, depth=None)
+
+
+def _sized(values: Float[ndarray, "h h"], size: int) -> Float[ndarray, "n n"]:
+    """The nearest values of a grid of another size."""
+    grid = torch.from_numpy(values.astype(np.float32))[None, None]
+    return F.interpolate(grid, (size, size), mode="nearest")[0, 0].numpy()

@@ -9,7 +9,7 @@ stopped, and a file is written whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from portraiture.people.latent import draw_latents, person_from_latent
 from portraiture.people.people_file import PersonViews, person_path, save_person
 from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
 from portraiture.people.views import head_frame, over, render_view
+from portraiture.progress import SILENT, Progress, counted
 from portraiture.render.light import studio_light
 from portraiture.types import Light
 
@@ -102,30 +103,28 @@ def make_people(
     supersample: int = 2,
     scenes: bool = False,
     workers: int = 1,
-    done: Callable[[int], None] = lambda index: None,
+    progress: Progress = SILENT,
 ) -> None:
     """Render the people `indices` of a seed into `folder`, skipping those that are there.
 
     Person k is the same whatever else is rendered, and however many workers there are. scenes:
-    cameras and light are drawn as `people.scene` says, not the studio's. done: called for every
-    person, first for those that are there already. Raises DataError when the folder holds people of
-    other settings, OutputError when it cannot be made.
+    cameras and light are drawn as `people.scene` says, not the studio's. Raises DataError when
+    the folder holds people of other settings, OutputError when it cannot be made.
     """
     _claim(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
-    missing: list[int] = []
-    for k in indices:
-        if person_path(folder, k).exists():
-            done(k)
-        else:
-            missing.append(k)
+    wanted = list(indices)
+    missing = [k for k in wanted if not person_path(folder, k).exists()]
+    progress.stage("Render people", len(wanted))
+    progress.step(len(wanted) - len(missing))
     jobs = [_Job(folder, k, seed, views, size, supersample, scenes) for k in missing]
     if workers == 1:
-        for job in jobs:
-            done(_make_one(job))
+        for job in counted(jobs, progress):
+            _make_one(job)
         return
     with ProcessPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(_make_one, job) for job in jobs]):
-            done(future.result())
+        futures = [pool.submit(_make_one, job) for job in jobs]
+        for future in counted(as_completed(futures), progress):
+            future.result()
 
 
 def _claim(folder: Path, settings: dict[str, int | bool]) -> None:

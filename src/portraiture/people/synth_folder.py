@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from PIL import Image
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path, write_image
 from portraiture.people.synthetic import SynthConfig, SynthPerson, SynthView, synth_person
+from portraiture.progress import SILENT, Progress, counted
 
 DEPTH_STEPS = 10_000
 """Steps of the depth pictures in one EG3D unit."""
@@ -43,12 +43,12 @@ def synth(
     *,
     first: int = 0,
     workers: int = 1,
-    done: Callable[[int], None] = lambda index: None,
+    progress: Progress = SILENT,
 ) -> int:
     """Make the people `first` … `first + people - 1` in `out`; those that are there are kept.
 
     Every person is the same whatever `people` and `workers` are. workers: processes, of one thread
-    each. done: called with each person's index. Returns how many people the folder holds.
+    each. Returns how many people the folder holds.
     Raises DataError when `out` holds other settings' people, OutputError when it cannot be written.
     """
     if people < 1 or first < 0 or first + people > NAMED_BY_FIVE_DIGITS or workers < 1:
@@ -59,28 +59,28 @@ def synth(
     _claim(out, config)
     wanted = range(first, first + people)
     missing = [k for k in wanted if not _json_path(out, k).exists()]
-    for index in sorted(set(wanted) - set(missing)):
-        done(index)
+    progress.stage("Render people", len(wanted))
+    progress.step(len(wanted) - len(missing))
     try:
-        _make_all(out, config, missing, workers, done)
+        _make_all(out, config, missing, workers, progress)
     finally:
         count = write_labels(out)
     return count
 
 
 def _make_all(
-    out: Path, config: SynthConfig, missing: list[int], workers: int, done: Callable[[int], None]
+    out: Path, config: SynthConfig, missing: list[int], workers: int, progress: Progress
 ) -> None:
     if workers == 1 or len(missing) < 2:
-        for index in missing:
-            done(_make_one(out, config, index))
+        for index in counted(missing, progress):
+            _make_one(out, config, index)
         return
     context = multiprocessing.get_context("spawn")  # numba's and torch's threads survive no fork
     with ProcessPoolExecutor(workers, context, initializer=_single_thread) as pool:
         jobs = [pool.submit(_make_one, out, config, index) for index in missing]
         try:
-            for job in as_completed(jobs):
-                done(job.result())
+            for job in counted(as_completed(jobs), progress):
+                job.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -13,7 +13,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,13 +23,12 @@ from typing import Any, Literal, Protocol
 
 import torch
 from numpy import ndarray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.errors import TrainingError
 from portraiture.media import atomic_path, write_image
+from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, anywhere, share_weights
 from portraiture.train.log import Meter, open_log
 from portraiture.train.rng import DATA, Draws, draws_of_step, generator
@@ -113,14 +112,19 @@ class Outcome:
 
 
 def run_recipe(
-    recipe: Recipe, out: Path, *, world: World, minutes: float | None = None, quiet: bool = False
+    recipe: Recipe,
+    out: Path,
+    *,
+    world: World,
+    minutes: float | None = None,
+    progress: Progress = SILENT,
 ) -> Outcome:
     """Train until ``run.steps``, from the newest checkpoint in `out` if there is one.
 
     Writes into `out`: config.json, log.jsonl, grids/, checkpoints/ and, whenever a checkpoint is
     written, networks/NAME.safetensors with the averages. SIGTERM, SIGINT and `minutes` (of wall
-    time) save and return. Raises TrainingError when `out` belongs to another run or the training
-    diverges.
+    time) save and return, and so does a cancelled progress. Raises
+    TrainingError when `out` belongs to another run or the training diverges.
     """
     begun = time.monotonic()
     if world.leads:
@@ -128,9 +132,10 @@ def run_recipe(
     devices = [world.device] if world.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         state = start(recipe, out, world)
-        session = _Session(recipe, out, world, state, begun, minutes)
-        with stop_signals() as stop, _progress(recipe.run, state, quiet or not world.leads) as show:
-            finished = session.steps(stop, show)
+        watched = progress if world.leads else SILENT
+        session = _Session(recipe, out, world, state, begun, minutes, watched)
+        with stop_signals() as stop:
+            finished = session.steps(stop)
     return Outcome(state, finished, time.monotonic() - begun)
 
 
@@ -173,11 +178,14 @@ class _Session:
     state: TrainState
     begun: float
     minutes: float | None
+    progress: Progress
 
-    def steps(self, stop: threading.Event, show: Callable[[int], None]) -> bool:
+    def steps(self, stop: threading.Event) -> bool:
         """Steps until the end or a reason to stop; True at the end."""
         run, state, world = self.recipe.run, self.state, self.world
         meter, stopping = Meter(), False
+        self.progress.stage("Train", run.steps)
+        self.progress.step(state.step)
         with open_log(self.out, state.step, world) as log, ThreadPoolExecutor(1) as pool:
             ahead, clock, counted = self._ahead(pool), time.monotonic(), state.step
             while state.step < run.steps and not stopping:
@@ -186,8 +194,9 @@ class _Session:
                 ahead = self._ahead(pool, 1)
                 meter.add(self.recipe.step(state, batch, draws, world))
                 state.step += 1
-                show(state.step)
-                stopping = anywhere(stop.is_set() or self._late(), world)
+                self.progress.step()
+                asked = stop.is_set() or self.progress.cancelled or self._late()
+                stopping = anywhere(asked, world)
                 last = stopping or state.step == run.steps
                 saves = last or state.step % run.checkpoint_every == 0
                 if saves or state.step % run.log_every == 0:
@@ -280,16 +289,6 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-
-
-@contextmanager
-def _progress(run: RunConfig, state: TrainState, quiet: bool) -> Iterator[Callable[[int], None]]:
-    columns = (
-        TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-        task = progress.add_task("Training", total=run.steps, completed=state.step)
-        yield lambda step: progress.update(task, completed=step)
 
 
 FREE = ("steps", "log_every", "grid_every", "checkpoint_every")

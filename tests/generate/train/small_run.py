@@ -21,5 +21,4 @@ if __name__ == "__main__":
         Choices("tiny", Path(data), steps=100_000),
         out=Path(out),
         device="cpu",
-        quiet=True,
     )

@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _train(recipe: str, data: Path, out: Path, **options: Any) -> Outcome:
     choices = Choices("tiny", data, **options)
-    outcome = train(cast(RecipeName, recipe), choices, out=out, quiet=True, device="cpu")
+    outcome = train(cast(RecipeName, recipe), choices, out=out, device="cpu")
     assert isinstance(outcome, Outcome)
     return outcome
 

@@ -58,7 +58,7 @@ def test_a_run_in_two_parts_is_a_run_in_one_and_can_be_loaded(people: Path, tmp_
     def trained(out: Path, steps: int) -> TrainState:
         config = replace(TINY, run=replace(TINY.run, steps=steps))
         recipe = SupervisedFaces(config, PeopleSet(people))
-        return run_recipe(recipe, out, world=World(), quiet=True).state
+        return run_recipe(recipe, out, world=World()).state
 
     whole, _ = trained(tmp_path / "a", 2), trained(tmp_path / "b", 1)
     state = trained(tmp_path / "b", 2)
@@ -76,7 +76,7 @@ def test_a_run_in_two_parts_is_a_run_in_one_and_can_be_loaded(people: Path, tmp_
 def test_adversarial_faces_goes_on_from_it_on_the_same_folder(people: Path, tmp_path: Path) -> None:
     run_recipe(
         SupervisedFaces(replace(TINY, run=replace(TINY.run, steps=1)), PeopleSet(people)),
-        tmp_path / "first", world=World(), quiet=True,
+        tmp_path / "first", world=World(),
     )  # fmt: skip
     start = tmp_path / "first" / "networks" / "generator.safetensors"
     recipe = make_recipe("adversarial-faces", Choices("tiny", people, start=start))

@@ -149,7 +149,7 @@ def test_the_tiny_preset_learns_goes_on_and_can_be_loaded(
     def trained(out: Path, steps: int) -> TrainState:
         config = replace(tiny, run=replace(tiny.run, steps=steps))
         recipe = SupervisedHeads(config, PeopleSet(tmp_path / "people"))
-        return run_recipe(recipe, out, world=World(), quiet=True).state
+        return run_recipe(recipe, out, world=World()).state
 
     whole, _ = trained(tmp_path / "a", 2), trained(tmp_path / "b", 1)
     state = trained(tmp_path / "b", 2)
@@ -211,7 +211,7 @@ def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path:
     def trained(out: Path, steps: int) -> TrainState:
         config = replace(tiny, run=replace(tiny.run, steps=steps))
         recipe = SupervisedHeads(config, PeopleSet(tmp_path / "people"))
-        return run_recipe(recipe, out, world=World(), quiet=True).state
+        return run_recipe(recipe, out, world=World()).state
 
     before = trained(tmp_path / "a", tiny.finish_from).averages["heads"].state_dict()
     state = trained(tmp_path / "a", tiny.finish_from + 2)

@@ -46,7 +46,7 @@ def main(name: RecipeName, data: Path, out: Path) -> None:
         assert world.size == 2
         check_parts(world)
         recipe = make_recipe(name, Choices("tiny", data, steps=3))
-        state = run_recipe(recipe, out, world=world, quiet=True).state
+        state = run_recipe(recipe, out, world=world).state
         networks = (*state.models.values(), *state.averages.values())
         flat = torch.cat([t.flatten() for n in networks for t in n.state_dict().values()])
         low, high = flat.clone(), flat.clone()

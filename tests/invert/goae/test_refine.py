@@ -15,15 +15,10 @@ from portraiture.convert.layouts import layout
 from portraiture.errors import CheckpointError
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
-from portraiture.invert.goae.refine import (
-    _compare,
-    edited_features,
-    planes_and_features,
-    planes_of,
-    refine,
-)
+from portraiture.invert.goae.refine import _compare, refine
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.features import edited_features, planes_and_features, planes_of
 from portraiture.triplane.volume import RenderingConfig
 from portraiture.weights import Card, read_card, write_weights
 

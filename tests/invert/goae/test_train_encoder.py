@@ -147,7 +147,7 @@ def test_a_baseline_learns_the_same_lesson(folder: Path, architecture: str) -> N
     recipe = make_recipe("encoder", choices)
     assert isinstance(recipe, TrainEncoder)
     assert (recipe.config.adversarial_weight == 0.0) == (architecture == "psp")
-    run_recipe(recipe, folder / "run", world=World(), quiet=True)
+    run_recipe(recipe, folder / "run", world=World())
     left = load_encoder(folder / "run" / "networks" / "encoder.safetensors")
     assert isinstance(left, PyramidEncoder)
     assert left.config.kind == architecture
@@ -195,7 +195,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
         recipe = _recipe(folder)
         config = replace(recipe.config, run=replace(recipe.run, steps=steps))
         made = TrainEncoder(config, recipe.data, recipe.drawn, recipe.network)
-        state = run_recipe(made, out, world=World(), quiet=True).state
+        state = run_recipe(made, out, world=World()).state
         return state.averages["encoder"].state_dict() | state.models["encoder"].state_dict()
 
     trained(folder / "a", 4)
@@ -207,11 +207,11 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
 
 def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
     made = make_recipe("encoder", _choices(folder))
-    run_recipe(made, folder / "first", world=World(), quiet=True)
+    run_recipe(made, folder / "first", world=World())
     left = folder / "first" / "networks" / "encoder.safetensors"
     second = make_recipe("alignment", replace(_choices(folder), encoder=left))
     assert isinstance(second, TrainAlignment)
-    outcome = run_recipe(second, folder / "second", world=World(), quiet=True)
+    outcome = run_recipe(second, folder / "second", world=World())
     row = read_log(folder / "second" / "log.jsonl")[-1]
     assert {"features", "image", "other_image", "rays", "other_rays"} <= row.keys()
     learned = outcome.state.models["alignment"].state_dict()
@@ -238,11 +238,11 @@ def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
     batch = recipe.batch(0, 4, generator(0))
     assert batch.fitted is not None
     assert len(batch.people.photo) == len(batch.fitted.photo) == 2
-    run_recipe(recipe, folder / "run", world=World(), quiet=True)
+    run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
     assert {"own_picture", "own_perceptual", "own_outline", "other_image"} <= row.keys()
     with pytest.raises(TrainingError, match="another configuration"):
-        run_recipe(make_recipe("alignment", known), folder / "run", world=World(), quiet=True)
+        run_recipe(make_recipe("alignment", known), folder / "run", world=World())
     alone = replace(recipe.config, run=replace(recipe.config.run, batch=1), fitted_share=0.4)
     with pytest.raises(TrainingError, match="share"):
         TrainAlignment(alone, recipe.data, network, recipe.encoder, fitted=recipe.fitted)
@@ -258,11 +258,7 @@ def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
     def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
         choices = replace(_choices(folder), encoder=folder / "encoder.safetensors", steps=steps)
         made = make_recipe("alignment", choices)
-        return (
-            run_recipe(made, out, world=World(), quiet=True)
-            .state.averages["alignment"]
-            .state_dict()
-        )
+        return run_recipe(made, out, world=World()).state.averages["alignment"].state_dict()
 
     trained(folder / "a", 2)
     parts, whole = trained(folder / "a", 4), trained(folder / "b", 4)
@@ -271,13 +267,11 @@ def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
 
 
 def test_a_run_goes_on_with_its_own_generator_only(folder: Path) -> None:
-    run_recipe(make_recipe("encoder", _choices(folder)), folder / "a", world=World(), quiet=True)
+    run_recipe(make_recipe("encoder", _choices(folder)), folder / "a", world=World())
     torch.manual_seed(9)
     save_generator(TriPlaneGenerator(SIZES), folder / "small.safetensors", overwrite=True)
     with pytest.raises(TrainingError, match="another configuration"):
-        run_recipe(
-            make_recipe("encoder", _choices(folder)), folder / "a", world=World(), quiet=True
-        )
+        run_recipe(make_recipe("encoder", _choices(folder)), folder / "a", world=World())
 
 
 def test_presets_fit_the_generator_they_are_for() -> None:

@@ -1,5 +1,6 @@
 """Named settings of the recipes of GOAE's two stages; see `generate.train.presets`.
-Rows of w+, features and the drawing's generator are those of the generator that they are trained for."""
+Rows of w+, features and the drawing's generator are those of the generator that they are trained
+for."""
 
 from __future__ import annotations
 

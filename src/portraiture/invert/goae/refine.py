@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import planes_and_features, planes_of, sized
 from portraiture.triplane.splat import carry_to_planes
 from portraiture.triplane.visibility import (
     SOLID,
@@ -98,53 +98,3 @@ def _with_what_the_head_lacks(
     lacking = (opacity <= SOLID) & ((1.0 - photo).amax(1, keepdim=True) > SHOWN)
     distance = camera[:, :16].unflatten(1, (4, 4))[:, :3, 3].norm(dim=1)[:, None, None, None]
     return torch.where(lacking, distance, depth), torch.where(lacking, 1.0, opacity)
-
-
-def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
-    """Pictures of another side, without aliases."""
-    if x.shape[-1] == side:
-        return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)
-
-
-Styles = dict[int, list[Tensor]]
-
-
-def planes_and_features(
-    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int, *,
-    styles: Styles | None = None,
-) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:  # fmt: skip
-    """Planes of ws, and the backbone's features at `size`, which finer blocks read. styles: of the
-    backbone, instead of those of ws. Raises ValueError where there are no such features."""
-    seen: list[Tensor] = []
-
-    def note(resolution: int, x: Tensor) -> Tensor:
-        if resolution == size:
-            seen.append(x)
-        return x
-
-    planes = generator.planes(ws, styles=styles, edit_features=note)
-    if not seen or size == generator.backbone.synthesis.resolutions[-1]:
-        raise ValueError(f"no block of the backbone reads features of side {size}")
-    return planes, seen[0]
-
-
-def planes_of(
-    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"],
-    *, styles: Styles | None = None,
-) -> Float[Tensor, "B 3 C P P"]:  # fmt: skip
-    """Planes of ws, or of styles, with these features in the place of its own at their size."""
-    size = features.shape[-1]
-    return generator.planes(
-        ws, styles=styles,
-        edit_features=lambda resolution, x: features if resolution == size else x,
-    )  # fmt: skip
-
-
-def edited_features(
-    refined: Float[Tensor, "B K S S"],
-    plain: Float[Tensor, "B K S S"],
-    edited: Float[Tensor, "B K S S"],
-) -> Float[Tensor, "B K S S"]:
-    """F* + F of the edited w+ - F of w+ (Eq. 10): details survive an edit."""
-    return refined + edited - plain

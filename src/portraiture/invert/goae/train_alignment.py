@@ -25,9 +25,10 @@ from portraiture.generate.train.supervised_heads import SupervisedConfig, Superv
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.gates import set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
-from portraiture.invert.goae.refine import refine, sized
+from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import sized
 from portraiture.perception.weights import load_identity
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update

@@ -1,0 +1,77 @@
+"""Planes of a generator by way of its features: read, replaced, edited.
+
+ws ─backbone, up to side S─▶ features F ─the finer blocks─▶ planes
+Letters: B heads, N rows of w+, D w dimension, K channels and S side of F, C channels and P side of
+a plane.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.plane_flow import move_planes
+
+Styles = dict[int, list[Tensor]]
+"""Of the blocks of a backbone by their resolution."""
+
+
+def planes_and_features(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int, *,
+    styles: Styles | None = None,
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:  # fmt: skip
+    """Planes of ws, and the backbone's features at `size`, which finer blocks read. styles: of the
+    backbone, instead of those of ws. Raises ValueError where there are no such features."""
+    seen: list[Tensor] = []
+
+    def note(resolution: int, x: Tensor) -> Tensor:
+        if resolution == size:
+            seen.append(x)
+        return x
+
+    planes = generator.planes(ws, styles=styles, edit_features=note)
+    if not seen or size == generator.backbone.synthesis.resolutions[-1]:
+        raise ValueError(f"no block of the backbone reads features of side {size}")
+    return planes, seen[0]
+
+
+def planes_of(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"],
+    *, styles: Styles | None = None,
+) -> Float[Tensor, "B 3 C P P"]:  # fmt: skip
+    """Planes of ws, or of styles, with these features in the place of its own at their size."""
+    size = features.shape[-1]
+    return generator.planes(
+        ws, styles=styles,
+        edit_features=lambda resolution, x: features if resolution == size else x,
+    )  # fmt: skip
+
+
+def edited_features(
+    refined: Float[Tensor, "B K S S"],
+    plain: Float[Tensor, "B K S S"],
+    edited: Float[Tensor, "B K S S"],
+) -> Float[Tensor, "B K S S"]:
+    """F* + F of the edited w+ - F of w+ (Eq. 10): details survive an edit."""
+    return refined + edited - plain
+
+
+def add_painted(
+    generator: TriPlaneGenerator,
+    planes: Float[Tensor, "1 3 C P P"],
+    painted: Float[Tensor, "1 3 C P P"],
+    ws: Float[Tensor, "1 N D"],
+) -> Float[Tensor, "1 3 C P P"]:
+    """Planes with what was painted, moved as the generator moves planes of ws."""
+    if not generator.config.flow_rank:
+        return planes + painted
+    return planes + move_planes(painted, generator.flow(ws[:, 0]))
+
+
+def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
+    """Pictures of another side, without aliases."""
+    if x.shape[-1] == side:
+        return x
+    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)
