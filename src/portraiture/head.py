@@ -266,9 +266,9 @@ def _cut_out(
 ) -> Float32[ndarray, "n n 4"]:  # fmt: skip
     """The head's own colours with straight alpha, out of an image over `ground`; over `background`
     where one is given."""
-    behind = np.float32(ground)
+    behind = np.array(ground, np.float32)
     if background is not None:
-        over = color + (1.0 - alpha) * (np.float32(background) - behind)
+        over = color + (1.0 - alpha) * (np.array(background, np.float32) - behind)
         return np.concatenate([over.clip(0.0, 1.0), np.ones_like(alpha)], -1)
     own = (color - (1.0 - alpha) * behind) / np.maximum(alpha, 1.0 / 255.0)
     return np.concatenate([own.clip(0.0, 1.0), alpha], -1)
@@ -283,10 +283,16 @@ def at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray, 
 
 
 def rounded(head: Head) -> Head:
-    """The head as its file would give it back."""
-    half = {name: value.half().float() for name, value in head._tensors().items()}
-    tuned = {name: value.half() for name, value in head.tuned.items()}
-    return replace(head, **half, tuned=tuned)  # type: ignore[arg-type]
+    """The head as its file would give it back, on the CPU."""
+    half = {name: value.half().float().cpu() for name, value in head._tensors().items()}
+    tuned = {name: value.half().cpu() for name, value in head.tuned.items()}
+    return replace(head, **half, camera=head.camera.cpu(), tuned=tuned)  # type: ignore[arg-type]
+
+
+def on_device(head: Head, device: torch.device) -> Head:
+    """The head with its tensors, but for `tuned`, on another device."""
+    moved = {name: value.to(device) for name, value in head._tensors().items()}
+    return replace(head, **moved)  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

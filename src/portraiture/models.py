@@ -1,6 +1,6 @@
 """Networks on one device, loaded once, shared by all who ask, and handed in by whoever starts work.
 
-Models("cuda").generator("heads") ─the first time─▶ read, checked, moved ─▶ the same object ever after
+Models("cuda").generator("heads") ─the first time─▶ read, checked, moved ─▶ the same ever after
 """
 
 from __future__ import annotations

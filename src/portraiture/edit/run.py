@@ -27,7 +27,7 @@ from portraiture.edit.directions import (
     style_widths,
 )
 from portraiture.errors import EditError
-from portraiture.head import Head, head_image, rounded
+from portraiture.head import Head, head_image, on_device, rounded
 from portraiture.media import staged_folder, write_image
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import (
@@ -87,9 +87,8 @@ def edit_files(
         edited = edit(head, amounts)
         edited.save(folder / "head.safetensors")
         progress.stage("Render", 2 * len(VIEWS))
-        shown = [
-            head_image(one, yaw) for one, yaw in counted(product((head, edited), VIEWS), progress)
-        ]
+        asked = counted(product((head, edited), VIEWS), progress)
+        shown = [head_image(one, yaw) for one, yaw in asked]
         rows = [np.concatenate(shown[: len(VIEWS)], 1), np.concatenate(shown[len(VIEWS) :], 1)]
         write_image(folder / "sheet.png", np.concatenate(rows))
         write_image(folder / "front.png", head_image(edited))
@@ -111,6 +110,7 @@ def edit(
     HeadError.
     """
     generator = head.network
+    head = on_device(head, head.models.device)
     if head.ws is None:
         raise EditError("This head comes from no w, so that no direction of w can change it.")
     if GLASSES in amounts:

@@ -168,5 +168,7 @@ def _write_report(
 
 def _side_by_side(head: Head, target: Target) -> UInt8[ndarray, "h w 3"]:
     """What was fitted to, and the head from the photo's camera."""
-    shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
+    shown = head_picture(
+        head.network, head.modulation, head.planes, from_eg3d(head.camera[0].numpy())
+    )
     return np.concatenate([as_uint8(pixels_of(target.image)), as_uint8(shown.image)], axis=1)

@@ -67,7 +67,9 @@ def mesh_head(
     Raises SurfaceError when the densities hold no head.
     """
     config = config or MeshConfig()
-    planes = generator.planes(ws) if planes is None else planes
+    where = next(generator.parameters())
+    ws = ws.to(where)
+    planes = generator.planes(ws) if planes is None else planes.to(where)
     surface = head_surface(generator, planes, config=config)
     unwrapped = unwrap(surface, texture_size=config.texture_size)
     pictures = [
@@ -127,7 +129,9 @@ def head_picture(
     kind: Literal["image", "raw"] = "image",
 ) -> Picture:
     """What a camera of EG3D's world sees, with a metric camera."""
-    vector = torch.from_numpy(to_eg3d(camera)).to(planes)[None]
+    where = next(generator.parameters())
+    ws, planes = ws.to(where), planes.to(where)
+    vector = torch.from_numpy(to_eg3d(camera)).to(where)[None]
     raw = kind == "raw"
     resolution = generator.config.image_size if raw else generator.config.neural_resolution
     volume = generator.render(planes, vector, resolution=resolution, deterministic=True)
