@@ -17,7 +17,6 @@ from pathlib import Path
 
 import tyro
 
-from portraiture.engine.bake.bake import bake, baked_path
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.types import Style
 
@@ -48,8 +47,6 @@ def run_once(style: Style) -> tuple[float, float]:
 
 def main(options: Options) -> None:
     """Print every run and the medians; write them as JSON when asked."""
-    if not baked_path().exists():
-        bake()
     runs = []
     for number in range(options.runs):
         seconds, megabytes = run_once(options.style)

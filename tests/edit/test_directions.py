@@ -10,6 +10,7 @@ from portraiture.edit.directions import (
     Direction,
     hyperplane,
     kept_apart,
+    linear_svm,
     principal_axes,
     regression,
     steadied,
@@ -28,6 +29,30 @@ def test_a_score_along_a_known_axis_gives_that_axis() -> None:
     assert torch.isclose(found.normal.norm(), torch.tensor(1.0), atol=1e-5)
     assert float(found.normal @ axis) > 0.97
     assert 2.0 < found.length < 2.7  # the outermost 2 % of a normal number lie at 2.42 on average
+
+
+def test_a_support_vector_machine_of_two_points_is_its_closed_form() -> None:
+    """Points p and -p with no offset to gain: n = s p with s (1 + 4 c |p|²) = 4 c."""
+    point, penalty = np.array([0.5, -1.0, 2.0]), 0.3
+    normal, offset = linear_svm(np.stack([-point, point]), np.array([-1.0, 1.0]), penalty=penalty)
+    scale = 4 * penalty / (1 + 4 * penalty * (point @ point))
+    assert np.allclose(normal, scale * point, atol=1e-9)
+    assert abs(offset) < 1e-9
+
+
+def test_a_support_vector_machine_is_at_its_minimum() -> None:
+    """The loss is strictly convex: no step from its minimum, however small, makes it less."""
+    draws = np.random.default_rng(0)
+    sides = np.repeat([-1.0, 1.0], 40)
+    points = draws.normal(size=(80, 5)) + 0.4 * sides[:, None]
+
+    def loss(weights: np.ndarray) -> float:
+        short = np.maximum(1 - sides * (points @ weights[:-1] + weights[-1]), 0)
+        return float(weights @ weights / 2 + short @ short)
+
+    best = np.append(*linear_svm(points, sides))
+    for step in draws.normal(size=(50, 6)):
+        assert loss(best) < loss(best + 1e-4 * step)
 
 
 def test_what_is_kept_apart_does_not_move() -> None:

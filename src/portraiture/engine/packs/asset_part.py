@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Float64, Int, UInt8
 from numpy import ndarray
 
 from portraiture.engine.actions import ACTIONS
-from portraiture.engine.bake.bake import ARM_LENGTH, BUST_ABOVE, DECIMETRE, ELBOW, SHOULDER
 from portraiture.engine.bake.clip import clip_triangles
+from portraiture.engine.extent import DECIMETRE, inside_bust
 from portraiture.engine.head import HeadModel
 from portraiture.engine.packs.mhclo import HM08_VERTICES, Garment, MaterialFile, Mesh, read_texture
 from portraiture.engine.shape import HeadShape, sparse_morph, vertex_normals
@@ -93,8 +93,9 @@ def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
     rows = rows_of_hm08(shape.model)[garment.references]
     whole = known[mesh.faces].all(1)
     base = np.einsum("gk,gkc->gc", garment.weights, shape.model.arrays["template"][rows])
+    inside = inside_bust(base / DECIMETRE) + HEM
     faces, faces_uv, cut, cut_uv = clip_triangles(
-        mesh.faces[whole], mesh.faces_uv[whole], _inside_bust(base / DECIMETRE), len(mesh.uv)
+        mesh.faces[whole], mesh.faces_uv[whole], inside, len(mesh.uv)
     )
     if len(faces) == 0:
         raise AssetError(f"The asset {garment.name} has nothing to show on a bust.")
@@ -108,13 +109,6 @@ def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
         faces_uv=faces_uv,
         uv=cut_uv.extend(mesh.uv),
     )
-
-
-def _inside_bust(base: Float[ndarray, "G 3"]) -> Float[ndarray, " G"]:
-    """Positive where the base mesh's bust is, and `HEM` beyond; decimetres."""
-    along = (ELBOW - SHOULDER) / np.linalg.norm(ELBOW - SHOULDER)
-    mirrored = np.stack([np.abs(base[:, 0]), base[:, 1], base[:, 2]], 1)
-    return HEM + np.minimum(base[:, 1] - BUST_ABOVE, ARM_LENGTH - (mirrored - SHOULDER) @ along)
 
 
 def part_of(worn: Worn, shape: HeadShape, material: Material, name: str, *, moves: bool) -> Part:

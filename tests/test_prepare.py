@@ -1,0 +1,36 @@
+"""Kernels are compiled ahead when they never were, and not again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STARTS = """
+import portraiture.engine.prepare as prepare
+started = []
+prepare._start = lambda: started.append(1)
+prepare.prepare()
+print(len(started))
+"""
+
+
+def _starts(cache: Path) -> int:
+    env = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", STARTS]
+    out = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return int(out.stdout)
+
+
+def test_a_cold_cache_starts_the_compiler(tmp_path: Path) -> None:
+    assert _starts(tmp_path) == 1
+
+
+@pytest.mark.slow
+def test_what_is_compiled_is_not_compiled_again(tmp_path: Path) -> None:
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "portraiture.engine.prepare"], env=env, check=True)
+    assert _starts(tmp_path) == 0
