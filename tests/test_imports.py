@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent / "src" / "portraiture"
 TIERS = (
     {"types", "errors", "camera", "demo_photo", "stages", "schedule", "__init__"},
     {"media"},
+    {"photo"},
     {"face_mesh"},
     {"ops"},
     {"render"},

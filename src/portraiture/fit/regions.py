@@ -21,7 +21,7 @@ from skimage.draw import polygon2mask
 from skimage.transform import AffineTransform, warp
 
 from portraiture.engine.landmarks import CONTOUR, INNER_LIPS, LEFT_EYE, RIGHT_EYE
-from portraiture.photo.landmarks import person_mask
+from portraiture.photo.person import person_mask
 
 WINDOW_PX = 160
 WINDOW_HALF_IOD = 4.2

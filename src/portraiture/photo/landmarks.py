@@ -1,10 +1,9 @@
-"""Mediapipe's face mesh: 478 landmarks of every face in a picture, found and refined.
+"""The 478 landmarks of mediapipe's face mesh on every face in a picture, found and refined.
 
-The models come inside the mediapipe 0.10.21 package: no network, no download, one process. The
-network's own finder sees faces that fill between a sixth and two thirds of a picture, so
-`find_faces` also shows it padded pictures, tiles and quarter turns. Afterwards each face is cut
-out upright and detected again: that is where the accuracy comes from (Kartynnik et al. 2019,
-Grishchenko et al. 2020, "Attention Mesh").
+The networks are mediapipe's, converted and run by `portraiture.photo`. The mesh's own finder sees
+faces that fill between a sixth and two thirds of a picture, so `find_faces` also shows it padded
+pictures, tiles and quarter turns. Afterwards each face is cut out upright and detected again: that
+is where the accuracy comes from (Kartynnik et al. 2019, Grishchenko et al. 2020, "Attention Mesh").
 
     picture ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until something looks like a face
                   └───────┴── candidates ─▶ upright crops ─▶ mean landmarks ─▶ duplicates out
@@ -14,20 +13,16 @@ Dimension letters: N faces, L landmarks (478).
 
 from __future__ import annotations
 
-import os
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-Landmarks = Float32[ndarray, "478 3"]
+from portraiture.photo.detect import detect_faces
+from portraiture.photo.graph import load
+from portraiture.photo.mesh import Landmarks, face_landmarks
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER, CHIN, FOREHEAD = 33, 263, 152, 10
 MOST_FACES = 10
@@ -40,87 +35,15 @@ _CROP_PX = 384
 _LARGEST_PX = 1280
 """Longer side at which a whole picture is searched (the networks see 128² and 192²)."""
 
-_lock = threading.Lock()
-_started = threading.Event()
-
-
-@contextmanager
-def _native_stderr_off() -> Iterator[None]:
-    """Drop what mediapipe's C++ parts write to file descriptor 2 while they start.
-
-    Their log lines obey no environment variable and no Python logger. Used until both networks
-    are loaded and the first face has been found; afterwards they are quiet by themselves.
-    """
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(sink)
-
-
-@lru_cache(maxsize=1)
-def _mesh() -> Any:
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    options = {"static_image_mode": True, "max_num_faces": MOST_FACES, "refine_landmarks": True}
-    return _warmed(FaceMesh(**options, min_detection_confidence=0.5))
-
-
-@lru_cache(maxsize=1)
-def _finder() -> Any:
-    from mediapipe.python.solutions.face_detection import FaceDetection
-
-    return _warmed(FaceDetection(model_selection=1, min_detection_confidence=0.5))
-
-
-@lru_cache(maxsize=1)
-def _selfie() -> Any:
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
-    return _warmed(SelfieSegmentation(model_selection=0))
-
-
-def _warmed(solution: Any) -> Any:
-    """`solution` after one blank picture, when its threads have started and said so."""
-    solution.process(np.full((64, 64, 3), 128, np.uint8))
-    return solution
-
-
-def _run(solution: Any, image: UInt8[ndarray, "h w 3"]) -> Any:
-    """One picture through a mediapipe solution, without its warnings; one thread at a time."""
-    with _lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # protobuf's deprecations
-        quiet = solution.cache_info().currsize and _started.is_set()
-        with nullcontext() if quiet else _native_stderr_off():
-            return solution().process(np.ascontiguousarray(image))
-
 
 def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
     """One pass of the face mesh over the whole picture, largest face first; [] if none.
 
     Each face is (478, 3) float32: x and y in pixels (pixel centres at +0.5), z the depth relative
-    to the head's centre in the same unit, smaller is nearer. About 10 ms; nothing is refused. For
+    to the head's centre in the same unit, smaller is nearer. About 20 ms; nothing is refused. For
     photos as they come use `find_faces`.
     """
-    height, width = image.shape[:2]
-    result = _run(_mesh, image)
-    faces = [
-        np.array([(p.x * width, p.y * height, p.z * width) for p in face.landmark], np.float32)
-        for face in result.multi_face_landmarks or ()
-    ]
-    if faces:
-        _started.set()
-    return sorted(faces, key=face_size, reverse=True)
-
-
-def person_mask(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w"]:
-    """How sure each pixel is to show a person, in [0, 1]. Best on a square around head and
-    shoulders; about 10 ms (the network sees 256²)."""
-    return np.asarray(_run(_selfie, image).segmentation_mask, np.float32)
+    return sorted(face_landmarks(image, MOST_FACES), key=face_size, reverse=True)
 
 
 def face_size(landmarks: Float[ndarray, "L _"]) -> float:
@@ -210,11 +133,9 @@ def _turned(image: UInt8[ndarray, "h w 3"], quarters: int) -> View:
 def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"]) -> list[Landmarks]:
     """Faces of one view in the photo's pixels: the mesh's own, and those the finder adds."""
     faces = detect(image)
-    height, width = image.shape[:2]
-    for found in _run(_finder, image).detections or ():
-        box = found.location_data.relative_bounding_box
-        centre = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2]) * (width, height)
-        side = max(box.width * width, box.height * height)
+    for found in detect_faces(image, reach="full"):
+        corners = found.box.reshape(2, 2)
+        centre, side = corners.mean(0), float(np.ptp(corners, axis=0).max())
         inside = [np.linalg.norm(face[:, :2].mean(0) - centre) < 0.5 * side for face in faces]
         if not any(inside) and side >= 16:
             faces += _in_crop(image, centre, 2.2 * side, 0.0)
@@ -229,8 +150,8 @@ def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
     scores = []
     for turn in (0.0, np.pi):
         to_crop = similarity(_CROP_PX / side, turn - roll, centre, np.full(2, _CROP_PX / 2))
-        found = _run(_finder, warp(image, to_crop, _CROP_PX)).detections or ()
-        scores.append(max((one.score[0] for one in found), default=0.0))
+        found = detect_faces(warp(image, to_crop, _CROP_PX), reach="full")
+        scores.append(max((one.score for one in found), default=0.0))
     if scores[1] <= scores[0] + 0.05:
         return face
     turned = _in_crop(image, centre, side, roll + np.pi)
@@ -349,8 +270,4 @@ def _mirror(index: ndarray, length: int) -> ndarray:
 
 def close() -> None:
     """Free the networks. The next call loads them again."""
-    for solution in (_mesh, _finder):
-        if solution.cache_info().currsize:
-            with suppress(ValueError, RuntimeError):
-                solution().close()
-            solution.cache_clear()
+    load.cache_clear()
