@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from portraiture import Avatar, AvatarParameters
 from portraiture.camera import orbit
+from portraiture.engine.build import build_bust
 from portraiture.errors import AvatarError, OutputError
 from portraiture.render.light import studio_light
+from portraiture.types import Bust
 
 
 def _avatar() -> Avatar:
@@ -47,6 +52,28 @@ def test_same_seed_same_person_same_picture() -> None:
     assert first.parameters == second.parameters
     assert first.parameters != Avatar.sample(6).parameters
     assert np.array_equal(first.render(size=64), second.render(size=64))
+
+
+def test_views_of_an_expression_are_of_one_bust(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+
+    def build(*args: Any, **options: Any) -> Bust:
+        built.append(options["expression"])
+        return build_bust(*args, **options)
+
+    monkeypatch.setattr("portraiture.avatar.build_bust", build)
+    avatar = replace(Avatar.sample(5), albedo=np.full((1024, 1024, 3), 128, np.uint8))
+    views = [avatar.render(yaw=yaw, size=48) for yaw in (0.0, 0.4, 0.0)]
+    assert built == [None]
+    assert np.array_equal(views[0], views[2]) and not np.array_equal(views[0], views[1])
+    smile = avatar.render(size=48, expression={"mouthSmileLeft": 1.0})
+    assert avatar.albedo is not None
+    avatar.albedo[:] = (180, 40, 40)
+    red = avatar.render(size=48)
+    assert built == [None, {"mouthSmileLeft": 1.0}, None]
+    assert not np.array_equal(smile, views[0])
+    assert red[24, 24, 0] > views[0][24, 24, 0] and red[24, 24, 1] < views[0][24, 24, 1]
+    assert pickle.loads(pickle.dumps(avatar)).parameters == avatar.parameters
 
 
 def test_render_is_a_person_on_nothing() -> None:

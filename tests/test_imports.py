@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "portraiture"
 TIERS = (
-    {"types", "errors", "camera", "demo_photo", "stages", "schedule", "__init__"},
+    {
+        "types",
+        "errors",
+        "camera",
+        "demo_photo",
+        "processes",
+        "quiet",
+        "recent",
+        "stages",
+        "schedule",
+        "__init__",
+    },
     {"media"},
     {"photo"},
     {"face_mesh"},

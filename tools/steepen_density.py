@@ -69,7 +69,7 @@ def main(
     generator, known = load_generator(network), PeopleSet(people)
     identity = identity_synthetic(load_identity())
     chosen = np.linspace(0, len(known) - 1, min(count, len(known))).astype(int).tolist()
-    examples = [known.example(k, k % len(known.person(k).rgb)) for k in chosen]
+    examples = [known.example(k, k % known.views(k)) for k in chosen]
     table = Table("Gain", "Less", "PSNR", "Opacity off", "Depth off", "Identity")
     for gain, less in settings:
         made = steepened(generator, gain, less)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from portraiture.export.gltf import write_glb
 from portraiture.export.ply import write_obj, write_ply
 from portraiture.export.vrm import write_vrm
 from portraiture.media import atomic_path
+from portraiture.recent import Recent
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
@@ -87,6 +89,11 @@ class Avatar:
             assets=self.worn_assets(),
         )
 
+    @cached_property
+    def _busts(self) -> Recent[Hashable, Bust]:
+        """By what a render's bust depends on beside this record's frozen fields."""
+        return Recent(1)
+
     def worn_assets(self) -> Sequence[Asset]:
         """The assets by name. Raises AssetError when one cannot be found."""
         return [find_named(name, self.asset_folder) for name in self.assets]
@@ -100,8 +107,13 @@ class Avatar:
         expression: Mapping[str, float] | None = None,
         background: tuple[float, float, float] | None = None,
     ) -> Float32[ndarray, "h w 4"]:
-        """A portrait from `yaw` and `pitch` (radians; positive yaw shows the person's left)."""
-        bust = self.bust(expression=expression)
+        """A portrait from `yaw` and `pitch` (radians; positive yaw shows the person's left). The
+        bust is built for the first one of an expression."""
+        worn = self.worn_assets()
+        stamps = [(asset, asset.path.stat().st_mtime_ns) for asset in worn]
+        skin = None if self.albedo is None else hash((self.albedo.shape, self.albedo.tobytes()))
+        key = (*stamps, skin, *sorted((expression or {}).items()))
+        bust = self._busts.get(key, lambda: self.bust(expression=expression))
         frame = render_bust(
             bust,
             portrait_camera(bust, yaw=yaw, pitch=pitch),

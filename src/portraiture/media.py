@@ -12,7 +12,6 @@ import io
 import os
 import secrets
 import shutil
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -26,6 +25,7 @@ from numpy import ndarray
 from PIL import Image, ImageCms, ImageOps
 
 from portraiture.errors import OutputError, PhotoError
+from portraiture.quiet import warnings_off
 from portraiture.types import as_uint8
 
 MAX_PIXELS = 80_000_000
@@ -52,8 +52,7 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
     not a picture, damaged or cut short, under `MIN_SIDE` pixels or over `MAX_PIXELS`.
     """
     path = Path(path)
-    with _open(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata and on large sizes
+    with _open(path) as file, warnings_off():  # Pillow's, of odd metadata and large sizes
         formats = _formats_for(path, file.read(12))
         file.seek(0)
         try:

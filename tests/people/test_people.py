@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from portraiture.people.people import make_people, view_angles
 from portraiture.people.people_file import (
     DEPTH_RANGE,
     load_person,
+    open_person,
     person_path,
     read_arrays,
     save_person,
@@ -52,6 +55,18 @@ def test_a_folder_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert made.stages == [("Render people", 1)] * 2 and made.steps == {"Render people": 2}
     assert person_path(tmp_path, 0).stat().st_mtime_ns == first
     assert {path.name for path in tmp_path.iterdir()} == {"people.json", "person_00000.npz"}
+
+
+def test_people_are_the_same_however_many_workers_there_are(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"seed": 4, "views": 1, "size": 48, "supersample": 1}
+    made: list[int] = []
+    make_people(tmp_path / "one", range(2), **settings)
+    make_people(tmp_path / "two", range(2), **settings, workers=2, done=made.append)
+    assert sorted(made) == [0, 1]
+    for index in range(2):
+        one, two = (load_person(person_path(tmp_path / x, index)) for x in ("one", "two"))
+        for name in ("z", "rgb", "alpha", "depth", "segmentation", "landmarks"):
+            assert np.array_equal(getattr(one, name), getattr(two, name))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +150,10 @@ def test_batches_may_be_larger_than_the_folder(tmp_path: Path) -> None:
 def test_a_person_of_another_size_is_named(tmp_path: Path) -> None:
     save_person(sphere_person(seed=0), person_path(tmp_path, 0))
     save_person(sphere_person(seed=1, size=64), person_path(tmp_path, 1))
-    with pytest.raises(DataError, match="person_00001"):
-        PeopleSet(tmp_path).draw(2, torch.Generator().manual_seed(0))
+    people = PeopleSet(tmp_path)
+    for _ in range(2):
+        with pytest.raises(DataError, match="person_00001"):
+            people.draw(2, torch.Generator().manual_seed(0))
 
 
 def test_examples_have_one_depth_a_neural_pixel(tmp_path: Path) -> None:
@@ -150,3 +167,43 @@ def test_examples_have_one_depth_a_neural_pixel(tmp_path: Path) -> None:
     assert np.allclose(depth[solid], four.mean(-1)[solid], atol=1e-4)
     assert (depth[(four == 0).all(-1)] == 0).all()
     assert not solid[(four == 0).any(-1)].any()
+
+
+def test_single_views_are_those_of_the_whole_file(tmp_path: Path) -> None:
+    scenes = np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)
+    person = replace(sphere_person(seed=1), scenes=scenes)
+    for index, one in enumerate((sphere_person(seed=0), person)):
+        path = person_path(tmp_path, index)
+        save_person(one, path)
+        whole, file = load_person(path), open_person(path)
+        assert (file.views, file.side, file.latent_size) == (2, 32, whole.latent_size)
+        for view in (1, 0):
+            shown = file.view(view)
+            assert np.array_equal(shown.picture_latent(0), whole.picture_latent(view))
+            assert np.array_equal(shown.points, whole.points) and shown.unit_m == whole.unit_m
+            for name in ("rgb", "alpha", "depth", "segmentation", "cameras", "landmarks"):
+                assert np.array_equal(getattr(shown, name)[0], getattr(whole, name)[view])
+
+
+def test_a_file_that_is_cut_short_later_is_named(tmp_path: Path) -> None:
+    path = person_path(tmp_path, 0)
+    save_person(sphere_person(seed=0), path)
+    people = PeopleSet(tmp_path)
+    people.example(0, 1)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="person_00000"):
+        people.example(0, 1)
+
+
+def test_a_set_keeps_little_of_what_it_has_shown(tmp_path: Path) -> None:
+    for index in range(4):
+        save_person(sphere_person(seed=index, size=256), person_path(tmp_path, index))
+    people = PeopleSet(tmp_path)
+    people.draw(1, torch.Generator().manual_seed(0))
+    tracemalloc.start()
+    try:
+        people.draw(8, torch.Generator().manual_seed(1))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import CancelledError, PortraitureError
+from portraiture.processes import configure_process
 
 Command = (
     Annotated[Create, subcommand("create")]
@@ -42,7 +42,7 @@ INTERRUPTED = 130
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    ask_for_huge_pages()
+    configure_process()
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="portraiture",
@@ -60,13 +60,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-
-
-def ask_for_huge_pages() -> None:
-    """Let torch take its memory in pages of 2 MB, where the system has them. Every step allocates
-    planes and their gradients anew, and faulting them in by 4 kB takes a third of a training step.
-    torch looks at this once, when it first allocates; what the user has set stays."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def run(

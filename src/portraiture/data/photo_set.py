@@ -54,7 +54,7 @@ class PhotoSet:
         draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
         faces, seen, truths = [], [], []
         for index, (first, second) in zip(chosen, draws, strict=True):
-            views = len(self.people.person(index).rgb)
+            views = self.people.views(index)
             faces.append(self._face(index, first % views))
             seen.append(self.people.example(index, first % views))
             truths.append(self.people.example(index, second % views))
@@ -68,10 +68,9 @@ class PhotoSet:
         return distorted(faces, self.how, self.backgrounds, np.random.default_rng(seed))[0]
 
     def _face(self, index: int, view: int) -> FaceBatch:
-        person, side = self.people.person(index), self.backgrounds.shape[-1]
-        here = slice(view, view + 1)
-        images, alpha = shrunk(person.rgb[here], side), shrunk(person.alpha[here], side)
-        labels = person.segmentation[here]
+        person, side = self.people.view(index, view), self.backgrounds.shape[-1]
+        images, alpha = shrunk(person.rgb, side), shrunk(person.alpha, side)
+        labels = person.segmentation
         if labels.shape[1] != side:
             labels = shrunk_labels(labels, side)
         return FaceBatch(

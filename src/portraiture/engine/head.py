@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -115,13 +116,19 @@ def _zero_slope(local: Tensor) -> Tensor:
     return torch.stack([local, torch.zeros_like(local)], dim=2)
 
 
-@lru_cache(maxsize=2)
 def load_head(path: Path | None = None) -> HeadModel:
-    """The head in `path`, by default the one that comes with the package, 0.1 s the first time.
+    """The head in `path`, by default the one that comes with the package, 0.1 s the first time and
+    shared after that. Raises AssetError when the file is damaged."""
+    with _loading:
+        return _load(path or packaged_head())
 
-    Raises AssetError when the file is damaged.
-    """
-    baked = read_head(path or packaged_head())
+
+_loading = Lock()
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path) -> HeadModel:
+    baked = read_head(path)
     names = baked.shape_names
     return HeadModel(
         arrays=baked.arrays,

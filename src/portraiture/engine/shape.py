@@ -191,18 +191,3 @@ def follow_head(points: int, shape: HeadShape) -> tuple[ndarray, ndarray]:
     weights = np.zeros((points, 4), np.float32)
     weights[:, 0] = 1.0
     return joints, weights
-
-
-def merge_morphs(first: Mapping[str, Morph], second: Mapping[str, Morph]) -> dict[str, Morph]:
-    """Morphs of two vertex sets that do not overlap in indices, united by name."""
-    out = dict(first)
-    for name, morph in second.items():
-        if name in out:
-            kept = out[name]
-            morph = replace(
-                kept,
-                indices=np.concatenate([kept.indices, morph.indices]),
-                deltas=np.concatenate([kept.deltas, morph.deltas]),
-            )
-        out[name] = morph
-    return out

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from itertools import count
-from threading import Barrier
+from threading import Barrier, Lock
 
 import torch
+
+_lock = Lock()
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+"""By process (a fork does not inherit threads) and number of threads; kept between calls."""
 
 
 def run_pieces(work: Callable[[int], None], pieces: int) -> None:
     """``work(0)`` … ``work(pieces - 1)``, in any order, without gradients. Errors are raised."""
-    threads = min(torch.get_num_threads(), pieces)
-    if threads <= 1:
+    threads = torch.get_num_threads()
+    if min(threads, pieces) <= 1:
         with torch.no_grad():
             for piece in range(pieces):
                 work(piece)
@@ -32,24 +35,33 @@ def run_pieces(work: Callable[[int], None], pieces: int) -> None:
             while (piece := next(following)) < pieces:
                 work(piece)
 
-    pool = _pool(threads, os.getpid())
-    for future in [pool.submit(take) for _ in range(threads)]:
+    pool = _pool(threads)
+    for future in [pool.submit(take) for _ in range(min(threads, pieces))]:
         future.result()
 
 
-@lru_cache(maxsize=1)
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """The threads of this process (a fork does not inherit them), kept between calls."""
-    wanted = torch.get_num_threads()
-    together = Barrier(threads)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    with _lock:
+        key = (os.getpid(), threads)
+        if key not in _pools:
+            _pools[key] = _start(threads)
+        return _pools[key]
+
+
+def _start(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads have all begun. torch keeps one number of threads for those that have
+    not used it yet: it is 1 only for the moment in which the pool's threads take theirs."""
+    begun, settled = Barrier(threads), Barrier(threads + 1)
 
     def start() -> None:
+        torch.get_num_threads()  # a thread takes its number when it first asks for it
+        begun.wait()
         torch.set_num_threads(1)
-        torch.get_num_threads()  # torch settles a thread's number when it first asks for it
-        together.wait()
+        settled.wait()
 
     pool = ThreadPoolExecutor(threads, "portraiture", initializer=start)
-    for future in [pool.submit(bool) for _ in range(threads)]:
-        future.result()
-    torch.set_num_threads(wanted)  # the workers' 1 would be every later thread's, too
+    for _ in range(threads):
+        pool.submit(bool)
+    settled.wait()
+    torch.set_num_threads(threads)
     return pool

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +26,8 @@ from portraiture.people.latent import draw_latents, person_from_latent
 from portraiture.people.people_file import PersonViews, person_path, save_person
 from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
 from portraiture.people.views import head_frame, over, render_view
-from portraiture.progress import SILENT, Progress, counted
+from portraiture.processes import in_processes
+from portraiture.progress import SILENT, Progress
 from portraiture.render.light import studio_light
 from portraiture.types import Light
 
@@ -117,14 +117,7 @@ def make_people(
     progress.stage("Render people", len(wanted))
     progress.step(len(wanted) - len(missing))
     jobs = [_Job(folder, k, seed, views, size, supersample, scenes) for k in missing]
-    if workers == 1:
-        for job in counted(jobs, progress):
-            _make_one(job)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        futures = [pool.submit(_make_one, job) for job in jobs]
-        for future in counted(as_completed(futures), progress):
-            future.result()
+    in_processes(_make_one, jobs, workers, progress)
 
 
 def _claim(folder: Path, settings: dict[str, int | bool]) -> None:

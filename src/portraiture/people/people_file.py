@@ -6,10 +6,12 @@ V views, n pixels a side, Z latent size.
 
 from __future__ import annotations
 
+import struct
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
@@ -98,7 +100,10 @@ def save_person(person: PersonViews, path: Path) -> None:
 
 def load_person(path: Path) -> PersonViews:
     """Read what `save_person` wrote. Raises DataError, one sentence, on anything else."""
-    arrays = read_arrays(path, LAYOUT)
+    return _views(read_arrays(path, LAYOUT))
+
+
+def _views(arrays: Mapping[str, ndarray]) -> PersonViews:
     return PersonViews(
         z=arrays["z"],
         rgb=arrays["rgb"],
@@ -111,6 +116,71 @@ def load_person(path: Path) -> PersonViews:
         unit_m=float(arrays["unit_m"]),
         scenes=arrays.get("scenes"),
     )
+
+
+@dataclass(frozen=True)
+class PersonFile:
+    """A checked file of which single views are read.
+
+    views: V. side: n. whole: the arrays that are not of views. starts: where in the file the
+    numbers of each array of views begin, bytes.
+    """
+
+    path: Path
+    views: int
+    side: int
+    whole: Mapping[str, ndarray]
+    starts: Mapping[str, int]
+
+    @property
+    def latent_size(self) -> int:
+        """Numbers of a picture's latent."""
+        size = len(self.whole["z"])
+        return size + int(LAYOUT["scenes"][1].split()[1]) if "scenes" in self.starts else size
+
+    def view(self, index: int) -> PersonViews:
+        """One view, V = 1. Raises DataError when the file has been cut short since."""
+        arrays = dict(self.whole)
+        try:
+            with self.path.open("rb") as file:
+                for name, start in self.starts.items():
+                    kind, letters = LAYOUT[name]
+                    shape = [self.side if x == "n" else int(x) for x in letters.split()[1:]]
+                    values = np.empty([1, *shape], kind)
+                    file.seek(start + index * values.nbytes)
+                    if file.readinto(values.data.cast("B")) != values.nbytes:
+                        raise ValueError(f"{name} is cut short")
+                    arrays[name] = values
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path} is no person that synth wrote: {error}.") from error
+        return _views(arrays)
+
+
+def open_person(path: Path) -> PersonFile:
+    """Check what `save_person` wrote, and find its views. Raises DataError as `load_person`."""
+    arrays = read_arrays(path, LAYOUT)
+    of_views = [name for name in arrays if LAYOUT[name][1].startswith("V ")]
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        starts = {name: _start_of(archive, file, name) for name in of_views}
+    return PersonFile(
+        path,
+        views=len(arrays["rgb"]),
+        side=arrays["rgb"].shape[1],
+        whole={name: array for name, array in arrays.items() if name not in of_views},
+        starts=starts,
+    )
+
+
+def _start_of(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> int:
+    """Where an array's numbers begin: behind the header of the archive's member (30 bytes, its
+    name and an extra field) and that of the array."""
+    member = archive.getinfo(f"{name}.npy")
+    file.seek(member.header_offset + 26)
+    name_length, extra_length = struct.unpack("<HH", file.read(4))
+    file.seek(member.header_offset + 30 + name_length + extra_length)
+    npy.read_magic(file)
+    npy.read_array_header_1_0(file)
+    return file.tell()
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, ndarray]:

@@ -16,7 +16,13 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.errors import DataError, TrainingError
-from portraiture.people.people_file import PersonViews, load_person, people_in
+from portraiture.people.people_file import (
+    PersonFile,
+    PersonViews,
+    load_person,
+    open_person,
+    people_in,
+)
 from portraiture.types import Segment
 
 WEIGHTS: dict[int, float] = {
@@ -52,7 +58,8 @@ class Example(NamedTuple):
 
 
 class PeopleSet:
-    """The people of a folder, read when first asked for and kept in memory."""
+    """The people of a folder. A person's file is checked when first asked for; what is kept in
+    memory of it is a few kilobytes, and single views are read when they are needed."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.paths = people_in(folder)[:limit]
@@ -60,7 +67,7 @@ class PeopleSet:
             raise TrainingError(
                 f"{folder} holds no person_*.npz; make some with portraiture synth."
             )
-        self._kept: dict[int, PersonViews] = {}
+        self._files: dict[int, PersonFile] = {}
         table = np.full(max(Segment) + 1, 1.0, np.float32)
         for segment, weight in WEIGHTS.items():
             table[segment] = weight
@@ -72,21 +79,34 @@ class PeopleSet:
     @property
     def latent_size(self) -> int:
         """Numbers of an example's z."""
-        return self.person(0).latent_size
+        return self._file(0).latent_size
 
     @property
     def side(self) -> int:
         """Of its pictures, pixels."""
-        return self.person(0).rgb.shape[1]
+        return self._file(0).side
 
     def person(self, index: int) -> PersonViews:
-        """All views of one person. Raises DataError when the file is damaged or not like the
-        first one."""
-        if index not in self._kept:
-            person = self._kept[index] = load_person(self.paths[index])
-            if index and (person.rgb.shape[1], person.latent_size) != (self.side, self.latent_size):
+        """All views of one person, read anew. Raises DataError when the file is damaged or not
+        like the first one."""
+        self._file(index)
+        return load_person(self.paths[index])
+
+    def views(self, index: int) -> int:
+        """How many views there are of one person. Raises DataError as `person` does."""
+        return self._file(index).views
+
+    def view(self, index: int, view: int) -> PersonViews:
+        """One view of one person, V = 1. Raises DataError as `person` does."""
+        return self._file(index).view(view)
+
+    def _file(self, index: int) -> PersonFile:
+        if index not in self._files:
+            file = open_person(self.paths[index])
+            if index and (file.side, file.latent_size) != (self.side, self.latent_size):
                 raise DataError(f"{self.paths[index]} is of another size or kind than the first.")
-        return self._kept[index]
+            self._files[index] = file
+        return self._files[index]
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
         """One random view of each of `size` people, different ones as far as there are so many."""
@@ -94,21 +114,20 @@ class PeopleSet:
         people = order.repeat(-(-size // len(self)))[:size].tolist()
         views = torch.randint(1 << 30, (size,), generator=generator).tolist()
         parts = [
-            self.example(k, view % len(self.person(k).rgb))
-            for k, view in zip(people, views, strict=True)
+            self.example(k, view % self.views(k)) for k, view in zip(people, views, strict=True)
         ]
         return Example(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
     def example(self, index: int, view: int) -> Example:
         """One view of one person, B = 1."""
-        person = self.person(index)
-        image = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-        weight = torch.from_numpy(self._weights[person.segmentation[view]])[None, None]
-        depth, solid = _neural_depth(person.depth[view])
-        alpha = torch.from_numpy(person.alpha[view])[None, None].float() / 255.0
+        person = self.view(index, view)
+        image = torch.from_numpy(person.rgb[0]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+        weight = torch.from_numpy(self._weights[person.segmentation[0]])[None, None]
+        depth, solid = _neural_depth(person.depth[0])
+        alpha = torch.from_numpy(person.alpha[0])[None, None].float() / 255.0
         return Example(
-            z=torch.from_numpy(person.picture_latent(view))[None],
-            camera=torch.from_numpy(person.cameras[view])[None],
+            z=torch.from_numpy(person.picture_latent(0))[None],
+            camera=torch.from_numpy(person.cameras[0])[None],
             image=image,
             weight=weight,
             small=F.avg_pool2d(image, 2),

@@ -14,9 +14,8 @@ A person whose JSON is there is complete; dataset.json lists complete people onl
 from __future__ import annotations
 
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,8 @@ from PIL import Image
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path, write_image
 from portraiture.people.synthetic import SynthConfig, SynthPerson, SynthView, synth_person
-from portraiture.progress import SILENT, Progress, counted
+from portraiture.processes import in_processes
+from portraiture.progress import SILENT, Progress
 
 DEPTH_STEPS = 10_000
 """Steps of the depth pictures in one EG3D unit."""
@@ -62,36 +62,10 @@ def synth(
     progress.stage("Render people", len(wanted))
     progress.step(len(wanted) - len(missing))
     try:
-        _make_all(out, config, missing, workers, progress)
+        in_processes(partial(_make_one, out, config), missing, workers, progress)
     finally:
         count = write_labels(out)
     return count
-
-
-def _make_all(
-    out: Path, config: SynthConfig, missing: list[int], workers: int, progress: Progress
-) -> None:
-    if workers == 1 or len(missing) < 2:
-        for index in counted(missing, progress):
-            _make_one(out, config, index)
-        return
-    context = multiprocessing.get_context("spawn")  # numba's and torch's threads survive no fork
-    with ProcessPoolExecutor(workers, context, initializer=_single_thread) as pool:
-        jobs = [pool.submit(_make_one, out, config, index) for index in missing]
-        try:
-            for job in counted(as_completed(jobs), progress):
-                job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _single_thread() -> None:
-    import numba
-    import torch
-
-    numba.set_num_threads(1)
-    torch.set_num_threads(1)
 
 
 def _make_one(out: Path, config: SynthConfig, index: int) -> int:

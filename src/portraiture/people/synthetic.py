@@ -229,11 +229,14 @@ def _worn(
 ) -> Sequence[Asset]:
     if folder is None or not packed:
         return ()
-    return dress(parameters, _assets(folder), seed)
+    found = [(path, path.stat()) for path in sorted(folder.rglob("*"))]
+    stamp = tuple((path, about.st_mtime_ns, about.st_size) for path, about in found)
+    return dress(parameters, _assets(folder, stamp), seed)
 
 
 @lru_cache(maxsize=2)
-def _assets(folder: Path) -> tuple[Asset, ...]:
+def _assets(folder: Path, stamp: tuple[tuple[Path, int, int], ...]) -> tuple[Asset, ...]:
+    """stamp: of all files, in which state they are."""
     return tuple(find_assets(folder))
 
 

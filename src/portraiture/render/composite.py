@@ -8,6 +8,7 @@ from numba import njit, prange
 from numpy import ndarray
 from scipy.ndimage import uniform_filter
 
+from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.rasterize_numba import barycentric_at, row_span
 
 OUTLINE_DEPTH_M = 0.012
@@ -74,6 +75,7 @@ _LOOSE = 1 << 21
 """Regions: hair as one mass, and strands that get no lines."""
 
 
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def _outline(image, depth, normal, group, reach, radius):
     height, width = depth.shape

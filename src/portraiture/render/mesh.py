@@ -87,7 +87,6 @@ def render_bust(
     shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones) or "ink"
     (flat tones and dark outlines). backend: of `render.rasterize`.
     Colours up to 0.7 in linear light come back as they are (see `lobes_numba.tone`).
-    Busts are remembered by identity: do not change a rendered bust's arrays in place.
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
     height, width = (size, size) if isinstance(size, int) else size

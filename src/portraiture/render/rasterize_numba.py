@@ -20,6 +20,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
+from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.rasterize import AlphaTest
 from portraiture.render.texture_numba import sample_channel
 
@@ -68,6 +69,7 @@ def rasterize_numba(
     return fill(triangles, alpha, faces, start, order, height, width, near, get_num_threads())
 
 
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def set_up(points, faces, cull, height, width, near):
     """`Triangles` of homogeneous points; an empty box where nothing can be seen."""
@@ -197,6 +199,7 @@ def cutoff_at(alpha, f, row, column):
     return alpha.cutoff[f] * (1.0 + alpha.spread * (turn - 1.5) / 1.5)
 
 
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def fill(triangles, alpha, faces, start, order, height, width, near, threads):
     """Depth-test all fragments, each thread every `threads`-th band."""

@@ -6,8 +6,10 @@ import weakref
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit, types
 from numpy import ndarray
 
+from portraiture.recent import Recent
 from portraiture.render.attributes_numba import curvature, tangents, texel_density
 from portraiture.render.materials_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAIN, SKIN
 from portraiture.render.pose import posed
@@ -67,23 +69,59 @@ class Scene(NamedTuple):
     double_sided: ndarray
 
 
-_recent: dict[int, tuple[weakref.ref[Bust], Scene]] = {}
-_RECENT_LIMIT = 4
+_recent: Recent[tuple[int, int], tuple[weakref.ref[Bust], Scene]] = Recent(4)
 
 
 def scene_of(bust: Bust) -> Scene:
-    """`flatten`, remembered for the last few busts (records are frozen: a changed bust is another
-    object)."""
-    found = _recent.get(id(bust))
-    if found is not None and found[0]() is bust:
-        return found[1]
-    scene = flatten(bust)
-    for key in [key for key, (alive, _) in _recent.items() if alive() is None]:
-        del _recent[key]
-    while len(_recent) >= _RECENT_LIMIT:
-        del _recent[next(iter(_recent))]
-    _recent[id(bust)] = (weakref.ref(bust), scene)
-    return scene
+    """`flatten`, remembered for the last few busts as long as they live and are unchanged."""
+    _recent.drop(lambda kept: kept[0]() is None)
+    return _recent.get((id(bust), content(bust)), lambda: (weakref.ref(bust), flatten(bust)))[1]
+
+
+def content(bust: Bust) -> int:
+    """A 64-bit digest of what `flatten` reads of a bust, its arrays included."""
+    digest = hash(tuple(sorted(bust.expression.items())))
+    for part in bust.parts:
+        m = part.material
+        arrays = [part.vertices, part.faces, part.normals, part.uv, part.segment]
+        arrays += [a for a in (m.base_color, m.normal, m.roughness) if a is not None]
+        for name in bust.expression:
+            if name in part.morphs:
+                arrays += [part.morphs[name].indices, part.morphs[name].deltas]
+        looks = [m.kind, m.normal is None, m.roughness is None, m.roughness_factor, m.metallic]
+        looks += [m.alpha_mode, m.alpha_cutoff, m.double_sided]
+        digest = hash((digest, *looks, *map(_digest_of, arrays)))
+    return digest
+
+
+def _digest_of(array: ndarray) -> int:
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    words = flat[: len(flat) // 32 * 32].view(np.uint64)
+    return hash((array.dtype.str, array.shape, _mix(words), flat[words.nbytes :].tobytes()))
+
+
+@njit(
+    [types.uint64(types.Array(types.uint64, 1, "C", readonly=True))],
+    cache=True,
+    nogil=True,
+)
+def _mix(words):
+    """Rotate and multiply in four lanes (the structure of Collet's xxHash), as fast as memory."""
+    a = np.uint64(0x9E3779B97F4A7C15)
+    b = np.uint64(0xC2B2AE3D27D4EB4F)
+    lanes = (a, b, a ^ b, a + b)
+    w, x, y, z = lanes
+    left, right = np.uint64(31), np.uint64(33)
+    for i in range(0, len(words), 4):
+        w += words[i] * b
+        w = ((w << left) | (w >> right)) * a
+        x += words[i + 1] * b
+        x = ((x << left) | (x >> right)) * a
+        y += words[i + 2] * b
+        y = ((y << left) | (y >> right)) * a
+        z += words[i + 3] * b
+        z = ((z << left) | (z >> right)) * a
+    return (w * b) ^ (x << left | x >> right) ^ (y * a) ^ z
 
 
 def flatten(bust: Bust) -> Scene:

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy import ndarray
 
+from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.brdf_numba import clamp01, dot3, fresnel, tone, unit3
 from portraiture.render.materials_numba import (
     EYE,
@@ -162,6 +163,7 @@ def lod_of(density, faces, points, focal, bias):
     return out
 
 
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def shade(scene, lighting, look, tables, eye, lod, triangle, bary, pixel):
     """(N, 4) float32 premultiplied display-linear colour and opacity of N fragments.

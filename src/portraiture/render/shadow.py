@@ -13,11 +13,15 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
+from portraiture.ops.parallel import one_at_a_time
+from portraiture.recent import Recent
 from portraiture.render.light import even_directions, sh_basis
-from portraiture.render.texture_numba import level_of, sample_channel
+from portraiture.render.texture_numba import chain_length, level_of, sample_channel
 
 TRANSFER_DIRECTIONS = 40
 TRANSFER_SIZE = 224
+TRANSFER_SUMS = 8
+"""Shares of the directions that are added up side by side."""
 KEY_SIZE = 768
 BIAS_M = 0.0025
 
@@ -68,6 +72,7 @@ def key_shadow(vertices: ndarray, caster: Caster, direction: ndarray) -> HeightM
     return HeightMap(heights, axes, corner, scale)
 
 
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def _height_map(local, caster, corner, scale, size, threads):
     heights = np.full((size, size), -np.inf, np.float32)
@@ -222,41 +227,54 @@ def transfer(
     """
     keep = blend == 0
     caster = Caster(faces[keep], cutoff[keep], texture[keep], uv, texels)
-    arrays = (vertices, normals, extinction, faces, cutoff, blend, uv)
-    digest = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    key = digest.digest()
-    if key not in _remembered:
-        while len(_remembered) >= _REMEMBERED_LIMIT:
-            del _remembered[next(iter(_remembered))]
+
+    def make() -> ndarray:
         directions = even_directions(TRANSFER_DIRECTIONS)
         axes = np.stack([light_axes(d) for d in directions])
         lobes = sh_basis(directions) * (4.0 / len(directions))
         radius = np.linalg.norm(np.ptp(vertices, axis=0)) / 2.0
         centre = (vertices.max(0) + vertices.min(0)) / 2.0
         scale = TRANSFER_SIZE / max(2.0 * radius, 1e-6)
-        offset = vertices - centre
-        _remembered[key] = _transfer(
-            offset, normals, extinction, caster, axes, lobes, scale, get_num_threads()
-        )
-    return _remembered[key]
+        return _transfer(vertices - centre, normals, extinction, caster, axes, lobes, scale)
+
+    return _recent.get(_content(vertices, normals, extinction, caster), make)
 
 
-_remembered: dict[bytes, ndarray] = {}
-_REMEMBERED_LIMIT = 8
+_recent: Recent[bytes, ndarray] = Recent(8)
 
 
+def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: Caster) -> bytes:
+    """A digest of all that `_transfer` reads: of textures, those of tested triangles."""
+    tested = np.flatnonzero(caster.cutoff >= 0.0)
+    offsets, first, which = np.unique(
+        caster.texture[tested, 0], return_index=True, return_inverse=True
+    )
+    arrays = [vertices, normals, extinction, caster.faces, caster.cutoff, which]
+    if len(tested):
+        arrays.append(caster.uv)
+    sizes = caster.texture[tested[first], 1:]
+    for offset, (rows, columns) in zip(offsets.tolist(), sizes.tolist(), strict=True):
+        arrays += [caster.texels[offset : offset + chain_length(rows, columns, 4)]]
+    arrays.append(sizes)
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+@one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
-def _transfer(vertices, normals, extinction, caster, axes, lobes, scale, threads):
-    """Vertices around the origin. lobes: (N, 9) SH basis at the N directions times 4/N."""
+def _transfer(vertices, normals, extinction, caster, axes, lobes, scale):
+    """Vertices around the origin. lobes: (N, 9) SH basis at the N directions times 4/N. The sums
+    are taken in the same order whatever the number of threads is."""
     count = vertices.shape[0]
-    partial = np.zeros((threads, 2, count, 9), np.float32)
+    partial = np.zeros((TRANSFER_SUMS, 2, count, 9), np.float32)
     corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
-    for thread in prange(threads):
+    for share in prange(TRANSFER_SUMS):
         heights = np.empty((TRANSFER_SIZE, TRANSFER_SIZE), np.float32)
         local = np.empty((count, 3))
-        for d in range(thread, axes.shape[0], threads):
+        for d in range(share, axes.shape[0], TRANSFER_SUMS):
             for i in range(count):
                 for c in range(3):
                     local[i, c] = (
@@ -268,11 +286,11 @@ def _transfer(vertices, normals, extinction, caster, axes, lobes, scale, threads
             draw_heights(local, caster, corner, scale, heights, 0, TRANSFER_SIZE)
             _gather(
                 vertices, normals, extinction, local, heights, corner, scale, axes[d], lobes[d],
-                partial[thread],
+                partial[share],
             )  # fmt: skip
     out = partial[0]
-    for thread in range(1, threads):
-        out += partial[thread]
+    for share in range(1, TRANSFER_SUMS):
+        out += partial[share]
     return out
 
 

@@ -18,6 +18,11 @@ def mip_levels(height: int, width: int) -> list[tuple[int, int]]:
     return [(max(1, height >> k), max(1, width >> k)) for k in range(levels)]
 
 
+def chain_length(height: int, width: int, channels: int) -> int:
+    """Bytes of all levels of a texture."""
+    return sum(h * w for h, w in mip_levels(height, width)) * channels
+
+
 def mip_chain(image: ndarray, *, cutoff: float | None = None) -> ndarray:
     """(H, W, C) uint8 to the flat texels of all its levels, each the box-filtered one before.
 
@@ -28,7 +33,7 @@ def mip_chain(image: ndarray, *, cutoff: float | None = None) -> ndarray:
     image = np.ascontiguousarray(image)
     height, width, channels = image.shape
     levels = mip_levels(height, width)
-    flat = np.empty(sum(h * w for h, w in levels) * channels, np.uint8)
+    flat = np.empty(chain_length(height, width, channels), np.uint8)
     flat[: image.size] = image.ravel()
     read, write = 0, image.size
     for (h, w), (h2, w2) in itertools.pairwise(levels):

@@ -15,6 +15,7 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.skin.detail import fractal, noise
 from portraiture.engine.skin.tone import encode_srgb
+from portraiture.ops.parallel import one_at_a_time
 
 EYE_REACH = np.radians(100.0)
 """Polar angle at the rim of the texture."""
@@ -72,6 +73,7 @@ def paint_eye(parameters: AvatarParameters, *, size: int = 512) -> UInt8[ndarray
     return (encode_srgb(np.clip(out, 0.0, 1.0)) * 255.0 + 0.5).astype(np.uint8)
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _paint_eye(out: ndarray, colors: ndarray, dials: ndarray) -> None:
     size = out.shape[0]

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
+from portraiture.ops.parallel import one_at_a_time
+
 WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
     (0.22, 1.5, ((0, 33), (14, 34), (28, 35), (38, 33))),
     (0.26, 1.6, ((0, 41), (12, 42), (26, 43), (41, 40))),
@@ -118,6 +120,7 @@ def fixed_grain(
     return out
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _fixed_grain(position, pores, segments, out):
     size = position.shape[0]
@@ -232,6 +235,7 @@ def _crease_depth(x: float, y: float, segments: ndarray) -> float:
     return total + deepest
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def relief_normals(
     height: Float32[ndarray, "s s"], texel_mm: Float32[ndarray, "s s 2"]

@@ -36,6 +36,7 @@ from portraiture.engine.skin.detail import (
 )
 from portraiture.engine.skin.layout import MASKS, anatomy, learned_layout
 from portraiture.engine.skin.tone import encode_srgb, tone_table
+from portraiture.ops.parallel import one_at_a_time
 from portraiture.types import Material, Morph, Part
 
 LIPS, WET, MOUTH, LID_RIM, SOCKET, EAR, CHEEK, NOSE = (MASKS.index(n) for n in MASKS[:8])
@@ -146,6 +147,7 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
     return np.array([values[name] for name in _DIALS], np.float32)
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
     """Every texel on its own: pigments, colour, relief and roughness."""

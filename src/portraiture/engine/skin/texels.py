@@ -16,6 +16,7 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 
 from portraiture.engine.head import HeadModel
+from portraiture.ops.parallel import one_at_a_time
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def _fill_triangles(corners: ndarray, faces: ndarray, face: ndarray, barycentric
                     barycentric[row, column, 2] = v
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _interpolate(
     values: ndarray, faces: ndarray, face: ndarray, barycentric: ndarray, out: ndarray
@@ -189,6 +191,7 @@ def _interpolate(
                     out[row, column, c] += weight * values[vertex, c]
 
 
+@one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _bilinear(image: ndarray, x: ndarray, y: ndarray, out: ndarray) -> None:
     height, width, channels = image.shape

@@ -135,7 +135,7 @@ class SupervisedFaces:
         network = state.averages["generator"]
         assert isinstance(network, FacesGenerator)
         people = range(min(self.config.grid_people, len(self.data)))
-        parts = [self.data.example(k, k % len(self.data.person(k).rgb)) for k in people]
+        parts = [self.data.example(k, k % self.data.views(k)) for k in people]
         wanted = torch.cat([part.image for part in parts])
         z = torch.cat([part.z for part in parts]).to(network.mapping.w_avg.device)
         made = network.images(network.mapping(z, None))

@@ -330,7 +330,7 @@ class SupervisedHeads:
         network = state.averages["heads"]
         assert isinstance(network, TriPlaneGenerator)
         people = range(min(self.config.grid_people, len(self.data)))
-        parts = [self.data.example(k, k % len(self.data.person(k).rgb)) for k in people]
+        parts = [self.data.example(k, k % self.data.views(k)) for k in people]
         batch = Example(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
         device = network.backbone.mapping.w_avg.device
         ws = network.mapping(batch.z.to(device), batch.camera.to(device))
