@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from portraiture import Avatar, AvatarParameters
 from portraiture.camera import orbit
@@ -130,3 +132,22 @@ def test_unknown_export_and_expression_are_refused(tmp_path: Path) -> None:
         Avatar().bust(expression={"smirk": 1.0})
     with pytest.raises(AvatarError):
         Avatar().bust(expression={"jawOpen": 2.0})
+
+
+def test_a_vrm_says_whose_it_is_and_shows_its_front(tmp_path: Path) -> None:
+    avatar = Avatar.sample(7)
+    path = avatar.export(tmp_path / "me.VRM", author="Ann", licence="cc-by")
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    document = json.loads(data[20 : 20 + length])
+    meta = document["extensions"]["VRMC_vrm"]["meta"]
+    assert (meta["name"], meta["authors"]) == ("me", ["Ann"])
+    assert meta["otherLicenseUrl"].startswith("https://creativecommons.org/licenses/by/")
+    view = document["bufferViews"][document["images"][meta["thumbnailImage"]]["bufferView"]]
+    start = 28 + length + view["byteOffset"]
+    with Image.open(io.BytesIO(data[start : start + view["byteLength"]])) as picture:
+        shown = np.asarray(picture.convert("RGB"), np.float32)
+    rgba = avatar.render(size=512)
+    solid = rgba[..., 3] == 1.0
+    assert shown.shape == (512, 512, 3) and solid.mean() > 0.2
+    assert np.abs(shown[solid] - 255 * rgba[solid][:, :3]).mean() < 4.0

@@ -222,7 +222,7 @@ def test_write_image(tmp_path: Path, suffix: str) -> None:
 
 
 def test_write_image_refuses_odd_input(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="images are"):
+    with pytest.raises(OutputError, match=r"\.jpeg or \.webp"):
         write_image(tmp_path / "out.xyz", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(ValueError, match="an image is"):
         write_image(tmp_path / "out.png", np.zeros((4, 4, 2), np.uint8))
@@ -262,7 +262,7 @@ def test_write_animated_webp(tmp_path: Path) -> None:
 def test_write_video_refuses_odd_input(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one"):
         write_video(tmp_path / "out.mp4", [])
-    with pytest.raises(ValueError, match="videos are"):
+    with pytest.raises(OutputError, match=r"\.mp4 or \.webp"):
         write_video(tmp_path / "out.avi", colours(2))
     assert listed(tmp_path) == []
 

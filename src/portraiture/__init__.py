@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portraiture.cache import keep_kernels
 from portraiture.version import __version__
 
+keep_kernels()
 __all__ = [
     "Avatar",
     "AvatarParameters",

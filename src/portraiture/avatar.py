@@ -25,20 +25,24 @@ from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.styles import STYLES, style_shading
-from portraiture.errors import AvatarError, OutputError
+from portraiture.errors import AvatarError
 from portraiture.export.gltf import write_glb
 from portraiture.export.ply import write_obj, write_ply
-from portraiture.export.vrm import write_vrm
+from portraiture.export.video import over, studio_wall
+from portraiture.export.vrm import VrmMeta, write_vrm
 from portraiture.media import atomic_path
+from portraiture.paths import check_file, check_name
 from portraiture.recent import Recent
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
-from portraiture.types import Bust, Camera, Light, Style
+from portraiture.types import Bust, Camera, Licence, Light, Style
 
 FORMAT = "portraiture-avatar"
 VERSION = 1
 MAX_TEXTURE = 4096
+THUMBNAIL_SIZE = 512
+SUFFIXES = (".glb", ".vrm", ".obj", ".ply")
 
 
 @dataclass(frozen=True)
@@ -124,19 +128,38 @@ class Avatar:
         )
         return frame.rgba
 
-    def export(self, path: Path | str) -> Path:
-        """Write .glb, .vrm, .obj or .ply. Raises OutputError on another suffix."""
+    def export(
+        self,
+        path: Path | str,
+        *,
+        title: str | None = None,
+        author: str | None = None,
+        licence: Licence = "private",
+    ) -> Path:
+        """Write .glb, .vrm, .obj or .ply.
+
+        title, author, licence: of a VRM; the title is by default the file's name, the licence
+        `export.vrm.LICENCES`. Its thumbnail is the front. Raises OutputError, before any work, on
+        another suffix or where nothing can be written; AvatarError on a blank title or author.
+        """
         path = Path(path)
-        if path.suffix == ".glb":
-            write_glb(self.bust(expression=self.expression), path)
-        elif path.suffix == ".vrm":
-            write_vrm(self.bust(expression=self.expression), path, name=path.stem)
-        elif path.suffix == ".obj":
-            write_obj(self.bust(), path)
-        elif path.suffix == ".ply":
-            write_ply(self.bust(), path)
-        else:
-            raise OutputError(f"{path.name}: an avatar can be written as .glb, .vrm, .obj or .ply.")
+        check_file(path, SUFFIXES)
+        meta = VrmMeta(title, author, licence).check()
+        match path.suffix.lower():
+            case ".glb":
+                write_glb(self.bust(expression=self.expression), path)
+            case ".vrm":
+                bust = self.bust(expression=self.expression)
+                wall = studio_wall(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+                front = over(self.render(size=THUMBNAIL_SIZE), wall)
+                write_vrm(
+                    bust, path, name=meta.titled(path.stem), author=meta.author,
+                    licence=meta.licence, thumbnail=front,
+                )  # fmt: skip
+            case ".obj":
+                write_obj(self.bust(), path)
+            case _:
+                write_ply(self.bust(), path)
         return path
 
     def save(self, path: Path | str) -> Path:
@@ -176,6 +199,7 @@ class Avatar:
     def load(path: Path | str, *, asset_folder: Path | None = None) -> Avatar:
         """Read what `save` wrote. Raises AvatarError with one sentence on anything else."""
         path = Path(path)
+        check_name(path, AvatarError)
         try:
             values = json.loads(path.read_text())
         except FileNotFoundError:

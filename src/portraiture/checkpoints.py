@@ -6,7 +6,6 @@ name or path ─find─▶ (convert into the cache) ─▶ card, tensors ─stri
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import torch
 from torch import Tensor, nn
 
+from portraiture.cache import cache_path
 from portraiture.convert.run import convert_file
 from portraiture.errors import CheckpointError
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.paths import check_name
 from portraiture.triplane.planes import PlaneAxes
 from portraiture.weights import CARD, Card, ModelName, read_card, read_weights, write_weights
 
@@ -124,14 +125,6 @@ def shipped() -> dict[str, Card]:
     return {path.name: read_card(path) for path in found}
 
 
-def cache_folder() -> Path:
-    """Where converted checkpoints are kept; $XDG_CACHE_HOME is respected."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (
-        (Path(base) if base else Path.home() / ".cache") / "portraiture" / f"converted-{CONVERSION}"
-    )
-
-
 def _weights_folder() -> Path:
     return Path(str(files("portraiture"))) / "assets" / "weights"
 
@@ -139,6 +132,7 @@ def _weights_folder() -> Path:
 def find_weights(name_or_path: str | Path) -> Path:
     """The folder or file to read; foreign files are converted first."""
     path = Path(name_or_path)
+    check_name(path, CheckpointError)
     named = _weights_folder() / path.name
     if path.name == str(name_or_path) and (named / CARD).is_file():
         return named
@@ -157,7 +151,7 @@ def _converted(path: Path) -> Path:
     """The conversion of a foreign file, from the cache if this very file was converted before."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    out = cache_folder() / digest[:32]
+    out = cache_path(f"converted-{CONVERSION}", digest[:32])
     if not (out / CARD).is_file():
         convert_file(path, out, overwrite=True)
     return out

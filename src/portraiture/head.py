@@ -40,6 +40,7 @@ from portraiture.meshing.bake_texture import Picture, TexturedMesh
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.paths import check_name
 from portraiture.people.glasses import GLASSES, Glasses, fit_glasses, put_on
 from portraiture.types import as_uint8
 
@@ -297,6 +298,7 @@ def on_device(head: Head, device: torch.device) -> Head:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a head's file says and holds."""
+    check_name(path, HeadError)
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise HeadError(f"{path} is not the file of a head.")
     try:

@@ -7,7 +7,6 @@ either complete or absent. What goes wrong raises `PhotoError` or `OutputError`,
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import secrets
@@ -25,6 +24,15 @@ from numpy import ndarray
 from PIL import Image, ImageCms, ImageOps
 
 from portraiture.errors import OutputError, PhotoError
+from portraiture.paths import (
+    cannot_write,
+    check_file,
+    check_folder,
+    check_name,
+    create_partial,
+    reason,
+    refuse_existing,
+)
 from portraiture.quiet import warnings_off
 from portraiture.types import as_uint8
 
@@ -33,6 +41,9 @@ MAX_PIXELS = 80_000_000
 
 MIN_SIDE = 16
 """Pixels; a picture with a shorter side holds no usable face."""
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".webp")
 
 # Raster formats that Pillow decodes by itself. Not EPS, PDF or others that run a program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
@@ -74,6 +85,7 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
 
 
 def _open(path: Path) -> BinaryIO:
+    check_name(path, PhotoError)
     try:
         if path.is_dir():
             raise PhotoError(f"{path} is a folder; give the photo itself.")
@@ -85,7 +97,7 @@ def _open(path: Path) -> BinaryIO:
             raise PhotoError(f"{path.name} is empty; export or download it again.")
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise PhotoError(f"{path} cannot be read: {_reason(error)}.") from error
+        raise PhotoError(f"{path} cannot be read: {reason(error)}.") from error
 
 
 def _formats_for(path: Path, head: bytes) -> tuple[str, ...]:
@@ -189,9 +201,10 @@ def write_image(path: Path | str, image: ndarray) -> None:
     """Write `image` as PNG, JPEG or WebP, by the suffix of `path`; an existing file is replaced.
 
     image: (H, W), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1], sRGB. JPEG has no alpha: it
-    is laid over white. Raises OutputError; ValueError on another suffix or shape.
+    is laid over white. Raises OutputError, on another suffix too; ValueError on another shape.
     """
     path, pixels = Path(path), as_uint8(np.asarray(image))
+    check_file(path, IMAGE_SUFFIXES)
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise ValueError(f"an image is (H, W), (H, W, 3) or (H, W, 4), not {pixels.shape}")
     picture = Image.fromarray(pixels)
@@ -201,10 +214,8 @@ def write_image(path: Path | str, image: ndarray) -> None:
                 picture.save(partial, "PNG")
             case ".webp":
                 picture.save(partial, "WEBP", quality=92, method=4)
-            case ".jpg" | ".jpeg":
+            case _:
                 _to_srgb(picture).save(partial, "JPEG", quality=93, subsampling=0)
-            case suffix:
-                raise ValueError(f"images are .png, .jpg or .webp, not {suffix!r}")
 
 
 def write_video(
@@ -214,9 +225,10 @@ def write_video(
 
     frames: (H, W, 3) uint8 or float in [0, 1], all of one size, consumed one at a time. MP4 needs
     even sides: an odd one is extended by repeating its last line. fps: frames a second.
-    Raises OutputError; ValueError on no frames or another suffix.
+    Raises OutputError, on another suffix too and before the first frame; ValueError on no frames.
     """
     path, iterator = Path(path), iter(frames)
+    check_file(path, VIDEO_SUFFIXES)
     first = next(iterator, None)
     if first is None:
         raise ValueError("a video needs at least one frame")
@@ -225,14 +237,12 @@ def write_video(
         match path.suffix.lower():
             case ".mp4":
                 _write_mp4(partial, pixels, fps)
-            case ".webp":
+            case _:
                 pictures = (Image.fromarray(frame) for frame in pixels)
                 next(pictures).save(
                     partial, "WEBP", save_all=True, append_images=pictures,
                     duration=round(1000 / fps), loop=0, quality=85, method=4,
                 )  # fmt: skip
-            case suffix:
-                raise ValueError(f"videos are .mp4 or .webp, not {suffix!r}")
 
 
 def _write_mp4(path: Path, frames: Iterator[UInt8[ndarray, "h w 3"]], fps: float) -> None:
@@ -263,29 +273,10 @@ def _write_mp4(path: Path, frames: Iterator[UInt8[ndarray, "h w 3"]], fps: float
             container.mux(stream.encode())
 
 
-def _reason(error: Exception) -> str:
-    """An operating system's error in a few words."""
-    match getattr(error, "errno", None):
-        case errno.ENOSPC | errno.EDQUOT:
-            return "the disk is full"
-        case errno.EACCES | errno.EPERM:
-            return "permission is denied"
-        case errno.EROFS:
-            return "the folder is read-only"
-        case errno.ENOENT:
-            return "the folder does not exist"
-        case errno.ENAMETOOLONG:
-            return "the name is too long"
-        case _:
-            return (getattr(error, "strerror", None) or str(error)).strip(".").lower()
-
-
-def _cannot_write(path: Path, error: Exception) -> OutputError:
-    return OutputError(f"{path} cannot be written: {_reason(error)}.")
-
-
-def _sync(path: Path) -> None:
-    """Flush one file, or a folder's entries, to the disk."""
+def _sync(path: Path, mode: int | None = None) -> None:
+    """Flush one file, or a folder's entries, to the disk. mode: permissions to give it first."""
+    if mode is not None:
+        path.chmod(mode)
     if path.is_dir() and os.name == "nt":
         return  # Windows has no handle for a folder
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -299,21 +290,20 @@ def _sync(path: Path) -> None:
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends well.
 
-    The temporary name keeps the suffix. On any exception the partial file is removed and what
-    was at `path` stays. An OSError inside (disk full, read-only folder, no such folder) becomes
-    OutputError.
+    The temporary name keeps the suffix, and the file gets the permissions of the umask, whoever
+    writes it. On any exception the partial file is removed and what was at `path` stays. Raises
+    OutputError before the block when `path` cannot be written, and for an OSError inside.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give a file name to write to.")
-    partial = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.partial{path.suffix}")
+    partial = create_partial(path)
     try:
+        mode = partial.stat().st_mode & 0o777
         yield partial
-        _sync(partial)
+        _sync(partial, mode)
         partial.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -325,7 +315,7 @@ def staged_folder(
 ) -> Iterator[Path]:
     """A temporary folder for the files `names`; all of them move into `out` together at the end.
 
-    Raises OutputError at once, before any work, if `out` is a file, cannot be created, or holds
+    Raises OutputError at once, before any work, if `out` is a file, cannot be written, or holds
     one of `names` and not `overwrite`. The block must write every name. When it ends well, a new
     `out` appears by one rename; into an existing `out` the files are renamed one by one, and a
     failure puts back what was there. When it raises, nothing is left behind.
@@ -334,7 +324,7 @@ def staged_folder(
     be a mount of its own.
     """
     out = Path(out)
-    _refuse_existing(out, names, overwrite)
+    check_folder(out, names, overwrite=overwrite)
     fresh = not out.exists()
     token = f".portraiture-{secrets.token_hex(4)}.partial"
     stage = (out.parent if fresh else out) / token
@@ -343,9 +333,10 @@ def staged_folder(
         try:
             stage.mkdir(parents=True)
             yield stage
+            mode = stage.stat().st_mode & 0o666
             for name in names:
-                _sync(stage / name)
-            _refuse_existing(out, names, overwrite)
+                _sync(stage / name, mode)
+            refuse_existing(out, names, overwrite=overwrite)
             if fresh and not out.exists():
                 stage.rename(out)
             else:
@@ -353,7 +344,7 @@ def staged_folder(
             _sync(out)
             made = []
         except OSError as error:
-            raise _cannot_write(out, error) from error
+            raise cannot_write(out, error) from error
         except OutputError as error:
             raise OutputError(str(error).replace(str(stage), str(out))) from error
     finally:
@@ -361,17 +352,6 @@ def staged_folder(
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
-
-
-def _refuse_existing(out: Path, names: Sequence[str], overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file; give a folder to write to.")
-    for name in names:
-        target = out / name
-        if target.is_dir():
-            raise OutputError(f"{target} is a folder; remove it or choose another folder.")
-        if os.path.lexists(target) and not overwrite:
-            raise OutputError(f"{target} exists; add --overwrite to replace it.")
 
 
 def _move_into(stage: Path, out: Path, names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
 
 from portraiture.progress import SILENT, Progress, counted
+from portraiture.signals import install_exit
 
 SETTINGS = {
     "GOMP_SPINCOUNT": "1000",  # rounds that GNU's OpenMP spins before it sleeps
@@ -62,6 +63,7 @@ def in_processes(
 def _start() -> None:
     """What a worker does first."""
     configure_process()
+    install_exit()
     import numba
     import torch
 

@@ -20,6 +20,7 @@ from numpy import ndarray
 MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"]
 AlphaMode = Literal["opaque", "mask", "blend"]
 Style = Literal["natural", "pixar", "cartoon", "caricature", "comic"]
+Licence = Literal["private", "vrm-public", "cc-by", "cc0"]
 Shading = Literal["natural", "soft", "toon", "ink"]
 
 

@@ -8,11 +8,12 @@ import pytest
 from glb_reader import Glb
 from synthetic_bust import synthetic_bust
 
+from portraiture.errors import AvatarError
 from portraiture.export.arkit import ARKIT_NAMES
 from portraiture.export.expressions import VRM_PRESETS
 from portraiture.export.skeleton import grounded, t_posed
-from portraiture.export.vrm import REQUIRED_BONES, VrmLicence, vrm_bytes, write_vrm
-from portraiture.types import Bust
+from portraiture.export.vrm import REQUIRED_BONES, vrm_bytes, write_vrm
+from portraiture.types import Bust, Licence
 
 PRESETS = """
     happy angry sad relaxed surprised aa ih ou ee oh blink blinkLeft blinkRight
@@ -27,7 +28,7 @@ def bust() -> Bust:
 
 @pytest.fixture(scope="module")
 def vrm(bust: Bust) -> Glb:
-    return Glb(vrm_bytes(bust, name="Someone", licence=VrmLicence(authors=("Me",))))
+    return Glb(vrm_bytes(bust, name="Someone", author="Me"))
 
 
 def extension(vrm: Glb) -> dict:
@@ -43,6 +44,53 @@ def test_meta(vrm: Glb):
     assert record["meta"]["licenseUrl"] == "https://vrm.dev/licenses/1.0/"
 
 
+def meta_of(bust: Bust, licence: Licence) -> dict:
+    return extension(Glb(vrm_bytes(bust, name="x", licence=licence)))["meta"]
+
+
+def test_by_default_the_owner_may_use_and_change_it_and_others_may_not(bust: Bust):
+    meta = extension(Glb(vrm_bytes(bust, name="x")))["meta"]
+    assert meta == meta_of(bust, "private")
+    assert meta["avatarPermission"] == "onlyAuthor"
+    assert meta["modification"] == "allowModification"
+    assert (meta["commercialUsage"], meta["allowRedistribution"]) == ("corporation", False)
+    assert meta["creditNotation"] == "unnecessary"
+    assert meta["authors"] == ["Owner of this avatar"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "other", "credit", "anything"),
+    [
+        ("vrm-public", None, "required", False),
+        ("cc-by", "https://creativecommons.org/licenses/by/4.0/", "required", True),
+        ("cc0", "https://creativecommons.org/publicdomain/zero/1.0/", "unnecessary", True),
+    ],
+)
+def test_open_licences(
+    bust: Bust, licence: Licence, other: str | None, credit: str, anything: bool
+):
+    meta = meta_of(bust, licence)
+    assert meta["licenseUrl"] == "https://vrm.dev/licenses/1.0/"
+    assert meta.get("otherLicenseUrl") == other
+    assert meta["avatarPermission"] == "everyone"
+    assert meta["modification"] == "allowModificationRedistribution"
+    assert (meta["commercialUsage"], meta["allowRedistribution"]) == ("corporation", True)
+    assert meta["creditNotation"] == credit
+    for usage in (
+        "allowExcessivelyViolentUsage",
+        "allowExcessivelySexualUsage",
+        "allowPoliticalOrReligiousUsage",
+        "allowAntisocialOrHateUsage",
+    ):
+        assert meta[usage] is anything
+
+
+def test_blank_names_and_names_that_are_no_text_are_refused(bust: Bust):
+    for changes in ({"name": " "}, {"author": ""}, {"author": "\udce9"}):
+        with pytest.raises(AvatarError):
+            vrm_bytes(bust, **{"name": "x", **changes})
+
+
 def test_humanoid(vrm: Glb):
     bones = extension(vrm)["humanoid"]["humanBones"]
     assert set(REQUIRED_BONES) <= set(bones)
@@ -55,7 +103,7 @@ def test_a_skeleton_without_hands_is_refused(bust: Bust):
     names = tuple(name.replace("leftHand", "leftPaw") for name in bust.skeleton.names)
     odd = dataclasses.replace(bust, skeleton=dataclasses.replace(bust.skeleton, names=names))
     with pytest.raises(ValueError, match="leftHand"):
-        vrm_bytes(odd, name="x", licence=VrmLicence())
+        vrm_bytes(odd, name="x")
 
 
 def test_arms_are_level_and_keep_their_length(bust: Bust, vrm: Glb):

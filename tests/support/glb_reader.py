@@ -33,9 +33,10 @@ class Glb:
 
     def view(self, index: int) -> bytes:
         view = self.json["bufferViews"][index]
-        assert view["byteOffset"] % 4 == 0
-        assert view["byteOffset"] + view["byteLength"] <= len(self.binary)
-        return self.binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+        start = view.get("byteOffset", 0)
+        assert start % 4 == 0
+        assert start + view["byteLength"] <= len(self.binary)
+        return self.binary[start : start + view["byteLength"]]
 
     def accessor(self, index: int) -> np.ndarray:
         """Dense values, sparse ones filled in."""

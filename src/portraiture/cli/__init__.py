@@ -17,8 +17,10 @@ from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
+from portraiture.cli.paths import check_paths
 from portraiture.errors import CancelledError, PortraitureError
 from portraiture.processes import configure_process
+from portraiture.signals import exit_on_signals
 
 Command = (
     Annotated[Create, subcommand("create")]
@@ -40,7 +42,11 @@ INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of `portraiture`. Exits with 2 and one sentence when the user can mend it."""
+    """Entry point of `portraiture`.
+
+    Exits with 2 and one sentence when the user can mend it, with 130 after Ctrl-C and with 143
+    after SIGTERM; nothing half-written stays behind.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     configure_process()
     command = tyro.cli(
@@ -51,7 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
         config=(FlagCreatePairsOff,),
     )
     try:
-        run(command)
+        with exit_on_signals():
+            run(command)
     except CancelledError:
         sys.exit(INTERRUPTED)
     except PortraitureError as error:
@@ -76,6 +83,7 @@ def run(
     | Bench,
 ) -> None:
     """Carry out one parsed command. Raises PortraitureError."""
+    check_paths(command)
     if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
         from portraiture.engine.prepare import prepare
 

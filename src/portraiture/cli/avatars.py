@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, radians
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import AvatarError
+from portraiture.export.vrm import VrmMeta
 from portraiture.types import Style
 
 
@@ -37,6 +38,7 @@ class Create:
     """Which face when there are several: 1 is the largest."""
     assets: Path | None = None
     """A folder of MakeHuman assets (.mhclo) to choose hair and clothes from, or "installed"."""
+    meta: Annotated[VrmMeta, arg(name="")] = field(default_factory=VrmMeta)
     overwrite: bool = False
     """Replace files of an earlier run."""
 
@@ -58,6 +60,7 @@ class MakeAvatar:
     """How the avatar looks."""
     assets: Path | None = None
     """A folder of MakeHuman assets (.mhclo) to dress the person from, or "installed"."""
+    meta: Annotated[VrmMeta, arg(name="")] = field(default_factory=VrmMeta)
     overwrite: bool = False
     """Replace files of an earlier run."""
 
@@ -115,6 +118,7 @@ def create(command: Create) -> None:
             style=command.style,
             face=command.face,
             asset_folder=asset_folder(command.assets),
+            meta=command.meta,
             overwrite=command.overwrite,
             progress=progress,
         )
@@ -134,7 +138,9 @@ def make_avatar(command: MakeAvatar) -> None:
         command.seed, style=command.style, asset_folder=asset_folder(command.assets)
     )
     with TerminalProgress() as progress:
-        sample_files(avatar, command.out, overwrite=command.overwrite, progress=progress)
+        sample_files(
+            avatar, command.out, meta=command.meta, overwrite=command.overwrite, progress=progress
+        )
     console.print(progress.table())
     console.print(f"Wrote {command.out / 'avatar.glb'}", highlight=False, soft_wrap=True)
 
@@ -147,8 +153,6 @@ def render(command: Render) -> None:
 
     if not 16 <= command.size <= 4096:
         raise AvatarError(f"--size must be from 16 to 4096, not {command.size}.")
-    if command.out.exists() and not command.overwrite:
-        raise AvatarError(f"{command.out} exists; pass --overwrite to replace it.")
     avatar = Avatar.load(command.avatar, asset_folder=asset_folder(command.assets))
     rgba = avatar.render(
         yaw=_radians(command.yaw), pitch=_radians(command.pitch), size=command.size

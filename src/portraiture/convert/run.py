@@ -20,7 +20,8 @@ from portraiture.convert.stylegan2 import from_ada, from_rosinality
 from portraiture.convert.torch_file import LEGACY_START, ZIP_START, read_torch, storage_of
 from portraiture.convert.unpickle import Module, Record, read_pickle, view_of
 from portraiture.errors import ConversionError
-from portraiture.weights import Card, ModelName, write_weights
+from portraiture.paths import check_file, check_folder, check_name
+from portraiture.weights import CARD, WEIGHTS, Card, ModelName, write_weights
 
 MAX_BYTES = 8_000_000_000
 LICENCE = "unknown: that of the source file, which does not say; look where you found it"
@@ -59,7 +60,11 @@ def convert_file(
     Raises ConversionError, one sentence, if the file is damaged, unknown, asks for anything but
     data, or has a tensor that is not accounted for; OutputError if `out` cannot be written.
     """
-    source = Path(source)
+    source, out = Path(source), Path(out)
+    if out.suffix == ".safetensors":
+        check_file(out, overwrite=overwrite)
+    else:
+        check_folder(out, (WEIGHTS, CARD), overwrite=overwrite)
     data = _read(source)
     digest = hashlib.sha256(data).hexdigest()
     try:
@@ -125,6 +130,7 @@ def _recognise(root: Any) -> Converted:
 
 
 def _read(source: Path) -> bytes:
+    check_name(source, ConversionError)
     try:
         if source.is_dir():
             raise ConversionError(f"{source} is a folder; give the checkpoint file in it.")

@@ -20,7 +20,7 @@ from portraiture.engine.styles import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
 from portraiture.export.video import over, studio_wall, turntable
-from portraiture.export.vrm import write_vrm
+from portraiture.export.vrm import VrmMeta, write_vrm
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.photo.align import align
@@ -108,13 +108,16 @@ def create_files(
     style: Style = "natural",
     face: int | None = None,
     asset_folder: Path | None = None,
+    meta: VrmMeta | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Creation:
     """Run the main path and write `PHOTO_FILES` into `out`, all of them or none.
 
-    Raises PhotoError, AssetError, OutputError or CancelledError, each with one sentence.
+    meta: of the VRM, whose title is by default the photo's name. Raises PhotoError, AssetError,
+    AvatarError, OutputError or CancelledError, each with one sentence.
     """
+    meta = (meta or VrmMeta()).check()
     times = StageTimes(progress)
     with staged_folder(out, PHOTO_FILES, overwrite=overwrite) as folder:
         times.stage("Align the photo")
@@ -122,13 +125,15 @@ def create_files(
         raise_if_cancelled(times)
         fitted = fit_photo(photo, progress=times)
         avatar = make_avatar(photo, fitted, style, asset_folder)
-        bust = _write_model(avatar, folder, times)
+        bust = _build(avatar, times)
         times.stage("Render")
         renders = _portraits(avatar, bust)
         overlay = _overlay(avatar, photo, fitted)
         write_image(folder / "front.png", renders["front"])
         write_image(folder / "overlay.png", overlay)
         raise_if_cancelled(times)
+        named = replace(meta, title=meta.titled(photo_path.stem))
+        _write_model(avatar, bust, renders["front"], named, folder, times)
         _write_turntable(avatar, bust, folder / "turntable.mp4", times)
         times.stage("Write the report")
         write_report(
@@ -145,35 +150,50 @@ def create_files(
 
 
 def sample_files(
-    avatar: Avatar, out: Path, *, overwrite: bool = False, progress: Progress = SILENT
-) -> Avatar:
+    avatar: Avatar, out: Path, *, meta: VrmMeta | None = None, overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Avatar:  # fmt: skip
     """Write `SEED_FILES` of an avatar into `out`, all of them or none.
 
-    Raises OutputError or CancelledError.
+    meta: of the VRM, whose title is by default the folder's name. Raises OutputError, AvatarError
+    or CancelledError.
     """
+    meta = (meta or VrmMeta()).check()
     with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
-        bust = _write_model(avatar, folder, progress)
+        bust = _build(avatar, progress)
         progress.stage("Render")
         smiling = replace(bust, expression=FRIENDLY)
-        write_image(folder / "front.png", _portrait(avatar, smiling, 0.0, size=768))
+        front = _portrait(avatar, smiling, 0.0, size=768)
+        write_image(folder / "front.png", front)
         raise_if_cancelled(progress)
+        named = replace(meta, title=meta.titled(out.resolve().name))
+        _write_model(avatar, bust, front, named, folder, progress)
     return avatar
 
 
-def _write_model(avatar: Avatar, folder: Path, progress: Progress) -> Bust:
-    """Build the avatar and write its GLB, VRM and JSON."""
+def _build(avatar: Avatar, progress: Progress) -> Bust:
     progress.stage("Build the avatar")
     bust = avatar.bust()
     raise_if_cancelled(progress)
+    return bust
+
+
+def _write_model(
+    avatar: Avatar, bust: Bust, front: UInt8[ndarray, "h w 3"], meta: VrmMeta, folder: Path,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """The avatar as GLB, VRM (front: its thumbnail) and JSON."""
     noted = replace(bust, expression=avatar.expression)
     progress.stage("Write GLB")
     write_glb(noted, folder / "avatar.glb")
     raise_if_cancelled(progress)
     progress.stage("Write VRM")
-    write_vrm(noted, folder / "avatar.vrm", name="avatar")
+    write_vrm(
+        noted, folder / "avatar.vrm", name=meta.titled("avatar"), author=meta.author,
+        licence=meta.licence, thumbnail=front,
+    )  # fmt: skip
     avatar.save(folder / "avatar.json")
     raise_if_cancelled(progress)
-    return bust
 
 
 def _shoot(

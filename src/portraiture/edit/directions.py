@@ -24,7 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from portraiture.checkpoints import cache_folder, fingerprint
+from portraiture.cache import cache_path
+from portraiture.checkpoints import fingerprint
 from portraiture.errors import EditError
 from portraiture.media import atomic_path
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -187,12 +188,12 @@ def known_directions(generator: TriPlaneGenerator) -> Directions:
     """`find_directions`, which takes minutes: those that come with the package, where the generator
     does too, or what the user's cache keeps by the generator's fingerprint."""
     name = f"{fingerprint(generator)[:32]}.safetensors"
-    for folder in (shipped_directions(), cache_folder().parent / FOLDER):
-        kept = _read_directions(folder / name, generator)
+    for path in (shipped_directions() / name, cache_path(FOLDER, name)):
+        kept = _read_directions(path, generator)
         if kept is not None:
             return kept
     found = find_directions(generator)
-    save_directions(found, cache_folder().parent / FOLDER / name)
+    save_directions(found, cache_path(FOLDER, name))
     return found
 
 

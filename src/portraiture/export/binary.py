@@ -36,6 +36,7 @@ class GltfBuilder:
     blob: bytearray = field(default_factory=bytearray)
     _textures: dict[bytes, int] = field(default_factory=dict)
     _zeros: dict[int, int] = field(default_factory=dict)
+    _still: dict[str, Any] | None = None
 
     def append(self, collection: str, record: dict[str, Any]) -> int:
         """Append to a top-level list such as ``"nodes"`` and return the index."""
@@ -82,43 +83,51 @@ class GltfBuilder:
     def sparse_accessor(
         self, indices: Int[ndarray, "K"], values: Float[ndarray, "K 3"], count: int
     ) -> int:
-        """`count` VEC3 float zeros of which the rows `indices` (rising, unique) are `values`."""
+        """`count` VEC3 float zeros of which the rows `indices` (rising, unique) are `values`.
+
+        Without any row it is the shared accessor of `count` zeros: sparse, with one zero for its
+        row 0. Many importers refuse accessors that have neither a buffer view nor sparse values.
+        """
         if len(indices) == 0:
-            return self._zero_accessor(count)
+            if count not in self._zeros:
+                self._zeros[count] = self._sparse(self._zero_rows(), [0.0] * 3, [0.0] * 3, count)
+            return self._zeros[count]
         rows = indices.astype("<u2" if count <= 0xFFFF else "<u4")
         values = np.ascontiguousarray(values, "<f4")
         low, high = values.min(0), values.max(0)
         if len(indices) < count:
             low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
+        return self._sparse(self._sparse_rows(rows, values), low.tolist(), high.tolist(), count)
+
+    def _sparse(
+        self, sparse: dict[str, Any], low: list[float], high: list[float], count: int
+    ) -> int:
         record = {
             "componentType": _COMPONENT["f4"],
             "count": count,
             "type": "VEC3",
-            "min": low.tolist(),
-            "max": high.tolist(),
-            "sparse": {
-                "count": len(rows),
-                "indices": {
-                    "bufferView": self.view(rows.tobytes()),
-                    "componentType": _COMPONENT[rows.dtype.str[1:]],
-                },
-                "values": {"bufferView": self.view(values.tobytes())},
-            },
+            "min": low,
+            "max": high,
+            "sparse": sparse,
         }
         return self.append("accessors", record)
 
-    def _zero_accessor(self, count: int) -> int:
-        """The shared accessor of `count` zeros: without a buffer view, so it costs no bytes."""
-        if count not in self._zeros:
-            record = {
-                "componentType": _COMPONENT["f4"],
-                "count": count,
-                "type": "VEC3",
-                "min": [0.0, 0.0, 0.0],
-                "max": [0.0, 0.0, 0.0],
-            }
-            self._zeros[count] = self.append("accessors", record)
-        return self._zeros[count]
+    def _sparse_rows(self, rows: ndarray, values: ndarray) -> dict[str, Any]:
+        """The ``sparse`` object of `rows` (u2 or u4) and their `values` (K, 3) f4."""
+        return {
+            "count": len(rows),
+            "indices": {
+                "bufferView": self.view(rows.tobytes()),
+                "componentType": _COMPONENT[rows.dtype.str[1:]],
+            },
+            "values": {"bufferView": self.view(values.tobytes())},
+        }
+
+    def _zero_rows(self) -> dict[str, Any]:
+        """Row 0 with the value 0, in buffer views that all such accessors share."""
+        if self._still is None:
+            self._still = self._sparse_rows(np.zeros(1, "<u2"), np.zeros((1, 3), "<f4"))
+        return self._still
 
     def image(self, data: bytes, name: str) -> int:
         """An embedded PNG or JPEG; the index in ``images``."""

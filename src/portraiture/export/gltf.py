@@ -132,7 +132,7 @@ def _add_part(builder: GltfBuilder, part: Part, skin: int) -> int:
 
 
 def _targets(builder: GltfBuilder, part: Part) -> list[dict[str, int]]:
-    """All 52 targets; one that does not move this part is zero and takes no bytes."""
+    """All 52 targets; those that do not move this part share one accessor of zeros."""
     count = len(part.vertices)
     still = Morph(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     shading = NormalTargets(part.vertices, part.faces) if wants_normal_targets(part) else None

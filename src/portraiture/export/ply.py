@@ -15,6 +15,7 @@ from PIL import Image
 
 from portraiture.export.skeleton import grounded
 from portraiture.media import atomic_path, staged_folder
+from portraiture.paths import check_file
 from portraiture.types import Bust, Material, Part
 
 _VERTEX = np.dtype(
@@ -90,14 +91,15 @@ def write_obj(bust: Bust, path: Path | str) -> None:
     Files of those names are replaced. Raises OutputError.
     """
     path = Path(path)
+    check_file(path)
     parts = grounded(bust).parts
     textures = {part.name: f"{path.stem}_{part.name}.png" for part in parts}
     names = [*textures.values(), f"{path.stem}.mtl", path.name]
     with staged_folder(path.parent, names, overwrite=True) as folder:
         for part in parts:
             (folder / textures[part.name]).write_bytes(_png(part.material))
-        (folder / f"{path.stem}.mtl").write_text(_mtl(parts, textures))
-        (folder / path.name).write_text(_obj(parts, f"{path.stem}.mtl"))
+        (folder / f"{path.stem}.mtl").write_text(_mtl(parts, textures), "utf-8")
+        (folder / path.name).write_text(_obj(parts, f"{path.stem}.mtl"), "utf-8")
 
 
 def _obj(parts: tuple[Part, ...], library: str) -> str:

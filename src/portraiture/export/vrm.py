@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +17,15 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
+from portraiture.errors import AvatarError
 from portraiture.export.arkit import ARKIT_NAMES
 from portraiture.export.binary import GltfBuilder
 from portraiture.export.expressions import BLINK_OVERRIDE, MOUTH_OVERRIDE, VRM_PRESETS
 from portraiture.export.gltf import Scene, add_bust
 from portraiture.export.skeleton import grounded, t_posed
 from portraiture.media import atomic_path
-from portraiture.types import Bust, Part, Skeleton
+from portraiture.paths import check_name
+from portraiture.types import Bust, Licence, Part, Skeleton
 
 LICENSE_URL = "https://vrm.dev/licenses/1.0/"
 
@@ -41,14 +43,17 @@ GAZE_UP_DEG, GAZE_DOWN_DEG = 9.0, 10.0
 """How far the look actions turn an eye at weight 1; a gaze beyond stops there."""
 
 
+OWNER = "Owner of this avatar"
+"""The author where none is named; VRM requires one."""
+
+
 @dataclass(frozen=True)
 class VrmLicence:
-    """What the owner allows; the defaults are those of VRM 1.0, its strictest.
+    """The settings of the VRM Public License 1.0; the defaults are its strictest.
 
-    An avatar made from a photo is a likeness, so nothing is allowed to others unless said.
+    other_url: of another licence that holds as well.
     """
 
-    authors: tuple[str, ...] = ("Unknown",)
     avatar_permission: Literal["onlyAuthor", "onlySeparatelyLicensedPerson", "everyone"] = (
         "onlyAuthor"
     )
@@ -64,6 +69,67 @@ class VrmLicence:
     allow_sexual: bool = False
     allow_political_or_religious: bool = False
     allow_antisocial_or_hate: bool = False
+    other_url: str | None = None
+
+
+_PUBLIC = VrmLicence(
+    avatar_permission="everyone",
+    commercial_usage="corporation",
+    modification="allowModificationRedistribution",
+    allow_redistribution=True,
+)
+_UNRESTRICTED = replace(
+    _PUBLIC,
+    allow_violent=True,
+    allow_sexual=True,
+    allow_political_or_religious=True,
+    allow_antisocial_or_hate=True,
+)
+LICENCES: Mapping[Licence, VrmLicence] = {
+    "private": VrmLicence(
+        commercial_usage="corporation",
+        credit_notation="unnecessary",
+        modification="allowModification",
+    ),
+    "vrm-public": _PUBLIC,
+    "cc-by": replace(_UNRESTRICTED, other_url="https://creativecommons.org/licenses/by/4.0/"),
+    "cc0": replace(
+        _UNRESTRICTED,
+        credit_notation="unnecessary",
+        other_url="https://creativecommons.org/publicdomain/zero/1.0/",
+    ),
+}
+"""private: the owner alone, who may do business with the avatar and change it; an avatar made from
+a photo is a likeness. vrm-public: everybody may use, change and share it with credit, but not for
+violent, sexual, political, religious or hateful content. cc-by and cc0 restrict no use."""
+
+
+@dataclass(frozen=True)
+class VrmMeta:
+    """Whose avatar a VRM file is, and what others may do with it."""
+
+    title: str | None = None
+    """Name of the avatar in the VRM file; by default that of the photo or folder."""
+    author: str | None = None
+    """Author named in the VRM file."""
+    licence: Licence = "private"
+    """What the VRM file allows. private: you alone may use the avatar, for business too, and change
+    it. vrm-public: everybody may use, change and share it with credit, but not for violent, sexual,
+    political, religious or hateful content. cc-by: everything is allowed with credit. cc0:
+    everything is allowed."""
+
+    def check(self) -> VrmMeta:
+        """Itself. Raises AvatarError when title or author cannot be shown by applications."""
+        for what, text in (("title", self.title), ("author", self.author)):
+            if text is not None:
+                check_name(text, AvatarError)
+                if not text.strip():
+                    raise AvatarError(f"The {what} of a VRM must not be blank; give one or none.")
+        return self
+
+    def titled(self, title: str) -> str:
+        """The title, or else this one."""
+        return self.title or title.strip() or "Avatar"
 
 
 def write_vrm(
@@ -71,16 +137,18 @@ def write_vrm(
     path: Path | str,
     *,
     name: str,
-    licence: VrmLicence | None = None,
+    author: str | None = None,
+    licence: Licence | VrmLicence = "private",
     thumbnail: UInt8[ndarray, "h w 3"] | None = None,
 ) -> None:
     """Write `bust` to `path`, whole or not at all.
 
-    name: the avatar's title. licence: default `VrmLicence()`. thumbnail: a picture for avatar
-    lists, best square. The same arguments give the same bytes. Raises OutputError; ValueError when
-    the skeleton lacks a bone that VRM requires.
+    name: the avatar's title. author: who made it. licence: what others may do, by name or setting
+    by setting. thumbnail: a square picture for lists of avatars. The same arguments give the same
+    bytes. Raises OutputError; AvatarError when name or author is blank; ValueError when the
+    skeleton lacks a bone that VRM requires.
     """
-    data = vrm_bytes(bust, name=name, licence=licence or VrmLicence(), thumbnail=thumbnail)
+    data = vrm_bytes(bust, name=name, author=author, licence=licence, thumbnail=thumbnail)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
 
@@ -89,7 +157,8 @@ def vrm_bytes(
     bust: Bust,
     *,
     name: str,
-    licence: VrmLicence,
+    author: str | None = None,
+    licence: Licence | VrmLicence = "private",
     thumbnail: UInt8[ndarray, "h w 3"] | None = None,
 ) -> bytes:
     """What `write_vrm` writes."""
@@ -99,7 +168,8 @@ def vrm_bytes(
     bust = t_posed(grounded(bust))
     builder = GltfBuilder()
     scene = add_bust(builder, bust)
-    meta = _meta(name, licence)
+    terms = licence if isinstance(licence, VrmLicence) else LICENCES[licence]
+    meta = _meta(name, OWNER if author is None else author, terms)
     if thumbnail is not None:
         meta["thumbnailImage"] = builder.image(_jpeg(thumbnail), "thumbnail")
     builder.document["extensionsUsed"] = ["VRMC_vrm"]
@@ -116,12 +186,15 @@ def vrm_bytes(
     return builder.glb()
 
 
-def _meta(name: str, licence: VrmLicence) -> dict[str, Any]:
+def _meta(name: str, author: str, licence: VrmLicence) -> dict[str, Any]:
+    VrmMeta(name, author).check()
+    other = {} if licence.other_url is None else {"otherLicenseUrl": licence.other_url}
     return {
         "name": name,
         "version": "1.0",
-        "authors": list(licence.authors),
+        "authors": [author],
         "licenseUrl": LICENSE_URL,
+        **other,
         "avatarPermission": licence.avatar_permission,
         "allowExcessivelyViolentUsage": licence.allow_violent,
         "allowExcessivelySexualUsage": licence.allow_sexual,

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import load_generator, load_image_generator
-from portraiture.errors import OutputError, SampleError
+from portraiture.errors import SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
 from portraiture.head import at_size
@@ -32,6 +32,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
+from portraiture.paths import check_folder
 from portraiture.progress import SILENT, Progress, counted
 from portraiture.types import as_uint8
 
@@ -43,6 +44,7 @@ VIDEO_FPS = 24.0
 SWING = radians(45.0)
 SHEET_SIDE = 8192
 PICTURE_COLUMNS = 8
+SHEET_FILES = ("sheet.png", "sample.json")
 MESH_FILES = ("head.glb", "head.ply", "head.png")
 
 
@@ -133,9 +135,9 @@ def sample_heads(
     _check(seeds, config)
     names = head_files(config)
     folders = {seed: out / f"seed{seed}" for seed in seeds}
-    if not overwrite:
-        _refuse_existing([folder / name for folder in folders.values() for name in names])
-        _refuse_existing([out / "sheet.png", out / "sample.json"])
+    check_folder(out, SHEET_FILES, overwrite=overwrite)
+    for folder in folders.values():
+        check_folder(folder, names, overwrite=overwrite)
     generator = network if isinstance(network, TriPlaneGenerator) else load_generator(network)
     heads = []
     progress.stage("Sample heads", len(folders))
@@ -143,7 +145,7 @@ def sample_heads(
         with staged_folder(folder, names, overwrite=overwrite) as staged:
             ws, views = _write_head(generator, seed, staged, config)
         heads.append(SampledHead(seed, folder, ws, views))
-    with staged_folder(out, ["sheet.png", "sample.json"], overwrite=True) as staged:
+    with staged_folder(out, SHEET_FILES, overwrite=True) as staged:
         write_image(staged / "sheet.png", contact_sheet([head.views for head in heads]))
         record = _record(seeds, config, network, generator)
         (staged / "sample.json").write_text(json.dumps(record, indent=2) + "\n")
@@ -215,13 +217,6 @@ def _check(seeds: Sequence[int], config: SampleConfig) -> None:
         raise SampleError("The pitch must stay below 89 degrees.")
     if len({view_name(yaw) for yaw in config.views}) < len(config.views):
         raise SampleError("Two of the views are the same; give each yaw once.")
-
-
-def _refuse_existing(paths: Sequence[Path]) -> None:
-    """Say what is in the way before any work."""
-    for path in paths:
-        if path.exists():
-            raise OutputError(f"{path} exists; pass --overwrite to replace it.")
 
 
 def _write_head(

@@ -22,6 +22,7 @@ from portraiture.camera import eg3d_orbit
 from portraiture.engine.build import build_bust
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path
+from portraiture.paths import check_folder
 from portraiture.people.latent import draw_latents, person_from_latent
 from portraiture.people.people_file import PersonViews, person_path, save_person
 from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
@@ -123,6 +124,7 @@ def make_people(
 def _claim(folder: Path, settings: dict[str, int | bool]) -> None:
     """Make the folder and write `SETTINGS`, or check that it says the same."""
     path = folder / SETTINGS
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         known = json.loads(path.read_text()) if path.exists() else None

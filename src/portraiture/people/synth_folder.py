@@ -26,6 +26,7 @@ from PIL import Image
 
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path, write_image
+from portraiture.paths import check_folder
 from portraiture.people.synthetic import SynthConfig, SynthPerson, SynthView, synth_person
 from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
@@ -77,6 +78,7 @@ def _claim(out: Path, config: SynthConfig) -> None:
     """Make the folders and write synth.json, or check that it says the same."""
     settings = asdict(config) | {"asset_folder": str(config.asset_folder or "")}
     path = out / "synth.json"
+    check_folder(out)
     try:
         for name in FOLDERS:
             (out / name).mkdir(parents=True, exist_ok=True)

@@ -148,7 +148,11 @@ def claim_folder(recipe: Recipe, out: Path) -> None:
         raise TrainingError(f"The folder {out} cannot be made; give another --out.") from error
     path, config = out / "config.json", json.loads(json.dumps(asdict(recipe.config)))
     if path.exists():
-        different = _difference(json.loads(path.read_text()), config)
+        try:
+            known = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{path} cannot be read; give another --out.") from error
+        different = _difference(known, config)
         if different:
             raise TrainingError(
                 f"{out} holds a run with another configuration ({different}); give another --out."

@@ -41,8 +41,8 @@ function denseAccessor(glb, index) {
 // A morph target's rows; null where the target does not move this mesh.
 function sparseAccessor(glb, index) {
   if (index === undefined) return null;
-  const { sparse } = glb.json.accessors[index];
-  if (!sparse) return null;
+  const { sparse, min, max } = glb.json.accessors[index];
+  if ([...min, ...max].every((bound) => bound === 0)) return null;
   return {
     rows: typed(glb, sparse.indices.bufferView, sparse.indices.componentType),
     values: typed(glb, sparse.values.bufferView, 5126),

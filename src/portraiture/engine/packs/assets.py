@@ -6,7 +6,6 @@ folder ──find_assets──▶ Asset ──fit_asset──▶ Part
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from portraiture.cache import cache_path
 from portraiture.engine.head import HeadModel
 from portraiture.engine.packs.asset_part import covered_rows, material_of, part_of, wear
 from portraiture.engine.packs.licence import UNKNOWN, header_of, licence_text, licence_title
@@ -88,10 +88,8 @@ LOOKS: dict[AssetKind, _Look] = {
 
 
 def packs_folder() -> Path:
-    """Where installed packs live: in ``$PORTRAITURE_CACHE`` or the user's cache folder."""
-    root = os.environ.get("PORTRAITURE_CACHE")
-    base = Path(root) if root else Path.home() / ".cache" / "portraiture"
-    return base / "assets"
+    """Where installed packs live: in the cache folder."""
+    return cache_path("assets")
 
 
 def find_assets(folder: Path) -> list[Asset]:

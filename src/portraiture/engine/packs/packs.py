@@ -19,6 +19,7 @@ from typing import IO
 from portraiture.engine.packs.assets import find_assets, packs_folder
 from portraiture.engine.packs.licence import licence_text, licence_title
 from portraiture.errors import AssetError
+from portraiture.paths import check_name
 
 MAX_FILES = 20_000
 MAX_FILE_BYTES = 256_000_000
@@ -98,6 +99,7 @@ def _describe(path: Path) -> Installed:
 
 
 def _pack_name(source: Path) -> str:
+    check_name(source, AssetError)
     if not source.exists():
         raise AssetError(f"There is no file or folder {source}; check the name.")
     stem = source.resolve().name if source.is_dir() else source.stem

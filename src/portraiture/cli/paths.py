@@ -1,0 +1,51 @@
+"""The paths of a command, checked before any of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from portraiture.cli.avatars import Create, MakeAvatar, Render
+from portraiture.cli.bench import Bench
+from portraiture.cli.heads import Edit, Invert
+from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
+from portraiture.errors import PortraitureError
+from portraiture.media import IMAGE_SUFFIXES
+from portraiture.paths import check_file, check_folder, check_name
+
+
+def check_paths(command: Any) -> None:
+    """Raise PortraitureError for a name that is not UTF-8 and an output that cannot be written."""
+    for value in _texts(command):
+        check_name(value, PortraitureError)
+    match command:
+        case Render():
+            check_file(command.out, IMAGE_SUFFIXES, overwrite=command.overwrite)
+        case Convert(out=out) if out.suffix == ".safetensors":
+            check_file(out, overwrite=command.overwrite)
+        case Bench():
+            if command.json_file is not None:
+                check_file(command.json_file)
+        case Train(dry_run=True):
+            pass
+        case Create() | MakeAvatar():
+            command.meta.check()
+            check_folder(command.out)
+        case (
+            Invert() | Edit() | SampleHeads() | Synth() | Train()
+            | Convert()
+        ):  # fmt: skip
+            check_folder(command.out)
+
+
+def _texts(value: object) -> Iterator[Path | str]:
+    if isinstance(value, Path | str):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _texts(one)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts(getattr(value, field.name))
