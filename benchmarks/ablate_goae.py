@@ -120,7 +120,10 @@ def alignment_recipe(choices: Choices, sizes: AlignmentConfig, rate: float | Non
     """One alignment's lesson; sizes of F stay the preset's."""
     recipe: Any = make_recipe("alignment", choices)
     config: AlignmentTraining = recipe.config
-    own = replace(config.alignment, mixing=sizes.mixing, carried=sizes.carried)
+    own = replace(
+        config.alignment, mixing=sizes.mixing, carried=sizes.carried,
+        feature_ratio=sizes.feature_ratio,
+    )  # fmt: skip
     recipe.config = replace(
         config, alignment=own, learning_rate=rate or config.learning_rate,
         decay_steps=config.run.steps,

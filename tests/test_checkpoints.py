@@ -137,7 +137,7 @@ def test_foreign_files_are_converted_once(tmp_path: Path, monkeypatch: pytest.Mo
     torch.save(torch.arange(512.0), stream)
     source.write_bytes(stream.getvalue())
     assert load_card(source).model == "direction"
-    (made,) = (tmp_path / "cache" / "portraiture" / "converted-1").iterdir()
+    (made,) = (tmp_path / "cache" / "portraiture" / "converted-2").iterdir()
     before = (made / "config.json").stat().st_mtime_ns
     assert load_card(source).source["file"] == "age.pt"
     assert (made / "config.json").stat().st_mtime_ns == before

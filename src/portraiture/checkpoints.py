@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 FOREIGN = (".pkl", ".pt", ".pth")
-CONVERSION = 1
+CONVERSION = 2
 """To be raised when `convert_file` comes to write something else for the same file."""
 MAX_NUMBER = 1 << 16
 """No width, resolution or count of layers in a card may be larger."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from portraiture.convert.refusal import RefusalError
 from portraiture.convert.run import convert_file, read_foreign
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.layers import fir_kernel
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.sampling import box_limits, make_rays
+from portraiture.triplane.volume import RenderingConfig, render_rays
 
 FIXTURES = SHARED / "fixtures"
 needs_fixtures = pytest.mark.skipif(
@@ -167,12 +169,51 @@ def test_the_axes_of_the_planes_are_read(craft: Any) -> None:
             read_foreign(crafted(craft, axes=strange))
 
 
+def test_rays_by_the_box_as_the_generators_of_cars_publish_them(craft: Any, tmp_path: Path) -> None:
+    """Their settings arrive, and what is rendered changes with nothing but the rays' limits."""
+    cars = {
+        "ray_start": "auto", "ray_end": "auto", "box_warp": 1.6, "white_back": True,
+        "avg_camera_radius": 1.7, "avg_camera_pivot": [0, 0, 0],
+    }  # fmt: skip
+    (tmp_path / "cars.pkl").write_bytes(crafted(craft, cars, axes=FIXED_AXES))
+    convert_file(tmp_path / "cars.pkl", tmp_path / "cars")
+    generator = load_generator(tmp_path / "cars")
+    rendering = generator.config.rendering
+    half = math.sqrt(3.0) * 0.8
+    assert (rendering.ray_limits, rendering.box_warp) == ("box", 1.6)
+    assert (rendering.white_background, rendering.plane_axes) == (True, "fixed")
+    assert rendering.ray_start == pytest.approx(1.7 - half)
+    assert rendering.ray_end == pytest.approx(1.7 + half)
+    planes = generator.planes(torch.randn(1, generator.num_ws, 10))
+    wide = torch.tensor([0.5, 0.0, 0.5, 0.0, 0.5, 0.5, 0.0, 0.0, 1.0])
+    pose = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    pose[2, 3] = 1.7
+    camera = torch.cat([pose.flatten(), wide])[None]
+    seen = generator.render(planes, camera, backend="torch", deterministic=True)
+    origins, directions = make_rays(camera, 8)
+    start, end = box_limits(origins, directions, 1.6)
+    by_hand = [
+        render_rays(
+            planes, generator.decoder, origins[:, k : k + 1], directions[:, k : k + 1],
+            dataclasses.replace(
+                rendering, ray_limits="fixed", ray_start=float(start[0, k]),
+                ray_end=float(end[0, k]),
+            ),
+            deterministic=True,
+        ).color[0, 0]
+        for k in range(64)
+    ]  # fmt: skip
+    assert torch.allclose(seen.features[0].flatten(1).T, torch.stack(by_hand), atol=1e-5)
+    assert (end - start)[0].min() < 0.5 < 1.59 < (end - start)[0].max()
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("superresolution_module", "training.superresolution.SuperresolutionHybrid3X"),
         ("superresolution_module", None),
         ("ray_start", "auto"),
+        ("ray_end", "auto"),
         ("ray_end", 1.0),
         ("ray_end", float("nan")),
         ("depth_resolution", 10**9),

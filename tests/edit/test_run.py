@@ -29,6 +29,7 @@ from portraiture.errors import EditError
 from portraiture.head import Head, rounded
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import planes_and_features, planes_of
+from portraiture.networks.goae_program import ProgramWay
 from portraiture.people.attributes import Attribute, neutral_landmarks, score_people
 from portraiture.people.latent import (
     CHOICE_GROUPS,
@@ -197,6 +198,52 @@ def test_what_was_refined_survives_an_edit(head: Head) -> None:
         plain = generator.planes(ws)
     assert torch.allclose(found.planes[..., :8], plain[..., :8], atol=2e-2)
     assert not torch.allclose(found.planes[..., 12:], plain[..., 12:], atol=5e-2)
+
+
+def test_an_edit_in_the_program_s_way(head: Head) -> None:
+    """Glasses are taken off in every other edit; finer blocks keep the unedited w+; the mask is
+    made anew for the front plane, and the other two are F*'s."""
+    age, glasses = (
+        Direction(torch.nn.functional.normalize(torch.randn(32), dim=0), n) for n in (1.5, 0.5)
+    )
+    both, way = _only(age=age, glasses=glasses), ProgramWay()
+    found = edit(head, {"age": 2.0}, directions=both, program=way)
+    ws = head.ws + 2.0 * age.step - 0.8 * glasses.step
+    assert torch.allclose(found.ws, ws, atol=5e-3)
+    generator = head.network
+    assert head.features is not None and found.features is not None and found.visible is not None
+    with torch.no_grad():
+        change = planes_and_features(generator, ws, 16)[1]
+        change = change - planes_and_features(generator, head.ws, 16)[1]
+        features = head.features + change
+        synthesis, seen = generator.backbone.synthesis, []
+        for w, given in ((ws, None), (head.ws, features)):
+            x, image = None, None
+            for side, styles in synthesis.styles(w).items():
+                if side == 32 and given is None:
+                    break
+                x, image = getattr(synthesis, f"b{side}")(x, image, styles, "const")
+                if side == 16 and given is not None:
+                    x, image = given, seen[0]
+            seen.append(image)
+        refined = seen[1].unflatten(1, (3, 8))
+    assert torch.allclose(found.features, features, atol=2e-2)
+    assert (found.visible[:, 1:] == 1.0).all()
+    assert torch.allclose(found.planes[:, 1:], refined[:, 1:], atol=2e-2)
+    assert found.facts["edit_age"] == 2.0
+    worn = edit(head, {"glasses": 1.0}, directions=both, program=way)
+    assert torch.allclose(worn.ws, head.ws + glasses.step, atol=5e-3)
+    assert worn.glasses is None
+    bare = edit(head, {"age": 2.0}, directions=_only(age=age), program=way)
+    assert torch.allclose(bare.ws, head.ws + 2.0 * age.step, atol=5e-3)
+
+
+def test_the_program_s_way_is_refused_where_it_has_none(head: Head) -> None:
+    some, way = _only(age=Direction(torch.ones(32) / 32**0.5, 1.0)), ProgramWay()
+    with pytest.raises(EditError, match="one photo"):
+        edit(replace(head, features=None, visible=None), {"age": 1.0}, directions=some, program=way)
+    with pytest.raises(EditError, match="style"):
+        edit(head, {"style-3": 1.0}, directions=some, program=way)
 
 
 def test_what_was_painted_survives_an_edit(head: Head) -> None:

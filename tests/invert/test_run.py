@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, to_eg3d
@@ -20,12 +21,14 @@ from portraiture.head import Head
 from portraiture.invert.encode import encode
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
+from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import make_head, person_psnr
 from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
 from portraiture.invert.run import HEAD_FILES, Method, invert_target
 from portraiture.invert.target import Target, largest_part, make_target
 from portraiture.invert.weights import check_fit, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.parser import ParserConfig, ParserNetwork
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.triplane.volume import RenderingConfig
@@ -43,7 +46,7 @@ ENCODER = EncoderConfig(
     image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4, w_dim=16,
     rows=(1, 1, 1), hidden=16, gated=True,
 )  # fmt: skip
-ALIGN = AlignmentConfig(features=16, size=16, widths=(16, 16, 16), gated=True)
+ALIGN = AlignmentConfig(features=16, size=16, feature_ratio=1, widths=(16, 16, 16), gated=True)
 
 
 @pytest.fixture
@@ -138,6 +141,41 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     everywhere = invert_target(target, how=replace(full, mixed="none"))
     assert everywhere.visible is not None
     assert (everywhere.visible == 1).all()
+
+
+def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path) -> None:
+    """The encoder by PIL's own filter, the alignment with the photo's own background."""
+    generator, way = _generator(folder), ProgramWay()
+    target = _target(generator)
+    how = encoder_method(
+        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
+        program=way, painted=False,
+    )  # fmt: skip
+    assert (how.mixed, how.program) == ("front", way)
+    assert how.encoder is not None and how.alignment is not None
+    crop = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    small = np.asarray(Image.fromarray(crop).resize((32, 32), Image.Resampling.BICUBIC))
+    with torch.no_grad():
+        photo = torch.from_numpy(small.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+        ws = generator.backbone.mapping.w_avg + how.encoder(photo)
+        large = torch.nn.functional.interpolate(
+            target.crop, (128, 128), mode="bilinear", antialias=True
+        )
+        expected = refine(
+            generator, how.alignment, ws, large, target.camera, mixed="front", program=way
+        )
+    found = invert_target(target, how=how)
+    assert torch.allclose(found.ws, ws, atol=1e-6)
+    assert found.features is not None
+    assert torch.allclose(found.features, expected.features, atol=1e-4)
+    assert torch.allclose(found.planes, expected.planes, atol=1e-4)
+    carried = replace(ALIGN, carried=True, mixing="convolution")
+    save(FeatureAlignment(carried), folder / "carried", Card("goae-afa", {}))
+    with pytest.raises(InversionError, match="compares images"):
+        encoder_method(
+            "encoder", generator, "small", weights=folder / "encoder",
+            alignment=folder / "carried", program=way,
+        )  # fmt: skip
 
 
 def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:

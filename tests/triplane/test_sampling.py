@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from portraiture.camera import orbit, to_eg3d
-from portraiture.triplane.sampling import importance, make_rays, march, stratified
+from portraiture.triplane.sampling import box_limits, importance, make_rays, march, stratified
 
 
 def _camera() -> Tensor:
@@ -35,6 +35,46 @@ def test_stratified_depths_are_half_a_bin_in() -> None:
     depths = stratified(0.5, 2.0, 3.0, torch.zeros(1, 4, 3), 11)
     assert depths.shape == (1, 4, 11)
     assert torch.allclose(depths[0, 0], torch.linspace(2.05, 3.05, 11))
+
+
+def test_stratified_depths_of_each_ray_are_half_a_bin_in() -> None:
+    start, end = torch.tensor([[2.0, 1.0]]), torch.tensor([[3.0, 1.5]])
+    depths = stratified(0.5, start, end, torch.zeros(1, 2, 3), 11)
+    assert torch.allclose(depths[0, 0], torch.linspace(2.05, 3.05, 11))
+    assert torch.allclose(depths[0, 1], torch.linspace(1.025, 1.525, 11))
+    jitter = torch.rand(1, 2, 11)
+    moved = stratified(jitter, start, end, torch.zeros(1, 2, 3), 11)
+    spacing = torch.tensor([0.1, 0.05])[:, None]
+    assert torch.allclose(moved - depths, (jitter - 0.5) * spacing, atol=1e-6)
+
+
+def test_limits_by_the_box_against_dense_sampling() -> None:
+    """Where each of 400 rays is inside the cube, walked in steps of 0.002; some miss it, some run
+    along an axis, some begin inside."""
+    generator, side, step = torch.Generator().manual_seed(3), 1.6, 0.002
+    origins = torch.randn(1, 400, 3, generator=generator, dtype=torch.float64) * 1.2
+    directions = torch.randn(1, 400, 3, generator=generator, dtype=torch.float64)
+    directions[:, :40] = torch.eye(3).double().repeat(14, 1)[:40]
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    start, end = box_limits(origins, directions, side)
+    walked = torch.arange(-6.0, 6.0, step, dtype=torch.float64)
+    points = origins[0, :, None] + walked[:, None] * directions[0, :, None]
+    inside = (points.abs() <= 0.5 * side).all(-1)
+    met = inside.any(1)
+    assert 40 < met.sum() < 360
+    first = torch.tensor([walked[row].min() for row in inside[met]])
+    last = torch.tensor([walked[row].max() for row in inside[met]])
+    assert (start[0, met] - first).abs().max() <= step
+    assert (end[0, met] - last).abs().max() <= step
+    grazing = start[0, ~met] < end[0, ~met] - step
+    assert torch.equal(start[0, ~met], start[0, met].min().expand(int((~met).sum())))
+    assert torch.equal(end[0, ~met], start[0, met].max().expand(int((~met).sum())))
+    assert grazing.all()
+
+
+def test_limits_where_no_ray_meets_the_box_are_nothing() -> None:
+    away = torch.tensor([[[2.0, 0.0, 2.7]]]), torch.tensor([[[0.0, 0.0, -1.0]]])
+    assert [limit.item() for limit in box_limits(*away, 1.0)] == [0.0, 0.0]
 
 
 def test_march_through_constant_matter() -> None:

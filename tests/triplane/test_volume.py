@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -78,14 +80,44 @@ def test_reference_against_a_loop() -> None:
     assert abs(float(marched.depth) - mean / (1 - light)) < 1e-6
 
 
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rays_are_sampled_where_they_cross_the_box() -> None:
+    """Straight on the crossing is 2.7 ∓ 0.8; a ray that misses the box ends at a start."""
+    seen: list[Tensor] = []
+
+    def decode(features: Tensor) -> tuple[Tensor, Tensor]:
+        return features[..., :1], features[..., 0]
+
+    def query(planes: Tensor, points: Tensor, **_: object) -> Tensor:
+        seen.append(points)
+        return torch.zeros(*points.shape[:2], 1)
+
+    config = RenderingConfig(
+        depth_resolution=5, importance_resolution=0, ray_limits="box", box_warp=1.6
+    )
+    origins = torch.tensor([[[0.0, 0.0, 2.7], [0.0, 0.0, 2.7], [0.7, 0.0, 2.7]]])
+    directions = torch.tensor([[[0.0, 0.0, -1.0], [0.8, 0.0, -0.6], [0.0, 0.0, -1.0]]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(volume, "sample_planes", query)
+        found = render_rays(torch.zeros(1, 3, 1, 2, 2), decode, origins, directions, config,
+                            deterministic=True)  # fmt: skip
+    depths = (seen[0].view(3, 5, 3) - origins[0, :, None]).norm(dim=-1)
+    across = 1.9 + (torch.arange(5.0) + 0.5) / 4 * 1.6
+    assert torch.allclose(depths[0], across, atol=1e-5)
+    assert torch.allclose(depths[2], across, atol=1e-5)
+    assert torch.allclose(depths[1], torch.full((5,), 1.9), atol=1e-5)
+    assert found.depth.max() <= across[-1] + 1e-5
+
+
+@pytest.mark.parametrize("limits", ["fixed", "box"])
+def test_chunks_change_nothing(limits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(2)
     planes, decode = torch.randn(2, 3, 8, 10, 10, requires_grad=True), Decoder(8, 16, 5)
     eyes = torch.cat([camera(), camera(0.3)])
+    config = replace(SMALL, ray_limits=limits, box_warp=0.7)
     results = []
     for chunk in (1 << 20, 200):
         monkeypatch.setattr(volume, "CHUNK", chunk)
-        seen = render_volume(planes, decode, eyes, SMALL, resolution=5, deterministic=True)
+        seen = render_volume(planes, decode, eyes, config, resolution=5, deterministic=True)
         gradient = torch.autograd.grad(seen.features.square().sum() + seen.depth.sum(), planes)
         results.append((seen.features, seen.depth, *gradient))
     for one, other in zip(*results, strict=True):
@@ -117,6 +149,10 @@ CASES = {
         RenderingConfig(depth_resolution=11, importance_resolution=5), 17, (7, 24, 5), 4.0,
     ),
     "opaque": (RenderingConfig(), 16, (32, 64, 32), 20.0),
+    "by the box": (
+        RenderingConfig(ray_limits="box", box_warp=0.7, white_background=True, depth_resolution=12),
+        32, (32, 64, 32), 3.0,
+    ),
     "coarse alone": (RenderingConfig(importance_resolution=0, box_warp=0.7), 20, (8, 64, 33), 2.0),
 }  # fmt: skip
 

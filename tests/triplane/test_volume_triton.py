@@ -29,6 +29,17 @@ runs_here = pytest.mark.skipif(
 )
 CASES = {
     "plain": (RenderingConfig(depth_resolution=7, importance_resolution=5), (8, 12), (8, 64, 32)),
+    "by the box": (
+        RenderingConfig(
+            depth_resolution=7,
+            importance_resolution=5,
+            ray_limits="box",
+            box_warp=0.5,
+            white_background=True,
+        ),
+        (8, 8),
+        (8, 64, 32),
+    ),
     "fixed axes, white, odd": (
         RenderingConfig(
             depth_resolution=7, importance_resolution=0, plane_axes="fixed", white_background=True

@@ -126,11 +126,19 @@ def _rendering(options: dict[str, Any], *, plane_axes: PlaneAxes) -> RenderingCo
         raise RefusalError("it samples rays in disparity, which is not supported")
     if options.get("clamp_mode", "softplus") != "softplus":
         raise RefusalError(f"it uses the density activation {quoted(options['clamp_mode'])}")
-    start = _number(options, "ray_start", None, 0.0, 1e3)
+    box = _number(options, "box_warp", None, 1e-3, 1e3)
+    by_box = options.get("ray_start") == "auto" == options.get("ray_end")
+    if by_box:  # what a ray through the middle can meet from the usual distance
+        radius, half = _number(options, "avg_camera_radius", 2.7, 0.0, 1e3), 0.75**0.5 * box
+        start, end = max(0.0, radius - half), radius + half
+    else:
+        start = _number(options, "ray_start", None, 0.0, 1e3)
+        end = _number(options, "ray_end", None, start, 1e3)
     return RenderingConfig(
         ray_start=start,
-        ray_end=_number(options, "ray_end", None, start, 1e3),
-        box_warp=_number(options, "box_warp", None, 1e-3, 1e3),
+        ray_end=end,
+        ray_limits="box" if by_box else "fixed",
+        box_warp=box,
         depth_resolution=int(_number(options, "depth_resolution", None, 2, 1024)),
         importance_resolution=int(_number(options, "depth_resolution_importance", None, 0, 1024)),
         white_background=_flag(options, "white_back", False),

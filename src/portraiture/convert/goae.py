@@ -7,10 +7,13 @@ an alignment network with 174.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from portraiture.convert.account import Converted, account, left_out, tensors_in
+from portraiture.convert.account import Converted, ModelName, account, left_out, tensors_in
 from portraiture.convert.layouts import layout
+from portraiture.invert.goae.alignment import AlignmentConfig
+from portraiture.invert.goae.encoder import PAPER
 
 
 def is_goae(root: Mapping[Any, Any]) -> bool:
@@ -19,20 +22,19 @@ def is_goae(root: Mapping[Any, Any]) -> bool:
 
 
 def from_goae(root: Mapping[Any, Any]) -> Converted:
-    """Either network; which of them, the names tell."""
+    """Either network; which of them, the names tell. Their configs are the published programs'; the
+    encoder's tables of coordinates are kept, which tell its windows of pre-training
+    (`goae_names.pretrained_windows`)."""
     source = tensors_in(_table(root))
     dropped = left_out(root, {"state_dict"}) if _table(root) is not root else ()
+    model: ModelName
     if "swin_model.patch_embed.proj.weight" in source:
         expected = layout("goae_encoder")
-        config: dict[str, Any] = {
-            "image_size": 256, "embed_dim": 128, "depths": [2, 2, 18, 2], "window": 16,
-            "w_dim": 512, "num_ws": 14,
-        }  # fmt: skip
+        model, config = "goae-encoder", asdict(PAPER)
     else:
         expected = layout("goae_afa")
-        config = {"features": 512, "size": 32}
+        model, config = "goae-afa", asdict(AlignmentConfig())
     tensors, _ = account(source, {name: name for name in expected}, expected)
-    model = "goae-encoder" if "embed_dim" in config else "goae-afa"
     return Converted(model, config, tensors, 0, dropped)
 
 

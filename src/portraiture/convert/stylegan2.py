@@ -15,6 +15,8 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from portraiture.convert.account import (
     Converted,
@@ -32,8 +34,12 @@ from portraiture.convert.tensors import Strided
 from portraiture.convert.unpickle import Module, Record, view_of
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.networks.layers import fir_kernel
+from portraiture.networks.stylegan2 import Mapping as MappingNetwork
 
 MAX_RESOLUTION = 2048
+AVERAGED = 50_000
+"""Codes whose mean is w_avg where a file lacks it, as many as LiftedGAN's program takes."""
+W_AVG = "mapping.w_avg"
 
 
 def from_ada(root: Mapping[Any, Any], generator: Module | Record) -> Converted:
@@ -54,12 +60,17 @@ def from_ada(root: Mapping[Any, Any], generator: Module | Record) -> Converted:
 
 
 def from_rosinality(root: Mapping[Any, Any]) -> Converted:
-    """A training state of rosinality's program, of which the averaged generator is kept."""
+    """A training state of rosinality's program, of which the averaged generator is kept.
+
+    Only files that were converted from TensorFlow have `latent_avg`. Where it is missing, as in
+    those that LiftedGAN's training writes, it is the mean of `AVERAGED` mapped codes.
+    """
     source = tensors_in(root["g_ema"])
     average = view_of(root.get("latent_avg"))
-    if average is None:
-        raise RefusalError("it lacks the average latent latent_avg")
-    source["latent_avg"] = average
+    if average is not None:
+        source["latent_avg"] = average
+    elif root.get("latent_avg") is not None:
+        raise RefusalError("its average latent latent_avg is not a tensor")
     rename = rosinality_names(source)
     theirs = {ours: name for name, ours in rename.items()}
     layers = sum(bool(re.fullmatch(r"style\.\d+\.weight", name)) for name in source)
@@ -75,17 +86,39 @@ def from_rosinality(root: Mapping[Any, Any]) -> Converted:
     with torch.device("meta"):
         expected = shapes(FacesGenerator(config))
     filters = {name for name in expected if name.endswith("resample_filter")}
-    wanted = {name: shape for name, shape in expected.items() if name not in filters}
+    made = filters if average is not None else {*filters, W_AVG}
+    wanted = {name: shape for name, shape in expected.items() if name not in made}
     blurs = {name: fir_kernel() * 4.0 for name in source if name.endswith(".kernel")}
     tensors, dropped = account(source, rename, wanted, constants=blurs)
+    renamed = len(tensors)
     tensors |= {name: fir_kernel() for name in filters}
+    if average is None:
+        tensors[W_AVG] = _mean_w(config, tensors)
     return Converted(
         "stylegan2",
         asdict(config),
         {name: tensors[name] for name in expected},
-        len(rename),
+        renamed,
         (*dropped, *left_out(root, {"g_ema", "latent_avg"})),
     )
+
+
+@torch.no_grad()
+def _mean_w(config: FacesConfig, tensors: Mapping[str, Tensor]) -> Float[Tensor, "D"]:
+    """Mean of what the mapping makes of `AVERAGED` codes from N(0, 1); always the same codes."""
+    mapping = MappingNetwork(config.z_dim, 0, config.w_dim, 1, layers=config.mapping_layers)
+    own = {
+        name.removeprefix("mapping."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("mapping.")
+    }
+    mapping.load_state_dict(own | {"w_avg": torch.zeros(config.w_dim)})
+    draws = torch.Generator().manual_seed(0)
+    total = torch.zeros(config.w_dim, dtype=torch.float64)
+    for count in [1_000] * (AVERAGED // 1_000):
+        z = torch.randn(count, config.z_dim, generator=draws)
+        total += mapping(z, None)[:, 0].double().sum(0)
+    return (total / AVERAGED).float()
 
 
 def rosinality_names(source: Mapping[str, object]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 from math import radians
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ from portraiture.networks.features import (
     planes_and_features,
     planes_of,
 )
+from portraiture.networks.goae_program import ProgramWay, edit_as_program
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES, check_wearer
 from portraiture.progress import SILENT, Progress, counted
@@ -45,6 +46,9 @@ MAX_AMOUNT = 4.0
 
 STYLE = "style-"
 """Of names that say style channels: by attribute, or one by its number."""
+
+LATENT_GLASSES = "latent-glasses"
+"""In a head's facts, glasses that a direction of w gave it."""
 
 MEASURED = ("psnr_person_db", "loss")
 """Facts of a head that hold for what it was inverted from."""
@@ -101,18 +105,22 @@ def edit(
     amounts: Mapping[str, float],
     *,
     directions: Directions | None = None,
+    program: ProgramWay | None = None,
 ) -> Head:
     """The head changed by these amounts, of attributes, principal axes or style channels, or of
     glasses.
 
-    directions: as `find_directions` gives them, found for the head's generator by default. What was
-    refined or painted for the photo is kept (Eq. 10); a tuned head stays tuned. Raises EditError,
-    HeadError.
+    directions: as `find_directions` gives them, found for the head's generator by default. program:
+    in the published program's way (`_edit_as_program`). What was refined or painted for the photo
+    is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
     """
     generator = head.network
     head = on_device(head, head.models.device)
     if head.ws is None:
         raise EditError("This head comes from no w, so that no direction of w can change it.")
+    if program is not None:
+        found = known_directions(generator) if directions is None else directions
+        return _edit_as_program(head, amounts, found, program)
     if GLASSES in amounts:
         check_wearer(generator)
     found = known_directions(generator) if directions is None else directions
@@ -124,9 +132,7 @@ def edit(
             raise EditError(f"There is no direction for {name[:40]}.")
         moved.append(amount * found.of_w[name].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    edits = {name: head.edits.get(name, 0.0) for name in (*head.edits, *amounts)}
-    edits |= {name: edits[name] + amount for name, amount in amounts.items()}
-    facts = {name: value for name, value in head.facts.items() if name not in MEASURED}
+    edits, facts = _added(head.edits, amounts), _still_true(head.facts)
     styles = _styles(generator, ws, _style_change(edits, found))
     if head.features is None or head.visible is None:
         planes = _with_paint(head, ws, generator.planes(ws, styles=styles))
@@ -139,6 +145,37 @@ def edit(
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
     mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
     return rounded(replace(head, ws=ws, features=features, planes=mixed, edits=edits, facts=facts))
+
+
+def _edit_as_program(
+    head: Head, amounts: Mapping[str, float], found: Directions, program: ProgramWay
+) -> Head:
+    """GOAE's published edit: of w+ by α·d, less a share of the direction of glasses where glasses
+    are not what is edited and `found` has such a direction; finer blocks and masks as `ProgramWay`
+    says. Glasses are then a direction of w as any other. Raises EditError for style channels and
+    for heads that have no refined features, or those of several photos."""
+    if head.features is None or len(head.features) != 1:
+        raise EditError("The program's way edits heads with the refined features of one photo.")
+    assert head.ws is not None
+    if styled := [name for name in (*amounts, *head.edits) if name.startswith(STYLE)]:
+        raise EditError(f"The program's way has no style channels; leave out {styled[0][:40]}.")
+    moved = [head.ws.new_zeros(head.ws.shape[-1])]
+    for name, amount in amounts.items():
+        if name not in found.of_w:
+            raise EditError(f"There is no direction for {name[:40]}.")
+        moved.append(amount * found.of_w[name].step)
+    if GLASSES in found.of_w and amounts.keys() - {GLASSES}:
+        moved.append(-program.glasses_share * found.of_w[GLASSES].step)
+    ws = head.ws + torch.stack(moved).sum(0)
+    made = edit_as_program(head.network, head.ws, ws, head.features, head.camera, program)
+    named = {LATENT_GLASSES if name == GLASSES else name: n for name, n in amounts.items()}
+    return rounded(
+        replace(
+            head, ws=ws, features=made.features, visible=made.visible,
+            planes=_with_paint(head, ws, made.planes), edits=_added(head.edits, named),
+            facts=_still_true(head.facts),
+        )
+    )  # fmt: skip
 
 
 def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
@@ -170,3 +207,16 @@ def _styles(
         resolution: [*(style + next(parts) for style in block[:-1]), block[-1]]
         for resolution, block in generator.backbone.synthesis.styles(ws).items()
     }
+
+
+def _added(edits: Mapping[str, float], amounts: Mapping[str, float]) -> dict[str, float]:
+    """The amounts of several edits add up."""
+    total = dict(edits)
+    for name, amount in amounts.items():
+        total[name] = total.get(name, 0.0) + amount
+    return total
+
+
+def _still_true(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without what was measured on the head before its edit."""
+    return {name: value for name, value in facts.items() if name not in MEASURED}

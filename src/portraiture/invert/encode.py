@@ -16,10 +16,11 @@ from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.refine_texture import PolishConfig, polish
-from portraiture.invert.target import Target, resized
+from portraiture.invert.target import Target, resized, resized_by_pil
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_painted
+from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.visibility import MixedPlanes, fuse_planes
@@ -32,6 +33,7 @@ def encode(
     encoder: Encoder,
     alignment: FeatureAlignment | None = None,
     mixed: MixedPlanes = "all",
+    program: ProgramWay | None = None,
     painted: bool = False,
     polished: PolishConfig | None = None,
     judge: FeatureNetwork | None = None,
@@ -40,23 +42,29 @@ def encode(
     """The head of a photo, or of several of one person: then w+ is the mean, and each photo gives
     the details of what it shows. The encoder sees a photo with its own background; alignment
     compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
-    the head, and polished with `judge` if there is a config. Without either there is w+ alone. The
-    camera is the first photo's. Raises ValueError without a
-    photo, or without a judge for polishing."""
+    the head, and polished with `judge` if there is a config. Without either there is w+ alone.
+    program: the published program's way of alignment, which compares photos with their own
+    background; the encoder then sees them as PIL resizes them. The camera is the first photo's.
+    Raises ValueError without a photo, or without a judge for polishing."""
     if not targets:
         raise ValueError("a head needs a photo")
     if polished is not None and judge is None:
         raise ValueError("polishing needs a judge")
     where = generator.backbone.mapping.w_avg
     size = encoder.config.image_size
-    crops = torch.cat([resized(target.crop, size) for target in targets])
+    resize = resized if program is None else resized_by_pil
+    crops = torch.cat([resize(target.crop, size) for target in targets])
     ws = where + encoder(crops.to(where)).mean(0, keepdim=True)
     cameras = torch.cat([target.camera for target in targets]).to(where)
     images = torch.cat([target.image for target in targets]).to(where)
     result = Inversion(ws, generator.planes(ws), cameras[:1], generator)
     if alignment is not None:
         each = ws.expand(len(targets), -1, -1)
-        found = refine(generator, alignment, each, images, cameras, mixed=mixed)
+        shown = images
+        if program is not None:
+            side = generator.config.image_size
+            shown = torch.cat([resized(target.crop, side) for target in targets]).to(where)
+        found = refine(generator, alignment, each, shown, cameras, mixed=mixed, program=program)
         result = replace(
             result, planes=fuse_planes(found.refined, result.planes, found.visible),
             features=found.features, visible=found.visible,

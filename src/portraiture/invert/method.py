@@ -17,6 +17,7 @@ from portraiture.invert.refine_texture import PolishConfig
 from portraiture.invert.run import EncoderName, Method
 from portraiture.invert.weights import Encoder, check_fit, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.triplane.visibility import MixedPlanes
 
@@ -36,15 +37,17 @@ def encoder_method(
     alignment: str | Path | None = None,
     refined: bool = True,
     mixed: MixedPlanes = "all",
+    program: ProgramWay | None = None,
     painted: bool | None = None,
     polish: int | None = None,
 ) -> Method:
     """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
     of GOAE's feature alignment, by default the shipped ones; an encoder of one's own has no
-    alignment but one that is given, nor without refined. painted: whether the photo is painted on
-    the head; by default GOAE's are if refined, and pSp's and e4e's, with which it is compared, are
-    not. polish: steps of it (`invert.refine_texture`), its own number by default where the photo is
-    painted; 0 for none. Raises InversionError or CheckpointError."""
+    alignment but one that is given, nor without refined. program: the published program's way of
+    alignment, which masks the front plane alone, for alignments that compare images. painted:
+    whether the photo is painted on the head; by default GOAE's are if refined, and pSp's and e4e's,
+    with which it is compared, are not. polish: steps of it (`invert.refine_texture`), its own
+    number by default where the photo is painted; 0 for none. Raises InversionError or CheckpointError."""
     if weights is None:
         weights = SHIPPED[name]
         if weights not in shipped():
@@ -62,15 +65,21 @@ def encoder_method(
     aligned = None if alignment is None else load_alignment(alignment)
     if aligned is not None:
         check_fit(generator, aligned)
+    if program is not None:
+        if aligned is None or aligned.config.carried:
+            raise InversionError(
+                "The program's way needs an alignment that compares images, as the published does."
+            )
+        mixed = "front" if mixed == "all" else mixed
     painted = name == "encoder" and refined if painted is None else painted
     if polish is not None and not 0 <= polish <= MAX_POLISH:
         raise InversionError(f"--polish must be from 0 to {MAX_POLISH}, not {polish}.")
     polished = PolishConfig() if polish is None else PolishConfig(steps=polish)
     if not painted or not polished.steps:
-        return Method(name, generator, network, encoder, aligned, mixed, painted)
+        return Method(name, generator, network, encoder, aligned, mixed, painted, program=program)
     return Method(
         name, generator, network, encoder, aligned, mixed, painted, polished,
-        Judges(load_parser()),
+        Judges(load_parser()), program=program,
     )  # fmt: skip
 
 

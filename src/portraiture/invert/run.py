@@ -35,6 +35,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import head_picture, pixels_of
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.weights import load_parser
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
@@ -50,9 +51,9 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder: of the methods that encode; alignment, mixed: of "encoder", GOAE's; painted: whether
-    what an encoder leaves out is painted on the head; polished: how that is polished, if it is.
-    judges: of polishing and of the optimisations, of which config is."""
+    encoder: of the methods that encode; alignment, mixed, program: of "encoder", GOAE's; painted:
+    whether what an encoder leaves out is painted on the head; polished: how that is polished, if it
+    is. judges: of polishing and of the optimisations, of which config is."""
 
     name: MethodName
     generator: TriPlaneGenerator
@@ -64,6 +65,7 @@ class Method:
     polished: PolishConfig | None = None
     judges: Judges | None = None
     config: OptimiseConfig = field(default_factory=OptimiseConfig)
+    program: ProgramWay | None = None
 
     def __post_init__(self) -> None:
         needed = self.encoder if self.name in get_args(EncoderName) else self.judges
@@ -91,7 +93,7 @@ def invert_target(*targets: Target, how: Method, progress: Progress = SILENT) ->
     if how.encoder is not None:
         return encode(
             *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
-            mixed=how.mixed, painted=how.painted, polished=how.polished,
+            mixed=how.mixed, program=how.program, painted=how.painted, polished=how.polished,
             judge=None if how.judges is None else how.judges.perceptual, progress=progress,
         )  # fmt: skip
     (target,) = targets

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
+from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
@@ -75,6 +76,14 @@ def resized(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R
         return images
     small = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
     return small.clamp(-1.0, 1.0)
+
+
+def resized_by_pil(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R R"]:
+    """Images in [-1, 1] at another size by PIL's default filter, in 8 bits, as GOAE's program makes
+    the encoder's input."""
+    eight = ((images + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    small = np.stack([np.asarray(Image.fromarray(one).resize((size, size))) for one in eight])
+    return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ name or path ─find─▶ card, tensors ─(published names → ours)─strict�
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +24,7 @@ from portraiture.checkpoints import (
 from portraiture.errors import CheckpointError
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.encoder import PAPER, EncoderConfig, GoaeEncoder
-from portraiture.invert.goae.published_names import PUBLISHED, from_published
+from portraiture.invert.goae.published_names import PUBLISHED, from_published, pretrained_windows
 from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.weights import Card, ModelName, read_weights, write_weights
@@ -33,6 +33,8 @@ Encoder = GoaeEncoder | PyramidEncoder
 """Photos to what is added to w_avg; all of them are called alike."""
 Network = TypeVar("Network", GoaeEncoder, PyramidEncoder, FeatureAlignment)
 
+CONVERTED_ALIGNMENT = {"features", "size"}
+"""All that the card of a converted alignment says."""
 MAX_BLOCKS = 100
 """More blocks than any encoder has: a card that asks for them is refused."""
 
@@ -67,6 +69,8 @@ def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
     card, tensors = read_weights(find_weights(name_or_path))
     if card.model != "goae-afa":
         raise CheckpointError(f"{name_or_path} holds {card.model}, not GOAE's feature alignment.")
+    if not card.config.keys() <= CONVERTED_ALIGNMENT:
+        _check_whole(AlignmentConfig, card.config, name_or_path)
     config = read_config(AlignmentConfig, card.config, name_or_path)
     with torch.device("meta"):
         network = _built(lambda: FeatureAlignment(config), name_or_path)
@@ -109,13 +113,30 @@ def save(
 def _encoder_config(
     values: dict[str, Any], tensors: dict[str, Tensor], source: str | Path
 ) -> EncoderConfig:
-    """A converted card has the published sizes; ours has all fields."""
+    """The published sizes for published names, and what their tables tell; else the card's."""
     if PUBLISHED in tensors:
-        return PAPER
+        try:
+            return replace(PAPER, pretrained_windows=pretrained_windows(tensors))
+        except ValueError as error:
+            raise CheckpointError(f"{source} is not GOAE's encoder: {error}.") from error
+    _check_whole(EncoderConfig, values, source)
     config = read_config(EncoderConfig, values, source)
     if sum(config.depths) > MAX_BLOCKS:
         raise CheckpointError(f"{source} asks for more than {MAX_BLOCKS} blocks.")
     return config
+
+
+def _check_whole(
+    kind: type[EncoderConfig | AlignmentConfig], values: dict[str, Any], source: str | Path
+) -> None:
+    """Raises CheckpointError for a card that leaves fields out: what was trained before they were
+    there is not what their defaults say."""
+    for field in fields(kind):
+        if field.name not in values:
+            raise CheckpointError(
+                f"{source} has a card without {field.name}; it was trained with an older version:"
+                " train it again, or write into the card what it was trained with."
+            )
 
 
 def _built(make: Callable[[], Network], source: str | Path) -> Network:

@@ -49,14 +49,41 @@ def rays_through(
     return pose[:, None, :3, 3].expand_as(directions), directions
 
 
+@torch.no_grad()
+def box_limits(
+    origins: Float[Tensor, "B R 3"], directions: Float[Tensor, "B R 3"], side: float
+) -> tuple[Float[Tensor, "B R"], Float[Tensor, "B R"]]:
+    """Depths at which rays enter and leave the cube of `side` around the origin (slab method; Kay
+    and Kajiya 1986), without gradients; negative behind the origin of a ray.
+
+    As in EG3D's program, rays that miss the cube start at the smallest start of all that meet it
+    and end at the largest **start**. Where none of the rays meets it, all limits are 0.
+    """
+    inverse = 1.0 / directions
+    one, other = (-0.5 * side - origins) * inverse, (0.5 * side - origins) * inverse
+    start = torch.minimum(one, other).amax(-1)
+    end = torch.maximum(one, other).amin(-1)
+    met = end > start
+    if not met.any():
+        return torch.zeros_like(start), torch.zeros_like(end)
+    first, last = start[met].aminmax()
+    return torch.where(met, start, first), torch.where(met, end, last)
+
+
 def stratified(
     jitter: Float[Tensor, "B R S"] | float,
-    start: float,
-    end: float,
+    start: Float[Tensor, "B R"] | float,
+    end: Float[Tensor, "B R"] | float,
     like: Float[Tensor, "B R 3"],
     count: int,
 ) -> Float[Tensor, "B R S"]:
-    """`count` depths from start to end, each moved by `jitter` ∈ [0, 1) of the spacing."""
+    """`count` depths from start to end, each moved by `jitter` ∈ [0, 1) of the spacing. start, end:
+    both of all rays or both of each."""
+    if isinstance(start, Tensor):
+        length = (end - start)[..., None]
+        shares = torch.arange(count, device=like.device, dtype=like.dtype) / (count - 1)
+        return start[..., None] + (shares + jitter / (count - 1)) * length
+    assert not isinstance(end, Tensor)
     steps = torch.linspace(start, end, count, device=like.device, dtype=like.dtype)
     spacing = (end - start) / (count - 1)
     return steps.expand(*like.shape[:2], count) + jitter * spacing
@@ -98,12 +125,14 @@ def march(
     depths: Float[Tensor, "B R S"],
     *,
     white_background: bool = False,
+    span: tuple[Tensor, Tensor] | None = None,
 ) -> Marched:
     """Alpha compositing of interval midpoints (Barron et al. 2021; Max 1995).
 
     densities: raw; softplus(density - 1) is what absorbs. Depth is the weighted mean over what was
-    hit, within the range of all depths given, its far end where nothing was.
+    hit, within `span`, its far end where nothing was. span: by default the range of all depths.
     """
+    near, far_end = (depths.min(), depths.max()) if span is None else span
     delta = depths[..., 1:] - depths[..., :-1]
     color = 0.5 * (colors[..., :-1, :] + colors[..., 1:, :])
     density = F.softplus(0.5 * (densities[..., :-1] + densities[..., 1:]) - 1.0)
@@ -118,4 +147,4 @@ def march(
     composed = (weights[..., None] * color).sum(-2)
     if white_background:
         composed = composed + 1.0 - total[..., None]
-    return Marched(composed * 2.0 - 1.0, depth.clamp(depths.min(), depths.max()), weights)
+    return Marched(composed * 2.0 - 1.0, depth.clamp(near, far_end), weights)

@@ -2,7 +2,8 @@
 al., ICCV 2023, section 4.3, Eqs. 8, 9 and 12; METHODS section 1).
 
 depth ─unproject─▶ points ─project on each plane─▶ splat ─blur─▶ threshold ─feather─▶ mask M
-planes = M ⊙ planes of F* + (1 - M) ⊙ planes of w+
+planes = M ⊙ planes of F* + (1 - M) ⊙ planes of w+                                         (Eq. 12)
+`program_mask` is the published program's mask, of the (x, y) plane alone.
 Letters: B heads, n side of the depth map, C channels and P side of a plane.
 """
 
@@ -19,8 +20,8 @@ from portraiture.triplane.planes import PlaneAxes, project_on_planes
 from portraiture.triplane.sampling import make_rays
 
 MixedPlanes = Literal["all", "front", "none"]
-"""Which planes are mixed. all: the paper's three. front: the published program's, which masks the
-(x, y) plane alone and takes F* elsewhere. none: F* everywhere, the ablation."""
+"""Which planes are mixed. all: the paper's three. front: the (x, y) plane alone, F* elsewhere, as
+in the published program (whose own mask is `program_mask`). none: F* everywhere, the ablation."""
 
 BLUR, FEATHER = 0.012, 0.02
 """Deviations of the Gaussians that close the gaps between splats and soften the mask's edge, as
@@ -38,7 +39,8 @@ def visible_points(
     opacity: Float[Tensor, "B 1 n n"],
     camera: Float[Tensor, "B 25"],
 ) -> tuple[Float[Tensor, "B M 3"], Bool[Tensor, "B M"]]:
-    """Where each pixel's ray met the head, and whether it did; M = n². depth: along the rays."""
+    """Where each pixel's ray met the head (Eq. 8), and whether it did; M = n². depth: along the
+    rays."""
     origins, directions = make_rays(camera, depth.shape[-1])
     points = origins + directions * depth.flatten(2).mT
     return points, opacity.flatten(1) > SOLID
@@ -52,7 +54,8 @@ def plane_masks(
     box_warp: float,
     axes: PlaneAxes,
 ) -> Float[Tensor, "B 3 1 P P"]:
-    """How far each texel of the planes lies where points were met, in [0, 1]. size: P."""
+    """How far each texel of the planes lies where points were met, in [0, 1] (tri-Mask of Eq. 12;
+    splat, blur, threshold and feather are ours). size: P."""
     where = project_on_planes(points, box_warp=box_warp, axes=axes)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
     inside = ((texels >= 0) & (texels < size)).all(-1) & met[:, None]
@@ -61,6 +64,43 @@ def plane_masks(
     hit.scatter_reduce_(2, index, inside.float(), "amax")
     closed = (gaussian_blur(hit.unflatten(2, (size, size)), BLUR * size) > CLOSED).float()
     return gaussian_blur(closed, FEATHER * size).clamp(0.0, 1.0)[:, :, None]
+
+
+PROGRAM_TAPS, PROGRAM_COVERED = 9, 0.35
+"""Width of the program's blurs, texels, and the share of covered texels above which one counts."""
+
+
+def program_mask(
+    depth: Float[Tensor, "B 1 n n"],
+    camera: Float[Tensor, "B 25"],
+    *,
+    size: int,
+    box_warp: float,
+    sigmas: tuple[float, float],
+) -> Float[Tensor, "B 1 P P"]:
+    """The published program's mask of the (x, y) plane, in [0, 1].
+
+    Every ray's end counts, whether it met the head or not; ends outside the box count at its
+    border. depth: of the rendering of F*, along the rays. size: P; the widths of the blurs are
+    texels, made for 256 of them and 128² rays. sigmas: standard deviations of the blur that closes
+    gaps and of the one that softens the edge, texels; the program draws both from U(1, 2).
+    """
+    origins, directions = make_rays(camera, depth.shape[-1])
+    points = origins + directions * depth.flatten(2).mT
+    texels = ((points[..., :2] / box_warp + 0.5) * size).clamp(0, size - 1).floor().long()
+    hit = torch.zeros(len(depth), size * size, device=depth.device)
+    hit.scatter_(1, texels[..., 1] * size + texels[..., 0], 1.0)
+    closed = _program_blur(hit.view(-1, 1, size, size), sigmas[0]) > PROGRAM_COVERED
+    return _program_blur(closed.float(), sigmas[1])
+
+
+def _program_blur(x: Float[Tensor, "B 1 P P"], sigma: float) -> Float[Tensor, "B 1 P P"]:
+    radius = PROGRAM_TAPS // 2
+    steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (steps / sigma).square())
+    kernel = kernel / kernel.sum()
+    wide = F.pad(x, (radius, radius, radius, radius), mode="reflect")
+    return F.conv2d(wide, torch.outer(kernel, kernel)[None, None])
 
 
 def chosen_masks(
@@ -81,7 +121,7 @@ def mix_planes(
     plain: Float[Tensor, "B 3 C P P"],
     masks: Float[Tensor, "B 3 1 P P"],
 ) -> Float[Tensor, "B 3 C P P"]:
-    """Planes of F* where the masks are 1, of w+ where they are 0 (Eq. 12)."""
+    """Planes of F* where the masks are 1, of w+ where they are 0 (Eqs. 9 and 12)."""
     return plain + masks * (refined - plain)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,14 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from portraiture.triplane.planes import PlaneAxes, sample_planes
-from portraiture.triplane.sampling import Marched, importance, make_rays, march, stratified
+from portraiture.triplane.sampling import (
+    Marched,
+    box_limits,
+    importance,
+    make_rays,
+    march,
+    stratified,
+)
 from portraiture.triplane.tables import FusedDecoder, VolumeBackend, choose_backend
 
 CHUNK = 1 << 18
@@ -30,12 +38,15 @@ Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
 class RenderingConfig:
     """How rays are sampled. Lengths are EG3D units.
 
-    ray_start, ray_end: the sampled range along a ray. box_warp: side of the cube that the planes
-    span. depth_resolution, importance_resolution: samples a ray of either kind.
+    ray_limits: "fixed" samples every ray from ray_start to ray_end; "box" where it crosses the cube
+    that the planes span (`box_limits`), as the published generators of cats and cars do, which say
+    `auto`; ray_start and ray_end then tell between which depths these crossings lie. box_warp: side
+    of the cube. depth_resolution, importance_resolution: samples a ray of either kind.
     """
 
     ray_start: float = 2.25
     ray_end: float = 3.3
+    ray_limits: Literal["fixed", "box"] = "fixed"
     box_warp: float = 1.0
     depth_resolution: int = 48
     importance_resolution: int = 48
@@ -103,9 +114,12 @@ def render_rays(
     deterministic: bool = False,
     generator: torch.Generator | None = None,
 ) -> Marched:
-    """Colour, depth and weights of arbitrary rays; chunked over R."""
+    """Colour, depth and weights of arbitrary rays; chunked over R. Limits by the box are those of
+    these rays together."""
     b, r = origins.shape[:2]
     jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
+    coarse = coarse_depths(jitter, origins, directions, config)
+    span = coarse.detach().aminmax()
     samples = config.depth_resolution + config.importance_resolution
     step = max(1, CHUNK // (b * samples))
     recompute = torch.is_grad_enabled() and r > step
@@ -113,8 +127,8 @@ def render_rays(
     for first in range(0, r, step):
         rays = slice(first, first + step)
         arguments = (
-            planes, decode, origins[:, rays], directions[:, rays],
-            jitter[:, rays] if isinstance(jitter, Tensor) else jitter, u[:, rays], config,
+            planes, decode, origins[:, rays], directions[:, rays], coarse[:, rays], u[:, rays],
+            (span.min, span.max), config,
         )  # fmt: skip
         if recompute:
             pieces.append(checkpoint(_march_twice, *arguments, use_reentrant=False))  # type: ignore
@@ -138,9 +152,23 @@ def draw_samples(
     return jitter, torch.rand(b, r, count, generator=generator, **kind)
 
 
+def coarse_depths(
+    jitter: Float[Tensor, "B R S"] | float, origins: Float[Tensor, "B R 3"],
+    directions: Float[Tensor, "B R 3"], config: RenderingConfig,
+) -> Float[Tensor, "B R S"]:  # fmt: skip
+    """Depths of the stratified samples of all rays. A ray's limits may depend on other rays
+    (`box_limits`), so they are never asked for in chunks."""
+    match config.ray_limits:
+        case "fixed":
+            start, end = config.ray_start, config.ray_end
+        case "box":
+            start, end = box_limits(origins, directions, config.box_warp)
+    return stratified(jitter, start, end, origins, config.depth_resolution)
+
+
 def _march_twice(
     planes: Tensor, decode: Decode, origins: Tensor, directions: Tensor,
-    jitter: Tensor | float, u: Tensor, config: RenderingConfig,
+    coarse: Tensor, u: Tensor, span: tuple[Tensor, Tensor], config: RenderingConfig,
 ) -> Marched:  # fmt: skip
     """Coarse pass, importance samples from its weights, and the merged pass."""
 
@@ -153,11 +181,9 @@ def _march_twice(
         return color.unflatten(1, depths.shape[1:]), density.unflatten(1, depths.shape[1:])
 
     white = config.white_background
-    start, end, count = config.ray_start, config.ray_end, config.depth_resolution
-    coarse = stratified(jitter, start, end, origins, count)
     color, density = query(coarse)
     if not config.importance_resolution:
-        return march(color, density, coarse, white_background=white)
+        return march(color, density, coarse, white_background=white, span=span)
     with torch.no_grad():
         weights = march(color, density, coarse).weights
         fine = importance(coarse, weights, u)
@@ -166,4 +192,4 @@ def _march_twice(
     density = torch.cat([density, fine_density], -1).gather(-1, order)
     color = torch.cat([color, fine_color], -2)
     color = color.gather(-2, order[..., None].expand_as(color))
-    return march(color, density, depths, white_background=white)
+    return march(color, density, depths, white_background=white, span=span)

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.triplane.sampling import importance, make_rays, march, stratified
+from portraiture.triplane.sampling import importance, make_rays, march
 from portraiture.triplane.tables import Chosen, FusedDecoder, RaySampling, make_tables
-from portraiture.triplane.volume import RenderingConfig, Volume, draw_samples
+from portraiture.triplane.volume import RenderingConfig, Volume, coarse_depths, draw_samples
 
 
 def render_fused(
@@ -32,8 +32,7 @@ def render_fused(
     origins, directions = make_rays(camera, resolution)
     b, r = origins.shape[:2]
     jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
-    start, end, count = config.ray_start, config.ray_end, config.depth_resolution
-    coarse = stratified(jitter, start, end, origins, count)
+    coarse = coarse_depths(jitter, origins, directions, config)
     if backend == "triton":
         return _render_triton(planes, decode, origins, directions, coarse, u, config)
     return _render_numba(planes, decode, origins, directions, coarse, u, config, deterministic)
@@ -41,20 +40,22 @@ def render_fused(
 
 def _render_numba(
     planes: Tensor, decode: FusedDecoder, origins: Tensor, directions: Tensor,
-    coarse: Tensor, u: Tensor, config: RenderingConfig, shared: bool,
+    coarse: Tensor, u: Tensor, config: RenderingConfig, deterministic: bool,
 ) -> Volume:  # fmt: skip
     """By columns of pixels: neighbours above each other share most of their texels."""
     from portraiture.triplane.volume_numba import render_pixels
 
     side = round(origins.shape[1] ** 0.5)
     weights = decode.weights()
+    same_depths = deterministic and config.ray_limits == "fixed"
 
     def columns(x: Tensor) -> Tensor:
         return x.unflatten(0, (side, side)).transpose(0, 1).flatten(0, 1)
 
     found = []
     for b in range(len(planes)):
-        sampling = RaySampling(*(x[b, :1] if shared else columns(x[b]) for x in (coarse, u)))
+        depths = coarse[b, :1] if same_depths else columns(coarse[b])
+        sampling = RaySampling(depths, u[b, :1] if deterministic else columns(u[b]))
         pixels = render_pixels(
             make_tables(planes[b], weights.first, axes=config.plane_axes), weights,
             columns(origins[b]), columns(directions[b]), sampling,

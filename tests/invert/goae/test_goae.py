@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from portraiture.convert.layouts import layout
+from portraiture.errors import CheckpointError
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import PAPER, EncoderConfig, GoaeEncoder
-from portraiture.invert.goae.published_names import from_published
+from portraiture.invert.goae.encoder import PAPER, CrossAttention, EncoderConfig, GoaeEncoder
+from portraiture.invert.goae.published_names import from_published, pretrained_windows
+from portraiture.invert.method import SHIPPED, SHIPPED_ALIGNMENT
+from portraiture.invert.weights import load_alignment, load_encoder
+from portraiture.weights import Card, write_weights
 
 SMALL = EncoderConfig(
     image_size=64, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 2, 2, 2), window=4,
-    w_dim=16, rows=(1, 2, 3), hidden=24,
+    w_dim=16, rows=(1, 2, 3), hidden=24, pretrained_windows=(0, 0, 0, 0),
 )  # fmt: skip
 
 
@@ -63,15 +68,42 @@ def test_rows_of_levels_left_out_are_the_first_row() -> None:
     assert not torch.allclose(full[:, 4:], two[:, 4:], atol=1e-3)
 
 
-def test_what_is_added_to_the_first_row_has_no_norm_of_its_own() -> None:
-    """Post-norm without parameters: what a level adds has mean 0 and variance 1 in every row."""
+@pytest.mark.parametrize("twice", [False, True])
+def test_the_norm_follows_attention_alone_unless_it_comes_twice(twice: bool) -> None:
+    """One query and one token by hand: attention of a single token is its value."""
     torch.manual_seed(0)
-    encoder = GoaeEncoder(SMALL).eval()
+    block = CrossAttention(8, heads=2, hidden=6, norm_twice=twice).eval()
     with torch.no_grad():
-        out = encoder(_photos())
-    added = out[:, 1:] - out[:, :1]
-    assert torch.allclose(added.mean(-1), torch.zeros(2, 6), atol=1e-5)
-    assert torch.allclose(added.var(-1, unbiased=False), torch.ones(2, 6), atol=1e-3)
+        for parameter in block.parameters():
+            parameter.normal_()
+        query, token = torch.randn(1, 1, 8), torch.randn(1, 1, 8)
+        found = block(query, token)
+        attention = block.multihead_attn
+        value = attention.in_proj_weight[16:] @ token[0, 0] + attention.in_proj_bias[16:]
+        x = query[0, 0] + attention.out_proj.weight @ value + attention.out_proj.bias
+        x = (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt()
+        hidden = (block.linear1.weight @ x + block.linear1.bias).clamp_min(0.0)
+        x = x + block.linear2.weight @ hidden + block.linear2.bias
+        if twice:
+            x = (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt()
+    assert torch.allclose(found[0, 0], x, atol=1e-5)
+
+
+def test_windows_of_pre_training_are_read_from_the_published_tables() -> None:
+    """Of windows of 16 and 8 over those of pre-training, 12 and 6 (Liu et al. 2022, Eq. 4)."""
+    tables: dict[str, torch.Tensor] = {}
+    for stage, (window, pretrained) in enumerate(((16, 12), (16, 12), (16, 12), (8, 6))):
+        apart = torch.arange(1.0 - window, window) / (pretrained - 1) * 8
+        apart = torch.stack(torch.meshgrid(apart, apart, indexing="ij"), -1)[None]
+        spaced = torch.sign(apart) * torch.log2(apart.abs() + 1.0) / math.log2(8)
+        tables[f"swin_model.layers.{stage}.blocks.0.attn.relative_coords_table"] = spaced
+    assert pretrained_windows(tables) == (12, 12, 12, 6)
+    last = "swin_model.layers.3.blocks.0.attn.relative_coords_table"
+    for wrong in (tables[last].transpose(1, 2), torch.zeros_like(tables[last])):
+        with pytest.raises(ValueError, match=r"layers\.3"):
+            pretrained_windows(tables | {last: wrong})
+    with pytest.raises(ValueError, match="lacks"):
+        pretrained_windows({last: tables[last]})
 
 
 def test_gated_levels_begin_with_nothing_and_are_learned() -> None:
@@ -93,7 +125,7 @@ def test_gated_levels_begin_with_nothing_and_are_learned() -> None:
 def test_narrow_attention_gives_rows_as_wide_as_w() -> None:
     """Of queries and tokens half as wide, brought to w's width by a linear layer."""
     torch.manual_seed(0)
-    encoder = GoaeEncoder(replace(SMALL, attention=8, gated=True))
+    encoder = GoaeEncoder(replace(SMALL, attention=8, gated=True)).eval()
     with torch.no_grad():
         encoder.gates.fill_(1.0)
         before = encoder(_photos())
@@ -130,7 +162,7 @@ def test_published_names_mean_what_transformers_means_by_them() -> None:
     renamed = from_published({prefix + name: value for name, value in p.items()})
     config = EncoderConfig(
         image_size=4 * side * 8, embed_dim=d, depths=(1, 1, 1, 1), heads=(heads, 2, 2, 2),
-        window=side, w_dim=16, rows=(1, 1, 1), hidden=8,
+        window=side, w_dim=16, rows=(1, 1, 1), hidden=8, pretrained_windows=(0, 0, 0, 0),
     )  # fmt: skip
     layer = GoaeEncoder(config).swin_model.encoder.layers[0].blocks[0].eval()
     ours = prefix.replace("swin_model.layers", "swin_model.encoder.layers")
@@ -160,7 +192,7 @@ def test_published_names_mean_what_transformers_means_by_them() -> None:
     assert torch.allclose(found, t, atol=1e-4)
 
 
-ALIGN = AlignmentConfig(features=16, size=8, widths=(16, 16, 32), gated=True)
+ALIGN = AlignmentConfig(features=16, size=8, feature_ratio=1, widths=(16, 16, 32), gated=True)
 
 
 @pytest.mark.parametrize("mixing", ["attention", "convolution"])
@@ -187,6 +219,42 @@ def test_attention_finds_detail_wherever_it_is() -> None:
             module._film(seen, features), module._film(moved, features), strict=True
         ):
             assert torch.allclose(here, there, atol=1e-5)
+
+
+def test_shipped_weights_give_what_they_gave_when_they_were_trained() -> None:
+    """Their cards say how they differ from the published networks. Numbers noted down from the
+    modules that trained them, at 82b9841."""
+    draws = torch.Generator().manual_seed(5)
+    encoder = load_encoder(SHIPPED["encoder"])
+    alignment = load_alignment(SHIPPED_ALIGNMENT)
+    with torch.no_grad():
+        w = encoder(torch.randn(1, 3, 128, 128, generator=draws))[0, 0]
+        compared = torch.randn(1, 21, 64, 64, generator=draws)
+        features = alignment(compared, torch.randn(1, 192, 32, 32, generator=draws))
+    first = torch.tensor([-0.0756837, -0.2912379, 0.3172878, -0.5863671, -0.2943968, 0.0368227])
+    assert torch.allclose(w[:6], first, atol=1e-4)
+    first = torch.tensor([2.3398633, -4.0380654, -0.8072568, -0.1146038, -1.8436837, -1.6059659])
+    assert torch.allclose(features[0, 0, 0, :6], first, atol=1e-3)
+    assert features.norm().item() == pytest.approx(1538.9955, rel=1e-4)
+
+
+def test_a_card_that_does_not_say_how_it_was_trained_is_refused(tmp_path: Path) -> None:
+    for made, load, field in (
+        (GoaeEncoder(SMALL), load_encoder, "leaky_slope"),
+        (FeatureAlignment(ALIGN), load_alignment, "norm_tokens"),
+    ):
+        config = asdict(made.config)
+        del config[field]
+        card = Card(made.model_name, config)
+        write_weights(tmp_path / made.model_name, made.state_dict(), card)
+        with pytest.raises(CheckpointError, match=field):
+            load(tmp_path / made.model_name)
+
+
+def test_convolutions_of_finer_features_than_f_are_refused() -> None:
+    with pytest.raises(ValueError, match="feature_ratio"):
+        replace(ALIGN, mixing="convolution", feature_ratio=2)
+    assert replace(ALIGN, mixing="convolution", feature_ratio=2, carried=True).image_size == 16
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:

@@ -19,6 +19,8 @@ from portraiture.invert.goae.refine import _compare, refine
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import edited_features, planes_and_features, planes_of
+from portraiture.networks.goae_program import ProgramWay
+from portraiture.triplane.visibility import program_mask
 from portraiture.triplane.volume import RenderingConfig
 from portraiture.weights import Card, read_card, write_weights
 
@@ -28,7 +30,7 @@ CONFIG = TriPlaneConfig(
     superres_widths=(8, 8),
     rendering=RenderingConfig(depth_resolution=12, importance_resolution=0),
 )  # fmt: skip
-ALIGN = AlignmentConfig(features=16, size=16, widths=(16, 16, 16), gated=True)
+ALIGN = AlignmentConfig(features=16, size=16, feature_ratio=1, widths=(16, 16, 16), gated=True)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,39 @@ def test_what_the_head_lacks_is_carried_to_its_axis(generator: TriPlaneGenerator
     white, unseen = _compare(nothing, config, ws, empty, torch.ones_like(photo), camera)
     assert not white.unflatten(1, (3, 7))[0, :, 6].any()
     assert not unseen.any()
+
+
+def test_the_program_s_way_by_hand(generator: TriPlaneGenerator, ws: torch.Tensor) -> None:
+    """What is compared is not clamped; the mask is of F*'s own depth, of the front plane alone."""
+    alignment, (photo, camera) = _alignment(gated=False), _seen()
+    generator = copy.deepcopy(generator)
+    generator.superresolution.block1.torgb.bias += 1.0
+    compared: list[torch.Tensor] = []
+    alignment.input_layer.register_forward_hook(lambda _, inputs, __: compared.append(inputs[0]))
+    way = ProgramWay(sigmas=(1.2, 1.9))
+    with torch.no_grad():
+        found = refine(generator, alignment, ws, photo, camera, mixed="front", program=way)
+        plain = generator.planes(ws)
+        image = generator.upsample(generator.render(plain, camera, deterministic=True).features, ws)
+        refined = planes_of(generator, ws, found.features)
+        depth = generator.render(refined, camera, deterministic=True).depth
+        everywhere = refine(generator, alignment, ws, photo, camera, mixed="none", program=way)
+        drawn = [
+            refine(generator, alignment, ws, photo, camera, mixed="front", program=other).visible
+            for other in (ProgramWay(sigmas=None, seed=1), ProgramWay(sigmas=None, seed=2))
+        ]
+    assert image.abs().max() > 1.1
+    assert torch.allclose(compared[0], image - photo, atol=1e-5)
+    mask = program_mask(depth, camera, size=32, box_warp=1.0, sigmas=(1.2, 1.9))
+    assert 0.05 < mask.mean() < 0.95
+    assert torch.allclose(found.visible[:, 0], mask)
+    assert torch.allclose(found.planes[:, 1:], refined[:, 1:], atol=1e-5)
+    assert torch.allclose(found.planes[:, 0], mask * refined[:, 0] + (1.0 - mask) * plain[:, 0],
+                          atol=1e-5)  # fmt: skip
+    assert torch.allclose(everywhere.planes, everywhere.refined, atol=1e-5)
+    assert not torch.equal(*drawn)
+    with pytest.raises(ValueError, match="front plane"):
+        refine(generator, alignment, ws, photo, camera, program=way)
 
 
 def test_gradients_reach_the_alignment_alone(

@@ -1,8 +1,9 @@
 """GOAE's adaptive feature alignment: what w+ leaves out of a photo, put into a feature map (Yuan et
-al., ICCV 2023, section 4.2, Eq. 7; METHODS section 1).
+al., ICCV 2023, section 4.2, Eq. 7; METHODS section 1). With the default config it computes what the
+published program computes.
 
-rendered - photo ─residual units─▶ K, V ─┐
-F (of the generator at 32²) ───────────▶ Q ─two cross-attentions─▶ γ, β;   F* = γ ⊙ F + β
+rendered - photo ─residual units─▶ norm ─▶ K, V ─┐
+F (of the generator at 32²) ─────▶ norm ─▶ Q ────┴─two cross-attentions─▶ γ, β;   F* = γ ⊙ F + β
 
 Module names are those of the published checkpoint. Letters: B photos, C channels, S side of F, I
 channels and R side of what is compared.
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from portraiture.invert.goae.encoder import CrossAttention
+from portraiture.invert.goae.encoder import CrossAttention, normed
+from portraiture.networks.layers import LRELU_SLOPE, SQRT2
 from portraiture.perception.arcface import Unit
 
 CARRIED = 21
@@ -28,30 +31,49 @@ UNITS = 3
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """features: channels of F. size: its side. widths: of the residual units; each width halves the
-    size. mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and
-    the residual's features, which is its ablation (table 3). gated: [ours] γ - 1 and β each go
-    through a 1×1 convolution that begins at 0, so that F* begins as F; the published module has
-    none.
-    carried: [ours] what is compared comes not as a picture but carried to the planes (`CARRIED`
+    """Defaults are those of the published module.
+
+    features: channels of F. size: its side. feature_ratio: how many times as fine as F's are the
+    features of the compared images, which fixes the images' side (512 for 32 as published). widths:
+    of the residual units; each width halves the size. equalised: whether the output layers are
+    StyleGAN2's: weights over √(9·inputs) when run, LeakyReLU times √2. norm_tokens: whether F's and
+    the images' tokens pass a norm before attention. norm_twice, dropout: of `CrossAttention`.
+    mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and the
+    residual's features, which is its ablation (table 3); these are then as fine as F (ratio 1).
+    gated: [ours] γ - 1 and β each go through a 1×1 convolution that begins at 0, so that F* begins
+    as F; the published module has none.
+    carried: [ours] what is compared comes not as an image but carried to the planes (`CARRIED`
     channels, twice F's side), where F lies, and with what the head lacks beyond its outline: a
-    convolution then finds each texel's difference where
-    the attention has to search for it. The first of `widths` is then not halved, nor the last.
+    convolution then finds each texel's difference where the attention has to search for it. The
+    first of `widths` is then not halved, nor the last, and feature_ratio is not used.
     generator: fingerprint of the weights that it was trained for, if known.
+
+    Raises ValueError for convolutions of features that are not as fine as F.
     """
 
     features: int = 512
     size: int = 32
+    feature_ratio: int = 2
     widths: tuple[int, int, int] = (64, 128, 256)
+    equalised: bool = True
+    norm_tokens: bool = True
+    norm_twice: bool = False
+    dropout: float = 0.1
     mixing: Literal["attention", "convolution"] = "attention"
     gated: bool = False
     carried: bool = False
     generator: str = ""
 
+    def __post_init__(self) -> None:
+        if self.mixing == "convolution" and not self.carried and self.feature_ratio != 1:
+            raise ValueError("mixing by convolution needs a feature_ratio of 1")
+
     @property
     def image_size(self) -> int:
         """R."""
-        return 2 * self.size if self.carried else self.size << len(self.widths)
+        if self.carried:
+            return 2 * self.size
+        return self.feature_ratio * self.size << len(self.widths)
 
     @property
     def inputs(self) -> int:
@@ -79,17 +101,20 @@ class FeatureAlignment(nn.Module):
             units += [Unit(width, width) for _ in range(UNITS - 1)]
             before = width
         self.body = nn.Sequential(*units)
-        self.output_layer = nn.Sequential(
-            nn.Conv2d(before, features, 3, 1, 1),
-            nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(features, features, 3, 1, 1),
-        )
-        if config.mixing == "attention":
-            self.cross_att_gamma = CrossAttention(features)
-            self.cross_att_beta = CrossAttention(features)
+        if config.equalised:
+            self.output_layer = nn.Sequential(
+                EqualisedConv(before, features), EqualisedActivation(),
+                EqualisedConv(features, features),
+            )  # fmt: skip
         else:
-            self.conv_gamma = _convolutions(features)
-            self.conv_beta = _convolutions(features)
+            self.output_layer = _convolutions(before, features)
+        if config.mixing == "attention":
+            how = {"norm_twice": config.norm_twice, "dropout": config.dropout}
+            self.cross_att_gamma = CrossAttention(features, **how)
+            self.cross_att_beta = CrossAttention(features, **how)
+        else:
+            self.conv_gamma = _convolutions(2 * features, features)
+            self.conv_beta = _convolutions(2 * features, features)
         if config.gated:
             self.gate_gamma = _nothing(features)
             self.gate_beta = _nothing(features)
@@ -97,8 +122,8 @@ class FeatureAlignment(nn.Module):
     def forward(
         self, residual: Float[Tensor, "B I R R"], features: Float[Tensor, "B C S S"]
     ) -> Float[Tensor, "B C S S"]:
-        """F* of F. residual: rendered minus photo, in [-2, 2], `config.image_size` pixels a side,
-        or what `config.carried` says.
+        """F* of F (Eq. 7). residual: rendered minus photo, in about [-2, 2], `config.image_size`
+        pixels a side, or what `config.carried` says.
 
         Raises ValueError where a size is another.
         """
@@ -113,11 +138,13 @@ class FeatureAlignment(nn.Module):
         return gamma * features + beta
 
     def _film(self, seen: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """γ and β (Perez et al. 2018), the size of F."""
+        """γ and β of Eq. 7, the size of F."""
         if self.config.mixing == "convolution":
             both = torch.cat([seen, features], 1)
             return self.conv_gamma(both), self.conv_beta(both)
         tokens, asked = seen.flatten(2).mT, features.flatten(2).mT
+        if self.config.norm_tokens:
+            tokens, asked = normed(tokens), normed(asked)
         shape = features.shape
         gamma = self.cross_att_gamma(asked, tokens).mT.reshape(shape)
         return gamma, self.cross_att_beta(asked, tokens).mT.reshape(shape)
@@ -131,9 +158,30 @@ def _nothing(features: int) -> nn.Conv2d:
     return layer
 
 
-def _convolutions(features: int) -> nn.Sequential:
+def _convolutions(inputs: int, features: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(2 * features, features, 3, 1, 1),
+        nn.Conv2d(inputs, features, 3, 1, 1),
         nn.LeakyReLU(0.2, inplace=True),
         nn.Conv2d(features, features, 3, 1, 1),
     )
+
+
+class EqualisedConv(nn.Conv2d):
+    """A 3×3 convolution with equalised learning rate: weights of unit variance, over √fan_in when
+    run (Karras et al. 2018, section 4.1)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+        nn.init.normal_(self.weight)
+        nn.init.zeros_(self.bias)  # pyright: ignore[reportArgumentType]
+        self.gain = (9 * inputs) ** -0.5
+
+    def forward(self, input: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O H W"]:
+        return F.conv2d(input, self.weight * self.gain, self.bias, padding=1)
+
+
+class EqualisedActivation(nn.Module):
+    """LeakyReLU(0.2) times √2, which keeps the variance."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, LRELU_SLOPE) * SQRT2

@@ -1,4 +1,5 @@
-"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1; METHODS section 1).
+"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1; METHODS section 1). With the
+default config it computes what the published program computes.
 
 256² ─Swin─▶ fine, mid, coarse, query, base tokens
 base ─mapper─▶ w0, the same for all rows
@@ -12,7 +13,9 @@ N rows of w+.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
@@ -28,12 +31,19 @@ STRIDE = 32
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """embed_dim, depths, heads, window: of the Swin pyramid. w_dim: D. rows: of w+ that the coarse,
-    mid and fine levels refine; the first row of w+ is w0 alone. hidden: of the mappers of channels.
+    """Defaults are those of the published FFHQ encoder.
+
+    embed_dim, depths, heads, window: of the Swin pyramid. pretrained_windows: of each stage, the
+    window by which the continuous position bias is normalised; 0 for the stage's own. drop_path:
+    stochastic depth of the last block in training, rising linearly from 0 at the first. w_dim: D.
+    rows: of w+ that the coarse, mid and fine levels refine; the first row of w+ is w0 alone.
+    hidden: of the mappers of channels. leaky_slope: of all their LeakyReLUs. activated_tokens:
+    whether the mappers of keys and values end in a LeakyReLU. norm_twice: whether a second norm
+    follows the feed-forward layer of a cross-attention. dropout: of cross-attention, in training.
     attention: [ours] width of queries and tokens, which a linear layer then brings to D; None for D
     itself, as published. gated: [ours] what a level adds counts by a learned factor that begins at
-    0. Without, as published, the norm that ends it gives every Δ the length √D. generator:
-    fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if known.
+    0. generator: fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if
+    known.
     """
 
     image_size: int = 256
@@ -41,9 +51,15 @@ class EncoderConfig:
     depths: tuple[int, int, int, int] = (2, 2, 18, 2)
     heads: tuple[int, int, int, int] = (4, 8, 16, 32)
     window: int = 16
+    pretrained_windows: tuple[int, int, int, int] = (12, 12, 12, 6)
+    drop_path: float = 0.2
     w_dim: int = 512
     rows: tuple[int, int, int] = (3, 3, 7)
     hidden: int = 1024
+    leaky_slope: float = 0.01
+    activated_tokens: bool = True
+    norm_twice: bool = False
+    dropout: float = 0.1
     attention: int | None = None
     gated: bool = False
     generator: str = ""
@@ -58,21 +74,37 @@ PAPER = EncoderConfig()
 
 
 class CrossAttention(nn.Module):
-    """Queries look at tokens: 4 heads, then a feed-forward layer, each followed by a norm without
-    parameters (post-norm)."""
+    """Queries look at tokens: x = LN(q + attention(q, tokens)), then x + feed-forward(x) (Yuan et
+    al. 2023, section 4.1).
 
-    def __init__(self, width: int, *, heads: int = 4, hidden: int = 1024) -> None:
+    LN has no parameters. norm_twice: LN after the feed-forward layer, too. dropout: in training, of
+    the attention's weights and output and of both layers of the feed-forward network.
+    """
+
+    def __init__(
+        self, width: int, *, heads: int = 4, hidden: int = 1024, norm_twice: bool = False,
+        dropout: float = 0.1,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.multihead_attn = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.multihead_attn = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.linear1 = nn.Linear(width, hidden)
         self.linear2 = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_twice = norm_twice
 
     def forward(
         self, queries: Float[Tensor, "B Q D"], tokens: Float[Tensor, "B T D"]
     ) -> Float[Tensor, "B Q D"]:
         found, _ = self.multihead_attn(queries, tokens, tokens, need_weights=False)
-        x = F.layer_norm(queries + found, queries.shape[-1:])
-        return F.layer_norm(x + self.linear2(F.relu(self.linear1(x))), x.shape[-1:])
+        x = normed(queries + self.dropout(found))
+        hidden = self.dropout(F.relu(self.linear1(x)))
+        x = x + self.dropout(self.linear2(hidden))
+        return normed(x) if self.norm_twice else x
+
+
+def normed(x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    """LayerNorm without parameters (eps 1e-5)."""
+    return F.layer_norm(x, x.shape[-1:])
 
 
 class GoaeEncoder(nn.Module):
@@ -87,28 +119,39 @@ class GoaeEncoder(nn.Module):
         width, w, hidden = config.embed_dim, config.attention or config.w_dim, config.hidden
         side = config.image_size // STRIDE
         tokens = side * side
-        self.mapper_base_spatial = _mlp(tokens, tokens, 1)
-        self.mapper_base_channel = _mlp(8 * width, hidden, config.w_dim)
+        slope = config.leaky_slope
+
+        def mapper(*sizes: int) -> nn.Sequential:
+            return _mlp(sizes, slope, ends_active=False)
+
+        def token_mapper(*sizes: int) -> nn.Sequential:
+            return _mlp(sizes, slope, ends_active=config.activated_tokens)
+
+        self.mapper_base_spatial = mapper(tokens, tokens, 1)
+        self.mapper_base_channel = mapper(8 * width, hidden, config.w_dim)
         for level, rows in zip(LEVELS, config.rows, strict=True):
-            setattr(self, f"mapper_query_spatial_{level}", _mlp(tokens, tokens, rows))
-            setattr(self, f"mapper_query_channel_{level}", _mlp(8 * width, hidden, w))
-            attention = CrossAttention(w, hidden=1024 if config.attention is None else 2 * w)
+            setattr(self, f"mapper_query_spatial_{level}", mapper(tokens, tokens, rows))
+            setattr(self, f"mapper_query_channel_{level}", mapper(8 * width, hidden, w))
+            attention = CrossAttention(
+                w, hidden=1024 if config.attention is None else 2 * w,
+                norm_twice=config.norm_twice, dropout=config.dropout,
+            )  # fmt: skip
             setattr(self, f"cross_att_{level}", attention)
             if config.attention is not None:
                 setattr(self, f"widen_{level}", nn.Linear(w, config.w_dim))
-        self.mapper_coarse_channel = nn.Sequential(nn.Linear(4 * width, w))
-        self.mapper_mid_channel = nn.Sequential(nn.Linear(2 * width, w))
-        self.mapper_fine_channel = _mlp(width, w // 2, w)
-        self.mapper_coarse_to_mid_spatial = _mlp(4 * tokens, 8 * tokens, 16 * tokens)
-        self.mapper_mid_to_fine_spatial = _mlp(16 * tokens, 32 * tokens, 64 * tokens)
+        self.mapper_coarse_channel = token_mapper(4 * width, w)
+        self.mapper_mid_channel = token_mapper(2 * width, w)
+        self.mapper_fine_channel = token_mapper(width, w // 2, w)
+        self.mapper_coarse_to_mid_spatial = token_mapper(4 * tokens, 8 * tokens, 16 * tokens)
+        self.mapper_mid_to_fine_spatial = token_mapper(16 * tokens, 32 * tokens, 64 * tokens)
         if config.gated:
             self.gates = nn.Parameter(torch.zeros(len(LEVELS)))
 
     def forward(
         self, photos: Float[Tensor, "B 3 R R"], *, levels: int = 3
     ) -> Float[Tensor, "B N D"]:
-        """w+ - w_avg of photos in [-1, 1]. levels: how many of coarse, mid and fine take part; the
-        other rows are w0 (progressive training, section 4.1)."""
+        """w+ - w_avg of photos in [-1, 1] (Eq. 11). levels: how many of coarse, mid and fine take
+        part; the other rows are w0 (progressive training, section 4.1)."""
         taps = self.swin_model(photos, output_hidden_states=True)
         fine, mid, coarse, query = taps.hidden_states[:4]
         w0 = self._pooled("base", taps.last_hidden_state.mT)
@@ -147,10 +190,12 @@ class GoaeEncoder(nn.Module):
         return tokens
 
 
-def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.LeakyReLU(0.2, inplace=True), nn.Linear(hidden, outputs)
-    )
+def _mlp(sizes: Sequence[int], slope: float, *, ends_active: bool) -> nn.Sequential:
+    """Linear layers with LeakyReLUs between them, and after the last if it ends active."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope, inplace=True)]
+    return nn.Sequential(*(layers if ends_active else layers[:-1]))
 
 
 def _swin(config: EncoderConfig) -> nn.Module:
@@ -166,8 +211,8 @@ def _swin(config: EncoderConfig) -> nn.Module:
         depths=list(config.depths),
         num_heads=list(config.heads),
         window_size=config.window,
-        pretrained_window_sizes=[0, 0, 0, 0],
-        drop_path_rate=0.0,
+        pretrained_window_sizes=list(config.pretrained_windows),
+        drop_path_rate=config.drop_path,
     )
     swin = Swinv2Model(sizes, add_pooling_layer=False)
     for name, parameter in swin.named_parameters():

@@ -22,9 +22,13 @@ from portraiture.train.run_presets import TINY_RUN
 
 EncoderPreset = Literal["tiny", "cpu", "gpu"]
 
+FROM_SCRATCH = (0, 0, 0, 0)
+"""Windows of pre-training of an encoder that has none."""
+
 SMALL = EncoderConfig(
     image_size=128, embed_dim=32, depths=(2, 2, 8, 2), heads=(2, 4, 8, 16), window=8,
-    rows=(1, 1, 3), hidden=512, attention=128, gated=True,
+    pretrained_windows=FROM_SCRATCH, drop_path=0.0, rows=(1, 1, 3), hidden=512, dropout=0.0,
+    attention=128, gated=True,
 )  # fmt: skip
 """The embedded default's sizes: 11 MB as float16."""
 
@@ -40,7 +44,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         run=replace(TINY_RUN, batch=2),
         encoder=EncoderConfig(
             image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4,
-            w_dim=16, rows=(1, 1, 3), hidden=16, gated=True,
+            pretrained_windows=FROM_SCRATCH, w_dim=16, rows=(1, 1, 3), hidden=16, gated=True,
         ),
         drawing=SUPERVISED["tiny"],
         levels_from=(0, 0, 1),
@@ -73,7 +77,8 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
             checkpoint_every=500,
         ),
         encoder=replace(
-            PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8, gated=True
+            PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8,
+            pretrained_windows=FROM_SCRATCH, gated=True,
         ),
         drawing=SUPERVISED["gpu"],
         levels_from=(2_000, 4_000, 6_000),
@@ -90,14 +95,19 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
 ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
     "tiny": AlignmentTraining(
         run=replace(TINY_RUN, batch=2),
-        alignment=AlignmentConfig(widths=(16, 16, 16), gated=True),
+        alignment=AlignmentConfig(feature_ratio=1, widths=(16, 16, 16), gated=True),
         drawing=SUPERVISED["tiny"],
         grid_people=2,
     ),
     "cpu": AlignmentTraining(
         run=RunConfig(steps=1_600, batch=4, log_every=25, grid_every=100, checkpoint_every=100),
         alignment=AlignmentConfig(
-            widths=(48, 96, 128), mixing="convolution", gated=True, carried=True
+            feature_ratio=1,
+            widths=(48, 96, 128),
+            equalised=False,
+            mixing="convolution",
+            gated=True,
+            carried=True,
         ),
         drawing=ENCODER["cpu"].drawing,
         astray=0.5,

@@ -1,6 +1,7 @@
 """The published encoder's tensors under the names of transformers' SwinV2.
 
-All else is named alike. Its tables of positions and masks follow from the sizes; they are not kept.
+All else is named alike. Its tables of positions and masks follow from the sizes and are not kept;
+the tables also tell by which windows the position bias is normalised (`pretrained_windows`).
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 PUBLISHED = "swin_model.patch_embed.proj.weight"
 """A tensor that only the published naming has."""
 
+STAGES = 4
+_TABLE = re.compile(r"swin_model\.layers\.([0-3])\.blocks\.\d+\.attn\.relative_coords_table")
 _DERIVED = re.compile(r".*\.(relative_coords_table|relative_position_index|attn_mask)")
 _BLOCK = re.compile(r"swin_model\.layers\.(\d+)\.blocks\.(\d+)\.(.+)")
 _OUTSIDE = {
@@ -57,6 +62,36 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             found[prefix + _swapped(rest, _INSIDE)] = tensor
     return found
+
+
+def pretrained_windows(tensors: Mapping[str, Tensor]) -> tuple[int, int, int, int]:
+    """Of each stage, the window by which its position bias is normalised, out of the published
+    tables of relative coordinates.
+
+    Raises ValueError where a stage has no table, or one that is not of such a window.
+    """
+    found: dict[int, int] = {}
+    for name, table in tensors.items():
+        if (inside := _TABLE.fullmatch(name)) is None:
+            continue
+        stage, window = int(inside.group(1)), (table.shape[1] + 1) // 2
+        reach = 2.0 ** (3.0 * float(table.max())) - 1.0
+        pretrained = 1 + round(8 * (window - 1) / reach) if reach > 0.0 else 0
+        if pretrained < 2 or found.setdefault(stage, pretrained) != pretrained:
+            raise ValueError(f"{name} is a table of unknown coordinates")
+        if not torch.allclose(table, relative_coordinates(window, pretrained), atol=1e-5):
+            raise ValueError(f"{name} is a table of unknown coordinates")
+    if len(found) != STAGES:
+        raise ValueError("a stage lacks its table of relative coordinates")
+    return found[0], found[1], found[2], found[3]
+
+
+def relative_coordinates(window: int, pretrained: int) -> Float[Tensor, "1 S S 2"]:
+    """Log-spaced coordinates of two tokens of a window, (row, column), S = 2·window - 1 (Liu et al.
+    2022, section 3.3; the program scales by 8 over the window of pre-training and by 1/3)."""
+    apart = torch.arange(1 - window, window, dtype=torch.float32) * (8.0 / (pretrained - 1))
+    spaced = apart.sign() * (apart.abs() + 1.0).log2() / 3.0
+    return torch.stack(torch.meshgrid(spaced, spaced, indexing="ij"), -1)[None]
 
 
 def _swapped(name: str, starts: Mapping[str, str]) -> str:

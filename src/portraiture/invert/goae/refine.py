@@ -4,6 +4,7 @@ et al., ICCV 2023, sections 4.2 and 4.3; METHODS section 1).
 ws ─┬─planes─▶ image, depth of the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
     └─F────────────────────────────────────────────────────────────────────┘      │
 planes of F* ─mix by what the photo shows─▶ planes                          ◀──────┘
+`ProgramWay` asks for the published program's own order of these steps.
 Letters: B heads, N rows of w+, K channels and S side of F, C channels and P side of a plane.
 """
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import planes_and_features, planes_of, sized
+from portraiture.networks.goae_program import ProgramWay, program_masks, sampling
 from portraiture.triplane.splat import carry_to_planes
 from portraiture.triplane.visibility import (
     SOLID,
@@ -52,14 +54,42 @@ def refine(
     camera: Float[Tensor, "B 25"],
     *,
     mixed: MixedPlanes = "all",
+    program: ProgramWay | None = None,
 ) -> Refined:
-    """photo: over the generator's background, in [-1, 1]. Gradients flow to the alignment only."""
+    """F* and the planes of a photo (Eqs. 7 to 9 and 12). photo: in [-1, 1], over the generator's
+    background, or with its own for the program's way. program: the published program's way, which
+    masks no other plane than the front one. Gradients flow to the alignment only.
+
+    Raises ValueError for the program's way with masks on all planes or a carried difference.
+    """
+    if program is not None:
+        return _refine_as_program(generator, alignment, ws, photo, camera, mixed, program)
     with torch.no_grad():
         plain, features = planes_and_features(generator, ws, alignment.config.size)
         compared, visible = _compare(generator, alignment.config, ws, plain, photo, camera)
     aligned = alignment(compared, features)
     masks = chosen_masks(visible, mixed)
     refined = planes_of(generator, ws, aligned)
+    return Refined(aligned, features, masks, refined, mix_planes(refined, plain, masks))
+
+
+def _refine_as_program(
+    generator: TriPlaneGenerator, alignment: FeatureAlignment, ws: Tensor, photo: Tensor,
+    camera: Tensor, mixed: MixedPlanes, program: ProgramWay,
+) -> Refined:  # fmt: skip
+    config = alignment.config
+    if mixed == "all" or config.carried:
+        raise ValueError("the program masks the front plane alone and carries no difference")
+    with torch.no_grad():
+        plain, features = planes_and_features(generator, ws, config.size)
+        volume = generator.render(plain, camera, **sampling(program))
+        image = generator.upsample(volume.features, ws)
+        residual = sized(image, config.image_size) - sized(photo, config.image_size)
+    aligned = alignment(residual, features)
+    refined = planes_of(generator, ws, aligned)
+    masks = program_masks(generator, refined, camera, program)
+    if mixed == "none":
+        masks = torch.ones_like(masks)
     return Refined(aligned, features, masks, refined, mix_planes(refined, plain, masks))
 
 

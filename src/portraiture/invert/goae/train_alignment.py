@@ -138,7 +138,8 @@ class TrainAlignment:
     def losses(
         self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
     ) -> dict[str, Tensor]:
-        """All weighted losses by name; those of the other view begin with `other_`."""
+        """All weighted losses by name: Eq. 13's, and λ7 on F* - F (supplement A). Those of the
+        other view begin with `other_`."""
         config, network = self.config, self.network
         people, real = batch
         ws = led_astray(self._ws(people.photo), config.astray, draws)

@@ -70,7 +70,8 @@ class EncoderTraining:
     frozen generator's. start, fitted: fingerprints of the encoder to begin with and of the photos
     of real people, so that a run never goes on with others. fitted_share: of a batch, photos of
     real people where there are any. drawn_share: of the rest, what a generator of images draws.
-    levels_from: steps from which coarse, mid and fine rows take part.
+    levels_from: steps from which coarse, mid and fine rows take part, by default the published
+    program's.
     latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
     counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
     to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
@@ -89,7 +90,7 @@ class EncoderTraining:
     fitted: str = ""
     drawn_share: float = 0.5
     fitted_share: float = 0.25
-    levels_from: tuple[int, int, int] = (20_000, 40_000, 60_000)
+    levels_from: tuple[int, int, int] = (10_000, 20_000, 30_001)
     latent_weight: float = 1.0
     metric_gradients: int = 480
     metric_floor: float = 0.1
@@ -237,7 +238,8 @@ class TrainEncoder:
         self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
         batch: EncoderBatch, draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """All weighted losses of the encoder by name."""
+        """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. What stands for
+        Eqs. 4 and 13 is `supervised_heads`' and `own_view`'s."""
         config, network = self.config, self.network
         wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
         found = {
@@ -272,7 +274,7 @@ class TrainEncoder:
         self, state: TrainState, fakes: Float[Tensor, "B N D"], z: Float[Tensor, "B Z"],
         world: World,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """One update of D_Wc: w of other people against all rows of w+."""
+        """One update of D_Wc (Eq. 2): w of other people against all rows of w+."""
         config, judge = self.config, state.models[JUDGE]
         if not config.adversarial_weight or state.step < config.whole_from:
             return {}

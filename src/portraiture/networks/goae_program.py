@@ -1,0 +1,118 @@
+"""The published GOAE program's own order of refining and editing, where the paper says otherwise or
+nothing.
+
+F* ─planes─▶ depth ─program_mask─▶ mask of the front plane ─mix with the plain planes─▶ planes
+Letters: B heads, N rows of w+, D w dimension, K channels and S side of F, C channels and P side of
+a plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import (
+    Styles,
+    edited_features,
+    planes_and_features,
+    planes_of,
+)
+from portraiture.triplane.visibility import mix_planes, program_mask
+
+
+@dataclass(frozen=True)
+class ProgramWay:
+    """How the published program refines and edits, where the paper says otherwise or nothing.
+
+    The rendering that is compared is not clamped. The mask is `program_mask` of the depth of F*'s
+    planes, for the front plane; F* is taken everywhere on the others. From the photo's own view it
+    shows `Refined.refined`, the planes before the mix; `Refined.planes` are for all other views.
+    After an edit the blocks finer than F* run on the unedited w+, and the mask is made anew.
+
+    sigmas: standard deviations of the mask's two blurs, texels; None draws them from U(1, 2), as
+    the program does. jittered: whether rays are sampled at random within their bins, as the program
+    does, or in the middles of these. seed: of what is drawn. glasses_share: of the direction of
+    glasses that is taken off in every edit of something else.
+    """
+
+    sigmas: tuple[float, float] | None = (1.5, 1.5)
+    jittered: bool = False
+    seed: int = 0
+    glasses_share: float = 0.8
+
+
+@dataclass(frozen=True)
+class ProgramEdit:
+    """features: F* of the edited w+. visible: the masks by which planes were mixed. planes: mixed
+    ones, to be rendered."""
+
+    features: Float[Tensor, "B K S S"]
+    visible: Float[Tensor, "B 3 1 P P"]
+    planes: Float[Tensor, "B 3 C P P"]
+
+
+@torch.no_grad()
+def program_masks(
+    generator: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"],
+    camera: Float[Tensor, "B 25"], program: ProgramWay,
+) -> Float[Tensor, "B 3 1 P P"]:  # fmt: skip
+    """The program's mask of the front plane of what a camera sees of these planes, and ones."""
+    sigmas = program.sigmas
+    if sigmas is None:
+        drawn = 1.0 + torch.rand(2, generator=torch.Generator().manual_seed(program.seed))
+        sigmas = (float(drawn[0]), float(drawn[1]))
+    depth = generator.render(planes, camera, **sampling(program)).depth
+    size = planes.shape[-1]
+    mask = program_mask(
+        depth, camera, size=size, box_warp=generator.config.rendering.box_warp, sigmas=sigmas
+    )
+    return torch.stack([mask, torch.ones_like(mask), torch.ones_like(mask)], 1)
+
+
+class Sampling(TypedDict):
+    """Of `TriPlaneGenerator.render`."""
+
+    deterministic: bool
+    generator: torch.Generator
+
+
+def sampling(program: ProgramWay) -> Sampling:
+    """How the program samples its rays."""
+    return {
+        "deterministic": not program.jittered,
+        "generator": torch.Generator().manual_seed(program.seed),
+    }
+
+
+def edit_as_program(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "B N D"],
+    edited: Float[Tensor, "B N D"],
+    features: Float[Tensor, "B K S S"],
+    camera: Float[Tensor, "B 25"],
+    program: ProgramWay,
+) -> ProgramEdit:
+    """An edit of w+ in the published program's order (Eqs. 10 and 12). features: F* of ws. camera:
+    of the photo. The superresolution of what is rendered runs on `edited`."""
+    size = features.shape[-1]
+    before = planes_and_features(generator, ws, size)[1]
+    plain, after = planes_and_features(generator, edited, size)
+    found = edited_features(features, before, after)
+    styles = program_styles(generator, ws, edited, size)
+    refined = planes_of(generator, edited, found, styles=styles)
+    masks = program_masks(generator, refined, camera, program)
+    return ProgramEdit(found, masks, mix_planes(refined, plain, masks))
+
+
+def program_styles(
+    generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], edited: Float[Tensor, "B N D"],
+    size: int,
+) -> Styles:  # fmt: skip
+    """Styles of the edited w+ up to the block of this size, of the unedited one beyond."""
+    plain, moved = (generator.backbone.synthesis.styles(one) for one in (ws, edited))
+    return {side: moved[side] if side <= size else styles for side, styles in plain.items()}

@@ -1,0 +1,168 @@
+"""GOAE's networks, insertion, mask and edit against the outputs of the published program.
+
+Weights are made by a formula under the published names (`../shared/fixtures/formula.py`). Other
+slopes, norms and windows give outputs that differ by more than the tolerance.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Mapping
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from shared_data import SHARED
+from torch import Tensor
+
+from portraiture.convert.layouts import layout
+from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
+from portraiture.invert.goae.encoder import LEVELS, PAPER, GoaeEncoder
+from portraiture.invert.goae.published_names import from_published
+from portraiture.networks.eg3d import Backbone, TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.features import edited_features, planes_and_features, planes_of
+from portraiture.networks.goae_program import program_styles
+from portraiture.triplane.visibility import mix_planes, program_mask
+
+FIXTURES = SHARED / "fixtures"
+pytestmark = pytest.mark.skipif(
+    not FIXTURES.exists(), reason="../shared/fixtures with the original program's outputs is absent"
+)
+TOLERANCE = 2e-5
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def _formula() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("formula", FIXTURES / "formula.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _normal(name: str, *shape: int) -> Tensor:
+    return torch.from_numpy(_formula().normal(name, shape))
+
+
+def _image(name: str, side: int) -> Tensor:
+    return torch.from_numpy(_formula().image(name, (1, 3, side, side)))
+
+
+def _by_formula(fixture: str, shapes: Shapes) -> dict[str, Tensor]:
+    """The fixture's weights under the published names; what the program keeps is left out."""
+    groups = json.loads((FIXTURES / f"{fixture}.json").read_text())["names"]
+    kept = set(groups.pop("kept")["names"])
+    assert kept | {name for group in groups.values() for name in group["names"]} == set(shapes)
+    rules = [
+        (rule, f"^({'|'.join(map(re.escape, group['names']))})$") for rule, group in groups.items()
+    ]
+    empty = {name: torch.empty(shape) for name, shape in shapes.items() if name not in kept}
+    return _formula().fill("", empty, rules)[0]
+
+
+def _expected(fixture: str) -> dict[str, Tensor]:
+    with np.load(FIXTURES / f"{fixture}.npz") as file:
+        return {key: torch.from_numpy(file[key]) for key in file}
+
+
+def _error(found: Tensor, expected: Tensor) -> float:
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max())
+
+
+def test_the_encoder_gives_the_w_of_the_published_one() -> None:
+    encoder, expected = GoaeEncoder(PAPER).eval(), _expected("goae_encoder")
+    encoder.load_state_dict(from_published(_by_formula("goae_encoder", layout("goae_encoder"))))
+    seen: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+    for level in LEVELS:
+        getattr(encoder, f"cross_att_{level}").register_forward_hook(
+            lambda _, inputs, output, level=level: seen.update({level: (*inputs, output)})
+        )
+    with torch.no_grad():
+        found = encoder(_image("input.image", PAPER.image_size))
+    assert _error(found[:, 0], expected["w0"]) < TOLERANCE
+    for level, (query, tokens, delta) in seen.items():
+        assert _error(query[0], expected[f"query_{level}"]) < TOLERANCE
+        assert _error(delta[0], expected[f"delta_{level}"]) < TOLERANCE
+        assert _error(tokens[0].mean(0), expected[f"tokens_{level}_mean"]) < TOLERANCE
+        assert _error(tokens[0].std(0, correction=0), expected[f"tokens_{level}_std"]) < TOLERANCE
+    assert _error(found[0], expected["wplus"]) < TOLERANCE
+
+
+@pytest.mark.parametrize(("side", "ratio"), [(512, 2), (256, 1)])
+def test_the_alignment_gives_the_features_of_the_published_one(side: int, ratio: int) -> None:
+    config, expected = AlignmentConfig(feature_ratio=ratio), _expected("goae_afa")
+    assert config.image_size == side
+    module = FeatureAlignment(config).eval()
+    module.load_state_dict(_by_formula("goae_afa", layout("goae_afa")), strict=False)
+    features = _normal("input.features", 1, 512, 32, 32)
+    residual = _image(f"input.rendered.{side}", side) - _image(f"input.photo.{side}", side)
+    with torch.no_grad():
+        found = module(residual, features)
+        seen = module.output_layer(module.body(module.input_layer(residual)))
+        gamma, beta = module._film(seen, features)
+    end, step = ("", 8) if side == 512 else ("_256", 64)
+    for name, value in (("aligned", found), ("gamma", gamma), ("beta", beta)):
+        assert _error(value[0, ::step], expected[name + end]) < TOLERANCE, name
+
+
+SPLIT = TriPlaneConfig(channel_base=2048, channel_max=64)
+
+
+def _split_generator() -> TriPlaneGenerator:
+    """EG3D with the fixture's backbone, in float64: the program's own rounding is error enough."""
+    generator = TriPlaneGenerator(SPLIT).eval().requires_grad_(False)
+    names = {f"backbone.{k}": v.shape for k, v in Backbone(SPLIT).state_dict().items()}
+    tensors = _by_formula("goae_insert", names)
+    missing, unknown = generator.load_state_dict(tensors, strict=False)
+    assert not unknown
+    assert all("resample_filter" in n or not n.startswith("backbone") for n in missing)
+    return generator.double()
+
+
+def _thin(planes: Tensor) -> Tensor:
+    return planes.flatten(1, 2)[0, ::8, ::8, ::8]
+
+
+def test_features_enter_and_edits_are_made_where_the_program_does_it() -> None:
+    generator, expected = _split_generator(), _expected("goae_insert")
+    ws = _normal("input.ws", 1, 14, 512).double()
+    moved = ws + _normal("input.direction", 1, 1, 512)
+    shape = (1, 64, 32, 32)
+    gamma, beta = 1.0 + 0.3 * _normal("input.gamma", *shape), 0.3 * _normal("input.beta", *shape)
+    with torch.no_grad():
+        plain, features = planes_and_features(generator, ws, 32)
+        edited_plain, edited = planes_and_features(generator, moved, 32)
+        refined = gamma * features + beta
+        features_then = edited_features(refined, features, edited)
+        styles = program_styles(generator, ws, moved, 32)
+        found = {
+            "planes_plain": plain,
+            "planes_refined": planes_of(generator, ws, refined),
+            "planes_edited_plain": edited_plain,
+            "planes_edited_refined": planes_of(generator, moved, features_then, styles=styles),
+            "planes_edited_refined_if_edited_ws": planes_of(generator, moved, features_then),
+        }
+    assert _error(features[0, ::4, ::2, ::2], expected["features"]) < TOLERANCE
+    assert _error(edited[0, ::4, ::2, ::2], expected["edited_features"]) < TOLERANCE
+    for name, planes in found.items():
+        assert _error(_thin(planes), expected[name]) < TOLERANCE, name
+
+
+def test_the_mask_and_the_mix_are_the_program_s() -> None:
+    expected = _expected("goae_mix")
+    where = {"size": 256, "box_warp": 1.0}
+    depth, camera = expected["depth"][:, None], expected["cameras"]
+    for sigma, step in ((1.0, 4), (1.5, 1), (2.0, 4)):
+        mask = program_mask(depth, camera, sigmas=(sigma, sigma), **where)[:, 0, ::step, ::step]
+        assert _error(mask, expected[f"mask_{sigma}"]) < TOLERANCE, sigma
+    mask = program_mask(depth, camera, sigmas=(1.5, 1.5), **where)
+    shape = (1, 3, 4, 256, 256)
+    refined, plain = _normal("input.planes_refined", *shape), _normal("input.planes_plain", *shape)
+    masks = torch.ones(3, 3, 1, 256, 256)
+    masks[:, 0] = mask
+    mixed = mix_planes(refined, plain, masks)[..., ::16, ::16]
+    assert _error(mixed, expected["mixed_1.5_sample"]) < TOLERANCE
