@@ -7,18 +7,18 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from portraiture import Avatar, AvatarParameters
+from portraiture import Avatar, AvatarParameters, create
 from portraiture.camera import orbit
 from portraiture.engine.build import build_bust
 from portraiture.errors import AvatarError, OutputError
 from portraiture.render.light import studio_light
-from portraiture.types import Bust
+from portraiture.types import Bust, Style
 
 
 def _avatar() -> Avatar:
@@ -151,3 +151,14 @@ def test_a_vrm_says_whose_it_is_and_shows_its_front(tmp_path: Path) -> None:
     solid = rgba[..., 3] == 1.0
     assert shown.shape == (512, 512, 3) and solid.mean() > 0.2
     assert np.abs(shown[solid] - 255 * rgba[solid][:, :3]).mean() < 4.0
+
+
+def test_an_unknown_style_is_refused_before_any_work(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.jpg"
+    for make in (
+        lambda: create(missing, style=cast(Style, "cubist")),
+        lambda: Avatar.sample(0, style=cast(Style, "cubist")),
+        lambda: Avatar(style=cast(Style, "cubist")),
+    ):
+        with pytest.raises(AvatarError, match=r"no style 'cubist'; choose one of natural, pixar"):
+            make()

@@ -21,6 +21,7 @@ TIERS = (
         "recent",
         "cache",
         "paths",
+        "pixels",
         "signals",
         "__init__",
     },

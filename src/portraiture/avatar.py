@@ -45,6 +45,12 @@ THUMBNAIL_SIZE = 512
 SUFFIXES = (".glb", ".vrm", ".obj", ".ply")
 
 
+def check_style(style: object) -> None:
+    """Raises AvatarError where `style` is none of the styles."""
+    if style not in STYLES:
+        raise AvatarError(f"There is no style {style!r}; choose one of {', '.join(STYLES)}.")
+
+
 @dataclass(frozen=True)
 class Avatar:
     """One person in one style.
@@ -65,6 +71,9 @@ class Avatar:
     assets: tuple[str, ...] = ()
     asset_folder: Path | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_style(self.style)
 
     @staticmethod
     def sample(seed: int, *, style: Style = "natural", asset_folder: Path | None = None) -> Avatar:
@@ -218,8 +227,7 @@ class Avatar:
                 f"This avatar has format version {values.get('version')!r}; "
                 f"this program reads {VERSION}."
             )
-        if values.get("style") not in STYLES:
-            raise AvatarError(f"Unknown style {values.get('style')!r}.")
+        check_style(values.get("style"))
         try:
             return Avatar(
                 parameters=AvatarParameters.from_dict(values["parameters"]),

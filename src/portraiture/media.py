@@ -7,7 +7,6 @@ either complete or absent. What goes wrong raises `PhotoError` or `OutputError`,
 
 from __future__ import annotations
 
-import io
 import os
 import secrets
 import shutil
@@ -21,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
 from portraiture.errors import OutputError, PhotoError
 from portraiture.paths import (
@@ -33,14 +32,9 @@ from portraiture.paths import (
     reason,
     refuse_existing,
 )
+from portraiture.pixels import check_size, picture_pixels, too_large
 from portraiture.quiet import warnings_off
 from portraiture.types import as_uint8
-
-MAX_PIXELS = 80_000_000
-"""Larger pictures are refused by their header, before anything is decoded."""
-
-MIN_SIDE = 16
-"""Pixels; a picture with a shorter side holds no usable face."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".webp")
@@ -48,7 +42,6 @@ VIDEO_SUFFIXES = (".mp4", ".webp")
 # Raster formats that Pillow decodes by itself. Not EPS, PDF or others that run a program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-_ORIENTATION = 0x0112  # EXIF tag
 
 
 def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
@@ -60,7 +53,7 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
     needs the ``heic`` extra (pillow-heif).
 
     Raises PhotoError, with one sentence for the user, when the file is missing, a folder, empty,
-    not a picture, damaged or cut short, under `MIN_SIDE` pixels or over `MAX_PIXELS`.
+    not a picture, damaged or cut short, under `pixels.MIN_SIDE` or over `pixels.MAX_PIXELS`.
     """
     path = Path(path)
     with _open(path) as file, warnings_off():  # Pillow's, of odd metadata and large sizes
@@ -69,19 +62,17 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
         try:
             picture = Image.open(file, formats=formats)
         except Image.DecompressionBombError as error:
-            raise PhotoError(_too_large(path)) from error
+            raise PhotoError(too_large(path.name)) from error
         except Exception as error:
             message = f"{path.name} is not a picture that can be read; use a JPEG, PNG or WebP."
             raise PhotoError(message) from error
-        _check_size(path, picture.size)
+        check_size(path.name, *picture.size)
         try:
             picture.seek(0)
-            picture.load()
-            rgb = _to_srgb(_upright(picture))
+            return picture_pixels(picture)
         except Exception as error:
             message = f"{path.name} is damaged or cut short; export or download it again."
             raise PhotoError(message) from error
-    return np.ascontiguousarray(np.asarray(rgb, np.uint8))
 
 
 def _open(path: Path) -> BinaryIO:
@@ -115,88 +106,6 @@ def _formats_for(path: Path, head: bytes) -> tuple[str, ...]:
     return (*_FORMATS, "HEIF")
 
 
-def _too_large(path: Path) -> str:
-    return f"{path.name} has over {MAX_PIXELS // 1_000_000} megapixels; make it smaller first."
-
-
-def _check_size(path: Path, size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise PhotoError(_too_large(path))
-    if min(width, height) < MIN_SIDE:
-        raise PhotoError(
-            f"{path.name} is only {width}×{height} pixels; use a photo in which the face is "
-            "at least 64 pixels tall."
-        )
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """EXIF orientation applied; unreadable EXIF counts as none. Keeps the colour profile."""
-    try:
-        orientation = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:
-        return picture
-    if orientation == 1:
-        return picture
-    profile = picture.info.get("icc_profile")
-    turned = ImageOps.exif_transpose(picture)
-    if profile:
-        turned.info["icc_profile"] = profile
-    return turned
-
-
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB in sRGB, transparency over white."""
-    profile = picture.info.get("icc_profile")
-    if picture.mode.startswith(("I", "F")):
-        picture = _to_8_bit(picture)
-    if picture.mode in ("RGBa", "La"):  # premultiplied
-        picture = picture.convert("RGBA")
-    if picture.mode == "LAB":
-        profile = profile or ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    if picture.mode == "P":
-        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-    elif "transparency" in picture.info and picture.mode in ("1", "L", "RGB"):
-        picture = picture.convert("RGBA")
-    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
-    if picture.mode in ("RGBA", "RGBX"):
-        picture = picture.convert("RGB")
-    elif picture.mode in ("LA", "1"):
-        picture = picture.convert("L")
-    rgb = (_from_profile(picture, profile) if profile else None) or picture.convert("RGB")
-    if alpha is None:
-        return rgb
-    page = Image.new("RGB", rgb.size, "white")
-    page.paste(rgb, mask=alpha)
-    return page
-
-
-def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """16-bit, 32-bit integer and floating-point greyscale to "L".
-
-    Integers use the range of 16 bits, or of 32 when they exceed it. Floats use [0, 1], or their
-    own maximum when it is larger.
-    """
-    values = np.nan_to_num(np.asarray(picture).astype(np.float64))
-    top = values.max(initial=0.0)
-    if picture.mode.startswith("F"):
-        full = max(top, 1.0)
-    else:
-        full = 65535.0 if top <= 65535 else 4294967295.0
-    return Image.fromarray((np.clip(values / full, 0, 1) * 255 + 0.5).astype(np.uint8))
-
-
-def _from_profile(picture: Image.Image, profile: bytes) -> Image.Image | None:
-    """`picture` converted from its ICC profile to sRGB, or None where the profile is unusable."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(
-            picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-
-
 def write_image(path: Path | str, image: ndarray) -> None:
     """Write `image` as PNG, JPEG or WebP, by the suffix of `path`; an existing file is replaced.
 
@@ -215,7 +124,9 @@ def write_image(path: Path | str, image: ndarray) -> None:
             case ".webp":
                 picture.save(partial, "WEBP", quality=92, method=4)
             case _:
-                _to_srgb(picture).save(partial, "JPEG", quality=93, subsampling=0)
+                Image.fromarray(picture_pixels(picture)).save(
+                    partial, "JPEG", quality=93, subsampling=0
+                )
 
 
 def write_video(

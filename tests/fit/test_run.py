@@ -12,7 +12,6 @@ from portraiture.engine.actions import ACTIONS
 from portraiture.engine.landmarks import CONTOUR, landmark_positions
 from portraiture.engine.shape import shape_head
 from portraiture.fit.run import Fitted, fit_photo
-from portraiture.fit.skin import expressed
 from portraiture.photo.align import align
 from portraiture.types import Photo
 
@@ -38,7 +37,7 @@ def test_camera_expression_and_parameters_agree_with_the_landmarks(
 ) -> None:
     """Rebuilt from what is handed out alone, the head lands on the reported landmarks."""
     shape = shape_head(fitted.parameters)
-    points = landmark_positions(expressed(shape, fitted.expression), shape.model)
+    points = landmark_positions(shape.expressed(fitted.expression), shape.model)
     size = (photo.image.shape[0], photo.image.shape[1])
     pixels = project(points, fitted.camera, size)[:, :2]
     inner = np.setdiff1d(np.arange(478), CONTOUR)

@@ -13,7 +13,7 @@ from portraiture.engine.landmarks import LANDMARK_COUNT, landmark_positions
 from portraiture.engine.prior import load_prior
 from portraiture.engine.shapes import SHAPES
 from portraiture.fit.model import PIVOT, View, landmark_model, project_view
-from portraiture.fit.run import identity_parameters
+from portraiture.fit.place import identity_parameters
 from portraiture.fit.solve import (
     PHENOTYPE_MEAN,
     first_view,

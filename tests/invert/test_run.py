@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -24,12 +25,13 @@ from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import make_head, person_psnr
 from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
-from portraiture.invert.run import HEAD_FILES, Method, invert_target
+from portraiture.invert.run import HEAD_FILES, Inverted, Method, invert_target
 from portraiture.invert.target import Target, largest_part, make_target
 from portraiture.invert.weights import check_fit, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.triplane.volume import RenderingConfig
 from portraiture.weights import Card
@@ -258,6 +260,17 @@ def test_a_method_without_its_networks_is_refused(folder: Path) -> None:
             Method(name, _generator(folder))  # type: ignore[arg-type]
 
 
+def test_notes_of_several_photos_name_them() -> None:
+    photo = align(demo_photo())
+    two = tuple(
+        replace(photo, name=name, quality=replace(photo.quality, notes=notes))
+        for name, notes in (("a/one.jpg", ("Dark.",)), ("two.jpg", ("Soft.", "Small.")))
+    )
+    head = cast(Head, None)
+    assert Inverted(head, two[:1]).notes == ("Dark.",)
+    assert Inverted(head, two).notes == ("one.jpg: Dark.", "two.jpg: Soft.", "two.jpg: Small.")
+
+
 def test_choices_out_of_range_are_refused() -> None:
     assert chosen_config("pti", steps=90).generator_steps == 70
     for choice in ({"steps": 0}, {"rays": 8}, {"rays": 1000}):
@@ -277,6 +290,9 @@ def test_files_of_a_photo_from_the_command_line(
     assert sorted(p.name for p in out.iterdir()) == sorted(HEAD_FILES)
     page = (out / "report.html").read_text()
     assert "A neural head from one photo" in page
+    notes = align(demo_photo()).quality.notes
+    printed = " ".join(capsys.readouterr().out.split())
+    assert notes and all(f"Note: {note}" in printed for note in notes)
     assert "game-ready" not in page
     head = Head.load(out / "head.safetensors", network=network)
     assert head.method == "encoder"

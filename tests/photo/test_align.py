@@ -16,6 +16,7 @@ from portraiture.camera import EG3D_FOCAL, EG3D_RADIUS, from_eg3d, orbit, projec
 from portraiture.errors import PhotoError
 from portraiture.photo import landmarks as face_mesh
 from portraiture.photo.align import (
+    WORKED_PX,
     align,
     crop_camera,
     crop_image,
@@ -76,6 +77,52 @@ def test_same_photo_same_bits(photo: Photo, picture: np.ndarray) -> None:
     again = align(picture.astype(np.float32) / 255)
     assert np.array_equal(again.crop, photo.crop)
     assert np.array_equal(again.landmarks, photo.landmarks)
+
+
+def test_every_kind_of_pixels_is_one_photo(photo: Photo, picture: np.ndarray) -> None:
+    for source in (
+        picture.astype(np.float64), picture.astype(np.int64), picture.astype(np.uint16) * 257,
+        Image.fromarray(picture),
+    ):  # fmt: skip
+        same = align(source)
+        assert np.array_equal(same.landmarks, photo.landmarks) and same.name == ""
+
+
+def test_a_photo_is_no_finer_than_its_texture_needs(photo: Photo, picture: np.ndarray) -> None:
+    """An enlarged photo is worked on at `WORKED_PX` across the crop, and is the same photo."""
+    factor = 20
+    head = Image.fromarray(picture[:300, 60:400])
+    large = align(head.resize((340 * factor, 300 * factor), Image.Resampling.BICUBIC))
+    scale = np.linalg.norm(large.crop_from_image[:2, 0])
+    assert 512 / scale == pytest.approx(WORKED_PX, rel=2e-3)
+    assert large.quality.face_px == pytest.approx(factor * photo.quality.face_px, rel=0.02)
+    back = np.array([340, 300]) / [large.image.shape[1], large.image.shape[0]]
+    gap = large.landmarks * back + [60, 0] - photo.landmarks
+    assert np.linalg.norm(gap, axis=1).mean() < 0.015 * photo.quality.face_px
+    assert np.abs(large.crop[60:450, 60:450].astype(float) - photo.crop[60:450, 60:450]).mean() < 8
+
+
+def test_warp_by_blocks_is_the_direct_warp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the rounding to bytes, and both show the ramp that was put in."""
+    y, x = np.mgrid[0:1600, 0:2000]
+    large = np.stack([x * 255 / 2000, y * 255 / 1600, 128 + 0 * x], -1).astype(np.uint8)
+    to_crop = face_mesh.similarity(0.05, 0.3, np.array([990.0, 830.0]), np.full(2, 32.0))
+    found = face_mesh.warp(large, to_crop, 64).astype(float)
+    monkeypatch.setattr(face_mesh, "_COARSE", 1000)
+    direct = face_mesh.warp(large, to_crop, 64).astype(float)
+    v, u = np.mgrid[0:64, 0:64] + 0.5
+    back = np.linalg.inv(to_crop)
+    at = np.stack([u, v], -1) @ back[:2, :2].T + back[:2, 2]
+    inside = ((at > 60) & (at < [1940, 1540])).all(-1)
+    assert inside.mean() > 0.9
+    assert np.abs(found - direct)[inside].max() <= 2
+    assert np.abs(found[..., :2] - at * [255 / 2000, 255 / 1600])[inside].max() < 2.6
+
+
+@pytest.mark.parametrize(("rows", "told"), [(slice(0, 300), False), (slice(62, 300), True)])
+def test_a_crown_outside_the_photo_is_told(picture: np.ndarray, rows: slice, told: bool) -> None:
+    notes = align(picture[rows, 60:400]).quality.notes
+    assert any("top of the head lies outside" in note for note in notes) == told
 
 
 def test_posed_mean_face_projects_onto_the_landmarks(photo: Photo) -> None:
@@ -145,8 +192,10 @@ def test_flat_and_tiny_pictures() -> None:
         align(np.zeros((300, 300, 3), np.uint8))
     with pytest.raises(PhotoError, match="only 1×1 pixels"):
         align(np.zeros((1, 1, 3), np.uint8))
-    with pytest.raises(ValueError, match="pixels are"):
+    with pytest.raises(PhotoError, match="No face"):
         align(np.zeros((300, 300), np.uint8))
+    with pytest.raises(PhotoError, match="channels last"):
+        align(np.zeros((3, 300, 300), np.uint8))
 
 
 def test_profile_is_refused(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from portraiture.types import Style
 class Create:
     """Turn a photo into an avatar.
 
-    Writes avatar.glb, avatar.vrm, avatar.json, front.png, overlay.png, turntable.mp4 and
+    Writes avatar.glb, avatar.vrm, avatar.json, front.png, overlay.jpg, turntable.mp4 and
     report.html (open this one first) into the output folder, all of them or none.
 
     Example: portraiture create me.jpg --out me --style pixar
@@ -123,7 +123,7 @@ def create(command: Create) -> None:
             progress=progress,
         )
     console.print(progress.table())
-    for note in made.photo.quality.notes:
+    for note in made.notes:
         console.print(f"Note: {note}", highlight=False)
     console.print(f"Open {command.out / 'report.html'}", highlight=False, soft_wrap=True)
 

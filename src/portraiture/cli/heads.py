@@ -105,7 +105,7 @@ def invert(command: Invert) -> None:
 
     how = _method(command)
     with TerminalProgress() as progress:
-        head = invert_files(
+        made = invert_files(
             command.photos,
             command.out,
             how=how,
@@ -113,7 +113,10 @@ def invert(command: Invert) -> None:
             overwrite=command.overwrite,
             progress=progress,
         )
+    head = made.head
     console.print(progress.table())
+    for note in made.notes:
+        console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
     sure = head.facts.get("confidence")
     if sure is not None and sure < LOW:
         console.print(

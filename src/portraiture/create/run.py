@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image
 
-from portraiture.avatar import Avatar
+from portraiture.avatar import Avatar, check_style
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.styles import style_shading
@@ -24,6 +25,7 @@ from portraiture.export.vrm import VrmMeta, write_vrm
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.photo.align import align
+from portraiture.pixels import reduced
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
@@ -36,7 +38,7 @@ PHOTO_FILES = (
     "avatar.vrm",
     "avatar.json",
     "front.png",
-    "overlay.png",
+    "overlay.jpg",
     "turntable.mp4",
     "report.html",
 )
@@ -48,6 +50,8 @@ FRIENDLY = {
     "cheekSquintRight": 0.2,
 }
 """How a sampled person looks into the camera; the exported files stay neutral."""
+PANEL_PX = 1280
+"""Longer side of each panel of the overlay."""
 TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 48, 20, 432
 
 
@@ -59,20 +63,26 @@ class Creation:
     photo: Photo
     fitted: Fitted
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Plain sentences for the user, about the photo and about what was made of it."""
+        return (*self.photo.quality.notes, *self.fitted.notes)
+
 
 def create(
-    photo: Path | str | UInt8[ndarray, "h w 3"],
+    photo: Path | str | ndarray | Image.Image,
     *,
     style: Style = "natural",
     face: int | None = None,
     asset_folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> Avatar:
-    """Turn a photo (path or upright RGB array) into an avatar.
+    """Turn a photo (path, upright RGB array or Pillow image, see `photo.align`) into an avatar.
 
     face: 1 is the largest face, 2 the next. Raises PhotoError with one sentence when the photo
-    cannot be used.
+    cannot be used, AvatarError for an unknown style.
     """
+    check_style(style)
     aligned = align(photo, face=face)
     fitted = fit_photo(aligned, progress=progress)
     return make_avatar(aligned, fitted, style, asset_folder)
@@ -117,6 +127,7 @@ def create_files(
     meta: of the VRM, whose title is by default the photo's name. Raises PhotoError, AssetError,
     AvatarError, OutputError or CancelledError, each with one sentence.
     """
+    check_style(style)
     meta = (meta or VrmMeta()).check()
     times = StageTimes(progress)
     with staged_folder(out, PHOTO_FILES, overwrite=overwrite) as folder:
@@ -125,12 +136,13 @@ def create_files(
         raise_if_cancelled(times)
         fitted = fit_photo(photo, progress=times)
         avatar = make_avatar(photo, fitted, style, asset_folder)
+        made = Creation(avatar, photo, fitted)
         bust = _build(avatar, times)
         times.stage("Render")
         renders = _portraits(avatar, bust)
         overlay = _overlay(avatar, photo, fitted)
         write_image(folder / "front.png", renders["front"])
-        write_image(folder / "overlay.png", overlay)
+        write_image(folder / "overlay.jpg", overlay)
         raise_if_cancelled(times)
         named = replace(meta, title=meta.titled(photo_path.stem))
         _write_model(avatar, bust, renders["front"], named, folder, times)
@@ -142,11 +154,11 @@ def create_files(
             overlay=overlay,
             renders=renders,
             glb_bytes=(folder / "avatar.glb").read_bytes(),
-            quality=photo.quality,
+            quality=replace(photo.quality, notes=made.notes),
             stages=list(times.seconds.items()),
             provenance=dict(avatar.provenance),
         )
-    return Creation(avatar, photo, fitted)
+    return made
 
 
 def sample_files(
@@ -220,12 +232,12 @@ def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3
 
 def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h w 3"]:
     """The photo, the render at its camera with its light and expression over it, and the photo
-    with the fitted landmarks, side by side."""
+    with the fitted landmarks, side by side, each at most `PANEL_PX`."""
     bust = avatar.bust(expression=fitted.expression)
-    size = (photo.image.shape[0], photo.image.shape[1])
-    frame = _shoot(avatar, bust, fitted.camera, size, fitted.light)
-    covered = over(frame.rgba, photo.image)
-    return np.concatenate([photo.image, covered, _mark(photo.image, frame.landmarks)], axis=1)
+    image = reduced(photo.image, max(photo.image.shape) / PANEL_PX)
+    frame = _shoot(avatar, bust, fitted.camera, (image.shape[0], image.shape[1]), fitted.light)
+    covered = over(frame.rgba, image)
+    return np.concatenate([image, covered, _mark(image, frame.landmarks)], axis=1)
 
 
 def _mark(image: ndarray, landmarks: ndarray) -> ndarray:

@@ -28,7 +28,14 @@ from portraiture.engine.parameters import (
     HairStyle,
     Neckline,
 )
-from portraiture.fit.colours import Cues, cheek_mask, disc, zone_colour
+from portraiture.fit.colours import (
+    Cues,
+    cheek_mask,
+    covered_share,
+    disc,
+    eyes_covered,
+    zone_colour,
+)
 from portraiture.fit.light import decode
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions
 
@@ -93,12 +100,13 @@ def load_hair_masks() -> HairMasks:
 
 
 def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "48 40"]]:
-    """The photo's hair on the grid, and which cells the window shows."""
+    """The photo's hair on the grid, and which cells the photo shows."""
     x, y = np.meshgrid(GRID_X, GRID_Y)
     column = 0.5 * WINDOW_PX + x * regions.iod - 0.5
     row = EYE_LEVEL * WINDOW_PX - y * regions.iod - 0.5
     hair = map_coordinates(regions.hair.astype(np.float32), [row, column], order=1)
     seen = (row > 0) & (row < WINDOW_PX - 1) & (column > 0) & (column < WINDOW_PX - 1)
+    seen &= map_coordinates(regions.seen.astype(np.float32), [row, column], order=1) > 0.5
     return (hair > 0.5) & seen, seen
 
 
@@ -150,7 +158,8 @@ def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
 
 
 def beard_hairs(regions: Regions) -> tuple[float, float, float]:
-    """How hairy upper lip, chin and jaw look against the cheeks: darker, or greyer; 0 is bare."""
+    """How hairy upper lip, chin and jaw look against the cheeks: darker, or greyer; 0 is bare or
+    covered."""
     size = regions.skin.shape
     lips = polygon2mask(size, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
     cheek = zone_colour(regions, cheek_mask(regions)) + 0.01
@@ -162,6 +171,9 @@ def beard_hairs(regions: Regions) -> tuple[float, float, float]:
     out = []
     for discs in zones:
         mask = np.any([disc(regions, k, r) for k, r in discs], axis=0) & ~lips
+        if covered_share(regions, mask) > 0.5:
+            out.append(0.0)
+            continue
         colour = zone_colour(regions, mask) + 0.01
         darker = max(float(np.log(cheek.mean() / colour.mean())), 0.0)
         greyer = max(float(np.log(cheek[0] / cheek[2]) - np.log(colour[0] / colour[2])), 0.0)
@@ -188,7 +200,18 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
 
 def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesStyle, float]:
     """Frame and tone; "none" where the hint is weak. Much dark below the eyes and on the bridge is
-    a thick black frame, some a thin dark one, none thin metal."""
+    a thick black frame, some a thin dark one, none thin metal. What covers both eyes darkly and
+    not the nose are sunglasses; where the nose's bridge is covered otherwise, the hint says
+    nothing."""
+    both = all(eyes_covered(regions))
+    nose = covered_share(regions, disc(regions, 4, 0.1)) > 0.5
+    bridge = np.any([disc(regions, k, 0.1) for k in (6, 197)], axis=0)
+    lens = decode(regions.image[np.any([disc(regions, k, 0.1) for k in (223, 443)], axis=0)])
+    dark = np.median(lens) < 0.15 * zone_colour(regions, cheek_mask(regions)).mean()
+    if both and dark and not nose:
+        hint = 1.0
+    elif covered_share(regions, bridge) > 0.25:
+        hint = 0.0
     if hint < 0.5:
         return "none", 0.1
     x, y = regions.head_coordinates()

@@ -17,6 +17,7 @@ from skimage.draw import polygon2mask
 from portraiture.engine.face.iris import iris_colors
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.landmarks import (
+    CONTOUR,
     LEFT_BROW,
     LEFT_EYE,
     OUTER_LIPS,
@@ -25,20 +26,25 @@ from portraiture.engine.landmarks import (
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.light import decode, encode, radiance
-from portraiture.fit.regions import Regions
+from portraiture.fit.regions import Regions, crown_unseen
+from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT
 
 HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
 """Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+
+
+USUAL_HAIR, USUAL_LENGTH, USUAL_BESIDE, USUAL_LIPS = 0.7, 0.25, 0.15, 0.35
+"""Cues where a photo does not show crown, sides or lips: they speak for neither sex."""
 
 
 @dataclass(frozen=True)
 class Cues:
     """What a window around the head says before any fit, each in [0, 1].
 
-    hair: how much of the crown shows hair. length: 0 above the ears, 1 on the shoulders. grey:
-    lack of pigment. stubble: darkness of the beard zone against the cheeks. lips: redness against
-    the cheeks. coherence: of the hair's directions, low where it curls. sex, age: guesses in
-    `AvatarParameters`' units, never far from the middle.
+    hair: how much of the crown shows hair; the usual where the crown is not in the photo. length:
+    0 above the ears, 1 on the shoulders. grey: lack of pigment. stubble: darkness of the beard zone
+    against the cheeks. lips: redness against the cheeks. coherence: of the hair's directions, low
+    where it curls. sex, age: guesses in `AvatarParameters`' units, never far from the middle.
     """
 
     hair: float
@@ -54,8 +60,11 @@ class Cues:
 def read_cues(regions: Regions) -> Cues:
     """Modest guesses, used to centre the solver's prior."""
     x, y = regions.head_coordinates()
-    crown = (y > 0.95) & (y < 1.7) & (np.abs(x) < 0.8) & regions.person
+    crown = (y > CROWN_HEIGHT[0]) & (y < CROWN_HEIGHT[1]) & (np.abs(x) < CROWN_HALF_WIDTH)
+    crown &= regions.person
     hair = float(regions.hair[crown].mean()) if crown.any() else 0.0
+    if crown_unseen(regions.seen, regions.iod):
+        hair = max(hair, USUAL_HAIR)
     length = hair_length(regions)
     melanin, _, grey = hair_pigments(regions) or (0.5, 0.2, 0.0)
     grey = max(grey, float(np.clip(0.25 - melanin, 0.0, 0.2)) if length < 0.3 else 0.0)
@@ -74,22 +83,31 @@ def read_cues(regions: Regions) -> Cues:
 
 def hair_length(regions: Regions) -> float:
     """How far down hair reaches beside the face: 0 at the eyes, 1 at the collarbones. Mostly the
-    shorter side's: shade on one side of a neck is often taken for hair."""
+    shorter side's: shade on one side of a neck is often taken for hair. The usual where neither
+    side is in the photo."""
     x, y = regions.head_coordinates()
     beside = regions.hair & (np.abs(x) > 0.55)
     reach = []
     for side in (x < 0, x > 0):
+        if (
+            regions.seen[side & (np.abs(x) > 0.55) & (np.abs(x) < 1.6) & (np.abs(y) < 1.0)].mean()
+            < 0.5
+        ):
+            continue
         heights = y[beside & side]
         low = float(np.quantile(heights, 0.02)) if len(heights) > 30 else 1.0
         reach.append(float(np.clip((-low - 0.35) / 2.2, 0.0, 1.0)))
-    return 0.3 * max(reach) + 0.7 * min(reach)
+    return 0.3 * max(reach) + 0.7 * min(reach) if reach else USUAL_LENGTH
 
 
 def hair_beside(regions: Regions) -> float:
-    """Share of hair where ears are, on the side with less of it."""
+    """Share of hair where ears are, on the side with less of it; the usual where neither side is in
+    the photo."""
     x, y = regions.head_coordinates()
     zone = (y < 0.0) & (y > -0.75) & (np.abs(x) > 0.95) & (np.abs(x) < 1.75)
-    return float(min(regions.hair[zone & side].mean() for side in (x < 0, x > 0)))
+    sides = [zone & side for side in (x < 0, x > 0)]
+    shares = [float(regions.hair[s].mean()) for s in sides if regions.seen[s].mean() > 0.5]
+    return min(shares, default=USUAL_BESIDE)
 
 
 def hair_coherence(regions: Regions) -> float:
@@ -130,11 +148,29 @@ def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
 
 
 def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarray:
-    """Quantile of linear colour over a mask of the window; the face's median where it is empty."""
-    pixels = regions.image[mask]
+    """Quantile of linear colour over what is not covered of a mask of the window; the bare face's
+    where that is empty."""
+    pixels = regions.image[mask & ~regions.covered]
     if len(pixels) < 8:
-        pixels = regions.image[regions.skin]
+        outline = regions.landmarks[[*CONTOUR]][:, ::-1]
+        face = polygon2mask(regions.skin.shape, outline) & ~regions.hair
+        bare = face & ~regions.covered if regions.covered.any() else regions.skin
+        pixels = regions.image[bare if bare.sum() >= 8 else face | mask]
     return np.quantile(decode(pixels), quantile, axis=0)
+
+
+def covered_share(regions: Regions, mask: Bool[ndarray, "n n"]) -> float:
+    """Share in [0, 1] of a mask of the window that something covers."""
+    return float(regions.covered[mask].mean()) if mask.any() else 0.0
+
+
+def eyes_covered(regions: Regions) -> tuple[bool, bool]:
+    """Whether the right and the left eye are behind something, by the lids above and below."""
+    right, left = (
+        covered_share(regions, np.any([disc(regions, k, 0.06) for k in zone], axis=0)) > 0.5
+        for zone in ((223, 23), (443, 253))
+    )
+    return right, left
 
 
 def disc(regions: Regions, landmark: int, radius: float) -> Bool[ndarray, "n n"]:
@@ -150,11 +186,13 @@ def cheek_mask(regions: Regions) -> Bool[ndarray, "n n"]:
 
 
 def beard_darkness(regions: Regions) -> float:
-    """0: the chin and the upper lip are as bright as the cheeks; 1: black beard."""
+    """0: the chin and the upper lip are as bright as the cheeks, or covered; 1: black beard."""
     zones = ((164, 0.08), (92, 0.07), (322, 0.07), (199, 0.14), (135, 0.12), (364, 0.12))
     zone = np.any([disc(regions, k, r) for k, r in zones], axis=0)
     lips = polygon2mask(regions.skin.shape, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
     zone &= ~lips
+    if covered_share(regions, zone) > 0.5:
+        return 0.0
     ratio = zone_colour(regions, zone).mean() / max(
         zone_colour(regions, cheek_mask(regions)).mean(), 1e-3
     )
@@ -162,13 +200,15 @@ def beard_darkness(regions: Regions) -> float:
 
 
 def lip_redness(regions: Regions) -> float:
-    """0: lips as red as the cheeks; 1: lipstick."""
+    """0: lips as red as the cheeks; 1: lipstick; the usual where they are covered."""
     outline = regions.landmarks[[*OUTER_LIPS]]
     lips = polygon2mask(regions.skin.shape, outline[:, ::-1])
     from_mouth = polygon2mask(
         regions.skin.shape, 0.25 * outline.mean(0)[::-1] + 0.75 * outline[:, ::-1]
     )
     rim = lips & ~from_mouth
+    if covered_share(regions, rim) > 0.5:
+        return USUAL_LIPS
     colours = [zone_colour(regions, zone) for zone in (rim, cheek_mask(regions))]
     ratios = [np.log((c[0] + 0.01) / (c[1] + 0.01)) for c in colours]
     return float(np.clip((ratios[0] - ratios[1]) / 0.8, 0.0, 1.0))
@@ -182,7 +222,7 @@ def measure_colours(
 ) -> AvatarParameters:
     """`parameters` with the colours of hair, brows, irises, lips and clothes."""
     melanin, redness, grey = hair_pigments(regions) or (0.55, 0.15, 0.1)
-    iris_melanin, iris_green = iris_pigments(image, landmarks)
+    iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
     cloth = _cloth_colour(regions)
     changes = {
         "hair_melanin": melanin,
@@ -201,10 +241,12 @@ def measure_colours(
 
 
 def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
-    """0.5: as dark as the hair."""
+    """0.5: as dark as the hair, also where the brows are covered."""
     zone = np.zeros(regions.skin.shape, bool)
     for loop in (LEFT_BROW, RIGHT_BROW):
         zone |= polygon2mask(regions.skin.shape, regions.landmarks[[*loop]][:, ::-1])
+    if covered_share(regions, zone) > 0.6:
+        return 0.5
     brow = float(zone_colour(regions, zone, 0.35).mean())
     hair = float((HAIR_SHADE * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
     return float(np.clip(0.5 - 0.25 * np.log(brow / max(hair, 1e-3)), 0.1, 1.0))
@@ -219,14 +261,16 @@ def _cloth_colour(regions: Regions) -> Float[ndarray, "3"]:
     return np.clip(encode(np.median(linear, axis=0) * 1.15), 0.02, 0.95)
 
 
-def iris_pigments(image: ndarray, landmarks: Float[ndarray, "478 2"]) -> tuple[float, float]:
+def iris_pigments(
+    image: ndarray, landmarks: Float[ndarray, "478 2"], covered: tuple[bool, bool] = (False, False)
+) -> tuple[float, float]:
     """iris_melanin and iris_green from the ring between pupil and limbus, lids and glints left
-    out; a brown middle where the photo is too coarse."""
+    out; a brown middle where the photo is too coarse or both eyes are covered (right, left)."""
     samples = []
-    for first, loop in ((468, RIGHT_EYE), (473, LEFT_EYE)):
+    for first, loop, hidden in zip((468, 473), (RIGHT_EYE, LEFT_EYE), covered, strict=True):
         centre = landmarks[first]
         radius = float(np.linalg.norm(landmarks[first + 1 : first + 5] - centre, axis=1).mean())
-        if radius < 2.5:
+        if hidden or radius < 2.5:
             continue
         low = np.maximum((centre - 1.2 * radius).astype(int), 0)
         high = (centre + 1.2 * radius).astype(int) + 2

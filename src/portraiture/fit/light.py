@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.skin.tone import tone_table
@@ -30,6 +30,9 @@ KNEE = 0.7
 
 ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
 """Weight of the usual light all around, and of the luminance's light in each channel."""
+
+FEWEST, SAMPLES = 300, 12000
+"""Texels that a light needs, and that are used at most."""
 
 CAST_KEPT = 0.4
 """Share of the colour difference between photo and skin that is called a cast of the light."""
@@ -129,6 +132,21 @@ def fit_light(
         key_direction=np.array([0.0, 0.6, 0.8]),
         key_color=np.zeros(3),
     )
+
+
+def even_light(
+    colour: Float[ndarray, "h w 3"], normal: Float[ndarray, "h w 3"], trusted: Bool[ndarray, "h w"]
+) -> Light:
+    """A first guess of the light, for skin of one colour: the median of the trusted texels. Where
+    hardly any are trusted it is the usual light."""
+    some = np.flatnonzero(trusted)
+    if len(some) < FEWEST:
+        return studio_light()
+    if len(some) > SAMPLES:
+        some = np.random.default_rng(0).choice(some, SAMPLES, replace=False)
+    colours = colour.reshape(-1, 3)[some]
+    plain = np.tile(np.median(colours, axis=0), (len(some), 1))
+    return fit_light(colours, normal.reshape(-1, 3)[some], plain)
 
 
 _EVEN = even_directions(128)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
 from scipy.ndimage import (
     binary_dilation,
@@ -53,6 +53,8 @@ OUTLINE_IOD = 0.1
 """Width of the photo's fading inside the face's outline, inter-ocular distances."""
 
 SHARPEST_IOD_PX = 240.0
+PART_MARGIN = 0.25
+"""Of the face's longer side, around it: what the photo is sampled from."""
 DEPTH_TOLERANCE_M = 0.004
 
 FOLD_TEXELS = 14.0
@@ -103,21 +105,25 @@ def project_photo(
     between the two is bridged by a smooth shift, so that lids and lips meet their texels.
     vertices: all baked vertices, expressed, world metres.
     """
-    image, shrink = _shrink(image, landmarks)
-    landmarks, fitted = landmarks * shrink, fitted * shrink
+    whole = image_size(image)
+    image, corner, shrink = _face_part(image, landmarks)
+    landmarks, fitted = (landmarks - corner) * shrink, (fitted - corner) * shrink
     size = image_size(image)
     rows = model.arrays["skin_vertex"]
     faces = model.arrays["skin_faces"]
     skin = vertices[rows]
     normals = vertex_normals(vertices, rows[faces])[rows]
-    pixels = project(skin, camera, size)
+    pixels = project(skin, camera, whole)
+    pixels[:, :2] = (pixels[:, :2] - corner) * shrink
+    K = camera.intrinsics * np.array([[whole[1]], [whole[0]], [1.0]])
+    K[:2] = shrink * (K[:2] - np.outer(corner, [0.0, 0.0, 1.0]))
     towards = camera.T_world_cam[:3, 3] - skin
     facing = (normals * towards).sum(1) / np.linalg.norm(towards, axis=1)
     shifted = pixels[:, :2] + residual_shift(pixels[:, :2], landmarks, fitted)
     values = np.column_stack([shifted, pixels, facing, normals]).astype(np.float32)
     at = interpolate(values, model, SIZE)[WINDOW]
     colour = sample_cubic(radiance(image), at[..., :2])
-    visible = _visible(skin, faces, camera, size, at[..., 2:5])
+    visible = _visible(skin, faces, camera, K, size, at[..., 2:5])
     weight = smoothstep(0.3, 0.6, at[..., 5]) * _soft(
         visible & texel_map(model, SIZE).inside[WINDOW], 6
     )
@@ -133,21 +139,29 @@ def project_photo(
         weight=np.clip(weight * inside, 0.0, 1.0).astype(np.float32),
         normal=normal,
         position=anatomy(model, SIZE).position[WINDOW],
-        pixels=at[..., :2] / shrink,
-        model_pixels=at[..., 2:4] / shrink,
+        pixels=(at[..., :2] / shrink + corner).astype(np.float32),
+        model_pixels=(at[..., 2:4] / shrink + corner).astype(np.float32),
         blur=IOD_TEXELS / interocular(landmarks),
     )
 
 
-def _shrink(image: ndarray, landmarks: ndarray) -> tuple[ndarray, float]:
-    """A photo much finer than the texture is reduced first, against aliasing."""
+def _face_part(
+    image: UInt8[ndarray, "h w 3"], landmarks: Float[ndarray, "478 2"]
+) -> tuple[UInt8[ndarray, "a b 3"], Float[ndarray, "2"], float]:
+    """The part of the photo round the face, the photo's pixel at its corner, and its scale: where
+    the photo is much finer than the texture the part is reduced, against aliasing."""
+    low, high = landmarks.min(0), landmarks.max(0)
+    margin = PART_MARGIN * float((high - low).max())
+    limit = np.array([image.shape[1], image.shape[0]])
+    corner = np.clip(np.floor(low - margin).astype(int), 0, limit - 2)
+    end = np.clip(np.ceil(high + margin).astype(int), corner + 2, limit)
+    part = image[corner[1] : end[1], corner[0] : end[0]]
     factor = SHARPEST_IOD_PX / interocular(landmarks)
     if factor > 0.9:
-        return image, 1.0
-    height = max(round(image.shape[0] * factor), 2)
-    width = max(round(image.shape[1] * factor), 2)
-    small = np.asarray(resize(image, (height, width), anti_aliasing=True, preserve_range=True))
-    return (small + 0.5).astype(np.uint8), factor
+        return part, corner.astype(np.float64), 1.0
+    height, width = (max(round(side * factor), 2) for side in part.shape[:2])
+    small = np.asarray(resize(part, (height, width), anti_aliasing=True, preserve_range=True))
+    return (small + 0.5).astype(np.uint8), corner.astype(np.float64), factor
 
 
 def residual_shift(
@@ -187,11 +201,15 @@ def sample_cubic(
 
 
 def _visible(
-    skin: ndarray, faces: ndarray, camera: Camera, size: tuple[int, int], pixels: ndarray
+    skin: ndarray,
+    faces: ndarray,
+    camera: Camera,
+    K: Float[ndarray, "3 3"],
+    size: tuple[int, int],
+    pixels: ndarray,
 ) -> ndarray:
-    """Texels in front of which no other skin lies."""
+    """Texels in front of which no other skin lies. K: intrinsics in pixels."""
     T = world_to_camera(camera)
-    K = camera.intrinsics * np.array([[size[1]], [size[0]], [1.0]])
     points = (skin.astype(np.float64) @ T[:3, :3].T + T[:3, 3]) @ K.T
     cull = np.zeros(len(faces), np.uint8)
     _, _, depth = rasterize_numba(points, faces, size, near=0.01, cull=cull)
@@ -277,15 +295,15 @@ def occluded(
     zone = np.maximum(smoothstep(6.0, 10.0, y), sides)
     far = smoothstep(2.8, 4.2, distance) * zone
     solid = (far > 0.5) & (weight > 0.05)
-    mass = np.asarray(binary_opening(solid, _round(BROW_TEXELS)), bool) | (
+    mass = np.asarray(binary_opening(solid, disk(BROW_TEXELS)), bool) | (
         (hair > 0.5) & (zone > 0.3)
     )
     beside = (distance > 2.8) & (np.maximum(sides, jaw) > 0.5) & (weight > 0.05)
-    seeds = beside & np.asarray(binary_dilation(hair > 0.5, _round(12)), bool)
+    seeds = beside & np.asarray(binary_dilation(hair > 0.5, disk(12)), bool)
     mass |= np.asarray(binary_propagation(seeds, mask=beside), bool) & (hair.max() > 0.5)
     high = smoothstep(26.0, 34.0, y) > 0.5
     mass |= (distance > STRAND_DISTANCE) & high & (weight > 0.05)
-    grown = np.asarray(binary_dilation(mass, _round(9)), bool) & (np.maximum(zone, jaw) > 0.2)
+    grown = np.asarray(binary_dilation(mass, disk(9)), bool) & (np.maximum(zone, jaw) > 0.2)
     return gaussian_filter(grown.astype(np.float32), 6.0)
 
 
@@ -301,10 +319,11 @@ def spectacles(
     lids = np.hypot((x - 31.0) / 19.0, y / 9.0) < 1.0
     brow = (y > 9.0) & (y < 24.0) & (x > 8.0) & (x < 60.0)
     dark = (line < -0.14) & around & ~lids & ~brow
-    grown = np.asarray(binary_dilation(dark, _round(4)), bool) & around & ~lids
+    grown = np.asarray(binary_dilation(dark, disk(4)), bool) & around & ~lids
     return gaussian_filter(grown.astype(np.float32), 2.0)
 
 
-def _round(radius: int) -> ndarray:
+def disk(radius: int) -> Bool[ndarray, "n n"]:
+    """A round structuring element."""
     at = np.arange(-radius, radius + 1)
     return at[:, None] ** 2 + at[None] ** 2 <= radius * radius

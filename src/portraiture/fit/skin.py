@@ -1,12 +1,11 @@
 """Skin from a photo: tone, light and albedo.
 
-projection ─▶ unoccluded texels ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
+projection ─▶ less what is hidden ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
                                                                 ▲── render, compare ◀──┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,20 +18,28 @@ from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
 from portraiture.engine.skin.texels import sample_bilinear
 from portraiture.fit.compare import correct
-from portraiture.fit.light import decode, exposure, fit_light, shading, without_cast
+from portraiture.fit.hidden import Hidden
+from portraiture.fit.light import (
+    SAMPLES,
+    decode,
+    even_light,
+    exposure,
+    fit_light,
+    shading,
+    without_cast,
+)
+from portraiture.fit.place import Placed
 from portraiture.fit.projection import (
     WINDOW,
     Projection,
     core_mask,
     occluded,
-    project_photo,
     spectacles,
 )
 from portraiture.fit.regions import Regions, window_transform
 from portraiture.fit.texture import blend_albedo
-from portraiture.types import Bust, Camera, Light, Photo
+from portraiture.types import Bust, Light, Photo
 
-SAMPLES = 12000
 CORRECTIONS = 1
 MIN_CORE = 300
 TRUSTED = 0.7
@@ -50,23 +57,23 @@ class FittedSkin:
 
 def fit_skin(
     photo: Photo,
-    fitted: Float[ndarray, "478 2"],
-    camera: Camera,
-    expression: Mapping[str, float],
-    regions: Regions,
+    placed: Placed,
+    projection: Projection,
+    hair: Float[ndarray, "h w"],
+    hidden: Hidden,
     parameters: AvatarParameters,
-    shape: HeadShape,
 ) -> FittedSkin:
-    """See the module. fitted: the model's landmarks in the photo's pixels."""
-    vertices = expressed(shape, expression)
-    landmarks = photo.landmarks.astype(np.float64)
-    projection = project_photo(photo.image, landmarks, fitted, vertices, camera, shape.model)
-    hair = hair_on_texels(regions, landmarks, projection)
-    hidden = occluded(_evenly_lit(projection), projection.weight, projection.position, hair)
+    """See the module. hair: where the photo's window shows hair; hidden: what else is not skin."""
+    shape, camera = placed.shape, placed.camera
+    lit = projection.weight * (1.0 - hidden.unlit())
+    light = even_light(projection.colour, projection.normal, lit > TRUSTED)
+    even = projection.colour / shading(light, projection.normal)
+    before = occluded(even, lit, projection.position, hair)
     if parameters.glasses_style != "none":
-        hidden = np.maximum(hidden, spectacles(projection.colour, projection.position))
-    weight = projection.weight * (1.0 - hidden)
-    parameters, textures, light = _tone_and_light(projection, weight, parameters, shape)
+        before = np.maximum(before, spectacles(projection.colour, projection.position))
+    lit = lit * (1.0 - before)
+    parameters, textures, light = _tone_and_light(projection, lit, parameters, shape)
+    weight = lit * (1.0 - hidden.shadow)
     albedo = projection.colour / shading(light, projection.normal)
     blend = partial(
         blend_albedo,
@@ -77,7 +84,7 @@ def fit_skin(
     )
     for _ in range(CORRECTIONS):
         part = make_skin(parameters, shape, replace(textures, albedo=blend(albedo)))
-        bust = Bust((part,), shape.model.skeleton(shape.joints), expression, _NOWHERE)
+        bust = Bust((part,), shape.model.skeleton(shape.joints), placed.expression, _NOWHERE)
         light, left = correct(bust, camera, light, projection, weight, photo)
         albedo = albedo * np.exp(left)
     mask = np.zeros(textures.albedo.shape[:2], np.float32)
@@ -86,18 +93,6 @@ def fit_skin(
 
 
 _NOWHERE = np.zeros((478, 3), np.float32)
-
-
-def _evenly_lit(projection: Projection) -> Float32[ndarray, "h w 3"]:
-    """The colours with a first guess of the light divided out, for skin of one colour."""
-    some = np.flatnonzero(projection.weight > TRUSTED)
-    if len(some) < MIN_CORE:
-        return projection.colour
-    some = _some(some, SAMPLES, np.random.default_rng(0))
-    colours, normals = projection.colour.reshape(-1, 3)[some], projection.normal.reshape(-1, 3)
-    plain = np.tile(np.median(colours, axis=0), (len(some), 1))
-    light = fit_light(colours, normals[some], plain)
-    return projection.colour / shading(light, projection.normal)
 
 
 def _tone_and_light(
@@ -109,7 +104,11 @@ def _tone_and_light(
     core = np.flatnonzero(middle & (weight > TRUSTED))
     sides = np.flatnonzero(~middle & (weight > TRUSTED))
     if len(core) < MIN_CORE:
-        core = np.flatnonzero(weight >= np.quantile(weight, 0.98))
+        core = np.flatnonzero(weight >= max(float(np.quantile(weight, 0.98)), 1e-3))
+    if len(core) < MIN_CORE:
+        core = np.flatnonzero(middle & (projection.weight > TRUSTED))
+    if len(core) == 0:
+        core = np.flatnonzero(middle)
     colours, normals = projection.colour.reshape(-1, 3), projection.normal.reshape(-1, 3)
     tone, _ = without_cast(np.median(colours[core], axis=0), exposure(normals[core]))
     parameters = replace(
@@ -122,15 +121,6 @@ def _tone_and_light(
     painted = decode(textures.albedo[WINDOW]).reshape(-1, 3)
     some = np.concatenate([_some(k, SAMPLES // 2, rng) for k in (core, sides)])
     return parameters, textures, fit_light(colours[some], normals[some], painted[some])
-
-
-def expressed(shape: HeadShape, expression: Mapping[str, float]) -> Float32[ndarray, "V 3"]:
-    """All baked vertices with an expression applied."""
-    vertices = shape.vertices.copy()
-    for name, weight in expression.items():
-        if weight > 0.0:
-            vertices += np.float32(weight) * shape.action_deltas(name)
-    return vertices
 
 
 def hair_on_texels(

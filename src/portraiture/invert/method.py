@@ -47,7 +47,8 @@ def encoder_method(
     alignment, which masks the front plane alone, for alignments that compare images. painted:
     whether the photo is painted on the head; by default GOAE's are if refined, and pSp's and e4e's,
     with which it is compared, are not. polish: steps of it (`invert.refine_texture`), its own
-    number by default where the photo is painted; 0 for none. Raises InversionError or CheckpointError."""
+    number by default where the photo is painted; 0 for none.
+    Raises InversionError or CheckpointError."""
     if weights is None:
         weights = SHIPPED[name]
         if weights not in shipped():

@@ -73,6 +73,25 @@ class Method:
             raise ValueError(f"{self.name} lacks its networks")
 
 
+@dataclass(frozen=True)
+class Inverted:
+    """A head together with the aligned photos that it came from."""
+
+    head: Head
+    photos: tuple[Photo, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Plain sentences for the user about the photos, named where there are several."""
+        if len(self.photos) == 1:
+            return self.photos[0].quality.notes
+        return tuple(
+            f"{Path(photo.name).name}: {note}"
+            for photo in self.photos
+            for note in photo.quality.notes
+        )
+
+
 def invert_photos(
     photos: Sequence[Photo], how: Method, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
@@ -120,7 +139,7 @@ def invert_files(
     face: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> Head:
+) -> Inverted:
     """Run the main path and write `HEAD_FILES` into `out`, all of them or none.
 
     Raises PhotoError, SurfaceError, OutputError or CancelledError, each with one sentence.
@@ -132,6 +151,7 @@ def invert_files(
         photos = [align(path, face=face) for path in counted(photo_paths, times)]
         times.stage("Invert")
         head, target = invert_photos(photos, how, progress=times)
+        made = Inverted(head, tuple(photos))
         head.save(folder / "head.safetensors")
         times.stage("Render")
         views = {title: head_image(head, yaw) for title, yaw in REPORT_VIEWS.items()}
@@ -144,14 +164,15 @@ def invert_files(
         write_surface_glb(head.mesh(), folder / "mesh.glb")
         raise_if_cancelled(times)
         times.stage("Write the report")
-        _write_report(folder, photos[0], head, target, views, times.seconds)
-    return head
+        _write_report(folder, made, target, views, times.seconds)
+    return made
 
 
 def _write_report(
-    folder: Path, photo: Photo, head: Head, target: Target, views: Mapping[str, ndarray],
+    folder: Path, made: Inverted, target: Target, views: Mapping[str, ndarray],
     seconds: Mapping[str, float],
 ) -> None:  # fmt: skip
+    head, photo = made.head, made.photos[0]
     facts = {name.replace("_", " "): value for name, value in head.facts.items()}
     write_report(
         folder / "report.html",
@@ -159,7 +180,7 @@ def _write_report(
         overlay=_side_by_side(head, target),
         renders=views,
         glb_bytes=(folder / "mesh.glb").read_bytes(),
-        quality=photo.quality,
+        quality=replace(photo.quality, notes=made.notes),
         stages=list(seconds.items()),
         provenance={"method": head.method, "generator": head.generator, **facts},
         title="Neural head",

@@ -1,7 +1,8 @@
 """Photo to aligned photo: landmarks, head pose, EG3D-style crop and camera, quality.
 
-    path or array ─read_image─▶ upright RGB ─find_faces─▶ 478 landmarks, refined
-                                  │              └─fit_pose─▶ rotation, centre, scale
+    path or pixels ─read_image─▶ upright RGB ─find_faces─▶ 478 landmarks, refined
+                                  │                  └─ no finer than a texture needs
+                                  ├─fit_pose─▶ rotation, centre, scale
                                   │                   ├─▶ similarity ─warp─▶ crop (512²)
                                   │                   ├─▶ camera of the crop (EG3D's world)
                                   └──────────────────▶└─▶ quality ─▶ Photo, or PhotoError
@@ -38,18 +39,23 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from portraiture.camera import EG3D_ANCHOR, EG3D_FOCAL, EG3D_RADIUS, EG3D_UNIT_M, pinhole
 from portraiture.errors import PhotoError
-from portraiture.media import MIN_SIDE, read_image
+from portraiture.media import read_image
 from portraiture.photo import landmarks as face_mesh
-from portraiture.photo.quality import assess
-from portraiture.types import Camera, Photo, as_uint8
+from portraiture.photo.quality import assess, crown_share
+from portraiture.pixels import reduced, source_pixels
+from portraiture.types import Camera, Photo
 
 CROP_SIZE = 512
 MIN_FACE_PX = 64
+WORKED_PX = 2048
+"""Photo pixels across the crop's 23.4 cm, beyond which a photo is reduced: about three times as
+fine as the skin texture."""
 MAX_YAW = np.radians(53.0)
 """Estimated yaw beyond which a photo is refused: that of a head turned by 60°, see above."""
 
@@ -90,18 +96,21 @@ class HeadPose:
         return float(np.arctan2(self.rotation[0, 1], -self.rotation[1, 1]))
 
 
-def align(source: Path | str | ndarray, *, face: int | None = None) -> Photo:
+def align(source: Path | str | ndarray | Image.Image, *, face: int | None = None) -> Photo:
     """Find the face in a photo and bring it into the standard crop with its camera.
 
-    source: a path, or upright sRGB pixels (H, W, 3), uint8 or float in [0, 1].
+    source: a path, upright sRGB pixels as `pixels.array_pixels` takes them, or a Pillow image.
     face: 1 is the largest face, 2 the next, and so on; without it the largest is taken, with a
     note if there are several.
 
-    Raises PhotoError with one sentence: what `read_image` refuses, no face, no such face, a face
-    under `MIN_FACE_PX`, a head turned beyond `MAX_YAW`.
+    Raises PhotoError with one sentence: what `read_image` or `source_pixels` refuses, no face, no
+    such face, a face under `MIN_FACE_PX`, a head turned beyond `MAX_YAW`.
     """
-    image = _pixels(source)
+    of_file = isinstance(source, Path | str)
+    image = read_image(source) if of_file else source_pixels(source)
     landmarks, notes = _choose(face_mesh.find_faces(image), face)
+    face_px = face_mesh.face_size(landmarks)
+    image, landmarks = _no_finer_than_needed(image, landmarks)
     pose = fit_pose(landmarks)
     if abs(pose.yaw) > MAX_YAW:
         raise PhotoError(
@@ -113,9 +122,10 @@ def align(source: Path | str | ndarray, *, face: int | None = None) -> Photo:
         crop,
         face_mesh.transform(landmarks, to_crop),
         mean_face()[0],
-        face_px=face_mesh.face_size(landmarks),
+        face_px=face_px,
         angles=(pose.yaw, pose.pitch, pose.roll),
         inside=_share_inside(landmarks, image),
+        crown=crown_share(landmarks, (image.shape[0], image.shape[1])),
         notes=notes,
     )
     return Photo(
@@ -126,18 +136,17 @@ def align(source: Path | str | ndarray, *, face: int | None = None) -> Photo:
         crop_from_image=to_crop,
         camera=crop_camera(pose),
         quality=quality,
-        name="" if isinstance(source, ndarray) else str(source),
+        name=str(source) if of_file else "",
     )
 
 
-def _pixels(source: Path | str | ndarray) -> UInt8[ndarray, "h w 3"]:
-    if not isinstance(source, ndarray):
-        return read_image(source)
-    if source.ndim != 3 or source.shape[2] != 3:
-        raise ValueError(f"pixels are (H, W, 3), not {source.shape}")
-    if min(source.shape[:2]) < MIN_SIDE:
-        raise PhotoError(f"The picture is only {source.shape[1]}×{source.shape[0]} pixels.")
-    return np.ascontiguousarray(as_uint8(source))
+def _no_finer_than_needed(
+    image: UInt8[ndarray, "h w 3"], landmarks: Float32[ndarray, "478 3"]
+) -> tuple[UInt8[ndarray, "a b 3"], Float32[ndarray, "478 3"]]:
+    """The photo with at most `WORKED_PX` across the crop, and the landmarks in it."""
+    small = reduced(image, crop_side(fit_pose(landmarks)) / WORKED_PX)
+    scale = np.array([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]])
+    return small, (landmarks * [*scale, scale.mean()]).astype(np.float32)
 
 
 def _choose(
@@ -268,8 +277,13 @@ def _anchor_distance(rotation: Float[ndarray, "3 3"]) -> float:
 def crop_transform(pose: HeadPose, size: int = CROP_SIZE) -> Float[ndarray, "3 3"]:
     """Homogeneous similarity from the photo's pixels to the crop's: anchor to the centre, roll
     out, scale so that the crop's side is what the camera's field of view asks for."""
-    side = pose.scale * EG3D_UNIT_M * _anchor_distance(pose.rotation) / EG3D_FOCAL
-    return face_mesh.similarity(size / side, -pose.roll, pose.centre, np.full(2, size / 2))
+    scale = size / crop_side(pose)
+    return face_mesh.similarity(scale, -pose.roll, pose.centre, np.full(2, size / 2))
+
+
+def crop_side(pose: HeadPose) -> float:
+    """Side of the crop in pixels of the photo."""
+    return pose.scale * EG3D_UNIT_M * _anchor_distance(pose.rotation) / EG3D_FOCAL
 
 
 def crop_camera(pose: HeadPose) -> Camera:

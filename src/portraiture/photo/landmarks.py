@@ -23,6 +23,7 @@ from PIL import Image
 from portraiture.photo.detect import detect_faces
 from portraiture.photo.graph import load
 from portraiture.photo.mesh import Landmarks, face_landmarks
+from portraiture.pixels import block_means, resized
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER, CHIN, FOREHEAD = 33, 263, 152, 10
 MOST_FACES = 10
@@ -34,6 +35,12 @@ _CROP_SIZES = (1.8, 2.0, 2.25)
 _CROP_PX = 384
 _LARGEST_PX = 1280
 """Longer side at which a whole picture is searched (the networks see 128² and 192²)."""
+
+_CLEARLY = 0.15
+"""By how much a face after half a turn must score more: a mask over the mouth is worth 0.09."""
+
+_COARSE = 4
+"""Photo pixels a crop's pixel, over twice of which the photo is averaged in blocks first."""
 
 
 def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
@@ -82,12 +89,12 @@ def _search(image: UInt8[ndarray, "h w 3"]) -> Iterator[list[View]]:
     """Views of the photo in groups, the likeliest first."""
     whole = (image, np.eye(3))
     yield [_shrunk(whole), *(_tiles(image, 2) if max(image.shape[:2]) >= 800 else ())]
-    yield [_shrunk(_padded(image))]
+    yield [_shrunk(_padded(_shrunk(whole)))]
     parts = 4
     while max(image.shape[:2]) / parts >= 360:
         yield list(_tiles(image, parts))
         parts *= 2
-    yield [_shrunk(_turned(image, quarters)) for quarters in (1, 3, 2)]
+    yield [_turned(_shrunk(whole), quarters) for quarters in (1, 3, 2)]
 
 
 def _shrunk(view: View) -> View:
@@ -96,9 +103,9 @@ def _shrunk(view: View) -> View:
     if factor <= 1:
         return view
     height, width = (max(1, round(side / factor)) for side in image.shape[:2])
-    small = Image.fromarray(image).resize((width, height), Image.Resampling.BOX, reducing_gap=2)
+    small = resized(image, (width, height), Image.Resampling.BOX, gap=2.0)
     scale = np.diag([image.shape[1] / width, image.shape[0] / height, 1.0])
-    return np.asarray(small), to_photo @ scale
+    return small, to_photo @ scale
 
 
 def _tiles(image: UInt8[ndarray, "h w 3"], parts: int) -> Iterator[View]:
@@ -112,22 +119,24 @@ def _tiles(image: UInt8[ndarray, "h w 3"], parts: int) -> Iterator[View]:
             yield _shrunk((tile, move))
 
 
-def _padded(image: UInt8[ndarray, "h w 3"]) -> View:
+def _padded(view: View) -> View:
     """The picture with a grey margin of half its longer side."""
+    image, to_photo = view
     margin = max(image.shape[:2]) // 2
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), constant_values=128)
-    return padded, np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
+    return padded, to_photo @ np.array([[1.0, 0, -margin], [0, 1, -margin], [0, 0, 1]])
 
 
-def _turned(image: UInt8[ndarray, "h w 3"], quarters: int) -> View:
+def _turned(view: View, quarters: int) -> View:
     """The picture turned counter-clockwise by quarters of a circle."""
+    image, to_photo = view
     height, width = image.shape[:2]
     back = {
         1: [[0, -1, width], [1, 0, 0], [0, 0, 1]],
         2: [[-1, 0, width], [0, -1, height], [0, 0, 1]],
         3: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
     }[quarters]
-    return np.ascontiguousarray(np.rot90(image, quarters)), np.array(back, np.float64)
+    return np.ascontiguousarray(np.rot90(image, quarters)), to_photo @ np.array(back, np.float64)
 
 
 def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"]) -> list[Landmarks]:
@@ -152,7 +161,7 @@ def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
         to_crop = similarity(_CROP_PX / side, turn - roll, centre, np.full(2, _CROP_PX / 2))
         found = detect_faces(warp(image, to_crop, _CROP_PX), reach="full")
         scores.append(max((one.score for one in found), default=0.0))
-    if scores[1] <= scores[0] + 0.05:
+    if scores[1] <= scores[0] + _CLEARLY:
         return face
     turned = _in_crop(image, centre, side, roll + np.pi)
     return turned[0] if turned else face
@@ -234,6 +243,8 @@ def warp(
     inverse = np.linalg.inv(to_crop)
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1.0]]) @ inverse.T
     factor = np.sqrt(abs(np.linalg.det(inverse[:2, :2])))
+    if factor >= 2 * _COARSE:
+        return warp(*_coarser(image, to_crop, corners[:, :2], int(factor // _COARSE)), size)
     margin = int(np.ceil(2 * factor)) + 3
     low = np.floor(corners[:, :2].min(0)).astype(int) - margin
     high = np.ceil(corners[:, :2].max(0)).astype(int) + margin
@@ -250,6 +261,19 @@ def warp(
         (size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC
     )
     return np.asarray(crop)
+
+
+def _coarser(
+    image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], corners: ndarray, step: int
+) -> View:
+    """The part of the photo round `corners`, averaged over blocks of `step` pixels, and its
+    transform to the crop: a crop of a large face then takes no more memory than one of a small."""
+    limit = np.array([image.shape[1], image.shape[0]])
+    low = np.clip(np.floor(corners.min(0)).astype(int) - 4 * step, 0, limit - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 4 * step, low + 1, limit)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    back = np.array([[step, 0, low[0]], [0, step, low[1]], [0, 0, 1.0]])
+    return block_means(part, step), to_crop @ back
 
 
 def _reflected(

@@ -43,6 +43,12 @@ INNER_CORNERS = (133, 362)
 # (25 with glasses, told apart by eye), the two kinds weighted alike.
 _GLASSES = (4.1, 2.9, 16.0)
 
+CROWN_HEIGHT, CROWN_HALF_WIDTH = (0.95, 1.7), 0.8
+"""Where the crown is, up from between the eyes and to both sides, in inter-ocular distances."""
+
+CROWN_SEEN = 0.6
+"""Share of the crown under which a photo does not tell whether there is hair on it."""
+
 SHARP, SOFT = 60.0, 15.0
 """Variances of the Laplacian below which a photo is called a little soft, and blurred."""
 
@@ -55,22 +61,38 @@ def assess(
     face_px: float,
     angles: tuple[float, float, float],
     inside: float = 1.0,
+    crown: float = 1.0,
     notes: tuple[str, ...] = (),
 ) -> Quality:
     """The quality report of an aligned crop.
 
     landmarks: pixels of the crop. points: the mean face, metres. angles: yaw, pitch, roll of the
-    head, radians. inside: share of the landmarks within the photo. notes: sentences to put first.
+    head, radians. inside, crown: shares of the landmarks and of the crown within the photo. notes:
+    sentences to put first.
     """
     sharp, light = sharpness(crop), exposure(crop, landmarks)
     covered, spectacles = occlusion(crop, landmarks, points), glasses(crop, landmarks)
     sentences = (
         *notes,
-        *_notes(face_px, sharp, light, angles, inside),
+        *_notes(face_px, sharp, light, angles, inside, crown),
         *_hints(covered, spectacles),
     )
     yaw, pitch, roll = angles
     return Quality(face_px, sharp, light, yaw, pitch, roll, covered, spectacles, sentences)
+
+
+def crown_share(landmarks: Float[ndarray, "L _"], size: tuple[int, int]) -> float:
+    """Share in [0, 1] of the crown that lies within a photo of `size` (height, width).
+
+    landmarks: pixels of the photo.
+    """
+    right, left = landmarks[[*RIGHT_EYE], :2].mean(0), landmarks[[*LEFT_EYE], :2].mean(0)
+    across = (left - right).astype(np.float64)
+    up = np.array([across[1], -across[0]])
+    x = np.linspace(-CROWN_HALF_WIDTH, CROWN_HALF_WIDTH, 17)
+    y = np.linspace(*CROWN_HEIGHT, 17)
+    at = (right + left) / 2 + x[:, None, None] * across + y[:, None] * up
+    return float(((at >= 0) & (at < [size[1], size[0]])).all(-1).mean())
 
 
 def sharpness(crop: UInt8[ndarray, "s s 3"]) -> float:
@@ -205,6 +227,7 @@ def _notes(
     light: float,
     angles: tuple[float, float, float],
     inside: float,
+    crown: float,
 ) -> list[str]:
     """Plain sentences about what is measured."""
     yaw, pitch, roll = np.degrees(angles)
@@ -232,6 +255,10 @@ def _notes(
         notes.append("The photo lies on its side; it was turned.")
     if inside < 0.97:
         notes.append("A part of the face lies outside the photo; that part is guessed.")
+    if crown < CROWN_SEEN:
+        notes.append(
+            "The top of the head lies outside the photo; the hair is guessed from its sides."
+        )
     return notes
 
 

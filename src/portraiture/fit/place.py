@@ -1,0 +1,61 @@
+"""The engine's head in a photo: solved landmarks as parameters, expression, camera and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from portraiture.engine.head import PHENOTYPES, load_head
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape, shape_head
+from portraiture.fit.colours import Cues
+from portraiture.fit.model import PHENOTYPE
+from portraiture.fit.projection import Projection, image_size, project_photo
+from portraiture.fit.solve import Solution, named_actions, named_shape, solve_landmarks
+from portraiture.types import Camera, Photo
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A solved head: its parameters (identity alone), expression, camera and shape."""
+
+    solution: Solution
+    parameters: AvatarParameters
+    expression: Mapping[str, float]
+    camera: Camera
+    shape: HeadShape
+
+    def project(self, photo: Photo) -> Projection:
+        """The photo on the skin of this head."""
+        return project_photo(
+            photo.image,
+            photo.landmarks.astype(np.float64),
+            self.solution.pixels,
+            self.shape.expressed(self.expression),
+            self.camera,
+            self.shape.model,
+        )
+
+
+def place_head(photo: Photo, cues: Cues) -> Placed:
+    """Solve the photo's landmarks; `cues` centre the priors of sex and age."""
+    model, size = load_head(), image_size(photo.image)
+    landmarks = photo.landmarks.astype(np.float64)
+    solution = solve_landmarks(landmarks, size, model, sex=cues.sex, age=cues.age)
+    parameters = identity_parameters(solution)
+    return Placed(
+        solution,
+        parameters,
+        named_actions(solution.actions),
+        solution.view.camera(size),
+        shape_head(parameters, model),
+    )
+
+
+def identity_parameters(solution: Solution) -> AvatarParameters:
+    """The solver's identity as parameters, everything else at its default."""
+    values = np.clip(solution.identity[PHENOTYPE], 0.0, 1.0)
+    phenotypes = dict(zip(PHENOTYPES, values.tolist(), strict=True))
+    return AvatarParameters(**phenotypes, shape=named_shape(solution.identity))

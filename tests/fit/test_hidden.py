@@ -1,0 +1,169 @@
+"""What covers, shades and over-exposes skin is found where it was put, and nothing on bare skin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import distance_transform_edt
+from skimage.data import astronaut
+from skimage.draw import ellipse, polygon2mask
+
+from portraiture.engine.head import load_head
+from portraiture.engine.landmarks import CONTOUR
+from portraiture.engine.skin.layout import anatomy
+from portraiture.fit.colours import eyes_covered
+from portraiture.fit.hidden import find_hidden
+from portraiture.fit.projection import SIZE, WINDOW, Projection, core_mask
+from portraiture.fit.regions import photo_regions
+from portraiture.fit.run import Fitted, fit_photo
+from portraiture.photo.align import align
+from portraiture.types import Photo
+
+SKIN = np.array([0.42, 0.25, 0.18])
+
+
+@pytest.fixture(scope="module")
+def bare() -> Projection:
+    """A face of one skin, mottled, in soft light from its right."""
+    position = anatomy(load_head(), SIZE).position[WINDOW]
+    x, y, z = np.moveaxis(position, -1, 0)
+    weight = ((z > -30) & (np.abs(x) < 62) & (y > -105) & (y < 60)).astype(np.float32)
+    weight[np.hypot((np.abs(x) - 31) / 15, y / 6) < 1] = 0.0
+    noise = np.random.default_rng(0).normal(0, 0.03, (*weight.shape, 1))
+    shade = np.exp(-0.008 * x)[..., None]
+    colour = (SKIN * shade * np.exp(noise)).astype(np.float32)
+    normal = np.zeros_like(colour)
+    normal[..., 2] = 1.0
+    return Projection(
+        colour, weight, normal, position, np.zeros((*weight.shape, 2), np.float32),
+        np.zeros((*weight.shape, 2), np.float32), 1.0,
+    )  # fmt: skip
+
+
+def found(projection: Projection, colour: np.ndarray) -> tuple[np.ndarray, ...]:
+    hidden = find_hidden(
+        replace(projection, colour=colour.astype(np.float32)), np.zeros_like(projection.weight)
+    )
+    return tuple(one > 0.5 for one in (hidden.covered, hidden.blown, hidden.shadow))
+
+
+def covers(mask: np.ndarray, truth: np.ndarray, face: np.ndarray) -> bool:
+    """All of `truth` is in the mask, and nothing farther than 14 texels (4 mm) from it."""
+    away = np.asarray(distance_transform_edt(~truth)) > 14
+    return bool(mask[truth & face].mean() > 0.95 and mask[away & face].mean() < 0.01)
+
+
+def test_bare_skin_in_soft_light_is_all_used(bare: Projection) -> None:
+    assert not any(mask.any() for mask in found(bare, bare.colour))
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [(0.3, 0.5, 0.7), (0.012, 0.012, 0.014), (0.8, 0.8, 0.8), (0.1, 0.35, 0.12), (0.6, 0.05, 0.05)],
+    ids=["surgical", "black", "white", "green", "red"],
+)
+@pytest.mark.parametrize("place", ["mask", "half", "patch"])
+def test_coverings_of_other_colours(
+    bare: Projection, colour: tuple[float, ...], place: str
+) -> None:
+    x, y, _ = np.moveaxis(bare.position, -1, 0)
+    truth = {"mask": y < -18, "half": x > 2, "patch": np.hypot(x + 25, y + 35) < 22}[place]
+    covered, blown, shadow = found(bare, np.where(truth[..., None], colour, bare.colour))
+    face = bare.weight > 0.5
+    assert covers(covered, truth, face)
+    assert not blown.any() and (shadow & ~truth & face).mean() < 0.01
+
+
+def test_a_beard_is_no_covering(bare: Projection) -> None:
+    x, y, _ = np.moveaxis(bare.position, -1, 0)
+    beard = (y < -50) | ((y < -35) & (np.abs(x) > 50))
+    colour = np.where(beard[..., None], np.array([0.05, 0.035, 0.03]), bare.colour)
+    assert not any(mask.any() for mask in found(bare, colour))
+
+
+def test_a_cast_shadow_is_told_from_soft_shade(bare: Projection) -> None:
+    x, y, _ = np.moveaxis(bare.position, -1, 0)
+    truth = x - 0.5 * y > 12
+    dark = bare.colour * np.where(truth, 0.25, 1.0)[..., None]
+    covered, blown, shadow = found(bare, dark)
+    assert covers(shadow, truth, bare.weight > 0.5)
+    assert not covered.any() and not blown.any()
+    soft = bare.colour * (0.25 + 0.75 / (1 + np.exp((x - 0.5 * y - 12) / 14)))[..., None]
+    assert not any(mask.any() for mask in found(bare, soft))
+
+
+def test_an_over_exposed_patch_and_its_glow(bare: Projection) -> None:
+    x, y, _ = np.moveaxis(bare.position, -1, 0)
+    spot = np.exp(-((x + 25) ** 2 + (y + 30) ** 2) / (2 * 14.0**2))
+    colour = np.minimum(bare.colour * (1 + 6 * spot[..., None]), 1.061)
+    covered, blown, shadow = found(bare, colour)
+    assert blown[(np.sort(colour, -1)[..., 1] > 1.06) & (bare.weight > 0.5)].mean() > 0.97
+    assert blown[(spot > 0.2) & (bare.weight > 0.5)].mean() > 0.9
+    assert not blown[spot < 0.005].any()
+    assert not covered.any() and not shadow.any()
+
+
+@pytest.fixture(scope="module")
+def photo() -> Photo:
+    return align(astronaut())
+
+
+@pytest.fixture(scope="module")
+def plain(photo: Photo) -> Fitted:
+    return fit_photo(photo)
+
+
+def painted(photo: Photo, mask: np.ndarray, colour: tuple[int, ...]) -> Photo:
+    image = photo.image.copy()
+    image[mask] = colour
+    return replace(photo, image=image)
+
+
+def check_completed(plain: Fitted, fitted: Fitted, zone: np.ndarray) -> None:
+    """In `zone` of the window the skin is none of the photo's and near what it was without."""
+    assert fitted.mask[WINDOW][zone].mean() < 0.1
+    gap = fitted.albedo[WINDOW][zone].astype(float) - plain.albedo[WINDOW][zone]
+    assert np.abs(gap.mean(0)).max() < 25
+    assert fitted.parameters.beard_style == "none" and fitted.parameters.stubble < 0.3
+    assert abs(fitted.parameters.skin_melanin - plain.parameters.skin_melanin) < 0.12
+    assert any("is covered" in note for note in fitted.notes)
+
+
+@pytest.mark.parametrize("colour", [(150, 190, 215), (40, 40, 44)], ids=["surgical", "black"])
+def test_under_a_mask_there_is_skin(photo: Photo, plain: Fitted, colour: tuple[int, ...]) -> None:
+    at = photo.landmarks
+    outline = at[[*CONTOUR]]
+    low = polygon2mask(photo.image.shape[:2], outline[:, ::-1])
+    rows = np.arange(photo.image.shape[0])[:, None]
+    fitted = fit_photo(painted(photo, low & (rows > at[5, 1]), colour))
+    position = anatomy(load_head(), SIZE).position[WINDOW]
+    check_completed(plain, fitted, core_mask(position) & (position[..., 1] < -36))
+    assert fitted.parameters.glasses_style == "none"
+    assert not plain.notes
+
+
+def test_sunglasses_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> None:
+    at = photo.landmarks
+    distance = float(np.linalg.norm(at[473] - at[468]))
+    mask = np.zeros(photo.image.shape[:2], bool)
+    for eye in (at[468], at[473]):
+        mask[ellipse(eye[1] + 0.05 * distance, eye[0], 0.33 * distance, 0.44 * distance)] = True
+    fitted = fit_photo(painted(photo, mask, (18, 18, 20)))
+    position = anatomy(load_head(), SIZE).position[WINDOW]
+    x, y = np.abs(position[..., 0]), position[..., 1]
+    zone = (x > 20) & (x < 42) & (y > -17) & (y < -12) & (position[..., 2] > -40)
+    check_completed(plain, fitted, zone)
+    assert fitted.parameters.glasses_style != "none"
+    assert fitted.parameters.brow_darkness == pytest.approx(0.5)
+
+
+def test_covered_eyes_are_told_by_their_lids(photo: Photo) -> None:
+    regions = photo_regions(photo.image, photo.landmarks.astype(np.float64))
+    assert eyes_covered(regions) == (False, False)
+    covered = np.zeros_like(regions.covered)
+    right = regions.landmarks[468]
+    y, x = np.mgrid[: covered.shape[0], : covered.shape[1]] + 0.5
+    covered[np.hypot(x - right[0], y - right[1]) < 0.45 * regions.iod] = True
+    assert eyes_covered(replace(regions, covered=covered)) == (True, False)
