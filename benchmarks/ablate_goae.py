@@ -1,7 +1,7 @@
 """GOAE's ablations (Yuan et al., tables 2 and 3) on our people: trains each variant, then measures.
 
-    python benchmarks/ablate_goae.py encoder --data PEOPLE --out DIR --encoder goae
-    python benchmarks/ablate_goae.py alignment --data PEOPLE --out DIR --encoder goae
+    python benchmarks/ablate_goae.py encoder --data PEOPLE --out DIR --encoder swin-w
+    python benchmarks/ablate_goae.py alignment --data PEOPLE --out DIR --encoder swin-w
 
 encoder: from one encoder that has learned w alone (so that what is left out has not acted yet),
 `--steps` of the losses on what is drawn, D_Wc and the levels: with everything, without D_Wc, and
@@ -62,7 +62,7 @@ def main(
     what: Positional[Literal["encoder", "alignment"]],
     data: Path,
     out: Path,
-    encoder: str = "goae",
+    encoder: str = "swin-w",
     steps: int = 300,
     rate: float | None = None,
     people: int = 8,
@@ -73,7 +73,7 @@ def main(
     encoder's whole lesson, instead of the preset's."""
     choices = Choices(preset=preset, data=data, encoder=encoder, steps=steps)
     generator = load_generator("heads")
-    make = partial(encoder_method, "encoder", generator, "heads", painted=False)
+    make = partial(encoder_method, "aligned", generator, "heads")
     methods = {"w+": partial(invert_target, how=make(weights=encoder))}
     for name in ENCODERS if what == "encoder" else ALIGNMENTS:
         run = out / name.replace(" ", "-")

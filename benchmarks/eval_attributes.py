@@ -1,7 +1,9 @@
 """How well the attribute network reads people off pictures.
 
+    portraiture train attributes --data PEOPLE --out RUN
     portraiture synth --kind latents --people 200 --seed 2 --views 3 --out HELD_OUT
-    python benchmarks/eval_attributes.py HELD_OUT [--network attributes] [--json F]
+    python benchmarks/eval_attributes.py HELD_OUT --network RUN/networks/attributes.safetensors
+        [--json F]
 
 Per attribute: the correlation of its scores with the engine's on pictures before white, of all
 views; "known" is the share of the variance that it explains.
@@ -22,16 +24,18 @@ from rich.table import Table
 from portraiture.media import atomic_path
 from portraiture.people.attributes import score_people
 from portraiture.people.people_file import load_person, people_in
-from portraiture.perception.weights import load_attributes
+from portraiture.perception.weights import NO_ATTRIBUTES, load_attributes
 
 
 @torch.no_grad()
 def main(
     folder: Annotated[Path, tyro.conf.Positional],
-    network: str = "attributes",
+    network: Path | None = None,
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
 ) -> None:
     """Print the table."""
+    if network is None:
+        raise SystemExit(NO_ATTRIBUTES.format(option="--network"))
     reader = load_attributes(network)
     found, z = [], []
     for path in people_in(folder):

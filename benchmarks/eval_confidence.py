@@ -100,9 +100,7 @@ def main(
     generator, parser = load_generator("heads"), load_parser()
     distance = perceptual_synthetic(parser)
     judged = Judged(parser, distance, identity_synthetic(load_identity()))
-    how = encoder_method(
-        "encoder", generator, "heads", weights=weights, alignment=alignment, painted=False
-    )
+    how = encoder_method("aligned", generator, "heads", weights=weights, alignment=alignment)
 
     def measured(target: Target, by: Method = how) -> float:
         if unshaded(target) > DRAWN:

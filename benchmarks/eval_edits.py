@@ -1,6 +1,8 @@
 """What edits do, and what they leave alone.
 
-    python benchmarks/eval_edits.py [--people 20] [--json F] [--sheet F.png] [--weights ENCODER]
+    portraiture train attributes --data PEOPLE --out RUN
+    python benchmarks/eval_edits.py --attribute-network RUN/networks/attributes.safetensors
+        [--people 20] [--json-file F] [--sheet-file F.png] [--weights ENCODER]
 
 Held-out people (`bench invert`'s) become heads by the encoder; each attribute is set to +1 and -1.
 Of pictures from the front and from 30° to either side: identity before and after, and the change
@@ -42,7 +44,12 @@ from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES
 from portraiture.perception.attributes import AttributeNetwork
 from portraiture.perception.parser import ParserNetwork
-from portraiture.perception.weights import load_attributes, load_identity, load_parser
+from portraiture.perception.weights import (
+    NO_ATTRIBUTES,
+    load_attributes,
+    load_identity,
+    load_parser,
+)
 from portraiture.types import Segment
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
@@ -122,21 +129,22 @@ def sheet(heads: list[Head], known: Directions) -> np.ndarray:
 def main(
     people: int = 20, json_file: Path | None = None, sheet_file: Path | None = None,
     weights: str | None = None, alignment: str | None = None, styles: bool = False,
-    paint: bool = True, attribute_network: str = "attributes",
+    paint: bool = True, attribute_network: Path | None = None,
 ) -> None:  # fmt: skip
     """styles: also measure edits by style channels."""
+    if attribute_network is None:
+        raise SystemExit(NO_ATTRIBUTES.format(option="--attribute-network"))
     generator, parser = load_generator("heads"), load_parser()
     identity, attributes = identity_synthetic(load_identity()), load_attributes(attribute_network)
     judged = Judged(parser, perceptual_synthetic(parser), identity)
-    how = encoder_method(
-        "encoder", generator, "heads", weights=weights, alignment=alignment, painted=paint
-    )
+    method = "goae+refine" if paint else "aligned"
+    how = encoder_method(method, generator, "heads", weights=weights, alignment=alignment)
     known, heads = known_directions(generator), []
     for index in track(range(people), "People"):
         person = held_out_person(index, (0.0,), generator.config.image_size)
         target = target_of_view(person, 0, index, generator, judged)
         found = invert_target(target, how=how)
-        heads.append(make_head(found, generator, target, name="heads", method="encoder"))
+        heads.append(make_head(found, generator, target, name="heads", method=method))
     names: list[str] = list(get_args(Attribute))
     names += [STYLE + name for name in names] if styles else []
     rows = [measure(heads, name, known, attributes, identity) for name in track(names, "Edits")]

@@ -1,6 +1,6 @@
 """Real photos as heads: how near, and whether two ways to a shape agree.
 
-    python benchmarks/eval_photos.py FOLDER [--count 24] [--method encoder] [--json-file F]
+    python benchmarks/eval_photos.py FOLDER [--count 24] [--method goae+refine] [--json-file F]
 
 For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
 photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400
@@ -44,6 +44,8 @@ from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.photo.align import align
 from portraiture.types import Photo, as_uint8
+
+MethodName = Literal["goae+refine", "aligned", "w", "pti"]
 
 IRIS_FROM = 468
 """Landmarks from here on lie on the irises."""
@@ -98,30 +100,26 @@ def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray
     return [at_size(one, SHEET_SIDE) for one in shown]
 
 
-def method_of(name: Literal["encoder", "w", "pti"], steps: int | None, weights: str | None,
-              alignment: str | None, *, paint: bool, polish: int | None) -> Method:  # fmt: skip
+def method_of(
+    name: MethodName, steps: int | None, weights: str | None, alignment: str | None, *,
+    polish: int | None,
+) -> Method:  # fmt: skip
     generator = load_generator("heads")
-    if name == "encoder":
+    if name in ("goae+refine", "aligned"):
         return encoder_method(
-            "encoder",
-            generator,
-            "heads",
-            weights=weights,
-            alignment=alignment,
-            painted=paint,
-            polish=polish,
+            name, generator, "heads", weights=weights, alignment=alignment, polish=polish
         )
     return optimiser_method(name, generator, "heads", steps=steps)
 
 
 def main(
-    folder: Positional[Path], count: int = 24, method: Literal["encoder", "w", "pti"] = "encoder",
+    folder: Positional[Path], count: int = 24, method: MethodName = "goae+refine",
     steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    paint: bool = True, polish: int | None = None, fit: bool = True, json_file: Path | None = None,
+    polish: int | None = None, fit: bool = True, json_file: Path | None = None,
     sheet_file: Path | None = None,
 ) -> None:  # fmt: skip
     """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment, paint=paint, polish=polish)
+    how = method_of(method, steps, weights, alignment, polish=polish)
     perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
     rows: list[Row] = []
     strips, refused = [], 0

@@ -95,7 +95,7 @@ def inverted() -> ndarray:
     """The photo, cut out, its head by the encoder from its camera and from the sides; then edits of
     the head."""
     generator = load_generator("heads")
-    how = encoder_method("encoder", generator, "heads")
+    how = encoder_method("goae+refine", generator, "heads")
     head, target = invert_photos([align(demo_photo())], how)
     known = known_directions(generator)
     shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))

@@ -1,11 +1,10 @@
-"""Turn what `portraiture train` left of an encoder, an alignment or the attribute network into the
-weights that ship.
+"""Turn what `portraiture train` left of an encoder or an alignment into the weights that ship.
 
-    python tools/pack_encoder.py RUN/networks/encoder.safetensors goae \\
+    python tools/pack_encoder.py RUN/networks/encoder.safetensors swin-w \\
         --metrics SCORES.json --data TEXT --recipe TEXT
 
-Keeps the moving average as float16 with a card. SCORES: a flat JSON of numbers, which says how they
-were measured under "command".
+Keeps the moving average as float16 with a card; `tools/pack_int8.py` then makes it smaller. SCORES:
+a flat JSON of numbers, which says how they were measured under "command".
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from typing import Annotated, Literal
 import tyro
 
 from portraiture.invert.weights import load_alignment, load_encoder, save
-from portraiture.perception.weights import load_attributes, save_network
 from portraiture.weights import Card
 
 WEIGHTS = Path("src/portraiture/assets/weights")
@@ -25,9 +23,7 @@ WEIGHTS = Path("src/portraiture/assets/weights")
 
 def main(
     network: Annotated[Path, tyro.conf.Positional],
-    name: Annotated[
-        Literal["goae", "goae-alignment", "psp", "e4e", "attributes"], tyro.conf.Positional
-    ],
+    name: Annotated[Literal["swin-w", "goae-alignment"], tyro.conf.Positional],
     metrics: Path,
     data: str,
     recipe: str,
@@ -37,19 +33,12 @@ def main(
     scores, out = json.loads(metrics.read_text()), WEIGHTS / name
     if "command" not in scores:
         raise SystemExit(f'{metrics} does not say its "command".')
-    if name == "attributes":
-        made = load_attributes(network)
-        paths = save_network(
-            made, out, data=data, recipe=recipe, metrics=scores, seed=seed, overwrite=True
-        )
-    else:
-        part = load_alignment(network) if name == "goae-alignment" else load_encoder(network)
-        card = Card(
-            "goae-encoder", {}, data=data, recipe=recipe, seed=seed, metrics=scores,
-            licence="Apache-2.0",
-        )  # fmt: skip
-        paths = save(part, out, card, overwrite=True)
-    for path in paths:
+    part = load_alignment(network) if name == "goae-alignment" else load_encoder(network)
+    card = Card(
+        "goae-encoder", {}, data=data, recipe=recipe, seed=seed, metrics=scores,
+        licence="Apache-2.0",
+    )  # fmt: skip
+    for path in save(part, out, card, overwrite=True):
         print(f"{path} {path.stat().st_size:,} bytes")
 
 

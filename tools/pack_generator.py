@@ -52,7 +52,7 @@ def main(
         metrics={"command": script, **known},
         licence="Apache-2.0",
     )
-    for path in save_generator(generator, out, card, half=True, overwrite=True):
+    for path in save_generator(generator, out, card, storage="float16", overwrite=True):
         print(f"{path} {path.stat().st_size:,} bytes")
 
 

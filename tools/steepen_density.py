@@ -78,7 +78,7 @@ def main(
                       f"{depth:.4f}", f"{same:.4f}")  # fmt: skip
     Console().print(table)
     if out is not None:
-        save_generator(steepened(generator, *settings[0]), out, half=True)
+        save_generator(steepened(generator, *settings[0]), out, storage="float16")
 
 
 if __name__ == "__main__":

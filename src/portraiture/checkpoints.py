@@ -6,6 +6,7 @@ name or path ─find─▶ (convert into the cache) ─▶ card, tensors ─stri
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,15 @@ from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.paths import check_name
 from portraiture.triplane.planes import PlaneAxes
-from portraiture.weights import CARD, Card, ModelName, read_card, read_weights, write_weights
+from portraiture.weights import (
+    CARD,
+    Card,
+    ModelName,
+    Storage,
+    read_card,
+    read_weights,
+    write_weights,
+)
 
 __all__ = [
     "Card", "load_card", "load_generator", "load_image_generator", "save_generator", "shipped",
@@ -51,27 +60,51 @@ def load_generator(
     Raises CheckpointError or ConversionError, one sentence, if there is no such thing, or its
     tensors and its configuration don't fit together.
     """
-    card, tensors = read_weights(find_weights(name_or_path))
-    if card.model != "eg3d":
-        raise CheckpointError(f"{name_or_path} holds {card.model}, not a tri-plane generator.")
-    config = read_config(TriPlaneConfig, card.config, name_or_path)
-    if plane_axes != "original":
-        config = replace(config, rendering=replace(config.rendering, plane_axes=plane_axes))
-    with torch.device("meta"):
-        generator = TriPlaneGenerator(config)
-    return filled(generator, tensors, name_or_path)
+
+    def build(config: TriPlaneConfig) -> TriPlaneGenerator:
+        if plane_axes != "original":
+            config = replace(config, rendering=replace(config.rendering, plane_axes=plane_axes))
+        return TriPlaneGenerator(config)
+
+    return load_network(name_or_path, ("eg3d", "a tri-plane generator"), TriPlaneConfig, build)
 
 
 def load_image_generator(name_or_path: str | Path) -> FacesGenerator:
     """A StyleGAN2 in evaluation mode, float32, on the CPU; otherwise like `load_generator`. A
     published StyleGAN2-ADA .pkl or rosinality .pt is converted on the way."""
+    return load_network(
+        name_or_path, ("stylegan2", "an image generator"), FacesConfig, FacesGenerator
+    )
+
+
+def load_network(
+    name_or_path: str | Path,
+    kind: tuple[ModelName, str],
+    config: type[Config],
+    build: Callable[[Config], Network],
+) -> Network:
+    """Any network by name or path, in evaluation mode, float32, on the CPU.
+
+    kind: the model that the card must name, and what to call it. config: of its class. build:
+    makes it of its config, on the meta device; all its tensors come from the file. Raises
+    CheckpointError or ConversionError.
+    """
     card, tensors = read_weights(find_weights(name_or_path))
-    if card.model != "stylegan2":
-        raise CheckpointError(f"{name_or_path} holds {card.model}, not an image generator.")
-    config = read_config(FacesConfig, card.config, name_or_path)
-    with torch.device("meta"):
-        generator = FacesGenerator(config)
-    return filled(generator, tensors, name_or_path)
+    model, called = kind
+    if card.model != model:
+        raise CheckpointError(f"{name_or_path} holds {card.model}, not {called}.")
+    settings = read_config(config, card.config, name_or_path)
+    return filled(built(lambda: build(settings), name_or_path), tensors, name_or_path)
+
+
+def built(make: Callable[[], Network], source: str | Path) -> Network:
+    """A network on the meta device, for a card may ask for anything. Raises CheckpointError where
+    sizes do not fit together."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except (ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{source} has a card whose sizes do not fit together.") from error
 
 
 def save_generator(
@@ -79,22 +112,18 @@ def save_generator(
     out: Path | str,
     card: Card | None = None,
     *,
-    half: bool = False,
+    storage: Storage = "float32",
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
     """Write a generator and its card into a folder, or a single .safetensors file.
 
     card: what is known about the weights; its model and config are taken from the generator.
-    half: float16. Raises OutputError as `write_weights` does. The paths written.
+    storage: how (`weights`). Raises OutputError as `write_weights` does. The paths written.
     """
     model: ModelName = "eg3d" if isinstance(generator, TriPlaneGenerator) else "stylegan2"
     config = asdict(generator.config)
     card = replace(card or Card(model, {}), model=model, config=config, sha256="")
-    tensors = {
-        name: tensor.half() if half and tensor.is_floating_point() else tensor
-        for name, tensor in generator.state_dict().items()
-    }
-    return write_weights(out, tensors, card, overwrite=overwrite)
+    return write_weights(out, generator.state_dict(), card, storage=storage, overwrite=overwrite)
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -166,7 +195,7 @@ def filled(network: Network, tensors: dict[str, Tensor], source: str | Path) -> 
 
 def check_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str | Path) -> None:
     """Raises CheckpointError, naming `source`, unless these are all of a network's tensors and no
-    others, of its shapes; it may be on the meta device."""
+    others, of its shapes and types; it may be on the meta device."""
     expected = network.state_dict()
     for name, tensor in expected.items():
         if name not in tensors:
@@ -174,6 +203,8 @@ def check_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str | 
         if tensors[name].shape != tensor.shape:
             have, want = tuple(tensors[name].shape), tuple(tensor.shape)
             raise CheckpointError(f"{source} has the tensor {name} in shape {have}, not {want}.")
+        if tensors[name].dtype != tensor.dtype:
+            raise CheckpointError(f"{source} has the tensor {name} as {tensors[name].dtype}.")
     unknown = next((name for name in tensors if name not in expected), None)
     if unknown is not None:
         raise CheckpointError(f"{source} has an unknown tensor {unknown[:80]!r}.")

@@ -63,7 +63,7 @@ def head(tmp_path: Path) -> Head:
     return Head(
         ws, mix_planes(planes_of(generator, ws, refined), plain, visible),
         torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None],
-        str(tmp_path / "small.safetensors"), fingerprint(generator), "encoder",
+        str(tmp_path / "small.safetensors"), fingerprint(generator), "goae+refine",
         features=refined, visible=visible,
     )  # fmt: skip
 

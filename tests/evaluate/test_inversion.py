@@ -199,7 +199,7 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
     scores = Scores(0.0123, 21.53, 0.812, 0.345, 0.871, 0.0987, 0.004, 151.23)
     rows = [
         Row(name, yaw, where, 4, scores)
-        for yaw in (60, 0, 30) for name in ("f-everywhere", "goae")
+        for yaw in (60, 0, 30) for name in ("f-everywhere", "goae+refine")
         for where in ("input", "novel")
     ]  # fmt: skip
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
@@ -216,14 +216,14 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
 
 def test_only_the_whole_method_paints_and_polishes() -> None:
     generator = load_generator("heads")
-    command = Bench("invert", methods=("goae", "painted", "w+"), also=("own=goae",))
+    command = Bench("invert", methods=("goae+refine", "painted", "w+"), also=("own=swin-w",))
     found = {name: one.keywords["how"] for name, one in _methods(command, generator).items()}  # type: ignore[attr-defined]
     assert {name: (how.painted, how.polished is not None) for name, how in found.items()} == {
-        "goae": (True, True), "painted": (True, False), "w+": (False, False),
+        "goae+refine": (True, True), "painted": (True, False), "w+": (False, False),
         "own": (False, False),
     }  # fmt: skip
-    with pytest.raises(InversionError, match="aligned needs --alignment"):
-        _methods(Bench("invert", methods=("aligned",), weights="goae"), generator)
+    with pytest.raises(InversionError, match="aligned needs the --alignment"):
+        _methods(Bench("invert", methods=("aligned",), weights="swin-w"), generator)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_specks_beside_a_person_are_no_part_of_them() -> None:
 def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
-    plain = encoder_method("encoder", generator, "small", weights=folder / "encoder", painted=False)
+    plain = encoder_method("aligned", generator, "small", weights=folder / "encoder")
     found = invert_target(target, how=plain)
     assert found.features is None
     assert torch.equal(found.planes, generator.planes(found.ws))
@@ -125,16 +125,17 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     assert torch.allclose(painted.planes, found.planes + painted.painted)
     assert painted.painted.any()
     told = RecordedProgress()
-    polishing = encoder_method("encoder", generator, "small", weights=folder / "encoder", polish=2)
+    polishing = encoder_method(
+        "goae+refine", generator, "small", weights=folder / "encoder", polish=2
+    )
     polished = invert_target(target, how=polishing, progress=told)
     assert told.steps == {"Carve": 8, "Polish": 2}
     assert polished.painted is not None
     assert 0.0 < float((polished.painted - painted.painted).abs().max()) < 1.0
     with pytest.raises(InversionError, match="--polish must be"):
-        encoder_method("encoder", generator, "small", weights=folder / "encoder", polish=-1)
+        encoder_method("goae+refine", generator, "small", weights=folder / "encoder", polish=-1)
     full = encoder_method(
-        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-        painted=False,
+        "aligned", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
     )  # fmt: skip
     refined = invert_target(target, how=full)
     assert torch.equal(refined.ws, found.ws)
@@ -184,8 +185,7 @@ def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
     generator = _generator(folder)
     first, second = _target(generator), _target(generator, seed=1)
     how = encoder_method(
-        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-        painted=False,
+        "aligned", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
     )  # fmt: skip
     one, other = invert_target(first, how=how), invert_target(second, how=how)
     both = invert_target(first, second, how=how)
@@ -195,7 +195,7 @@ def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
     same = invert_target(first, first, how=how)
     assert torch.allclose(same.planes, one.planes, atol=1e-3)
     name = str(folder / "small.safetensors")
-    head = make_head(both, generator, first, name=name, method="encoder")
+    head = make_head(both, generator, first, name=name, method="aligned")
     head.save(folder / "head.safetensors")
     again = Head.load(folder / "head.safetensors", network=name)
     assert again.photos == 2
@@ -212,12 +212,12 @@ def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
 def test_a_head_says_how_near_it_is(folder: Path) -> None:
     generator = _generator(folder)
     target = _target(generator)
-    encoder = encoder_method("encoder", generator, "x", weights=folder / "encoder").encoder
+    encoder = encoder_method("aligned", generator, "x", weights=folder / "encoder").encoder
     assert encoder is not None
     found = encode(target, generator=generator, encoder=encoder)
     found = replace(found, facts={"loss": float("nan"), "steps": 2})
     name = str(folder / "small.safetensors")
-    head = make_head(found, generator, target, name=name, method="encoder")
+    head = make_head(found, generator, target, name=name, method="aligned")
     assert head.tuned == {}
     assert head.facts["psnr_person_db"] == pytest.approx(person_psnr(found, target), abs=1e-3)
     assert "loss" not in head.facts
@@ -255,7 +255,7 @@ def test_weights_for_another_generator_are_refused(folder: Path) -> None:
 
 
 def test_a_method_without_its_networks_is_refused(folder: Path) -> None:
-    for name in ("encoder", "pti"):
+    for name in ("aligned", "pti"):
         with pytest.raises(ValueError, match="lacks"):
             Method(name, _generator(folder))  # type: ignore[arg-type]
 
@@ -283,7 +283,7 @@ def test_files_of_a_photo_from_the_command_line(
 ) -> None:
     out, network = folder / "out", str(folder / "small.safetensors")
     command = [
-        "invert", str(demo_photo()), "--out", str(out), "--network", network, "--method", "encoder",
+        "invert", str(demo_photo()), "--out", str(out), "--network", network,
         "--weights", str(folder / "encoder"), "--alignment", str(folder / "alignment"),
     ]  # fmt: skip
     main(command)
@@ -295,24 +295,29 @@ def test_files_of_a_photo_from_the_command_line(
     assert notes and all(f"Note: {note}" in printed for note in notes)
     assert "game-ready" not in page
     head = Head.load(out / "head.safetensors", network=network)
-    assert head.method == "encoder"
+    assert head.method == "goae+refine"
     assert head.painted is not None
     assert head.render().shape == (128, 128, 3)
     with pytest.raises(SystemExit) as caught:
         main(command)
     assert caught.value.code == 2
     assert "exists" in capsys.readouterr().err
-    main([*command, "--overwrite", "--no-paint"])
-    assert Head.load(out / "head.safetensors", network=network).painted is None
+    main([*command, "--overwrite", "--method", "aligned"])
+    head = Head.load(out / "head.safetensors", network=network)
+    assert head.method == "aligned" and head.painted is None
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--method", "psp", "--alignment", "x"], "for --method encoder"),
-        (["--method", "encoder", "--weights", "x", "--steps", "3"], "--steps"),
+        (["--method", "psp", "--alignment", "x"], "for --method goae+refine"),
+        (["--method", "psp"], "train encoder --architecture psp"),
+        (["--method", "e4e"], "train encoder --architecture e4e"),
+        (["--method", "aligned", "--polish", "3", "--weights", "ENCODER"], "--polish is for"),
+        (["--method", "psp", "--weights", "ENCODER"], "not an encoder for the method psp"),
+        (["--weights", "x", "--steps", "3"], "--steps"),
         (["--method", "pti", "--weights", "x"], "for encoders"),
-        (["--method", "pti", "--no-paint"], "for encoders"),
+        (["--method", "pti", "--polish", "3"], "for encoders"),
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
         (["--rays", "64"], "for the optimisations"),
@@ -322,6 +327,7 @@ def test_flags_that_do_not_fit_are_refused(
     folder: Path, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = str(folder / "small.safetensors")
+    flags = [str(folder / "encoder") if flag == "ENCODER" else flag for flag in flags]
     with pytest.raises(SystemExit) as caught:
         main(["invert", "none.jpg", "--out", str(folder / "o"), "--network", network, *flags])
     assert caught.value.code == 2

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 console = Console()
 BenchMethod = Literal[
-    "goae", "painted", "aligned", "f-everywhere", "front-mask", "w+", "psp", "e4e", "w", "pti",
-    "pose-opt",
+    "goae+refine", "painted", "aligned", "f-everywhere", "front-mask", "w+", "psp", "e4e", "w",
+    "pti", "pose-opt",
 ]  # fmt: skip
 ENCODED: tuple[BenchMethod, ...] = (
-    "goae", "painted", "aligned", "f-everywhere", "front-mask", "w+",
+    "goae+refine", "painted", "aligned", "f-everywhere", "front-mask", "w+",
 )  # fmt: skip
 MIXED: dict[BenchMethod, MixedPlanes] = {"f-everywhere": "none", "front-mask": "front"}
 
@@ -40,25 +40,28 @@ class Bench:
     """Measure methods of inversion on held-out synthetic people, from inputs turned by 0, 30 and 60
     degrees, at the input's view and at the others.
 
-    goae is the whole method: the encoder, feature alignment if there is one, painting and
-    polishing. painted is without polishing, aligned without painting, f-everywhere that without
-    and front-mask with only the front plane's mask; w+ is the encoder alone. psp and e4e are
-    encoders that it is compared with. The others optimise, for minutes a picture; --steps shortens
-    that.
+    w+ is the encoder swin-w alone; aligned adds feature alignment after GOAE, f-everywhere is that
+    without and front-mask with only the front plane's mask; painted adds the photo's texture, and
+    goae+refine the outline and refinement besides. psp and e4e are encoders to compare with, whose
+    weights are given. The others optimise, for minutes a picture; --steps shortens that.
 
-    Example: portraiture bench invert --people 4 --methods goae w+ pti --steps 100
+    Example: portraiture bench invert --people 4 --methods goae+refine w+ pti --steps 100
     """
 
     what: Positional[Literal["invert"]]
     """What to measure."""
     people: int = 4
     """How many, five pictures each."""
-    methods: tuple[BenchMethod, ...] = ("goae", "w+")
+    methods: tuple[BenchMethod, ...] = ("goae+refine", "w+")
     """Which methods."""
     weights: str | None = None
-    """GOAE's encoder's, instead of the shipped ones."""
+    """The encoder's, instead of the shipped ones."""
     alignment: str | None = None
     """The feature alignment's, likewise."""
+    psp: str | None = None
+    """pSp's, for --methods psp: what train encoder --architecture psp left in networks/."""
+    e4e: str | None = None
+    """e4e's, likewise."""
     also: Annotated[tuple[str, ...], UseAppendAction] = ()
     """NAME=ENCODER or NAME=ENCODER+ALIGNMENT: more weights to compare, such as of an ablation;
     nothing is painted with these."""
@@ -121,16 +124,18 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
         if name in ("w", "pti", "pose-opt"):
             found[name] = optimiser_method(name, generator, command.network, steps=command.steps)
         elif name in ("psp", "e4e"):
-            found[name] = encoder_method(name, generator, command.network)
+            weights = command.psp if name == "psp" else command.e4e
+            found[name] = encoder_method(name, generator, command.network, weights=weights)
         else:
-            refined = name != "w+"
+            refined, painted = name != "w+", name in ("goae+refine", "painted")
             how = encoder_method(
-                "encoder", generator, command.network, weights=command.weights, refined=refined,
+                "goae+refine" if painted else "aligned", generator, command.network,
+                weights=command.weights, refined=refined,
                 alignment=command.alignment if refined else None, mixed=MIXED.get(name, "all"),
-                painted=name in ("goae", "painted"), polish=None if name == "goae" else 0,
+                polish=0 if name == "painted" else None,
             )  # fmt: skip
-            if refined and name not in ("goae", "painted") and how.alignment is None:
-                raise InversionError(f"{name} needs --alignment; none is shipped.")
+            if refined and not painted and how.alignment is None:
+                raise InversionError(f"{name} needs the --alignment of these --weights.")
             found[name] = how
     for text in command.also:
         name, equals, files = text.partition("=")
@@ -141,7 +146,7 @@ def _methods(command: Bench, generator: TriPlaneGenerator) -> Mapping[str, Inver
             raise InversionError(f"There are two methods {name[:40]!r}.")
         found[name] = encoder_method(
             encoder_kind(weights), generator, command.network, weights=weights,
-            alignment=alignment or None, painted=False,
+            alignment=alignment or None,
         )  # fmt: skip
     return {name: partial(invert_target, how=how) for name, how in found.items()}
 

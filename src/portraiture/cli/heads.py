@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
-from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import EditError, InversionError
@@ -33,18 +33,17 @@ class Invert:
     """A portrait, as for create; encoders take several of one person, from different sides."""
     out: Path
     """Folder for the results; it is made if need be."""
-    method: Literal["encoder", "psp", "e4e", "w", "pti", "pose-opt"] = "encoder"
-    """encoder (GOAE) takes a few seconds, psp and e4e, which it is compared with, one. The others
-    take minutes: w finds the network's most similar person, pti then tunes the network to the
-    photo, pose-opt does so with the camera."""
+    method: Literal["goae+refine", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] = "goae+refine"
+    """goae+refine takes a few seconds: the encoder swin-w and feature alignment after GOAE, then
+    what GOAE has not: outline, texture and refinement to the photo. aligned leaves these out. psp
+    and e4e are encoders to compare with, of which no weights ship. The others take minutes: w finds
+    the network's most similar person, pti then tunes the network to the photo, pose-opt does so
+    with the camera."""
     weights: str | None = None
     """Of the encoder, instead of the shipped ones: what train encoder left in networks/, a folder
     or a .safetensors file."""
     alignment: str | None = None
     """Of the encoder's feature alignment, likewise."""
-    no_paint: Annotated[bool, FlagCreatePairsOff] = False
-    """Leave the encoder's head as it is, instead of painting it with the photo where this shows it
-    (psp and e4e are never painted)."""
     polish: int | None = None
     """Steps down the gradient, a sixth of a second each, in which the painted head comes nearer to
     the photo, 16 by default; 0 for none."""
@@ -130,7 +129,7 @@ def invert(command: Invert) -> None:
         f" ({head.facts['psnr_person_db']:.1f} dB from the photo)",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
-    if command.method == "encoder" and command.weights is None:
+    if command.method == "goae+refine" and command.weights is None:
         console.print("For a finer match, in seconds: --polish 60; in minutes: --method pti")
 
 
@@ -140,16 +139,15 @@ def _method(command: Invert) -> Method:
     from portraiture.invert.method import encoder_method, optimiser_method
 
     generator = load_generator(command.network)
-    if command.method in ("encoder", "psp", "e4e"):
+    if command.method in ("goae+refine", "aligned", "psp", "e4e"):
         if command.steps is not None or command.rays is not None:
             raise InversionError("--steps and --rays are for the optimisations.")
         return encoder_method(
             command.method, generator, command.network, weights=command.weights,
-            alignment=command.alignment, painted=False if command.no_paint else None,
-            polish=command.polish,
+            alignment=command.alignment, polish=command.polish,
         )  # fmt: skip
-    if command.weights or command.alignment or command.no_paint or command.polish is not None:
-        raise InversionError("--weights, --alignment, --no-paint and --polish are for encoders.")
+    if command.weights or command.alignment or command.polish is not None:
+        raise InversionError("--weights, --alignment and --polish are for encoders.")
     return optimiser_method(
         command.method, generator, command.network, steps=command.steps, rays=command.rays
     )

@@ -33,6 +33,7 @@ from portraiture.invert.goae.presets import (
     encoder_kind,
     fitted_alignment,
     fitted_encoder,
+    with_levels,
 )
 from portraiture.invert.goae.train_alignment import AlignmentTraining, TrainAlignment
 from portraiture.invert.goae.train_encoder import EncoderTraining, TrainEncoder
@@ -166,7 +167,7 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
         check_fit(network, start)
         if encoder_kind(start.config) != choices.architecture:
             raise TrainingError(f"{choices.encoder} is not an encoder of this architecture.")
-        config = replace(config, encoder=start.config, start=fingerprint(start))
+        config = replace(config, encoder=with_levels(start.config), start=fingerprint(start))
     config = fitted_encoder(config, network.config, network.num_ws)
     if start is not None and config.encoder.rows != start.config.rows:
         raise TrainingError(f"{choices.encoder} has other rows of w+ on its three levels.")

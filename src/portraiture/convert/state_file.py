@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from portraiture.convert.account import tensors_in
 from portraiture.convert.refusal import RefusalError
 from portraiture.convert.torch_file import read_torch
 from portraiture.errors import CheckpointError
+from portraiture.weights import read_tensors
 
 MAX_BYTES = 4_000_000_000
 
@@ -25,10 +24,10 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
         if path.stat().st_size > MAX_BYTES:
             raise CheckpointError(f"{path} is larger than {MAX_BYTES:,} bytes.")
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return read_tensors(path)
         views = tensors_in(read_torch(path.read_bytes()))
         return {name: view.tensor() for name, view in views.items()}
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (RefusalError, SafetensorError) as error:
+    except RefusalError as error:
         raise CheckpointError(f"{path} is refused: {error}.") from error

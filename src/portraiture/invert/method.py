@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from portraiture.checkpoints import shipped
 from portraiture.errors import InversionError
 from portraiture.invert.goae.pyramid_encoder import PyramidEncoder
 from portraiture.invert.pti import OPTIMISERS, OptimiseConfig, Optimiser
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.refine_texture import PolishConfig
-from portraiture.invert.run import EncoderName, Method
+from portraiture.invert.run import Baseline, EncoderName, Method
 from portraiture.invert.weights import Encoder, check_fit, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.goae_program import ProgramWay
@@ -23,9 +23,7 @@ from portraiture.triplane.visibility import MixedPlanes
 
 RAYS = (16, 512)
 MAX_POLISH = 1000
-SHIPPED: dict[EncoderName, str] = {"encoder": "goae", "psp": "psp", "e4e": "e4e"}
-"""Names of the encoders' weights that come with the package, where they do."""
-SHIPPED_ALIGNMENT = "goae-alignment"
+SHIPPED_ENCODER, SHIPPED_ALIGNMENT = "swin-w", "goae-alignment"
 
 
 def encoder_method(
@@ -38,30 +36,31 @@ def encoder_method(
     refined: bool = True,
     mixed: MixedPlanes = "all",
     program: ProgramWay | None = None,
-    painted: bool | None = None,
     polish: int | None = None,
 ) -> Method:
     """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
-    of GOAE's feature alignment, by default the shipped ones; an encoder of one's own has no
-    alignment but one that is given, nor without refined. program: the published program's way of
-    alignment, which masks the front plane alone, for alignments that compare images. painted:
-    whether the photo is painted on the head; by default GOAE's are if refined, and pSp's and e4e's,
-    with which it is compared, are not. polish: steps of it (`invert.refine_texture`), its own
-    number by default where the photo is painted; 0 for none.
-    Raises InversionError or CheckpointError."""
+    of its feature alignment, by default the shipped ones; an encoder of one's own has no alignment
+    but one that is given, nor without refined, and none ships for pSp and e4e. program: the
+    published program's way of alignment, which masks the front plane alone, for alignments that
+    compare images. polish: steps of it (`invert.refine_texture`), its own number by
+    default; 0 for none. Raises InversionError or CheckpointError."""
+    painted, baseline = name == "goae+refine", name in get_args(Baseline)
+    if alignment is not None and baseline:
+        raise InversionError("Feature alignment is for --method goae+refine and aligned.")
     if weights is None:
-        weights = SHIPPED[name]
-        if weights not in shipped():
-            raise InversionError(
-                f"No weights for {name} are shipped yet; train some and give them with --weights."
-            )
-        if name == "encoder" and refined and SHIPPED_ALIGNMENT in shipped():
-            alignment = alignment or SHIPPED_ALIGNMENT
+        if baseline:
+            raise InversionError(_none_ships(name))
+        weights = SHIPPED_ENCODER
+        if refined and alignment is None:
+            alignment = SHIPPED_ALIGNMENT
     encoder = load_encoder(weights)
-    if name != _kind(encoder):
+    kind = _kind(encoder)
+    if kind != name and (baseline or kind != "aligned"):
         raise InversionError(f"{weights} is not an encoder for the method {name}.")
-    if alignment is not None and name != "encoder":
-        raise InversionError("Feature alignment is for --method encoder.")
+    if polish is not None and not painted:
+        raise InversionError("--polish is for --method goae+refine.")
+    if polish is not None and not 0 <= polish <= MAX_POLISH:
+        raise InversionError(f"--polish must be from 0 to {MAX_POLISH}, not {polish}.")
     check_fit(generator, encoder)
     aligned = None if alignment is None else load_alignment(alignment)
     if aligned is not None:
@@ -72,9 +71,6 @@ def encoder_method(
                 "The program's way needs an alignment that compares images, as the published does."
             )
         mixed = "front" if mixed == "all" else mixed
-    painted = name == "encoder" and refined if painted is None else painted
-    if polish is not None and not 0 <= polish <= MAX_POLISH:
-        raise InversionError(f"--polish must be from 0 to {MAX_POLISH}, not {polish}.")
     polished = PolishConfig() if polish is None else PolishConfig(steps=polish)
     if not painted or not polished.steps:
         return Method(name, generator, network, encoder, aligned, mixed, painted, program=program)
@@ -84,13 +80,21 @@ def encoder_method(
     )  # fmt: skip
 
 
+def _none_ships(name: EncoderName) -> str:
+    return (
+        f"No weights for {name} are shipped; train some (portraiture train encoder --architecture"
+        f" {name} --data PEOPLE --out RUN) and give RUN/networks/encoder.safetensors with"
+        f" --weights, or to bench with --{name}."
+    )
+
+
 def encoder_kind(weights: str | Path) -> EncoderName:
-    """The method that an encoder's weights are for. Raises CheckpointError."""
+    """The method that an encoder's weights are for, without refinement. Raises CheckpointError."""
     return _kind(load_encoder(weights))
 
 
 def _kind(encoder: Encoder) -> EncoderName:
-    return encoder.config.kind if isinstance(encoder, PyramidEncoder) else "encoder"
+    return encoder.config.kind if isinstance(encoder, PyramidEncoder) else "aligned"
 
 
 def optimiser_method(

@@ -42,7 +42,8 @@ from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if
 from portraiture.triplane.visibility import MixedPlanes
 from portraiture.types import Photo, as_uint8
 
-EncoderName = Literal["encoder", "psp", "e4e"]
+Baseline = Literal["psp", "e4e"]
+EncoderName = Literal["goae+refine", "aligned", Baseline]
 MethodName = EncoderName | Optimiser
 HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
 REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
@@ -51,9 +52,9 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 @dataclass(frozen=True)
 class Method:
     """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder: of the methods that encode; alignment, mixed, program: of "encoder", GOAE's; painted:
-    whether what an encoder leaves out is painted on the head; polished: how that is polished, if it
-    is. judges: of polishing and of the optimisations, of which config is."""
+    encoder: of the methods that encode; alignment, mixed, program: of "aligned" and "goae+refine";
+    painted: whether what an encoder leaves out is painted on the head; polished: how that is
+    polished, if it is. judges: of polishing and of the optimisations, of which config is."""
 
     name: MethodName
     generator: TriPlaneGenerator

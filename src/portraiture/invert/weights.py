@@ -5,15 +5,14 @@ name or path ─find─▶ card, tensors ─(published names → ours)─strict�
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from portraiture.checkpoints import (
+    built,
     check_tensors,
     filled,
     find_weights,
@@ -27,11 +26,10 @@ from portraiture.invert.goae.encoder import PAPER, EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.published_names import PUBLISHED, from_published, pretrained_windows
 from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.weights import Card, ModelName, read_weights, write_weights
+from portraiture.weights import Card, ModelName, Storage, read_weights, write_weights
 
 Encoder = GoaeEncoder | PyramidEncoder
 """Photos to what is added to w_avg; all of them are called alike."""
-Network = TypeVar("Network", GoaeEncoder, PyramidEncoder, FeatureAlignment)
 
 CONVERTED_ALIGNMENT = {"features", "size"}
 """All that the card of a converted alignment says."""
@@ -49,19 +47,15 @@ def load_encoder(name_or_path: str | Path) -> Encoder:
         raise CheckpointError(f"{name_or_path} holds {card.model}, not an encoder.")
     config = _encoder_config(card.config, tensors, name_or_path)
     tensors = from_published(tensors)
-    with torch.device("meta"):  # sizes first: a card may ask for anything
-        sizes = _built(lambda: GoaeEncoder(config), name_or_path)
-    check_tensors(sizes, tensors, name_or_path)
-    return filled(GoaeEncoder(config), tensors, name_or_path)
+    check_tensors(built(lambda: GoaeEncoder(config), name_or_path), tensors, name_or_path)
+    return filled(GoaeEncoder(config), tensors, name_or_path)  # Swin has buffers beside its state
 
 
 def _pyramid(card: Card, tensors: dict[str, Tensor], source: str | Path) -> PyramidEncoder:
     config = read_config(PyramidConfig, card.config, source)
     if sum(config.units) + sum(config.rows) > MAX_BLOCKS:
         raise CheckpointError(f"{source} asks for more than {MAX_BLOCKS} blocks.")
-    with torch.device("meta"):
-        network = _built(lambda: PyramidEncoder(config), source)
-    return filled(network, tensors, source)
+    return filled(built(lambda: PyramidEncoder(config), source), tensors, source)
 
 
 def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
@@ -72,9 +66,7 @@ def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
     if not card.config.keys() <= CONVERTED_ALIGNMENT:
         _check_whole(AlignmentConfig, card.config, name_or_path)
     config = read_config(AlignmentConfig, card.config, name_or_path)
-    with torch.device("meta"):
-        network = _built(lambda: FeatureAlignment(config), name_or_path)
-    return filled(network, tensors, name_or_path)
+    return filled(built(lambda: FeatureAlignment(config), name_or_path), tensors, name_or_path)
 
 
 def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) -> None:
@@ -96,18 +88,14 @@ def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) 
 
 
 def save(
-    network: Encoder | FeatureAlignment, out: Path, card: Card, *, half: bool = True,
+    network: Encoder | FeatureAlignment, out: Path, card: Card, *, storage: Storage = "float16",
     overwrite: bool = False,
 ) -> tuple[Path, ...]:  # fmt: skip
     """Write a network with its card; the paths written. card: what is known of the weights; its
-    model and config are the network's. half: float16. Raises OutputError."""
+    model and config are the network's. storage: how (`weights`). Raises OutputError."""
     model = cast(ModelName, network.model_name)
     card = replace(card, model=model, config=asdict(network.config), sha256="")
-    tensors = {
-        name: tensor.half() if half and tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
-    return write_weights(out, tensors, card, overwrite=overwrite)
+    return write_weights(out, network.state_dict(), card, storage=storage, overwrite=overwrite)
 
 
 def _encoder_config(
@@ -137,10 +125,3 @@ def _check_whole(
                 f"{source} has a card without {field.name}; it was trained with an older version:"
                 " train it again, or write into the card what it was trained with."
             )
-
-
-def _built(make: Callable[[], Network], source: str | Path) -> Network:
-    try:
-        return make()
-    except (ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{source} has a card whose sizes do not fit together.") from error

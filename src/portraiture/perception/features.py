@@ -13,11 +13,10 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from portraiture.errors import TrainingError
+from portraiture.errors import CheckpointError, TrainingError
+from portraiture.weights import read_tensors
 
 MEAN_BGR = (104.0, 117.0, 123.0)
 POOLED_BEFORE = ("fire2", "fire5")
@@ -77,8 +76,8 @@ def _used(name: str) -> bool:
 def load_squeeze(path: Path) -> SqueezeFeatures:
     """Read the weights. Raises TrainingError when the file is not SqueezeNet's."""
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors = read_tensors(path)
+    except CheckpointError as error:
         raise TrainingError(
             f"{path} cannot be read as SqueezeNet weights in safetensors ({error})."
         ) from error

@@ -14,7 +14,7 @@ from portraiture.errors import CheckpointError
 from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.encoder import PAPER, CrossAttention, EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.published_names import from_published, pretrained_windows
-from portraiture.invert.method import SHIPPED, SHIPPED_ALIGNMENT
+from portraiture.invert.method import SHIPPED_ALIGNMENT, SHIPPED_ENCODER
 from portraiture.invert.weights import load_alignment, load_encoder
 from portraiture.weights import Card, write_weights
 
@@ -52,6 +52,19 @@ def test_a_joint_projection_is_split_in_the_order_query_key_value() -> None:
 
 def test_an_unknown_tensor_keeps_its_name() -> None:
     assert list(from_published({"somewhere.else": torch.zeros(1)})) == ["somewhere.else"]
+
+
+def test_a_single_w_is_what_closed_gates_leave() -> None:
+    torch.manual_seed(0)
+    gated = GoaeEncoder(replace(SMALL, gated=True)).eval()
+    single = GoaeEncoder(replace(SMALL, single_w=True)).eval()
+    state = gated.state_dict()
+    single.load_state_dict({name: state[name] for name in single.state_dict()})
+    assert not {"cross_att_fine", "mapper_query_channel_fine"} & dict(single.named_modules()).keys()
+    photos = _photos()
+    with torch.no_grad():
+        for levels in (0, 3):
+            assert torch.equal(single(photos, levels=levels), gated(photos, levels=levels))
 
 
 def test_rows_of_levels_left_out_are_the_first_row() -> None:
@@ -223,19 +236,19 @@ def test_attention_finds_detail_wherever_it_is() -> None:
 
 def test_shipped_weights_give_what_they_gave_when_they_were_trained() -> None:
     """Their cards say how they differ from the published networks. Numbers noted down from the
-    modules that trained them, at 82b9841."""
+    modules that trained them, at 82b9841, in 16 bits; 8 bits move them by half a hundredth."""
     draws = torch.Generator().manual_seed(5)
-    encoder = load_encoder(SHIPPED["encoder"])
+    encoder = load_encoder(SHIPPED_ENCODER)
     alignment = load_alignment(SHIPPED_ALIGNMENT)
     with torch.no_grad():
         w = encoder(torch.randn(1, 3, 128, 128, generator=draws))[0, 0]
         compared = torch.randn(1, 21, 64, 64, generator=draws)
         features = alignment(compared, torch.randn(1, 192, 32, 32, generator=draws))
     first = torch.tensor([-0.0756837, -0.2912379, 0.3172878, -0.5863671, -0.2943968, 0.0368227])
-    assert torch.allclose(w[:6], first, atol=1e-4)
+    assert torch.allclose(w[:6], first, atol=1.5e-2)
     first = torch.tensor([2.3398633, -4.0380654, -0.8072568, -0.1146038, -1.8436837, -1.6059659])
-    assert torch.allclose(features[0, 0, 0, :6], first, atol=1e-3)
-    assert features.norm().item() == pytest.approx(1538.9955, rel=1e-4)
+    assert torch.allclose(features[0, 0, 0, :6], first, atol=3e-2)
+    assert features.norm().item() == pytest.approx(1538.9955, rel=3e-3)
 
 
 def test_a_card_that_does_not_say_how_it_was_trained_is_refused(tmp_path: Path) -> None:

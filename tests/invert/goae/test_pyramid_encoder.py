@@ -68,7 +68,7 @@ def test_fine_rows_read_the_fine_map() -> None:
 
 def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
     encoder, photos = _encoder("e4e"), torch.randn(1, 3, 32, 32)
-    save(encoder, tmp_path / "e4e", Card("unset", {}), half=False)  # type: ignore[arg-type]
+    save(encoder, tmp_path / "e4e", Card("unset", {}), storage="float32")  # type: ignore[arg-type]
     again = load_encoder(tmp_path / "e4e")
     assert isinstance(again, PyramidEncoder)
     assert again.config == encoder.config

@@ -210,7 +210,7 @@ def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
         (FeatureAlignment(ALIGN), load_alignment),
     ):
         out = tmp_path / made.model_name
-        save(made, out, Card(made.model_name, {}, data="balls"), half=False)
+        save(made, out, Card(made.model_name, {}, data="balls"), storage="float32")
         again = load(out)
         assert again.config == made.config
         assert read_card(out).data == "balls"
@@ -230,7 +230,10 @@ def test_weights_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 def test_a_published_alignment_is_loaded_strictly(tmp_path: Path) -> None:
     """With the tensors that `portraiture convert` writes, and with one too many."""
-    tensors = {name: torch.zeros(shape) for name, shape in layout("goae_afa").items()}
+    tensors = {
+        name: torch.zeros(shape, dtype=torch.int64 if name.endswith("tracked") else None)
+        for name, shape in layout("goae_afa").items()
+    }
     card = Card("goae-afa", {"features": 512, "size": 32})
     write_weights(tmp_path / "afa", tensors, card)
     assert load_alignment(tmp_path / "afa").config == AlignmentConfig()

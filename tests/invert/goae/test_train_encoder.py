@@ -415,3 +415,17 @@ def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
         make_recipe(
             "encoder", replace(_choices(folder), encoder=folder / "odd", architecture="psp")
         )
+
+
+def test_a_run_from_an_encoder_of_a_single_w_begins_with_closed_levels(folder: Path) -> None:
+    sizes = make_recipe("encoder", _choices(folder)).config.encoder
+    single = GoaeEncoder(replace(sizes, single_w=True)).eval()
+    save(single, folder / "single", Card("goae-encoder", {}), storage="float32")
+    recipe = make_recipe("encoder", replace(_choices(folder), encoder=folder / "single"))
+    assert not recipe.config.encoder.single_w
+    begun = recipe.build(World()).models["encoder"].eval()
+    photos = torch.randn(2, 3, sizes.image_size, sizes.image_size)
+    with torch.no_grad():
+        assert torch.equal(begun(photos), single(photos))
+        begun.gates.fill_(1.0)
+        assert not torch.equal(begun(photos), single(photos))

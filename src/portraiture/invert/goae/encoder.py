@@ -42,8 +42,8 @@ class EncoderConfig:
     follows the feed-forward layer of a cross-attention. dropout: of cross-attention, in training.
     attention: [ours] width of queries and tokens, which a linear layer then brings to D; None for D
     itself, as published. gated: [ours] what a level adds counts by a learned factor that begins at
-    0. generator: fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if
-    known.
+    0. single_w: [ours] all rows of w+ are w0; there are no levels, nor what only they need.
+    generator: fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if known.
     """
 
     image_size: int = 256
@@ -62,6 +62,7 @@ class EncoderConfig:
     dropout: float = 0.1
     attention: int | None = None
     gated: bool = False
+    single_w: bool = False
     generator: str = ""
 
     @property
@@ -129,6 +130,8 @@ class GoaeEncoder(nn.Module):
 
         self.mapper_base_spatial = mapper(tokens, tokens, 1)
         self.mapper_base_channel = mapper(8 * width, hidden, config.w_dim)
+        if config.single_w:
+            return
         for level, rows in zip(LEVELS, config.rows, strict=True):
             setattr(self, f"mapper_query_spatial_{level}", mapper(tokens, tokens, rows))
             setattr(self, f"mapper_query_channel_{level}", mapper(8 * width, hidden, w))
@@ -155,6 +158,8 @@ class GoaeEncoder(nn.Module):
         taps = self.swin_model(photos, output_hidden_states=True)
         fine, mid, coarse, query = taps.hidden_states[:4]
         w0 = self._pooled("base", taps.last_hidden_state.mT)
+        if self.config.single_w:
+            return w0.repeat(1, self.config.num_ws, 1)
         tokens = self._tokens(fine, mid, coarse, levels)
         rows = [w0]
         for k, level in enumerate(LEVELS):

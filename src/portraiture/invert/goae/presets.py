@@ -130,6 +130,13 @@ def encoder_kind(config: EncoderConfig | PyramidConfig) -> Architecture:
     return config.kind if isinstance(config, PyramidConfig) else "goae"
 
 
+def with_levels(config: EncoderConfig | PyramidConfig) -> EncoderConfig | PyramidConfig:
+    """Sizes of an encoder of a single w with levels that begin at nothing; others unchanged."""
+    if isinstance(config, EncoderConfig) and config.single_w:
+        return replace(config, single_w=False, gated=True)
+    return config
+
+
 def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> AlignmentTraining:
     """A preset for a generator's features, at 32² as published, or where its backbone begins if
     that is finer, and ends below its planes if these are coarser.

@@ -146,7 +146,9 @@ class TrainEncoder:
         config = self.config
         encoder = build_encoder(config.encoder).to(world.device)
         if self.start is not None:
-            encoder.load_state_dict(self.start.state_dict())
+            begun = self.start.config
+            levels_are_new = isinstance(begun, EncoderConfig) and begun.single_w
+            encoder.load_state_dict(self.start.state_dict(), strict=not levels_are_new)
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.drawing.features.to(world.device)
