@@ -77,13 +77,13 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PROGRAM = """
 import os, sys
-import portraiture, portraiture.cli
+import portraiture, portraiture.cli.commands
 names = {names}
 assert not set(names) & set(os.environ), "importing has configured"
 assert "torch" not in sys.modules and "numba" not in sys.modules
 def run(command):
     print({{name: os.environ.get(name) for name in names}}, "torch" in sys.modules)
-portraiture.cli.run = run
+portraiture.cli.commands.run = run
 portraiture.cli.main(["create", "nobody.jpg", "--out", "nowhere"])
 """
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from portraiture.cli.progress import TerminalProgress
-from portraiture.errors import DataError, SampleError
+from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
 
 console = Console()
@@ -112,12 +112,15 @@ class Train:
     """What to train."""
     data: Path
     """Folder to train on."""
-    out: Path
+    out: Path | None = None
     """Folder of the run."""
-    preset: Literal["tiny", "cpu", "polish", "gpu", "paper"] = "cpu"
-    """Sizes and lengths: cpu takes hours on two cores, gpu half an hour on a large one; paper is
-    the published setting, tiny a trial; polish goes on from --start, whose w stays what it is
-    (supervised-heads)."""
+    bundle: Path | None = None
+    """Instead of training, write a folder with all that the run needs, to be trained by its
+    train.py on a machine with a GPU and no installation."""
+    preset: Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"] = "cpu"
+    """Sizes and lengths: cpu takes hours on two cores, gpu minutes on a large one; paper is
+    the published setting, tiny a trial; polish and gpu-polish go on from --start, whose w stays
+    what it is (supervised-heads)."""
     start: str | None = None
     """A generator to begin with, or that the encoder is for: a shipped name or a file."""
     perceptual: Path | None = None
@@ -256,6 +259,7 @@ def _synth_pictures(command: Synth, progress: Progress) -> None:
 
 
 def train(command: Train) -> None:
+    from portraiture.cli.bundle import write_bundle
     from portraiture.cli.recipes import Choices
     from portraiture.cli.training import Plan
     from portraiture.cli.training import train as run_training
@@ -272,6 +276,13 @@ def train(command: Train) -> None:
         seed=command.seed,
         steps=command.steps,
     )
+    if command.bundle is not None:
+        made = write_bundle(command.recipe, choices, command.bundle)
+        size = f"{made.bytes / 1e6:.1f} MB, {made.people} people"
+        console.print(f"{made.folder}: {size}; there: python3 train.py --out DIR", markup=False)
+        return
+    if command.out is None:
+        raise TrainingError("train needs a folder for the run; give it with --out.")
     with TerminalProgress() as progress:
         outcome = run_training(
             command.recipe,

@@ -33,10 +33,9 @@ def check_paths(command: Any) -> None:
         case Create() | MakeAvatar():
             command.meta.check()
             check_folder(command.out)
-        case (
-            Invert() | Edit() | SampleHeads() | Synth() | Train()
-            | Convert()
-        ):  # fmt: skip
+        case Train():
+            check_folder(command.out or command.bundle or Path())
+        case Invert() | Edit() | SampleHeads() | Synth() | Convert():
             check_folder(command.out)
 
 

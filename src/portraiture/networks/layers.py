@@ -73,6 +73,8 @@ def fir(
 ) -> Float[Tensor, "B C I J"]:
     """2-D filtering of each channel; the kernel is symmetric, so no flip is needed."""
     weight = (kernel * gain).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    if x.is_cuda:  # torch's own depthwise kernel; in channels_last cuDNN's would be taken
+        x = x.contiguous()
     return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
 
@@ -80,8 +82,17 @@ def upsample2(
     x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "B C I J"]:
     """Twice the size: zeros inserted and filtered with gain 4, as one transposed convolution."""
+    if x.is_cuda:  # grouped transposed convolutions are slow there
+        return upsample2_bilinear(x)
     weight = (kernel * 4.0).to(x.dtype).expand(x.shape[1], 1, -1, -1)
     return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
+
+
+def upsample2_bilinear(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C I J"]:
+    """`upsample2` with `fir_kernel`: bilinear interpolation of an image with zeros around it."""
+    padded = F.pad(x, (1, 1, 1, 1))
+    fine = F.interpolate(padded, scale_factor=2, mode="bilinear", align_corners=False)
+    return fine[..., 2:-2, 2:-2]
 
 
 def downsample2(

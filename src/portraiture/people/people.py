@@ -151,16 +151,22 @@ class _Job(NamedTuple):
     scenes: bool
 
 
+def make_person(
+    index: int, *, seed: int, views: int, size: int, scenes: bool = False, supersample: int = 2
+) -> PersonViews:
+    """Render person `index` of a seed; `make_people` says what the others are."""
+    z = draw_latents(1, seed, first=index)[0]
+    if scenes:
+        numbers = np.random.default_rng([seed, index, 1]).standard_normal((views, SCENE_SIZE))
+        return render_scenes(z, numbers, size=size, supersample=supersample)
+    angles = view_angles(views, seed * 1_000_003 + index)
+    return render_person(z, angles, size=size, supersample=supersample)
+
+
 def _make_one(job: _Job) -> int:
-    z = draw_latents(1, job.seed, first=job.index)[0]
-    size, supersample = job.size, job.supersample
-    if job.scenes:
-        numbers = np.random.default_rng([job.seed, job.index, 1]).standard_normal(
-            (job.views, SCENE_SIZE)
-        )
-        person = render_scenes(z, numbers, size=size, supersample=supersample)
-    else:
-        angles = view_angles(job.views, job.seed * 1_000_003 + job.index)
-        person = render_person(z, angles, size=size, supersample=supersample)
+    person = make_person(
+        job.index, seed=job.seed, views=job.views, size=job.size, scenes=job.scenes,
+        supersample=job.supersample,
+    )  # fmt: skip
     save_person(person, person_path(job.folder, job.index))
     return job.index

@@ -68,13 +68,14 @@ class PeopleSet:
                 f"{folder} holds no person_*.npz; make some with portraiture synth."
             )
         self._files: dict[int, PersonFile] = {}
-        table = np.full(max(Segment) + 1, 1.0, np.float32)
-        for segment, weight in WEIGHTS.items():
-            table[segment] = weight
-        self._weights = table
+        self._weights = weight_table()
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def append(self, path: Path) -> None:
+        """One more person; who is drawn depends on how many there are."""
+        self.paths.append(path)
 
     @property
     def latent_size(self) -> int:
@@ -123,7 +124,7 @@ class PeopleSet:
         person = self.view(index, view)
         image = torch.from_numpy(person.rgb[0]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
         weight = torch.from_numpy(self._weights[person.segmentation[0]])[None, None]
-        depth, solid = _neural_depth(person.depth[0])
+        depth, solid = neural_depth(person.depth[0])
         alpha = torch.from_numpy(person.alpha[0])[None, None].float() / 255.0
         return Example(
             z=torch.from_numpy(person.picture_latent(0))[None],
@@ -138,7 +139,15 @@ class PeopleSet:
         )
 
 
-def _neural_depth(
+def weight_table() -> Float[ndarray, "S"]:
+    """`WEIGHTS` by the number of the segment; 1 for those that it leaves out."""
+    table = np.full(max(Segment) + 1, 1.0, np.float32)
+    for segment, weight in WEIGHTS.items():
+        table[segment] = weight
+    return table
+
+
+def neural_depth(
     depth: Float[ndarray, "R R"],
 ) -> tuple[Float[Tensor, "1 1 n n"], Float[Tensor, "1 1 n n"]]:
     """Depth at half the resolution: the mean over the four pixels where they show one surface,

@@ -61,7 +61,7 @@ class IdentityTraining:
     half_life: float = 4_000.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrainIdentity:
     """Recipe; see `train.loop.Recipe`."""
 

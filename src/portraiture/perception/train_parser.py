@@ -67,7 +67,7 @@ class ParserTraining:
     half_life: float = 2_000.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrainParser:
     """Recipe; see `train.loop.Recipe`."""
 

@@ -6,6 +6,7 @@ Letters: B people of a step, C channels and P side of a plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,11 +40,11 @@ def density_losses(
     points = config.empty_points * config.empty_tries
     vacant = torch.multinomial(nothing, points, True, generator=draws.device)
     depth = batch.depth.flatten(1).gather(1, chosen)
-    u = torch.rand(3, *depth.shape, generator=draws.cpu).to(depth)
+    u = _uniform((3, *depth.shape), draws, depth)
     near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
     far = span.ray_start + u[1] * (depth - 0.01 - span.ray_start)
     inside = depth + 0.003 + u[2] * config.behind
-    u = torch.rand(vacant.shape, generator=draws.cpu).to(depth)
+    u = _uniform(vacant.shape, draws, depth)
     empty = span.ray_start + u * (span.ray_end - span.ray_start)
     vacant, empty = _densest(network, planes, rays, (vacant, empty), config)
     pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
@@ -57,6 +58,11 @@ def density_losses(
         "empty": config.density_weight * clear,
         "solid": config.density_weight * opaque.mean(),
     }
+
+
+def _uniform(shape: Sequence[int], draws: Draws, like: Tensor) -> Tensor:
+    """Numbers in [0, 1) that are made where they are used."""
+    return torch.rand(*shape, generator=draws.device, device=like.device, dtype=like.dtype)
 
 
 @torch.no_grad()

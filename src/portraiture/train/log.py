@@ -49,9 +49,9 @@ Write = Callable[[int, Mapping[str, float]], None]
 
 
 @contextmanager
-def open_log(out: Path, step: int, world: World) -> Iterator[Write]:
-    """Rows for out/log.jsonl, and for TensorBoard in out/events when it is installed; only the
-    leading process writes. What is not finite becomes null, so that a row stays JSON.
+def open_log(out: Path, step: int, world: World, *, board: bool = True) -> Iterator[Write]:
+    """Rows for out/log.jsonl, and for TensorBoard in out/events when it is installed and `board`;
+    only the leading process writes. What is not finite becomes null, so that a row stays JSON.
 
     step: rows of later steps are removed first; they belong to a run that was killed after its last
     checkpoint and will be written again.
@@ -63,21 +63,21 @@ def open_log(out: Path, step: int, world: World) -> Iterator[Write]:
     rows = [row for row in read_log(path) if (row["step"] or 0) <= step]
     with atomic_path(path) as partial:
         partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with path.open("a") as file, _open_board(out / "events", step) as board:
+    with path.open("a") as file, _open_board(out / "events", step, wanted=board) as show:
 
         def write(step: int, values: Mapping[str, float]) -> None:
             row = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
             file.write(json.dumps({"step": step} | row) + "\n")
             file.flush()
-            board(step, values)
+            show(step, values)
 
         yield write
 
 
 @contextmanager
-def _open_board(folder: Path, step: int) -> Iterator[Write]:
+def _open_board(folder: Path, step: int, *, wanted: bool) -> Iterator[Write]:
     """Scalars for TensorBoard, or nothing where it is not installed."""
-    if find_spec("tensorboard") is None:
+    if not wanted or find_spec("tensorboard") is None:
         yield lambda step, values: None
         return
     from torch.utils.tensorboard import SummaryWriter

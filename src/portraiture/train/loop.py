@@ -13,9 +13,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,7 +31,8 @@ from portraiture.errors import TrainingError
 from portraiture.media import atomic_path, write_image
 from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, anywhere, share_weights
-from portraiture.train.log import Meter, open_log
+from portraiture.train.log import Meter, Write, open_log
+from portraiture.train.pace import SPARE, Pace
 from portraiture.train.rng import DATA, Draws, draws_of_step, generator
 from portraiture.train.state import TrainState, checkpoints, restore, save_checkpoint
 from portraiture.weights import Card, write_weights
@@ -111,6 +113,21 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What a caller of `run_recipe` wants to know.
+
+    row: called with every row of the log. saved: called after a checkpoint is written. save_every:
+    seconds after which one is written, besides those of the run's own interval. board: whether
+    TensorBoard's events are written where it is installed.
+    """
+
+    row: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+    saved: Callable[[TrainState], None] = lambda state: None
+    save_every: float = math.inf
+    board: bool = True
+
+
 def run_recipe(
     recipe: Recipe,
     out: Path,
@@ -118,13 +135,18 @@ def run_recipe(
     world: World,
     minutes: float | None = None,
     progress: Progress = SILENT,
+    fit: Callable[[int, Pace], None] | None = None,
+    loaders: int = 1,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train until ``run.steps``, from the newest checkpoint in `out` if there is one.
 
     Writes into `out`: config.json, log.jsonl, grids/, checkpoints/ and, whenever a checkpoint is
     written, networks/NAME.safetensors with the averages. SIGTERM, SIGINT and `minutes` (of wall
-    time) save and return, and so does a cancelled progress. Raises
-    TrainingError when `out` belongs to another run or the training diverges.
+    time) save and return, and so does a cancelled progress. fit: called with the steps that are
+    done and the pace after every row of the log, to set the recipe's lengths so that they end with
+    the minutes; one process only, and no longer bit for bit the same. loaders: batches in the making at
+    once. Raises TrainingError when `out` belongs to another run or the training diverges.
     """
     begun = time.monotonic()
     if world.leads:
@@ -132,8 +154,12 @@ def run_recipe(
     devices = [world.device] if world.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         state = start(recipe, out, world)
-        watched = progress if world.leads else SILENT
-        session = _Session(recipe, out, world, state, begun, minutes, watched)
+        limit = None if minutes is None else begun + 60.0 * minutes
+        pace = None if fit is None or limit is None else Pace(limit - SPARE)
+        session = _Session(
+            recipe, out, world, state, limit, pace, fit, loaders, watch or Watch(),
+            progress if world.leads else SILENT,
+        )  # fmt: skip
         with stop_signals() as stop:
             finished = session.steps(stop)
     return Outcome(state, finished, time.monotonic() - begun)
@@ -180,38 +206,59 @@ class _Session:
     out: Path
     world: World
     state: TrainState
-    begun: float
-    minutes: float | None
+    limit: float | None
+    pace: Pace | None
+    fit: Callable[[int, Pace], None] | None
+    loaders: int
+    watch: Watch
     progress: Progress
 
     def steps(self, stop: threading.Event) -> bool:
         """Steps until the end or a reason to stop; True at the end."""
         run, state, world = self.recipe.run, self.state, self.world
-        meter, stopping = Meter(), False
+        meter, stopping, saved = Meter(), False, time.monotonic()
         self.progress.stage("Train", run.steps)
         self.progress.step(state.step)
-        with open_log(self.out, state.step, world) as log, ThreadPoolExecutor(1) as pool:
-            ahead, clock, counted = self._ahead(pool), time.monotonic(), state.step
+        with self._log() as log, ThreadPoolExecutor(self.loaders) as pool:
+            ahead = deque(self._ahead(pool, k) for k in range(self.loaders))
+            clock, counted = time.monotonic(), state.step
+            if self.pace is not None:
+                self.pace.mark(state.step)
             while state.step < run.steps and not stopping:
                 draws = draws_of_step(run.seed, state.step, world.rank, world.device)
-                batch = to_device(ahead.result(), world.device)
-                ahead = self._ahead(pool, 1)
+                batch = to_device(ahead.popleft().result(), world.device)
+                ahead.append(self._ahead(pool, self.loaders))
                 meter.add(self.recipe.step(state, batch, draws, world))
                 state.step += 1
                 self.progress.step()
                 asked = stop.is_set() or self.progress.cancelled or self._late()
                 stopping = anywhere(asked, world)
                 last = stopping or state.step == run.steps
-                saves = last or state.step % run.checkpoint_every == 0
+                due = time.monotonic() - saved > self.watch.save_every
+                saves = last or due or state.step % run.checkpoint_every == 0
                 if saves or state.step % run.log_every == 0:
                     values, now = self._checked(meter.means(world)), time.monotonic()
                     values["seconds_per_step"] = (now - clock) / (state.step - counted)
                     clock, counted = now, state.step
                     log(state.step, {"images": state.step * run.batch} | values)
+                    self.watch.row(state.step, values)
+                    if self.pace is not None and self.fit is not None and not last:
+                        self.pace.mark(state.step)
+                        self.fit(state.step, self.pace)
+                        run = self.recipe.run
                 if world.leads:
-                    self._write(grid=last or state.step % run.grid_every == 0, checkpoint=saves)
-            ahead.cancel()
+                    self._write(
+                        grid=last or due or state.step % run.grid_every == 0, checkpoint=saves
+                    )
+                if saves:
+                    saved = time.monotonic()
+                    self.watch.saved(state)
+            for future in ahead:
+                future.cancel()
         return state.step >= run.steps
+
+    def _log(self) -> AbstractContextManager[Write]:
+        return open_log(self.out, self.state.step, self.world, board=self.watch.board)
 
     def _write(self, *, grid: bool, checkpoint: bool) -> None:
         """The files that are due after a step."""
@@ -231,7 +278,7 @@ class _Session:
         return pool.submit(self.recipe.batch, number, run.share(world), draw)
 
     def _late(self) -> bool:
-        return self.minutes is not None and time.monotonic() - self.begun > 60 * self.minutes
+        return self.limit is not None and time.monotonic() > self.limit
 
     def _checked(self, values: dict[str, float]) -> dict[str, float]:
         for name, value in values.items():
@@ -256,13 +303,16 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return batch
 
 
-def export_networks(folder: Path, state: TrainState, *, seed: int) -> None:
-    """Write every average as NAME.safetensors, fp32, under the names of its parameters; those that
-    say what model they are with a card, so that they can be loaded by it."""
+def export_networks(folder: Path, state: TrainState, *, seed: int, half: bool = False) -> None:
+    """Write every average as NAME.safetensors under the names of its parameters, fp32 or with
+    `half` fp16; those that say what model they are with a card, so that they can be loaded by it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, network in state.averages.items():
         path = folder / f"{name}.safetensors"
         tensors = {key: t.detach().cpu().contiguous() for key, t in network.state_dict().items()}
+        if half:
+            tensors = {k: t.half() if t.is_floating_point() else t for k, t in tensors.items()}
         model: Any = getattr(network, "model_name", None)
         if model is not None:
             config: Any = network.config
@@ -293,6 +343,28 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
+
+
+@contextmanager
+def _progress(run: RunConfig, state: TrainState, quiet: bool) -> Iterator[Callable[[int], None]]:
+    if quiet:
+        yield lambda step: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Training", total=run.steps, completed=state.step)
+        yield lambda step: progress.update(task, completed=step)
 
 
 FREE = ("steps", "log_every", "grid_every", "checkpoint_every")

@@ -32,7 +32,7 @@ def cut_patch(
         alpha=batch.alpha[small],
         solid=batch.solid[small],
     )
-    pixels = torch.arange(n * n).view(n, n)[small].flatten()
+    pixels = torch.arange(n * n, device=rays[0].device).view(n, n)[small].flatten()
     return part, (rays[0][:, pixels], rays[1][:, pixels])
 
 
@@ -41,11 +41,13 @@ def patch_camera(
 ) -> Float[Tensor, "B 25"]:
     """EG3D's cameras whose whole picture are side² of the n² pixels."""
     pose, intrinsics = camera[:, :16], camera[:, 16:].unflatten(1, (3, 3))
-    scale = n / side
-    cut = camera.new_tensor(
-        [[scale, 0.0, -left / side], [0.0, scale, -top / side], [0.0, 0.0, 1.0]]
-    )
-    return torch.cat([pose, (cut @ intrinsics).flatten(1)], 1)
+    scale, last = n / side, intrinsics[:, 2]
+    rows = [
+        scale * intrinsics[:, 0] - left / side * last,
+        scale * intrinsics[:, 1] - top / side * last,
+        last,
+    ]
+    return torch.cat([pose, *rows], 1)
 
 
 def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:

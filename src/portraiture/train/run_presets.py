@@ -7,7 +7,7 @@ from typing import Literal
 
 from portraiture.train.loop import RunConfig
 
-Preset = Literal["tiny", "cpu", "polish", "gpu", "paper"]
+Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 
 TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
 

@@ -57,7 +57,7 @@ class Faces2dConfig:
     truncation: float = 0.7
 
 
-@dataclass(frozen=True)
+@dataclass
 class AdversarialFaces:
     """Recipe; the data's cameras are not looked at. start: a generator of the config's sizes to
     begin with; None for random weights."""

@@ -137,7 +137,7 @@ class Draft:
     told: Float[Tensor, "B 25"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class AdversarialHeads:
     """Recipe. start: a generator of the config's sizes to begin with, such as the supervised
     recipe's; None for random weights."""

@@ -68,8 +68,11 @@ def learning_groups(
     return [{"params": part, "lr": lr, "initial_lr": lr} for part, lr in groups if part]
 
 
-def anneal(optimizer: torch.optim.Optimizer, step: int, *, decay_steps: int, last: float) -> None:
+def anneal(
+    optimizer: torch.optim.Optimizer, step: int, *, decay_steps: int, last: float,
+    warmup: int = WARMUP,
+) -> None:  # fmt: skip
     """Set the rates of a step: after the rise a half cosine down to `last` of each."""
-    factor = annealed(step, decay_steps, warmup=WARMUP, last=last)
+    factor = annealed(step, decay_steps, warmup=warmup, last=last)
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor

@@ -20,7 +20,13 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-from portraiture.generate.train.supervised import anneal, learning_groups, start_calmly, teach_first
+from portraiture.generate.train.supervised import (
+    WARMUP,
+    anneal,
+    learning_groups,
+    start_calmly,
+    teach_first,
+)
 from portraiture.generate.train.teach_flow import prepare_flow
 from portraiture.generate.train.teach_mapping import PEOPLE_SEED, teach_mapping
 from portraiture.generate.train.warm_start import take_over
@@ -37,6 +43,7 @@ from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
+from portraiture.train.pace import Pace
 from portraiture.train.patches import (
     along_points,
     cut_patch,
@@ -45,6 +52,13 @@ from portraiture.train.patches import (
 from portraiture.train.rng import Draws
 from portraiture.train.state import TrainState
 from portraiture.triplane.sampling import make_rays
+from portraiture.triplane.tables import VolumeBackend
+
+FINISH_SHARE = 0.12
+"""Of a run that has so much time, for superresolution alone at its end."""
+
+WARM_SHARE = 0.1
+"""Of a run that has so much time, for the rise of the learning rates: people are few at first."""
 
 FLOW_RATE = 0.1
 """The learning rate of the flow's coefficients over that of all else."""
@@ -65,8 +79,8 @@ class SupervisedConfig:
     coarse_steps: steps at the beginning with planes of half the size and without superresolution,
     three times as cheap; coarse_points: colours a person that they see. finish_from, finish_steps:
     the step from which superresolution alone learns, on features as they are rendered, and how long
-    its rate falls. learning_rate, decay_steps: Adam's, falling along a half cosine to `final_rate`
-    of it over decay_steps. patch: side of the
+    its rate falls. learning_rate, decay_steps: Adam's, rising over `warmup` steps, falling along a
+    half cosine to `final_rate` of it over decay_steps. patch: side of the
     part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
     ray_samples coarse and as many importance samples; a pixel's chance of one is its weight and
     ray_floor more. surface_points, empty_points: where density
@@ -90,6 +104,7 @@ class SupervisedConfig:
     finish_from: int = 20_000
     finish_steps: int = 400
     learning_rate: float = 0.002
+    warmup: int = WARMUP
     decay_steps: int = 20_000
     final_rate: float = 0.1
     patch: int = 64
@@ -174,7 +189,10 @@ class SupervisedHeads:
         config = self.config
         if state.step >= config.finish_from:
             return taught | self._finish(state, batch, draws, world)
-        anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
+        anneal(
+            optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate,
+            warmup=config.warmup,
+        )  # fmt: skip
         optimizer.zero_grad(set_to_none=True)
         ws = network.mapping(batch.z, batch.camera)
         coarse = state.step < config.coarse_steps
@@ -190,6 +208,21 @@ class SupervisedHeads:
             follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
         self._average(state)
         return taught | {name: loss.detach() for name, loss in losses.items()}
+
+    def fit_time(self, step: int, pace: Pace) -> None:
+        """The decay ends, and superresolution begins to learn alone, when `FINISH_SHARE` of the
+        time is left."""
+        config, finish = self.config, FINISH_SHARE * pace.total
+        if step < config.finish_from:
+            last = step + pace.steps_in(pace.left - finish)
+            steps = last + pace.steps_in(finish)
+            rise = max(WARMUP, pace.steps_in(WARM_SHARE * pace.total))
+            config = replace(config, warmup=rise, decay_steps=last, finish_from=last)
+        else:
+            steps = step + pace.steps_in(pace.left, since=config.finish_from)
+        self.config = replace(
+            config, finish_steps=steps - config.finish_from, run=replace(config.run, steps=steps)
+        )
 
     def _average(self, state: TrainState) -> None:
         images = float((state.step + 1) * self.run.batch)
@@ -215,8 +248,9 @@ class SupervisedHeads:
                 planes = network.planes(ws)
             cameras = patch_camera(batch.camera, *place, batch.depth.shape[-1])
             rendered = network.render(
-                planes.float(), cameras, resolution=config.patch, deterministic=True
-            )
+                planes.float(), cameras, resolution=config.patch, deterministic=True,
+                backend=_backend(world.device),
+            )  # fmt: skip
         rays = make_rays(batch.camera, batch.depth.shape[-1])
         losses = self._picture_losses(
             network, ws, rendered.features, cut_patch(batch, rays, *place)[0]
@@ -334,7 +368,9 @@ class SupervisedHeads:
         batch = Example(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
         device = network.backbone.mapping.w_avg.device
         ws = network.mapping(batch.z.to(device), batch.camera.to(device))
-        render = network.synthesize(ws, batch.camera.to(device), deterministic=True)
+        render = network.synthesize(
+            ws, batch.camera.to(device), deterministic=True, backend=_backend(device)
+        )
         side, columns = batch.image.shape[-1], len(parts)
         rendering = self.config.generator.rendering
         span = (rendering.ray_start, rendering.ray_end)
@@ -349,6 +385,12 @@ class SupervisedHeads:
 def kept_parts(network: TriPlaneGenerator) -> list[nn.Module]:
     """What says what w means, and where it moves planes."""
     return [network.backbone.mapping, *([network.flow] if network.config.flow_rank else [])]
+
+
+def _backend(device: torch.device) -> VolumeBackend:
+    """Of renders without gradients: fused on the CPU; on a GPU the reference, which the rays of a
+    step go through as well."""
+    return "torch" if device.type == "cuda" else "auto"
 
 
 def _draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:

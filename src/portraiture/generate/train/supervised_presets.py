@@ -16,7 +16,7 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
 from portraiture.triplane.volume import RenderingConfig
 
-SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu"]
+SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish"]
 
 _PEOPLE = TriPlaneConfig(
     z_dim=LATENT_SIZE,
@@ -96,6 +96,25 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         empty_points=256,
         empty_tries=12,
         density_weight=0.5,
+    ),
+    "gpu-polish": replace(
+        _CPU,
+        run=replace(_GPU_RUN, steps=9_000, log_every=20, precision="fp32"),
+        keep_mapping=True,
+        coarse_steps=0,
+        learning_rate=0.0015,
+        decay_steps=8_000,
+        finish_from=8_000,
+        finish_steps=1_000,
+        patch=128,
+        rays=512,
+        ray_floor=1.0,
+        ray_samples=48,
+        surface_points=4096,
+        empty_points=1024,
+        empty_tries=8,
+        density_weight=0.5,
+        half_life=12_000.0,
     ),
     "gpu": SupervisedConfig(
         run=replace(_GPU_RUN, steps=13_000),

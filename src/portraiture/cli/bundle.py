@@ -1,0 +1,149 @@
+"""A folder that trains on a bare machine: `portraiture train RECIPE … --bundle DIR`.
+
+recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip, the user's weights
+The machine has Python 3.12, torch, numba, numpy, scipy, safetensors, jaxtyping, transformers,
+pillow and scikit-image and nothing else; `cli.bundle_run` is what runs there. Equal inputs make
+equal folders.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from portraiture.checkpoints import shipped
+from portraiture.cli.recipes import Choices, RecipeName
+from portraiture.errors import OutputError, TrainingError
+from portraiture.people.pack import write_pack
+from portraiture.people.people_file import PersonViews, load_person, people_in
+
+LIMIT = 40_000_000
+"""Bytes of a bundle."""
+PEOPLE = 25_000_000
+"""Bytes of its people at most."""
+OF_CLI = ("cli/__init__.py", "cli/recipes.py", "cli/bundle_run.py")
+"""What of the command line goes along; the rest needs its packages."""
+START = """\
+\"\"\"Trains what this folder was made for; --help says how. Needs no installation.\"\"\"
+
+import os
+import sys
+import time
+from pathlib import Path
+
+BEGUN = time.monotonic()
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "code"))
+os.environ["PYTHONPATH"] = str(HERE / "code")
+os.environ["PYTHONUNBUFFERED"] = "1"
+
+if __name__ == "__main__":
+    from portraiture.cli.bundle_run import main
+
+    sys.exit(main(HERE, BEGUN))
+"""
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """bytes: of all files. people: that it carries."""
+
+    folder: Path
+    bytes: int
+    people: int
+
+
+def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
+    """Write the bundle of a run. Raises OutputError when the folder is not empty, TrainingError
+    when the bundle comes out too large or has no people."""
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputError(f"{folder} is not empty; give another --bundle.")
+    folder.mkdir(parents=True, exist_ok=True)
+    _copy_code(folder / "code" / "portraiture")
+    plan = _copy_weights(recipe, choices, folder)
+    people = people_in(choices.data)
+    if not people:
+        raise TrainingError(f"{choices.data} holds no people; make some with portraiture synth.")
+    room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
+    count = write_pack(folder / "people.zip", _persons(people), limit_bytes=room)
+    first = load_person(people[0])
+    plan |= {
+        "views": len(first.rgb), "size": first.rgb.shape[1], "scenes": first.scenes is not None,
+    }  # fmt: skip
+    (folder / "bundle.json").write_text(json.dumps(plan, indent=1) + "\n")
+    (folder / "train.py").write_text(START)
+    size = _size(folder)
+    if size > LIMIT:
+        raise TrainingError(f"the bundle has {size:,} bytes, more than {LIMIT:,}.")
+    return Bundled(folder, size, count)
+
+
+def _persons(paths: list[Path]) -> Iterator[PersonViews]:
+    return (load_person(path) for path in paths)
+
+
+def _copy_code(target: Path) -> None:
+    """All modules but those that no recipe reads, and the assets that are not weights."""
+    source = Path(__file__).resolve().parent.parent
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        name = inside.as_posix()
+        code = path.suffix == ".py" and (name in OF_CLI or not name.startswith("cli/"))
+        asset = name.startswith("assets/") and not name.startswith(
+            ("assets/weights/", "assets/directions", "assets/report")
+        )
+        if path.is_file() and (code or asset):
+            (target / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / inside)
+
+
+def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[str, Any]:
+    """The plan of `bundle.json`; shipped weights go among the assets, the user's beside them."""
+    values = {k: v for k, v in asdict(choices).items() if k not in ("data", "steps")}
+    needed, files = set(NEEDED[recipe]), []
+    if choices.perceptual is None and recipe.startswith("supervised"):
+        needed.add("parser")
+    for name in ("start", "perceptual", "encoder", "photos"):
+        given = values[name]
+        if given is None:
+            continue
+        if str(given) in shipped():
+            needed.add(str(given))
+            values[name] = str(given)
+            continue
+        given = Path(given)
+        if given.is_dir():
+            shutil.copytree(given, folder / name)
+            values[name] = name
+        else:
+            values[name] = f"{name}{given.suffix}"
+            shutil.copyfile(given, folder / values[name])
+        files.append(name)
+    weights = Path(__file__).resolve().parent.parent / "assets" / "weights"
+    for name in sorted(needed):
+        shutil.copytree(
+            weights / name, folder / "code" / "portraiture" / "assets" / "weights" / name
+        )
+    return {"recipe": recipe, "choices": values, "files": files}
+
+
+NEEDED: dict[RecipeName, tuple[str, ...]] = {
+    "supervised-heads": (),
+    "supervised-faces": (),
+    "adversarial-heads": (),
+    "adversarial-faces": (),
+    "identity": (),
+    "parser": (),
+    "attributes": ("faces2d",),
+    "encoder": ("heads", "faces2d", "identity-synthetic", "parser"),
+    "alignment": ("heads", "faces2d", "identity-synthetic", "parser"),
+}
+"""Shipped weights that a recipe reads whatever is chosen."""
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,113 @@
+"""The command line: one dataclass a command, whose docstrings are its help."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from tyro.conf import FlagCreatePairsOff, subcommand
+
+from portraiture.cli import avatars, heads, networks
+from portraiture.cli import bench as benches
+from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
+from portraiture.cli.bench import Bench
+from portraiture.cli.heads import Edit, Invert
+from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
+from portraiture.cli.paths import check_paths
+from portraiture.errors import CancelledError, PortraitureError
+from portraiture.processes import configure_process
+from portraiture.signals import exit_on_signals
+
+Command = (
+    Annotated[Create, subcommand("create")]
+    | Annotated[MakeAvatar, subcommand("avatar")]
+    | Annotated[Render, subcommand("render")]
+    | Annotated[Assets, subcommand("assets")]
+    | Annotated[Invert, subcommand("invert")]
+    | Annotated[Edit, subcommand("edit")]
+    | Annotated[SampleHeads, subcommand("sample")]
+    | Annotated[Synth, subcommand("synth")]
+    | Annotated[Train, subcommand("train")]
+    | Annotated[Convert, subcommand("convert")]
+    | Annotated[Bench, subcommand("bench")]
+)
+
+
+INTERRUPTED = 130
+"""The exit code of programs that Ctrl-C ends."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `portraiture`.
+
+    Exits with 2 and one sentence when the user can mend it, with 130 after Ctrl-C and with 143
+    after SIGTERM; nothing half-written stays behind.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    configure_process()
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="portraiture",
+        description="One photo or seed in; an editable 3D portrait out.",
+        args=arguments,
+        config=(FlagCreatePairsOff,),
+    )
+    try:
+        with exit_on_signals():
+            run(command)
+    except CancelledError:
+        sys.exit(INTERRUPTED)
+    except PortraitureError as error:
+        sentence = f"[red]portraiture:[/] {escape(str(error))}"
+        Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def run(
+    command: Create
+    | MakeAvatar
+    | Render
+    | Assets
+    | Invert
+    | Edit
+    | SampleHeads
+    | Synth
+    | Train
+    | Convert
+    | Bench,
+) -> None:
+    """Carry out one parsed command. Raises PortraitureError."""
+    check_paths(command)
+    if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
+        from portraiture.engine.prepare import prepare
+
+        prepare()
+    match command:
+        case Create():
+            avatars.create(command)
+        case MakeAvatar():
+            avatars.make_avatar(command)
+        case Render():
+            avatars.render(command)
+        case Assets():
+            avatars.assets(command)
+        case Invert():
+            heads.invert(command)
+        case Edit():
+            heads.edit(command)
+        case SampleHeads():
+            networks.sample(command)
+        case Synth():
+            networks.synth(command)
+        case Train():
+            networks.train(command)
+        case Convert():
+            networks.convert(command)
+        case Bench():
+            benches.bench(command)

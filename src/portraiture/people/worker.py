@@ -1,0 +1,105 @@
+"""Processes that render people while a training goes on, each person a file for it to pick up.
+
+Worker k of n: person k, k + n, … ─data.people─▶ folder/person_*.npz   (folder/worker_k.log)
+A worker imports no more than the engine, runs on one thread and ends with the process that began
+it. What goes wrong with one person is written down and the next is begun.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+STOP = "stop"
+"""A file of this name ends all workers of a folder."""
+BACKLOG = 400
+"""Files that wait to be picked up; workers rest when there are so many."""
+GIVEN_UP = 5
+"""Failures in a row after which a worker ends."""
+
+
+def start_workers(
+    folder: Path, *, count: int, seed: int, views: int, size: int, scenes: bool = False
+) -> list[subprocess.Popen[bytes]]:
+    """Start `count` processes that render people of a seed into `folder` until it holds `STOP`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP).unlink(missing_ok=True)
+    one = dict.fromkeys(
+        ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+    )
+    environment = {**os.environ, **one, "CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"}
+    workers = []
+    for k in range(count):
+        command = [
+            sys.executable, "-m", "portraiture.people.worker", str(folder),
+            "--first", str(k), "--step", str(count), "--seed", str(seed), "--views", str(views),
+            "--size", str(size), *(["--scenes"] if scenes else []),
+        ]  # fmt: skip
+        with (folder / f"worker_{k}.log").open("wb") as log:
+            workers.append(
+                subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            )
+    return workers
+
+
+def stop_workers(folder: Path, workers: list[subprocess.Popen[bytes]]) -> None:
+    """End them; returns when all have ended."""
+    (folder / STOP).touch()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.wait()
+
+
+def work(
+    folder: Path, *, first: int, step: int, seed: int, views: int, size: int, scenes: bool,
+    parent: int,
+) -> None:  # fmt: skip
+    """Render until `folder` holds `STOP` or the process `parent` is gone."""
+    from portraiture.people.people import make_person
+    from portraiture.people.people_file import people_in, person_path, save_person
+
+    k, failures = first, 0
+    while os.getppid() == parent and not (folder / STOP).exists() and failures < GIVEN_UP:
+        if len(people_in(folder)) > BACKLOG:
+            time.sleep(0.5)
+            continue
+        begun = time.monotonic()
+        try:
+            save_person(
+                make_person(k, seed=seed, views=views, size=size, scenes=scenes),
+                person_path(folder, k),
+            )
+            failures = 0
+            print(f"person {k}: {time.monotonic() - begun:.2f} s")
+        except Exception:  # a worker outlives what it cannot render
+            failures += 1
+            traceback.print_exc()
+        k += step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    for name in ("first", "step", "seed", "views", "size"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--scenes", action="store_true")
+    found = parser.parse_args()
+    parent = os.getppid()
+    os.nice(5)
+    import torch
+
+    torch.set_num_threads(1)
+    work(
+        found.folder, first=found.first, step=found.step, seed=found.seed, views=found.views,
+        size=found.size, scenes=found.scenes, parent=parent,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

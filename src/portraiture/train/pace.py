@@ -1,0 +1,76 @@
+"""The length of a run that has so many minutes: how many more steps there will be.
+
+A GPU's speed isn't known before it has done some steps, and a cosine that doesn't reach its end is
+worth little; so lengths are set again with every row of the log.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+SPARE = 4.0
+"""Seconds before the time limit at which a fitted schedule ends."""
+
+
+LENGTHS = (
+    "decay_steps", "margin_steps", "levels_from", "whole_from", "whole_decay",
+)  # fmt: skip
+"""Settings of configs that are steps of a run."""
+
+
+class Pace:
+    """Time left until `deadline` (of `time.monotonic`) and the mean length of a step."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.total = max(deadline - time.monotonic(), 0.0)
+        self._marks: list[tuple[int, float]] = []
+
+    def mark(self, step: int) -> None:
+        """`step` steps are done now."""
+        self._marks.append((step, time.monotonic()))
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(self.deadline - time.monotonic(), 0.0)
+
+    def steps_in(self, seconds: float, *, since: int = 0) -> int:
+        """Steps that these seconds hold, at least one, at the mean speed after step `since`.
+
+        The first row of all is not counted where there are two more: libraries choose their
+        kernels in it. Where nothing is known since that step, what was before it counts.
+        """
+        marks = [mark for mark in self._marks if mark[0] >= since]
+        if len(marks) < 2:
+            marks = self._marks
+        marks = marks[1:] if len(marks) > 2 else marks
+        (first, begun), (last, now) = marks[0], marks[-1]
+        if last == first:
+            return 1
+        return max(1, int(seconds * (last - first) / max(now - begun, 1e-6)))
+
+
+def fit_schedule(recipe: Any, original: Any, step: int, pace: Pace) -> None:
+    """Let a recipe's schedule end with the time: its own way (`fit_time`) or, where it has none,
+    with all lengths of its config in proportion to those of the original config."""
+    if hasattr(recipe, "fit_time"):
+        recipe.fit_time(step, pace)
+        return
+    steps = step + pace.steps_in(pace.left)
+    factor = steps / original.run.steps
+    changes = {
+        name: _scaled(getattr(original, name), factor)
+        for name in LENGTHS
+        if hasattr(original, name)
+    }
+    run = replace(recipe.config.run, steps=steps)
+    recipe.config = replace(recipe.config, run=run, **changes)
+
+
+def _scaled(value: int | tuple[int, ...], factor: float) -> int | tuple[int, ...]:
+    if isinstance(value, tuple):
+        return tuple(max(round(factor * part), min(part, 1)) for part in value)
+    return max(round(factor * value), min(value, 1))

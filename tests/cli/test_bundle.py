@@ -1,0 +1,118 @@
+"""A bundle trains with nothing but what the machine is said to have."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from people_cases import sphere_person
+
+from portraiture.checkpoints import load_generator
+from portraiture.cli.bundle import LIMIT, write_bundle
+from portraiture.cli.recipes import Choices, RecipeName
+from portraiture.errors import OutputError, TrainingError
+from portraiture.people.people_file import person_path, save_person
+from portraiture.train.log import read_log
+
+ALLOWED = (
+    "torch", "triton", "numba", "llvmlite", "numpy", "scipy", "safetensors", "jaxtyping",
+    "wadler_lindig", "transformers", "PIL", "skimage", "portraiture",
+)  # fmt: skip
+"""Packages of the machine that our own modules may import."""
+
+GUARD = """
+import builtins, runpy, sys
+whole, allowed = builtins.__import__, set(sys.argv.pop(1).split(","))
+def guarded(name, globals=None, locals=None, fromlist=(), level=0):
+    asking = (globals or {}).get("__name__") or ""
+    top = name.split(".")[0]
+    if asking.startswith("portraiture") and not level and top not in allowed:
+        if top not in sys.stdlib_module_names:
+            raise ImportError(f"{asking} imports {name}")
+    return whole(name, globals, locals, fromlist, level)
+builtins.__import__ = guarded
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def people_folder(folder: Path, count: int = 4) -> Path:
+    folder.mkdir()
+    for k in range(count):
+        save_person(sphere_person(seed=k), person_path(folder, k))
+    return folder
+
+
+def run_bundle(bundle: Path, tmp_path: Path, *, steps: int) -> subprocess.CompletedProcess[str]:
+    """train.py, which may not see this checkout, under the guard."""
+    guard = tmp_path / "guard.py"
+    guard.write_text(GUARD)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [
+        sys.executable, str(guard), ",".join(ALLOWED), str(bundle / "train.py"),
+        "--minutes", "0.01", "--device", "cpu", "--workers", "0", "--steps", str(steps),
+        "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
+    ]  # fmt: skip
+    return subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+
+
+def test_a_bundle_trains_two_steps_saves_and_goes_on(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    choices = Choices(preset="tiny", data=people_folder(tmp_path / "people"))
+    made = write_bundle("supervised-heads", choices, bundle)
+    assert made.people == 4 and made.bytes <= LIMIT
+    plan = json.loads((bundle / "bundle.json").read_text())
+    assert (plan["views"], plan["size"], plan["scenes"]) == (2, 32, False)
+    first = run_bundle(bundle, tmp_path, steps=2)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "4 people unpacked" in first.stdout and "Traceback" not in first.stdout
+    load_generator(tmp_path / "out" / "heads.safetensors")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"heads.safetensors", "grid.png", "log.jsonl", "run.log"}
+    steps = read_log(tmp_path / "out" / "log.jsonl")[-1]["step"]
+    second = run_bundle(bundle, tmp_path, steps=4)
+    assert second.returncode == 0, second.stdout + second.stderr
+    again = read_log(tmp_path / "out" / "log.jsonl")[-1]["step"]
+    assert steps is not None and again is not None and again > steps >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe", ["adversarial-heads", "identity", "parser", "attributes", "encoder"]
+)
+def test_other_recipes_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -> None:
+    start = None
+    if recipe == "encoder":
+        own = tmp_path / "own"
+        choices = Choices(preset="tiny", data=people_folder(tmp_path / "first"))
+        write_bundle("supervised-heads", choices, own)
+        done = run_bundle(own, tmp_path, steps=2)
+        assert done.returncode == 0, done.stdout + done.stderr
+        start = tmp_path / "start.safetensors"
+        (tmp_path / "out" / "heads.safetensors").rename(start)
+        (tmp_path / "work").rename(tmp_path / "old")
+    choices = Choices(preset="tiny", data=people_folder(tmp_path / "people", 8), start=start)
+    write_bundle(recipe, choices, tmp_path / "bundle")
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_equal_inputs_are_equal_bundles_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    choices = Choices(preset="tiny", data=people_folder(tmp_path / "people"))
+    for name in ("a", "b"):
+        write_bundle("parser", choices, tmp_path / name)
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
+    assert len(files) > 50
+    for file in files:
+        if (tmp_path / "a" / file).is_file():
+            assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    with pytest.raises(OutputError, match="not empty"):
+        write_bundle("parser", choices, tmp_path / "a")
+    with pytest.raises(TrainingError, match="no people"):
+        write_bundle("parser", Choices(preset="tiny", data=tmp_path / "none"), tmp_path / "c")
