@@ -145,8 +145,8 @@ def run_recipe(
     written, networks/NAME.safetensors with the averages. SIGTERM, SIGINT and `minutes` (of wall
     time) save and return, and so does a cancelled progress. fit: called with the steps that are
     done and the pace after every row of the log, to set the recipe's lengths so that they end with
-    the minutes; one process only, and no longer bit for bit the same. loaders: batches in the making at
-    once. Raises TrainingError when `out` belongs to another run or the training diverges.
+    the minutes; one process only, and no longer bit for bit the same. loaders: batches in the
+    making at once. Raises TrainingError when `out` belongs to another run or the training diverges.
     """
     begun = time.monotonic()
     if world.leads:
