@@ -1,4 +1,4 @@
-"""The command line. What trains on a bare machine (`cli.bundle_run`) is imported without it."""
+"""The command line. Importing `cli.bundle_run`, which runs on a bare machine, needs none of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about avatars. Angles are in degrees on the command line and nowhere else."""
+"""The commands create, avatar, render and assets; the only place where angles are in degrees."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from portraiture.types import Style
 class Create:
     """Turn a photo into an avatar.
 
-    Writes avatar.glb, avatar.vrm, avatar.json, front.png, overlay.jpg, turntable.mp4 and
-    report.html (open this one first) into the output folder, all of them or none.
+    Takes one portrait and writes avatar.glb, avatar.vrm (VRM 1.0), avatar.json (the parameters, for
+    portraiture render), front.png, overlay.jpg (the fit over the photo), turntable.mp4 and
+    report.html (open this one first) to the output folder; all of them or none.
 
     Example: portraiture create me.jpg --out me --style pixar
     """
 
     photo: Positional[Path]
-    """A portrait: JPEG, PNG, WebP, TIFF, GIF or HEIC, the face at least 64 pixels and turned less
-    than 60 degrees."""
+    """JPEG, PNG, WebP, TIFF, GIF or HEIC; the face at least 64 pixels tall, turned under 60°."""
     out: Path
-    """Folder for the results; it is made if need be."""
+    """Output folder; created if it does not exist."""
     style: Style = "natural"
-    """How the avatar looks."""
+    """Look of the avatar; all but natural change its shape and shading."""
     face: int | None = None
-    """Which face when there are several: 1 is the largest."""
+    """Which face to use if there are several: 1 is the largest, the default."""
     assets: Path | None = None
-    """A folder of MakeHuman assets (.mhclo) to choose hair and clothes from, or "installed"."""
+    """Folder of MakeHuman assets (.mhclo) to choose hair and clothes from, or "installed"."""
     meta: Annotated[VrmMeta, arg(name="")] = field(default_factory=VrmMeta)
     overwrite: bool = False
-    """Replace files of an earlier run."""
+    """Replace the files of an earlier run."""
 
 
 @dataclass(frozen=True)
 class MakeAvatar:
-    """Make a natural random person.
+    """Make a random avatar from a seed.
 
     Writes avatar.glb, avatar.vrm, avatar.json and front.png. The same seed gives the same person.
 
@@ -53,21 +53,23 @@ class MakeAvatar:
     """
 
     seed: int
-    """Any whole number from 0."""
+    """Random seed, a whole number from 0."""
     out: Path
-    """Folder for the results."""
+    """Output folder; created if it does not exist."""
     style: Style = "natural"
-    """How the avatar looks."""
+    """Look of the avatar; all but natural change its shape and shading."""
     assets: Path | None = None
-    """A folder of MakeHuman assets (.mhclo) to dress the person from, or "installed"."""
+    """Folder of MakeHuman assets (.mhclo) to dress the person from, or "installed"."""
     meta: Annotated[VrmMeta, arg(name="")] = field(default_factory=VrmMeta)
     overwrite: bool = False
-    """Replace files of an earlier run."""
+    """Replace the files of an earlier run."""
 
 
 @dataclass(frozen=True)
 class Render:
     """Render an avatar.json from any side.
+
+    Takes the avatar.json that create or avatar wrote and writes one image.
 
     Example: portraiture render me/avatar.json --yaw 30 --size 1024 --out me/left.png
     """
@@ -79,15 +81,15 @@ class Render:
     pitch: float = 0.0
     """Degrees; positive looks from above."""
     size: int = 512
-    """Pixels of each side, 16 to 4096."""
+    """Width and height of the image in pixels, 16 to 4096."""
     out: Path = Path("render.png")
-    """Picture to write (.png, .jpg, .webp)."""
+    """Image to write (.png, .jpg, .webp)."""
     transparent: bool = False
     """Leave the background transparent (PNG, WebP)."""
     assets: Path | None = None
-    """Where to look for MakeHuman assets that the avatar wears."""
+    """Folder with the MakeHuman assets that the avatar wears, or "installed"."""
     overwrite: bool = False
-    """Replace an existing picture."""
+    """Replace an existing image."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ class Assets:
     """
 
     action: Positional[Literal["list", "install"]] = "list"
-    """What to do."""
-    pack: Positional[Path | None] = None
-    """A ZIP or folder with .mhclo files, for install."""
+    """List the installed packs, or install PACK."""
+    pack: Annotated[Positional[Path | None], arg(metavar="[PACK]")] = None
+    """ZIP file or folder with .mhclo files to install."""
     overwrite: bool = False
     """Replace an installed pack of the same name."""
 
@@ -182,7 +184,7 @@ def assets(command: Assets) -> None:
 
 
 def asset_folder(folder: Path | None) -> Path | None:
-    """The folder of `--assets`; the word "installed" means the installed packs."""
+    """Resolve `--assets`: a folder, or "installed" for the folder of installed packs."""
     from portraiture.engine.packs.assets import packs_folder
 
     return packs_folder() if folder == Path("installed") else folder

@@ -1,9 +1,9 @@
-"""A folder that trains on a bare machine: `portraiture train RECIPE … --bundle DIR`.
+"""Writes a self-contained training folder: `portraiture train RECIPE … --bundle DIR`.
 
 recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip, the user's weights
-The machine has Python 3.12, torch, numba, numpy, scipy, safetensors, jaxtyping, transformers,
-pillow and scikit-image and nothing else; `cli.bundle_run` is what runs there. Equal inputs make
-equal folders.
+The target machine needs Python 3.12, torch, numba, numpy, scipy, safetensors, jaxtyping,
+transformers, pillow and scikit-image, but not this package; `cli.bundle_run` runs there. Equal
+inputs give equal folders.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from portraiture.people.pack import write_pack
 from portraiture.people.people_file import PersonViews, load_person, people_in
 
 LIMIT = 40_000_000
-"""Bytes of a bundle."""
+"""Maximum size of a bundle, bytes."""
 PEOPLE = 25_000_000
-"""Bytes of its people at most."""
+"""Maximum size of the people in it, bytes."""
 OF_CLI = ("cli/__init__.py", "cli/recipes.py", "cli/bundle_run.py")
-"""What of the command line goes along; the rest needs its packages."""
+"""Files of the command line to include; the others need packages that are absent there."""
 START = """\
-\"\"\"Trains what this folder was made for; --help says how. Needs no installation.\"\"\"
+\"\"\"Runs the training that this folder was written for; see --help. No installation needed.\"\"\"
 
 import os
 import sys
@@ -50,7 +50,7 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Bundled:
-    """bytes: of all files. people: that it carries."""
+    """A written bundle. bytes: total size. people: number of people in it."""
 
     folder: Path
     bytes: int
@@ -58,8 +58,11 @@ class Bundled:
 
 
 def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
-    """Write the bundle of a run. Raises OutputError when the folder is not empty, TrainingError
-    when the bundle comes out too large or has no people."""
+    """Write the bundle of a run.
+
+    Raises OutputError when the folder is not empty, TrainingError when the bundle exceeds `LIMIT`
+    or there are no people.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} is not empty; give another --bundle.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +81,7 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     (folder / "train.py").write_text(START)
     size = _size(folder)
     if size > LIMIT:
-        raise TrainingError(f"the bundle has {size:,} bytes, more than {LIMIT:,}.")
+        raise TrainingError(f"The bundle would be {size:,} bytes; the limit is {LIMIT:,}.")
     return Bundled(folder, size, count)
 
 
@@ -87,7 +90,7 @@ def _persons(paths: list[Path]) -> Iterator[PersonViews]:
 
 
 def _copy_code(target: Path) -> None:
-    """All modules but those that no recipe reads, and the assets that are not weights."""
+    """Copy the modules that recipes import, and all assets but weights."""
     source = Path(__file__).resolve().parent.parent
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
@@ -102,7 +105,10 @@ def _copy_code(target: Path) -> None:
 
 
 def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[str, Any]:
-    """The plan of `bundle.json`; shipped weights go among the assets, the user's beside them."""
+    """Copy the weights that the run reads; returns the contents of `bundle.json`.
+
+    Shipped weights become packaged assets, the user's files lie beside train.py.
+    """
     values = {k: v for k, v in asdict(choices).items() if k not in ("data", "steps")}
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe.startswith("supervised"):
@@ -142,7 +148,7 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "encoder": ("heads", "faces2d", "identity-synthetic", "parser"),
     "alignment": ("heads", "faces2d", "identity-synthetic", "parser"),
 }
-"""Shipped weights that a recipe reads whatever is chosen."""
+"""Shipped weights that a recipe reads with any options."""
 
 
 def _size(folder: Path) -> int:

@@ -1,9 +1,9 @@
-"""What a training bundle does on the machine that it was sent to (`cli.bundle` writes it).
+"""Runs a training bundle (written by `cli.bundle`) on the target machine.
 
 bundle ─▶ workers render people ─▶ folder ─▶ DevicePeople ┐
        └▶ packed people ────────────────────▶ DevicePeople ┴▶ check ─▶ run_recipe ─every 2 min─▶ out
-Nothing outside the bundle and the machine's Python is needed. A worker that fails costs the people
-that it would have rendered, no more.
+Needs only the bundle and the machine's Python packages. If a worker fails, training goes on without
+the people that it would have rendered.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ from portraiture.train.rng import DATA, draws_of_step, generator
 from portraiture.train.state import TrainState
 
 LAST = 14.0
-"""Seconds before the end at which the training stops, for the last files and the way out."""
+"""Seconds reserved at the end for writing the last files."""
 FRESH_SEED = 72
-"""Of the people that workers render."""
+"""Seed of the people that workers render."""
 CAPACITY = 8_000
-"""People that fit on a GPU: 13 GB."""
+"""Maximum number of people in GPU memory (13 GB)."""
 MOVED_FROM = 10_000
-"""Number of the first fresh person among the files of those that came along."""
+"""File number of the first newly rendered person."""
 SAVE_EVERY = 120.0
-"""Seconds."""
+"""Seconds between saves."""
 LOADERS = 6
-"""Threads that make batches where they are made on the CPU."""
+"""Data loader threads, for batches that are made on the CPU."""
 GROWING: tuple[RecipeName, ...] = (
     "supervised-heads", "supervised-faces", "encoder", "alignment", "attributes",
 )  # fmt: skip
-"""Recipes that take people while they train; the others keep to those that came along."""
+"""Recipes whose data grows by newly rendered people; the others use the bundle's only."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """minutes: of the whole program. out: what is to be kept. work: everything else."""
+    """Options of train.py. minutes: run time of the program. out: results. work: scratch files."""
 
     minutes: float
     out: Path
@@ -73,7 +73,7 @@ class Options:
 
 
 def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
-    """Run a bundle; 0 when something was trained. begun: `time.monotonic` at the start."""
+    """Run a bundle; returns the exit code. begun: `time.monotonic` at the program's start."""
     options, log = _options(bundle, arguments), Log(begun)
     options.out.mkdir(parents=True, exist_ok=True)
     options.work.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def _train(bundle: Path, plan: dict[str, Any], options: Options, fresh: Path, lo
 
 
 class Log:
-    """Lines with seconds since the beginning, printed at once and kept."""
+    """Log lines with elapsed seconds, printed at once and kept."""
 
     def __init__(self, begun: float) -> None:
         self.begun = begun
@@ -140,7 +140,7 @@ class Log:
         print(line, flush=True)
 
     def row(self, step: int, values: Any, feed: Feed) -> None:
-        """A row of the log, at most every ten seconds."""
+        """Log the metrics of a step, at most every ten seconds."""
         if time.monotonic() - self._shown < 10.0:
             return
         self._shown = time.monotonic()
@@ -150,8 +150,10 @@ class Log:
 
 
 class Feed:
-    """A thread that hands what workers have written to `add`, which returns how many people there
-    are. It runs inside `with`."""
+    """A background thread, inside `with`, that passes files written by workers to `add`.
+
+    add: takes a file, returns the number of people so far.
+    """
 
     def __init__(self, folder: Path, add: Callable[[Path], int], log: Log) -> None:
         self.folder, self.add, self.log = folder, add, log
@@ -172,16 +174,18 @@ class Feed:
                 for path in people_in(self.folder):
                     before, self.people = self.people, self.add(path)
                     if not before:
-                        self.log("the first fresh person is in")
-            except Exception:  # fresh people are welcome, not needed
+                        self.log("the first newly rendered person was added")
+            except Exception:  # training can go on without new people
                 self.log("feeding failed:\n" + traceback.format_exc())
 
 
 def _feed(
     recipe: Any, people: list[PersonViews], world: World, fresh: Path, log: Log
 ) -> Feed:  # fmt: skip
-    """The way of fresh people into a recipe's data. Those of the supervised recipes move to the
-    device, those that photos are taken of become files beside the others."""
+    """Feed newly rendered people to a recipe's data.
+
+    The supervised recipes keep people in the device's memory, the others as files.
+    """
     if isinstance(recipe.data, PeopleSet):
         capacity = CAPACITY if world.device.type == "cuda" else len(people) + 64
         table = DevicePeople(people, capacity=capacity, device=world.device)
@@ -207,15 +211,17 @@ def _feed(
 
 
 def _options(bundle: Path, arguments: list[str] | None) -> Options:
-    parser = argparse.ArgumentParser(description="Train what this folder was made for.")
-    parser.add_argument("--minutes", type=float, default=9.0, help="of the whole program")
-    parser.add_argument("--out", type=Path, default=Path("trained"), help="what is to be kept")
-    parser.add_argument("--work", type=Path, help="all else; give the same again to go on")
+    parser = argparse.ArgumentParser(description="Run the training in this bundle.")
+    parser.add_argument("--minutes", type=float, default=9.0, help="run time of the whole program")
+    parser.add_argument("--out", type=Path, default=Path("trained"), help="folder for the results")
+    parser.add_argument("--work", type=Path, help="scratch folder; reuse it to resume")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--workers", type=int, default=max(0, (os.cpu_count() or 1) - 2))
-    parser.add_argument("--steps", type=int, help="instead of the preset's, before time is fitted")
-    parser.add_argument("--batch", type=int, help="instead of the preset's")
-    parser.add_argument("--trial", action="store_true", help="few points and rays, for a CPU")
+    parser.add_argument("--steps", type=int, help="number of steps, if time permits")
+    parser.add_argument("--batch", type=int, help="batch size; default: the preset's")
+    parser.add_argument(
+        "--trial", action="store_true", help="few points and rays, to test on a CPU"
+    )
     found = parser.parse_args(arguments)
     memory = Path("/dev/shm")
     place = memory if memory.is_dir() and shutil.disk_usage(memory).free > 8e9 else Path("/tmp")
@@ -236,7 +242,7 @@ def _describe_machine(log: Log) -> None:
 
 
 def _unpack(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
-    """The people of the bundle, in memory and as files."""
+    """Unpack the people of the bundle into memory and into files."""
     folder.mkdir(exist_ok=True)
 
     def one(item: tuple[int, bytes]) -> PersonViews | None:
@@ -254,7 +260,7 @@ def _unpack(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
 
 
 def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
-    """The choices of the bundle; names of files in it are made paths."""
+    """The bundle's options, with the names of its files resolved to paths."""
     values = dict(plan["choices"])
     for name in plan["files"]:
         values[name] = bundle / values[name]
@@ -262,7 +268,7 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
 
 
 def _resize(recipe: Any, options: Options) -> None:
-    """Another batch, and no checkpoints but those that the time asks for."""
+    """Set the batch size, and disable checkpoints that count steps."""
     run = recipe.config.run
     if options.batch is not None:
         run = replace(run, batch=options.batch)
@@ -277,9 +283,9 @@ def _resize(recipe: Any, options: Options) -> None:
 
 
 def _set_up_device(world: World) -> None:
-    """TF32 for convolutions. Not for matrix products: rays are made by them, and ten bits are a
-    tenth of a pixel."""
-    sys.setswitchinterval(0.0005)  # the thread that feeds people must not hold up the steps
+    """Use TF32 for convolutions, but not for matrix products: they compute rays, where its 10-bit
+    mantissa would cost a tenth of a pixel."""
+    sys.setswitchinterval(0.0005)  # keeps the feeding thread from stalling steps
     if world.device.type == "cuda":
         torch.set_num_threads(2)  # the other cores render
         torch.backends.cudnn.benchmark = True
@@ -287,12 +293,12 @@ def _set_up_device(world: World) -> None:
 
 
 def _check(recipe: Any, world: World, out: Path, log: Log) -> None:
-    """Some steps of each phase, a grid and files, thrown away; says how long they take."""
+    """Dry run: time some steps of each phase, write a grid and weights, discard the state."""
     begun, config = time.monotonic(), recipe.config
     torch.manual_seed(recipe.run.seed)
     state = recipe.build(world)
     if not getattr(config, "keep_mapping", True):
-        state.step = 1  # the mapping's own lesson takes minutes
+        state.step = 1  # skips pre-training of the mapping, which takes minutes
     _steps(recipe, state, world, 3, log, "step")
     if isinstance(recipe, SupervisedHeads):
         recipe.config = replace(config, finish_from=state.step)
@@ -321,7 +327,7 @@ def _steps(
 
 
 def _export(recipe: Recipe, state: TrainState, options: Options, log: Log) -> None:
-    """What is to be kept, so far; a failure is told and the training goes on."""
+    """Write the results so far; a failure is logged and training continues."""
     try:
         export_networks(options.out, state, seed=recipe.run.seed, half=True)
         grids = sorted((options.work / "run" / "grids").glob("*.png"))
@@ -338,7 +344,7 @@ def _export(recipe: Recipe, state: TrainState, options: Options, log: Log) -> No
 
 
 def _show_workers(folder: Path, log: Log) -> None:
-    """How fast the workers were, and what the first of them that failed said."""
+    """Log the workers' speed, and the traceback of the first that failed."""
     made, seconds, failed = 0, 0.0, ""
     for path in sorted(folder.glob("worker_*.log")):
         text = path.read_text(errors="replace")
@@ -348,4 +354,4 @@ def _show_workers(folder: Path, log: Log) -> None:
         failed = failed or (text[-2000:] if "Traceback" in text else "")
     log(f"workers rendered {made} people, {seconds / max(made, 1):.2f} s each")
     if failed:
-        log(f"one of them said:\n{failed}")
+        log(f"a worker failed:\n{failed}")

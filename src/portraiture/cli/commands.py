@@ -1,4 +1,4 @@
-"""The command line: one dataclass a command, whose docstrings are its help."""
+"""The program `portraiture`: one dataclass per command, whose docstrings are its help."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from tyro.conf import FlagCreatePairsOff, subcommand
+from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 
 from portraiture.cli import avatars, heads, networks
 from portraiture.cli import bench as benches
@@ -38,14 +38,14 @@ Command = (
 
 
 INTERRUPTED = 130
-"""The exit code of programs that Ctrl-C ends."""
+"""Exit code of a program that is interrupted by Ctrl-C."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `portraiture`.
 
-    Exits with 2 and one sentence when the user can mend it, with 130 after Ctrl-C and with 143
-    after SIGTERM; nothing half-written stays behind.
+    Exit codes: 2 with one sentence for an error that the user can fix, 130 after Ctrl-C, 143 after
+    SIGTERM. Partial output is removed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     configure_process()
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="portraiture",
         description="One photo or seed in; an editable 3D portrait out.",
         args=arguments,
-        config=(FlagCreatePairsOff,),
+        config=(DisallowNone, FlagCreatePairsOff),
     )
     try:
         with exit_on_signals():
@@ -82,7 +82,7 @@ def run(
     | Convert
     | Bench,
 ) -> None:
-    """Carry out one parsed command. Raises PortraitureError."""
+    """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
     if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
         from portraiture.engine.prepare import prepare

@@ -1,4 +1,4 @@
-"""Commands about networks: data for them, their training, conversion, and samples."""
+"""The commands sample, synth, train and convert."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from math import radians
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from rich.console import Console
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
@@ -20,78 +20,86 @@ console = Console()
 
 @dataclass(frozen=True)
 class SampleHeads:
-    """Make random neural heads: pictures from several sides, a turntable, a textured mesh.
+    """Sample random neural heads: views, a turntable, a textured mesh.
 
-    Writes a folder a seed (front.png, view_*.png, latent.safetensors) and sheet.png with all of
-    them. The same seed gives the same head. From an image generator (--network faces2d): one
-    picture a seed and sheet.png; the person, the camera and the light are the seed's.
+    Writes one folder per seed (front.png, view_*.png, latent.safetensors) and sheet.png, a contact
+    sheet of all. The same seed gives the same head. With an image generator (--network faces2d):
+    one image per seed and sheet.png; person, camera and light follow from the seed.
 
     Example: portraiture sample --seeds 0-7 --out heads --video --mesh
     """
 
     seeds: str
-    """Whole numbers and ranges: 0-7,12."""
+    """Seeds and ranges of seeds, such as 0-7,12."""
     out: Path
-    """Folder for the results."""
+    """Output folder; created if it does not exist."""
     network: str = "heads"
-    """A shipped generator, a folder or .safetensors file, or a published .pkl."""
+    """A shipped generator, a folder or .safetensors file, or a published .pkl (never executed)."""
     truncation: float = 0.7
-    """Nearer 0 more like the average person, at 1 as varied as those trained on."""
+    """Truncation psi: 0 gives the average head, 1 the full variety of the training data."""
     yaw: tuple[float, ...] = (-40.0, -20.0, 0.0, 20.0, 40.0)
-    """Degrees of the pictures; positive shows the person's left side."""
+    """Yaw of each view in degrees; positive shows the person's left side."""
     pitch: float = 0.0
-    """Degrees; positive looks from above."""
+    """Pitch of all views in degrees; positive looks from above."""
     size: int | None = None
-    """Pixels of a picture's side instead of the generator's own."""
+    """Width and height of the images in pixels; the generator's resolution by default."""
     video: bool = False
-    """Also a turntable.mp4."""
+    """Also write turntable.mp4."""
     mesh: bool = False
-    """Also a textured head.glb and head.ply."""
+    """Also write a textured mesh, head.glb and head.ply."""
     overwrite: bool = False
-    """Replace files of an earlier run."""
+    """Replace the files of an earlier run."""
 
 
 @dataclass(frozen=True)
 class Synth:
-    """Render synthetic people to train on, with exact cameras, depth and labels.
+    """Render synthetic people as training data, with exact cameras, depth and labels.
 
-    The kind "pictures" writes images, dataset.json (EG3D's), depth, segmentation, landmarks and
-    parameters of people in all sorts of light and dress. The kind "latents" writes one .npz a
-    person: studio pictures of people that each stand for one latent vector, for the recipe
-    supervised-heads. In the kind "scenes" the camera and the light are numbers of the latent, too,
-    for supervised-faces. Run it again to go on; more --people adds to what is there.
+    Kinds of data (--kind):
+    - pictures: images, EG3D's dataset.json, depth, segmentation, landmarks and parameters, in
+    varied light and clothes; for the adversarial recipes, identity and parser.
+    - latents: one .npz per person, in studio light; a latent vector determines the person. For
+    supervised-heads, encoder, alignment and attributes.
+    - scenes: the same, with camera and light in the latent too; for supervised-faces.
+
+    Rerun the command to resume; raise --people to add more.
 
     Example: portraiture synth --people 100 --views 4 --size 256 --out people
     """
 
     people: int
-    """How many people."""
+    """Number of people."""
     out: Path
-    """Folder for the results."""
+    """Output folder; created if it does not exist."""
     views: int = 4
-    """Pictures of each."""
+    """Views per person."""
     size: int = 256
-    """Pixels of each side."""
+    """Width and height of the images in pixels."""
     kind: Literal["pictures", "latents", "scenes"] = "pictures"
-    """What to write."""
+    """Kind of data, see above."""
     seed: int = 0
-    """Any whole number from 0; the same seed gives the same people."""
+    """Random seed, a whole number from 0; the same seed gives the same people."""
     workers: int = os.cpu_count() or 1
-    """Processes that work at once."""
+    """Number of worker processes; by default, one per CPU core."""
     assets: Path | None = None
-    """A folder of MakeHuman assets (.mhclo) to dress some people from, or "installed"."""
+    """Folder of MakeHuman assets (.mhclo) for half of the people, or "installed"; pictures only."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network, or go on with a training that was stopped.
+    """Train a network, or resume a run.
 
-    Recipes: supervised-heads and supervised-faces (the engine's people by heart, in 3D from synth
-    --kind latents, in 2D from --kind scenes), adversarial-heads (EG3D) and adversarial-faces
-    (StyleGAN2; both from all that synth writes, or any folder with EG3D's dataset.json), identity,
-    parser and attributes (supporting networks), encoder and alignment (GOAE's two stages, for the
-    generator --start, from synth --kind latents). Rerunning the same command resumes exactly;
-    Ctrl-C saves first. The folder gets networks/, grids/ and log.jsonl.
+    Recipes, and the data each needs:
+    - supervised-heads: tri-plane generator supervised by the engine; synth --kind latents.
+    - supervised-faces: image generator supervised by the engine; synth --kind scenes.
+    - adversarial-heads: EG3D; any output of synth, or a folder with EG3D's dataset.json.
+    - adversarial-faces: StyleGAN2; the same, or any folder of images.
+    - identity, parser: supporting networks; any output of synth.
+    - attributes: network that reads attributes off images; synth --kind latents.
+    - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
+
+    Rerunning the same command resumes exactly; Ctrl-C saves a checkpoint first. The output folder
+    gets networks/ (the trained weights), grids/, checkpoints/ and log.jsonl.
 
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
     """
@@ -111,58 +119,58 @@ class Train:
     ]
     """What to train."""
     data: Path
-    """Folder to train on."""
+    """Folder with the training data."""
     out: Path | None = None
-    """Folder of the run."""
+    """Folder of the run; required unless --bundle is given."""
     bundle: Path | None = None
-    """Instead of training, write a folder with all that the run needs, to be trained by its
-    train.py on a machine with a GPU and no installation."""
+    """Don't train; write a self-contained folder whose train.py runs on a bare GPU machine."""
     preset: Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"] = "cpu"
-    """Sizes and lengths: cpu takes hours on two cores, gpu minutes on a large one; paper is
-    the published setting, tiny a trial; polish and gpu-polish go on from --start, whose w stays
-    what it is (supervised-heads)."""
+    """Network size and schedule. tiny: two steps, as a trial.
+    cpu: hours on two cores.
+    gpu: minutes on one large GPU.
+    paper: the published settings.
+    polish, gpu-polish: fine-tune --start and keep its w space (supervised-heads)."""
     start: str | None = None
-    """A generator to begin with, or that the encoder is for: a shipped name or a file."""
+    """Generator to start from, or that the encoder is for: a shipped name, a folder or a file."""
     perceptual: Path | None = None
-    """SqueezeNet weights (.safetensors) for the perceptual loss of the supervised recipes, instead
-    of the shipped face parser."""
+    """SqueezeNet weights for the supervised recipes' perceptual loss; default: our face parser."""
     encoder: str | None = None
-    """The encoder that alignment refines, or that encoder begins with: a shipped name, or what
-    train encoder left in networks/."""
+    """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
     photos: Path | None = None
-    """Photos of real people for encoder or alignment, as tools/fit_portraits.py fits them."""
+    """Photos of real people for encoder or alignment, as written by tools/fit_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
-    """Of encoder: GOAE's, or one that it is compared with."""
-    mirror: bool = True
-    """Flip images, with their cameras (adversarial recipes)."""
+    """Architecture that encoder trains; psp and e4e are baselines."""
+    no_mirror: bool = False
+    """Don't augment with mirrored images and cameras (adversarial recipes)."""
     seed: int | None = None
-    """Instead of the preset's."""
+    """Random seed; the preset's by default."""
     steps: int | None = None
-    """Instead of the preset's."""
+    """Number of training steps; the preset's by default."""
     minutes: float | None = None
-    """Save and stop after these."""
+    """Save a checkpoint and stop after this many minutes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute."""
+    """Device to train on; auto takes a GPU if there is one."""
     dry_run: bool = False
     """Print the plan and write nothing."""
 
 
 @dataclass(frozen=True)
 class Convert:
-    """Convert a published checkpoint to safetensors without running anything in it.
+    """Convert a published checkpoint to safetensors without executing anything in it.
 
-    Reads EG3D and StyleGAN2-ADA .pkl, rosinality .pt, LiftedGAN .pth, GOAE .pt and editing
-    directions (.npy, .pt).
+    Reads EG3D and StyleGAN2-ADA .pkl, rosinality .pt, LiftedGAN .pth, GOAE .pt, and editing
+    directions (.npy, .pt). The result loads wherever a --network, --weights or --alignment is
+    asked for.
 
     Example: portraiture convert ffhqrebalanced512-128.pkl ffhq
     """
 
-    file: Positional[Path]
-    """The checkpoint."""
-    out: Positional[Path]
-    """A folder, or a file that ends with .safetensors."""
+    file: Annotated[Positional[Path], arg(metavar="CHECKPOINT")]
+    """The published file."""
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
+    """Output folder, or a single file if it ends in .safetensors."""
     overwrite: bool = False
-    """Replace files of an earlier run."""
+    """Replace the files of an earlier run."""
 
 
 def sample(command: SampleHeads) -> None:
@@ -171,7 +179,7 @@ def sample(command: SampleHeads) -> None:
     from portraiture.meshing.head_mesh import MeshConfig
 
     if load_card(command.network).model == "stylegan2":
-        _sample_pictures(command)
+        _sample_images(command)
         return
     config = SampleConfig(
         views=tuple(radians(yaw) for yaw in command.yaw),
@@ -193,11 +201,11 @@ def sample(command: SampleHeads) -> None:
     console.print(f"Wrote {command.out / 'sheet.png'}", markup=False, soft_wrap=True)
 
 
-def _sample_pictures(command: SampleHeads) -> None:
+def _sample_images(command: SampleHeads) -> None:
     from portraiture.generate.run import parse_seeds, sample_pictures
 
     if command.video or command.mesh:
-        raise SampleError(f"{command.network} draws flat pictures: no --video and no --mesh.")
+        raise SampleError(f"{command.network} generates flat images; leave out --video and --mesh.")
     with TerminalProgress() as progress:
         sample_pictures(
             parse_seeds(command.seeds),
@@ -230,7 +238,7 @@ def _synth_latents(command: Synth, progress: Progress) -> None:
     if command.size < 32 or command.size % 2:
         raise DataError(f"--size must be an even number from 32, not {command.size}.")
     if command.assets is not None:
-        raise DataError("--assets is for --kind pictures; latents stand for the engine's own.")
+        raise DataError("--assets is for --kind pictures; latents know only the engine's own.")
     make_people(
         command.out,
         range(command.people),
@@ -267,7 +275,7 @@ def train(command: Train) -> None:
     choices = Choices(
         preset=command.preset,
         data=command.data,
-        mirror=command.mirror,
+        mirror=not command.no_mirror,
         start=command.start,
         perceptual=command.perceptual,
         encoder=command.encoder,
@@ -282,7 +290,7 @@ def train(command: Train) -> None:
         console.print(f"{made.folder}: {size}; there: python3 train.py --out DIR", markup=False)
         return
     if command.out is None:
-        raise TrainingError("train needs a folder for the run; give it with --out.")
+        raise TrainingError("train needs a folder for the run; give one with --out.")
     with TerminalProgress() as progress:
         outcome = run_training(
             command.recipe,
@@ -296,7 +304,7 @@ def train(command: Train) -> None:
     if isinstance(outcome, Plan):
         console.print(outcome.table())
         return
-    done = "Finished" if outcome.finished else "Stopped; rerun to go on"
+    done = "Finished" if outcome.finished else "Stopped; rerun to resume"
     console.print(f"{done} after step {outcome.state.step}: {command.out}", markup=False)
 
 

@@ -1,4 +1,4 @@
-"""The paths of a command, checked before any of its work."""
+"""Checks the paths of a command before it does any work."""
 
 from __future__ import annotations
 

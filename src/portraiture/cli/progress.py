@@ -1,4 +1,4 @@
-"""Progress on the terminal: the stage that runs, its steps, and afterwards a table of seconds."""
+"""Progress on the terminal: a bar for the current stage, then a table of seconds per stage."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from portraiture.progress import StageTimes
 
 
 class TerminalProgress(StageTimes):
-    """A `portraiture.progress.Progress` that draws a bar on standard error while it is entered.
+    """A `portraiture.progress.Progress` that shows a bar on standard error inside `with`.
 
-    The first Ctrl-C asks the present stage to end early; a second ends the program at once.
+    The first Ctrl-C asks the current stage to stop early; a second one ends the program.
 
     >>> with TerminalProgress() as progress:
     ...     create_files(photo, out, progress=progress)
@@ -72,7 +72,7 @@ class TerminalProgress(StageTimes):
         return self._asked
 
     def table(self) -> Table:
-        """Stages and their seconds, with the sum."""
+        """Seconds per stage and in total."""
         table = Table("Stage", "Seconds", title=None)
         table.columns[1].justify = "right"
         for name, seconds in self.seconds.items():
@@ -85,4 +85,4 @@ class TerminalProgress(StageTimes):
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        self._console.print("Stopping as soon as possible; Ctrl-C again stops at once.")
+        self._console.print("Stopping as soon as possible; press Ctrl-C again to quit at once.")

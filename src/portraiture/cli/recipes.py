@@ -1,4 +1,4 @@
-"""A recipe by its name: preset, data and what else it asks for → the object that the loop runs."""
+"""Builds a training recipe from its name and the user's options."""
 
 from __future__ import annotations
 
@@ -67,16 +67,19 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user chooses about a run; a recipe refuses what it has no use for.
+    """Options of a training run. `make_recipe` refuses an option that its recipe does not use.
 
-    data: folder to train on: of `synth --kind latents` for supervised-heads, of `--kind scenes` for
-    supervised-faces, images and dataset.json or people of either kind for the adversarial ones, all
-    that synth writes for identity and parser, --kind latents for encoder. mirror: flip images, with
-    cameras. start: a generator to begin with, whose sizes replace the preset's, or that the encoder
-    is for: a shipped name, what another run left in networks/, or a published file. perceptual:
-    SqueezeNet's weights in safetensors. encoder: that alignment refines, or that encoder begins
-    with. architecture: of the encoder that is trained. photos: of real people for encoder or
-    alignment, as tools/fit_portraits.py writes them. seed, steps: instead of the preset's.
+    data: folder with training data; supervised-heads, encoder, alignment and attributes need
+    `synth --kind latents`, supervised-faces `--kind scenes`, identity and parser any output of
+    synth, the adversarial recipes that or images with dataset.json.
+    mirror: augment with mirrored images and cameras (adversarial recipes).
+    start: generator to start from, whose sizes replace the preset's, or that the encoder is for: a
+    shipped name, weights of another run, or a published file.
+    perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
+    encoder: encoder that alignment refines, or that encoder starts from.
+    architecture: architecture of the encoder to train.
+    photos: photos of real people for encoder or alignment, from tools/fit_portraits.py.
+    seed, steps: override the preset's.
     """
 
     preset: Preset
@@ -95,9 +98,9 @@ class Choices:
 
 
 def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
-    """The recipe's object. Raises PortraitureError when a choice cannot be used."""
+    """Build a recipe. Raises PortraitureError when an option cannot be used with it."""
     if choices.start is not None and recipe in WITHOUT_START:
-        raise TrainingError(f"{recipe} begins with random weights; --start is for others.")
+        raise TrainingError(f"{recipe} starts from random weights; leave out --start.")
     if choices.encoder is not None and recipe not in ("alignment", "encoder"):
         raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
     if choices.architecture != "goae" and recipe != "encoder":
@@ -128,8 +131,10 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:
-    """The preset's config with the run's seed and length. Raises TrainingError when the recipe has
-    no such preset."""
+    """The preset's config with the user's seed and number of steps.
+
+    Raises TrainingError when the recipe has no such preset.
+    """
     if choices.preset not in table:
         raise TrainingError(
             f"{recipe} has no preset {choices.preset!r}; it has {', '.join(table)}."
@@ -139,14 +144,17 @@ def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -
 
 
 def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedHeads:
-    """With a start there are no coarse steps, and sizes are the start's, but for those of a mapping
-    that is taught anew."""
+    """Supervised heads, from scratch or from a generator.
+
+    A start skips the coarse steps and sets the network's sizes, except those of the mapping if it
+    is pre-trained again.
+    """
     start = None if choices.start is None else load_generator(choices.start)
     if config.keep_mapping and start is None:
-        raise TrainingError("polish goes on from a generator; give it with --start.")
+        raise TrainingError(f"{choices.preset} fine-tunes a generator; give one with --start.")
     if start is not None:
-        if not _stands_for_people(start.config):
-            raise TrainingError("supervised-heads goes on from generators of its own only.")
+        if not _has_people_latent(start.config):
+            raise TrainingError("supervised-heads can start only from a generator of its own.")
         generator = start.config
         if not config.keep_mapping:
             generator = replace(generator, mapping_layers=config.generator.mapping_layers)
@@ -157,8 +165,7 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
 
 
 def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
-    """The start is the generator that the encoder is for; an encoder to begin with has sizes of its
-    own."""
+    """An encoder for the generator `start`; an encoder to start from sets the sizes."""
     network = _frozen_heads(choices)
     start = None if choices.encoder is None else load_encoder(choices.encoder)
     if choices.architecture != "goae":
@@ -166,11 +173,11 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     if start is not None:
         check_fit(network, start)
         if encoder_kind(start.config) != choices.architecture:
-            raise TrainingError(f"{choices.encoder} is not an encoder of this architecture.")
+            raise TrainingError(f"{choices.encoder} has another architecture; see --architecture.")
         config = replace(config, encoder=with_levels(start.config), start=fingerprint(start))
     config = fitted_encoder(config, network.config, network.num_ws)
     if start is not None and config.encoder.rows != start.config.rows:
-        raise TrainingError(f"{choices.encoder} has other rows of w+ on its three levels.")
+        raise TrainingError(f"{choices.encoder} assigns other rows of w+ to its three levels.")
     config = replace(config, encoder=replace(config.encoder, generator=w_fingerprint(network)))
     photos = _photos(choices, network, config.encoder.image_size, config.run.seed)
     fitted, digest = _fitted(choices, photos)
@@ -195,9 +202,9 @@ def _drawn(photos: PhotoSet) -> DrawnPhotos:
 
 
 def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
-    """The start is the generator that the encoder is for."""
+    """The feature alignment of an encoder, for the generator `start`."""
     if choices.encoder is None:
-        raise TrainingError("alignment needs the encoder that it refines; give it with --encoder.")
+        raise TrainingError("alignment refines an encoder; give one with --encoder.")
     network, encoder = _frozen_heads(choices), load_encoder(choices.encoder)
     check_fit(network, encoder)
     config = replace(fitted_alignment(config, network.config), encoder=fingerprint(encoder))
@@ -209,7 +216,7 @@ def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
 
 
 def _fitted(choices: Choices, photos: PhotoSet) -> tuple[FittedPhotos | None, str]:
-    """Photos of real people, taken as the others are, and their file's digest."""
+    """The photos of real people, augmented like the synthetic ones, and their file's SHA-256."""
     if choices.photos is None:
         return None, ""
     fitted = load_fitted(choices.photos, photos.backgrounds, photos.how)
@@ -218,20 +225,20 @@ def _fitted(choices: Choices, photos: PhotoSet) -> tuple[FittedPhotos | None, st
 
 def _frozen_heads(choices: Choices) -> TriPlaneGenerator:
     network = load_generator("heads" if choices.start is None else choices.start)
-    if not _stands_for_people(network.config):
-        raise TrainingError("This recipe is for generators of supervised-heads only.")
+    if not _has_people_latent(network.config):
+        raise TrainingError("This recipe needs a generator trained by supervised-heads.")
     return network
 
 
 def _photos(choices: Choices, network: TriPlaneGenerator, size: int, seed: int) -> PhotoSet:
-    """Photos of `size` pixels of people whose pictures are as large as the generator's."""
+    """Photos of `size` pixels of synthetic people rendered at the generator's resolution."""
     people = _people_of(choices.data, "latents", 2 * network.config.neural_resolution)
     backgrounds = background_pool(BACKGROUNDS, size, seed)
     return PhotoSet(people, backgrounds, replace(TAKEN, size=size))
 
 
-def _stands_for_people(config: TriPlaneConfig) -> bool:
-    """Whether the generator's z is `people.latent`'s."""
+def _has_people_latent(config: TriPlaneConfig) -> bool:
+    """Whether the generator's z is that of `people.latent`."""
     z = config.z_dim == LATENT_SIZE and config.choice_groups == CHOICE_GROUPS
     axes = not config.flow_rank or config.rendering.plane_axes == "fixed"
     return z and axes and not config.c_dim
@@ -243,15 +250,15 @@ def _supervised_faces(config: SupervisedFacesConfig, choices: Choices) -> Superv
 
 
 def _people_of(folder: Path, kind: Literal["latents", "scenes"], side: int) -> PeopleSet:
-    """Raises TrainingError on people of the other kind or of pictures of another side."""
+    """Open a folder of `synth`. Raises TrainingError if its kind or image size does not fit."""
     people = PeopleSet(folder)
     first = people.person(0)
     if len(first.z) != LATENT_SIZE or (first.scenes is None) != (kind == "latents"):
         raise TrainingError(f"{folder} holds other people; make some with synth --kind {kind}.")
     if people.side != side:
         raise TrainingError(
-            f"{folder} has pictures of {people.side} pixels where this preset learns {side}; make"
-            f" some with synth --kind {kind} --size {side}, or take another preset."
+            f"{folder} has images of {people.side} pixels, this preset needs {side}; make some"
+            f" with synth --kind {kind} --size {side}, or choose another preset."
         )
     return people
 
@@ -259,7 +266,7 @@ def _people_of(folder: Path, kind: Literal["latents", "scenes"], side: int) -> P
 def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads:
     network = None if choices.start is None else load_generator(choices.start)
     if network is not None:
-        heads = _beginning_with(heads, network.config)
+        heads = _starting_from(heads, network.config)
     images = open_folder(
         choices.data,
         size=heads.discriminator.size,
@@ -271,10 +278,10 @@ def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads
 
 def _adversarial_faces(choices: Choices) -> AdversarialFaces:
     faces = _preset(FACES, "adversarial-faces", choices)
-    painter = None if choices.start is None else load_image_generator(choices.start)
-    if painter is not None:
-        judge = replace(faces.discriminator, size=painter.config.size)
-        faces = replace(faces, generator=painter.config, discriminator=judge)
+    start = None if choices.start is None else load_image_generator(choices.start)
+    if start is not None:
+        discriminator = replace(faces.discriminator, size=start.config.size)
+        faces = replace(faces, generator=start.config, discriminator=discriminator)
     images = open_folder(
         choices.data,
         size=faces.generator.size,
@@ -282,11 +289,11 @@ def _adversarial_faces(choices: Choices) -> AdversarialFaces:
         cameras=False,
         seed=faces.run.seed,
     )
-    return AdversarialFaces(faces, images, painter)
+    return AdversarialFaces(faces, images, start)
 
 
-def _beginning_with(config: HeadsConfig, generator: TriPlaneConfig) -> HeadsConfig:
-    """The preset with a given generator, whose raw images keep their size."""
+def _starting_from(config: HeadsConfig, generator: TriPlaneConfig) -> HeadsConfig:
+    """The preset with the sizes of a given generator; raw images keep their resolution."""
     side = generator.neural_resolution
     return replace(
         config,

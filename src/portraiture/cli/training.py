@@ -1,4 +1,4 @@
-"""`portraiture train`: a recipe by name, its preset and its data → a run in a folder."""
+"""`portraiture train`: runs a recipe in a folder, or prints its plan."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from portraiture.train.state import checkpoints
 
 @dataclass(frozen=True)
 class Plan:
-    """What `train` would do. rows: (what, how much). config: as it will be written."""
+    """What `train` would do. rows: (quantity, value). config: contents of config.json."""
 
     rows: list[tuple[str, str]]
     config: dict[str, Any]
 
     def table(self) -> Table:
-        """The rows, then every setting."""
+        """The rows and every setting, for the terminal."""
         table = Table("What", "Value", title="Training plan")
         for row in self.rows:
             table.add_row(*row)
@@ -44,10 +44,11 @@ def train(
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> Outcome | Plan:
-    """Train, or go on with, `recipe` in the folder `out`.
+    """Train `recipe` in the folder `out`, or resume it.
 
-    minutes: save and return after these. dry_run: build the networks, look at the data, write
-    nothing, and return the plan. Under torchrun, each process calls this. Raises PortraitureError.
+    minutes: save a checkpoint and return after this time. dry_run: build the networks, read one
+    batch, write nothing and return the plan. Under torchrun, every process calls this. Raises
+    PortraitureError.
     """
     made = make_recipe(recipe, choices)
     with open_world(device) as world:
@@ -58,7 +59,7 @@ def train(
 
 
 def plan(recipe: Recipe, out: Path, world: World) -> Plan:
-    """Sizes, lengths and where it would begin; makes one batch and writes nothing."""
+    """Network sizes, schedule and starting step of a run; reads one batch, writes nothing."""
     run = recipe.run
     with torch.random.fork_rng(devices=[]):
         state = recipe.build(World())
@@ -68,20 +69,20 @@ def plan(recipe: Recipe, out: Path, world: World) -> Plan:
         (f"{name} parameters", f"{sum(p.numel() for p in network.parameters()):,}")
         for name, network in state.models.items()
     ]
-    share = f"{run.share(world)} on each of {world.size}, {run.micro_batch or 'all'} at once"
+    share = f"{run.share(world)} per process, micro-batches of {run.micro_batch or 'all'}"
     rows = [
         ("device", f"{world.device}, {world.size} process(es), {run.precision}"),
-        ("images in a step", f"{run.batch} ({share})"),
+        ("images per step", f"{run.batch} ({share})"),
         ("steps", f"{run.steps:,} ({run.steps * run.batch:,} images)"),
         ("folder", str(out)),
-        ("begins at", found[-1].stem.replace("-", " ") if found else "step 0"),
+        ("starts at", found[-1].stem.replace("-", " ") if found else "step 0"),
         *sizes,
     ]
     return Plan(rows, asdict(recipe.config))
 
 
 def _flat(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Settings with dotted names."""
+    """Flatten settings to (dotted name, value)."""
     if is_dataclass(config) and not isinstance(config, type):
         config = asdict(config)
     if not isinstance(config, dict):

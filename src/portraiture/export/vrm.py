@@ -109,14 +109,14 @@ class VrmMeta:
     """Whose avatar a VRM file is, and what others may do with it."""
 
     title: str | None = None
-    """Name of the avatar in the VRM file; by default that of the photo or folder."""
+    """Title in the VRM file; the name of the photo or folder by default."""
     author: str | None = None
-    """Author named in the VRM file."""
+    """Author in the VRM file; "Owner of this avatar" by default."""
     licence: Licence = "private"
-    """What the VRM file allows. private: you alone may use the avatar, for business too, and change
-    it. vrm-public: everybody may use, change and share it with credit, but not for violent, sexual,
-    political, religious or hateful content. cc-by: everything is allowed with credit. cc0:
-    everything is allowed."""
+    """Licence in the VRM file. private: only you may use (also commercially) and edit it.
+    vrm-public: anyone may use, edit and share it with credit; no violence, sex, politics or hate.
+    cc-by: anything is allowed with credit.
+    cc0: anything is allowed."""
 
     def check(self) -> VrmMeta:
         """Itself. Raises AvatarError when title or author cannot be shown by applications."""

@@ -185,7 +185,7 @@ def test_dry_run_writes_nothing(data: Path, tmp_path: Path) -> None:
     choices = Choices("tiny", data)
     plan = train("adversarial-heads", choices, out=out, dry_run=True, device="cpu")
     assert isinstance(plan, Plan) and not out.exists()
-    assert ("begins at", "step 0") in plan.rows and plan.table().row_count > 40
+    assert ("starts at", "step 0") in plan.rows and plan.table().row_count > 40
 
 
 def test_another_runs_generator_is_where_one_begins(data: Path, tmp_path: Path) -> None:
