@@ -1,4 +1,4 @@
-"""What happens to faces in real pictures: other backgrounds, crops, light, cameras, files, hands.
+"""Augment renders like real photos: backgrounds, crops, light, cameras, compression, occluders.
 
 FaceBatch ─background─▶ flip ─▶ dye ─▶ crop ─▶ light ─▶ occluders ─▶ colour ─▶ blur ─▶ grain ─▶ JPEG
 All randomness is one numpy generator's. Letters: B faces, n side before, m side after.

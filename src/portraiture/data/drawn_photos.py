@@ -1,5 +1,4 @@
-"""Photos of people whom nobody rendered: a generator of images draws them, at the price of a few
-hundredths of a second, as many as are asked for.
+"""Photos sampled from an image generator, in any number, at a few hundredths of a second each.
 
 z ~ N(0, 1) ─┬─▶ picture before white ─cut out─▶ another background, camera, file ─▶ photo
              └─▶ the person's latent (`people.latent`)

@@ -1,4 +1,4 @@
-"""Synthetic faces in memory, small, with clean labels: what the supporting networks train on.
+"""Small synthetic faces with clean labels in memory, for training the supporting networks.
 
 folders (`people.people`, `people.synth_folder`) ─shrink─▶ FaceSet ─draw─▶ FaceBatch
 Letters: N people, V views, B drawn faces, n side in pixels.

@@ -1,4 +1,4 @@
-"""Photos of real people with latents that come near them: the engine was fitted to each.
+"""Photos of real people with approximate latents from fits of the engine.
 
 portrait ─align, fit─▶ parameters ─find_latent─▶ z ─┐
 portrait ─align, matte─▶ crop, alpha, camera ───────┴─▶ .safetensors ─mirror, distort─▶ photos

@@ -1,4 +1,4 @@
-"""Folders of images with cameras, as EG3D reads them: images and a dataset.json.
+"""Folders of images with cameras in EG3D's format (dataset.json).
 
 dataset.json: ``{"labels": [["some/image.png", [25 numbers]], …]}``; the numbers are a camera
 (`camera.to_eg3d`). Letters: B images of a batch, R side of an image in pixels.

@@ -1,4 +1,4 @@
-"""Pictures of the engine's people as a camera might have taken them, beside the truth.
+"""Augmented photos of the engine's people, with ground truth.
 
 person ─┬─one view─▶ another background, camera, file ─▶ photo
         │       └──▶ Example

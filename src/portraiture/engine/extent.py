@@ -1,4 +1,4 @@
-"""Which part of MakeHuman's body is the bust: above a lower edge, and the arms up to a length.
+"""Which part of MakeHuman's body belongs to the bust.
 
 Lengths are decimetres of the base mesh.
 """

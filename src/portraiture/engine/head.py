@@ -1,4 +1,4 @@
-"""The baked head: parameters in, vertices out, differentiable, without anny.
+"""The baked head: parameters in, vertices out, differentiable.
 
 identity (phenotypes, local changes) ──coefficients──▶ (S,) ┐
 expression (52 actions) ─────────────────────────────▶ (S,) ┴─▶ template + c·shapes ──▶ vertices

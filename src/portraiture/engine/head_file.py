@@ -1,4 +1,4 @@
-"""The baked head on disk: one .npz in the package, its shapes in whole steps of 25 µm.
+"""The baked head's file: one .npz in the package, shapes quantised to 25 µm.
 
 MakeHuman's targets are decimal text: displacements are multiples of 100 µm, and of 50 µm where two
 targets are averaged. Steps of 25 µm hold them exactly in 16 bits; only points where the bust was

@@ -1,4 +1,4 @@
-"""Mediapipe's 478 landmarks as points of the engine's head.
+"""mediapipe's 478 landmarks as points on the engine's head.
 
 The table (`assets/landmarks.npz`) is learned by ``tools/learn_landmarks.py``: mediapipe detects its
 landmarks on renders of the engine itself and each is carried back to the mesh. Every landmark is a

@@ -1,4 +1,4 @@
-"""`AvatarParameters`: everything that makes one person, as plain numbers and choices.
+"""`AvatarParameters`: a person as named numbers and choices.
 
 Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector has the continuous
 values in field order (then the shape changes in `SHAPES` order), followed by one block per

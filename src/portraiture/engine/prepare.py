@@ -1,4 +1,4 @@
-"""Compile the renderer's kernels in a process beside the one that builds the first person.
+"""Compile the renderer's kernels in a background process while the first person is built.
 
 Numba compiles on first use, about a minute on one core, and keeps the result on disk. The build
 compiles the engine's kernels as it reaches them; meanwhile the other process compiles what the

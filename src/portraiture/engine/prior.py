@@ -1,4 +1,4 @@
-"""The natural prior: which local shape changes occur together in real faces, and how strongly.
+"""Natural prior over local face shape changes: mean and covariance learned from scans.
 
 Learned by ``tools/learn_prior.py`` from scans (ICT-FaceKit, Li et al. 2020, MIT): the engine's head
 is registered to several hundred faces sampled from that model, and the mean and covariance of the

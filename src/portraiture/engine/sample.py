@@ -1,4 +1,4 @@
-"""`sample_parameters`: coherent, natural, diverse people from a seed.
+"""`sample_parameters`: plausible, diverse people from a seed.
 
 seed ─▶ sex, years, ancestry ─┬─▶ build, face (learned prior) ─▶ shape
                               ├─▶ skin, eyes, lips

@@ -1,4 +1,4 @@
-"""`HeadShape`: one person's head as arrays, and binding of other geometry to its skin."""
+"""`HeadShape`: one person's head as arrays; binds other geometry to its skin."""
 
 from __future__ import annotations
 

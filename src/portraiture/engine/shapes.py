@@ -1,4 +1,4 @@
-"""The local shape changes of face and neck that the engine exposes, and what 0 to 1 means."""
+"""The local shape changes of face and neck that the engine exposes, and their ranges."""
 
 SHAPES: dict[str, str] = {
     "cheek_trans_up": "cheeks lower to higher",

@@ -1,4 +1,4 @@
-"""Hair style, beard, glasses and neckline, by comparing what the engine would show with the photo.
+"""Choose hair style, beard, glasses and neckline by comparing the engine's renders with the photo.
 
 hair mask of the photo ─▶ grid in head coordinates ─┐
 ``assets/hair_masks.npz`` (renders of every style) ─┴─ overlap, habits ─▶ style, length, hairline

@@ -1,4 +1,4 @@
-"""Colours of hair, brows, irises, lips and clothes, and what they hint about age and sex.
+"""Estimate colours of hair, brows, irises, lips and clothes, with hints about age and sex.
 
 All colours are compared in linear light under the exposure that `portraiture.fit.light` assumes,
 so that a part looks in a render as it did in the photo.

@@ -1,4 +1,4 @@
-"""Render what has been fitted, compare with the photo, correct light and albedo.
+"""Compare renders of the fit with the photo, and correct light and albedo.
 
 albedo, light ──render at the photo's camera──▶ picture ──÷ photo, smooth──▶ light × mean, albedo ×
                                                                              what remains

@@ -1,4 +1,4 @@
-"""Which texels of the face show something else than its skin under fair light.
+"""Find texels of the face that are occluded, over-exposed or in hard shadow.
 
 projection ─▶ log luminance, log chroma ─▶ reference skin: the most plausible of eight patches
    ├─ chroma far from it, or black, in one mass that reaches bare skin: mask, sunglasses, paint

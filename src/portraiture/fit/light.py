@@ -1,4 +1,4 @@
-"""Skin tone and light from the skin's colours in a photo.
+"""Estimate skin tone and light from the skin's colours in a photo.
 
 A photo shows albedo times light, and no photo tells their scales apart. What decides here: a
 portrait is exposed so that a face gets about the light of `studio_light`; skin lies on the tone

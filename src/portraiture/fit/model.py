@@ -1,4 +1,4 @@
-"""The landmarks' own small head: 802 points instead of 8,723 vertices, with exact Jacobians.
+"""Reduced head for landmark fitting: 802 points instead of 8,723 vertices, with exact Jacobians.
 
 unknowns x = phenotypes (7) | local changes (105) | actions (52) | camera (7)
       └─coefficients─▶ c (S,) ─▶ points p(c) (M, 3) ─camera─▶ pixels (M, 2), d pixels / d x

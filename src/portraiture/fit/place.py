@@ -1,4 +1,4 @@
-"""The engine's head in a photo: solved landmarks as parameters, expression, camera and shape."""
+"""Turn solved landmarks into parameters, expression, camera and shape of the engine's head."""
 
 from __future__ import annotations
 

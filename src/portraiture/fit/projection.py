@@ -1,4 +1,4 @@
-"""The photo on the skin: every texel of the face asks the photo for its colour.
+"""Project the photo onto the skin: colour of each texel of the face.
 
 vertices ─camera─▶ pixels ─ + what the landmarks leave ─▶ samples, and how far each is to be trusted
 (visible, facing, no eye or mouth, no hair)

@@ -1,4 +1,4 @@
-"""Which pixels of a photo are hair, clothes and skin, on a small window around the head.
+"""Segment hair, clothes and skin in a window around the head.
 
 photo ─crop─▶ window 160² ─person mask─▶ person ─┬─ colours like the crown's: hair
                         landmarks ─▶ face, neck ─┼─ colours like the face's: skin

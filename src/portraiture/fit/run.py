@@ -1,4 +1,4 @@
-"""One aligned photo → the person's parameters, expression, camera, skin and light.
+"""Fit an aligned photo: parameters, expression, camera, skin and light.
 
 Photo ─landmarks─▶ solve ─▶ camera, identity, expression
       ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo

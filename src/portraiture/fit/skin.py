@@ -1,4 +1,4 @@
-"""Skin from a photo: tone, light and albedo.
+"""Fit the skin in a photo: tone, light and albedo.
 
 projection ─▶ less what is hidden ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
                                                                 ▲── render, compare ◀──┘

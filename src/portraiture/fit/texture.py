@@ -1,4 +1,4 @@
-"""The photo's albedo and the procedural skin as one texture without a seam.
+"""Blend the photo's albedo and the procedural skin seamlessly into one texture.
 
 photo ÷ light ─▶ gloss held back, fine detail added ─▶ mirror image where half is hidden ─▶ albedo
 procedural skin ─× smooth gain that continues the photo's low frequencies ─────────────────┘

@@ -1,4 +1,4 @@
-"""A mesh's texture from pictures of it.
+"""Bake a mesh's texture from rendered views.
 
 pictures ─project─▶ colour of each texel ─seen? facing?─▶ weighted mean ─▶ colours where seen
 unseen vertices ◀─diffusion over the surface─ seen ones ─▶ colours elsewhere ─▶ gutters

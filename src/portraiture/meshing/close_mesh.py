@@ -1,4 +1,4 @@
-"""Triangles mended into a closed surface: every edge has exactly two, with opposite directions.
+"""Repair triangles to a closed manifold: every edge has two, with opposite directions.
 
 Marching cubes leaves pinholes in ambiguous cells, and decimation folds thin parts into fins.
 faces ─those at bad edges out─▶ largest part ─holes filled with fans─▶ closed

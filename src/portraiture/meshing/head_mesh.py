@@ -1,4 +1,4 @@
-"""A generated head as a textured mesh.
+"""Turn a generated head into a textured mesh.
 
 ws ─planes─┬─density grid─▶ surface ─unwrap─▶ charts ─┐
            └─render, superresolution─▶ pictures ──────┴─bake─▶ TexturedMesh

@@ -1,4 +1,4 @@
-"""Density to surface: what a tri-plane head looks like as a mesh.
+"""Extract the surface of a tri-plane head from its density.
 
 densities ─level─▶ solid ─largest part, voids filled─▶ closed field ─marching cubes─▶ triangles
     ─Taubin─▶ smooth ─quadric decimation─▶ few ─mended, evened out─▶ Surface

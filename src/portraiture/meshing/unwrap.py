@@ -1,4 +1,4 @@
-"""Surface to texture coordinates, by xatlas in pieces that keep the face whole.
+"""Unwrap a surface with xatlas, in parts that keep the face in one chart.
 
 Surface ─pieces around the head─▶ charts ─packed─▶ Unwrapped
 Letters: V vertices before and N after they are split at seams, F triangles.

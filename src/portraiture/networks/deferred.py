@@ -1,5 +1,5 @@
-"""Pictures whose colours are asked at a known surface: one point a pixel, where volume rendering
-asks a hundred. What a gradient through them cannot say is where the surface is.
+"""Deferred renders: colour evaluated at a known surface, one point per pixel instead of a hundred.
+Gradients do not reach the position of the surface.
 
 Letters: B heads, C channels and P side of a plane, K features, n neural resolution, R side of a
 picture, N rows of w+.

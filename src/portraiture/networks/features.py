@@ -1,4 +1,4 @@
-"""Planes of a generator by way of its features: read, replaced, edited.
+"""Read, replace and edit the feature maps from which a generator makes its planes.
 
 ws ─backbone, up to side S─▶ features F ─the finer blocks─▶ planes
 Letters: B heads, N rows of w+, D w dimension, K channels and S side of F, C channels and P side of

@@ -1,5 +1,4 @@
-"""The published GOAE program's own order of refining and editing, where the paper says otherwise or
-nothing.
+"""Order of refinement and editing in the published GOAE program, where it differs from the paper.
 
 F* ─planes─▶ depth ─program_mask─▶ mask of the front plane ─mix with the plain planes─▶ planes
 Letters: B heads, N rows of w+, D w dimension, K channels and S side of F, C channels and P side of

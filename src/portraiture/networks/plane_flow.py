@@ -1,4 +1,4 @@
-"""A flow that brings one canonical face's planes to where a person's features are.
+"""A flow that warps canonical planes to a person's geometry.
 
 w ─linear─▶ coefficients ─basis─▶ flow of each plane ─resampling─▶ the person's planes
 Modulated convolutions say well what a place looks like and badly where it is: every eye of every

@@ -1,4 +1,4 @@
-"""Some of a picture's rays, volume-rendered with gradients.
+"""Volume-render a subset of an image's rays, with gradients.
 
 Letters: B heads, C channels and P side of a plane, R rays of a picture, M of them that are drawn.
 """

@@ -1,4 +1,4 @@
-"""Superresolution heads of EG3D (Chan et al. 2022, section 4.3): rendered features → image.
+"""Superresolution modules of EG3D (Chan et al. 2022, section 4.3): rendered features → image.
 
 All 32 features and the colour among them pass two StyleGAN2 blocks that see the last w only. The
 four published heads differ in the sizes that they take and make and in their width.

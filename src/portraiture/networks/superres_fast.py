@@ -1,4 +1,4 @@
-"""The superresolution heads on the CPU: bands of rows, channels last, bfloat16 where it is fast.
+"""Superresolution on the CPU: bands of rows, channels last, bfloat16 where it is fast.
 
 band of x ─4 convolutions─▶ odd/even rows, columns ─filter, activate─▶ y ─convolution─▶ z ─toRGB─▶
 A transposed convolution of stride 2 is four small convolutions, one for each parity of row and

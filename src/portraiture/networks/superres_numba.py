@@ -1,4 +1,4 @@
-"""The parts of a superresolution block between its convolutions, on channels-last bands of rows.
+"""Elementwise parts of a superresolution block, on channels-last bands of rows.
 
 Arrays are flat: float32, or bfloat16 bits as int16. Letters: C channels, a multiple of LANES.
 """

@@ -1,4 +1,4 @@
-"""Winograd's F(2×2, 3×3) around a matrix product (Lavin & Gray 2016, section 4.1).
+"""Winograd transforms F(2×2, 3×3) around a matrix product (Lavin & Gray 2016, section 4.1).
 
 rows ─input_tiles─▶ V (16, T, C) ─bmm with the kernels─▶ M (16, T, O) ─output_tiles─▶ rows
 Sixteen products make four pixels instead of thirty-six. Arrays are flat and channels last: float32,

@@ -1,4 +1,4 @@
-"""A person → the latent whose person is most like it, for people whom the engine was fitted to.
+"""Find the latent of a person to whom the engine was fitted.
 
 parameters, expression ─choices and numbers, one slot after the other─▶ z ◀─whitened shape
 `people.latent` cannot say everybody: beyond the ranges that its people come from, the nearest one

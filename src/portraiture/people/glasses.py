@@ -1,4 +1,4 @@
-"""Glasses on a neural head.
+"""Composite the engine's glasses onto renders of a neural head.
 
 w ─regression─▶ z ─▶ the engine's person ─▶ frame and lenses, fitted ─┐
 the head's picture, depth and opacity ────────────────────────────────┴─▶ the picture with glasses

@@ -1,4 +1,4 @@
-"""One Gaussian vector ⇄ one person: what the generators' z means.
+"""Map a Gaussian latent to a person of the engine and back: the meaning of the generators' z.
 
 z ~ N(0, 1) of `LATENT_SIZE` numbers ─slots─▶ parameters of the engine and an expression
 The first numbers are whitened shape coordinates of the learned prior; then come one-of-K choices,

@@ -1,4 +1,4 @@
-"""Synthetic people on the device that trains, where a batch is one gather; more can come meanwhile.
+"""Synthetic people in the training device's memory: a batch is one gather, and people can be added.
 
 person_*.npz ─add─▶ uint8 and float tables of all views ─draw─▶ Example
 Letters: K views that fit, R side of the images, n = R / 2.

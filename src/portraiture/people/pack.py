@@ -1,4 +1,4 @@
-"""Many people in one small file, for machines that have to be sent what they train on.
+"""Pack many people into one small file, to send to a training machine.
 
 PersonViews ─WebP images; depth of n² pixels in 13 bits; xz─▶ people.zip ─▶ PersonViews
 About 90 kB a person of four views of 256 pixels, a twentieth of `save_person`'s file. Images lose a

@@ -1,4 +1,4 @@
-"""Synthetic people of latents: one file a person with pictures, depth and cameras of several views.
+"""Render people with known latents: one file per person with several views, depth and cameras.
 
 z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
 scene ─▶ camera and light of a view; else the light is the studio's. What the supervised recipes and

@@ -1,4 +1,4 @@
-"""One person's pictures in a file: written whole or not at all, read with suspicion.
+"""The file of one person's views: written atomically, validated when read.
 
 PersonViews ⇄ person_00017.npz: arrays of fixed names, types and shapes, not compressed. Letters:
 V views, n pixels a side, Z latent size.

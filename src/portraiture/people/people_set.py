@@ -1,4 +1,4 @@
-"""People on disk as training examples for the supervised recipe.
+"""A folder of people as training examples for the supervised recipes.
 
 folder of person_*.npz ─▶ PeopleSet ─(person, view)─▶ Example: images, depth and cameras as tensors
 """

@@ -1,4 +1,4 @@
-"""Six normal numbers ⇄ how a picture is taken: where the camera stands and how the light falls.
+"""Map six Gaussian numbers to camera and light of an image, and back.
 
 Together with a person's latent (`people.latent`) they are the z of one picture, which is what
 generators of images need: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.

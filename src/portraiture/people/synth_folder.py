@@ -1,4 +1,4 @@
-"""Folders of synthetic people: `portraiture synth`.
+"""Write folders of synthetic people (`portraiture synth`).
 
     synth.json                the settings; the same ones go on where an earlier run stopped
     dataset.json              EG3D's list of images and cameras (`data.folders`)

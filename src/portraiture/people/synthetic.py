@@ -1,4 +1,4 @@
-"""People of the engine as photos: any light, expression, background and side, with the truth.
+"""Render the engine's people as photos with ground truth, in any light, expression and pose.
 
 seed, index ─▶ sample_parameters (+ pack pieces) ─▶ build_bust ─┬─ expression, light, side
                                                                ▼

@@ -1,4 +1,4 @@
-"""Pictures of a built person with EG3D's cameras: the same crop and world as `align` gives photos.
+"""Render a built person with EG3D's cameras, in the crop and world of `photo.align`.
 
 landmarks ─similarity to the mean face─▶ HeadFrame ─▶ engine camera of an EG3D camera ─▶ View
 Letters: n side of a picture.

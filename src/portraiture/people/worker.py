@@ -1,4 +1,4 @@
-"""Processes that render people while a training goes on, each person a file for it to pick up.
+"""Worker processes that render people during a training run and write one file each.
 
 Worker k of n: person k, k + n, … ─data.people─▶ folder/person_*.npz   (folder/worker_k.log)
 A worker imports no more than the engine, runs on one thread and ends with the process that began

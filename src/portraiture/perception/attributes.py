@@ -1,5 +1,4 @@
-"""What a face looks like in numbers: smile, age, sex and the others of `people.attributes`, read
-off a picture by a network that knows nothing of latents or generators.
+"""A network that predicts attributes (`people.attributes`) from an image.
 
 EG3D crop ─small─▶ stem ─▶ four stages of two residual blocks ─mean─▶ a number per attribute
 Letters: B pictures, A attributes, R side of a crop.

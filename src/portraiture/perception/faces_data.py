@@ -1,4 +1,4 @@
-"""Synthetic faces as endless batches for the supporting networks' recipes."""
+"""Endless batches of synthetic faces for training the supporting networks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who it is: a face to a unit vector, near for the same person (ResNet-18, He et al. 2016; trained
-with CosFace).
+"""Face identity: an image to a unit vector, close for the same person (ResNet-18, He et al. 2016;
+trained with CosFace).
 
 EG3D crop ─face_crop─▶ 112² ─stem─▶ four stages of two residual blocks ─▶ embedding
 Letters: B faces, D length of an embedding, R side of a crop.

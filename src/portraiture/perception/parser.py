@@ -1,4 +1,4 @@
-"""What each pixel of a portrait shows: the 19 classes of CelebAMask-HQ (`types.Segment`).
+"""Face parsing into the 19 classes of CelebAMask-HQ (`types.Segment`).
 
 A small U-Net (Ronneberger et al. 2015) of residual blocks; a dilated context block sees the whole
 crop, which tells left from right and hair from hat.

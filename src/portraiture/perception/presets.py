@@ -1,4 +1,4 @@
-"""Named settings of the supporting networks' recipes; see `generate.train.presets`."""
+"""Presets of the supporting networks' recipes; see `generate.train.presets`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of the attribute network: photos of people whose scores the engine knows.
+"""Recipe of the attribute network: photos of people whose attributes are known.
 
 photo ─AttributeNetwork─▶ scores ◀─robust error─▶ `people.attributes` of the person's latent
 Letters: B photos, A attributes.

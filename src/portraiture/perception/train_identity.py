@@ -1,4 +1,4 @@
-"""The recipe of the identity network: synthetic people told apart by CosFace.
+"""Recipe of the identity network: CosFace on synthetic people.
 
 two views of each person ─distort─▶ 112² ─IdentityNetwork─▶ embeddings ─┬─CosFace─▶ loss
                                                                         └─pair loss─┘

@@ -1,4 +1,4 @@
-"""The recipe of the face parser: synthetic portraits whose every pixel's class is known.
+"""Recipe of the face parser: synthetic portraits with a label per pixel.
 
 faces ─distort─▶ 128² ─ParserNetwork─▶ logits ─cross entropy + Dice─▶ loss ◀─ labels
 """

@@ -1,4 +1,4 @@
-"""The supporting networks by name or path, and their files with a card."""
+"""Load and save the supporting networks, by name or path."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a photo to what the fit needs of it: faces, landmarks, the person's outline."""
+"""Prepare a photo for fitting: faces, landmarks, segmentation."""

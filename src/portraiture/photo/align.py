@@ -1,4 +1,4 @@
-"""Photo to aligned photo: landmarks, head pose, EG3D-style crop and camera, quality.
+"""Align a photo: landmarks, head pose, EG3D-style crop and camera, quality.
 
     path or pixels ─read_image─▶ upright RGB ─find_faces─▶ 478 landmarks, refined
                                   │                  └─ no finer than a texture needs

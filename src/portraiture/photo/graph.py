@@ -1,4 +1,4 @@
-"""Run a converted convolutional network: a list of operations over weights from one file.
+"""Run a converted convolutional network: operations and weights from one file.
 
 The four networks in ``assets/landmarks`` were converted by ``tools/convert_landmarks.py``, which
 says what the file holds. The operations follow TensorFlow Lite, and mediapipe for the three that

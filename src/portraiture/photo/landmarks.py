@@ -1,4 +1,4 @@
-"""The 478 landmarks of mediapipe's face mesh on every face in a picture, found and refined.
+"""Detect and refine mediapipe's 478 face landmarks on every face in an image.
 
 The networks are mediapipe's, converted and run by `portraiture.photo`. The mesh's own finder sees
 faces that fill between a sixth and two thirds of a picture, so `find_faces` also shows it padded

@@ -1,4 +1,4 @@
-"""Put 478 landmarks on faces with mediapipe's "Attention Mesh", run in torch.
+"""Predict 478 landmarks with mediapipe's "Attention Mesh", run in torch.
 
     image ─detect_faces─▶ rectangles ─crop, upright─▶ 192² ─network─▶ 468 points, face or not
                                                           └─▶ lips, eyes, irises looked at again

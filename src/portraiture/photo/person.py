@@ -1,4 +1,4 @@
-"""Tell the person from the background with mediapipe's selfie segmentation, run in torch."""
+"""Segment the person with mediapipe's selfie segmentation, run in torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How usable a photo is: sharpness, exposure, what covers the face, and what to tell the user.
+"""Assess a photo: sharpness, exposure, occlusion, and notes for the user.
 
 Everything is measured on the aligned crop, where faces have one size and stand upright. The hints
 for glasses and covering are heuristics on luminance and colour, not classifiers:

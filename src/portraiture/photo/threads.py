@@ -1,4 +1,4 @@
-"""Run small networks on the calling thread alone."""
+"""Run small networks on the calling thread only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reflection of light: spherical-harmonic radiance, diffuse wrap, GGX, hair, tone curve."""
+"""Reflection models: spherical-harmonic irradiance, wrapped diffuse, GGX, hair, tone curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From supersampled linear colour to a picture: outlines, filter, background, sRGB."""
+"""Resolve supersampled linear colour to an image: outlines, filter, background, sRGB."""
 
 from __future__ import annotations
 

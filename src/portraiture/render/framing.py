@@ -1,4 +1,4 @@
-"""Cameras that frame a bust as a photographer would."""
+"""Cameras that frame a bust like a portrait photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each kind of matter reflects light: skin, hair, and everything else."""
+"""Shading of each material kind: skin, hair, and everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mesh renderer: a bust, a camera and a light in, a `Frame` out.
+"""Mesh renderer: a bust, a camera and a light in, a `Frame` out.
 
 bust ──scene_of──▶ Scene ──visible, 2 × 2 a pixel──▶ fragments ──shade──▶ colour ──shrink──▶ rgba
                      │         light ──shadows, lighting──────────┘  └─blend, outline

@@ -1,4 +1,4 @@
-"""Parts in an expression."""
+"""Parts of a bust posed in an expression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bust as flat arrays: one vertex list, one triangle list, one buffer of texels."""
+"""A bust flattened to arrays: one vertex list, one triangle list, one texel buffer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shading of visible samples: what kind of matter it is decides how it scatters light.
+"""Shade visible samples according to their material.
 
 fragment ──▶ position, normal, tangent, uv ──texels──▶ albedo, roughness, bent normal
          ──key_reach──▶ key light ──matter──▶ linear radiance ──tone──▶ display-linear colour

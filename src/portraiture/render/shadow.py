@@ -1,4 +1,4 @@
-"""Shadows: height maps seen from a light, and the ambient light that reaches each vertex.
+"""Shadow maps from a light, and ambient occlusion per vertex.
 
 A height map looks along one direction, orthographically; a texel holds the largest height (metres
 towards the light) of all surface above it. A point is in shadow where the map is higher.

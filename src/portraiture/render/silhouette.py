@@ -1,4 +1,4 @@
-"""Analytic coverage at silhouettes, so that pictures change smoothly when outlines move."""
+"""Analytic coverage at silhouettes, which makes renders differentiable in moving outlines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the adversarial recipes share: optimisers, discriminator updates, augmentation, averages.
+"""Shared parts of the adversarial recipes: optimisers, discriminator updates, augmentation, EMA.
 
 Letters: B images of this process in a step, R side of an image.
 """

@@ -1,4 +1,4 @@
-"""Density where the engine knows that something is, and none where nothing is.
+"""Density losses from known geometry: solid behind the surface, empty in front of it.
 
 surface of a pixel ─before it─▶ empty, ─just behind it─▶ absorbs;   pixel of nothing ─▶ empty ray
 Letters: B people of a step, C channels and P side of a plane.

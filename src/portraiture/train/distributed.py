@@ -1,4 +1,4 @@
-"""Several processes as one: started by torchrun, averaged by hand; one process needs nothing.
+"""Data-parallel training under torchrun, with explicit averaging; a no-op with one process.
 
 Gradients are averaged explicitly after the backward passes of a step. Adversarial steps go through
 a network several times, with second derivatives, before one update; wrapping the networks would

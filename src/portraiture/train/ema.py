@@ -1,4 +1,4 @@
-"""Moving averages of weights."""
+"""Exponential moving averages of weights."""
 
 from __future__ import annotations
 

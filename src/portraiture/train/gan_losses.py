@@ -1,4 +1,4 @@
-"""Adversarial losses and the regularisers that go with them.
+"""Adversarial losses and their regularisers.
 
 Letters: B batch, N layers of ws, D w dimension, M points.
 """

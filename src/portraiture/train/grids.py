@@ -1,4 +1,4 @@
-"""Grids of images, as PNG."""
+"""Write grids of images as PNG."""
 
 from __future__ import annotations
 

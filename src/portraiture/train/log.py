@@ -1,4 +1,4 @@
-"""What a run leaves to read: log.jsonl always, TensorBoard's events where it is installed."""
+"""Training logs: log.jsonl, and TensorBoard events if it is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: resumable bit for bit, interruptible, one process or many.
+"""Training loop: bit-exact resume, interruptible, one or many processes.
 
                       ┌────────────── until run.steps ──────────────┐
 build ─▶ restore ─▶ batch(number) ─▶ step ─▶ log, grid, checkpoint ─┴─▶ networks/NAME.safetensors

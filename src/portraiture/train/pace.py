@@ -1,4 +1,4 @@
-"""The length of a run that has so many minutes: how many more steps there will be.
+"""Fit the number of steps of a run to a time limit.
 
 A GPU's speed isn't known before it has done some steps, and a cosine that doesn't reach its end is
 worth little; so lengths are set again with every row of the log.

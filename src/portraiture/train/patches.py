@@ -1,4 +1,4 @@
-"""Parts of training views: the square that superresolution sees, points along single rays.
+"""Crops and rays of training views: patches for superresolution, points along single rays.
 
 Letters: B people, n neural resolution, R = 2n side of the pictures, M points.
 """

@@ -1,4 +1,4 @@
-"""The random numbers of one training step: functions of (seed, step, process), so never stored.
+"""Random numbers of a training step, as functions of (seed, step, process).
 
 A run that was killed draws, at step k, exactly what an uninterrupted one draws there, whatever was
 drawn before; that is half of a bit-exact resume (the other half is `train.state`).

@@ -1,4 +1,4 @@
-"""What the presets of all recipes share: their names, and the run of `tiny`."""
+"""Names shared by the presets of all recipes, and the run of `tiny`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole state of a training run in one safetensors file, restored bit for bit.
+"""The complete state of a training run in one safetensors file, restored bit-exactly.
 
 models, averages, optimisers, numbers, step ─save─▶ step-00001234.safetensors ─restore─▶ the same
 Random numbers and the order of the data are functions of the seed and the step (`train.rng`), so

@@ -1,4 +1,4 @@
-"""Values at points of space, spread over three planes so that sampling the planes gives them back.
+"""Distribute values at 3D points over three planes so that sampling the planes returns them.
 
 points' values ─bilinear splats, each plane its share─▶ planes ─sample─▶ what is missing ─▶ again
 That is least squares by simultaneous iterations (SIRT, Gilbert 1972): every texel takes the mean of

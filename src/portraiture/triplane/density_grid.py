@@ -1,4 +1,4 @@
-"""Densities on a regular grid, for surfaces.
+"""Density on a regular grid, for surface extraction.
 
 planes ─first layer─▶ tables ─resampled at grid coordinates─▶ sums ─▶ softplus ─▶ density
 On a grid the bilinear samples of a plane repeat along its normal, so they are taken once for each

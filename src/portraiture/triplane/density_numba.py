@@ -1,4 +1,4 @@
-"""Raw densities on a regular grid, for the CPU. Twin of `triplane.density_grid`'s reference."""
+"""CPU kernel for raw density on a regular grid; twin of `triplane.density_grid`'s reference."""
 
 from __future__ import annotations
 

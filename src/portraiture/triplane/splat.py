@@ -1,4 +1,4 @@
-"""What a picture shows, carried to where it lies on the planes.
+"""Splat image values to the planes, at the surface points that the pixels show.
 
 depth ─unproject─▶ a point per pixel ─project on each plane, where the plane was painted─▶ texel
 Each texel gets the mean of its pixels' values, and whether it has any. Letters: B heads, M points,

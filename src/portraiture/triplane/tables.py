@@ -1,4 +1,4 @@
-"""What every fused volume renderer works on: tables made of planes and decoder.
+"""Tables precomputed from planes and decoder, shared by all fused volume renderers.
 
 planes ─first layer of the decoder─▶ tables ─┬─ two samples a point ─▶ softplus ─▶ density, colour
 The first layer is linear, as are bilinear sampling and the mean over planes, so it can act on

@@ -1,5 +1,5 @@
-"""What a photo shows of a head, as masks on the three planes, and planes mixed by them (Yuan et
-al., ICCV 2023, section 4.3, Eqs. 8, 9 and 12; METHODS section 1).
+"""Visibility masks of a photo on the three planes, and planes mixed by them (Yuan et al., ICCV
+2023, section 4.3, Eqs. 8, 9 and 12).
 
 depth ─unproject─▶ points ─project on each plane─▶ splat ─blur─▶ threshold ─feather─▶ mask M
 planes = M ⊙ planes of F* + (1 - M) ⊙ planes of w+                                         (Eq. 12)

@@ -1,4 +1,4 @@
-"""`triplane.volume` with fused kernels: what happens around them, on the CPU and on the GPU.
+"""Host code of the fused volume renderers, for CPU and GPU.
 
 camera ─rays, depths─▶ numba: everything in one kernel ─────────────────────────────▶ Volume
                    └─▶ triton: densities ─march─▶ importance ─march─▶ shares ─compose ─▶ Volume

@@ -1,4 +1,4 @@
-"""The fused volume renderer for the CPU: a ray after the other, LANES hidden units at a time.
+"""Fused volume renderer for the CPU: one ray at a time, LANES hidden units per vector.
 
 coarse depths ─▶ hidden, density ─▶ weights ─▶ importance ─▶ merged ─▶ weights ─▶ colours that count
 Nothing of a ray leaves the core's cache. Skipped is what cannot contribute: densities behind a

@@ -1,4 +1,4 @@
-"""The fused volume renderer's GPU kernels: plane sampling, decoder and compositing in one.
+"""Fused volume renderer for GPUs: plane sampling, decoder and compositing in one kernel.
 
 (tables, rays, depths) ─densities─▶ density ─march, torch─▶ shares ─compose─▶ Σ share·colour
 Features and hidden units of a point never leave the registers; what does is one density, and a

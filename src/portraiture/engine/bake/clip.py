@@ -1,4 +1,4 @@
-"""Cut a triangle mesh along the zero set of a field, exactly, with clean edges."""
+"""Cut a triangle mesh exactly along the zero set of a scalar field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the 19 classes of CelebAMask-HQ each triangle of the skin belongs to.
+"""Label each triangle of the skin with one of the 19 classes of CelebAMask-HQ.
 
 All lengths are the base mesh's decimetres: the lip line lies at y 6.62, the nose's tip at 6.94, the
 inner eye corners at 7.3, the chin at 6.17.

@@ -1,4 +1,4 @@
-"""The engine's UV layout: MakeHuman's islands packed again so that the face gets the pixels.
+"""The engine's UV layout: MakeHuman's islands repacked to give the face more texels.
 
 MakeHuman's texture gives the face 6 % of its width. Here the head island is turned upright and
 stretched smoothly and monotonically around the nose (the density of texels along each axis falls

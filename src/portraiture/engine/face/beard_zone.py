@@ -1,4 +1,4 @@
-"""Where beards grow, how densely, how long and which way, on the canonical face.
+"""Density, length and direction of beard growth on the canonical face.
 
 Heights and distances are metres of the base mesh. `around` is the angle around the head's vertical
 axis, 0 in front and about pi/2 at the ear.

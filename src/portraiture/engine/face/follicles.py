@@ -1,4 +1,4 @@
-"""Short hair on skin: roots scattered over a region, directions combed on it, cards grown from it.
+"""Short hair on skin: scattered roots, combed directions, and cards grown from them.
 
 Regions and directions are written on the canonical face (the base mesh), so that they sit on the
 same feature of every head; roots are barycentric points of skin triangles, so that they ride on

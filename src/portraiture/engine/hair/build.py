@@ -1,4 +1,4 @@
-"""Procedural hair: cards grown from the scalp, and the scalp's own shade under them.
+"""Procedural hair: cards grown from the scalp, and the scalp shaded underneath.
 
 style ─▶ plans ──grow──▶ strands ──ribbons──▶ cards ┐
 pigments ───────────────strand_atlas───▶ texture ───┴─▶ Part "hair"

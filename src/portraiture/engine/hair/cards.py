@@ -1,4 +1,4 @@
-"""Ribbons of triangles around strands.
+"""Hair cards: ribbons of triangles along strands.
 
 Dimension letters: P strands, K segments a strand, V = P * 2 * (K + 1) vertices, F = 2 * K * P.
 """

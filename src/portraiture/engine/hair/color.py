@@ -1,4 +1,4 @@
-"""The colour of hair from its pigments."""
+"""Hair colour from pigment concentrations."""
 
 from __future__ import annotations
 

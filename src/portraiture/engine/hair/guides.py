@@ -1,4 +1,4 @@
-"""Strands: a style's plan integrated along the head, outside of the skin.
+"""Guide strands: a style's growth directions integrated outside the skin.
 
 Dimension letters: P strands, K segments a strand.
 """

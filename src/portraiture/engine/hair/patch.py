@@ -1,4 +1,4 @@
-"""The vocabulary of haircuts: patches of roots, plans over them, and the directions of combing.
+"""Building blocks of hair styles: patches of roots, growth plans and combing directions.
 
 Directions and heights are those of the average head (metres, y up, the face along +z).
 """

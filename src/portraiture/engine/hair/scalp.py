@@ -1,4 +1,4 @@
-"""Where hair grows: the hairline on the average head, and roots tied to the skin.
+"""Hairline on the average head, and hair roots bound to the skin.
 
 The hairline is a curve in spherical coordinates around the cranium of the average head, so that
 everything here is computed once on that head and follows any other through barycentrics.

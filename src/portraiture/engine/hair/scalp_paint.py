@@ -1,4 +1,4 @@
-"""Hair roots and shadow painted into the skin's albedo, so that no scalp shines through."""
+"""Blend hair roots and shadow into the skin's albedo, so that no scalp shows through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A smooth skull: the head's distance from its middle in every direction, without ears and face."""
+"""A smooth skull: radial distance of the head in every direction, without ears and face."""
 
 from __future__ import annotations
 

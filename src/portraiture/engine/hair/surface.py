@@ -1,4 +1,4 @@
-"""A smooth implicit surface of the skin that strands are kept outside of."""
+"""A smooth implicit surface of the skin, for collisions of strands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strand atlas: columns of many fine hairs with gaps, on one transparent texture.
+"""Strand atlas: columns of fine hairs with gaps in one transparent texture.
 
 Columns are grouped in tiers: 0 dense and dark (deep in the hair), 1 middle, 2 bright (outside),
 3 sparse wisps, 4 separate short hairs. Row 0 is the root (v = 1).

@@ -1,4 +1,4 @@
-"""A MakeHuman garment on one head: its mesh placed, cropped to the bust, split at UV seams.
+"""Fit a MakeHuman asset to a head: place its mesh, crop it to the bust, split it at UV seams.
 
 An asset's vertex is a weighted sum of three vertices of the base mesh plus an offset in units of
 three measured distances; its displacement by an expression is the same sum of displacements.

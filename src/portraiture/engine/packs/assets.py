@@ -1,4 +1,4 @@
-"""MakeHuman's community assets: find them in a folder, fit one to a head.
+"""Find MakeHuman's community assets in a folder and fit them to a head.
 
 folder ──find_assets──▶ Asset ──fit_asset──▶ Part
                           └─────skin_albedo─▶ texture in engine UV

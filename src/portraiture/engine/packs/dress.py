@@ -1,4 +1,4 @@
-"""Choose pieces of a MakeHuman pack that suit a person."""
+"""Choose assets of MakeHuman packs that suit a person."""
 
 from __future__ import annotations
 

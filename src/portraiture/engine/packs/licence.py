@@ -1,4 +1,4 @@
-"""Which licence a pack of assets comes under: its licence file, or the headers of its files."""
+"""Find the licence of an asset pack, from its licence file or file headers."""
 
 from __future__ import annotations
 

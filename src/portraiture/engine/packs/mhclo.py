@@ -1,4 +1,4 @@
-"""MakeHuman's asset files: .mhclo (how a mesh hangs on the base mesh), .obj and .mhmat.
+"""Read MakeHuman's asset files: .mhclo (binding to the base mesh), .obj and .mhmat.
 
 Everything read here comes from strangers: paths must stay inside the pack, sizes are bounded,
 numbers finite, indices in range. Whatever is wrong raises `AssetError` naming the file.

@@ -1,4 +1,4 @@
-"""Install packs of MakeHuman assets: copied whole or not at all, nothing trusted.
+"""Install packs of MakeHuman assets, atomically and without trusting their contents.
 
 zip or folder ──list, check names, sizes, ratios──▶ hidden folder ──find assets──▶ rename
 """

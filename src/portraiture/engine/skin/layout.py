@@ -1,4 +1,4 @@
-"""Where a face is darker and redder: anatomy in texels, and the learned layout of pigments."""
+"""Spatial layout of skin pigments: anatomical regions and a learned map."""
 
 from __future__ import annotations
 

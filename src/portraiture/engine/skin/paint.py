@@ -1,4 +1,4 @@
-"""Procedural skin: parameters → albedo, relief and roughness in engine UV, and the skin's mesh.
+"""Procedural skin: parameters → albedo, relief and roughness in UV space, and the skin's mesh.
 
 parameters ─▶ tone table (melanin × haemoglobin → RGB) ───────────┐
 anatomy (lips, cheeks, beard zone …), learned layout, noise ──▶ pigments of each texel ─▶ albedo

@@ -1,4 +1,4 @@
-"""Texels of the skin: which triangle each texel of the engine's UV square shows, and where.
+"""Rasterise the skin in UV space: triangle and barycentric position of each texel.
 
 Row 0 of every texture is its top (v = 1). Dimension letters: S texels a side, P skin vertices
 (split at UV seams), F triangles, C channels.

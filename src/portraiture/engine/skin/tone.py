@@ -1,4 +1,4 @@
-"""Skin colour from its pigments: a table of sRGB albedo over melanin and haemoglobin.
+"""Skin colour from melanin and haemoglobin, by a table of sRGB albedo.
 
 Two layers, as in Donner and Jensen 2006 ("A Spectral BSSRDF for Shading Human Skin", section 4) and
 Jimenez et al. 2010 ("A Practical Appearance Model for Dynamic Facial Color"), in closed form:

@@ -1,4 +1,4 @@
-"""A shirt's collar, front strip and buttons, on a draped body hull.
+"""A shirt's collar, placket and buttons, on a draped body hull.
 
 The collar is one swept profile: a stand that rises along the neck, a fold, and a leaf that comes
 down outside, longer towards its two points in front.

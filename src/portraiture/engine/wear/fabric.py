@@ -1,4 +1,4 @@
-"""Cloth textures: jersey and oxford weave, ribbing and trim on one 512² sheet.
+"""Cloth textures: jersey and oxford weave, ribbing and trim in one 512² texture.
 
 The sheet repeats to the sides only. From the bottom: a strip of plain trim (buttons), a strip of
 ribbing, and the fabric. Heights become normals; colour varies a little from yarn to yarn.

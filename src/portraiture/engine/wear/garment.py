@@ -1,4 +1,4 @@
-"""Cloth on a body: the hull draped over one person, sheets and rings of fabric on it."""
+"""Drape a garment over one person: sheets and rings of fabric on the body hull."""
 
 from __future__ import annotations
 

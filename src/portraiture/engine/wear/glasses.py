@@ -1,4 +1,4 @@
-"""Glasses, fitted: lenses before the eyes, bridge over the nose, temples over and behind the ears.
+"""Fit glasses to a face: lenses, bridge on the nose, temples over the ears.
 
 The front is built flat (x to the person's left, y up, w forward, origin between the eyes), then
 bent around the face, tilted and moved forward until nothing but the pads touches skin.

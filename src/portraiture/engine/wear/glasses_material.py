@@ -1,4 +1,4 @@
-"""What glasses are made of: black, tortoiseshell or honey acetate, metal, clear or dark lenses."""
+"""Materials of glasses: black, tortoiseshell or honey acetate, metal, clear or dark lenses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hats are made of: rib-knitted wool and cotton twill, one repeating tile each."""
+"""Materials of hats: rib-knitted wool and cotton twill, as repeating tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hats that sit on this person's skull: a knitted beanie with a cuff and a baseball cap.
+"""Hats fitted to a person's skull: a knitted beanie with a cuff and a baseball cap.
 
 fit_skull ──radius + allowance──▶ rings from rim to crown (+ visor, seams, button) ──▶ Part
 """

@@ -1,4 +1,4 @@
-"""Where a garment ends around the neck, as a level function on the base mesh.
+"""Necklines of garments as level functions on the base mesh.
 
 Around the neck's axis a point has an angle (0 in front, positive to the person's left) and a
 descent that grows outward and down. A neckline is a descent for every angle.

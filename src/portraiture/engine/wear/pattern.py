@@ -1,4 +1,4 @@
-"""Garment patterns: cut once on the base mesh's body helper, then worn by every body.
+"""Garment patterns: cut once on the base mesh's body helper, then worn by any body.
 
 Every vertex of a garment is a weighted mean of vertices of the finely subdivided body helper
 (``helper-tights``, a smooth skin-tight hull), so that it follows sex, weight and muscle; a level

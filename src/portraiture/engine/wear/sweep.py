@@ -1,4 +1,4 @@
-"""Solids of hard things (glasses, visors, buttons): profiles swept along paths, and ellipsoids."""
+"""Swept solids and ellipsoids, for glasses, visors and buttons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StyleGAN2's adversarial recipe for images (Karras et al. 2020a; ADA: Karras et al. 2020b).
+"""StyleGAN2's adversarial recipe (Karras et al. 2020a; ADA: Karras et al. 2020b).
 
 z ─generator─▶ image ─┐
                       ├─augment─▶ discriminator

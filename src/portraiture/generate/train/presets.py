@@ -1,5 +1,5 @@
-"""Named settings of the recipes. `paper` is the published one; `cpu` is for hours on two cores,
-`gpu` for half an hour on one large accelerator; `tiny` is for tests."""
+"""Presets of the adversarial recipes. `paper` has the published settings; `cpu` takes hours on two
+cores, `gpu` half an hour on one large GPU; `tiny` is for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervised recipe for images: a StyleGAN2 that learns pictures of the engine's people.
+"""Supervised recipe for images: a StyleGAN2 trained on renders with known latents.
 
 z (person, camera, light) ─mapping─▶ ws ─synthesis─▶ image ◀─ picture
 What a z looks like is known, so that colours can be compared pixel by pixel. What comes out is as

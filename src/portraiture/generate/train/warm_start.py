@@ -1,4 +1,4 @@
-"""A run that goes on from an older network: its pictures are kept, its mapping is taught anew.
+"""Start a run from an older generator: its synthesis is kept, its mapping is pre-trained again.
 
 The new mapping's w says more than the old one's and is laid out otherwise. What the old w said is
 nearly linear in the new, so that the layers that read w are turned to read the new one.
