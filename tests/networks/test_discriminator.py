@@ -12,7 +12,7 @@ from portraiture.networks.discriminator import (
     DiscriminatorConfig,
     DiscriminatorConv,
     DualDiscriminator,
-    append_deviation,
+    append_std,
     pair,
 )
 
@@ -76,8 +76,8 @@ def test_number_of_parameters_is_that_of_stylegan2_at_1024() -> None:
 def test_deviation_by_hand() -> None:
     x = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="groups of 4"):
-        append_deviation(x, group=4)
-    out = append_deviation(x, group=3)
+        append_std(x, group=4)
+    out = append_std(x, group=3)
     assert torch.equal(out[:, :3], x)
     values = x.numpy().astype(np.float64)
     for first in range(2):

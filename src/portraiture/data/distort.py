@@ -34,10 +34,10 @@ GREY = (0.299, 0.587, 0.114)
 class Distortion:
     """How strongly faces are changed; the chances are per face.
 
-    size: side of the result. mirror: chance of a mirrored picture. zoom: range of the crop's side
-    in sides of the picture. shift: its deviation, likewise. turn: radians. light: strength of
-    uneven light. colour: of gain, gamma, saturation and cast. grey: chance of a picture without
-    colour. dye, occlude, blur, grain, jpeg: chances.
+    size: side of the result. mirror: chance of a mirrored image. zoom: range of the crop's side in
+    sides of the image. shift: standard deviation of its position, likewise. turn: radians. light:
+    strength of uneven light. colour: of gain, gamma, saturation and cast. grey: chance of an image
+    without colour. dye, occlude, blur, grain, jpeg: chances.
     """
 
     size: int
@@ -104,7 +104,7 @@ def flipped(
 
 
 def mirrored_labels(labels: Int[Tensor, "B n n"]) -> Int[Tensor, "B n n"]:
-    """The labels of mirrored pictures."""
+    """The labels of mirrored images."""
     table = torch.arange(len(Segment))
     for a, b in SWAPPED:
         table[a], table[b] = int(b), int(a)
@@ -153,7 +153,7 @@ def cropped(
     how: Distortion,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Crops that are off in place, size and angle; the picture is reflected at its edges."""
+    """Crops that are off in place, size and angle; the image is reflected at its edges."""
     count = len(images)
     low, high = (float(np.log(side)) for side in how.zoom)
     zoom = np.exp(rng.uniform(low, high, count))
@@ -174,7 +174,7 @@ def cropped(
 def relit(
     images: Float[Tensor, "B 3 m m"], strength: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Uneven light: brightness that varies smoothly over the picture, with a little colour."""
+    """Uneven light: brightness that varies smoothly over the image, with a little colour."""
     waves = rng.normal(0.0, strength, (len(images), 1, 3, 3))
     waves = waves + rng.normal(0.0, 0.15 * strength, (len(images), 3, 3, 3))
     waves -= waves.mean((2, 3), keepdims=True)
@@ -230,7 +230,7 @@ def recoloured(
 def softened(
     images: Float[Tensor, "B 3 m m"], chance: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some pictures made from smaller ones."""
+    """Some images made from smaller ones."""
     images = images.clone()
     for k in np.flatnonzero(rng.random(len(images)) < chance):
         side = int(images.shape[-1] * rng.uniform(0.25, 0.9))
@@ -242,7 +242,7 @@ def softened(
 def compressed(
     images: Float[Tensor, "B 3 m m"], chance: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some pictures written as JPEG of quality 20 to 90 and read again."""
+    """Some images written as JPEG of quality 20 to 90 and read again."""
     images = images.clone()
     for k in np.flatnonzero(rng.random(len(images)) < chance):
         pixels = (images[k].permute(1, 2, 0).numpy() * 255.0 + 0.5).astype(np.uint8)

@@ -1,8 +1,8 @@
 """Photos sampled from an image generator, in any number, at a few hundredths of a second each.
 
-z ~ N(0, 1) ─┬─▶ picture before white ─cut out─▶ another background, camera, file ─▶ photo
+z ~ N(0, 1) ─┬─▶ image before white ─cut out─▶ another background, camera, file ─▶ photo
              └─▶ the person's latent (`people.latent`)
-Letters: B photos, S their side, n side of the generator's pictures.
+Letters: B photos, S their side, n side of the generator's images.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DrawnBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnPhotos:
-    """generator: of pictures by z of `people.scene`. backgrounds: of the photos' size. how: they
+    """generator: of images by z of `people.scene`. backgrounds: of the photos' size. how: they
     are taken."""
 
     generator: FacesGenerator

@@ -34,7 +34,7 @@ SCALP_REACH = 4
 
 
 class FaceBatch(NamedTuple):
-    """alpha: 255 where the picture is to stay. labels: of `Segment`. person: rows of the set."""
+    """alpha: 255 where the image is to stay. labels: of `Segment`. person: rows of the set."""
 
     images: UInt8[Tensor, "B 3 n n"]
     alpha: UInt8[Tensor, "B 1 n n"]

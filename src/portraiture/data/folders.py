@@ -28,7 +28,7 @@ from portraiture.people.people_file import people_in, read_arrays
 
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
 FLIP = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-"""World x → -x; picture x → 1 - x."""
+"""World x → -x; image x → 1 - x."""
 
 LABELS = "dataset.json"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -139,9 +139,9 @@ def _view(path: Path) -> ndarray:
 
 
 def mirrored(cameras: Float[ndarray, "... 25"]) -> Float[ndarray, "... 25"]:
-    """Cameras of the mirrored world (x → -x) whose pictures are the flipped ones.
+    """Cameras of the mirrored world (x → -x) whose images are the flipped ones.
 
-    With M = diag(-1, 1, 1, 1) the pose becomes M T M; the intrinsics F K M, where F flips pictures.
+    With M = diag(-1, 1, 1, 1) the pose becomes M T M; the intrinsics F K M, where F flips images.
     """
     pose, intrinsics = split_eg3d(cameras)
     pose, intrinsics = MIRROR @ pose @ MIRROR, FLIP @ intrinsics @ MIRROR[:3, :3]

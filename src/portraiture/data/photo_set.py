@@ -2,7 +2,7 @@
 
 person ─┬─one view─▶ another background, camera, file ─▶ photo
         │       └──▶ Example
-        └─any view─▶ Example: picture, depth, camera
+        └─any view─▶ Example: image, depth, camera
 Letters: B people, S side of a photo.
 """
 
@@ -25,11 +25,11 @@ TAKEN = Distortion(
     size=128, zoom=(0.97, 1.03), shift=0.01, turn=0.02, mirror=0.0, light=0.15, colour=0.5,
     grey=0.0, occlude=0.1, blur=0.3, grain=0.3, jpeg=0.3,
 )  # fmt: skip
-"""How photos of aligned faces differ from the engine's pictures."""
+"""How photos of aligned faces differ from the engine's images."""
 
 
 class PhotoBatch(NamedTuple):
-    """photo: in [-1, 1]. seen: the engine's picture that it was made of. truth: a view of the same
+    """photo: in [-1, 1]. seen: the engine's image that it was made of. truth: a view of the same
     people, in general another one."""
 
     photo: Float[Tensor, "B 3 S S"]

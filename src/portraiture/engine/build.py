@@ -71,7 +71,7 @@ def build_bust(
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
     replaces the procedural one and shows the brows itself. assets: pieces of a MakeHuman pack;
     each replaces the procedural part of its kind. texture_size: of the procedural skin; 512 is
-    enough for small pictures and saves a third of the time. Raises AvatarError on an unknown
+    enough for small images and saves a third of the time. Raises AvatarError on an unknown
     action or a weight outside [0, 1].
     """
     expression = _check_expression(expression or {})

@@ -50,8 +50,8 @@ def write_report(
 ) -> None:
     """Write the report, whole or not at all. Nothing in it is loaded from a network.
 
-    photo_image, overlay: (H, W, 3) pictures of the photo and of the fitted landmarks on it, or
-    None for an avatar without a photo. renders: caption to (H, W, 3 or 4) picture; pictures are
+    photo_image, overlay: (H, W, 3) images of the photo and of the fitted landmarks on it, or
+    None for an avatar without a photo. renders: caption to (H, W, 3 or 4) image; images are
     uint8 or float in [0, 1]. glb_bytes: what `write_glb` wrote. stages: name and seconds, in
     order. what: was made. fit: caption of `overlay`. Raises OutputError.
     """

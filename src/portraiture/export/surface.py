@@ -1,6 +1,6 @@
 """A `TexturedMesh` as GLB 2.0 or PLY, metres, y up, the face along +z, EG3D's anchor at the origin.
 
-The pictures that the texture was baked from hold their light, so the material is fully rough.
+The images that the texture was baked from hold their light, so the material is fully rough.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def turntable(
     pitch: float = 0.05,
     backdrop: UInt8[ndarray, "h w 3"] | None = None,
 ) -> Iterator[UInt8[ndarray, "h w 3"]]:
-    """`frames` pictures of one gentle swing to either side that ends where it began.
+    """`frames` images of one gentle swing to either side that ends where it began.
 
     The camera's yaw is ``sweep * sin(2 pi i / frames)``: it slows down before it turns back, and
     the video loops without a jump. sweep, pitch: radians. backdrop: behind the transparent pixels,
@@ -47,7 +47,7 @@ def turntable(
 def swing(
     picture: Callable[[float], UInt8[ndarray, "h w 3"]], *, frames: int, sweep: float
 ) -> Iterator[UInt8[ndarray, "h w 3"]]:
-    """`frames` pictures of one swing to either side of `sweep` radians that ends where it began.
+    """`frames` images of one swing to either side of `sweep` radians that ends where it began.
 
     picture: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
     Raises ValueError for fewer than 4 frames or an odd number.

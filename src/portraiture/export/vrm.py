@@ -144,7 +144,7 @@ def write_vrm(
     """Write `bust` to `path`, whole or not at all.
 
     name: the avatar's title. author: who made it. licence: what others may do, by name or setting
-    by setting. thumbnail: a square picture for lists of avatars. The same arguments give the same
+    by setting. thumbnail: a square image for lists of avatars. The same arguments give the same
     bytes. Raises OutputError; AvatarError when name or author is blank; ValueError when the
     skeleton lacks a bone that VRM requires.
     """

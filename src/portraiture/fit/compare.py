@@ -1,6 +1,6 @@
 """Compare renders of the fit with the photo, and correct light and albedo.
 
-albedo, light ──render at the photo's camera──▶ picture ──÷ photo, smooth──▶ light × mean, albedo ×
+albedo, light ──render at the photo's camera──▶ image ──÷ photo, smooth──▶ light × mean, albedo ×
                                                                              what remains
 
 This puts what the renderer knows and a Lambertian fit does not (ambient occlusion, gloss,

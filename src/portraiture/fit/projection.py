@@ -44,7 +44,7 @@ IOD_TEXELS = 200.0
 """Inter-ocular distance in the engine's texture."""
 
 STRAND_DISTANCE = 2.6
-"""Deviations from the skin's colour above the brows from which on a texel shows hair."""
+"""Standard deviations from the skin colour above the brows beyond which a texel shows hair."""
 
 BROW_TEXELS = 13
 """More than half a brow's height."""

@@ -54,12 +54,12 @@ CONTOUR_NOISE_IOD = 0.03
 ALONG_CONTOUR = 0.1
 """Weight of an outline landmark's residual along the outline, where it slides."""
 ROBUST = 2.5
-"""Residuals beyond this many deviations lose influence (Cauchy)."""
-NEARNESS, NEARNESS_DEVIATION = 0.7, 0.2
+"""Residuals beyond this many standard deviations lose influence (Cauchy)."""
+NEARNESS, NEARNESS_STD = 0.7, 0.2
 """Portraits are taken from about 1.4 m; 1 / metres."""
 
 PHENOTYPE_MEAN = np.array([0.5, 0.6, 0.5, 0.5, 1 / 3, 1 / 3, 1 / 3])
-PHENOTYPE_DEVIATION = np.array([0.06, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
+PHENOTYPE_STD = np.array([0.06, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
 PHENOTYPE_BOUNDS = np.array(
     [[0.02, 0.38, 0.3, 0.15, 0.02, 0.02, 0.02], [0.98, 0.95, 0.7, 0.85, 1, 1, 1]]
 )
@@ -67,7 +67,7 @@ PRIOR_WEIGHT = 1.0
 
 _COMMON = 0.45
 _RARE = 0.16
-ACTION_DEVIATION: Mapping[str, float] = {
+ACTION_STD: Mapping[str, float] = {
     **dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.6),
     **dict.fromkeys(
         (a for a in ACTIONS if a.startswith(("eyeLook", "eyeBlink", "eyeSquint"))), _COMMON
@@ -79,9 +79,9 @@ ACTION_DEVIATION: Mapping[str, float] = {
     "tongueOut": 1e-3,
 }
 """Standard deviations of the expression prior; the rest have `_RARE`."""
-MIRROR_DEVIATION = 0.12
+MIRROR_STD = 0.12
 """How far left and right weights of one action differ."""
-GAZE_DEVIATION = 0.08
+GAZE_STD = 0.08
 """How far the eyes' directions differ."""
 
 
@@ -223,7 +223,7 @@ def _problem(
 
 
 def _landmark_weights(head: HeadModel) -> ndarray:
-    """1 / deviation of each landmark, in 1 / inter-ocular distances."""
+    """1 / standard deviation of each landmark, in 1 / inter-ocular distances."""
     spread = load_landmarks(head).spread / 0.063
     deviation = np.hypot(NOISE_IOD, 0.5 * spread)
     deviation[[*LEFT_EYE, *RIGHT_EYE, *OUTER_LIPS, *INNER_LIPS]] *= 0.7
@@ -244,17 +244,17 @@ def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
         rows.append(full)
         goals.append(goal)
 
-    add(np.diag(1 / PHENOTYPE_DEVIATION), PHENOTYPE, phenotypes / PHENOTYPE_DEVIATION)
+    add(np.diag(1 / PHENOTYPE_STD), PHENOTYPE, phenotypes / PHENOTYPE_STD)
     whitening = PRIOR_WEIGHT * prior.whitening
     towards_sex = SEX_OFFSET * (2.0 * phenotypes[0] - 1.0) * prior.feminine
     add(whitening, LOCAL, whitening @ prior.mean + PRIOR_WEIGHT * towards_sex)
-    deviation = np.array([ACTION_DEVIATION.get(name, _RARE) for name in ACTIONS])
+    deviation = np.array([ACTION_STD.get(name, _RARE) for name in ACTIONS])
     add(np.diag(1 / deviation), ACTION, np.zeros(len(ACTIONS)))
     ties = _expression_ties()
     add(ties, ACTION, np.zeros(len(ties)))
     near = np.zeros((1, 7))
-    near[0, 6] = 1 / NEARNESS_DEVIATION
-    add(near, VIEW, np.array([NEARNESS / NEARNESS_DEVIATION]))
+    near[0, 6] = 1 / NEARNESS_STD
+    add(near, VIEW, np.array([NEARNESS / NEARNESS_STD]))
     return np.concatenate(rows), np.concatenate(goals)
 
 
@@ -273,10 +273,10 @@ def _expression_ties() -> ndarray:
     for name in ACTIONS:
         one_sided = name in ("jawLeft", "mouthLeft") or name.startswith(("eyeLookIn", "eyeLookOut"))
         if name.endswith("Left") and not one_sided:
-            tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_DEVIATION)
+            tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_STD)
     tie(
         {"eyeLookOutLeft": 1, "eyeLookInLeft": -1, "eyeLookInRight": -1, "eyeLookOutRight": 1},
-        GAZE_DEVIATION,
+        GAZE_STD,
     )
     return np.array(rows)
 

@@ -1,7 +1,7 @@
-"""Random heads of a tri-plane generator: pictures, turntable, textured mesh, latent; and random
-pictures of an image generator.
+"""Random heads of a tri-plane generator: images, turntable, textured mesh, latent; and random
+images of an image generator.
 
-seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ pictures ─▶ contact sheet
+seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ images ─▶ contact sheet
                                 ├─a swing──────▶ turntable.mp4
                                 └─surface──────▶ head.glb, head.ply
 """
@@ -50,7 +50,7 @@ MESH_FILES = ("head.glb", "head.ply", "head.png")
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """views: yaws of the pictures, radians. pitch: of all of them. size: side of the pictures,
+    """views: yaws of the images, radians. pitch: of all of them. size: side of the images,
     None for the generator's own. truncation: 1 is the full variety, 0 the mean head. video: write
     a turntable. mesh: write the head as GLB and PLY; its settings."""
 
@@ -64,7 +64,7 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class SampledHead:
-    """One head. folder: its files. ws: (1, N, D). views: (n, n, 3) pictures in the order asked."""
+    """One head. folder: its files. ws: (1, N, D). views: (n, n, 3) images in the order asked."""
 
     seed: int
     folder: Path
@@ -125,7 +125,7 @@ def sample_heads(
     turntable.mp4, with `config.mesh` head.glb, head.ply and its texture head.png. ``out``:
     sheet.png (a row a head) and sample.json (how it was made). A folder appears when all of it is
     there, so an interrupted run leaves whole heads. The same seeds, weights and settings give the
-    same pictures on one machine.
+    same images on one machine.
 
     network: what `checkpoints.load_generator` takes, or a generator. Raises
     SampleError on settings out of range, OutputError where `out` holds such files already
@@ -167,7 +167,7 @@ def sample_pictures(
     them or none.
 
     network: what `checkpoints.load_image_generator` takes, or a generator. size: side of the
-    pictures, None for the generator's own. Raises SampleError, OutputError, CheckpointError.
+    images, None for the generator's own. Raises SampleError, OutputError, CheckpointError.
     """
     config = SampleConfig(truncation=truncation, size=size)
     _check(seeds, config)
@@ -263,7 +263,7 @@ def _record(
     network: str | Path | TriPlaneGenerator,
     generator: TriPlaneGenerator,
 ) -> dict[str, object]:
-    """What made the pictures; angles in degrees, as on the command line."""
+    """What made the images; angles in degrees, as on the command line."""
     settings = asdict(config)
     settings["views"] = [round(degrees(yaw), 4) for yaw in config.views]
     settings["pitch"] = round(degrees(config.pitch), 4)

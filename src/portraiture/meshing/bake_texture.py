@@ -1,6 +1,6 @@
 """Bake a mesh's texture from rendered views.
 
-pictures ─project─▶ colour of each texel ─seen? facing?─▶ weighted mean ─▶ colours where seen
+images ─project─▶ colour of each texel ─seen? facing?─▶ weighted mean ─▶ colours where seen
 unseen vertices ◀─diffusion over the surface─ seen ones ─▶ colours elsewhere ─▶ gutters
 Letters: V vertices, F triangles, P points, T texels of the texture's side.
 """
@@ -24,11 +24,11 @@ from portraiture.render.rasterize import visible
 from portraiture.types import Camera, as_uint8
 
 FACING_POWER = 8.0
-"""A picture counts with the cosine of its angle to the surface to this power. Pictures from a
+"""An image counts with the cosine of its angle to the surface to this power. Images from a
 superresolution do not agree to the pixel, and a mean of many would be a blur."""
 
 GRAZING = 0.15
-"""Cosine below which a picture does not count."""
+"""Cosine below which an image does not count."""
 
 DEPTH_SIDE = 512
 DEPTH_BIAS_M = 1e-3
@@ -38,11 +38,11 @@ CLIFF_M = 8e-3
 """A step of this depth between neighbouring pixels is an outline."""
 
 OUTLINE_SHARE = 0.012
-"""Share of the picture's side within which of an outline a picture counts less: there it may show
+"""Share of the image's side within which of an outline an image counts less: there it may show
 what lies behind."""
 
 FRAME_SHARE = 0.05
-"""Share of the picture's side within which of its frame a picture counts less, so that it ends
+"""Share of the image's side within which of its frame an image counts less, so that it ends
 without a seam."""
 
 SEEN = 1e-3
@@ -51,7 +51,7 @@ SEEN = 1e-3
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the surface.
+    """An image of the surface.
 
     image: (H, H, 3) in [0, 1]. opacity: (h, h) in [0, 1], how solid what it shows is; None: all.
     depth: (h, h) along the rays of EG3D's camera, in its units, if known.
@@ -68,7 +68,7 @@ class Picture:
 class TexturedMesh:
     """vertices: (V, 3) metres from EG3D's anchor, y up, the face along +z; split at seams. faces:
     (F, 3), counter-clockwise from outside. normals: (V, 3) unit, smooth across seams. uv: (V, 2),
-    v up. texture: (T, T, 3) sRGB. seen: share of the surface's texels that a picture shows."""
+    v up. texture: (T, T, 3) sRGB. seen: share of the surface's texels that an image shows."""
 
     vertices: Float32[ndarray, "V 3"]
     faces: Int[ndarray, "F 3"]
@@ -85,10 +85,10 @@ def bake_texture(
     *,
     texture_size: int = 1024,
 ) -> TexturedMesh:
-    """Colour every texel from the pictures that see its point, those that face it most first.
+    """Colour every texel from the images that see its point, those that face it most first.
 
-    What no picture sees takes colours that spread over the surface from its seen edge, and the
-    gutters between charts those of the nearest texel. Raises ValueError without pictures.
+    What no image sees takes colours that spread over the surface from its seen edge, and the
+    gutters between charts those of the nearest texel. Raises ValueError without images.
     """
     if not pictures:
         raise ValueError("a texture needs at least one picture")
@@ -121,7 +121,7 @@ def bake_texture(
 
 @dataclass(frozen=True)
 class _Shown:
-    """A picture with what it takes to look points up in it. depth: (S, S) of the surface, metres
+    """An image with what it takes to look points up in it. depth: (S, S) of the surface, metres
     along the camera's axis. trust: (S, S) in [0, 1], zero at outlines."""
 
     picture: Picture
@@ -188,7 +188,7 @@ def _sample(image: ndarray, where: ndarray) -> ndarray:
 def _blend(
     shown: Sequence[_Shown], points: Float[ndarray, "P 3"], normals: Float[ndarray, "P 3"]
 ) -> tuple[Float32[ndarray, "P 3"], Float32[ndarray, "P"]]:
-    """Weighted mean colour of the pictures that see each point, and the sum of their weights."""
+    """Weighted mean colour of the images that see each point, and the sum of their weights."""
     color = np.zeros((len(points), 3), np.float32)
     total = np.zeros(len(points), np.float32)
     for one in shown:

@@ -1,7 +1,7 @@
 """Turn a generated head into a textured mesh.
 
 ws ─planes─┬─density grid─▶ surface ─unwrap─▶ charts ─┐
-           └─render, superresolution─▶ pictures ──────┴─bake─▶ TexturedMesh
+           └─render, superresolution─▶ images ──────┴─bake─▶ TexturedMesh
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BAKE_VIEWS: tuple[tuple[float, float], ...] = tuple(
         (0, 17), (0, -17), (36, 14), (-36, 14),
     )
 )  # fmt: skip
-"""Yaw and pitch of the pictures that textures are baked from: what generators were trained on.
+"""Yaw and pitch of the images that textures are baked from: what generators were trained on.
 Beyond, a tri-plane generator shows things that it never had to answer for."""
 
 EMPTY = -20.0
@@ -43,7 +43,7 @@ EMPTY = -20.0
 class MeshConfig:
     """resolution: points a side of the density grid. absorption: what counts as solid, see
     `meshing.surface.ABSORPTION`. triangles: about how many. texture_size: texels a side. pictures:
-    "image" bakes superresolved pictures, "raw" volume renderings of the texture's fineness, which
+    "image" bakes superresolved images, "raw" volume renderings of the texture's fineness, which
     agree between views exactly but are softer. views: yaw and pitch, radians."""
 
     resolution: int = 256
@@ -62,7 +62,7 @@ def mesh_head(
     planes: Float[Tensor, "1 3 C P P"] | None = None,
     config: MeshConfig | None = None,
 ) -> TexturedMesh:
-    """The head of ws, or of given (edited) planes, whose pictures ws then finish.
+    """The head of ws, or of given (edited) planes, whose images ws then finish.
 
     Raises SurfaceError when the densities hold no head.
     """
@@ -107,7 +107,7 @@ def head_surface(
 def seen_space(
     views: Sequence[tuple[float, float]], *, side: float, resolution: int
 ) -> Bool[ndarray, "n n n"]:
-    """Which points of a grid over the cube of `side` (EG3D units, [x, y, z]) lie within the picture
+    """Which points of a grid over the cube of `side` (EG3D units, [x, y, z]) lie within the image
     of at least one of the views."""
     steps = np.linspace(-side / 2, side / 2, resolution)
     points = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
@@ -141,6 +141,6 @@ def head_picture(
 
 
 def pixels_of(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:
-    """An image of a network, about [-1, 1], as a picture in [0, 1]."""
+    """Convert a generator's image, about [-1, 1], to an array in [0, 1]."""
     pixels = image[0].detach().float().clamp(-1.0, 1.0) * 0.5 + 0.5
     return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())

@@ -2,7 +2,7 @@
 Gradients do not reach the position of the surface.
 
 Letters: B heads, C channels and P side of a plane, K features, n neural resolution, R side of a
-picture, N rows of w+.
+image, N rows of w+.
 """
 
 from __future__ import annotations

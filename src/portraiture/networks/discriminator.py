@@ -1,6 +1,6 @@
 """The discriminators of StyleGAN2-ADA (Karras et al. 2020a, 2020b) and EG3D (Chan et al. 2022).
 
-image ─b256 … b8 (residual)─▶ features ─b4 (deviation over the batch, conv, fc)─▶ logit
+image ─b256 … b8 (residual)─▶ features ─b4 (minibatch standard deviation, conv, fc)─▶ logit
 camera ─mapping─▶ cmap ─────────────────────────────────────── projected on ────────┘
 Parameter names and layouts are those of the published checkpoints. Letters: B batch, C channels,
 H×W size, R image size, n raw size, P condition size, M size of the mapped condition.
@@ -33,7 +33,7 @@ class DiscriminatorConfig:
 
     size: side of the images. channels: 3, or 6 for pairs (see `DualDiscriminator`). c_dim: size of
     the condition, 25 for cameras, 0 for none. channel_base, channel_max: width of a block is
-    min(base / side, max). group: images over which deviations are taken. mapping_layers: of the
+    min(base / side, max). group: images per minibatch standard deviation. mapping_layers: of the
     condition. condition_noise: standard deviations of noise on the condition, in those of the batch
     (EG3D: 0 for FFHQ, 1 for ShapeNet).
     """
@@ -112,7 +112,7 @@ class DiscriminatorBlock(nn.Module):
         return shortcut + self.conv1(self.conv0(x), gain=0.5**0.5)
 
 
-def append_deviation(x: Float[Tensor, "B C H W"], *, group: int) -> Float[Tensor, "B K H W"]:
+def append_std(x: Float[Tensor, "B C H W"], *, group: int) -> Float[Tensor, "B K H W"]:
     """One more channel: the standard deviation within groups of images, averaged over channels and
     places (Karras et al. 2018, section 3).
 
@@ -143,7 +143,7 @@ class Epilogue(nn.Module):
     def forward(
         self, x: Float[Tensor, "B C 4 4"], cmap: Float[Tensor, "B M"] | None
     ) -> Float[Tensor, "B 1"]:
-        x = self.conv(append_deviation(x.to(self.fc.weight.dtype), group=self.group))
+        x = self.conv(append_std(x.to(self.fc.weight.dtype), group=self.group))
         x = self.out(self.fc(x.flatten(1)))
         if cmap is None:
             return x

@@ -1,6 +1,6 @@
 """Volume-render a subset of an image's rays, with gradients.
 
-Letters: B heads, C channels and P side of a plane, R rays of a picture, M of them that are drawn.
+Letters: B heads, C channels and P side of a plane, R rays of an image, M of them that are drawn.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ WEIGHTS = {
     "skin_melanin": 36.0, "hair_melanin": 9.0, "hair_grey": 9.0, "sex": 4.0, "age": 4.0,
     "skin_undertone": 2.0,
 }  # fmt: skip
-"""Of squared differences of parameters; 1 for the others, by how much they change a picture."""
+"""Of squared differences of parameters; 1 for the others, by how much they change an image."""
 STYLES = {"hair_style": 1.0, "beard_style": 0.5, "brow_style": 0.1, "neckline": 0.1}
 """The price of another choice."""
 EXPRESSION = ("mouthSmileLeft", "jawOpen", "browInnerUp", "browDownLeft")

@@ -1,12 +1,12 @@
 """Composite the engine's glasses onto renders of a neural head.
 
 w ─regression─▶ z ─▶ the engine's person ─▶ frame and lenses, fitted ─┐
-the head's picture, depth and opacity ────────────────────────────────┴─▶ the picture with glasses
+the head's image, depth and opacity ────────────────────────────────┴─▶ the image with glasses
 No z says that somebody wears glasses, and a frame is thinner than two texels of the planes: a
 change of features that draws one smears it over the face. So the engine's own glasses, fitted to
 the nose and ears of the person whom w stands for, are drawn where the head does not hide them.
 [ours]
-Letters: N rows of w+, D w dimension, Z latents, n side of a picture, h of the head's depth.
+Letters: N rows of w+, D w dimension, Z latents, n side of an image, h of the head's depth.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
 
 
 def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
-    """The picture of a head with glasses. shown: with opacity and depth. camera: EG3D's. Raises
+    """The image of a head with glasses. shown: with opacity and depth. camera: EG3D's. Raises
     ValueError without these."""
     if shown.opacity is None or shown.depth is None:
         raise ValueError("glasses need to know where the head is")

@@ -130,7 +130,7 @@ class _Slots:
         self.z = z
 
     def __getitem__(self, name: str) -> float:
-        """A standard normal number, kept within two and a half deviations."""
+        """A standard normal number, clipped at 2.5 standard deviations."""
         return float(np.clip(self.z[SINGLE_SLOTS[name]], -2.5, 2.5))
 
     def uniform(self, name: str) -> float:

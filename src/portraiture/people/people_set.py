@@ -38,9 +38,9 @@ EDGE = 0.03
 
 
 class Example(NamedTuple):
-    """One view of each of B people; n is the neural resolution, R = 2n the pictures' side.
+    """One view of each of B people; n is the neural resolution, R = 2n the images' side.
 
-    z: latents, of the person or of the picture (`PersonViews.picture_latent`). camera: EG3D's
+    z: latents, of the person or of the image (`PersonViews.picture_latent`). camera: EG3D's
     numbers. image: in [-1, 1], over white. weight: importance of its pixels. small, small_weight:
     both at half the side. depth: along the rays through the centres of n² pixels, 0 where there is
     none. alpha: share of those pixels that is covered. solid: 1 where one surface fills the pixel.
@@ -84,7 +84,7 @@ class PeopleSet:
 
     @property
     def side(self) -> int:
-        """Of its pictures, pixels."""
+        """Of its images, pixels."""
         return self._file(0).side
 
     def person(self, index: int) -> PersonViews:

@@ -1,6 +1,6 @@
 """Map six Gaussian numbers to camera and light of an image, and back.
 
-Together with a person's latent (`people.latent`) they are the z of one picture, which is what
+Together with a person's latent (`people.latent`) they are the z of one image, which is what
 generators of images need: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.
 """
 
@@ -23,13 +23,13 @@ SCENE_SIZE = len(SCENE_NUMBERS)
 PICTURE_LATENT_SIZE = LATENT_SIZE + SCENE_SIZE
 
 LIMIT = 2.2
-"""Deviations beyond which a number says nothing more."""
+"""Numbers are clipped at this many standard deviations."""
 
 YAW, PITCH = radians(20.0), radians(7.0)
-"""Deviation of the camera's angles."""
+"""Standard deviation of the camera's angles."""
 
 SIDE, HEIGHT, LOW = radians(35.0), radians(15.0), radians(25.0)
-"""Deviation of the key light's azimuth and elevation, and the mean of the latter."""
+"""Standard deviation of the key light's azimuth and elevation, and the mean elevation."""
 
 CONTRAST, EXPOSURE = (0.1, 0.75), (0.7, 1.0)
 

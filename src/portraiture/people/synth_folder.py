@@ -32,7 +32,7 @@ from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
 
 DEPTH_STEPS = 10_000
-"""Steps of the depth pictures in one EG3D unit."""
+"""Steps of the depth images in one EG3D unit."""
 FOLDERS = ("images", "depth", "segmentation", "landmarks", "people")
 NAMED_BY_FIVE_DIGITS = 100_000
 
@@ -131,7 +131,7 @@ def _write_16_bit(path: Path, depth: Float32[ndarray, "n n"]) -> None:
 
 
 def read_depth(path: Path) -> Float32[ndarray, "n n"]:
-    """A depth picture in EG3D units, 0 for nothing."""
+    """A depth image in EG3D units, 0 for nothing."""
     with Image.open(path) as picture:
         return np.asarray(picture, np.float32) / DEPTH_STEPS
 

@@ -4,7 +4,7 @@ seed, index ─▶ sample_parameters (+ pack pieces) ─▶ build_bust ─┬─
                                                                ▼
                       SynthPerson ◀─ background ◀─ render_view × V
 The crop and the camera are those that `photo.align` gives photos (`people.views`).
-Letters: V views, n side of a picture.
+Letters: V views, n side of an image.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ PACKED = 0.5
 SCALP_TEXELS, SCALP_HAIR = 256, 165
 """Side of the map on which the scalp is painted black, and the level below which it is hair."""
 YAW, PITCH = (0.42, 1.15), (0.15, 0.4)
-"""Deviation and largest angle of the views, radians."""
+"""Standard deviation and maximum of the views' yaw and pitch, radians."""
 
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """seed: of everybody. views: pictures a person. size: their side, pixels. supersample: samples
+    """seed: of everybody. views: images a person. size: their side, pixels. supersample: samples
     along a pixel's side. asset_folder: MakeHuman assets that half of the people wear.
 
-    Raises DataError on numbers that make no pictures.
+    Raises DataError on numbers that make no images.
     """
 
     seed: int = 0
@@ -69,7 +69,7 @@ class SynthConfig:
 
 @dataclass(frozen=True)
 class SynthView:
-    """One picture. image: over its background. truth: depth, segmentation, landmarks, camera.
+    """One image. image: over its background. truth: depth, segmentation, landmarks, camera.
     expression: ARKit weights. yaw, pitch: of the camera, radians."""
 
     image: UInt8[ndarray, "n n 3"]
@@ -244,7 +244,7 @@ def _assets(folder: Path, stamp: tuple[tuple[Path, int, int], ...]) -> tuple[Ass
 class EngineData:
     """Endless batches rendered when they are asked for; what a recipe's data is (`train`).
 
-    Nothing is kept: a picture costs about a second of one core. Each batch shows other people.
+    Nothing is kept: an image costs about a second of one core. Each batch shows other people.
     """
 
     config: SynthConfig

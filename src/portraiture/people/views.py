@@ -1,7 +1,7 @@
 """Render a built person with EG3D's cameras, in the crop and world of `photo.align`.
 
 landmarks ─similarity to the mean face─▶ HeadFrame ─▶ engine camera of an EG3D camera ─▶ View
-Letters: n side of a picture.
+Letters: n side of an image.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class HeadFrame:
 
 @dataclass(frozen=True)
 class View:
-    """One picture with its truth.
+    """One image with its truth.
 
     rgba: (n, n, 4) uint8, straight alpha. depth: (n, n) float32, distance along the pixel's ray in
     EG3D units, 0 where nothing is. segmentation: (n, n) uint8. landmarks: (478, 2) pixels.
@@ -96,7 +96,7 @@ def render_view(
     light: Light | None = None,
     supersample: int = 2,
 ) -> View:
-    """Render one EG3D camera's picture of a bust. light: `studio_light` by default."""
+    """Render one EG3D camera's image of a bust. light: `studio_light` by default."""
     rendered = render_bust(
         bust, frame.camera(camera), size=size, light=light, supersample=supersample
     )

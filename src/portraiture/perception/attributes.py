@@ -1,7 +1,7 @@
 """A network that predicts attributes (`people.attributes`) from an image.
 
 EG3D crop ─small─▶ stem ─▶ four stages of two residual blocks ─mean─▶ a number per attribute
-Letters: B pictures, A attributes, R side of a crop.
+Letters: B images, A attributes, R side of a crop.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from portraiture.perception.identity import Residual
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """names: of the attributes. means, deviations: of their scores over the people. width: channels
-    of the first stage, doubled by each later one. size: side of the pictures, pixels."""
+    """names: of the attributes. means, deviations: mean and standard deviation of each score.
+    width: channels of the first stage, doubled by each later one. size: side of the images,
+    pixels."""
 
     names: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
@@ -53,7 +54,7 @@ class AttributeNetwork(nn.Module):
         self.last = nn.Linear(before, count)
 
     def standardised(self, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B A"]:
-        """Scores of pictures in [-1, 1], in deviations from the mean."""
+        """Standardised scores of images in [-1, 1]."""
         size = self.config.size
         if images.shape[-1] != size:
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
@@ -62,7 +63,7 @@ class AttributeNetwork(nn.Module):
         return self.last(x.float().mean((2, 3)))
 
     def forward(self, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B A"]:
-        """Scores of pictures in [-1, 1], on `people.attributes.SCORES`' scale."""
+        """Scores of images in [-1, 1], on `people.attributes.SCORES`' scale."""
         return self.standardised(images) * self._row("deviations") + self._row("means")
 
     def _row(self, name: str) -> Tensor:

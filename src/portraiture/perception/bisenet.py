@@ -2,7 +2,7 @@
 (`79999_iter.pth`, trained on CelebAMask-HQ). Module names are those of the published file.
 
 512² ─ResNet-18─▶ 1/8, 1/16, 1/32 ─attention, from the coarsest up─▶ fused at 1/8 ─▶ logits
-Letters: B pictures, H×W pixels (multiples of 32).
+Letters: B images, H×W pixels (multiples of 32).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from portraiture.types import Segment
 
 SIZE = 512
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours in [0, 1]."""
 
 CLASSES = (
@@ -39,15 +39,15 @@ class BiSeNet(nn.Module):
         self.conv_out32 = Head(128, 64)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 19 H W"]:
-        """Logits in the published order, of pictures in [-1, 1]."""
-        mean, deviation = (images.new_tensor(x).view(1, 3, 1, 1) for x in (MEAN, DEVIATION))
-        fine, coarse = self.cp(((images + 1.0) * 0.5 - mean) / deviation)
+        """Logits in the published order, of images in [-1, 1]."""
+        mean, std = (images.new_tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
+        fine, coarse = self.cp(((images + 1.0) * 0.5 - mean) / std)
         logits = self.conv_out(self.ffm(fine, coarse))
         return F.interpolate(logits, images.shape[-2:], mode="bilinear", align_corners=True)
 
     @torch.no_grad()
     def segment(self, images: Float[Tensor, "B 3 R R"]) -> UInt8[Tensor, "B R R"]:
-        """The likeliest `Segment` of each pixel of square pictures in [-1, 1] of any size."""
+        """The likeliest `Segment` of each pixel of square images in [-1, 1] of any size."""
         side = images.shape[-1]
         large = F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=side > SIZE)
         logits = F.interpolate(self(large), (side, side), mode="bilinear")
@@ -129,7 +129,7 @@ class Convolution(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention refinement: channels weighed by what the whole picture holds."""
+    """Attention refinement: channels weighed by what the whole image holds."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

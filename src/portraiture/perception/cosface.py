@@ -22,7 +22,7 @@ def cosface_logits(
 def pair_loss(
     first: Float[Tensor, "B D"], second: Float[Tensor, "B D"], *, scale: float, margin: float
 ) -> Float[Tensor, ""]:
-    """CosFace with the faces themselves for directions: unit embeddings of two pictures of each of
+    """CosFace with the faces themselves for directions: unit embeddings of two images of each of
     B different people, each to be nearer to its counterpart than to all others. It learns from the
     first step, when directions of hundreds of people still mean nothing."""
     cosines, people = first @ second.T, torch.arange(len(first), device=first.device)

@@ -4,7 +4,7 @@ the published file, whose classifier has 1,008 classes.
 
 299² ─stem─▶ 35² A A A ─▶ 17² B C C C C ─▶ 8² D E E ─mean─▶ 2,048
 TensorFlow's network differs from the paper's in two places: average pooling does not count what
-lies outside, and the last unit pools by maximum. Letters: B pictures.
+lies outside, and the last unit pools by maximum. Letters: B images.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Inception(nn.Module):
         self.fc = nn.Linear(2048, CLASSES)
 
     def forward(self, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B 2048"]:
-        """Features of pictures in [-1, 1] of any size."""
+        """Features of images in [-1, 1] of any size."""
         x = F.interpolate(images, (SIZE, SIZE), mode="bilinear", align_corners=False)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))

@@ -3,7 +3,7 @@
 Features of AlexNet or VGG-16 trained on ImageNet, normalised per pixel; squared differences are
 weighed by what people find different. Two files: the network's (torchvision's names
 `features.0.weight` …) and the weights of the comparison (`lin0.model.1.weight` …).
-Letters: B pictures, H×W pixels.
+Letters: B images, H×W pixels.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Lpips(nn.Module):
     def forward(
         self, a: Float[Tensor, "B 3 H W"], b: Float[Tensor, "B 3 H W"]
     ) -> Float[Tensor, " B"]:
-        """Of pictures in [-1, 1]; sides of at least 64 pixels."""
+        """Of images in [-1, 1]; sides of at least 64 pixels."""
         distances = []
         for k, (x, y) in enumerate(zip(self._features(a), self._features(b), strict=True)):
             weight = self.get_parameter(f"lin{k}.model.1.weight")

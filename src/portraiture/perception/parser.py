@@ -3,7 +3,7 @@
 A small U-Net (Ronneberger et al. 2015) of residual blocks; a dilated context block sees the whole
 crop, which tells left from right and hair from hat.
     image ─▶ 1/2 ─▶ 1/4 ─▶ 1/8 ─▶ 1/16 ─▶ context ─▶ 1/8 ─▶ 1/4 ─▶ 1/2 ─▶ logits, raised to 1
-Letters: B pictures, H×W pixels (multiples of 16).
+Letters: B images, H×W pixels (multiples of 16).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ParserNetwork(nn.Module):
         self.head = nn.Conv2d(widths[0], len(Segment), 3, padding=1)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 19 H W"]:
-        """Logits of pictures in [-1, 1], whose sides are multiples of 16."""
+        """Logits of images in [-1, 1], whose sides are multiples of 16."""
         *passed, x = self.features(images)
         x = self.context(x)
         x = x + self.glance(x.mean((2, 3), keepdim=True))

@@ -75,7 +75,7 @@ class TrainAttributes:
     def batch(
         self, number: int, size: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B A"]]:
-        """Photos and their people's scores, in deviations from the mean."""
+        """Photos and their people's standardised scores."""
         count = round(size * self.config.drawn_share)
         people = self.data.draw(size - count, generator)
         drawn = self.drawn.draw(count, generator)
@@ -123,7 +123,7 @@ class TrainAttributes:
 
 
 def known_spread() -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
-    """Names of the attributes, and means and deviations of their scores over people."""
+    """Names of the attributes, and mean and standard deviation of each over people."""
     scores = score_people(draw_latents(PEOPLE, PEOPLE_SEED))
     means = tuple(float(values.mean()) for values in scores.values())
     deviations = tuple(float(values.std()) for values in scores.values())

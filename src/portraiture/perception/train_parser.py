@@ -124,7 +124,7 @@ class TrainParser:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Rows: pictures, their labels, ours."""
+        """Rows: images, their labels, ours."""
         images, labels = self.batch(0, 8, generator(0))
         network = state.averages["parser"]
         device = next(network.parameters()).device
@@ -153,6 +153,6 @@ def parsing_loss(
 
 
 def coloured(labels: Int[Tensor, "B H W"]) -> Float[Tensor, "B 3 H W"]:
-    """Labels as pictures in [-1, 1]."""
+    """Labels as images in [-1, 1]."""
     palette = torch.from_numpy(COLOURS).float() / 127.5 - 1.0
     return palette[labels.long()].permute(0, 3, 1, 2)

@@ -11,7 +11,7 @@
 three-dimensional fit and not by the distance of the eyes, so that a turned head keeps its size:
 the crop shows 23.4 cm of a mean head at the depth of its anchor, a point 29 mm below and 13 mm
 behind the middle of the eyes, which lies in the crop's centre. We do the same with the engine's
-mean face, and also turn the picture so that the head's roll is zero, as FFHQ does (EG3D keeps the
+mean face, and also turn the image so that the head's roll is zero, as FFHQ does (EG3D keeps the
 roll in the camera; without it inversions start closer). The outside of the photo is mirrored,
 blurred and faded to its mean colour with the distance from the edge, as in FFHQ (Karras et al.
 2019).
@@ -67,7 +67,7 @@ _HUBER = 1.5
 
 @dataclass(frozen=True)
 class HeadPose:
-    """A head in a picture.
+    """A head in an image.
 
     rotation: (3, 3) from the head's axes (x its left, y up, z forward) to the camera's (OpenCV).
     centre: (2,) pixel at which the anchor appears.
@@ -172,7 +172,7 @@ def _choose(
 
 
 def _share_inside(landmarks: Float[ndarray, "L _"], image: ndarray) -> float:
-    """Share of the landmarks that lie within the picture."""
+    """Share of the landmarks that lie within the image."""
     limit = np.array([image.shape[1], image.shape[0]])
     return float(((landmarks[:, :2] >= 0) & (landmarks[:, :2] <= limit)).all(1).mean())
 

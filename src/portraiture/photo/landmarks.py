@@ -1,11 +1,11 @@
 """Detect and refine mediapipe's 478 face landmarks on every face in an image.
 
 The networks are mediapipe's, converted and run by `portraiture.photo`. The mesh's own finder sees
-faces that fill between a sixth and two thirds of a picture, so `find_faces` also shows it padded
-pictures, tiles and quarter turns. Afterwards each face is cut out upright and detected again: that
+faces that fill between a sixth and two thirds of an image, so `find_faces` also shows it padded
+images, tiles and quarter turns. Afterwards each face is cut out upright and detected again: that
 is where the accuracy comes from (Kartynnik et al. 2019, Grishchenko et al. 2020, "Attention Mesh").
 
-    picture ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until something looks like a face
+    image ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until something looks like a face
                   └───────┴── candidates ─▶ upright crops ─▶ mean landmarks ─▶ duplicates out
 
 Dimension letters: N faces, L landmarks (478).
@@ -34,7 +34,7 @@ _CROP_SIZES = (1.8, 2.0, 2.25)
 
 _CROP_PX = 384
 _LARGEST_PX = 1280
-"""Longer side at which a whole picture is searched (the networks see 128² and 192²)."""
+"""Longer side at which a whole image is searched (the networks see 128² and 192²)."""
 
 _CLEARLY = 0.15
 """By how much a face after half a turn must score more: a mask over the mouth is worth 0.09."""
@@ -44,7 +44,7 @@ _COARSE = 4
 
 
 def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
-    """One pass of the face mesh over the whole picture, largest face first; [] if none.
+    """One pass of the face mesh over the whole image, largest face first; [] if none.
 
     Each face is (478, 3) float32: x and y in pixels (pixel centres at +0.5), z the depth relative
     to the head's centre in the same unit, smaller is nearer. About 20 ms; nothing is refused. For
@@ -61,8 +61,8 @@ def face_size(landmarks: Float[ndarray, "L _"]) -> float:
 def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
     """Every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
 
-    Looks at the whole picture and, from 800 pixels on, at half-size tiles; where nothing shows, at
-    ever smaller tiles, at the picture with a margin (close-ups), and at quarter turns of it. Up to
+    Looks at the whole image and, from 800 pixels on, at half-size tiles; where nothing shows, at
+    ever smaller tiles, at the image with a margin (close-ups), and at quarter turns of it. Up to
     `MOST_FACES` are returned.
     """
     for views in _search(image):
@@ -82,7 +82,7 @@ def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
 
 
 View = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "3 3"]]
-"""A picture and its homogeneous transform to pixels of the photo."""
+"""An image and its homogeneous transform to pixels of the photo."""
 
 
 def _search(image: UInt8[ndarray, "h w 3"]) -> Iterator[list[View]]:
@@ -120,7 +120,7 @@ def _tiles(image: UInt8[ndarray, "h w 3"], parts: int) -> Iterator[View]:
 
 
 def _padded(view: View) -> View:
-    """The picture with a grey margin of half its longer side."""
+    """The image with a grey margin of half its longer side."""
     image, to_photo = view
     margin = max(image.shape[:2]) // 2
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)), constant_values=128)
@@ -128,7 +128,7 @@ def _padded(view: View) -> View:
 
 
 def _turned(view: View, quarters: int) -> View:
-    """The picture turned counter-clockwise by quarters of a circle."""
+    """The image turned counter-clockwise by quarters of a circle."""
     image, to_photo = view
     height, width = image.shape[:2]
     back = {
@@ -239,7 +239,7 @@ def warp(
     image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], size: int
 ) -> UInt8[ndarray, "s s 3"]:
     """A square crop of `size` pixels through a similarity, filtered when it shrinks, reflected at
-    the picture's edge. Pixel centres lie at +0.5 on both sides."""
+    the image's edge. Pixel centres lie at +0.5 on both sides."""
     inverse = np.linalg.inv(to_crop)
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1.0]]) @ inverse.T
     factor = np.sqrt(abs(np.linalg.det(inverse[:2, :2])))

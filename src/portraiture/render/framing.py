@@ -11,19 +11,19 @@ FOCAL = 85.0 / 24.0
 """Normalised focal length of an 85 mm lens on the short side of a 36 mm by 24 mm sensor."""
 
 EYE_LINE = 0.42
-"""Height of the eyes in the picture, as a share from the top."""
+"""Height of the eyes in the image, as a share from the top."""
 
 FRAME_HEIGHT_M = 0.38
-"""Height of the picture at the eyes' depth, more where hair, a hat or a style needs it."""
+"""Height of the image at the eyes' depth, more where hair, a hat or a style needs it."""
 
 HEADROOM_M = 0.015
 
 
 def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
-    """Head and shoulders with a long lens, the eyes at `EYE_LINE` for a square picture.
+    """Head and shoulders with a long lens, the eyes at `EYE_LINE` for a square image.
 
     yaw, pitch: radians; positive moves the camera to the person's left (+x) and up. The camera
-    orbits a point inside the head, so the head stays where it is in the picture.
+    orbits a point inside the head, so the head stays where it is in the image.
     """
     centre = _head_centre(bust)
     top = max(float(part.vertices[part.faces.ravel(), 1].max()) for part in bust.parts)

@@ -69,7 +69,7 @@ def _lobe(directions: ndarray, towards: ndarray, sharpness: float) -> ndarray:
 
 
 def studio_light() -> Light:
-    """A large warm key from the upper left of the picture, cool fill and a slight rim."""
+    """A large warm key from the upper left of the image, cool fill and a slight rim."""
     d = even_directions(_SKY_DIRECTIONS)
     sky = np.array([0.31, 0.33, 0.37]) * (0.75 + 0.25 * d[:, 1:2])
     fill = np.array([0.40, 0.44, 0.50]) * _lobe(d, _unit(0.75, 0.1, 0.7), 3.0)

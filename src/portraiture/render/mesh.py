@@ -40,7 +40,7 @@ HAIR_SPREAD = 0.65
 """`AlphaTest.spread` of supersampled colour."""
 
 OUTLINE_SHARE = 1.0 / 500.0
-"""Half the width of ink lines as a share of the picture's height."""
+"""Half the width of ink lines as a share of the image's height."""
 
 LOOKS: dict[Shading, Look] = {
     "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=0.12),
@@ -80,7 +80,7 @@ def render_bust(
     """Render `bust` in its expression.
 
     size: pixels, a number or (height, width). light: `studio_light()` by default. background:
-    sRGB in [0, 1], or None for a transparent picture. supersample: samples along each axis of a
+    sRGB in [0, 1], or None for a transparent image. supersample: samples along each axis of a
     pixel for colour and alpha; depth, normal, segmentation, uv and part are those of the one
     surface at the pixel's centre, where clear glass changes nothing but the segmentation, and
     other transparent parts count where their opacity reaches their material's cutoff.

@@ -83,7 +83,7 @@ class Recipe(Protocol):
     step(state, batch, draws, world): one update of everything in `state` but ``state.step``
     (``state.step`` steps are done before it). Gradients go through ``average_gradients`` before an
     optimiser. Returns metrics: floats or 0-d tensors, which are not waited for.
-    grid(state): a picture of where the training is, (H, W, 3) uint8; fixed latents.
+    grid(state): an image of where the training is, (H, W, 3) uint8; fixed latents.
     """
 
     @property

@@ -1,6 +1,6 @@
 """Crops and rays of training views: patches for superresolution, points along single rays.
 
-Letters: B people, n neural resolution, R = 2n side of the pictures, M points.
+Letters: B people, n neural resolution, R = 2n side of the images, M points.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from portraiture.networks.sparse_rays import pick
 from portraiture.people.people_set import Example
 
 EDGE_PIXELS = 6
-"""Reach of superresolution's convolutions, in pixels of the picture."""
+"""Reach of superresolution's convolutions, in pixels of the image."""
 
 
 def cut_patch(
@@ -39,7 +39,7 @@ def cut_patch(
 def patch_camera(
     camera: Float[Tensor, "B 25"], top: int, left: int, side: int, n: int
 ) -> Float[Tensor, "B 25"]:
-    """EG3D's cameras whose whole picture are side² of the n² pixels."""
+    """EG3D cameras of a patch: side² of the n² pixels at (top, left)."""
     pose, intrinsics = camera[:, :16], camera[:, 16:].unflatten(1, (3, 3))
     scale, last = n / side, intrinsics[:, 2]
     rows = [
@@ -51,8 +51,8 @@ def patch_camera(
 
 
 def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
-    """1 inside a part of the picture, 0 near its cut edges, where superresolution misses its
-    neighbours; the picture's own edges count."""
+    """1 inside a part of the image, 0 near its cut edges, where superresolution misses its
+    neighbours; the image's own edges count."""
     side = weight.shape[-1]
     clear = torch.zeros(side, side, device=weight.device)
     rows, columns = (

@@ -19,10 +19,10 @@ from portraiture.generate.train.supervised_heads import SupervisedConfig, Superv
 from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.generate.train.teach_mapping import (
     CHOICE_WEIGHT,
-    PASSED_ON,
+    IDENTITY_GAIN,
     describe_people,
     number_weights,
-    pass_on,
+    start_as_identity,
     teach_mapping,
 )
 from portraiture.networks.deferred import deferred_features
@@ -237,16 +237,18 @@ def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:
 def test_a_mapping_passes_its_input_on() -> None:
     """What goes in can be taken out of w by a sum of two units, as leaky ReLUs let through."""
     mapping = Mapping(10, 0, 24, 1, layers=3)
-    pass_on(mapping)
+    start_as_identity(mapping)
     z = torch.randn(30, 10, generator=torch.Generator().manual_seed(1))
     z = z / z.square().mean(1, keepdim=True).sqrt()
     w = mapping(z, None)[:, 0]
     gain = 1.2 * 2**0.5
-    assert torch.allclose(w[:, :10] - w[:, 10:20], gain * (PASSED_ON * gain) ** 2 * z, atol=1e-4)
+    assert torch.allclose(
+        w[:, :10] - w[:, 10:20], gain * (IDENTITY_GAIN * gain) ** 2 * z, atol=1e-4
+    )
     narrow = Mapping(10, 0, 7, 1, layers=2)
-    pass_on(narrow)
+    start_as_identity(narrow)
     w = narrow(z, None)[:, 0]
-    assert torch.allclose(w[:, :3] - w[:, 3:6], gain * PASSED_ON * gain * z[:, :3], atol=1e-4)
+    assert torch.allclose(w[:, :3] - w[:, 3:6], gain * IDENTITY_GAIN * gain * z[:, :3], atol=1e-4)
 
 
 def test_the_lesson_weighs_colours_and_choices() -> None:

@@ -298,7 +298,7 @@ def hair_part(
 ) -> Part:
     """The cards as a mesh that moves with the skin it is bound to.
 
-    segment: the class of each card. columns: number of card pictures side by side in the texture.
+    segment: the class of each card. columns: number of card images side by side in the texture.
     """
     count, sections = cards.centre.shape[:2]
     both = np.stack([cards.centre - cards.side, cards.centre + cards.side], axis=2)

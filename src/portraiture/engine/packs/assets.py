@@ -55,7 +55,7 @@ MAX_ASSETS = 5000
 class Asset:
     """One piece of a pack.
 
-    path: its .mhclo, .mhmat (eyes, skins) or picture (skins). root: the pack's folder, which no
+    path: its .mhclo, .mhmat (eyes, skins) or image (skins). root: the pack's folder, which no
     file that it refers to may leave. licence: a short name such as ``"CC0 1.0"``.
     """
 

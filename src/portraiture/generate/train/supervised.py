@@ -1,4 +1,4 @@
-"""What the supervised recipes share: a mapping taught by the first process, a calm start, rates."""
+"""Shared parts of the supervised recipes: pre-training, initialisation, learning rates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from portraiture.train.distributed import World, mean_over_processes, share_weig
 from portraiture.train.lr_schedule import annealed
 
 MAPPING_RATE = 2.0
-"""The mapping's learning rate over that of all else; its layers multiply it by 0.01."""
+"""The mapping's learning rate relative to the other layers'; its layers scale it by 0.01."""
 
 WARMUP = 100
-"""Steps over which the learning rates rise."""
+"""Steps of linear warm-up."""
 
-CALM = 0.1
-"""Share of StyleGAN2's first style weights with which a run begins."""
+STYLE_SCALE = 0.1
+"""Factor on StyleGAN2's initial style weights."""
 
 
 def teach_first(
@@ -30,10 +30,11 @@ def teach_first(
     names: Sequence[str],
     world: World,
 ) -> dict[str, Tensor]:
-    """The first process teaches the network, all begin with what it found, and so does the average.
+    """Pre-train the network on the first process, then share its weights with all processes and the
+    EMA.
 
-    lesson: teaches in place and returns what is unknown afterwards, as shares of the variance, by
-    the names `names`. Returned on all processes, for the log.
+    lesson: pre-trains in place and returns the unexplained variances by the names `names`, which
+    are returned on all processes, for the log.
     """
     unknown = torch.zeros(len(names), device=world.device)
     if world.leads:
@@ -45,12 +46,12 @@ def teach_first(
 
 
 @torch.no_grad()
-def start_calmly(network: nn.Module, finest: Iterable[ToRGB]) -> None:
-    """Everybody begins as nearly the same person: styles hardly depend on w, and what the finest
-    layers paint is what lies below them, enlarged."""
+def initialise_styles(network: nn.Module, finest: Iterable[ToRGB]) -> None:
+    """Scale down the style weights, so that all samples start nearly equal, and zero the finest
+    ToRGB layers, so that the initial image is the upsampled coarser one."""
     for name, parameter in network.named_parameters():
         if name.endswith("affine.weight"):
-            parameter.mul_(CALM)
+            parameter.mul_(STYLE_SCALE)
     for layer in finest:
         layer.weight.zero_()
 
@@ -59,12 +60,15 @@ def learning_groups(
     network: nn.Module, mapping: MappingNetwork, rate: float, *, slow: Iterable[nn.Parameter] = (),
     slow_rate: float = 1.0,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Groups of parameters for Adam. The mapping, whose rate StyleGAN2 lowers a hundredfold, learns
-    a little faster than that; slow: what learns at `slow_rate` of the rate."""
-    taught, slow = list(mapping.parameters()), list(slow)
-    special = {id(p) for p in taught + slow}
+    """Parameter groups for Adam.
+
+    The mapping, whose rate StyleGAN2 lowers a hundredfold, gets `MAPPING_RATE` times that. slow:
+    parameters with `slow_rate` times the rate.
+    """
+    mapped, slow = list(mapping.parameters()), list(slow)
+    special = {id(p) for p in mapped + slow}
     rest = [p for p in network.parameters() if id(p) not in special]
-    groups = ((rest, rate), (taught, rate * MAPPING_RATE), (slow, rate * slow_rate))
+    groups = ((rest, rate), (mapped, rate * MAPPING_RATE), (slow, rate * slow_rate))
     return [{"params": part, "lr": lr, "initial_lr": lr} for part, lr in groups if part]
 
 
@@ -72,7 +76,7 @@ def anneal(
     optimizer: torch.optim.Optimizer, step: int, *, decay_steps: int, last: float,
     warmup: int = WARMUP,
 ) -> None:  # fmt: skip
-    """Set the rates of a step: after the rise a half cosine down to `last` of each."""
+    """Set the learning rates of a step: linear warm-up, then cosine decay to the factor `last`."""
     factor = annealed(step, decay_steps, warmup=warmup, last=last)
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor

@@ -1,8 +1,8 @@
 """Supervised recipe for images: a StyleGAN2 trained on renders with known latents.
 
-z (person, camera, light) ─mapping─▶ ws ─synthesis─▶ image ◀─ picture
-What a z looks like is known, so that colours can be compared pixel by pixel. What comes out is as
-soft as an average; it is where `adversarial-faces` goes on from. Letters: B people, R image side.
+z (person, camera, light) ─mapping─▶ ws ─synthesis─▶ image ─losses─ render
+The render of each z is known, so images are compared pixel by pixel. Regression gives soft images;
+`adversarial-faces` can start from the result. Letters: B people, R image side.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.generate.train.supervised import anneal, learning_groups, start_calmly, teach_first
+from portraiture.generate.train.supervised import (
+    anneal,
+    initialise_styles,
+    learning_groups,
+    teach_first,
+)
 from portraiture.generate.train.teach_mapping import teach_mapping
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.people.people_set import Example, PeopleSet
@@ -34,10 +39,12 @@ from portraiture.train.state import TrainState
 
 @dataclass(frozen=True)
 class SupervisedFacesConfig:
-    """taught_people, taught_steps: of the mapping's own lesson (`teach_mapping`) before step 0.
-    learning_rate, decay_steps: Adam's, falling along a half cosine to `final_rate` of it over
-    decay_steps. perceptual: whose features the perceptual loss compares. *_weight: of the losses.
-    half_life: of the average, in images.
+    """Settings of supervised-faces.
+
+    taught_people, taught_steps: number of people and steps of pre-training the mapping
+    (`teach_mapping`). learning_rate: Adam's, with cosine decay over `decay_steps` to the factor
+    `final_rate`. perceptual: network behind the perceptual loss. *_weight: loss weights. half_life:
+    of the EMA, in images. grid_people: columns of the grid.
     """
 
     run: RunConfig
@@ -56,7 +63,7 @@ class SupervisedFacesConfig:
 
 class SupervisedFaces:
     """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet's weights for the perceptual
-    loss, whose features are those of the shipped face parser otherwise."""
+    loss, instead of the shipped face parser."""
 
     def __init__(
         self, config: SupervisedFacesConfig, data: PeopleSet, perceptual: Path | None = None
@@ -70,11 +77,11 @@ class SupervisedFaces:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """A fresh generator, its average and Adam."""
+        """A new generator, its EMA and Adam."""
         network = FacesGenerator(self.config.generator).to(world.device)
         self.features.to(world.device)
         synthesis = network.synthesis
-        start_calmly(network, [synthesis.block(synthesis.resolutions[-1]).torgb])
+        initialise_styles(network, [synthesis.block(synthesis.resolutions[-1]).torgb])
         groups = learning_groups(network, network.mapping, self.config.learning_rate)
         return TrainState(
             models={"generator": network},
@@ -83,13 +90,13 @@ class SupervisedFaces:
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
-        """Different people, one view of each."""
+        """A batch of different people, one view each."""
         return self.data.draw(size, generator)
 
     def step(
         self, state: TrainState, batch: Example, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """One update of the generator and its average."""
+        """One update of the generator and its EMA."""
         network, optimizer = state.models["generator"], state.optimizers["generator"]
         average = state.averages["generator"]
         assert isinstance(network, FacesGenerator)
@@ -113,7 +120,7 @@ class SupervisedFaces:
         return taught | {name: loss.detach() for name, loss in losses.items()}
 
     def losses(self, image: Tensor, batch: Example) -> dict[str, Tensor]:
-        """Both weighted losses by name. image: (B, 3, R, R)."""
+        """The weighted losses by name. image: (B, 3, R, R)."""
         error = (batch.weight * (image - batch.image).abs()).mean()
         distance = perceptual_distance(self.features, image, batch.image).mean()
         return {
@@ -131,7 +138,7 @@ class SupervisedFaces:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Rows: the engine's pictures, ours."""
+        """Two rows: renders of the engine, images of the generator."""
         network = state.averages["generator"]
         assert isinstance(network, FacesGenerator)
         people = range(min(self.config.grid_people, len(self.data)))

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from portraiture.generate.train.supervised import (
     WARMUP,
     anneal,
+    initialise_styles,
     learning_groups,
-    start_calmly,
     teach_first,
 )
 from portraiture.generate.train.teach_flow import prepare_flow
@@ -152,7 +152,7 @@ class SupervisedHeads:
         self.features.to(world.device)
         synthesis, head = network.backbone.synthesis, network.superresolution
         finest = synthesis.block(synthesis.resolutions[-1]), head.block0, head.block1
-        start_calmly(network, (block.torgb for block in finest))
+        initialise_styles(network, (block.torgb for block in finest))
         if config.keep_mapping:
             for part in kept_parts(network):
                 part.requires_grad_(False)

@@ -1,8 +1,8 @@
-"""What the engine knows of correspondence, as flows of planes (`networks.plane_flow`).
+"""Flow bases and targets (`networks.plane_flow`) from the engine's dense correspondences.
 
 z ─engine─▶ skin in EG3D's world ─difference to the mean face─▶ flow of each plane ─PCA─▶ basis
-All engine heads are one mesh, so where a feature of the mean face lies on a person is known exactly
-and without a picture. Letters: N people, V points, S flow side, K rank.
+All engine heads share one mesh, so the displacement of every point from the mean face is known
+exactly, without images. Letters: N people, V points, S flow side, K rank.
 """
 
 from __future__ import annotations
@@ -25,26 +25,29 @@ from portraiture.people.views import head_frame
 from portraiture.triplane.planes import AXES, PlaneAxes
 
 FRONT = 0.15
-"""z of the normal from which skin counts as seen from the front."""
+"""Minimum z of the normal of skin that is visible from the front."""
 
 HEAD_FLOOR = -0.35
-"""y in EG3D's world below which the top view stops listening: neck and shoulders."""
+"""Minimum y, in EG3D's world, of points used for the top view; excludes neck and shoulders."""
 
 SMOOTHING = 0.02
-"""Distance in plane coordinates below which a point's weight stops growing."""
+"""Distance in plane coordinates below which the inverse-distance weight saturates."""
 
 RIDGE = 3.0
-"""Of the regression, in people: how many speak for no difference."""
+"""Regularisation of the regression, as a number of people with zero displacement."""
 
 POINTS = 800
-"""Points that make a plane's flow."""
+"""Maximum number of points for the flow of one plane."""
 
 
 @dataclass(frozen=True)
 class FlowLesson:
-    """z: (N, Z) people. coefficients: (N, K) of their flows, of about unit variance: of the
-    first people from their meshes, of the others estimates, in which the first `exam` people had no
-    part. share: (K,) of the flows' variance, sum 1."""
+    """Training targets of the flow coefficients.
+
+    z: (N, Z) latents. coefficients: (N, K), about unit variance: exact for the first people,
+    estimated by regression for the others. exam: number of held-out people, the first ones, which
+    the regression did not use. share: (K,) share of the flows' variance, sum 1.
+    """
 
     z: Float[Tensor, "N Z"]
     coefficients: Float[Tensor, "N K"]
@@ -55,11 +58,12 @@ class FlowLesson:
 def prepare_flow(
     flow: PlaneFlow, *, people: int, meshes: int, seed: int, box_warp: float, axes: PlaneAxes
 ) -> FlowLesson:
-    """Set a flow's mean and basis, in place, to the engine's; return what its coefficients are.
+    """Set a flow's mean and basis, in place, from the engine's heads; return targets for its
+    coefficients.
 
-    Only `meshes` of the people are built. A mesh is linear in the engine's shape coefficients and
-    its flow nearly so, so that the flows of all others are estimated from theirs by ridge
-    regression. Raises ValueError on other axes than "fixed": the original ones have no side view.
+    Only `meshes` of the people are built. Meshes are linear in the engine's shape coefficients and
+    flows nearly so; the coefficients of all other people are estimated by ridge regression. Raises
+    ValueError for plane axes other than "fixed", which lack a side view.
     """
     if axes != "fixed":
         raise ValueError("flows need a plane for the side view: plane_axes must be fixed")
@@ -79,7 +83,7 @@ def prepare_flow(
 def _principal(
     flat: Float[Tensor, "N F"], flow: PlaneFlow
 ) -> tuple[dict[str, Tensor], Float[Tensor, "N K"], Float[Tensor, "K"]]:
-    """Mean and basis of flows, their coefficients, the variance of each."""
+    """PCA of flows: mean and basis, coefficients, and variance of each component."""
     people, rank = len(flat), flow.basis.shape[0]
     mean = flat.mean(0)
     left, sizes, right = torch.linalg.svd(flat - mean, full_matrices=False)
@@ -96,8 +100,8 @@ def _principal(
 def _follow(
     numbers: Float[Tensor, "N S"], found: Float[Tensor, "M K"], *, skipped: int
 ) -> Float[Tensor, "N K"]:
-    """Flow coefficients of all people from those of the first M but `skipped`, linear in the shape
-    numbers."""
+    """Flow coefficients of all people by ridge regression on shape coefficients, fitted to the
+    first M people without the first `skipped`."""
     spread = numbers.std(0)
     normal = ((numbers - numbers.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
     inputs = torch.cat([normal, torch.ones(len(normal), 1)], 1)
@@ -108,7 +112,7 @@ def _follow(
 
 
 def shape_numbers(z: Float[ndarray, "N Z"]) -> Float[Tensor, "N S"]:
-    """The weights of all shapes of the engine's head (`HeadModel.coefficients`)."""
+    """Shape coefficients of the engine's head (`HeadModel.coefficients`) of each person."""
     people = [person_from_latent(latent) for latent in z]
     given = (
         [person.parameters.phenotypes() for person in people],
@@ -121,7 +125,7 @@ def shape_numbers(z: Float[ndarray, "N Z"]) -> Float[Tensor, "N S"]:
 
 
 def head_points(z: Float[ndarray, "Z"]) -> Float32[ndarray, "V 3"]:
-    """Skin and eyeballs of a latent's person, with its expression, in EG3D's world."""
+    """Vertices of skin and eyeballs of a latent's person, with expression, in EG3D's world."""
     person = person_from_latent(z)
     shape = shape_head(person.parameters)
     vertices = shape.expressed(person.expression)
@@ -132,8 +136,8 @@ def head_points(z: Float[ndarray, "Z"]) -> Float32[ndarray, "V 3"]:
 def person_flows(
     points: Float32[ndarray, "N V 3"], *, size: int, box_warp: float, axes: PlaneAxes
 ) -> Float[Tensor, "N 3 2 S S"]:
-    """Flows that bring the mean of the people to each of them: for each plane the displacements of
-    the points that it shows, interpolated by inverse distance (Shepard 1968)."""
+    """Flows that warp the mean of the people to each of them: on each plane, the displacements of
+    its visible points, interpolated with inverse-distance weights (Shepard 1968)."""
     mean = points.mean(0)
     places = flow_places(size).view(-1, 2)
     flows = []
@@ -155,7 +159,7 @@ def _interpolate(
 
 
 def _spread(rows: Int[ndarray, "V"]) -> Int[ndarray, "W"]:
-    """At most `POINTS` of them; the engine's mesh is denser where faces differ."""
+    """A random subset of at most `POINTS` rows; the mesh is denser where faces differ."""
     if len(rows) <= POINTS:
         return rows
     return np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
@@ -168,8 +172,8 @@ def _rows() -> ndarray:
 
 
 def _shown(mean: Float32[ndarray, "V 3"], plane: int) -> Bool[ndarray, "V"]:
-    """Points that count on a plane: what a camera in front sees, on the view from above the head
-    without the shoulders, on the view from the side all skin."""
+    """Points used for a plane: front, those that face the camera; top, the head without shoulders;
+    side, all skin."""
     arrays = load_head().arrays
     skin = len(arrays["skin_vertex"])
     if plane == 1:

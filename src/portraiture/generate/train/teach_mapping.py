@@ -1,11 +1,11 @@
-"""A mapping that knows its people before it sees them: w says what the engine's parameters say.
+"""Pre-train a mapping without images, so that the engine's parameters are linear in w.
 
-z ─mapping─▶ w ─one linear layer─▶ parameters of the person that z stands for
-What z means is known without a single picture, in any number: that a drawer of hairstyles counts
-only for one sex, that ancestry shifts the skin. A mapping that has learned this gives the same w's
-to the same looks, and the pictures that follow have to teach only how looks look. Most numbers are
-nearly linear in z, so the mapping begins by passing z on, and the lesson is about the rest.
-Letters: A numbers of a person, Z latent size, D w dimension.
+z ─mapping─▶ w ─linear layer─▶ parameters of the person that z determines
+Any number of pairs (z, parameters) can be generated. Some parameters depend on z in non-linear
+ways: possible hair styles depend on sex, skin colour on ancestry. After pre-training, equal
+appearance means equal w, and training on images has only the synthesis to learn. Most parameters
+are nearly linear in z, so the mapping is initialised as the identity.
+Letters: A parameters of a person, Z latent size, D w dimension.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ PEOPLE_SEED = 0x7EAC4
 BATCH = 512
 MAPPING_RATE, LINEAR_RATE = 1.2, 0.003
 
-PASSED_ON = 0.6
-"""How strongly each layer after the first passes on what it gets."""
+IDENTITY_GAIN = 0.6
+"""Gain of the identity initialisation in each layer after the first."""
 
 RIDGE = 1e-3
-"""Of the regressions of numbers on w, with which their linear layers begin."""
+"""Regularisation of the least-squares initialisation of the linear layers."""
 
 CHOICE_WEIGHT, LOOK_WEIGHT = 8.0, 4.0
-"""Of the errors of choices (hair styles, beards) and of single numbers (lengths, roughness) over
-those of shapes, which are many. Choices hang on sex and ancestry and are learned last."""
+"""Loss weights of choices (hair styles, beards) and of single parameters (lengths, roughness),
+relative to the many shape parameters. Choices depend on sex and ancestry and converge last."""
 
 COLOUR_WEIGHTS = {
     "skin_melanin": 100.0, "skin_undertone": 16.0, "skin_haemoglobin": 16.0, "iris_melanin": 16.0,
     "hair_melanin": 24.0, "hair_grey": 24.0, "age": 8.0,
 }  # fmt: skip
-"""Of single numbers that colour many pixels: if 0.025 of the variance of skin melanin is unknown,
-a face is some tenths of a decibel further from the truth."""
+"""Loss weights of parameters that change the colour of many pixels: an unexplained variance of
+0.025 in skin melanin costs some tenths of a decibel on the face."""
 
 SCENE_WEIGHT = 48.0
-"""Of the errors of cameras and light, which are few numbers and move every pixel."""
+"""Loss weight of camera and light: few parameters, but they affect every pixel."""
 
 FLOW_WEIGHT = 4.0
-"""Of the flows' error over that of the parameters."""
+"""Loss weight of the flow coefficients, relative to the parameters."""
 
 
 def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
     """Parameters (continuous, shape, one-hot choices) and expression of each latent's person, and
-    the scene's numbers (`people.scene`) where z has them."""
+    camera and light (`people.scene`) if z has them."""
     rows = []
     for latent in z.numpy():
         person = person_from_latent(latent[:LATENT_SIZE])
@@ -67,7 +67,7 @@ def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
 
 
 def number_weights(latent_size: int) -> Float[Tensor, "A"]:
-    """The weight of each number of `describe_people`."""
+    """Loss weight of each column of `describe_people`."""
     choices = sum(len(names) for names in DISCRETE.values())
     counts = (
         (len(CONTINUOUS), LOOK_WEIGHT),
@@ -83,7 +83,7 @@ def number_weights(latent_size: int) -> Float[Tensor, "A"]:
 
 
 def draw_lesson(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
-    """The latents of a mapping's lesson."""
+    """Sample the latents for pre-training a mapping."""
     z = torch.from_numpy(draw_latents(people, seed))
     draw = torch.Generator().manual_seed(seed)
     scenes = torch.randn(people, mapping.z_dim - LATENT_SIZE, generator=draw)
@@ -99,12 +99,14 @@ def teach_mapping(
     flow: FlowLesson | None = None,
     coefficients: Linear | None = None,
 ) -> tuple[float, float]:
-    """Train a mapping anew, in place and on its device, so that a person's numbers are linear in
-    w, and so are those of its flow, whose linear layer goes into `coefficients`.
+    """Pre-train a mapping from scratch, in place and on its device, so that a person's parameters
+    and flow coefficients are linear in w.
 
-    Returns the mean squared errors of parameters and of flows (0 without) on people that neither
-    the mapping nor the estimates of flows were fitted to, where 1 is that of guessing the average.
-    Numbers that never change are left out.
+    people, steps, seed: number of latents, of Adam steps of `BATCH`, and the random seed. flow:
+    targets of the flow coefficients; coefficients: layer that receives their linear map.
+
+    Returns the unexplained variance (in [0, 1]; 1 is that of predicting the mean) of parameters and
+    of flow coefficients (0 without `flow`) on held-out people. Constant parameters are left out.
     """
     device = mapping.w_avg.device
     z = draw_lesson(mapping, people, PEOPLE_SEED + seed)
@@ -117,7 +119,7 @@ def teach_mapping(
         exam = max(flow.exam, 1)
         lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, exam, FLOW_WEIGHT))
     lessons = [part.to(device) for part in lessons]
-    pass_on(mapping)
+    start_as_identity(mapping)
     readers = [_reader(mapping, part) for part in lessons]
     _descend(mapping, lessons, readers, steps, seed)
     with torch.no_grad():
@@ -133,10 +135,13 @@ def teach_mapping(
 
 
 @torch.no_grad()
-def pass_on(mapping: Mapping) -> None:
-    """Let a mapping, in place, pass its input on to w as far as w has room: half of the units, or
-    less, get one number each, as many its negative, so that the difference of the two is linear
-    (leaky ReLU: f(x) - f(-x) = (1 + slope) √2 x). The other units stay as they are."""
+def start_as_identity(mapping: Mapping) -> None:
+    """Initialise a mapping, in place, as the identity in as many dimensions as fit.
+
+    Up to half of the units carry one input each, as many carry its negative, so that their
+    difference is linear (leaky ReLU: f(x) - f(-x) = (1 + slope) √2 x). The other units are
+    unchanged.
+    """
     for k in range(mapping.layers):
         layer = getattr(mapping, f"fc{k}")
         outputs, inputs = layer.weight.shape
@@ -145,14 +150,14 @@ def pass_on(mapping: Mapping) -> None:
             rows = torch.eye(count, inputs)
         else:
             rows = torch.zeros(count, inputs)
-            rows[:, :count] = PASSED_ON * torch.eye(count)
+            rows[:, :count] = IDENTITY_GAIN * torch.eye(count)
             rows[:, count : 2 * count] = -rows[:, :count]
         layer.weight[: 2 * count] = torch.cat([rows, -rows]).to(layer.weight) / layer.weight_gain
 
 
 @torch.no_grad()
 def _reader(mapping: Mapping, lesson: _Lesson) -> nn.Linear:
-    """The linear layer that reads a lesson's numbers out of w best as w is now."""
+    """The least-squares linear map from the current w to the targets."""
     w = torch.cat([_w(mapping, part) for part in lesson.z[lesson.exam :].split(BATCH)]).double()
     truth = lesson.truth[lesson.exam :].double()
     centre, target = w.mean(0), truth.mean(0)
@@ -167,8 +172,8 @@ def _reader(mapping: Mapping, lesson: _Lesson) -> nn.Linear:
 
 @dataclass(frozen=True)
 class _Lesson:
-    """truth: (N, A) normal numbers of latents z; weight: (A,) sum 1; the first `exam` people are
-    not trained on."""
+    """truth: (N, A) standardised targets of the latents z. weight: (A,), sum 1. exam: number of
+    held-out people, the first ones. importance: weight of this loss."""
 
     z: Tensor
     truth: Tensor

@@ -1,8 +1,7 @@
 """Start a run from an older generator: its synthesis is kept, its mapping is pre-trained again.
 
-The new mapping's w says more than the old one's and is laid out otherwise. What the old w said is
-nearly linear in the new, so that the layers that read w are turned to read the new one.
-Letters: N latents, Z latent size, D w dimension.
+The two mappings have different w spaces. The old w is nearly linear in the new one, so a linear map
+is folded into all layers that read w. Letters: N latents, Z latent size, D w dimension.
 """
 
 from __future__ import annotations
@@ -17,16 +16,17 @@ from portraiture.networks.layers import Linear
 MAPPING = "backbone.mapping."
 
 RIDGE = 1e-4
-"""Of the regression, as a share of the variance of w."""
+"""Regularisation of the regression, relative to the variance of w."""
 
 
 @torch.no_grad()
 def take_over(network: TriPlaneGenerator, old: TriPlaneGenerator, z: Float[Tensor, "N Z"]) -> float:
-    """Give a network, in place, all of an older one but the mapping. The flow's mean and basis
-    come from the old one, too, which is moved to the network's device.
+    """Copy an older generator's weights, all but the mapping, into a network, in place, and adapt
+    the layers that read w.
 
-    z: latents by which the two mappings are compared; the last tenth judges. Returns the share of
-    the old w's variance that the new w doesn't explain. Raises ValueError if their layers differ.
+    The flow's mean and basis are copied, too; `old` is moved to the network's device. z: latents
+    for the regression; the last tenth is held out. Returns the old w's unexplained variance on
+    these. Raises ValueError if the layers differ.
     """
     device = network.backbone.mapping.w_avg.device
     z, old = z.to(device), old.to(device)
@@ -34,13 +34,13 @@ def take_over(network: TriPlaneGenerator, old: TriPlaneGenerator, z: Float[Tenso
     kept = {k: v for k, v in theirs.items() if not k.startswith(MAPPING)}
     replaced = {k: v.shape for k, v in ours.items() if not k.startswith(MAPPING)}
     if {k: v.shape for k, v in kept.items()} != replaced:
-        raise ValueError("the older network has other layers")
-    turn, shift, unknown = _turn(network.mapping(z, None)[:, 0], old.mapping(z, None)[:, 0])
+        raise ValueError("the older generator has other layers")
+    map_w, shift, unknown = _linear_map(network.mapping(z, None)[:, 0], old.mapping(z, None)[:, 0])
     network.load_state_dict(ours | kept)
     for layer in readers_of_w(network):
         weight, _ = layer.effective()
         layer.bias.add_(weight @ shift / layer.bias_gain)
-        layer.weight.copy_(layer.weight @ turn)
+        layer.weight.copy_(layer.weight @ map_w)
     return unknown
 
 
@@ -51,10 +51,10 @@ def readers_of_w(network: TriPlaneGenerator) -> list[Linear]:
     return [layer for layer in (*styles, *flow) if isinstance(layer, Linear)]
 
 
-def _turn(
+def _linear_map(
     new: Float[Tensor, "N D"], old: Float[Tensor, "N D"]
 ) -> tuple[Float[Tensor, "D D"], Float[Tensor, "D"], float]:
-    """T and t so that old ≈ T new + t, by ridge regression, and what is left unexplained."""
+    """T and t of old ≈ T new + t by ridge regression, and the unexplained variance."""
     x, y = (w.double() for w in (new, old))
     seen = slice(len(x) - len(x) // 10)
     centre, target = x[seen].mean(0), y[seen].mean(0)
