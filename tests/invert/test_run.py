@@ -33,7 +33,7 @@ from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.parser import ParserConfig, ParserNetwork
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
 CONFIG = TriPlaneConfig(

@@ -43,8 +43,8 @@ from portraiture.train.patches import (
 )
 from portraiture.train.rng import draws_of_step, generator
 from portraiture.train.state import TrainState
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.sampling import make_rays
-from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = SupervisedConfig(
     run=RunConfig(steps=80, batch=2),

@@ -20,8 +20,8 @@ from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import edited_features, planes_and_features, planes_of
 from portraiture.networks.goae_program import ProgramWay
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.visibility import program_mask
-from portraiture.triplane.volume import RenderingConfig
 from portraiture.weights import Card, read_card, write_weights
 
 CONFIG = TriPlaneConfig(

@@ -36,7 +36,7 @@ from portraiture.train.gan_losses import r1_penalty
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
 from portraiture.train.rng import draws_of_step, generator
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
 SIZES = TriPlaneConfig(

@@ -14,7 +14,7 @@ from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.scene import PICTURE_LATENT_SIZE
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish"]
 
