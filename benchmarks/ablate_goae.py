@@ -45,9 +45,7 @@ from portraiture.triplane.visibility import MixedPlanes
 ENCODERS: dict[str, Callable[[EncoderTraining], EncoderTraining]] = {
     "whole": lambda config: config,
     "without D_Wc": lambda config: replace(config, adversarial_weight=0.0),
-    "without L_BG": lambda config: replace(
-        config, drawing=replace(config.drawing, density_weight=0.0)
-    ),
+    "without L_BG": lambda config: replace(config, truth=replace(config.truth, density_weight=0.0)),
 }
 ALIGNMENTS: dict[str, AlignmentConfig] = {
     "attention": replace(ALIGNMENT["cpu"].alignment, mixing="attention", carried=False),
@@ -112,7 +110,6 @@ def encoder_recipe(
         levels_from=(0, steps // 4, steps // 2), prior_weight=0.0, metric_gradients=120,
     )  # fmt: skip
     recipe.config = change(config)
-    recipe.drawing.config = recipe.config.drawing
     return recipe
 
 

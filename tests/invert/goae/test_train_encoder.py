@@ -102,7 +102,7 @@ def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
     recipe, world = (
-        _recipe(folder, learning_rate=0.01, drawing_weight=0.0, drawn_share=0.0),
+        _recipe(folder, learning_rate=0.01, truth_weight=0.0, drawn_share=0.0),
         World(),
     )
     torch.manual_seed(1)
