@@ -28,7 +28,6 @@ from tyro.conf import Positional
 from portraiture.checkpoints import load_generator
 from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.evaluate.inversion import Judged, Row, bench, rows_as_json
-from portraiture.invert.goae.alignment import AlignmentConfig
 from portraiture.invert.goae.presets import ALIGNMENT
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
@@ -37,6 +36,7 @@ from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.networks.goae_alignment import AlignmentConfig
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World
 from portraiture.train.loop import Recipe, run_recipe

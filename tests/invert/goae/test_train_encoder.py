@@ -19,15 +19,15 @@ from portraiture.data.fitted_photos import SIDE
 from portraiture.data.photo_set import TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.encoder import GoaeEncoder
 from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.presets import ENCODER, SMALL, as_baseline, fitted_encoder
-from portraiture.invert.goae.pyramid_encoder import PyramidEncoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.goae.train_alignment import TrainAlignment, led_astray
 from portraiture.invert.goae.train_encoder import TrainEncoder
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.goae_encoder import GoaeEncoder
+from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.people_set import PeopleSet

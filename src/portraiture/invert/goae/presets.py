@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Literal
 
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.alignment import AlignmentConfig
-from portraiture.invert.goae.encoder import PAPER, EncoderConfig
 from portraiture.invert.goae.image_losses import OwnView
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
 from portraiture.networks.eg3d import TriPlaneConfig
+from portraiture.networks.goae_alignment import AlignmentConfig
+from portraiture.networks.goae_encoder import PAPER, EncoderConfig
+from portraiture.networks.pyramid_encoder import PyramidConfig
 from portraiture.train import truth_config
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN

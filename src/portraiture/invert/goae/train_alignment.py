@@ -21,13 +21,13 @@ from torch import Tensor
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.gates import set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import sized
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update

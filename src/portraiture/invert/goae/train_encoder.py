@@ -29,15 +29,15 @@ from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
 from portraiture.invert.goae.latent_prior import LatentPrior
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
+from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
