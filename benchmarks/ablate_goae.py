@@ -28,7 +28,6 @@ from tyro.conf import Positional
 from portraiture.checkpoints import load_generator
 from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.evaluate.inversion import Judged, Row, bench, rows_as_json
-from portraiture.invert.goae.alignment import AlignmentConfig
 from portraiture.invert.goae.presets import ALIGNMENT
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
@@ -37,6 +36,7 @@ from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.networks.goae_alignment import AlignmentConfig
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World
 from portraiture.train.loop import Recipe, run_recipe
@@ -45,9 +45,7 @@ from portraiture.triplane.visibility import MixedPlanes
 ENCODERS: dict[str, Callable[[EncoderTraining], EncoderTraining]] = {
     "whole": lambda config: config,
     "without D_Wc": lambda config: replace(config, adversarial_weight=0.0),
-    "without L_BG": lambda config: replace(
-        config, drawing=replace(config.drawing, density_weight=0.0)
-    ),
+    "without L_BG": lambda config: replace(config, truth=replace(config.truth, density_weight=0.0)),
 }
 ALIGNMENTS: dict[str, AlignmentConfig] = {
     "attention": replace(ALIGNMENT["cpu"].alignment, mixing="attention", carried=False),
@@ -112,7 +110,6 @@ def encoder_recipe(
         levels_from=(0, steps // 4, steps // 2), prior_weight=0.0, metric_gradients=120,
     )  # fmt: skip
     recipe.config = change(config)
-    recipe.drawing.config = recipe.config.drawing
     return recipe
 
 

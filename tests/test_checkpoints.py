@@ -27,7 +27,7 @@ from portraiture.invert.weights import check_fit, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.perception.weights import load_attributes, load_identity, load_parser
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Storage
 
 CONFIG = TriPlaneConfig(

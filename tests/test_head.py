@@ -16,7 +16,7 @@ from portraiture.checkpoints import fingerprint, save_generator
 from portraiture.errors import HeadError
 from portraiture.head import Head, rounded
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=16, plane_features=8, channel_base=64,

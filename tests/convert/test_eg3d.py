@@ -20,8 +20,9 @@ from portraiture.convert.refusal import RefusalError
 from portraiture.convert.run import convert_file, read_foreign
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.layers import fir_kernel
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.sampling import box_limits, make_rays
-from portraiture.triplane.volume import RenderingConfig, render_rays
+from portraiture.triplane.volume import render_rays
 
 FIXTURES = SHARED / "fixtures"
 needs_fixtures = pytest.mark.skipif(

@@ -38,8 +38,8 @@ from portraiture.people.latent import (
     draw_latents,
     person_from_latent,
 )
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.visibility import mix_planes
-from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=LATENT_SIZE, c_dim=0, w_dim=32, choice_groups=CHOICE_GROUPS, plane_size=32,

@@ -34,7 +34,7 @@ from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import PictureDistance
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=16, plane_features=8, channel_base=64, channel_max=8,

@@ -29,7 +29,7 @@ from portraiture.meshing.head_mesh import MeshConfig
 from portraiture.metrics.landmarks import detection_rate
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 VIEWS = (radians(-30.0), 0.0)
 

@@ -20,8 +20,8 @@ from portraiture.networks.eg3d import Decoder, TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import add_painted
 from portraiture.networks.plane_flow import move_planes
 from portraiture.triplane.planes import AXES
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.sampling import make_rays
-from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=32, first_size=16, channel_base=256,

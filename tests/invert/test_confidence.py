@@ -21,7 +21,7 @@ from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import PictureDistance
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, channel_base=256, channel_max=16,

@@ -21,7 +21,7 @@ from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
 from portraiture.invert.target import Target
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 CONFIG = TriPlaneConfig(
     z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, channel_base=256,

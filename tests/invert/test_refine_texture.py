@@ -17,7 +17,7 @@ from portraiture.networks.layers import Linear
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.weights import load_parser
 from portraiture.train.lr_schedule import annealed
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(
     z_dim=16, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=8, channel_base=256,

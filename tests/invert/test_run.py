@@ -20,8 +20,6 @@ from portraiture.edit.run import edit
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.head import Head
 from portraiture.invert.encode import encode
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import make_head, person_psnr
 from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
@@ -29,11 +27,13 @@ from portraiture.invert.run import HEAD_FILES, Inverted, Method, invert_target
 from portraiture.invert.target import Target, largest_part, make_target
 from portraiture.invert.weights import check_fit, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.parser import ParserConfig, ParserNetwork
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
 CONFIG = TriPlaneConfig(

@@ -20,7 +20,8 @@ from portraiture.metrics.published import (
     lpips,
     parser_bisenet,
 )
-from portraiture.perception.arcface import ArcFace, Gate
+from portraiture.networks.ir_se import Gate
+from portraiture.perception.arcface import ArcFace
 from portraiture.perception.bisenet import BiSeNet, ResNet18
 from portraiture.perception.inception import (
     Inception,

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from portraiture.render import rasterize as ops
-from portraiture.render.rasterize import AlphaTest, antialias, interpolate, rasterize, visible
+from portraiture.render.alpha_test import AlphaTest
+from portraiture.render.rasterize import antialias, interpolate, rasterize, visible
 
 BACKENDS = ("torch", "numba")
 SIZES = ((1, 1), (7, 5), (16, 16), (13, 31))

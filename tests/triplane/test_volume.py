@@ -14,8 +14,9 @@ import portraiture.triplane.volume as volume
 from portraiture.networks.eg3d import Decoder
 from portraiture.triplane.density_grid import density_grid, grid_coordinates
 from portraiture.triplane.planes import PlaneAxes, sample_planes
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.tables import VolumeBackend, make_tables
-from portraiture.triplane.volume import RenderingConfig, render_rays, render_volume
+from portraiture.triplane.volume import render_rays, render_volume
 
 SMALL = RenderingConfig(depth_resolution=9, importance_resolution=7)
 

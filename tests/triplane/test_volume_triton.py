@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from portraiture.networks.eg3d import Decoder
+from portraiture.triplane.rendering import RenderingConfig, Volume
 from portraiture.triplane.tables import VolumeBackend
-from portraiture.triplane.volume import RenderingConfig, Volume, render_volume
+from portraiture.triplane.volume import render_volume
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

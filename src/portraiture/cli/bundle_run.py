@@ -276,10 +276,12 @@ def _resize(recipe: Any, options: Options) -> None:
     run = replace(run, checkpoint_every=never, grid_every=never)
     recipe.config = replace(recipe.config, run=run)
     if options.trial and isinstance(recipe, SupervisedHeads):
-        recipe.config = replace(
-            recipe.config, run=replace(run, batch=2, log_every=2), patch=16, rays=16, ray_samples=8,
-            surface_points=64, empty_points=16, empty_tries=2, grid_people=1,
+        truth = replace(
+            recipe.config.truth, patch=16, rays=16, ray_samples=8, surface_points=64,
+            empty_points=16, empty_tries=2,
         )  # fmt: skip
+        small = replace(run, batch=2, log_every=2)
+        recipe.config = replace(recipe.config, run=small, truth=truth, grid_people=1)
 
 
 def _set_up_device(world: World) -> None:

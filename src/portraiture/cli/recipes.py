@@ -158,8 +158,8 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
         generator = start.config
         if not config.keep_mapping:
             generator = replace(generator, mapping_layers=config.generator.mapping_layers)
-        side = min(config.patch, generator.neural_resolution)
-        config = replace(config, coarse_steps=0, generator=generator, patch=side)
+        truth = config.truth.fitting(generator.neural_resolution)
+        config = replace(config, coarse_steps=0, generator=generator, truth=truth)
     people = _people_of(choices.data, "latents", 2 * config.generator.neural_resolution)
     return SupervisedHeads(config, people, choices.perceptual, start)
 

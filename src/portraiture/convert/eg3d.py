@@ -32,7 +32,7 @@ from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.layers import fir_kernel
 from portraiture.networks.superres import HEADS, SuperresName
 from portraiture.triplane.planes import AXES, PlaneAxes
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SUPERRESOLUTION: dict[str, SuperresName] = {
     "SuperresolutionHybrid8XDC": "8XDC",

@@ -12,8 +12,8 @@ from typing import Any
 
 from portraiture.convert.account import Converted, ModelName, account, left_out, tensors_in
 from portraiture.convert.layouts import layout
-from portraiture.invert.goae.alignment import AlignmentConfig
-from portraiture.invert.goae.encoder import PAPER
+from portraiture.networks.goae_alignment import AlignmentConfig
+from portraiture.networks.goae_encoder import PAPER
 
 
 def is_goae(root: Mapping[Any, Any]) -> bool:

@@ -12,7 +12,6 @@ import torch
 
 from portraiture.invert.bake_photo import paint
 from portraiture.invert.fit_silhouette import carve
-from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.refine_texture import PolishConfig, polish
@@ -20,6 +19,7 @@ from portraiture.invert.target import Target, resized, resized_by_pil
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_painted
+from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 from portraiture.errors import InversionError
-from portraiture.invert.goae.pyramid_encoder import PyramidEncoder
 from portraiture.invert.pti import OPTIMISERS, OptimiseConfig, Optimiser
 from portraiture.invert.reconstruct import Judges
 from portraiture.invert.refine_texture import PolishConfig
@@ -18,6 +17,7 @@ from portraiture.invert.run import Baseline, EncoderName, Method
 from portraiture.invert.weights import Encoder, check_fit, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.goae_program import ProgramWay
+from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.triplane.visibility import MixedPlanes
 

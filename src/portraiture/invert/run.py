@@ -24,7 +24,6 @@ from portraiture.export.video import swing
 from portraiture.head import MAX_PHOTOS, SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.encode import encode
-from portraiture.invert.goae.alignment import FeatureAlignment
 from portraiture.invert.inversion import Inversion, make_head
 from portraiture.invert.pti import OptimiseConfig, Optimiser, optimise
 from portraiture.invert.reconstruct import Judges
@@ -35,6 +34,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import head_picture, pixels_of
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.weights import load_parser
 from portraiture.photo.align import align

@@ -21,11 +21,11 @@ from portraiture.checkpoints import (
     w_fingerprint,
 )
 from portraiture.errors import CheckpointError
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import PAPER, EncoderConfig, GoaeEncoder
-from portraiture.invert.goae.published_names import PUBLISHED, from_published, pretrained_windows
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.goae_encoder import PAPER, EncoderConfig, GoaeEncoder
+from portraiture.networks.goae_names import PUBLISHED, from_published, pretrained_windows
+from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.weights import Card, ModelName, Storage, read_weights, write_weights
 
 Encoder = GoaeEncoder | PyramidEncoder

@@ -19,8 +19,9 @@ from portraiture.networks.plane_flow import PlaneFlow, move_planes
 from portraiture.networks.stylegan2 import EditFeatures, Mapping, Noise, Synthesis
 from portraiture.networks.superres import HEADS, SuperresName, Superresolution
 from portraiture.triplane.planes import sample_planes
+from portraiture.triplane.rendering import RenderingConfig, Volume
 from portraiture.triplane.tables import DecoderWeights, VolumeBackend, choose_backend
-from portraiture.triplane.volume import RenderingConfig, Volume, render_volume
+from portraiture.triplane.volume import render_volume
 
 COLOR_MARGIN = 0.001
 """The decoder's colours reach this far beyond [0, 1] (METHODS section 0)."""

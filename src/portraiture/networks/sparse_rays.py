@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.triplane.volume import Marched, render_rays
+from portraiture.triplane.sampling import Marched
+from portraiture.triplane.volume import render_rays
 
 
 def march_some(

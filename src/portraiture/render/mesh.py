@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
+from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.composite import (
     composite,
     draw_outlines,
@@ -22,7 +23,7 @@ from portraiture.render.composite import (
 )
 from portraiture.render.light import studio_light
 from portraiture.render.materials_numba import Lighting, Look
-from portraiture.render.rasterize import AlphaTest, Backend, visible
+from portraiture.render.rasterize import Backend, visible
 from portraiture.render.rasterize_numba import set_up
 from portraiture.render.scene import GLASS, HAIR, Scene, scene_of
 from portraiture.render.shade_numba import lod_of, shade, tables

@@ -18,7 +18,7 @@ import importlib.util
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.silhouette import blend_silhouettes
 
 Backend = Literal["auto", "numba", "torch"]
@@ -37,24 +38,6 @@ _PAIRS = 1 << 21
 """Candidate (triangle, pixel) pairs that the reference looks at together."""
 
 _log = logging.getLogger(__name__)
-
-
-class AlphaTest(NamedTuple):
-    """What decides whether a fragment is kept.
-
-    cutoff: (F,) float32, a fragment needs opacity >= cutoff; negative: every one passes.
-    texture: (F, 3) int64 offset, rows and columns of the triangle's RGBA texture in `texels`.
-    uv: (V, 2) float32, v up, textures repeat. texels: flat uint8. spread: in [0, 1], how far the
-    cutoffs of neighbouring samples differ, as a share of the cutoff; the pattern covers 2 × 2
-    samples and turns with the triangle's index, so that supersampled edges of thin hair get soft
-    (alpha to coverage).
-    """
-
-    cutoff: ndarray
-    texture: ndarray
-    uv: ndarray
-    texels: ndarray
-    spread: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
 from portraiture.ops.parallel import one_at_a_time
-from portraiture.render.rasterize import AlphaTest
+from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.texture_numba import sample_channel
 
 BAND = 8

@@ -7,7 +7,6 @@ Letters: B people of a step, C channels and P side of a plane.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,20 +17,18 @@ from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.people_set import Example
 from portraiture.train.patches import along_points
 from portraiture.train.rng import Draws
-
-if TYPE_CHECKING:
-    from portraiture.generate.train.supervised_heads import SupervisedConfig
+from portraiture.train.truth_config import TruthConfig
 
 Rays = tuple[Tensor, Tensor]
 
 
 def density_losses(
     network: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"], batch: Example, rays: Rays,
-    draws: Draws, config: SupervisedConfig,
+    draws: Draws, config: TruthConfig,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Space before the surface is empty, what lies just behind it absorbs: weighted losses by name.
     rays: origins and directions of the n² pixels."""
-    span = config.generator.rendering
+    span = network.config.rendering
     weight = batch.small_weight * batch.solid
     chosen = torch.multinomial(
         weight.flatten(1), config.surface_points, True, generator=draws.device
@@ -68,7 +65,7 @@ def _uniform(shape: Sequence[int], draws: Draws, like: Tensor) -> Tensor:
 @torch.no_grad()
 def _densest(
     network: TriPlaneGenerator, planes: Tensor, rays: Rays, tried: tuple[Tensor, Tensor],
-    config: SupervisedConfig,
+    config: TruthConfig,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Of pixels and depths where nothing should be, those where most is: the smoke."""
     if config.empty_tries == 1:

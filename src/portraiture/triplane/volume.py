@@ -8,60 +8,23 @@ and with gradients each chunk is recomputed in the backward pass, so that memory
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from portraiture.triplane.planes import PlaneAxes, sample_planes
-from portraiture.triplane.sampling import (
-    Marched,
-    box_limits,
-    importance,
-    make_rays,
-    march,
-    stratified,
-)
+from portraiture.triplane.planes import sample_planes
+from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, draw_samples
+from portraiture.triplane.sampling import Marched, importance, make_rays, march
 from portraiture.triplane.tables import FusedDecoder, VolumeBackend, choose_backend
+from portraiture.triplane.volume_fused import render_fused
 
 CHUNK, CHUNK_GPU = 1 << 18, 1 << 22
 """Samples that are decoded at once: what a cache likes, and what keeps a GPU busy in about 4 GB."""
 
 Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Features (…, C) → colours (…, K) in about [0, 1] and raw densities (…)."""
-
-
-@dataclass(frozen=True)
-class RenderingConfig:
-    """How rays are sampled. Lengths are EG3D units.
-
-    ray_limits: "fixed" samples every ray from ray_start to ray_end; "box" where it crosses the cube
-    that the planes span (`box_limits`), as the published generators of cats and cars do, which say
-    `auto`; ray_start and ray_end then tell between which depths these crossings lie. box_warp: side
-    of the cube. depth_resolution, importance_resolution: samples a ray of either kind.
-    """
-
-    ray_start: float = 2.25
-    ray_end: float = 3.3
-    ray_limits: Literal["fixed", "box"] = "fixed"
-    box_warp: float = 1.0
-    depth_resolution: int = 48
-    importance_resolution: int = 48
-    white_background: bool = False
-    plane_axes: PlaneAxes = "original"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """What rays saw. features: (B, C, n, n) in [-1, 1], the first three are the colour. depth:
-    (B, 1, n, n) along the ray. opacity: (B, 1, n, n) in [0, 1]."""
-
-    features: Float[Tensor, "B C n n"]
-    depth: Float[Tensor, "B 1 n n"]
-    opacity: Float[Tensor, "B 1 n n"]
 
 
 def render_volume(
@@ -84,8 +47,6 @@ def render_volume(
     """
     chosen = choose_backend(backend, decode, planes, fixed=(camera,))
     if chosen != "torch":
-        from portraiture.triplane.volume_fused import render_fused
-
         assert isinstance(decode, FusedDecoder)
         return render_fused(
             chosen, planes, decode, camera, config, resolution=resolution,
@@ -138,33 +99,6 @@ def render_rays(
     if len(pieces) == 1:
         return pieces[0]
     return Marched(*(torch.cat(parts, 1) for parts in zip(*pieces, strict=True)))
-
-
-def draw_samples(
-    b: int, r: int, config: RenderingConfig, deterministic: bool,
-    generator: torch.Generator | None, like: Tensor,
-) -> tuple[Tensor | float, Tensor]:  # fmt: skip
-    """Jitter and the uniform numbers of importance sampling for all rays."""
-    kind = {"device": like.device, "dtype": like.dtype}
-    count = config.importance_resolution
-    if deterministic:
-        return 0.5, torch.linspace(0, 1, count, **kind).expand(b, r, count)
-    jitter = torch.rand(b, r, config.depth_resolution, generator=generator, **kind)
-    return jitter, torch.rand(b, r, count, generator=generator, **kind)
-
-
-def coarse_depths(
-    jitter: Float[Tensor, "B R S"] | float, origins: Float[Tensor, "B R 3"],
-    directions: Float[Tensor, "B R 3"], config: RenderingConfig,
-) -> Float[Tensor, "B R S"]:  # fmt: skip
-    """Depths of the stratified samples of all rays. A ray's limits may depend on other rays
-    (`box_limits`), so they are never asked for in chunks."""
-    match config.ray_limits:
-        case "fixed":
-            start, end = config.ray_start, config.ray_end
-        case "box":
-            start, end = box_limits(origins, directions, config.box_warp)
-    return stratified(jitter, start, end, origins, config.depth_resolution)
 
 
 def _march_twice(

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, draw_samples
 from portraiture.triplane.sampling import importance, make_rays, march
 from portraiture.triplane.tables import Chosen, FusedDecoder, RaySampling, make_tables
-from portraiture.triplane.volume import RenderingConfig, Volume, coarse_depths, draw_samples
 
 
 def render_fused(

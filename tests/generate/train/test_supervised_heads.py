@@ -43,8 +43,9 @@ from portraiture.train.patches import (
 )
 from portraiture.train.rng import draws_of_step, generator
 from portraiture.train.state import TrainState
+from portraiture.train.truth_config import TruthConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.sampling import make_rays
-from portraiture.triplane.volume import RenderingConfig
 
 CONFIG = SupervisedConfig(
     run=RunConfig(steps=80, batch=2),
@@ -71,13 +72,10 @@ CONFIG = SupervisedConfig(
     ),
     taught_steps=0,
     coarse_steps=40,
-    coarse_points=128,
     learning_rate=0.01,
-    patch=8,
-    rays=32,
-    ray_samples=8,
-    surface_points=128,
-    empty_points=64,
+    truth=TruthConfig(
+        coarse_points=128, patch=8, rays=32, ray_samples=8, surface_points=128, empty_points=64
+    ),
     grid_people=2,
 )
 
@@ -183,9 +181,9 @@ def test_a_patch_s_camera_sees_what_the_whole_picture_shows_there(tmp_path: Path
 
 def test_the_densest_of_what_should_be_empty_is_asked_to_be(tmp_path: Path) -> None:
     save_person(sphere_person(seed=0), person_path(tmp_path, 0))
-    config = replace(CONFIG, empty_points=16, empty_tries=8)
-    recipe = SupervisedHeads(config, PeopleSet(tmp_path))
-    network = TriPlaneGenerator(config.generator)
+    truth = replace(CONFIG.truth, empty_points=16, empty_tries=8)
+    recipe = SupervisedHeads(CONFIG, PeopleSet(tmp_path))
+    network = TriPlaneGenerator(CONFIG.generator)
     batch = recipe.batch(0, 1, generator(0))
     rays = make_rays(batch.camera, batch.depth.shape[-1])
     draws = torch.Generator().manual_seed(3)
@@ -194,11 +192,11 @@ def test_the_densest_of_what_should_be_empty_is_asked_to_be(tmp_path: Path) -> N
     with torch.no_grad():
         planes = 3.0 * network.planes(network.mapping(batch.z, None))
         every = network.query(planes, along_points(rays, pixels, depth))[1][0]
-        found = _densest(network, planes, rays, (pixels, depth), config)
+        found = _densest(network, planes, rays, (pixels, depth), truth)
         densest = network.query(planes, along_points(rays, *found))[1][0]
     assert torch.allclose(densest.sort().values, every.sort().values[-16:], atol=1e-5)
     assert every.std() > 1e-3
-    same = _densest(network, planes, rays, (pixels, depth), replace(config, empty_tries=1))
+    same = _densest(network, planes, rays, (pixels, depth), replace(truth, empty_tries=1))
     assert torch.equal(same[1], depth)
 
 
@@ -269,7 +267,7 @@ def test_presets_name_what_they_can_build() -> None:
     assert TriPlaneGenerator(tiny.generator).num_ws == 6
     for config in SUPERVISED.values():
         assert config.generator.z_dim == LATENT_SIZE
-        assert config.patch <= config.generator.neural_resolution
+        assert config.truth.patch <= config.generator.neural_resolution
         assert config.coarse_steps <= config.run.steps
 
 

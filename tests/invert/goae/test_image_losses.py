@@ -16,7 +16,7 @@ from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.rng import draws_of_step
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(
     z_dim=16, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=8, channel_base=256,

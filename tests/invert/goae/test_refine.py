@@ -13,15 +13,15 @@ from safetensors.torch import save_file
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.convert.layouts import layout
 from portraiture.errors import CheckpointError
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.refine import _compare, refine
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import edited_features, planes_and_features, planes_of
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.networks.goae_program import ProgramWay
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.visibility import program_mask
-from portraiture.triplane.volume import RenderingConfig
 from portraiture.weights import Card, read_card, write_weights
 
 CONFIG = TriPlaneConfig(

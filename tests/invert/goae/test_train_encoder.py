@@ -19,15 +19,15 @@ from portraiture.data.fitted_photos import SIDE
 from portraiture.data.photo_set import TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.encoder import GoaeEncoder
 from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.presets import ENCODER, SMALL, as_baseline, fitted_encoder
-from portraiture.invert.goae.pyramid_encoder import PyramidEncoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.goae.train_alignment import TrainAlignment, led_astray
 from portraiture.invert.goae.train_encoder import TrainEncoder
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.goae_encoder import GoaeEncoder
+from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.people_set import PeopleSet
@@ -36,7 +36,7 @@ from portraiture.train.gan_losses import r1_penalty
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
 from portraiture.train.rng import draws_of_step, generator
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
 SIZES = TriPlaneConfig(
@@ -102,7 +102,7 @@ def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
     recipe, world = (
-        _recipe(folder, learning_rate=0.01, drawing_weight=0.0, drawn_share=0.0),
+        _recipe(folder, learning_rate=0.01, truth_weight=0.0, drawn_share=0.0),
         World(),
     )
     torch.manual_seed(1)

@@ -11,7 +11,7 @@ from portraiture.networks.faces2d import FacesConfig
 from portraiture.train.adversary import AdversaryConfig
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN, Preset
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 HEADS: dict[Preset, HeadsConfig] = {
     "tiny": HeadsConfig(

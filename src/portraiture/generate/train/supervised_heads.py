@@ -11,7 +11,7 @@ and empty space. Letters: B people of a step, n neural resolution, R = 2n pictur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -30,27 +30,22 @@ from portraiture.generate.train.supervised import (
 from portraiture.generate.train.teach_flow import prepare_flow
 from portraiture.generate.train.teach_mapping import PEOPLE_SEED, teach_mapping
 from portraiture.generate.train.warm_start import take_over
-from portraiture.networks.deferred import deferred_features
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.networks.sparse_rays import march_some, pick
 from portraiture.people.latent import draw_latents
 from portraiture.people.people_set import Example, PeopleSet
-from portraiture.perception.features import load_squeeze, perceptual_distance
+from portraiture.perception.features import load_squeeze
 from portraiture.perception.weights import load_parser
 from portraiture.train.adversary import autocast, follow_w
-from portraiture.train.density import density_losses
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.pace import Pace
-from portraiture.train.patches import (
-    along_points,
-    cut_patch,
-    patch_camera,
-)
+from portraiture.train.patches import cut_patch, patch_camera
 from portraiture.train.rng import Draws
 from portraiture.train.state import TrainState
+from portraiture.train.truth_config import TruthConfig
+from portraiture.train.truth_losses import TruthLosses, draw_patch
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.tables import VolumeBackend
 
@@ -70,27 +65,16 @@ COMPARED_SEED = 0x57A27
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """Lengths are EG3D units.
-
-    keep_mapping: of a start, and its flow, so that w means what it meant: what was trained for the
-    start's w is for the new network's, too. taught_people, taught_steps: of the mapping's own
+    """keep_mapping: of a start, and its flow, so that w means what it meant: what was trained for
+    the start's w is for the new network's, too. taught_people, taught_steps: of the mapping's own
     lesson (`teach_mapping`) before step 0; flow_meshes: of those people whose heads are built where
     the generator moves its planes.
     coarse_steps: steps at the beginning with planes of half the size and without superresolution,
-    three times as cheap; coarse_points: colours a person that they see. finish_from, finish_steps:
-    the step from which superresolution alone learns, on features as they are rendered, and how long
-    its rate falls. learning_rate, decay_steps: Adam's, rising over `warmup` steps, falling along a
-    half cosine to `final_rate` of it over decay_steps. patch: side of the
-    part of the n² features that passes superresolution. rays: volume-rendered rays a person, with
-    ray_samples coarse and as many importance samples; a pixel's chance of one is its weight and
-    ray_floor more. surface_points, empty_points: where density
-    is asked a person; of empty_tries times as many empty ones, the densest. near, behind: deviation
-    before and reach behind the surface of the former.
-    absorbing: length over which a solid must be opaque. clear: length over which empty space must
-    not be.
-    perceptual: whose features the perceptual loss compares. *_weight: of the losses; raw_weight
-    is above image_weight, for superresolution adds to the raw colours: under equal weights nothing
-    moves a wrong colour that it takes back. half_life: of the average, in images.
+    three times as cheap. finish_from, finish_steps: the step from which superresolution alone
+    learns, on features as they are rendered, and how long its rate falls. learning_rate,
+    decay_steps: Adam's, rising over `warmup` steps, falling along a half cosine to `final_rate` of
+    it over decay_steps. truth: of the losses. perceptual: whose features the perceptual loss
+    compares. half_life: of the average, in images.
     """
 
     run: RunConfig
@@ -100,30 +84,14 @@ class SupervisedConfig:
     taught_steps: int = 4_500
     flow_meshes: int = 2_000
     coarse_steps: int = 4_000
-    coarse_points: int = 1536
     finish_from: int = 20_000
     finish_steps: int = 400
     learning_rate: float = 0.002
     warmup: int = WARMUP
     decay_steps: int = 20_000
     final_rate: float = 0.1
-    patch: int = 64
-    rays: int = 96
-    ray_floor: float = 0.15
-    ray_samples: int = 20
-    surface_points: int = 768
-    empty_points: int = 256
-    empty_tries: int = 1
-    near: float = 0.02
-    behind: float = 0.025
-    absorbing: float = 0.012
-    clear: float = 0.1
-    raw_weight: float = 2.0
-    image_weight: float = 1.0
+    truth: TruthConfig = field(default_factory=TruthConfig)
     perceptual: Literal["parser", "squeezenet"] = "parser"
-    perceptual_weight: float = 0.4
-    density_weight: float = 0.3
-    ray_weight: float = 0.5
     half_life: float = 4_000.0
     grid_people: int = 6
 
@@ -144,6 +112,10 @@ class SupervisedHeads:
     @property
     def run(self) -> RunConfig:
         return self.config.run
+
+    @property
+    def truth(self) -> TruthLosses:
+        return TruthLosses(self.config.truth, self.features)
 
     def build(self, world: World) -> TrainState:
         """A fresh generator, its average and Adam."""
@@ -199,7 +171,7 @@ class SupervisedHeads:
         size = config.generator.plane_size // 2 if coarse else None
         with autocast(world.device, self.run.precision):
             planes = network.planes(ws, size=size)
-        losses = self.losses(network, ws, planes.float(), batch, draws, coarse=coarse)
+        losses = self.truth(network, ws, planes.float(), batch, draws, coarse=coarse)
         total = torch.stack(list(losses.values())).sum()
         total.backward()
         average_gradients(network.parameters(), world)
@@ -241,18 +213,19 @@ class SupervisedHeads:
             network.load_state_dict(state.averages["heads"].state_dict())
         anneal(optimizer, step, decay_steps=config.finish_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
-        place = _draw_patch(batch, config.patch, draws)
+        side = config.truth.patch
+        place = draw_patch(batch, side, draws)
         with torch.no_grad():
             ws = network.mapping(batch.z, batch.camera)
             with autocast(world.device, self.run.precision):
                 planes = network.planes(ws)
             cameras = patch_camera(batch.camera, *place, batch.depth.shape[-1])
             rendered = network.render(
-                planes.float(), cameras, resolution=config.patch, deterministic=True,
+                planes.float(), cameras, resolution=side, deterministic=True,
                 backend=_backend(world.device),
             )  # fmt: skip
         rays = make_rays(batch.camera, batch.depth.shape[-1])
-        losses = self._picture_losses(
+        losses = self.truth.image_losses(
             network, ws, rendered.features, cut_patch(batch, rays, *place)[0]
         )
         torch.stack(list(losses.values())).sum().backward()
@@ -287,77 +260,6 @@ class SupervisedHeads:
             unknown["start_unknown"] = take_over(network, self.start, z)
         return unknown
 
-    def losses(
-        self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, batch: Example,
-        draws: Draws, *, coarse: bool,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        """All weighted losses by name."""
-        rays = make_rays(batch.camera, batch.depth.shape[-1])
-        out = density_losses(network, planes, batch, rays, draws, self.config)
-        out |= self._ray_losses(network, planes, batch, rays, draws)
-        if coarse:
-            return out | self._point_losses(network, planes, batch, rays, draws)
-        place = _draw_patch(batch, self.config.patch, draws)
-        return out | self._image_losses(network, ws, planes, *cut_patch(batch, rays, *place))
-
-    def _point_losses(
-        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
-        rays: tuple[Tensor, Tensor], draws: Draws,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        """Colours at some points of the surface, more of them where they matter more."""
-        weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
-        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.device)
-        depth = batch.depth.flatten(1).gather(1, chosen)
-        colors, _ = network.query(planes, along_points(rays, chosen, depth))
-        small = batch.small.flatten(2).transpose(1, 2)
-        error = (2.0 * colors[..., :3] - 1.0 - pick(small, chosen)).abs().mean()
-        return {"raw": self.config.raw_weight * error}
-
-    def _image_losses(
-        self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, part: Example,
-        rays: tuple[Tensor, Tensor],
-    ) -> dict[str, Tensor]:  # fmt: skip
-        """Features and superresolution of one patch, in the same place for all of the batch."""
-        features = deferred_features(network, planes, part.depth, part.alpha, rays)
-        raw = (part.small_weight * (features[:, :3] - part.small).abs()).mean()
-        out = {"raw": self.config.raw_weight * raw}
-        return out | self._picture_losses(network, ws, features, part)
-
-    def _picture_losses(
-        self, network: TriPlaneGenerator, ws: Tensor, features: Tensor, part: Example
-    ) -> dict[str, Tensor]:
-        """Of what superresolution makes of a patch's features."""
-        image = network.superresolution(features, ws, resize=False)
-        fine = (part.weight * (image - part.image).abs()).mean()
-        distance = perceptual_distance(self.features, image, part.image).mean()
-        return {
-            "image": self.config.image_weight * fine,
-            "perceptual": self.config.perceptual_weight * distance,
-        }
-
-    def _ray_losses(
-        self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
-        rays: tuple[Tensor, Tensor], draws: Draws,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        """Some rays as they will be rendered: colour, opacity, depth, and the other features as
-        they are at the surface."""
-        config = self.config
-        importance = config.ray_floor + batch.small_weight.flatten(1)
-        chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
-        marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
-        alpha, depth, solid = (
-            t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
-        )
-        with torch.no_grad():
-            surface, _ = network.query(planes, along_points(rays, chosen, depth))
-        wanted = 2.0 * (alpha[..., None] * surface + 1.0 - alpha[..., None]) - 1.0
-        colour = batch.small.flatten(2).transpose(1, 2)
-        rgb = (marched.color[..., :3] - pick(colour, chosen)).abs().mean()
-        opacity = (marched.weights.sum(-1) - alpha).abs().mean()
-        off = (solid * (marched.depth - depth).abs().clamp_max(0.2)).mean()
-        mismatch = (marched.color - wanted).abs().mean()
-        return {"rays": config.ray_weight * (rgb + mismatch + opacity + 4.0 * off)}
-
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
         """Rows: the engine's pictures, ours, ours at the neural resolution, depth."""
@@ -391,10 +293,3 @@ def _backend(device: torch.device) -> VolumeBackend:
     """Of renders without gradients: fused on the CPU; on a GPU the reference, which the rays of a
     step go through as well."""
     return "torch" if device.type == "cuda" else "auto"
-
-
-def _draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:
-    """Top, left and side of a patch of the n² pixels."""
-    n = batch.depth.shape[-1]
-    top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
-    return top, left, side

@@ -12,9 +12,10 @@ from portraiture.networks.eg3d import TriPlaneConfig
 from portraiture.networks.faces2d import FacesConfig
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.scene import PICTURE_LATENT_SIZE
+from portraiture.train import truth_config
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
-from portraiture.triplane.volume import RenderingConfig
+from portraiture.triplane.rendering import RenderingConfig
 
 SupervisedPreset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish"]
 
@@ -73,12 +74,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         coarse_steps=1,
         finish_from=2,
         finish_steps=2,
-        coarse_points=32,
-        patch=8,
-        rays=16,
-        ray_samples=8,
-        surface_points=32,
-        empty_points=16,
+        truth=truth_config.TINY,
         grid_people=2,
     ),
     "cpu": _CPU,
@@ -91,11 +87,9 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         decay_steps=800,
         finish_from=800,
         finish_steps=200,
-        rays=160,
-        ray_floor=1.0,
-        empty_points=256,
-        empty_tries=12,
-        density_weight=0.5,
+        truth=replace(
+            truth_config.CPU, rays=160, ray_floor=1.0, empty_tries=12, density_weight=0.5
+        ),
     ),
     "gpu-polish": replace(
         _CPU,
@@ -106,14 +100,15 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         decay_steps=8_000,
         finish_from=8_000,
         finish_steps=1_000,
-        patch=128,
-        rays=512,
-        ray_floor=1.0,
-        ray_samples=48,
-        surface_points=4096,
-        empty_points=1024,
-        empty_tries=8,
-        density_weight=0.5,
+        truth=replace(
+            truth_config.GPU,
+            coarse_points=truth_config.CPU.coarse_points,
+            patch=128,
+            ray_floor=1.0,
+            empty_points=1024,
+            empty_tries=8,
+            density_weight=0.5,
+        ),
         half_life=12_000.0,
     ),
     "gpu": SupervisedConfig(
@@ -130,12 +125,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         decay_steps=12_000,
         finish_from=12_000,
         finish_steps=1_000,
-        patch=96,
-        rays=512,
-        ray_samples=48,
-        surface_points=4096,
-        empty_points=2048,
-        coarse_points=8192,
+        truth=truth_config.GPU,
         taught_steps=6_000,
     ),
 }

@@ -1,6 +1,5 @@
 """Named settings of the recipes of GOAE's two stages; see `generate.train.presets`.
-Rows of w+, features and the drawing's generator are those of the generator that they are trained
-for."""
+Rows of w+, features and the patch of the losses fit the generator that they are trained for."""
 
 from __future__ import annotations
 
@@ -8,15 +7,14 @@ from dataclasses import replace
 from typing import Literal
 
 from portraiture.errors import TrainingError
-from portraiture.generate.train.supervised_heads import SupervisedConfig
-from portraiture.generate.train.supervised_presets import SUPERVISED
-from portraiture.invert.goae.alignment import AlignmentConfig
-from portraiture.invert.goae.encoder import PAPER, EncoderConfig
 from portraiture.invert.goae.image_losses import OwnView
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
 from portraiture.networks.eg3d import TriPlaneConfig
+from portraiture.networks.goae_alignment import AlignmentConfig
+from portraiture.networks.goae_encoder import PAPER, EncoderConfig
+from portraiture.networks.pyramid_encoder import PyramidConfig
+from portraiture.train import truth_config
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
 
@@ -46,7 +44,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
             image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4,
             pretrained_windows=FROM_SCRATCH, w_dim=16, rows=(1, 1, 3), hidden=16, gated=True,
         ),
-        drawing=SUPERVISED["tiny"],
+        truth=truth_config.TINY,
         levels_from=(0, 0, 1),
         own_view=OwnView(rays=16, ray_samples=4, side=16),
         metric_gradients=4,
@@ -56,8 +54,8 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
     "cpu": EncoderTraining(
         run=RunConfig(steps=3_000, batch=16, log_every=25, grid_every=250, checkpoint_every=250),
         encoder=SMALL,
-        drawing=replace(
-            SUPERVISED["cpu"], patch=32, rays=48, ray_samples=12, surface_points=192,
+        truth=replace(
+            truth_config.CPU, patch=32, rays=48, ray_samples=12, surface_points=192,
             empty_points=64,
         ),
         levels_from=(2_400, 2_400, 2_500),
@@ -80,7 +78,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
             PAPER, depths=(2, 2, 6, 2), embed_dim=96, heads=(3, 6, 12, 24), window=8,
             pretrained_windows=FROM_SCRATCH, gated=True,
         ),
-        drawing=SUPERVISED["gpu"],
+        truth=truth_config.GPU,
         levels_from=(2_000, 4_000, 6_000),
         own_view=OwnView(),
         judge_rate=5e-5,
@@ -96,7 +94,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
     "tiny": AlignmentTraining(
         run=replace(TINY_RUN, batch=2),
         alignment=AlignmentConfig(feature_ratio=1, widths=(16, 16, 16), gated=True),
-        drawing=SUPERVISED["tiny"],
+        truth=truth_config.TINY,
         grid_people=2,
     ),
     "cpu": AlignmentTraining(
@@ -109,7 +107,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
             gated=True,
             carried=True,
         ),
-        drawing=ENCODER["cpu"].drawing,
+        truth=ENCODER["cpu"].truth,
         astray=0.5,
         learning_rate=1e-3,
         decay_steps=1_600,
@@ -117,7 +115,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
     "gpu": AlignmentTraining(
         run=replace(ENCODER["gpu"].run, steps=20_000, batch=16),
         alignment=AlignmentConfig(gated=True),
-        drawing=ENCODER["gpu"].drawing,
+        truth=ENCODER["gpu"].truth,
         astray=0.5,
         learning_rate=2e-4,
         decay_steps=20_000,
@@ -150,13 +148,8 @@ def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> Al
     return replace(
         config,
         alignment=replace(config.alignment, features=channels, size=size),
-        drawing=_drawing(config.drawing, generator),
+        truth=config.truth.fitting(generator.neural_resolution),
     )
-
-
-def _drawing(drawing: SupervisedConfig, generator: TriPlaneConfig) -> SupervisedConfig:
-    side = min(drawing.patch, generator.neural_resolution)
-    return replace(drawing, generator=generator, patch=side)
 
 
 def fitted_encoder(
@@ -171,7 +164,8 @@ def fitted_encoder(
         raise TrainingError(f"GOAE refines rows of w+ on three levels; {rows} rows are too few.")
     each = max(1, round((rows - 1) * 3 / 13))
     encoder = replace(config.encoder, w_dim=generator.w_dim, rows=(each, each, rows - 1 - 2 * each))
-    return replace(config, encoder=encoder, drawing=_drawing(config.drawing, generator))
+    truth = config.truth.fitting(generator.neural_resolution)
+    return replace(config, encoder=encoder, truth=truth)
 
 
 def as_baseline(config: EncoderTraining, kind: Literal["psp", "e4e"]) -> EncoderTraining:

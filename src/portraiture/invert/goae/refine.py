@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import planes_and_features, planes_of, sized
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay, program_masks, sampling
 from portraiture.triplane.splat import carry_to_planes
 from portraiture.triplane.visibility import (

@@ -21,15 +21,14 @@ from torch import Tensor
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
 from portraiture.invert.goae.gates import set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import sized
-from portraiture.perception.weights import load_identity
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import at_size, stack_rows, tile
@@ -37,6 +36,8 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
+from portraiture.train.truth_config import TruthConfig
+from portraiture.train.truth_losses import TruthLosses
 from portraiture.triplane.visibility import MixedPlanes
 
 
@@ -49,20 +50,19 @@ class AlignmentBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class AlignmentTraining:
-    """drawing: of the losses on what is drawn (`supervised_heads`). encoder: fingerprint of the
+    """truth: of the losses on what is drawn (`train.truth_losses`). encoder: fingerprint of the
     frozen encoder, so that a run never goes on with another; fitted: of the photos of real people,
     of which a batch has fitted_share where there are any. own_view: of the losses on these.
-    other_weight: of those of another view
-    than the photo's; 0 is the paper's. astray: share of heads whose w+ is moved some of the way to
-    another's, for photos of real people are as far from theirs. [ours] feature_weight: λ7, of the
-    mean squared F* - F. mixed: planes that are mixed by what the photo shows. learning_rate:
-    Adam's, falling along a half cosine over decay_steps. clip: length of gradients at
-    most. half_life: of the average, in images.
+    other_weight: of those of another view than the photo's; 0 is the paper's. astray: share of
+    heads whose w+ is moved some of the way to another's, for photos of real people are as far from
+    theirs. [ours] feature_weight: λ7, of the mean squared F* - F. mixed: planes that are mixed by
+    what the photo shows. learning_rate: Adam's, falling along a half cosine over decay_steps. clip:
+    length of gradients at most. half_life: of the average, in images.
     """
 
     run: RunConfig
     alignment: AlignmentConfig
-    drawing: SupervisedConfig
+    truth: TruthConfig
     encoder: str = ""
     fitted: str = ""
     fitted_share: float = 0.5
@@ -90,7 +90,7 @@ class TrainAlignment:
             raise TrainingError("The batch is too small for a share of photos of real people.")
         self.config, self.data, self.fitted = config, data, fitted
         self.network, self.encoder = network.requires_grad_(False), encoder.requires_grad_(False)
-        self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.features = load_parser()
         self.identity = load_identity()
 
     @property
@@ -100,7 +100,7 @@ class TrainAlignment:
     def build(self, world: World) -> TrainState:
         """The alignment, its average and Adam."""
         alignment = FeatureAlignment(self.config.alignment).to(world.device)
-        for network in (self.network, self.encoder, self.drawing.features, self.identity):
+        for network in (self.network, self.encoder, self.features, self.identity):
             network.to(world.device)
         return TrainState(
             models={"alignment": alignment},
@@ -154,7 +154,7 @@ class TrainAlignment:
         known = len(people.photo)
         losses |= self._known(ws[:known], found.planes[:known], people, draws)
         if real is not None:
-            judges = (self.drawing.features, self.identity)
+            judges = (self.features, self.identity)
             losses |= own_view_losses(
                 network, judges, ws[known:], found.planes[known:], real.shown, draws,
                 config.own_view,
@@ -167,9 +167,10 @@ class TrainAlignment:
     ) -> dict[str, Tensor]:  # fmt: skip
         """Losses on two views of people whose truth is known."""
         network, weight = self.network, self.config.other_weight
-        found = self.drawing.losses(network, ws, planes, people.seen, draws, coarse=False)
+        compare = TruthLosses(self.config.truth, self.features)
+        found = compare(network, ws, planes, people.seen, draws, coarse=False)
         if weight:
-            other = self.drawing.losses(network, ws, planes, people.truth, draws, coarse=False)
+            other = compare(network, ws, planes, people.truth, draws, coarse=False)
             found |= {f"other_{name}": weight * loss for name, loss in other.items()}
         return found
 

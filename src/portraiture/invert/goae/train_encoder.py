@@ -5,7 +5,7 @@ photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, pictu
                      ├─▶ w of the person's z, as far as it shows               [ours]
                      └─▶ D_Wc, one row at a time
 The paper knows photos alone and compares what it draws with them. Ours knows the person: what is
-compared is what `supervised-heads` compares, from views that the photo does not show, which takes
+compared is what `train.truth_losses` compares, from views that the photo does not show, which takes
 the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
 step and comes first, and half of the photos may be of people whom a generator of images draws: for
 w, nobody needs to have rendered them. Photos of real people, to whom the engine was fitted, teach
@@ -28,18 +28,17 @@ from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.encoder import EncoderConfig, GoaeEncoder
 from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
 from portraiture.invert.goae.latent_prior import LatentPrior
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.perception.weights import load_identity
+from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
+from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
+from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
@@ -49,6 +48,8 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
+from portraiture.train.truth_config import TruthConfig
+from portraiture.train.truth_losses import TruthLosses
 
 JUDGE = "latent discriminator"
 METRIC, PRIOR = "metric", "prior"
@@ -66,15 +67,15 @@ class EncoderBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """drawing: of the losses on what is drawn (`supervised_heads`); its generator's sizes are the
-    frozen generator's. start, fitted: fingerprints of the encoder to begin with and of the photos
-    of real people, so that a run never goes on with others. fitted_share: of a batch, photos of
-    real people where there are any. drawn_share: of the rest, what a generator of images draws.
+    """truth: of the losses on what is drawn (`train.truth_losses`). start, fitted: fingerprints of
+    the encoder to begin with and of the photos of real people, so that a run never goes on with
+    others. fitted_share: of a batch, photos of real people where there are any. drawn_share: of the
+    rest, what a generator of images draws.
     levels_from: steps from which coarse, mid and fine rows take part, by default the published
     program's.
     latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
     counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
-    to all alike; all of it for 0 gradients. whole_from: the step at which drawing_weight, of all
+    to all alike; all of it for 0 gradients. whole_from: the step at which truth_weight, of all
     drawn losses, and adversarial_weight, λ4, begin, and own_view's losses on photos of real people,
     where there is an own_view. prior_weight: of `latent_prior`, from then on. offset_weight: λ6.
     r1_gamma, judge_rate: of D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to
@@ -85,7 +86,7 @@ class EncoderTraining:
 
     run: RunConfig
     encoder: EncoderConfig | PyramidConfig
-    drawing: SupervisedConfig
+    truth: TruthConfig
     start: str = ""
     fitted: str = ""
     drawn_share: float = 0.5
@@ -95,7 +96,7 @@ class EncoderTraining:
     metric_gradients: int = 480
     metric_floor: float = 0.1
     whole_from: int = 0
-    drawing_weight: float = 1.0
+    truth_weight: float = 1.0
     own_view: OwnView | None = None
     prior_weight: float = 0.3
     adversarial_weight: float = 0.05
@@ -134,7 +135,7 @@ class TrainEncoder:
         self.config, self.data, self.drawn, self.fitted = config, data, drawn, fitted
         self.start = start
         self.network = network.requires_grad_(False)
-        self.drawing = SupervisedHeads(config.drawing, data.people)
+        self.features = load_parser()
         self.identity = load_identity()
 
     @property
@@ -151,7 +152,7 @@ class TrainEncoder:
             encoder.load_state_dict(self.start.state_dict(), strict=not levels_are_new)
         judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
-        self.drawing.features.to(world.device)
+        self.features.to(world.device)
         self.identity.to(world.device)
         metric, prior = (
             kind(config.encoder.w_dim).to(world.device) for kind in (LatentMetric, LatentPrior)
@@ -241,7 +242,7 @@ class TrainEncoder:
         batch: EncoderBatch, draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. What stands for
-        Eqs. 4 and 13 is `supervised_heads`' and `own_view`'s."""
+        Eqs. 4 and 13 is `TruthLosses`' and `own_view`'s."""
         config, network = self.config, self.network
         wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
         found = {
@@ -256,18 +257,17 @@ class TrainEncoder:
         if config.adversarial_weight:
             logits = state.models[JUDGE](ws.flatten(0, 1))
             found["adversarial"] = config.adversarial_weight * generator_loss(logits)
-        if config.drawing_weight:
+        if config.truth_weight:
             truth = batch.people.truth
             own = ws[: len(truth.z)]
-            drawn = self.drawing.losses(
-                network, own, network.planes(own), truth, draws, coarse=False
-            )
-            found |= {name: config.drawing_weight * loss for name, loss in drawn.items()}
+            compare = TruthLosses(config.truth, self.features)
+            drawn = compare(network, own, network.planes(own), truth, draws, coarse=False)
+            found |= {name: config.truth_weight * loss for name, loss in drawn.items()}
         if config.own_view is not None and batch.fitted is not None:
             shown = batch.fitted.shown
             own = ws[-len(shown.image) :]
             found |= own_view_losses(
-                network, (self.drawing.features, self.identity), own, network.planes(own), shown,
+                network, (self.features, self.identity), own, network.planes(own), shown,
                 draws, config.own_view,
             )  # fmt: skip
         return found

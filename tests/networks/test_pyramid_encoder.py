@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from portraiture.errors import CheckpointError
-from portraiture.invert.goae.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.invert.weights import load_encoder, save
+from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.weights import Card, write_weights
 
 SMALL = PyramidConfig(

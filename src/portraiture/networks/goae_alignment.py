@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from portraiture.invert.goae.encoder import CrossAttention, normed
+from portraiture.networks.goae_encoder import CrossAttention, normed
+from portraiture.networks.ir_se import Unit
 from portraiture.networks.layers import LRELU_SLOPE, SQRT2
-from portraiture.perception.arcface import Unit
 
 CARRIED = 21
 """On each of three planes the difference, the photo, and whether the photo shows the place."""

@@ -19,11 +19,11 @@ from shared_data import SHARED
 from torch import Tensor
 
 from portraiture.convert.layouts import layout
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import LEVELS, PAPER, GoaeEncoder
-from portraiture.invert.goae.published_names import from_published
 from portraiture.networks.eg3d import Backbone, TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import edited_features, planes_and_features, planes_of
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.goae_encoder import LEVELS, PAPER, GoaeEncoder
+from portraiture.networks.goae_names import from_published
 from portraiture.networks.goae_program import program_styles
 from portraiture.triplane.visibility import mix_planes, program_mask
 

@@ -11,11 +11,11 @@ import torch
 
 from portraiture.convert.layouts import layout
 from portraiture.errors import CheckpointError
-from portraiture.invert.goae.alignment import AlignmentConfig, FeatureAlignment
-from portraiture.invert.goae.encoder import PAPER, CrossAttention, EncoderConfig, GoaeEncoder
-from portraiture.invert.goae.published_names import from_published, pretrained_windows
 from portraiture.invert.method import SHIPPED_ALIGNMENT, SHIPPED_ENCODER
 from portraiture.invert.weights import load_alignment, load_encoder
+from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.networks.goae_encoder import PAPER, CrossAttention, EncoderConfig, GoaeEncoder
+from portraiture.networks.goae_names import from_published, pretrained_windows
 from portraiture.weights import Card, write_weights
 
 SMALL = EncoderConfig(

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from portraiture.perception.arcface import Unit
+from portraiture.networks.ir_se import Unit
 
 
 @dataclass(frozen=True)
