@@ -1,10 +1,10 @@
-"""Teach the mapping of a trained generator more exactly what the engine's people look like.
+"""Reduce the mapping's error on the engine's parameters, for a trained generator.
 
     python tools/sharpen_mapping.py RUN/networks/heads.safetensors OUT.safetensors
 
-Pictures are not needed: what w says of each number is read by a fixed linear layer, what w would
-have to be where that is wrong follows from how w changes with each number, and the mapping is
-trained towards it. Numbers count as they do in the lesson (`generate.train.teach_mapping`).
+No images are needed: a fixed linear layer reads the parameters from w; a correction of w for the
+remaining error follows from the mean change of w per parameter, and the mapping is trained towards
+the corrected w. Loss weights are those of pre-training (`generate.train.pretrain_mapping`).
 Letters: N people, A numbers, D w dimension.
 """
 
@@ -20,7 +20,7 @@ from rich.progress import track
 from torch import Tensor
 
 from portraiture.checkpoints import load_card, load_generator, save_generator
-from portraiture.generate.train.teach_mapping import PEOPLE_SEED, describe_people, number_weights
+from portraiture.generate.train.pretrain_mapping import PEOPLE_SEED, describe_people, number_weights
 from portraiture.networks.stylegan2 import Mapping
 from portraiture.people.latent import LATENT_SIZE, draw_latents
 

@@ -30,7 +30,9 @@ def _refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
-def test_help_teaches_every_command(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_explains_every_command(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0

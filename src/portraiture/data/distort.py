@@ -32,7 +32,7 @@ GREY = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Distortion:
-    """How strongly faces are changed; the chances are per face.
+    """Strengths of the augmentation; probabilities are per face.
 
     size: side of the result. mirror: chance of a mirrored image. zoom: range of the crop's side in
     sides of the image. shift: standard deviation of its position, likewise. turn: radians. light:
@@ -61,7 +61,7 @@ def distorted(
     backgrounds: UInt8[Tensor, "K 3 n n"],
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Pictures in [-1, 1] and their labels (int64)."""
+    """Augmented images in [-1, 1] and their labels (int64)."""
     images = before_backgrounds(batch, backgrounds, rng)
     images, labels = flipped(images, batch.labels.long(), how.mirror, rng)
     images = redyed(images, labels, how.dye, rng)
@@ -86,7 +86,7 @@ def background_pool(count: int, size: int, seed: int) -> UInt8[Tensor, "K 3 n n"
 def before_backgrounds(
     batch: FaceBatch, backgrounds: UInt8[Tensor, "K 3 n n"], rng: np.random.Generator
 ) -> Float[Tensor, "B 3 n n"]:
-    """Cut-outs over white before other backgrounds, in [0, 1]."""
+    """Composite cut-outs over white onto other backgrounds, in [0, 1]."""
     chosen = torch.from_numpy(rng.integers(len(backgrounds), size=len(batch.images)))
     behind = backgrounds[chosen].float() / 255.0
     through = 1.0 - batch.alpha.float() / 255.0
@@ -97,7 +97,7 @@ def flipped(
     images: Float[Tensor, "B 3 n n"], labels: Int[Tensor, "B n n"], chance: float,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 n n"], Int[Tensor, "B n n"]]:  # fmt: skip
-    """Some of the faces mirrored; classes of one side become the other side's."""
+    """Mirror some of the faces, swapping left and right classes."""
     chosen = torch.from_numpy(rng.random(len(images)) < chance)
     images = torch.where(chosen[:, None, None, None], images.flip(-1), images)
     return images, torch.where(chosen[:, None, None], mirrored_labels(labels), labels)
@@ -117,8 +117,8 @@ def redyed(
     chance: float,
     rng: np.random.Generator,
 ) -> Float[Tensor, "B 3 n n"]:
-    """Clothes in other colours, half of them dark, some open over a shirt with or without a tie:
-    the engine knows no suits."""
+    """Recolour clothes, half of them dark, some as a suit over a shirt with or without a tie, which
+    the engine lacks."""
     images = images.clone()
     i = torch.linspace(-1.0, 1.0, images.shape[-1])
     y, x = torch.meshgrid(i, i, indexing="ij")
@@ -153,7 +153,7 @@ def cropped(
     how: Distortion,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Crops that are off in place, size and angle; the image is reflected at its edges."""
+    """Jitter crops in position, size and angle; the image is reflected at its edges."""
     count = len(images)
     low, high = (float(np.log(side)) for side in how.zoom)
     zoom = np.exp(rng.uniform(low, high, count))
@@ -174,7 +174,7 @@ def cropped(
 def relit(
     images: Float[Tensor, "B 3 m m"], strength: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Uneven light: brightness that varies smoothly over the image, with a little colour."""
+    """Multiply by smooth, slightly coloured uneven light."""
     waves = rng.normal(0.0, strength, (len(images), 1, 3, 3))
     waves = waves + rng.normal(0.0, 0.15 * strength, (len(images), 3, 3, 3))
     waves -= waves.mean((2, 3), keepdims=True)
@@ -190,8 +190,8 @@ def occluded(
     chance: float,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Hands, microphones and other people's heads: soft-edged ovals and boxes that come in from
-    the edges; they belong to the background, as in CelebAMask-HQ."""
+    """Add occluders (hands, microphones, heads) as soft-edged ovals and boxes from the image's
+    edges; they count as background, as in CelebAMask-HQ."""
     i = np.linspace(-1.0, 1.0, images.shape[-1], dtype=np.float32)
     x, y = np.meshgrid(i, i)
     for k in np.flatnonzero(rng.random(len(images)) < chance):
@@ -213,7 +213,7 @@ def occluded(
 def recoloured(
     images: Float[Tensor, "B 3 m m"], how: Distortion, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Exposure, contrast, gamma, white balance and saturation of other cameras."""
+    """Jitter exposure, contrast, gamma, white balance and saturation."""
     count, s = len(images), how.colour
     gamma = np.exp(rng.normal(0.0, 0.22 * s, count))
     gain = np.exp(rng.normal(0.0, 0.07 * s, (count, 3)))[..., None, None]
@@ -230,7 +230,7 @@ def recoloured(
 def softened(
     images: Float[Tensor, "B 3 m m"], chance: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some images made from smaller ones."""
+    """Blur some images by downsampling and upsampling."""
     images = images.clone()
     for k in np.flatnonzero(rng.random(len(images)) < chance):
         side = int(images.shape[-1] * rng.uniform(0.25, 0.9))
@@ -242,7 +242,7 @@ def softened(
 def compressed(
     images: Float[Tensor, "B 3 m m"], chance: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some images written as JPEG of quality 20 to 90 and read again."""
+    """Compress some images as JPEG with quality 20 to 90."""
     images = images.clone()
     for k in np.flatnonzero(rng.random(len(images)) < chance):
         pixels = (images[k].permute(1, 2, 0).numpy() * 255.0 + 0.5).astype(np.uint8)

@@ -46,7 +46,7 @@ class DrawnPhotos:
 
     @torch.no_grad()
     def draw(self, size: int, generator: torch.Generator) -> DrawnBatch:
-        """Photos of `size` new people, by camera and light of chance; none for 0."""
+        """Photos of `size` new people with random camera and light; empty for 0."""
         side = self.backgrounds.shape[-1]
         if not size:
             return DrawnBatch(
@@ -64,7 +64,7 @@ class DrawnPhotos:
 
 
 def cut_out(images: UInt8[Tensor, "B 3 n n"]) -> UInt8[Tensor, "B 1 n n"]:
-    """255 where somebody stands before white, holes such as eyes and collars filled."""
+    """Alpha of people on white: 255 for the person, holes such as eyes and collars filled."""
     covered = images.amin(1).numpy() < WHITE
     masks = []
     for one in covered:

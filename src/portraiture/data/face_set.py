@@ -54,7 +54,7 @@ class FaceSet:
         return len(self.images)
 
     def draw(self, size: int, generator: torch.Generator) -> FaceBatch:
-        """One random view of each of `size` people, different ones as far as there are so many."""
+        """One random view each of `size` people, without repetition if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         person = order.repeat(-(-size // len(self)))[:size]
         view = torch.randint(self.images.shape[1], (size,), generator=generator)
@@ -131,7 +131,7 @@ def _synth(
 
 
 def shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
-    """Pictures of `size` pixels a side, averaged over areas."""
+    """Downsample images to `size` pixels by area averaging."""
     side = (size, size)
     if pictures.shape[1] == size:
         return pictures
@@ -143,8 +143,8 @@ def shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V
 def shrunk_labels(
     labels: UInt8[ndarray, "V n n"], size: int, *, scalp: bool = False
 ) -> UInt8[ndarray, "V m m"]:
-    """Labels at `size` pixels as an annotator would draw them: the prevailing class around each
-    pixel, brows and hair filled. scalp: skin between hairs becomes hair."""
+    """Downsample labels in an annotator's style: majority class around each pixel, brows and hair
+    filled. scalp: skin between hairs becomes hair."""
     tensor = torch.from_numpy(labels)
     clean = torch.zeros(len(labels), size, size, dtype=torch.uint8)
     most = torch.zeros(len(labels), size, size)

@@ -73,7 +73,7 @@ class FittedPhotos:
     how: Distortion
 
     def draw(self, size: int, generator: torch.Generator) -> FittedBatch:
-        """Photos of `size` of the portraits, half of them mirrored."""
+        """Augmented photos of `size` portraits, half of them mirrored."""
         index = torch.randint(len(self.z), (size,), generator=generator)
         flip, own = torch.rand(2, size, generator=generator) < 0.5
         crops, alpha = self.crops[index].clone(), self.alpha[index].clone()
@@ -101,7 +101,7 @@ class FittedPhotos:
 
 
 def mirrored_latents(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-    """Of the same people in a mirror: hair is parted on the other side, all else is even."""
+    """Latents of the mirrored people: hair is parted on the other side, all else is symmetric."""
     first, last = GROUP_SLOTS["parting"]
     mirrored = z.clone()
     mirrored[:, first:last] = z[:, first:last].flip(1)
@@ -111,7 +111,7 @@ def mirrored_latents(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
 def fit_portraits(
     paths: Sequence[Path], out: Path, matte: Matte, *, progress: Progress = SILENT
 ) -> int:
-    """Align and fit portraits and write what training needs; how many could be used.
+    """Align and fit portraits and write a training file; returns the number of usable portraits.
 
     matte: who is in front (`invert.target.person_matte`). Raises
     TrainingError if none can be used.
@@ -143,7 +143,7 @@ def fit_portraits(
 
 
 def load_fitted(path: Path, backgrounds: UInt8[Tensor, "J 3 S S"], how: Distortion) -> FittedPhotos:
-    """What `fit_portraits` wrote. Raises TrainingError on anything else."""
+    """Load a file written by `fit_portraits`. Raises TrainingError on anything else."""
     shapes = {"crops": (3, SIDE, SIDE), "alpha": (1, SIDE, SIDE), "z": (LATENT_SIZE,)}
     shapes |= {"camera": (CAMERA_SIZE,)}
     kinds = {"crops": torch.uint8, "alpha": torch.uint8, "z": torch.float32}

@@ -47,8 +47,7 @@ class PhotoSet:
     how: Distortion
 
     def draw(self, size: int, generator: torch.Generator) -> PhotoBatch:
-        """One photo and one view of each of `size` people, different ones as far as there are so
-        many."""
+        """One photo and one view each of `size` people, without repetition if there are enough."""
         order = torch.randperm(len(self.people), generator=generator)
         chosen = order.repeat(-(-size // len(order)))[:size].tolist()
         draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()

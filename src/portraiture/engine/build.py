@@ -114,7 +114,7 @@ def _skin(
 def _with_scalp(
     textures: SkinTextures, parameters: AvatarParameters, shape: HeadShape
 ) -> SkinTextures:
-    """The skin with hair painted on its scalp, which shines no more than hair does."""
+    """The skin with hair blended into the scalp's albedo and roughness."""
     albedo = paint_scalp(textures.albedo, parameters, shape)
     painted = np.abs(albedo.astype(np.float32) - textures.albedo).max(2)
     matt = np.clip(painted / SCALP_CHANGE, 0.0, 1.0)
@@ -160,7 +160,7 @@ def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape
 
 
 def _under_clothes(parts: list[Part]) -> list[Part]:
-    """Drop the skin well under the clothes, which would poke through when a game moves the arms."""
+    """Remove skin well under the clothes, which would poke through when the arms are animated."""
     cloth = [part for part in parts if part.name == "clothes"]
     if not cloth:
         return parts

@@ -119,7 +119,7 @@ UNDER_HAT = ("bald", "buzz", "short", "crop", "side_part", "bob", "long_straight
 
 @dataclass(frozen=True)
 class _Person:
-    """What everything else depends on. woman: sex above a half. years: of age."""
+    """Attributes that condition all others. woman: sex above a half. years: of age."""
 
     sex: float
     age: float

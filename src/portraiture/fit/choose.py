@@ -121,7 +121,7 @@ class HairChoice:
 
 
 def choose_hair(regions: Regions, cues: Cues) -> HairChoice:
-    """The style with the best overlap, hair before bare foreheads counting double, plus habit."""
+    """The style with the best overlap plus a prior; missing hair on the forehead counts double."""
     hair, seen = hair_grid(regions)
     if cues.hair < BALD_BELOW and hair.sum() < 40:
         return HairChoice("bald")
@@ -158,8 +158,8 @@ def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
 
 
 def beard_hairs(regions: Regions) -> tuple[float, float, float]:
-    """How hairy upper lip, chin and jaw look against the cheeks: darker, or greyer; 0 is bare or
-    covered."""
+    """Beard evidence: how much darker or greyer upper lip, chin and jaw are than the cheeks; 0 is
+    bare or covered."""
     size = regions.skin.shape
     lips = polygon2mask(size, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
     cheek = zone_colour(regions, cheek_mask(regions)) + 0.01

@@ -39,7 +39,7 @@ USUAL_HAIR, USUAL_LENGTH, USUAL_BESIDE, USUAL_LIPS = 0.7, 0.25, 0.15, 0.35
 
 @dataclass(frozen=True)
 class Cues:
-    """What a window around the head says before any fit, each in [0, 1].
+    """Cues from a window around the head, before fitting, each in [0, 1].
 
     hair: how much of the crown shows hair; the usual where the crown is not in the photo. length:
     0 above the ears, 1 on the shoulders. grey: lack of pigment. stubble: darkness of the beard zone
@@ -58,7 +58,7 @@ class Cues:
 
 
 def read_cues(regions: Regions) -> Cues:
-    """Modest guesses, used to centre the solver's prior."""
+    """Weak cues that centre the solver's prior."""
     x, y = regions.head_coordinates()
     crown = (y > CROWN_HEIGHT[0]) & (y < CROWN_HEIGHT[1]) & (np.abs(x) < CROWN_HALF_WIDTH)
     crown &= regions.person

@@ -72,11 +72,11 @@ class Hidden:
     spoilt_share: float
 
     def everything(self) -> Float32[ndarray, "H W"]:
-        """Texels that say nothing about the skin."""
+        """Texels that must not be used for skin colour."""
         return np.maximum(self.unlit(), self.shadow)
 
     def unlit(self) -> Float32[ndarray, "H W"]:
-        """Texels that say nothing about the light."""
+        """Texels that must not be used for light."""
         return np.maximum(self.covered, self.blown)
 
     def notes(self) -> list[str]:
@@ -96,7 +96,8 @@ class Hidden:
 
 
 def find_hidden(projection: Projection, hair: Float[ndarray, "H W"]) -> Hidden:
-    """What of the projected face is not to be used. hair: where hair is before the skin."""
+    """Find the parts of the projected face that must not be used. hair: where hair is before the
+    skin."""
     colour, position = halved(projection.colour), halved(projection.position)
     may_be_hair = (position[..., 1] > 10.0) | (np.abs(position[..., 0]) > 48.0)
     face = (halved(projection.weight) > TRUSTED) & ~((halved(hair) > 0.5) & may_be_hair)
@@ -168,7 +169,7 @@ def _reference(
 def _masses(
     odd: Bool[ndarray, "h w"], bare: Bool[ndarray, "h w"], least: float = LEAST_BARE
 ) -> Bool[ndarray, "h w"]:
-    """The connected masses of odd texels that hide enough of the bare skin."""
+    """Connected components of outlier texels that cover enough bare skin."""
     solid = np.asarray(binary_opening(odd, disk(3)), bool)
     pieces = np.asarray(measure.label(solid, connectivity=1))
     hidden = np.bincount(pieces[bare], minlength=int(pieces.max()) + 1) / bare.sum()
@@ -204,7 +205,7 @@ def _stepped(mass: Bool[ndarray, "h w"], inner: Bool[ndarray, "h w"], slope: nda
 
 
 def _ended(colour: Float[ndarray, "h w 3"], face: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Patches where two channels are at the sensor's end."""
+    """Patches where two channels are clipped."""
     ended = np.sort(colour, axis=-1)[..., 1] > BLOWN
     return np.asarray(binary_opening(ended & face, disk(2)), bool)
 

@@ -47,7 +47,7 @@ def decode(image: ndarray) -> Float32[ndarray, "*n"]:
 
 
 def radiance(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w 3"]:
-    """A photo as linear scene radiance: the renderer's roll-off of highlights undone."""
+    """Convert a photo to linear scene radiance, undoing the renderer's highlight roll-off."""
     linear = decode(image)
     rest = np.clip((1.0 - linear) / (1.0 - KNEE), 0.3, None)
     return np.where(linear <= KNEE, linear, KNEE - (1.0 - KNEE) * np.log(rest)).astype(np.float32)
@@ -70,8 +70,8 @@ class Tone:
 
 
 def fit_tone(albedo: Float[ndarray, "3"]) -> Tone:
-    """The nearest plain skin to a linear albedo, in log colour; chroma counts twice as luminance,
-    and unusual undertones and blood cost a little."""
+    """The nearest uniform skin to a linear albedo, in log colour; chroma has twice the weight of
+    luminance, and unusual undertones and haemoglobin are penalised slightly."""
     goal = np.log(np.clip(albedo, 1e-3, 1.0))
     melanin = np.linspace(0.0, 1.0, 41)
     blood = np.linspace(0.0, 1.0, 21)
@@ -137,8 +137,8 @@ def fit_light(
 def even_light(
     colour: Float[ndarray, "h w 3"], normal: Float[ndarray, "h w 3"], trusted: Bool[ndarray, "h w"]
 ) -> Light:
-    """A first guess of the light, for skin of one colour: the median of the trusted texels. Where
-    hardly any are trusted it is the usual light."""
+    """Initial light for uniform skin, from the trusted texels; a default light if there are too
+    few."""
     some = np.flatnonzero(trusted)
     if len(some) < FEWEST:
         return studio_light()

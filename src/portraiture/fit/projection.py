@@ -169,8 +169,8 @@ def residual_shift(
     landmarks: Float[ndarray, "478 2"],
     fitted: Float[ndarray, "478 2"],
 ) -> Float[ndarray, "P 2"]:
-    """What moves fitted landmarks onto the photo's, smoothly everywhere: normalised Gaussian
-    kernels, a wide pass and a fine one on what it leaves; fades out away from the face."""
+    """Smooth warp that moves the fitted landmarks onto the photo's: normalised Gaussian kernels, a
+    wide pass and a fine one on its residual; fades out away from the face."""
     inner = np.setdiff1d(np.arange(LANDMARK_COUNT - 10), CONTOUR)
     sources, goal = fitted[inner], landmarks[inner] - fitted[inner]
     iod = interocular(landmarks)

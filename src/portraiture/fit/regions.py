@@ -97,7 +97,7 @@ def window_transform(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "3 3"
 
 
 def photo_regions(image: UInt8[ndarray, "h w 3"], landmarks: Float[ndarray, "478 2"]) -> Regions:
-    """Cut the window and sort its pixels. About 50 ms."""
+    """Cut the window and classify its pixels. About 50 ms."""
     to_photo = window_transform(landmarks)
     window, seen = _window(image, to_photo)
     homogeneous = np.column_stack([landmarks, np.ones(len(landmarks))])

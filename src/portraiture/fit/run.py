@@ -27,7 +27,7 @@ from portraiture.types import Camera, Light, Photo
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a photo says about a person.
+    """The result of fitting a photo.
 
     parameters: identity and appearance. expression: the 52 ARKit weights in [0, 1]. camera: in
     the engine's world, intrinsics normalised by the original photo's size. albedo: (1024, 1024,

@@ -87,7 +87,7 @@ GAZE_STD = 0.08
 
 @dataclass(frozen=True)
 class Solution:
-    """A fitted head.
+    """Fitted camera, identity and expression.
 
     identity: (112,) phenotypes and local changes. actions: (52,). view: the camera. points: (478,
     3) world metres, pixels: (478, 2) of the landmarks. residual: mean distance of the landmarks

@@ -102,7 +102,7 @@ def latent_of_seed(seed: int, size: int) -> Float[Tensor, "1 Z"]:
 def sample_ws(
     generator: TriPlaneGenerator, seed: int, *, truncation: float = 1.0
 ) -> Float[Tensor, "1 N D"]:
-    """Latent layers of a seed; a mapping that wants a camera gets the frontal one."""
+    """Sample ws of a seed; a conditional mapping gets the frontal camera."""
     where = next(generator.parameters())
     z = latent_of_seed(seed, generator.config.z_dim).to(where)
     frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where)[None]
@@ -119,7 +119,7 @@ def sample_heads(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[SampledHead]:
-    """Heads of `seeds`, a folder each in `out`, and a contact sheet of all of them.
+    """Sample heads: one folder per seed in `out`, and a contact sheet.
 
     ``out/seed7/``: front.png, view_+20.png …, latent.safetensors (``ws``), with `config.video`
     turntable.mp4, with `config.mesh` head.glb, head.ply and its texture head.png. ``out``:
@@ -163,8 +163,8 @@ def sample_pictures(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[UInt8[ndarray, "n n 3"]]:
-    """Pictures of an image generator (StyleGAN2): ``out/seed7.png`` … and ``out/sheet.png``, all of
-    them or none.
+    """Sample images of an image generator (StyleGAN2): ``out/seed7.png`` … and ``out/sheet.png``,
+    all of them or none.
 
     network: what `checkpoints.load_image_generator` takes, or a generator. size: side of the
     images, None for the generator's own. Raises SampleError, OutputError, CheckpointError.
@@ -248,7 +248,7 @@ def _write_head(
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:
-    """Pictures of one size in rows; scaled down so that no side has over `SHEET_SIDE` pixels."""
+    """Tile images of one size in rows, scaled down to at most `SHEET_SIDE` pixels."""
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
     longest = max(sheet.shape[:2])
     if longest <= SHEET_SIDE:
@@ -263,7 +263,7 @@ def _record(
     network: str | Path | TriPlaneGenerator,
     generator: TriPlaneGenerator,
 ) -> dict[str, object]:
-    """What made the images; angles in degrees, as on the command line."""
+    """Record of the run; angles in degrees, as on the command line."""
     settings = asdict(config)
     settings["views"] = [round(degrees(yaw), 4) for yaw in config.views]
     settings["pitch"] = round(degrees(config.pitch), 4)

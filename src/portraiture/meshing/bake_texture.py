@@ -85,7 +85,7 @@ def bake_texture(
     *,
     texture_size: int = 1024,
 ) -> TexturedMesh:
-    """Colour every texel from the images that see its point, those that face it most first.
+    """Colour every texel from the images in which its point is visible, the most frontal first.
 
     What no image sees takes colours that spread over the surface from its seen edge, and the
     gutters between charts those of the nearest texel. Raises ValueError without images.
@@ -121,7 +121,7 @@ def bake_texture(
 
 @dataclass(frozen=True)
 class _Shown:
-    """An image with what it takes to look points up in it. depth: (S, S) of the surface, metres
+    """An image prepared for projecting points into it. depth: (S, S) of the surface, metres
     along the camera's axis. trust: (S, S) in [0, 1], zero at outlines."""
 
     picture: Picture
@@ -152,7 +152,7 @@ class _Shown:
     def look_up(
         self, points: Float[ndarray, "P 3"], normals: Float[ndarray, "P 3"]
     ) -> tuple[Bool[ndarray, "P"], Float[ndarray, "Q 3"], Float[ndarray, "Q"]]:
-        """Which points are seen, and the colours and weights of those."""
+        """Visible points, with their colours and weights."""
         camera = self.picture.camera
         towards = _unit(camera.T_world_cam[:3, 3] - points)
         facing = np.einsum("pc,pc->p", towards, normals)
@@ -188,7 +188,7 @@ def _sample(image: ndarray, where: ndarray) -> ndarray:
 def _blend(
     shown: Sequence[_Shown], points: Float[ndarray, "P 3"], normals: Float[ndarray, "P 3"]
 ) -> tuple[Float32[ndarray, "P 3"], Float32[ndarray, "P"]]:
-    """Weighted mean colour of the images that see each point, and the sum of their weights."""
+    """Weighted mean colour over the images in which each point is visible, and the total weight."""
     color = np.zeros((len(points), 3), np.float32)
     total = np.zeros(len(points), np.float32)
     for one in shown:

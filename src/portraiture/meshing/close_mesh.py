@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 def close_mesh(
     vertices: Float[ndarray, "V 3"], faces: Int[ndarray, "F 3"]
 ) -> tuple[Float[ndarray, "W 3"], Int[ndarray, "G 3"]]:
-    """The largest closed, consistently turned surface of these triangles, without unused vertices.
+    """The largest closed, consistently oriented surface of the triangles, without unused vertices.
 
     Triangles at an edge that more than two share, or that two pass in the same direction, are
     taken out; a hole gets a new vertex in its middle and a fan around it.
@@ -43,7 +43,7 @@ def directed_edges(faces: Int[ndarray, "F 3"]) -> Int[ndarray, "E 2"]:
 
 
 def _without_bad_edges(faces: Int[ndarray, "F 3"]) -> Int[ndarray, "G 3"]:
-    """No directed edge twice, and so no edge with more than two triangles."""
+    """Remove triangles until no directed edge occurs twice."""
     a, b, c = faces.T
     faces = faces[(a != b) & (b != c) & (c != a)]
     edges = directed_edges(faces)

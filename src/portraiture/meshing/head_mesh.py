@@ -62,7 +62,7 @@ def mesh_head(
     planes: Float[Tensor, "1 3 C P P"] | None = None,
     config: MeshConfig | None = None,
 ) -> TexturedMesh:
-    """The head of ws, or of given (edited) planes, whose images ws then finish.
+    """Mesh the head of ws, or of given planes; ws then modulate superresolution.
 
     Raises SurfaceError when the densities hold no head.
     """
@@ -128,7 +128,7 @@ def head_picture(
     *,
     kind: Literal["image", "raw"] = "image",
 ) -> Picture:
-    """What a camera of EG3D's world sees, with a metric camera."""
+    """Render a head from an EG3D camera, with the metric camera."""
     where = next(generator.parameters())
     ws, planes = ws.to(where), planes.to(where)
     vector = torch.from_numpy(to_eg3d(camera)).to(where)[None]

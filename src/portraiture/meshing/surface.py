@@ -121,7 +121,7 @@ def _main_solid(solid: Bool[ndarray, "R R R"]) -> Bool[ndarray, "R R R"]:
 
 
 def _connected(mask: Bool[ndarray, "X Y Z"]) -> Int[ndarray, "X Y Z"]:
-    """Numbers of the parts that are connected through voxels' sides, 0 outside `mask`."""
+    """Labels of the components connected through voxel faces, 0 outside `mask`."""
     labels = np.empty(mask.shape, np.int32)
     ndimage.label(mask, output=labels)
     return labels
@@ -202,7 +202,7 @@ def decimate(
 def even_out(
     vertices: Float[ndarray, "V 3"], faces: Int[ndarray, "F 3"], *, rounds: int = EVEN_ROUNDS
 ) -> Float[ndarray, "V 3"]:
-    """Vertices moved halfway to their neighbours' mean within the surface, again and again.
+    """Tangential Laplacian smoothing: vertices move halfway to their neighbours' mean, repeatedly.
 
     Decimation leaves slivers, which flip when charts are flattened: without this a head of 20,000
     triangles falls into hundreds of charts. The surface itself stays (tests: 0.02 voxels).

@@ -31,7 +31,8 @@ LAG = sum(k * tap for k, tap in enumerate(SYM6)) / sum(SYM6) - CENTRE - 0.5
 
 @dataclass(frozen=True)
 class Strengths:
-    """How often, as a multiple of p, and how far; the defaults are the published pipeline `bgc`.
+    """Probabilities, as multiples of p, and strengths; the defaults are the published pipeline
+    `bgc`.
 
     flip, turn, shift: left-right, multiples of 90°, whole pixels up to shift_max of the side.
     scale, rotate, stretch, move: 2^N(0, std²), angle uniform in ±rotate_max·180°, anisotropic
@@ -72,7 +73,7 @@ BGC = Strengths()
 
 
 class _Chance:
-    """Draws for a batch, on the generator's device."""
+    """Random numbers for a batch, on the generator's device."""
 
     def __init__(self, images: Tensor, p: float, generator: torch.Generator) -> None:
         self.p, self.generator = p, generator
@@ -101,7 +102,7 @@ def augment(
     *,
     strengths: Strengths = BGC,
 ) -> Float[Tensor, "B C H W"]:
-    """Augmented square images in [-1, 1]; C is 3, or 6 for pairs, whose halves change alike.
+    """Augment square images in [-1, 1]; C is 3, or 6 for pairs, whose halves are transformed alike.
 
     p: probability in [0, 1] of each transformation. Deterministic from `generator`. Raises
     ValueError on other shapes.

@@ -18,8 +18,8 @@ def deferred_features(
     depth: Float[Tensor, "B 1 n n"], alpha: Float[Tensor, "B 1 n n"],
     rays: tuple[Float[Tensor, "B n*n 3"], Float[Tensor, "B n*n 3"]],
 ) -> Float[Tensor, "B K n n"]:  # fmt: skip
-    """What volume rendering gives where every density is right: the colours at the surface over
-    white, by coverage. rays: origins and directions."""
+    """Features of an ideal volume render: colours at the surface over white, weighted by coverage.
+    rays: origins and directions."""
     origins, directions = rays
     colors, _ = network.query(planes, origins + depth.flatten(1)[..., None] * directions)
     cover = alpha.flatten(1)[..., None]
@@ -32,6 +32,6 @@ def deferred_picture(
     depth: Float[Tensor, "B 1 n n"], alpha: Float[Tensor, "B 1 n n"],
     rays: tuple[Float[Tensor, "B n*n 3"], Float[Tensor, "B n*n 3"]],
 ) -> Float[Tensor, "B 3 R R"]:  # fmt: skip
-    """What superresolution makes of them, about [-1, 1]."""
+    """The superresolved image of deferred features, about [-1, 1]."""
     features = deferred_features(network, planes, depth, alpha, rays)
     return network.superresolution(features, ws, resize=False)

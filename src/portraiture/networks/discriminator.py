@@ -113,8 +113,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 def append_std(x: Float[Tensor, "B C H W"], *, group: int) -> Float[Tensor, "B K H W"]:
-    """One more channel: the standard deviation within groups of images, averaged over channels and
-    places (Karras et al. 2018, section 3).
+    """Append the minibatch standard deviation as a channel (Karras et al. 2018, section 3).
 
     Group g of G/`group` holds images g, g + B/group, g + 2·B/group … B must be a multiple of the
     group, or smaller than it (then it is one group). Raises ValueError otherwise.

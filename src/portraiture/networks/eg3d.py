@@ -100,7 +100,7 @@ class Decoder(nn.Module):
         return torch.sigmoid(out[..., 1:]) * (1 + 2 * COLOR_MARGIN) - COLOR_MARGIN, out[..., 0]
 
     def weights(self) -> DecoderWeights:
-        """What fused renderers need instead of `forward`."""
+        """The decoder's weights, for fused renderers."""
         linear = [layer for layer in self.net if isinstance(layer, Linear)]
         (w1, b1), (w2, b2) = (layer.effective() for layer in linear)
         return DecoderWeights(w1.T, b1, w2.T, b2, COLOR_MARGIN)

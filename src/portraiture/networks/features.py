@@ -41,7 +41,7 @@ def planes_of(
     generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], features: Float[Tensor, "B K S S"],
     *, styles: Styles | None = None,
 ) -> Float[Tensor, "B 3 C P P"]:  # fmt: skip
-    """Planes of ws, or of styles, with these features in the place of its own at their size."""
+    """Planes of ws, or of styles, with the features at this resolution replaced."""
     size = features.shape[-1]
     return generator.planes(
         ws, styles=styles,
@@ -64,14 +64,14 @@ def add_painted(
     painted: Float[Tensor, "1 3 C P P"],
     ws: Float[Tensor, "1 N D"],
 ) -> Float[Tensor, "1 3 C P P"]:
-    """Planes with what was painted, moved as the generator moves planes of ws."""
+    """Add a change to the planes, warped by the generator's flow for ws."""
     if not generator.config.flow_rank:
         return planes + painted
     return planes + move_planes(painted, generator.flow(ws[:, 0]))
 
 
 def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
-    """Pictures of another side, without aliases."""
+    """Resize images with antialiasing."""
     if x.shape[-1] == side:
         return x
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

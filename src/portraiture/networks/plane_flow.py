@@ -20,7 +20,7 @@ from portraiture.networks.layers import Linear
 class PlaneFlow(nn.Module):
     """Flows as a mean and `rank` basis flows, in plane coordinates ([-1, 1] along each side).
 
-    mean and basis are buffers: they are known (`generate.train.teach_flow`), and a step of Adam
+    mean and basis are buffers: they are known (`generate.train.pretrain_flow`), and a step of Adam
     is as long as a fine basis flow. The coefficients learn.
     """
 
@@ -34,7 +34,8 @@ class PlaneFlow(nn.Module):
         self.register_buffer("mean", torch.zeros(3, 2, size, size))
 
     def forward(self, w: Float[Tensor, "B D"]) -> Float[Tensor, "B 3 2 S S"]:
-        """Where, from each place of a person's planes, its features lie on the canonical ones."""
+        """Displacement from each texel of a person's planes to its features on the canonical
+        planes."""
         with torch.autocast(w.device.type, enabled=False):
             numbers = self.coefficients(w.float())
             return self.mean + torch.einsum("bk,kpcij->bpcij", numbers, self.basis)
@@ -51,8 +52,8 @@ def flow_places(size: int, *, like: Tensor | None = None) -> Float[Tensor, "S S 
 def move_planes(
     planes: Float[Tensor, "B 3 C P P"], flow: Float[Tensor, "B 3 2 S S"]
 ) -> Float[Tensor, "B 3 C P P"]:
-    """planes at each texel plus its flow, bilinear; beyond the edge the edge goes on. Computed in
-    float32: near 1, bfloat16 cannot tell places apart that are half a texel of 256 away."""
+    """Warp planes by a flow: bilinear samples with repeated edges. Computed in float32, since
+    bfloat16 cannot resolve half a texel of 256 near 1."""
     b, k, c, p, _ = planes.shape
     flow = flow.flatten(0, 1).float()
     fine = F.interpolate(flow, size=(p, p), mode="bicubic", align_corners=False)

@@ -21,7 +21,8 @@ def march_some(
     rays: tuple[Float[Tensor, "B R 3"], Float[Tensor, "B R 3"]], pixels: Int[Tensor, "B M"],
     samples: int, generator: torch.Generator,
 ) -> Marched:  # fmt: skip
-    """The rays of these pixels as they are rendered, with so many coarse and fine samples."""
+    """Volume-render the rays of the given pixels, with the given numbers of coarse and fine
+    samples."""
     sampling = replace(
         network.config.rendering, depth_resolution=samples, importance_resolution=samples
     )

@@ -66,7 +66,7 @@ SCORES: dict[Attribute, Callable[[Person], float]] = {
 
 
 def score_people(z: Float[ndarray, "N Z"]) -> dict[Attribute, Float[ndarray, "N"]]:
-    """The scores of the people that latents stand for, all in [0, 1]: `SCORES`, the width of the
+    """Scores of the people of latents, all in [0, 1]: `SCORES`, the width of the
     face over its height, and how far the eyes open over their width."""
     people = [person_from_latent(latent) for latent in z]
     found: dict[Attribute, Float[ndarray, "N"]] = {

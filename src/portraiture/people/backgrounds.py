@@ -39,7 +39,7 @@ def plain(rng: np.random.Generator, size: int) -> Picture:
 
 
 def gradient(rng: np.random.Generator, size: int) -> Picture:
-    """A wall or backdrop: two colours of one hue along a direction, with a soft spot of light."""
+    """A wall or backdrop: a gradient of one hue with a soft spotlight."""
     x, y = _grid(size)
     angle = rng.uniform(0.0, 2.0 * np.pi)
     along = _smooth(0.5 + 0.6 * (np.cos(angle) * x + np.sin(angle) * y))
@@ -52,7 +52,7 @@ def gradient(rng: np.random.Generator, size: int) -> Picture:
 
 
 def bokeh(rng: np.random.Generator, size: int) -> Picture:
-    """Lights and things far out of focus: discs of all sizes over a gradient."""
+    """Bokeh: discs of all sizes over a gradient."""
     picture = gradient(rng, size)
     x, y = _grid(size)
     for _ in range(int(rng.integers(6, 40))):
@@ -65,7 +65,7 @@ def bokeh(rng: np.random.Generator, size: int) -> Picture:
 
 
 def room(rng: np.random.Generator, size: int) -> Picture:
-    """Upright and level stripes and boxes, as of doors, shelves, windows and frames."""
+    """Vertical and horizontal stripes and boxes, like doors, shelves, windows and frames."""
     picture = gradient(rng, size)
     x, y = _grid(size)
     for _ in range(int(rng.integers(3, 16))):
@@ -81,7 +81,7 @@ def room(rng: np.random.Generator, size: int) -> Picture:
 
 
 def clouds(rng: np.random.Generator, size: int) -> Picture:
-    """Noise of several scales, as of leaves, plaster, cloth or sky."""
+    """Multi-scale noise, like leaves, plaster, cloth or sky."""
     picture = np.broadcast_to(_colour(rng), (size, size, 3)).astype(np.float64)
     rough = rng.uniform(0.35, 0.8)
     for octave in range(1, 6):
@@ -93,7 +93,7 @@ def clouds(rng: np.random.Generator, size: int) -> Picture:
 
 
 def tiles(rng: np.random.Generator, size: int) -> Picture:
-    """A grid of boxes of two colours, as of books, bricks or a façade."""
+    """A grid of two-coloured boxes, like books, bricks or a façade."""
     x, y = _grid(size)
     columns, rows = rng.uniform(2.0, 14.0, 2)
     shift = rng.uniform(0.0, 0.5)

@@ -41,8 +41,8 @@ ROUNDS = 3
 
 
 def find_latent(person: Person) -> Float[ndarray, "Z"]:
-    """z (float32) by which `person_from_latent` gives nearly this person; numbers that it does not
-    tell are 0, choices the first."""
+    """Invert `person_from_latent` approximately: z (float32); unknown entries are 0, choices the
+    first."""
     wanted = _numbers(person)
     z = np.zeros(LATENT_SIZE)
     for _ in range(ROUNDS):
@@ -78,7 +78,7 @@ def _distance(z: Float[ndarray, "Z"], person: Person, wanted: Float[ndarray, "K"
 
 
 def _shape(person: Person, z: Float[ndarray, "Z"]) -> Float[ndarray, "A"]:
-    """Whitened coordinates of the face's local changes: what `people.latent` does, backwards."""
+    """Whitened coordinates of the face's local changes; inverse of `people.latent`."""
     prior = load_prior()
     first, last = GROUP_SLOTS["ancestry"]
     local = person.parameters.local_changes()

@@ -66,7 +66,7 @@ def fit_glasses(
 
 
 def draws_people(generator: TriPlaneGenerator) -> bool:
-    """Whether z stands for the engine's people, and for nothing else."""
+    """Whether the generator's z is that of `people.latent`."""
     config = generator.config
     return (config.z_dim, config.choice_groups, config.c_dim) == (LATENT_SIZE, CHOICE_GROUPS, 0)
 
@@ -79,7 +79,7 @@ def check_wearer(generator: TriPlaneGenerator) -> None:
 
 @torch.no_grad()
 def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[Tensor, "B Z"]:
-    """What z says of people, as far as w tells it: z's linear regression on w."""
+    """Estimate z from w by linear regression."""
     z = torch.from_numpy(draw_latents(PEOPLE, SEED)).double()
     known = generator.mapping(z.float(), None)[:, 0].double()
     mean = known.mean(0)
@@ -92,8 +92,8 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
 
 
 def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
-    """The image of a head with glasses. shown: with opacity and depth. camera: EG3D's. Raises
-    ValueError without these."""
+    """Composite glasses onto an image of a head. shown: with opacity and depth. camera: EG3D's.
+    Raises ValueError without these."""
     if shown.opacity is None or shown.depth is None:
         raise ValueError("glasses need to know where the head is")
     size = len(shown.image)
@@ -108,6 +108,6 @@ def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
 
 
 def _sized(values: Float[ndarray, "h h"], size: int) -> Float[ndarray, "n n"]:
-    """The nearest values of a grid of another size."""
+    """Resize a grid by nearest neighbour."""
     grid = torch.from_numpy(values.astype(np.float32))[None, None]
     return F.interpolate(grid, (size, size), mode="nearest")[0, 0].numpy()

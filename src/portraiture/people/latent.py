@@ -94,15 +94,15 @@ class Person:
 
 
 def draw_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
-    """Latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed, each of which does
-    not depend on how many are drawn."""
+    """Sample latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed; each is
+    independent of the number of samples."""
     people = range(first, first + count)
     draws = [np.random.default_rng([seed, k]).standard_normal(LATENT_SIZE) for k in people]
     return np.asarray(draws, np.float32).reshape(count, LATENT_SIZE)
 
 
 def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
-    """The person that z stands for.
+    """The person that z determines.
 
     Raises ValueError on another length or on numbers that are not finite.
     """
@@ -124,7 +124,7 @@ def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
 
 
 class _Slots:
-    """Numbers of z by name."""
+    """Named entries of z."""
 
     def __init__(self, z: ndarray) -> None:
         self.z = z
@@ -249,7 +249,7 @@ def _clothes(slots: _Slots) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _dyes() -> Float[ndarray, "D 3"]:
-    """The sampler's dyes from dark to light, so that one number can name a colour."""
+    """The sampler's dyes sorted by lightness, so that one number selects a colour."""
     dyes: Sequence[tuple[float, float, float]] = sorted(CLOTHES, key=sum)
     return np.array(dyes)
 

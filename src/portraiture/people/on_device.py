@@ -19,8 +19,8 @@ from portraiture.people.people_set import Example, neural_depth, weight_table
 
 
 class DevicePeople:
-    """A `PeopleSet` that grows, in tables on one device: about 1.6 MB a person of four views of
-    256 pixels.
+    """A growing `PeopleSet` in one device's memory: about 1.6 MB per person with four views at
+    256².
 
     first: people to begin with, at least one. capacity: people that fit; later ones are refused.
     What `draw` returns depends on how many there are when it is asked: runs do not repeat bit for
@@ -63,11 +63,11 @@ class DevicePeople:
         return self._count
 
     def person(self, index: int) -> PersonViews:
-        """One of those to begin with, as it was given."""
+        """One of the initial people."""
         return self._first[index]
 
     def add(self, person: PersonViews) -> bool:
-        """Put a person into the tables; False when they are full. One thread at a time. Raises
+        """Add a person; False when the memory is full. One thread at a time. Raises
         DataError when it is unlike the first."""
         if self._count >= self.capacity:
             return False
@@ -83,7 +83,7 @@ class DevicePeople:
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
         """`size` random views of all people, with replacement. generator: on the CPU; it seeds one
-        on this device, so that nothing is copied and nobody waits."""
+        on this device, which avoids copies and synchronisation."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         own = torch.Generator(self.device).manual_seed(seed)
         views = self._count * self.views
@@ -107,7 +107,7 @@ class DevicePeople:
 
 
 def _stored(person: PersonViews) -> Example:
-    """What the tables keep of a person's views; None where it is computed when drawn."""
+    """The arrays that are stored of a person's views; None for those computed when sampled."""
     depth, solid = zip(*(neural_depth(depth) for depth in person.depth), strict=True)
     latents = np.stack([person.picture_latent(view) for view in range(len(person.rgb))])
     alpha = torch.from_numpy(person.alpha)[:, None].float() / 255.0
@@ -126,7 +126,7 @@ def _stored(person: PersonViews) -> Example:
 
 
 def load_people(paths: list[Path]) -> list[PersonViews]:
-    """Files of people; damaged ones are left out."""
+    """Load files of people, skipping damaged ones."""
     found: list[PersonViews] = []
     for path in paths:
         try:

@@ -74,7 +74,7 @@ def unpack_person(data: bytes) -> PersonViews:
 
 
 def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -> int:
-    """Write as many of the people as `limit_bytes` hold, in their order; how many."""
+    """Write as many people as fit in `limit_bytes`, in order; returns their number."""
     count, size = 0, 0
     with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for person in people:
@@ -89,7 +89,7 @@ def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -
 
 
 def read_pack(path: Path) -> list[bytes]:
-    """The people of `write_pack`, each still packed. Raises DataError."""
+    """Read the people of `write_pack`, each still compressed. Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [archive.read(name) for name in sorted(archive.namelist())]
@@ -106,7 +106,7 @@ def _webp(image: UInt8[ndarray, "R R 3"]) -> bytes:
 def _merged(
     depth: Float32[ndarray, "V R R"],
 ) -> tuple[UInt16[ndarray, "V n n"], UInt8[ndarray, "V n n"]]:
-    """Depth in steps and where one surface fills the pixel, at half the side."""
+    """Quantised depth at half the resolution, and a mask of pixels that show a single surface."""
     pairs = [neural_depth(view) for view in depth]
     merged = np.stack([pair[0][0, 0].numpy() for pair in pairs])
     steps = np.round(np.clip((merged - NEAREST) / DEPTH_RANGE, 0.0, 1.0) * DEPTH_STEPS) + 1.0

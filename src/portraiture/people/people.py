@@ -37,8 +37,8 @@ TEXTURE_SIZE = 512
 
 
 def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
-    """Yaw and pitch of a person's views, radians: the first nearly frontal, then by turns one from
-    either side and one from anywhere; yaw within 65°, pitch mostly within 12°."""
+    """Yaw and pitch of a person's views, radians: the first nearly frontal, then alternately from a
+    side and from anywhere; yaw within 65°, pitch mostly within 12°."""
     rng = np.random.default_rng(seed)
     spans = [(-0.3, 0.3), (-1.1, -0.2), (0.2, 1.1), (-0.7, 0.7)]
     yaw = [rng.uniform(*spans[k % len(spans)]) for k in range(count)]
@@ -122,7 +122,7 @@ def make_people(
 
 
 def _claim(folder: Path, settings: dict[str, int | bool]) -> None:
-    """Make the folder and write `SETTINGS`, or check that it says the same."""
+    """Create the folder with `SETTINGS`, or check an existing one against them."""
     path = folder / SETTINGS
     check_folder(folder)
     try:

@@ -120,7 +120,7 @@ def _views(arrays: Mapping[str, ndarray]) -> PersonViews:
 
 @dataclass(frozen=True)
 class PersonFile:
-    """A checked file of which single views are read.
+    """A validated file from which single views are read.
 
     views: V. side: n. whole: the arrays that are not of views. starts: where in the file the
     numbers of each array of views begin, bytes.
@@ -172,8 +172,8 @@ def open_person(path: Path) -> PersonFile:
 
 
 def _start_of(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> int:
-    """Where an array's numbers begin: behind the header of the archive's member (30 bytes, its
-    name and an extra field) and that of the array."""
+    """Offset of an array's data, after the headers of the archive member (30 bytes, name and extra
+    field) and of the array."""
     member = archive.getinfo(f"{name}.npy")
     file.seek(member.header_offset + 26)
     name_length, extra_length = struct.unpack("<HH", file.read(4))

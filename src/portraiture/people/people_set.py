@@ -58,8 +58,8 @@ class Example(NamedTuple):
 
 
 class PeopleSet:
-    """The people of a folder. A person's file is checked when first asked for; what is kept in
-    memory of it is a few kilobytes, and single views are read when they are needed."""
+    """The people of a folder. A person's file is validated at first access and takes a few
+    kilobytes of memory; views are read on demand."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.paths = people_in(folder)[:limit]
@@ -74,7 +74,7 @@ class PeopleSet:
         return len(self.paths)
 
     def append(self, path: Path) -> None:
-        """One more person; who is drawn depends on how many there are."""
+        """Add a person. Sampling depends on the number of people."""
         self.paths.append(path)
 
     @property
@@ -110,7 +110,7 @@ class PeopleSet:
         return self._files[index]
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
-        """One random view of each of `size` people, different ones as far as there are so many."""
+        """One random view each of `size` people, without repetition if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         people = order.repeat(-(-size // len(self)))[:size].tolist()
         views = torch.randint(1 << 30, (size,), generator=generator).tolist()

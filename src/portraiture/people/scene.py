@@ -44,7 +44,7 @@ class Scene:
 
 
 def scene_from_numbers(numbers: Float[ndarray, "S"]) -> Scene:
-    """The scene that `SCENE_SIZE` standard normal numbers stand for: yaw within 44° and pitch
+    """The scene given by `SCENE_SIZE` standard normal numbers: yaw within 44° and pitch
     within 15°, a key light from up to 77° beside and from below the eyes to 58° above.
 
     Raises ValueError on another length or on numbers that are not finite.

@@ -46,7 +46,7 @@ def synth(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> int:
-    """Make the people `first` … `first + people - 1` in `out`; those that are there are kept.
+    """Render the people `first` … `first + people - 1` into `out`; existing ones are kept.
 
     Every person is the same whatever `people` and `workers` are. workers: processes, of one thread
     each. Returns how many people the folder holds.
@@ -75,7 +75,7 @@ def _make_one(out: Path, config: SynthConfig, index: int) -> int:
 
 
 def _claim(out: Path, config: SynthConfig) -> None:
-    """Make the folders and write synth.json, or check that it says the same."""
+    """Create the folders with synth.json, or check an existing one against it."""
     settings = asdict(config) | {"asset_folder": str(config.asset_folder or "")}
     path = out / "synth.json"
     check_folder(out)
@@ -137,7 +137,7 @@ def read_depth(path: Path) -> Float32[ndarray, "n n"]:
 
 
 def write_labels(out: Path) -> int:
-    """Write dataset.json for the complete people of `out`; how many there are."""
+    """Write dataset.json for the complete people of `out`; returns their number."""
     labels: list[list[Any]] = []
     paths = complete_people(out)
     for path in paths:

@@ -151,8 +151,8 @@ def with_expression(
 
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
-    """A face as photos show it: calm or smiling mostly, else talking, surprised, cross or sad; eyes
-    that look somewhere, sometimes half shut."""
+    """Sample an expression: mostly neutral or smiling, else talking, surprised, angry or sad, with
+    a gaze, and eyes sometimes half shut."""
     moods = (_calm, _smile, _talk, _surprise, _cross, _sad)
     weights = moods[int(rng.choice(6, p=[0.28, 0.32, 0.16, 0.08, 0.09, 0.07]))](rng)
     side, up = rng.normal(0.0, 0.16), rng.normal(0.0, 0.12)
@@ -166,7 +166,7 @@ def sample_expression(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _pair(outward: str, inward: str, side: float) -> dict[str, float]:
-    """Both eyes towards the person's left (side > 0) or right."""
+    """Both eyes look to the person's left (side > 0) or right."""
     return {
         f"{outward}Left": side, f"{inward}Right": side,
         f"{outward}Right": -side, f"{inward}Left": -side,
@@ -242,7 +242,7 @@ def _assets(folder: Path, stamp: tuple[tuple[Path, int, int], ...]) -> tuple[Ass
 
 @dataclass(frozen=True)
 class EngineData:
-    """Endless batches rendered when they are asked for; what a recipe's data is (`train`).
+    """Endless batches rendered on demand; usable as a recipe's data.
 
     Nothing is kept: an image costs about a second of one core. Each batch shows other people.
     """

@@ -25,7 +25,7 @@ from portraiture.types import Bust, Camera, Light, as_uint8
 
 @dataclass(frozen=True)
 class HeadFrame:
-    """Where EG3D's world lies around one person.
+    """Similarity between EG3D's world and one person's.
 
     ``world = scale * (eg3d - EG3D_ANCHOR) @ rotation.T + centre``; scale: metres of this person
     per EG3D unit, so that every head has about the same size in EG3D's world.
@@ -114,7 +114,7 @@ def render_view(
 def over(
     rgba: UInt8[ndarray, "n n 4"], background: Float[ndarray, "n n 3"] | float
 ) -> UInt8[ndarray, "n n 3"]:
-    """A cut-out laid over a background in [0, 1]; 1.0 is white."""
+    """Composite a cut-out over a background in [0, 1]; 1.0 is white."""
     alpha = rgba[..., 3:].astype(np.float32) / 255.0
     return (rgba[..., :3] * alpha + 255.0 * (1.0 - alpha) * background + 0.5).astype(np.uint8)
 

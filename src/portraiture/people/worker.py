@@ -48,7 +48,7 @@ def start_workers(
 
 
 def stop_workers(folder: Path, workers: list[subprocess.Popen[bytes]]) -> None:
-    """End them; returns when all have ended."""
+    """Stop the workers and wait for them."""
     (folder / STOP).touch()
     for worker in workers:
         worker.terminate()

@@ -152,7 +152,8 @@ def _no_finer_than_needed(
 def _choose(
     faces: list[Float32[ndarray, "478 3"]], face: int | None
 ) -> tuple[Float32[ndarray, "478 3"], tuple[str, ...]]:
-    """The wanted face and a note. Faces under `MIN_FACE_PX` count only when there is no other."""
+    """Select a face, with a note for the user. Faces under `MIN_FACE_PX` count only when there is
+    no other."""
     large = [one for one in faces if face_mesh.face_size(one) >= MIN_FACE_PX]
     if not faces:
         raise PhotoError("No face was found; use a photo that shows one from the front.")

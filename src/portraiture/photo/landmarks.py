@@ -59,7 +59,7 @@ def face_size(landmarks: Float[ndarray, "L _"]) -> float:
 
 
 def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
-    """Every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
+    """Find every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
 
     Looks at the whole image and, from 800 pixels on, at half-size tiles; where nothing shows, at
     ever smaller tiles, at the image with a margin (close-ups), and at quarter turns of it. Up to

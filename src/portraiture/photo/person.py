@@ -13,7 +13,7 @@ from portraiture.photo.threads import one_thread
 
 @one_thread()
 def person_mask(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w"]:
-    """How sure each pixel is to show a person, in [0, 1]. Best on a square around head and
+    """Probability that each pixel shows a person, in [0, 1]. Best on a square around head and
     shoulders (the network sees 256²)."""
     network = load("selfie")
     pixels = crop(image, whole(image), network.size, outside="zero")

@@ -64,7 +64,7 @@ def _unit(*xyz: float) -> ndarray:
 
 
 def _lobe(directions: ndarray, towards: ndarray, sharpness: float) -> ndarray:
-    """A soft light: 1 in its middle, falling off with the angle; (N, 1)."""
+    """A soft light: 1 at its centre, falling off with the angle; (N, 1)."""
     return np.exp(sharpness * (directions @ towards - 1.0))[:, None]
 
 

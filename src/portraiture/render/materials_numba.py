@@ -23,7 +23,7 @@ from portraiture.render.brdf_numba import (
 )
 
 PLAIN, SKIN, HAIR, EYE, MOUTH, CLOTH, GLASS = range(7)
-"""Kinds of matter, in the order of `scene.KINDS`."""
+"""Material kinds, in the order of `scene.KINDS`."""
 
 HAIR_EXTINCTION = 95.0
 """Share of key light lost per metre in black hair."""
@@ -57,7 +57,7 @@ class Lighting(NamedTuple):
 
 
 class Look(NamedTuple):
-    """How a style shades.
+    """Shading parameters of a style.
 
     scatter: multiplies the spread of light in skin. warmth: how red light leaves skin at the
     terminator, 0 to 1. specular: multiplies highlights. rim: light on grazing surfaces. bands: 0
@@ -208,11 +208,11 @@ def cone_visibility(towards, opening, reach):
 
 
 @njit(forceinline=True, error_model="numpy")
-def matter(
+def material_radiance(
     lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness, metallic, lit, depth,
     reach, opening,
 ):  # fmt: skip
-    """Linear radiance of natural matter with linear albedo `rgb`, three numbers.
+    """Linear radiance of a naturally shaded material with linear albedo `rgb`, three numbers.
 
     Albedo means all that a surface returns of uniform white light, as photos show it: what the
     surface film mirrors of such light (seen from the front) is taken from the diffuse part.

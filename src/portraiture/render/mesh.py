@@ -52,7 +52,7 @@ LOOKS: dict[Shading, Look] = {
 
 
 class View(NamedTuple):
-    """A scene as one camera sees it.
+    """A scene projected by one camera.
 
     points: (V, 3) homogeneous pixels. lod: (F,) mip levels. eye: (3,) the camera's place. spread:
     of the alpha test for colour.

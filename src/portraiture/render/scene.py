@@ -73,7 +73,7 @@ _recent: Recent[tuple[int, int], tuple[weakref.ref[Bust], Scene]] = Recent(4)
 
 
 def scene_of(bust: Bust) -> Scene:
-    """`flatten`, remembered for the last few busts as long as they live and are unchanged."""
+    """`flatten`, cached for the last few busts while they are alive and unchanged."""
     _recent.drop(lambda kept: kept[0]() is None)
     return _recent.get((id(bust), content(bust)), lambda: (weakref.ref(bust), flatten(bust)))[1]
 
@@ -175,8 +175,7 @@ def flatten(bust: Bust) -> Scene:
 
 
 def _bounced(transfers: ndarray, inside: ndarray) -> ndarray:
-    """The light that lips, teeth and tongue pass on to each other: inside the mouth a share of
-    what would arrive from all around, had it no walls."""
+    """Interreflection in the mouth, as a share of the unoccluded ambient light."""
     out = transfers.copy()
     out[0, inside] += MOUTH_BOUNCE * (transfers[1, inside] - transfers[0, inside])
     return out

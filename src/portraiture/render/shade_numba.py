@@ -1,7 +1,7 @@
 """Shade visible samples according to their material.
 
 fragment ──▶ position, normal, tangent, uv ──texels──▶ albedo, roughness, bent normal
-         ──key_reach──▶ key light ──matter──▶ linear radiance ──tone──▶ display-linear colour
+         ──key_reach──▶ key light ──material──▶ linear radiance ──tone──▶ display-linear colour
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from portraiture.render.materials_numba import (
     GLASS,
     HAIR,
     flat_tones,
-    matter,
+    material_radiance,
     specular_at_normal,
 )
 from portraiture.render.shadow import depth_above, visibility
@@ -105,8 +105,8 @@ def key_reach(lighting, kind, position, normal, row, column):
 def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column):
     """Display-linear colour times opacity, and opacity, of one fragment of triangle f.
 
-    On clear matter (glass, cornea) only the diffuse part is dimmed by the texture's opacity; what
-    it mirrors stays.
+    On clear materials (glass, cornea) the texture's opacity dims only the diffuse part, not
+    reflections.
     """
     i, j, k = scene.faces[f, 0], scene.faces[f, 1], scene.faces[f, 2]
     part = scene.part[f]
@@ -136,7 +136,7 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
         bent = bent_normal(scene, part, u, v, lod[f], smooth, tangent, handed, tables[1])
         bend = b0 * scene.curvature[i] + b1 * scene.curvature[j] + b2 * scene.curvature[k]
         opening = interpolate3(scene.opening, i, j, k, b0, b1, b2)
-        rgb = matter(
+        rgb = material_radiance(
             lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness,
             scene.factors[part, 1], lit, depth, reach, opening,
         )  # fmt: skip

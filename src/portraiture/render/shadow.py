@@ -27,7 +27,7 @@ BIAS_M = 0.0025
 
 
 class Caster(NamedTuple):
-    """Triangles that throw shadows. F triangles, V vertices.
+    """Triangles that cast shadows. F triangles, V vertices.
 
     faces: (F, 3). cutoff: (F,) of the alpha test, negative for none. texture: (F, 3) base-colour
     textures at full size, in `texels`. uv: (V, 2).
@@ -231,11 +231,11 @@ def transfer(
     def make() -> ndarray:
         directions = even_directions(TRANSFER_DIRECTIONS)
         axes = np.stack([light_axes(d) for d in directions])
-        lobes = sh_basis(directions) * (4.0 / len(directions))
+        basis = sh_basis(directions) * (4.0 / len(directions))
         radius = np.linalg.norm(np.ptp(vertices, axis=0)) / 2.0
         centre = (vertices.max(0) + vertices.min(0)) / 2.0
         scale = TRANSFER_SIZE / max(2.0 * radius, 1e-6)
-        return _transfer(vertices - centre, normals, extinction, caster, axes, lobes, scale)
+        return _transfer(vertices - centre, normals, extinction, caster, axes, basis, scale)
 
     return _recent.get(_content(vertices, normals, extinction, caster), make)
 
@@ -265,8 +265,8 @@ def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: C
 
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
-def _transfer(vertices, normals, extinction, caster, axes, lobes, scale):
-    """Vertices around the origin. lobes: (N, 9) SH basis at the N directions times 4/N. The sums
+def _transfer(vertices, normals, extinction, caster, axes, basis, scale):
+    """Vertices around the origin. basis: (N, 9) SH basis at the N directions times 4/N. The sums
     are taken in the same order whatever the number of threads is."""
     count = vertices.shape[0]
     partial = np.zeros((TRANSFER_SUMS, 2, count, 9), np.float32)
@@ -285,7 +285,7 @@ def _transfer(vertices, normals, extinction, caster, axes, lobes, scale):
             heights[:] = -np.inf
             draw_heights(local, caster, corner, scale, heights, 0, TRANSFER_SIZE)
             _gather(
-                vertices, normals, extinction, local, heights, corner, scale, axes[d], lobes[d],
+                vertices, normals, extinction, local, heights, corner, scale, axes[d], basis[d],
                 partial[share],
             )  # fmt: skip
     out = partial[0]

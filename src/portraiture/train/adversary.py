@@ -79,7 +79,7 @@ def opponents(
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """bf16 where the run asks for it."""
+    """Autocast to bf16 if the run's precision is bf16."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -94,7 +94,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 def pieces(run: RunConfig, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
-    """Tensors split alike along the batch into parts of at most ``run.micro_batch``."""
+    """Split tensors along the batch into micro-batches of at most ``run.micro_batch``."""
     size = run.micro_batch or len(tensors[0])
     return list(zip(*(t.split(size) for t in tensors), strict=True))
 
@@ -148,7 +148,7 @@ class Opponent:
         real_cameras: Tensor,
         fake_cameras: Tensor,
     ) -> dict[str, Tensor | float]:
-        """One update that tells reals from fakes; then p adapts."""
+        """One discriminator update on reals and fakes; then adapt p."""
         parts = pieces(self.run, reals, fakes, real_cameras, fake_cameras)
         seen: list[Tensor] = []
 
@@ -201,7 +201,7 @@ class Opponent:
 
 
 def update_average(state: TrainState, config: AdversaryConfig, run: RunConfig) -> None:
-    """The generator's moving average after a step."""
+    """Update the generator's EMA after a step."""
     images = float(state.step * run.batch)
     beta = decay(run.batch, images, half_life=config.ema_kimg * 1000, ramp=config.ema_ramp)
     update(state.averages["generator"], state.models["generator"], beta)
@@ -209,6 +209,6 @@ def update_average(state: TrainState, config: AdversaryConfig, run: RunConfig) -
 
 @torch.no_grad()
 def follow_w(w_avg: Tensor, ws: Float[Tensor, "B N D"], world: World) -> None:
-    """The running mean of w, towards which truncation goes."""
+    """Update `w_avg`, the running mean of w used by truncation."""
     mean = mean_over_processes(ws.detach()[:, 0].float().mean(0), world)
     w_avg.copy_(mean.lerp(w_avg, W_AVERAGE_DECAY))

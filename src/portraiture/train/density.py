@@ -26,8 +26,8 @@ def density_losses(
     network: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"], batch: Example, rays: Rays,
     draws: Draws, config: TruthConfig,
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Space before the surface is empty, what lies just behind it absorbs: weighted losses by name.
-    rays: origins and directions of the n² pixels."""
+    """Losses that make space in front of the surface empty and just behind it solid; weighted, by
+    name. rays: origins and directions of the n² pixels."""
     span = network.config.rendering
     weight = batch.small_weight * batch.solid
     chosen = torch.multinomial(
@@ -67,7 +67,8 @@ def _densest(
     network: TriPlaneGenerator, planes: Tensor, rays: Rays, tried: tuple[Tensor, Tensor],
     config: TruthConfig,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Of pixels and depths where nothing should be, those where most is: the smoke."""
+    """Hard-example mining in empty space: of random pixels and depths, those with the highest
+    density."""
     if config.empty_tries == 1:
         return tried
     density = network.query(planes, along_points(rays, *tried))[1]

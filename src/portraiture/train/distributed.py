@@ -33,12 +33,12 @@ class World:
 
 
 PATIENCE = timedelta(hours=2)
-"""How long processes wait for each other: the first may teach the mapping for half an hour."""
+"""Timeout between processes: the first may pre-train the mapping for half an hour."""
 
 
 @contextmanager
 def open_world(device: str = "auto") -> Iterator[World]:
-    """The world that torchrun describes in the environment, or a single process.
+    """The process group described by torchrun's environment, or a single process.
 
     device: "auto" (the GPU of this process if there is one), "cpu" or "cuda". NCCL between GPUs,
     Gloo between CPUs.
@@ -60,7 +60,7 @@ def open_world(device: str = "auto") -> Iterator[World]:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
-    """Replace each gradient by its mean over the processes; what is not finite counts as 0."""
+    """Average gradients over the processes; non-finite values count as 0."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return
@@ -93,7 +93,7 @@ def mean_over_processes(values: Tensor, world: World) -> Tensor:
 
 
 def anywhere(flag: bool, world: World) -> bool:
-    """Whether any process says so; all get the same answer."""
+    """Logical or over the processes."""
     if world.size == 1:
         return flag
     votes = torch.tensor(float(flag), device=world.device)

@@ -30,7 +30,7 @@ def tile(
 
 
 def stack_rows(*rows: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "H W 3"]:
-    """Pictures of one width above each other; narrower ones are filled with black."""
+    """Stack images vertically; narrower ones are padded with black."""
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0))) for r in rows])
 

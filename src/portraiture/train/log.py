@@ -20,21 +20,21 @@ logger = logging.getLogger(__name__)
 
 
 class Meter:
-    """Means of metrics between two rows of the log, summed on the device without waiting for it."""
+    """Means of metrics between two log rows, accumulated on the device without synchronisation."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, metrics: Mapping[str, Tensor | float]) -> None:
-        """Metrics of one step; a step may leave some out."""
+        """Add the metrics of one step; steps may omit some."""
         for name, value in metrics.items():
             value = torch.as_tensor(value, dtype=torch.float32).detach()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def means(self, world: World) -> dict[str, float]:
-        """Means since the last call, over all processes; then it starts anew."""
+        """Means since the last call, over all processes; resets the meter."""
         names = sorted(self._sums)
         if not names:
             return {}

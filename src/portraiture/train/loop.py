@@ -42,7 +42,7 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What every recipe has.
+    """Settings of a run that all recipes share.
 
     steps: of the whole run. batch: images in a step, over all processes. micro_batch: images that
     go through a network at once on one process (None: all of its share). seed: of weights, data
@@ -70,7 +70,7 @@ class RunConfig:
 
 
 class Recipe(Protocol):
-    """What to train and how; one object, made of a frozen config and its data.
+    """A training recipe: a frozen config and its data.
 
     run: the common part of the config. config: the whole of it, as JSON will hold it.
 
@@ -115,7 +115,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Watch:
-    """What a caller of `run_recipe` wants to know.
+    """Callbacks of `run_recipe`.
 
     row: called with every row of the log. saved: called after a checkpoint is written. save_every:
     seconds after which one is written, besides those of the run's own interval. board: whether
@@ -166,8 +166,8 @@ def run_recipe(
 
 
 def claim_folder(recipe: Recipe, out: Path) -> None:
-    """Write config.json, or check that the one there is of the same run; lengths of the run and
-    intervals may differ. Raises TrainingError."""
+    """Write config.json, or check an existing one against it; number of steps and intervals may
+    differ. Raises TrainingError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -188,7 +188,7 @@ def claim_folder(recipe: Recipe, out: Path) -> None:
 
 
 def start(recipe: Recipe, out: Path, world: World) -> TrainState:
-    """The state to go on from: of the newest checkpoint in `out`, or a fresh one."""
+    """The state to start from: the newest checkpoint in `out`, or a new one."""
     torch.manual_seed(recipe.run.seed)
     state = recipe.build(world)
     found = checkpoints(out / "checkpoints")
@@ -214,7 +214,7 @@ class _Session:
     progress: Progress
 
     def steps(self, stop: threading.Event) -> bool:
-        """Steps until the end or a reason to stop; True at the end."""
+        """Run steps until the end or a reason to stop; True at the end."""
         run, state, world = self.recipe.run, self.state, self.world
         meter, stopping, saved = Meter(), False, time.monotonic()
         self.progress.stage("Train", run.steps)
@@ -261,7 +261,7 @@ class _Session:
         return open_log(self.out, self.state.step, self.world, board=self.watch.board)
 
     def _write(self, *, grid: bool, checkpoint: bool) -> None:
-        """The files that are due after a step."""
+        """Write the files that are due after a step."""
         if grid:
             folder = self.out / "grids"
             folder.mkdir(exist_ok=True)
@@ -271,7 +271,7 @@ class _Session:
             export_networks(self.out / "networks", self.state, seed=self.recipe.run.seed)
 
     def _ahead(self, pool: ThreadPoolExecutor, after: int = 0) -> Future[Any]:
-        """The batch of the step that is `after` steps away, in the making."""
+        """Prefetch the batch of the step that is `after` steps ahead."""
         run, world = self.recipe.run, self.world
         number = (self.state.step + after) * world.size + world.rank
         draw = generator(run.seed, DATA, number)
@@ -325,7 +325,7 @@ def export_networks(folder: Path, state: TrainState, *, seed: int, half: bool = 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second signal acts as it always does."""
+    """An event set by SIGTERM and SIGINT; a second signal has its default effect."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

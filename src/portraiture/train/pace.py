@@ -1,7 +1,7 @@
 """Fit the number of steps of a run to a time limit.
 
-A GPU's speed isn't known before it has done some steps, and a cosine that doesn't reach its end is
-worth little; so lengths are set again with every row of the log.
+The speed of a GPU is unknown before the first steps, and cosine decay has to reach its end; lengths
+are therefore updated with every log row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SPARE = 4.0
 LENGTHS = (
     "decay_steps", "margin_steps", "levels_from", "whole_from", "whole_decay",
 )  # fmt: skip
-"""Settings of configs that are steps of a run."""
+"""Config fields that are measured in steps."""
 
 
 class Pace:
@@ -29,16 +29,17 @@ class Pace:
         self._marks: list[tuple[int, float]] = []
 
     def mark(self, step: int) -> None:
-        """`step` steps are done now."""
+        """Record that `step` steps are done now."""
         self._marks.append((step, time.monotonic()))
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """Seconds until the deadline."""
         return max(self.deadline - time.monotonic(), 0.0)
 
     def steps_in(self, seconds: float, *, since: int = 0) -> int:
-        """Steps that these seconds hold, at least one, at the mean speed after step `since`.
+        """Number of steps that fit in `seconds`, at least one, at the mean speed after step
+        `since`.
 
         The first row of all is not counted where there are two more: libraries choose their
         kernels in it. Where nothing is known since that step, what was before it counts.
@@ -54,8 +55,8 @@ class Pace:
 
 
 def fit_schedule(recipe: Any, original: Any, step: int, pace: Pace) -> None:
-    """Let a recipe's schedule end with the time: its own way (`fit_time`) or, where it has none,
-    with all lengths of its config in proportion to those of the original config."""
+    """Fit a recipe's schedule to the time limit, by its own `fit_time` or, without one, by scaling
+    all lengths of the original config."""
     if hasattr(recipe, "fit_time"):
         recipe.fit_time(step, pace)
         return

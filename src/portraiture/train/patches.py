@@ -19,7 +19,7 @@ EDGE_PIXELS = 6
 def cut_patch(
     batch: Example, rays: tuple[Tensor, Tensor], top: int, left: int, side: int
 ) -> tuple[Example, tuple[Tensor, Tensor]]:
-    """The part of a batch, and its rays, that side² neural pixels see."""
+    """Crop a batch and its rays to a patch of side² neural pixels."""
     n = batch.depth.shape[-1]
     small = (..., slice(top, top + side), slice(left, left + side))
     large = (..., slice(2 * top, 2 * (top + side)), slice(2 * left, 2 * (left + side)))
@@ -51,8 +51,8 @@ def patch_camera(
 
 
 def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
-    """1 inside a part of the image, 0 near its cut edges, where superresolution misses its
-    neighbours; the image's own edges count."""
+    """Mask of a patch: 0 near its cut edges, where superresolution lacks context, else 1; the
+    image's own edges count."""
     side = weight.shape[-1]
     clear = torch.zeros(side, side, device=weight.device)
     rows, columns = (

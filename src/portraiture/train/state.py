@@ -28,7 +28,7 @@ KEPT = 2
 
 @dataclass
 class TrainState:
-    """What a step reads and changes.
+    """The state that a training step reads and updates.
 
     models: trained networks by name. averages: their moving averages, which are what is delivered.
     optimizers: by name. numbers: the recipe's own scalars (probabilities, running means); they are
@@ -109,7 +109,7 @@ def restore(path: Path, state: TrainState) -> None:
 
 
 def _head(metadata: dict[str, str]) -> dict[str, Any]:
-    """The head of a file; {} of another program's."""
+    """The file's metadata; {} for files of other programs."""
     return json.loads(metadata.get("state", "{}"))
 
 

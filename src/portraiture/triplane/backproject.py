@@ -26,9 +26,9 @@ def spread(
     size: int,
     rounds: int,
 ) -> Float[Tensor, "B 3 C P P"]:
-    """Planes whose samples (`sample_places`, a mean over the planes) at the places come near the
-    values; 0 where there are no points. places: in [-1, 1] along each side. shares: of the planes
-    in a point's value, 1 together. size: P. rounds: the more, the nearer."""
+    """Find planes whose samples (`sample_places`, the mean over planes) at the places approximate
+    the values; 0 where there are no points. places: in [-1, 1] along each side. shares: of the
+    planes in a point's value, 1 together. size: P. rounds: the more, the nearer."""
     texels, weights = _corners(places, size)
     weights = weights * shares[..., None]
     ones = torch.ones_like(values[..., :1])
@@ -43,7 +43,7 @@ def spread(
 def _corners(
     places: Float[Tensor, "B 3 M 2"], size: int
 ) -> tuple[Float[Tensor, "B 3 M 4"], Float[Tensor, "B 3 M 4"]]:
-    """The four texels around a place, by their numbers, and their bilinear weights, 0 outside."""
+    """Indices of the four texels around each place, and their bilinear weights (0 outside)."""
     at = (places + 1.0) * (0.5 * size) - 0.5
     low = at.floor()
     part = at - low
@@ -63,7 +63,7 @@ def _corners(
 def _splat(
     values: Float[Tensor, "B M C"], texels: Tensor, weights: Float[Tensor, "B 3 M 4"], size: int
 ) -> Float[Tensor, "B 3 C P P"]:
-    """Sums over points of value times weight, a third of it on each plane as in the mean."""
+    """Adjoint of sampling: splat each value with its bilinear weights, a third to each plane."""
     b, _, c = values.shape
     flat = values.new_zeros(b * 3 * size * size, c)
     first = torch.arange(b * 3, device=values.device).view(b, 3, 1) * (size * size)

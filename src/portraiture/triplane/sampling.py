@@ -77,8 +77,8 @@ def stratified(
     like: Float[Tensor, "B R 3"],
     count: int,
 ) -> Float[Tensor, "B R S"]:
-    """`count` depths from start to end, each moved by `jitter` ∈ [0, 1) of the spacing. start, end:
-    both of all rays or both of each."""
+    """`count` stratified depths from start to end, offset by `jitter` ∈ [0, 1) of the spacing.
+    start, end: both of all rays or both of each."""
     if isinstance(start, Tensor):
         length = (end - start)[..., None]
         shares = torch.arange(count, device=like.device, dtype=like.dtype) / (count - 1)

@@ -26,10 +26,10 @@ def carry_to_planes(
     flow: Float[Tensor, "B 3 2 S S"] | None = None,
     plane_size: int | None = None,
 ) -> Float[Tensor, "B 3 C+1 P P"]:
-    """Means of the values of the points that were met, 0 where there are none; last, 1 where there
-    are some. size: P. flow: of a generator that moves its planes after painting them: the maps are
-    then those of the planes as painted (`plane_flow.move_planes`), which have plane_size texels a
-    side, `size` by default."""
+    """Mean of the values splatted to each texel, 0 where there are none; the last channel is 1
+    where there are some. size: P. flow: of a generator that moves its planes after painting them:
+    the maps are then those of the planes as painted (`plane_flow.move_planes`), which have
+    plane_size texels a side, `size` by default."""
     where = painted_places(points, size=plane_size or size, box_warp=box_warp, axes=axes, flow=flow)
     where = where.flatten(0, 1)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
@@ -52,8 +52,8 @@ def painted_places(
     axes: PlaneAxes,
     flow: Float[Tensor, "B 3 2 S S"] | None = None,
 ) -> Float[Tensor, "B 3 M 2"]:
-    """Where points lie on the planes, in [-1, 1] along each side; with a flow, on the planes as
-    painted. size: of the planes, to which flows are refined (`plane_flow.move_planes`)."""
+    """Plane coordinates of points, in [-1, 1]; with a flow, on the planes before it. size: of the
+    planes, to which flows are refined (`plane_flow.move_planes`)."""
     where = project_on_planes(points, box_warp=box_warp, axes=axes)
     if flow is None:
         return where

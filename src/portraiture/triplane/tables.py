@@ -48,7 +48,7 @@ class DecoderWeights(NamedTuple):
 
 @runtime_checkable
 class FusedDecoder(Protocol):
-    """A decoder that fused renderers understand."""
+    """A decoder that fused renderers support."""
 
     def weights(self) -> DecoderWeights: ...
 
@@ -122,8 +122,8 @@ def make_tables(
 def choose_backend(
     backend: VolumeBackend, decode: object, *inputs: Tensor, fixed: tuple[Tensor, ...] = ()
 ) -> Chosen:
-    """Who renders. `auto` takes the fused twin of the device where it is installed, knows the
-    decoder and, on the CPU, no gradient is wanted; else torch.
+    """Resolve the backend. `auto` takes the device's fused backend if it is installed, supports the
+    decoder and, on the CPU, no gradient is needed; else torch.
 
     fixed: inputs for which no twin has gradients. Raises RuntimeError for a backend that was asked
     for by name and cannot serve.

@@ -39,7 +39,7 @@ def visible_points(
     opacity: Float[Tensor, "B 1 n n"],
     camera: Float[Tensor, "B 25"],
 ) -> tuple[Float[Tensor, "B M 3"], Bool[Tensor, "B M"]]:
-    """Where each pixel's ray met the head (Eq. 8), and whether it did; M = n². depth: along the
+    """Surface point of each pixel's ray (Eq. 8), and whether there is one; M = n². depth: along the
     rays."""
     origins, directions = make_rays(camera, depth.shape[-1])
     points = origins + directions * depth.flatten(2).mT
@@ -54,8 +54,8 @@ def plane_masks(
     box_warp: float,
     axes: PlaneAxes,
 ) -> Float[Tensor, "B 3 1 P P"]:
-    """How far each texel of the planes lies where points were met, in [0, 1] (tri-Mask of Eq. 12;
-    splat, blur, threshold and feather are ours). size: P."""
+    """Visibility of each texel of the planes, in [0, 1] (tri-mask of Eq. 12; splat, blur, threshold
+    and feathering are ours). size: P."""
     where = project_on_planes(points, box_warp=box_warp, axes=axes)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
     inside = ((texels >= 0) & (texels < size)).all(-1) & met[:, None]
@@ -106,7 +106,7 @@ def _program_blur(x: Float[Tensor, "B 1 P P"], sigma: float) -> Float[Tensor, "B
 def chosen_masks(
     masks: Float[Tensor, "B 3 1 P P"], mixed: MixedPlanes
 ) -> Float[Tensor, "B 3 1 P P"]:
-    """The masks with ones where F* is taken unseen."""
+    """Masks set to 1 on the planes where F* is used regardless of visibility."""
     match mixed:
         case "all":
             return masks
@@ -130,8 +130,8 @@ def fuse_planes(
     plain: Float[Tensor, "1 3 C P P"],
     masks: Float[Tensor, "M 3 1 P P"],
 ) -> Float[Tensor, "1 3 C P P"]:
-    """`mix_planes` for M photos of one head: where several of them show a texel, the mean of theirs
-    by how far each does. [ours]"""
+    """`mix_planes` for M photos of one head: texels visible in several photos get the mean weighted
+    by visibility. [ours]"""
     shares = masks / masks.sum(0, keepdim=True).clamp_min(1.0)
     return plain + (shares * (refined - plain)).sum(0, keepdim=True)
 

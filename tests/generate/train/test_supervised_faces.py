@@ -103,7 +103,7 @@ def test_presets_make_pictures_of_whole_scenes(preset: Literal["cpu", "gpu"]) ->
 def test_folders_of_the_other_kind_are_refused(people: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--kind latents"):
         make_recipe("supervised-heads", Choices("tiny", people))
-    with pytest.raises(TrainingError, match=r"32 pixels .* --size 128"):
+    with pytest.raises(TrainingError, match=r"32 pixels, .* --size 128"):
         make_recipe("supervised-faces", Choices("cpu", people))
     with pytest.raises(TrainingError, match="random weights"):
         make_recipe("supervised-faces", Choices("tiny", people, start="heads"))

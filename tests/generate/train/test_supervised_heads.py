@@ -15,16 +15,16 @@ from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.engine.parameters import CONTINUOUS, DISCRETE
 from portraiture.engine.shapes import SHAPES
 from portraiture.errors import TrainingError
-from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
-from portraiture.generate.train.supervised_presets import SUPERVISED
-from portraiture.generate.train.teach_mapping import (
+from portraiture.generate.train.pretrain_mapping import (
     CHOICE_WEIGHT,
     IDENTITY_GAIN,
     describe_people,
     number_weights,
+    pretrain_mapping,
     start_as_identity,
-    teach_mapping,
 )
+from portraiture.generate.train.supervised_heads import SupervisedConfig, SupervisedHeads
+from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.networks.deferred import deferred_features
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.stylegan2 import Mapping
@@ -70,7 +70,7 @@ CONFIG = SupervisedConfig(
             plane_axes="fixed",
         ),
     ),
-    taught_steps=0,
+    pretrain_steps=0,
     coarse_steps=40,
     learning_rate=0.01,
     truth=TruthConfig(
@@ -224,12 +224,12 @@ def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path:
     assert {"image", "perceptual"} <= row.keys() and "rays" not in row
 
 
-def test_a_taught_mapping_knows_people_whom_it_has_not_seen() -> None:
+def test_a_pretrained_mapping_predicts_held_out_people() -> None:
     torch.manual_seed(2)
     mapping = Mapping(LATENT_SIZE, 0, 288, 1, layers=3, choice_groups=CHOICE_GROUPS)
-    untaught, _ = teach_mapping(mapping, people=1600, steps=0)
-    assert 0.15 < untaught < 0.25
-    assert teach_mapping(mapping, people=1600, steps=200)[0] < 0.7 * untaught
+    untrained, _ = pretrain_mapping(mapping, people=1600, steps=0)
+    assert 0.15 < untrained < 0.25
+    assert pretrain_mapping(mapping, people=1600, steps=200)[0] < 0.7 * untrained
 
 
 def test_a_mapping_passes_its_input_on() -> None:
@@ -249,7 +249,7 @@ def test_a_mapping_passes_its_input_on() -> None:
     assert torch.allclose(w[:, :3] - w[:, 3:6], gain * IDENTITY_GAIN * gain * z[:, :3], atol=1e-4)
 
 
-def test_the_lesson_weighs_colours_and_choices() -> None:
+def test_pretraining_weighs_colours_and_choices() -> None:
     """Its weights line up with the numbers: a choice is one-hot, a one a kind."""
     numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
     weights = number_weights(LATENT_SIZE)

@@ -23,22 +23,22 @@ STYLE_SCALE = 0.1
 """Factor on StyleGAN2's initial style weights."""
 
 
-def teach_first(
+def pretrain_on_first(
     network: nn.Module,
     average: nn.Module,
-    lesson: Callable[[], Mapping[str, float]],
+    pretrain: Callable[[], Mapping[str, float]],
     names: Sequence[str],
     world: World,
 ) -> dict[str, Tensor]:
     """Pre-train the network on the first process, then share its weights with all processes and the
     EMA.
 
-    lesson: pre-trains in place and returns the unexplained variances by the names `names`, which
+    pretrain: pre-trains in place and returns the unexplained variances by the names `names`, which
     are returned on all processes, for the log.
     """
     unknown = torch.zeros(len(names), device=world.device)
     if world.leads:
-        found = lesson()
+        found = pretrain()
         unknown += world.size * torch.tensor([found[name] for name in names], device=world.device)
         average.load_state_dict(network.state_dict())
     share_weights([network, average], world)

@@ -17,13 +17,13 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.generate.train.pretrain_mapping import pretrain_mapping
 from portraiture.generate.train.supervised import (
     anneal,
     initialise_styles,
     learning_groups,
-    teach_first,
+    pretrain_on_first,
 )
-from portraiture.generate.train.teach_mapping import teach_mapping
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.people.people_set import Example, PeopleSet
 from portraiture.perception.features import load_squeeze, perceptual_distance
@@ -41,16 +41,16 @@ from portraiture.train.state import TrainState
 class SupervisedFacesConfig:
     """Settings of supervised-faces.
 
-    taught_people, taught_steps: number of people and steps of pre-training the mapping
-    (`teach_mapping`). learning_rate: Adam's, with cosine decay over `decay_steps` to the factor
+    pretrain_people, pretrain_steps: number of people and steps of pre-training the mapping
+    (`pretrain_mapping`). learning_rate: Adam's, with cosine decay over `decay_steps` to the factor
     `final_rate`. perceptual: network behind the perceptual loss. *_weight: loss weights. half_life:
     of the EMA, in images. grid_people: columns of the grid.
     """
 
     run: RunConfig
     generator: FacesConfig
-    taught_people: int = 40_000
-    taught_steps: int = 4_500
+    pretrain_people: int = 40_000
+    pretrain_steps: int = 4_500
     learning_rate: float = 0.002
     decay_steps: int = 20_000
     final_rate: float = 0.1
@@ -100,10 +100,10 @@ class SupervisedFaces:
         network, optimizer = state.models["generator"], state.optimizers["generator"]
         average = state.averages["generator"]
         assert isinstance(network, FacesGenerator)
-        taught: dict[str, Tensor] = {}
-        if state.step == 0 and self.config.taught_steps:
-            lesson = partial(self._lesson, network)
-            taught = teach_first(network, average, lesson, ("parameters_unknown",), world)
+        pretrained: dict[str, Tensor] = {}
+        if state.step == 0 and self.config.pretrain_steps:
+            pretrain, names = partial(self._pretrain, network), ("parameters_unknown",)
+            pretrained = pretrain_on_first(network, average, pretrain, names, world)
         config = self.config
         anneal(optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
@@ -117,7 +117,7 @@ class SupervisedFaces:
         follow_w(network.mapping.w_avg, ws.detach(), world)
         images = float((state.step + 1) * self.run.batch)
         update(average, network, decay(self.run.batch, images, half_life=config.half_life))
-        return taught | {name: loss.detach() for name, loss in losses.items()}
+        return pretrained | {name: loss.detach() for name, loss in losses.items()}
 
     def losses(self, image: Tensor, batch: Example) -> dict[str, Tensor]:
         """The weighted losses by name. image: (B, 3, R, R)."""
@@ -128,10 +128,10 @@ class SupervisedFaces:
             "perceptual": self.config.perceptual_weight * distance,
         }
 
-    def _lesson(self, network: FacesGenerator) -> dict[str, float]:
+    def _pretrain(self, network: FacesGenerator) -> dict[str, float]:
         config = self.config
-        unknown, _ = teach_mapping(
-            network.mapping, people=config.taught_people, steps=config.taught_steps,
+        unknown, _ = pretrain_mapping(
+            network.mapping, people=config.pretrain_people, steps=config.pretrain_steps,
             seed=self.run.seed,
         )  # fmt: skip
         return {"parameters_unknown": unknown}

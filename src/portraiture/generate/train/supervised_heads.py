@@ -1,11 +1,11 @@
-"""The supervised recipe: a tri-plane generator that learns the engine's people by heart.
+"""The supervised recipe: a tri-plane generator supervised by the graphics engine.
 
 z ─mapping─▶ planes ─┬─at the true surface─▶ features, colours ─superresolution─▶ image ◀─ picture
                      ├─before and behind it─▶ density          ◀─ empty, solid
                      └─along some whole rays─▶ colour, opacity ◀─ picture, coverage
-The engine knows where each pixel's surface lies, so that a whole picture's features cost one point
-a pixel (deferred rendering); rendered rays, which cost a hundred, are few and see to silhouettes
-and empty space. Letters: B people of a step, n neural resolution, R = 2n picture side, M rays.
+The engine gives each pixel's surface point, so a full image's features cost one point per pixel
+(deferred rendering); volume-rendered rays cost a hundred each and are few, for silhouettes and
+empty space. Letters: B people per step, n neural resolution, R = 2n image side, M rays.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
+from portraiture.generate.train.pretrain_flow import prepare_flow
+from portraiture.generate.train.pretrain_mapping import PEOPLE_SEED, pretrain_mapping
 from portraiture.generate.train.supervised import (
     WARMUP,
     anneal,
     initialise_styles,
     learning_groups,
-    teach_first,
+    pretrain_on_first,
 )
-from portraiture.generate.train.teach_flow import prepare_flow
-from portraiture.generate.train.teach_mapping import PEOPLE_SEED, teach_mapping
 from portraiture.generate.train.warm_start import take_over
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.people.latent import draw_latents
@@ -50,38 +50,38 @@ from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.tables import VolumeBackend
 
 FINISH_SHARE = 0.12
-"""Of a run that has so much time, for superresolution alone at its end."""
+"""Share of a time-limited run in which only superresolution is trained, at the end."""
 
 WARM_SHARE = 0.1
-"""Of a run that has so much time, for the rise of the learning rates: people are few at first."""
+"""Share of a time-limited run used for warm-up, since there are few people at first."""
 
 FLOW_RATE = 0.1
-"""The learning rate of the flow's coefficients over that of all else."""
+"""Learning rate of the flow coefficients relative to the other layers'."""
 
 COMPARED = 20_000
-"""Latents by which the mappings of a run and of its start are compared."""
+"""Number of latents on which the mappings of a run and of its start are compared."""
 COMPARED_SEED = 0x57A27
 
 
 @dataclass(frozen=True)
 class SupervisedConfig:
-    """keep_mapping: of a start, and its flow, so that w means what it meant: what was trained for
-    the start's w is for the new network's, too. taught_people, taught_steps: of the mapping's own
-    lesson (`teach_mapping`) before step 0; flow_meshes: of those people whose heads are built where
-    the generator moves its planes.
-    coarse_steps: steps at the beginning with planes of half the size and without superresolution,
-    three times as cheap. finish_from, finish_steps: the step from which superresolution alone
-    learns, on features as they are rendered, and how long its rate falls. learning_rate,
-    decay_steps: Adam's, rising over `warmup` steps, falling along a half cosine to `final_rate` of
-    it over decay_steps. truth: of the losses. perceptual: whose features the perceptual loss
-    compares. half_life: of the average, in images.
+    """Settings of supervised-heads.
+
+    keep_mapping: keep mapping and flow of the start, hence its w space. pretrain_people,
+    pretrain_steps: people and steps of pre-training the mapping (`pretrain_mapping`). flow_meshes:
+    number of these people whose heads are built for the flow. coarse_steps: first steps with planes
+    of half the size and without superresolution, at a third of the cost. finish_from, finish_steps:
+    step from which only superresolution is trained, on rendered features, and its cosine decay.
+    learning_rate, warmup, decay_steps, final_rate: Adam's rate, its warm-up steps, and cosine decay
+    to the factor `final_rate`. truth: losses. perceptual: network behind the perceptual loss.
+    half_life: of the EMA, in images.
     """
 
     run: RunConfig
     generator: TriPlaneConfig
     keep_mapping: bool = False
-    taught_people: int = 40_000
-    taught_steps: int = 4_500
+    pretrain_people: int = 40_000
+    pretrain_steps: int = 4_500
     flow_meshes: int = 2_000
     coarse_steps: int = 4_000
     finish_from: int = 20_000
@@ -98,8 +98,8 @@ class SupervisedConfig:
 
 class SupervisedHeads:
     """The recipe; see `train.loop.Recipe`. perceptual: SqueezeNet's weights for the perceptual
-    loss, whose features are those of the shipped face parser otherwise. start: what the run goes on
-    from; its mapping is taught anew."""
+    loss, instead of the shipped face parser. start: generator to start from; its mapping is
+    pre-trained again unless `keep_mapping`."""
 
     def __init__(
         self, config: SupervisedConfig, data: PeopleSet, perceptual: Path | None = None,
@@ -118,7 +118,7 @@ class SupervisedHeads:
         return TruthLosses(self.config.truth, self.features)
 
     def build(self, world: World) -> TrainState:
-        """A fresh generator, its average and Adam."""
+        """A new generator, its EMA and Adam."""
         config = self.config
         network = TriPlaneGenerator(self.config.generator).to(world.device)
         self.features.to(world.device)
@@ -140,27 +140,27 @@ class SupervisedHeads:
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
-        """Different people, one view of each."""
+        """A batch of different people, one view each."""
         return self.data.draw(size, generator)
 
     def step(
         self, state: TrainState, batch: Example, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """One update of the generator and its average."""
+        """One update of the generator and its EMA."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
         assert isinstance(network, TriPlaneGenerator)
-        taught: dict[str, Tensor] = {}
+        pretrained: dict[str, Tensor] = {}
         if state.step == 0:
             average = state.averages["heads"]
-            lesson, names = partial(self._lesson, network), ["parameters_unknown"]
+            pretrain, names = partial(self._pretrain, network), ["parameters_unknown"]
             if self.start is not None:
                 names.append("start_unknown")
             elif network.config.flow_rank:
                 names.append("flow_unknown")
-            taught = teach_first(network, average, lesson, names, world)
+            pretrained = pretrain_on_first(network, average, pretrain, names, world)
         config = self.config
         if state.step >= config.finish_from:
-            return taught | self._finish(state, batch, draws, world)
+            return pretrained | self._finish(state, batch, draws, world)
         anneal(
             optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate,
             warmup=config.warmup,
@@ -179,11 +179,10 @@ class SupervisedHeads:
         if not config.keep_mapping:
             follow_w(network.backbone.mapping.w_avg, ws.detach(), world)
         self._average(state)
-        return taught | {name: loss.detach() for name, loss in losses.items()}
+        return pretrained | {name: loss.detach() for name, loss in losses.items()}
 
     def fit_time(self, step: int, pace: Pace) -> None:
-        """The decay ends, and superresolution begins to learn alone, when `FINISH_SHARE` of the
-        time is left."""
+        """Fit decay and finishing to the time: finishing takes the last `FINISH_SHARE` of it."""
         config, finish = self.config, FINISH_SHARE * pace.total
         if step < config.finish_from:
             last = step + pace.steps_in(pace.left - finish)
@@ -204,8 +203,8 @@ class SupervisedHeads:
     def _finish(
         self, state: TrainState, batch: Example, draws: Draws, world: World
     ) -> dict[str, Tensor]:
-        """One update of superresolution alone. What is rendered is softer than what lies at the
-        true surface; everything else is the average from here on."""
+        """One update of superresolution alone, on rendered features, which are softer than those at
+        the true surface. All other weights are set to the EMA first."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
         assert isinstance(network, TriPlaneGenerator)
         config, step = self.config, state.step - self.config.finish_from
@@ -234,26 +233,26 @@ class SupervisedHeads:
         self._average(state)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _lesson(self, network: TriPlaneGenerator) -> dict[str, float]:
-        """Teach the mapping, and with a start take over all else. What is unknown, of the start as
-        a share of its w's variance."""
+    def _pretrain(self, network: TriPlaneGenerator) -> dict[str, float]:
+        """Pre-train the mapping and, with a start, take over its other weights. Returns the
+        unexplained variances."""
         config = self.config
         if config.keep_mapping and self.start is not None:
             network.load_state_dict(self.start.state_dict())
             return {"parameters_unknown": 0.0, "start_unknown": 0.0}
-        rendering, lesson = config.generator.rendering, None
+        rendering, targets = config.generator.rendering, None
         if config.generator.flow_rank:
-            lesson = prepare_flow(
-                network.flow, people=config.taught_people, meshes=config.flow_meshes,
+            targets = prepare_flow(
+                network.flow, people=config.pretrain_people, meshes=config.flow_meshes,
                 seed=PEOPLE_SEED + self.run.seed,
                 box_warp=rendering.box_warp, axes=rendering.plane_axes,
             )  # fmt: skip
         unknown = {"parameters_unknown": 1.0, "flow_unknown": 1.0}
-        if config.taught_steps:
-            unknown["parameters_unknown"], unknown["flow_unknown"] = teach_mapping(
-                network.backbone.mapping, people=config.taught_people, steps=config.taught_steps,
-                seed=self.run.seed, flow=lesson,
-                coefficients=None if lesson is None else network.flow.coefficients,
+        if config.pretrain_steps:
+            unknown["parameters_unknown"], unknown["flow_unknown"] = pretrain_mapping(
+                network.backbone.mapping, people=config.pretrain_people,
+                steps=config.pretrain_steps, seed=self.run.seed, flow=targets,
+                coefficients=None if targets is None else network.flow.coefficients,
             )  # fmt: skip
         if self.start is not None:
             z = torch.from_numpy(draw_latents(COMPARED, COMPARED_SEED + self.run.seed))
@@ -262,7 +261,7 @@ class SupervisedHeads:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Rows: the engine's pictures, ours, ours at the neural resolution, depth."""
+        """Rows: renders of the engine, images, raw images, depth."""
         network = state.averages["heads"]
         assert isinstance(network, TriPlaneGenerator)
         people = range(min(self.config.grid_people, len(self.data)))
@@ -285,11 +284,11 @@ class SupervisedHeads:
 
 
 def kept_parts(network: TriPlaneGenerator) -> list[nn.Module]:
-    """What says what w means, and where it moves planes."""
+    """Modules that define the w space: mapping and flow."""
     return [network.backbone.mapping, *([network.flow] if network.config.flow_rank else [])]
 
 
 def _backend(device: torch.device) -> VolumeBackend:
-    """Of renders without gradients: fused on the CPU; on a GPU the reference, which the rays of a
-    step go through as well."""
+    """Backend for renders without gradients: fused on the CPU, the reference on GPUs, as for the
+    rays of a step."""
     return "torch" if device.type == "cuda" else "auto"

@@ -68,8 +68,8 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
             superres_widths=(8, 8),
             rendering=replace(_PEOPLE.rendering, depth_resolution=8, importance_resolution=8),
         ),
-        taught_people=32,
-        taught_steps=2,
+        pretrain_people=32,
+        pretrain_steps=2,
         flow_meshes=6,
         coarse_steps=1,
         finish_from=2,
@@ -126,7 +126,7 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
         finish_from=12_000,
         finish_steps=1_000,
         truth=truth_config.GPU,
-        taught_steps=6_000,
+        pretrain_steps=6_000,
     ),
 }
 
@@ -138,8 +138,8 @@ SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
     "tiny": SupervisedFacesConfig(
         run=replace(TINY_RUN, batch=2),
         generator=replace(_PICTURES, size=32, w_dim=16, channel_base=256, channel_max=16),
-        taught_people=32,
-        taught_steps=2,
+        pretrain_people=32,
+        pretrain_steps=2,
         grid_people=2,
     ),
     "cpu": SupervisedFacesConfig(
@@ -151,6 +151,6 @@ SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
         run=replace(_GPU_RUN, steps=20_000),
         generator=replace(_PICTURES, size=256, channel_base=16384, channel_max=512),
         decay_steps=20_000,
-        taught_steps=6_000,
+        pretrain_steps=6_000,
     ),
 }

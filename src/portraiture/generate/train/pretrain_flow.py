@@ -41,23 +41,23 @@ POINTS = 800
 
 
 @dataclass(frozen=True)
-class FlowLesson:
+class FlowTargets:
     """Training targets of the flow coefficients.
 
     z: (N, Z) latents. coefficients: (N, K), about unit variance: exact for the first people,
-    estimated by regression for the others. exam: number of held-out people, the first ones, which
-    the regression did not use. share: (K,) share of the flows' variance, sum 1.
+    estimated by regression for the others. held_out: number of held-out people, the first ones,
+    which the regression did not use. share: (K,) share of the flows' variance, sum 1.
     """
 
     z: Float[Tensor, "N Z"]
     coefficients: Float[Tensor, "N K"]
-    exam: int
+    held_out: int
     share: Float[Tensor, "K"]
 
 
 def prepare_flow(
     flow: PlaneFlow, *, people: int, meshes: int, seed: int, box_warp: float, axes: PlaneAxes
-) -> FlowLesson:
+) -> FlowTargets:
     """Set a flow's mean and basis, in place, from the engine's heads; return targets for its
     coefficients.
 
@@ -73,11 +73,11 @@ def prepare_flow(
     flows = person_flows(points, size=flow.mean.shape[-1], box_warp=box_warp, axes=axes)
     basis, found, variance = _principal(flows.flatten(1), flow)
     flow.load_state_dict({**flow.state_dict(), **basis})
-    exam = meshes // 10
-    coefficients = _follow(shape_numbers(z), found, skipped=exam)
+    held_out = meshes // 10
+    coefficients = _follow(shape_numbers(z), found, skipped=held_out)
     coefficients[:meshes] = found
     share = variance / variance.sum().clamp_min(1e-20)
-    return FlowLesson(torch.from_numpy(z), coefficients, exam, share)
+    return FlowTargets(torch.from_numpy(z), coefficients, held_out, share)
 
 
 def _principal(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.parameters import CONTINUOUS, DISCRETE
 from portraiture.engine.shapes import SHAPES
-from portraiture.generate.train.teach_flow import FlowLesson
+from portraiture.generate.train.pretrain_flow import FlowTargets
 from portraiture.networks.layers import Linear
 from portraiture.networks.stylegan2 import Mapping
 from portraiture.people.latent import LATENT_SIZE, draw_latents, person_from_latent
@@ -82,7 +82,7 @@ def number_weights(latent_size: int) -> Float[Tensor, "A"]:
     return weights
 
 
-def draw_lesson(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
+def sample_latents(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
     """Sample the latents for pre-training a mapping."""
     z = torch.from_numpy(draw_latents(people, seed))
     draw = torch.Generator().manual_seed(seed)
@@ -90,13 +90,13 @@ def draw_lesson(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"
     return torch.cat([z, scenes], 1)
 
 
-def teach_mapping(
+def pretrain_mapping(
     mapping: Mapping,
     *,
     people: int = 16_000,
     steps: int = 1_500,
     seed: int = 0,
-    flow: FlowLesson | None = None,
+    flow: FlowTargets | None = None,
     coefficients: Linear | None = None,
 ) -> tuple[float, float]:
     """Pre-train a mapping from scratch, in place and on its device, so that a person's parameters
@@ -109,27 +109,27 @@ def teach_mapping(
     of flow coefficients (0 without `flow`) on held-out people. Constant parameters are left out.
     """
     device = mapping.w_avg.device
-    z = draw_lesson(mapping, people, PEOPLE_SEED + seed)
+    z = sample_latents(mapping, people, PEOPLE_SEED + seed)
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
     weight = number_weights(mapping.z_dim)[spread > 1e-4]
-    lessons = [_Lesson(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
+    targets = [_Targets(z, truth, weight / weight.sum(), max(people // 10, 1), 1.0)]
     if flow is not None:
-        exam = max(flow.exam, 1)
-        lessons.append(_Lesson(flow.z, flow.coefficients, flow.share, exam, FLOW_WEIGHT))
-    lessons = [part.to(device) for part in lessons]
+        held_out = max(flow.held_out, 1)
+        targets.append(_Targets(flow.z, flow.coefficients, flow.share, held_out, FLOW_WEIGHT))
+    targets = [part.to(device) for part in targets]
     start_as_identity(mapping)
-    readers = [_reader(mapping, part) for part in lessons]
-    _descend(mapping, lessons, readers, steps, seed)
+    readers = [_reader(mapping, part) for part in targets]
+    _descend(mapping, targets, readers, steps, seed)
     with torch.no_grad():
-        mapping.w_avg.copy_(_w(mapping, lessons[0].z).mean(0))
+        mapping.w_avg.copy_(_w(mapping, targets[0].z).mean(0))
         if coefficients is not None:
             coefficients.weight.copy_(readers[1].weight / coefficients.weight_gain)
             coefficients.bias.copy_(readers[1].bias / coefficients.bias_gain)
         errors = [
-            float(part.error(reader(_w(mapping, part.z[: part.exam])), slice(part.exam)))
-            for part, reader in zip(lessons, readers, strict=True)
+            float(part.error(reader(_w(mapping, part.z[: part.held_out])), slice(part.held_out)))
+            for part, reader in zip(targets, readers, strict=True)
         ]
     return errors[0], errors[1] if flow is not None else 0.0
 
@@ -156,34 +156,35 @@ def start_as_identity(mapping: Mapping) -> None:
 
 
 @torch.no_grad()
-def _reader(mapping: Mapping, lesson: _Lesson) -> nn.Linear:
+def _reader(mapping: Mapping, targets: _Targets) -> nn.Linear:
     """The least-squares linear map from the current w to the targets."""
-    w = torch.cat([_w(mapping, part) for part in lesson.z[lesson.exam :].split(BATCH)]).double()
-    truth = lesson.truth[lesson.exam :].double()
+    parts = targets.z[targets.held_out :].split(BATCH)
+    w = torch.cat([_w(mapping, part) for part in parts]).double()
+    truth = targets.truth[targets.held_out :].double()
     centre, target = w.mean(0), truth.mean(0)
     gram = (w - centre).T @ (w - centre)
     gram.diagonal().add_(RIDGE * len(w))
     weight = torch.linalg.solve(gram, (w - centre).T @ (truth - target)).T
-    reader = nn.Linear(*reversed(weight.shape), device=lesson.z.device)
+    reader = nn.Linear(*reversed(weight.shape), device=targets.z.device)
     reader.weight.copy_(weight)
     reader.bias.copy_(target - weight @ centre)
     return reader
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """truth: (N, A) standardised targets of the latents z. weight: (A,), sum 1. exam: number of
+class _Targets:
+    """truth: (N, A) standardised targets of the latents z. weight: (A,), sum 1. held_out: number of
     held-out people, the first ones. importance: weight of this loss."""
 
     z: Tensor
     truth: Tensor
     weight: Tensor
-    exam: int
+    held_out: int
     importance: float
 
-    def to(self, device: torch.device) -> _Lesson:
+    def to(self, device: torch.device) -> _Targets:
         z, truth, weight = (tensor.to(device) for tensor in (self.z, self.truth, self.weight))
-        return _Lesson(z, truth, weight, self.exam, self.importance)
+        return _Targets(z, truth, weight, self.held_out, self.importance)
 
     def error(self, found: Tensor, rows: Tensor | slice) -> Tensor:
         return ((found - self.truth[rows]).square() * self.weight).sum(1).mean()
@@ -191,7 +192,7 @@ class _Lesson:
 
 def _descend(
     mapping: Mapping,
-    lessons: list[_Lesson],
+    targets: list[_Targets],
     readers: list[nn.Linear],
     steps: int,
     seed: int,
@@ -205,8 +206,8 @@ def _descend(
     draw = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
-        for part, reader in zip(lessons, readers, strict=True):
-            chosen = torch.randint(part.exam, len(part.z), (BATCH,), generator=draw)
+        for part, reader in zip(targets, readers, strict=True):
+            chosen = torch.randint(part.held_out, len(part.z), (BATCH,), generator=draw)
             chosen = chosen.to(part.z.device)
             error = part.error(reader(_w(mapping, part.z[chosen])), chosen)
             (part.importance * error).backward()

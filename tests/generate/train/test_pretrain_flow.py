@@ -1,4 +1,4 @@
-"""Flows of people whose displacement is known, and what a taught generator makes of them."""
+"""Flows of people whose displacement is known, and a generator pre-trained on them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 
 from portraiture.camera import EG3D_ANCHOR
 from portraiture.engine.build import build_bust
-from portraiture.generate.train.teach_flow import head_points, person_flows, prepare_flow
-from portraiture.generate.train.teach_mapping import teach_mapping
+from portraiture.generate.train.pretrain_flow import head_points, person_flows, prepare_flow
+from portraiture.generate.train.pretrain_mapping import pretrain_mapping
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.plane_flow import PlaneFlow, flow_places
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents, person_from_latent
@@ -59,24 +59,24 @@ def test_the_flow_of_a_grown_head_leads_back_to_the_mean() -> None:
 
 def test_a_basis_of_full_rank_gives_every_measured_flow_back() -> None:
     flow = PlaneFlow(8, rank=12, size=8)
-    lesson = prepare_flow(flow, people=14, meshes=10, seed=5, box_warp=0.9, axes="fixed")
+    targets = prepare_flow(flow, people=14, meshes=10, seed=5, box_warp=0.9, axes="fixed")
     points = np.stack([head_points(z) for z in draw_latents(10, 5)])
     truth = person_flows(points, size=8, box_warp=0.9, axes="fixed")
-    made = flow.mean + torch.einsum("nk,kpcij->npcij", lesson.coefficients[:10], flow.basis)
+    made = flow.mean + torch.einsum("nk,kpcij->npcij", targets.coefficients[:10], flow.basis)
     assert (made - truth).abs().max() < 1e-4
-    assert lesson.exam == 1
-    assert abs(float(lesson.share.sum()) - 1) < 1e-5
-    assert lesson.coefficients.shape == (14, 12) and len(lesson.z) == 14
+    assert targets.held_out == 1
+    assert abs(float(targets.share.sum()) - 1) < 1e-5
+    assert targets.coefficients.shape == (14, 12) and len(targets.z) == 14
 
 
 def test_flows_of_unmeasured_people_are_nearly_those_of_their_meshes() -> None:
     """Built afterwards, and compared in displacements, not in coefficients."""
     flow = PlaneFlow(8, rank=12, size=8)
-    lesson = prepare_flow(flow, people=130, meshes=120, seed=8, box_warp=0.9, axes="fixed")
+    targets = prepare_flow(flow, people=130, meshes=120, seed=8, box_warp=0.9, axes="fixed")
     points = np.stack([head_points(z) for z in draw_latents(130, 8)])
     truth = person_flows(points, size=8, box_warp=0.9, axes="fixed")
     truth = truth - truth[:120].mean(0)
-    made = torch.einsum("nk,kpcij->npcij", lesson.coefficients, flow.basis)
+    made = torch.einsum("nk,kpcij->npcij", targets.coefficients, flow.basis)
     left_out = (made - truth)[120:].square().mean() / truth[120:].square().mean()
     assert left_out < 0.3
 
@@ -88,17 +88,18 @@ def test_planes_without_a_side_view_are_refused() -> None:
         )
 
 
-def test_a_taught_generator_flows_as_its_people_do() -> None:
+def test_a_pretrained_generator_flows_as_its_people_do() -> None:
     torch.manual_seed(6)
     network = TriPlaneGenerator(CONFIG)
-    lesson = prepare_flow(network.flow, people=1200, meshes=160, seed=7, box_warp=0.9, axes="fixed")
-    _, error = teach_mapping(
-        network.backbone.mapping, people=1200, steps=120, flow=lesson,
+    flow = network.flow
+    targets = prepare_flow(flow, people=1200, meshes=160, seed=7, box_warp=0.9, axes="fixed")
+    _, error = pretrain_mapping(
+        network.backbone.mapping, people=1200, steps=120, flow=targets,
         coefficients=network.flow.coefficients,
     )  # fmt: skip
     assert error < 0.9
     with torch.no_grad():
-        ws = network.mapping(lesson.z[:16], None)
+        ws = network.mapping(targets.z[:16], None)
         made = network.flow.coefficients(ws[:, 0])
-    again = ((made - lesson.coefficients[:16]).square() * lesson.share).sum(1).mean()
+    again = ((made - targets.coefficients[:16]).square() * targets.share).sum(1).mean()
     assert abs(float(again) - error) < 1e-3
