@@ -20,8 +20,8 @@ from portraiture.data.face_set import FaceSet, load_faces
 from portraiture.errors import PhotoError
 from portraiture.media import write_image
 from portraiture.perception.parser import ParserNetwork
-from portraiture.perception.train_parser import coloured
 from portraiture.perception.weights import load_parser
+from portraiture.perception_training.parser import coloured
 from portraiture.photo.align import align
 from portraiture.train.grids import tile
 from portraiture.types import Segment

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 
-from portraiture.cli import avatars, heads, networks
-from portraiture.cli import bench as benches
+import portraiture.cli.avatars as avatars
+import portraiture.cli.bench as benches
+import portraiture.cli.heads as heads
+import portraiture.cli.networks as networks
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert

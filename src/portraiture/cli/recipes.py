@@ -41,11 +41,11 @@ from portraiture.invert.weights import check_fit, load_encoder
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.people_set import PeopleSet
-from portraiture.perception.faces_data import open_faces
-from portraiture.perception.presets import ATTRIBUTES, IDENTITY, PARSER
-from portraiture.perception.train_attributes import AttributesTraining, TrainAttributes
-from portraiture.perception.train_identity import TrainIdentity
-from portraiture.perception.train_parser import TrainParser
+from portraiture.perception_training.attributes import AttributesTraining, TrainAttributes
+from portraiture.perception_training.faces_data import open_faces
+from portraiture.perception_training.identity import TrainIdentity
+from portraiture.perception_training.parser import TrainParser
+from portraiture.perception_training.presets import ATTRIBUTES, IDENTITY, PARSER
 from portraiture.train.loop import Recipe, RunConfig
 from portraiture.train.run_presets import Preset, seeded
 from portraiture.weights import file_sha256

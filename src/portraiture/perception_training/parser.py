@@ -16,8 +16,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.distort import Distortion
-from portraiture.perception.faces_data import FaceData
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.perception_training.faces_data import FaceData
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update

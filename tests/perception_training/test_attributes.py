@@ -15,8 +15,8 @@ from portraiture.errors import CheckpointError
 from portraiture.people.attributes import score_people
 from portraiture.people.people_file import person_path, save_person
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
-from portraiture.perception.train_attributes import TrainAttributes, known_spread
 from portraiture.perception.weights import load_attributes, save_network
+from portraiture.perception_training.attributes import TrainAttributes, known_spread
 from portraiture.train.distributed import World
 from portraiture.train.loop import run_recipe
 from portraiture.train.rng import draws_of_step, generator

@@ -8,9 +8,9 @@ from portraiture.data.distort import Distortion
 from portraiture.perception.attributes import AttributesConfig
 from portraiture.perception.identity import IdentityConfig
 from portraiture.perception.parser import ParserConfig
-from portraiture.perception.train_attributes import AttributesTraining
-from portraiture.perception.train_identity import IdentityTraining
-from portraiture.perception.train_parser import ParserTraining
+from portraiture.perception_training.attributes import AttributesTraining
+from portraiture.perception_training.identity import IdentityTraining
+from portraiture.perception_training.parser import ParserTraining
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN, Preset
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraiture.perception.cosface import CosFace, cosface_logits, pair_loss
+from portraiture.perception_training.cosface import CosFace, cosface_logits, pair_loss
 
 
 def _unit(x: torch.Tensor) -> torch.Tensor:

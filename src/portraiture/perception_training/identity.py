@@ -15,9 +15,9 @@ from torch import Tensor
 
 from portraiture.data.distort import Distortion
 from portraiture.errors import TrainingError
-from portraiture.perception.cosface import CosFace, pair_loss
-from portraiture.perception.faces_data import FaceData
 from portraiture.perception.identity import IdentityConfig, IdentityNetwork
+from portraiture.perception_training.cosface import CosFace, pair_loss
+from portraiture.perception_training.faces_data import FaceData
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
