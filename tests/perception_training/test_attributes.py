@@ -1,4 +1,4 @@
-"""The attribute network on balls and drawn people: what it is taught, and that it learns."""
+"""The attribute network on balls and drawn people: its targets, and that it learns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _recipe(folder: Path) -> TrainAttributes:
     return made
 
 
-def test_it_is_taught_the_engines_own_scores(tmp_path: Path) -> None:
+def test_its_targets_are_the_engines_scores(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     z = recipe.drawn.draw(3, generator(1)).z
     wanted, scores = recipe.standardised(z), score_people(z.numpy())

@@ -22,7 +22,7 @@ from portraiture.invert.goae.discriminator import LatentDiscriminator
 from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.presets import ENCODER, SMALL, as_baseline, fitted_encoder
 from portraiture.invert.goae.ranger import Ranger
-from portraiture.invert.goae.train_alignment import TrainAlignment, led_astray
+from portraiture.invert.goae.train_alignment import TrainAlignment, perturb
 from portraiture.invert.goae.train_encoder import TrainEncoder
 from portraiture.invert.weights import load_alignment, load_encoder, save
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
@@ -142,7 +142,7 @@ def test_the_rate_falls_twice(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["psp", "e4e"])
-def test_a_baseline_learns_the_same_lesson(folder: Path, architecture: str) -> None:
+def test_a_baseline_trains_the_same_way(folder: Path, architecture: str) -> None:
     choices = replace(_choices(folder), architecture=architecture)
     recipe = make_recipe("encoder", choices)
     assert isinstance(recipe, TrainEncoder)
@@ -340,11 +340,11 @@ def test_gates_learn_faster_than_the_rest() -> None:
     assert len(gated_groups(plain)) == 1
 
 
-def test_some_heads_are_led_astray_on_the_way_to_the_next() -> None:
+def test_some_latents_are_perturbed_towards_the_next() -> None:
     draws = draws_of_step(0, 0, 0, torch.device("cpu"))
     ws = torch.arange(400.0).reshape(400, 1, 1).expand(-1, 3, 2)
-    assert led_astray(ws, 0.0, draws) is ws
-    moved = led_astray(ws, 0.5, draws)[1:] - ws[1:]
+    assert perturb(ws, 0.0, draws) is ws
+    moved = perturb(ws, 0.5, draws)[1:] - ws[1:]
     assert torch.equal(moved, moved[:, :1, :1].expand_as(moved))
     steps = moved[:, 0, 0]
     assert -1.0 <= steps.min() <= -0.9  # the one before is 1 less

@@ -108,7 +108,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
             carried=True,
         ),
         truth=ENCODER["cpu"].truth,
-        astray=0.5,
+        perturbed=0.5,
         learning_rate=1e-3,
         decay_steps=1_600,
     ),
@@ -116,7 +116,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         run=replace(ENCODER["gpu"].run, steps=20_000, batch=16),
         alignment=AlignmentConfig(gated=True),
         truth=ENCODER["gpu"].truth,
-        astray=0.5,
+        perturbed=0.5,
         learning_rate=2e-4,
         decay_steps=20_000,
     ),
@@ -169,8 +169,7 @@ def fitted_encoder(
 
 
 def as_baseline(config: EncoderTraining, kind: Literal["psp", "e4e"]) -> EncoderTraining:
-    """The same lesson for another encoder of the same size: pSp has neither D_Wc nor a price on
-    differences of rows; e4e's discriminator is ours, of the canonical w."""
+    """The same training for a baseline encoder of the same size: pSp has neither D_Wc nor a penalty on row offsets; e4e uses our discriminator of the canonical w."""
     size, tiny = config.encoder.image_size, config.encoder.image_size < SMALL_PYRAMID.image_size
     if tiny:
         encoder = PyramidConfig(widths=(16, 16, 16, 16), units=(1, 1, 1, 1), branch=16)

@@ -50,14 +50,16 @@ class AlignmentBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class AlignmentTraining:
-    """truth: of the losses on what is drawn (`train.truth_losses`). encoder: fingerprint of the
-    frozen encoder, so that a run never goes on with another; fitted: of the photos of real people,
-    of which a batch has fitted_share where there are any. own_view: of the losses on these.
-    other_weight: of those of another view than the photo's; 0 is the paper's. astray: share of
-    heads whose w+ is moved some of the way to another's, for photos of real people are as far from
-    theirs. [ours] feature_weight: λ7, of the mean squared F* - F. mixed: planes that are mixed by
-    what the photo shows. learning_rate: Adam's, falling along a half cosine over decay_steps. clip:
-    length of gradients at most. half_life: of the average, in images.
+    """Settings of the alignment's recipe.
+
+    truth: losses against the engine (`train.truth_losses`). encoder, fitted: fingerprints of the
+    frozen encoder and of the photos of real people, so that a run never resumes with others.
+    fitted_share: share of these photos in a batch. own_view: losses on them. other_weight: weight
+    of losses at another view than the photo's; 0 in the paper. perturbed: share of heads whose w+
+    is moved towards another's, to imitate the inversion error of real photos [ours].
+    feature_weight: λ7, on the mean squared F* - F. mixed: planes that are mixed by visibility.
+    learning_rate: Adam's, with cosine decay over decay_steps. clip: maximum gradient norm.
+    half_life: of the EMA, in images.
     """
 
     run: RunConfig
@@ -68,7 +70,7 @@ class AlignmentTraining:
     fitted_share: float = 0.5
     own_view: OwnView = field(default_factory=OwnView)
     other_weight: float = 1.0
-    astray: float = 0.0
+    perturbed: float = 0.0
     feature_weight: float = 1e-4
     mixed: MixedPlanes = "all"
     learning_rate: float = 2.5e-5
@@ -142,7 +144,7 @@ class TrainAlignment:
         other view begin with `other_`."""
         config, network = self.config, self.network
         people, real = batch
-        ws = led_astray(self._ws(people.photo), config.astray, draws)
+        ws = perturb(self._ws(people.photo), config.perturbed, draws)
         image, camera = people.seen.image, people.seen.camera
         if real is not None:  # together, for the batch norms' sake
             ws = torch.cat([ws, self._ws(real.photo)])
@@ -202,8 +204,8 @@ class TrainAlignment:
         return stack_rows(*(tile(at_size(row, side), columns=people) for row in rows))
 
 
-def led_astray(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
-    """A share of w+ moved towards the next one of the batch, by up to all of the way."""
+def perturb(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
+    """Move a share of the w+ by a random fraction towards the next one in the batch."""
     if not share:
         return ws
     drawn = torch.rand(2, len(ws), 1, 1, generator=draws.cpu).to(ws)

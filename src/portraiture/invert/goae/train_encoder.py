@@ -1,16 +1,15 @@
-"""The recipe of GOAE's encoder (Yuan et al., ICCV 2023, section 4.1 and supplement; METHODS section
-1), on people whose w is known.
+"""Recipe of GOAE's encoder (Yuan et al., ICCV 2023, section 4.1 and supplement), supervised by
+people with known w.
 
-photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, picture of any view ◀─▶ the engine's
-                     ├─▶ w of the person's z, as far as it shows               [ours]
-                     └─▶ D_Wc, one row at a time
-The paper knows photos alone and compares what it draws with them. Ours knows the person: what is
-compared is what `train.truth_losses` compares, from views that the photo does not show, which takes
-the place of its losses on pictures and of the background's depth. w alone costs a fraction of a
-step and comes first, and half of the photos may be of people whom a generator of images draws: for
-w, nobody needs to have rendered them. Photos of real people, to whom the engine was fitted, teach
-how real photos look; their pictures are compared as in the paper (`own_view`).
-Letters: B photos, K of them drawn, N rows of w+.
+photo ─encoder─▶ w+ ─┬─frozen generator─▶ densities, rays, image of any view ─losses─ engine
+                     ├─▶ w of the person's z, weighted by its visible effect         [ours]
+                     └─▶ D_Wc, row by row
+The paper has only photos, and compares images. Ours also has synthetic people with ground truth:
+the losses of `train.truth_losses`, at other views than the photo's, replace its image losses and
+its background depth loss. The loss on w alone costs a fraction of a step and comes first; for it,
+half of the photos are sampled from an image generator, without renders. Photos of real people, to
+whom the engine was fitted, add the statistics of real images; they are compared as in the paper
+(`own_view`). Letters: B photos, K of them sampled from the generator, N rows of w+.
 """
 
 from __future__ import annotations
