@@ -1,6 +1,6 @@
 """GOAE's .pt files → its encoder and its adaptive feature alignment, names kept.
 
-Published are plain tables of tensors (METHODS section 1): a SwinV2 encoder with 545 tensors, and
+The published files are plain state dicts: a SwinV2 encoder with 545 tensors, and
 an alignment network with 174.
 """
 

@@ -1,4 +1,4 @@
-"""LiftedGAN's .pth → its five networks under one prefix (METHODS section 4; Shi et al. 2021).
+"""LiftedGAN's .pth → its five networks under one prefix (Shi et al. 2021).
 
 The file holds a table of tensors for each network, and the state of the training. The StyleGAN2
 that is lifted lies in a file of its own, rosinality's .pt.
@@ -23,7 +23,7 @@ NETWORKS: dict[str, str] = {
     "netSC.embed_view.": "lift.manipulation.embed_view.",
     "netSC.model.": "lift.manipulation.model.",
 }
-"""LiftedGAN's prefixes → ours. METHODS calls them D_S, D_T, D_L, D_V and M; netSD also has a
+"""LiftedGAN's prefixes → ours. The paper calls them D_S, D_T, D_L, D_V and M; netSD also has a
 branch for the style."""
 TABLES = ("netD", "netT", "netSD", "netSC")
 

@@ -1,6 +1,6 @@
 """Photos sampled from an image generator, in any number, at a few hundredths of a second each.
 
-z ~ N(0, 1) ─┬─▶ image before white ─cut out─▶ another background, camera, file ─▶ photo
+z ~ N(0, 1) ─┬─▶ image on white ─matte─▶ another background, camera, file ─▶ photo
              └─▶ the person's latent (`people.latent`)
 Letters: B photos, S their side, n side of the generator's images.
 """

@@ -2,7 +2,7 @@
 
 portrait ─align, fit─▶ parameters ─find_latent─▶ z ─┐
 portrait ─align, matte─▶ crop, alpha, camera ───────┴─▶ .safetensors ─mirror, distort─▶ photos
-What the fit says of a person is rough; it is what there is of images that no engine drew.
+The fits are rough labels, but the images are real.
 Letters: K portraits, B photos, S side of a photo, n side of a crop.
 """
 

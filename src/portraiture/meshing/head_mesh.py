@@ -1,7 +1,7 @@
 """Turn a generated head into a textured mesh.
 
 ws ─planes─┬─density grid─▶ surface ─unwrap─▶ charts ─┐
-           └─render, superresolution─▶ images ──────┴─bake─▶ TexturedMesh
+           └─render, superresolution─▶ images ────────┴─bake─▶ TexturedMesh
 """
 
 from __future__ import annotations

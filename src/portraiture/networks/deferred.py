@@ -1,7 +1,7 @@
 """Deferred renders: colour evaluated at a known surface, one point per pixel instead of a hundred.
 Gradients do not reach the position of the surface.
 
-Letters: B heads, C channels and P side of a plane, K features, n neural resolution, R side of a
+Letters: B heads, C channels and P side of a plane, K features, n neural resolution, R side of an
 image, N rows of w+.
 """
 

@@ -24,7 +24,7 @@ from portraiture.triplane.tables import DecoderWeights, VolumeBackend, choose_ba
 from portraiture.triplane.volume import render_volume
 
 COLOR_MARGIN = 0.001
-"""The decoder's colours reach this far beyond [0, 1] (METHODS section 0)."""
+"""The decoder's colours reach this far beyond [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class TriPlaneGenerator(nn.Module):
 
         backend: torch is the reference. auto uses fused kernels where they can serve: on the CPU
         without gradients numba, whose superresolution runs in bfloat16 if the processor has it
-        (about 54 dB from the reference). deterministic: METHODS section 0, and all in float32.
+        (about 54 dB from the reference). deterministic: fixed sample positions, and all in float32.
         """
         volume = self.render(
             self.planes(ws, noise=noise), camera,

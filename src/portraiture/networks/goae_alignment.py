@@ -1,5 +1,5 @@
 """GOAE's adaptive feature alignment: what w+ leaves out of a photo, put into a feature map (Yuan et
-al., ICCV 2023, section 4.2, Eq. 7; METHODS section 1). With the default config it computes what the
+al., ICCV 2023, section 4.2, Eq. 7). With the default config it computes what the
 published program computes.
 
 rendered - photo ─residual units─▶ norm ─▶ K, V ─┐

@@ -1,4 +1,4 @@
-"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1; METHODS section 1). With the
+"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1). With the
 default config it computes what the published program computes.
 
 256² ─Swin─▶ fine, mid, coarse, query, base tokens

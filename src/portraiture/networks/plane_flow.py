@@ -1,10 +1,10 @@
 """A flow that warps canonical planes to a person's geometry.
 
 w ─linear─▶ coefficients ─basis─▶ flow of each plane ─resampling─▶ the person's planes
-Modulated convolutions say well what a place looks like and badly where it is: every eye of every
-person asks for features a few texels away. Here the backbone paints all people's eyes in one
-place, and a low-rank displacement of each plane, linear in w, moves them. What comes out are
-ordinary tri-planes. Letters: B batch, C channels, P plane side, S flow side, D w dimension.
+Modulated convolutions control appearance well but position badly, and eyes of different people are
+a few texels apart. Here the backbone synthesises all eyes in a canonical position, and a low-rank
+displacement of each plane, linear in w, moves them. The result are ordinary tri-planes.
+Letters: B batch, C channels, P plane side, S flow side, D w dimension.
 """
 
 from __future__ import annotations

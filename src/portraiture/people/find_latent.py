@@ -1,8 +1,8 @@
 """Find the latent of a person to whom the engine was fitted.
 
 parameters, expression ─choices and numbers, one slot after the other─▶ z ◀─whitened shape
-`people.latent` cannot say everybody: beyond the ranges that its people come from, the nearest one
-is taken. Letters: Z numbers of a latent.
+`people.latent` does not cover everybody: values outside its ranges are clipped. Letters: Z numbers
+of a latent.
 """
 
 from __future__ import annotations

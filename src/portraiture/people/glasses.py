@@ -1,11 +1,10 @@
 """Composite the engine's glasses onto renders of a neural head.
 
 w ─regression─▶ z ─▶ the engine's person ─▶ frame and lenses, fitted ─┐
-the head's image, depth and opacity ────────────────────────────────┴─▶ the image with glasses
-No z says that somebody wears glasses, and a frame is thinner than two texels of the planes: a
-change of features that draws one smears it over the face. So the engine's own glasses, fitted to
-the nose and ears of the person whom w stands for, are drawn where the head does not hide them.
-[ours]
+the head's image, depth and opacity ──────────────────────────────────┴─▶ the image with glasses
+Glasses are not in the latents, and a frame is thinner than two texels of the planes, which would
+blur it. So the engine's glasses, fitted to the nose and ears of the person that w describes, are
+rendered where the head does not occlude them. [ours]
 Letters: N rows of w+, D w dimension, Z latents, n side of an image, h of the head's depth.
 """
 

@@ -1,10 +1,10 @@
 """Map a Gaussian latent to a person of the engine and back: the meaning of the generators' z.
 
 z ~ N(0, 1) of `LATENT_SIZE` numbers ─slots─▶ parameters of the engine and an expression
-The first numbers are whitened shape coordinates of the learned prior; then come one-of-K choices,
-of which the largest number decides (`CHOICE_GROUPS`, which a generator's mapping hardens in the
-same way), and single numbers that become parameters through a normal or uniform quantile. People
-come out as varied as those of `engine.sample`, but every person is a point of one space.
+The first entries are whitened shape coordinates of the learned prior; then come one-of-K choices,
+decided by the largest entry (`CHOICE_GROUPS`; a generator's mapping hardens them in the same way),
+and single entries mapped to parameters through a normal or uniform quantile. People are as varied
+as those of `engine.sample`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Render people with known latents: one file per person with several views, depth and cameras.
 
 z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
-scene ─▶ camera and light of a view; else the light is the studio's. What the supervised recipes and
-the supporting networks train on. Folders grow: generating more into one folder goes on where it
-stopped, and a file is written whole or not at all.
+scene ─▶ camera and light of a view; without one, studio light.
+Training data of the supervised recipes and the supporting networks. Rerunning resumes or extends a
+folder; files are written atomically.
 """
 
 from __future__ import annotations

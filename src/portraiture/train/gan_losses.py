@@ -63,10 +63,10 @@ def density_variation(
     points: Float[Tensor, "B M 3"],
     offsets: Float[Tensor, "B M 3"],
 ) -> Float[Tensor, ""]:
-    """Mean |σ(x) - σ(x + δ)| (Chan et al. 2022, supplement, section 1; METHODS sections 0 and 3).
+    """Mean |σ(x) - σ(x + δ)| (Chan et al. 2022, supplement, section 1).
 
-    density: points (B, M, 3) → raw densities (B, M); called once with both halves. EG3D draws δ
-    from N(0, 0.004²) and weighs the mean by 0.25.
+    density: points (B, M, 3) → raw densities (B, M); called once with both halves. EG3D samples δ
+    from N(0, 0.004²) and weights the mean by 0.25.
     """
     here, there = density(torch.cat([points, points + offsets], dim=1)).chunk(2, dim=1)
     return (here - there).abs().mean()

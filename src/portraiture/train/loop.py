@@ -74,16 +74,15 @@ class Recipe(Protocol):
 
     run: the common part of the config. config: the whole of it, as JSON will hold it.
 
-    build(world): networks, averages and optimisers at step 0, on ``world.device``. All that is
-    random comes from ``run.seed`` (``draws.generator(seed, draws.BUILD)``, or torch's global
-    generator, which is seeded before the call).
-    batch(number, size, generator): `size` items as tensors (or tuples or dicts of them) on the CPU.
-    Called ahead of time in another thread: a pure function of its arguments that draws from
-    `generator` alone. Numbers run from 0 and go round the processes (step · processes + rank).
-    step(state, batch, draws, world): one update of everything in `state` but ``state.step``
-    (``state.step`` steps are done before it). Gradients go through ``average_gradients`` before an
-    optimiser. Returns metrics: floats or 0-d tensors, which are not waited for.
-    grid(state): an image of where the training is, (H, W, 3) uint8; fixed latents.
+    build(world): networks, averages and optimisers at step 0, on ``world.device``. All randomness
+    comes from ``run.seed`` (``rng.generator(seed, rng.BUILD)``, or torch's global generator, which
+    is seeded before the call). batch(number, size, generator): `size` items as tensors (or tuples
+    or dicts of them) on the CPU. Called ahead of time in another thread: a pure function of its
+    arguments whose only randomness is `generator`. Numbers start at 0 and alternate between
+    processes (step · processes + rank). step(state, batch, draws, world): one update of everything
+    in `state` but ``state.step`` (``state.step`` steps are done before it). Gradients go through
+    ``average_gradients`` before an optimiser. Returns metrics: floats or 0-d tensors, read without
+    synchronisation. grid(state): samples of fixed latents as one image, (H, W, 3) uint8.
     """
 
     @property

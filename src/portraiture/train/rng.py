@@ -1,7 +1,7 @@
 """Random numbers of a training step, as functions of (seed, step, process).
 
-A run that was killed draws, at step k, exactly what an uninterrupted one draws there, whatever was
-drawn before; that is half of a bit-exact resume (the other half is `train.state`).
+A resumed run samples at step k exactly the numbers of an uninterrupted one; that is half of a
+bit-exact resume (the other half is `train.state`).
 """
 
 from __future__ import annotations

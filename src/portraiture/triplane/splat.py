@@ -1,6 +1,6 @@
 """Splat image values to the planes, at the surface points that the pixels show.
 
-depth ─unproject─▶ a point per pixel ─project on each plane, where the plane was painted─▶ texel
+depth ─unproject─▶ a point per pixel ─project on each plane, before its flow─▶ texel
 Each texel gets the mean of its pixels' values, and whether it has any. Letters: B heads, M points,
 C values of a pixel, S side of the flow, P side of a map.
 """
@@ -27,9 +27,9 @@ def carry_to_planes(
     plane_size: int | None = None,
 ) -> Float[Tensor, "B 3 C+1 P P"]:
     """Mean of the values splatted to each texel, 0 where there are none; the last channel is 1
-    where there are some. size: P. flow: of a generator that moves its planes after painting them:
-    the maps are then those of the planes as painted (`plane_flow.move_planes`), which have
-    plane_size texels a side, `size` by default."""
+    where there are some. size: P. flow: of a generator that warps its planes: the maps are then
+    those of the planes before the flow (`plane_flow.move_planes`), which have plane_size texels a
+    side, `size` by default."""
     where = painted_places(points, size=plane_size or size, box_warp=box_warp, axes=axes, flow=flow)
     where = where.flatten(0, 1)
     texels = ((where + 1.0) * 0.5 * size).floor().long()

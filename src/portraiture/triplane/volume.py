@@ -38,7 +38,7 @@ def render_volume(
     deterministic: bool = False,
     generator: torch.Generator | None = None,
 ) -> Volume:
-    """Render resolution² rays per camera (METHODS section 0).
+    """Render resolution² rays per camera.
 
     backend: `auto` takes the device's fused twin if it is installed (on the CPU without gradients).
     deterministic: the stratified jitter is half a bin and importance samples are evenly spaced in

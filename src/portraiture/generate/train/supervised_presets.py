@@ -1,5 +1,5 @@
-"""Named settings of the supervised recipes: `cpu` has the sizes of the embedded weights, an hour or
-two on two cores, `gpu` is for half an hour on one large accelerator, `tiny` is for tests."""
+"""Presets of the supervised recipes. `cpu` has the sizes of the shipped weights and takes an hour
+or two on two cores, `gpu` half an hour on one large GPU; `tiny` is for tests."""
 
 from __future__ import annotations
 

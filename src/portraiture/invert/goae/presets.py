@@ -169,7 +169,8 @@ def fitted_encoder(
 
 
 def as_baseline(config: EncoderTraining, kind: Literal["psp", "e4e"]) -> EncoderTraining:
-    """The same training for a baseline encoder of the same size: pSp has neither D_Wc nor a penalty on row offsets; e4e uses our discriminator of the canonical w."""
+    """The same training for a baseline encoder of the same size: pSp has neither D_Wc nor a penalty
+    on row offsets; e4e uses our discriminator of the canonical w."""
     size, tiny = config.encoder.image_size, config.encoder.image_size < SMALL_PYRAMID.image_size
     if tiny:
         encoder = PyramidConfig(widths=(16, 16, 16, 16), units=(1, 1, 1, 1), branch=16)
