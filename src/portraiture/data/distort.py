@@ -26,7 +26,7 @@ SWAPPED = (
     (Segment.LEFT_BROW, Segment.RIGHT_BROW),
     (Segment.LEFT_EAR, Segment.RIGHT_EAR),
 )
-"""Classes that change places in a mirror."""
+"""Classes that are swapped by mirroring."""
 GREY = (0.299, 0.587, 0.114)
 
 

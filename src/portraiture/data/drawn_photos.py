@@ -23,9 +23,9 @@ from portraiture.networks.faces2d import FacesGenerator
 from portraiture.people.latent import LATENT_SIZE
 
 WHITE = 236
-"""The darkest channel of a white background, of 255, as generators draw it."""
+"""Minimum channel value (of 255) of a generated white background."""
 EDGE = 0.7
-"""Pixels over which a cut-out fades."""
+"""Width of a matte's edge, pixels."""
 
 
 class DrawnBatch(NamedTuple):

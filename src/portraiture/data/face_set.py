@@ -28,7 +28,7 @@ PREFERENCE = {
     Segment.LEFT_BROW: 2.2, Segment.RIGHT_BROW: 2.2, Segment.HAIR: 1.3, Segment.LEFT_EYE: 1.3,
     Segment.RIGHT_EYE: 1.3, Segment.GLASSES: 1.3, Segment.MOUTH: 1.5,
 }  # fmt: skip
-"""What a class counts where pixels of several mix; brows and hair are drawn hair by hair."""
+"""Weight of a class when labels are downsampled; brows and hair are rendered strand by strand."""
 SCALP_REACH = 4
 """Skin within so many pixels of 128 from hair on opposite sides is scalp."""
 

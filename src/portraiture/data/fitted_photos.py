@@ -35,10 +35,10 @@ from portraiture.progress import SILENT, Progress, counted
 
 SIDE = 160
 FARTHEST = 10.0
-"""The largest number that a latent or a camera may have."""
+"""Maximum absolute value in latents and cameras."""
 CAMERA_SIZE = 25
 SMALLEST = 0.1
-"""Share of a crop that a head fills at least."""
+"""Minimum share of a crop filled by the head."""
 Matte = Callable[[Float[Tensor, "1 3 n n"]], Float[Tensor, "1 1 n n"]]
 
 

@@ -25,7 +25,7 @@ TAKEN = Distortion(
     size=128, zoom=(0.97, 1.03), shift=0.01, turn=0.02, mirror=0.0, light=0.15, colour=0.5,
     grey=0.0, occlude=0.1, blur=0.3, grain=0.3, jpeg=0.3,
 )  # fmt: skip
-"""How photos of aligned faces differ from the engine's images."""
+"""Augmentation that imitates aligned photos."""
 
 
 class PhotoBatch(NamedTuple):

@@ -67,7 +67,7 @@ NOTHING = Strengths(
     flip=0, turn=0, shift=0, scale=0, rotate=0, stretch=0, move=0,
     brightness=0, contrast=0, luma=0, hue=0, saturation=0,
 )  # fmt: skip
-"""No transformation; ``replace(NOTHING, hue=1)`` is one alone."""
+"""No augmentation; ``replace(NOTHING, hue=1)`` enables a single one."""
 
 BGC = Strengths()
 

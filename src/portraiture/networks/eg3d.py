@@ -24,7 +24,7 @@ from portraiture.triplane.tables import DecoderWeights, VolumeBackend, choose_ba
 from portraiture.triplane.volume import render_volume
 
 COLOR_MARGIN = 0.001
-"""The decoder's colours reach this far beyond [0, 1]."""
+"""Margin by which the decoder's colours may exceed [0, 1]."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.plane_flow import move_planes
 
 Styles = dict[int, list[Tensor]]
-"""Of the blocks of a backbone by their resolution."""
+"""Style activations of a backbone's blocks, by resolution."""
 
 
 def planes_and_features(

@@ -26,11 +26,11 @@ from portraiture.ops.simd_numba import LANES
 from portraiture.ops.workers import run_pieces
 
 BAND = 32
-"""Rows of a block's input in a band."""
+"""Rows of a block's input per band."""
 MARGIN = 2
-"""Rows of zeros above and below a block's input."""
+"""Zero rows above and below a block's input."""
 TILES = 512
-"""Tiles of 2×2 pixels whose transforms are multiplied at once."""
+"""Tiles of 2×2 pixels per matrix product."""
 UNCLAMPED = 3e38
 LRELU_SLOPE32 = np.float32(LRELU_SLOPE)
 

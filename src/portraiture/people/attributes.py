@@ -29,13 +29,13 @@ HAIR_LENGTH = {
     "slick_back": 0.25, "afro": 0.4, "bun": 0.4, "curly": 0.45, "ponytail": 0.5, "bob": 0.6,
     "long_wavy": 1.0, "long_straight": 1.0,
 }  # fmt: skip
-"""How long hair hangs, of shoulder length; a style's own `hair_length` changes it by a fifth."""
+"""Length of each hair style relative to shoulder length; `hair_length` changes it by a fifth."""
 
 BEARD = {
     "none": 0.0, "stubble": 0.25, "sideburns": 0.3, "moustache": 0.4, "goatee": 0.5, "circle": 0.6,
     "short_beard": 0.75, "full_beard": 1.0,
 }  # fmt: skip
-"""How much of the lower face is hairy."""
+"""Share of the lower face covered by each beard."""
 
 CHEEKS, HEIGHT = (234, 454), (10, 152)
 """Landmarks at the sides of the face, and at the top of the forehead and the chin."""

@@ -28,13 +28,13 @@ WEIGHTS = {
     "skin_melanin": 36.0, "hair_melanin": 9.0, "hair_grey": 9.0, "sex": 4.0, "age": 4.0,
     "skin_undertone": 2.0,
 }  # fmt: skip
-"""Of squared differences of parameters; 1 for the others, by how much they change an image."""
+"""Weights of squared parameter differences, by their effect on an image; 1 for the others."""
 STYLES = {"hair_style": 1.0, "beard_style": 0.5, "brow_style": 0.1, "neckline": 0.1}
-"""The price of another choice."""
+"""Cost of a different choice."""
 EXPRESSION = ("mouthSmileLeft", "jawOpen", "browInnerUp", "browDownLeft")
-"""What latents say of an expression."""
+"""Expression weights that latents determine."""
 CHOSEN, OTHERS = 1.6, -0.4
-"""Entries of a group, near the means of the largest and of the others."""
+"""Values for the chosen entry of a group and for the others, near their means under N(0, 1)."""
 GRID = np.linspace(-2.0, 2.0, 17)
 LIMIT = 2.2
 ROUNDS = 3

@@ -29,16 +29,15 @@ from portraiture.people.views import HeadFrame, head_frame, render_view
 from portraiture.types import Bust, Camera
 
 PEOPLE, SEED = 4096, 0x61A5
-"""Of whom z is regressed on w."""
+"""Number of people, and seed, for the regression of z on w."""
 RIDGE = 1e-4
-"""Of that regression, as a share of w's total variance."""
+"""Regularisation of that regression, relative to the total variance of w."""
 FARTHEST = 2.5
-"""Of the latents that glasses are fitted to."""
+"""Bound of the latents to which glasses are fitted, in standard deviations."""
 FORGIVEN = 0.012
-"""By how much the head may stand before the glasses that it does not hide, EG3D units: its surface
-is not quite the person's."""
+"""Depth tolerance of the occlusion test, EG3D units, since the head's surface is approximate."""
 GLASSES = "glasses"
-"""Their name among edits: an amount of 1 puts them on, -1 takes them off again."""
+"""Name of the edit: an amount of 1 puts glasses on, -1 takes them off."""
 PARTS = ("glasses_frame", "glasses_lenses")
 
 

@@ -25,7 +25,7 @@ from portraiture.engine.sample import ANCESTRIES, CLOTHES, YOUNGEST, Ancestry, y
 from portraiture.engine.shapes import SHAPES
 
 SHAPE_AXES = 40
-"""Principal axes of the prior that z moves: 87 % of its variance."""
+"""Principal axes of the prior in z: 87 % of its variance."""
 
 HAIR_DRAWERS: dict[tuple[bool, bool], tuple[str, ...]] = {
     (False, False): (
@@ -38,7 +38,7 @@ HAIR_DRAWERS: dict[tuple[bool, bool], tuple[str, ...]] = {
     ),
     (True, True): ("afro", "bun", "ponytail", "curly", "bob", "buzz", "long_wavy", "curly"),
 }  # fmt: skip
-"""Hair by (woman, coiled): eight equally likely drawers, common styles lie in two."""
+"""Hair styles by (woman, coiled): eight equally likely slots; common styles have two."""
 
 BROWS = ("natural", "straight", "arched", "rounded", "angled")
 BEARDS = (
@@ -68,7 +68,7 @@ SINGLES = (
 )  # fmt: skip
 
 COILED_FROM = 0.6
-"""Ancestries whose hair curls more than this on average have coiled hair in either drawer."""
+"""Ancestries with a higher mean curl have coiled hair."""
 
 
 def _layout() -> tuple[dict[str, tuple[int, int]], dict[str, int], int]:

@@ -25,9 +25,10 @@ from portraiture.people.people_file import DEPTH_RANGE, NEAREST, PersonViews
 from portraiture.people.people_set import neural_depth
 
 QUALITY = 90
-"""WebP's, of the images."""
+"""WebP quality of the images."""
 DEPTH_STEPS = (1 << 13) - 2
-"""Steps of depth over `DEPTH_RANGE`: 0.2 thousandths of an EG3D unit each; 0 is background."""
+"""Quantisation steps of depth over `DEPTH_RANGE`: 0.2 thousandths of an EG3D unit each; 0 is
+background."""
 
 
 def pack_person(person: PersonViews) -> bytes:

@@ -22,7 +22,7 @@ from portraiture.errors import DataError
 from portraiture.media import atomic_path
 
 NEAREST, DEPTH_RANGE = 2.0, 1.6
-"""Depths are kept as 16 bit numbers over this range of EG3D units; 0 is background."""
+"""Range of 16-bit depth, EG3D units; 0 is background."""
 
 LAYOUT: dict[str, tuple[type[np.generic], str]] = {
     "z": (np.float32, "Z"),

@@ -31,10 +31,10 @@ WEIGHTS: dict[int, float] = {
     Segment.UPPER_LIP: 4.0, Segment.LOWER_LIP: 4.0, Segment.HAIR: 0.7, Segment.NECK: 0.7,
     Segment.CLOTH: 0.4,
 }  # fmt: skip
-"""How much a pixel of each class counts."""
+"""Loss weight of pixels of each class."""
 
 EDGE = 0.03
-"""Depths of the pixels under one ray that differ by more (EG3D units) belong to two surfaces."""
+"""Depth difference (EG3D units) of neighbouring pixels above which they show two surfaces."""
 
 
 class Example(NamedTuple):

@@ -36,9 +36,9 @@ from portraiture.render.light import sample_light
 from portraiture.types import Bust, Light, Part, Segment
 
 VIEWS_PER_EXPRESSION = 2
-"""A change of expression costs as much as two views."""
+"""Views rendered per expression; changing it costs as much as two views."""
 PACKED = 0.5
-"""Share of the people who wear pieces of the asset packs, where there are any."""
+"""Share of people who wear assets of packs, if there are any."""
 SCALP_TEXELS, SCALP_HAIR = 256, 165
 """Side of the map on which the scalp is painted black, and the level below which it is hair."""
 YAW, PITCH = (0.42, 1.15), (0.15, 0.4)

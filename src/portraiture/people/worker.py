@@ -16,11 +16,11 @@ import traceback
 from pathlib import Path
 
 STOP = "stop"
-"""A file of this name ends all workers of a folder."""
+"""Name of the file that stops all workers of a folder."""
 BACKLOG = 400
-"""Files that wait to be picked up; workers rest when there are so many."""
+"""Maximum number of files waiting to be picked up, before workers pause."""
 GIVEN_UP = 5
-"""Failures in a row after which a worker ends."""
+"""Consecutive failures after which a worker exits."""
 
 
 def start_workers(

@@ -45,7 +45,7 @@ class Meter:
 
 
 Write = Callable[[int, Mapping[str, float]], None]
-"""Takes a step and its row."""
+"""Writes a row for a step."""
 
 
 @contextmanager

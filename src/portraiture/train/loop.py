@@ -367,7 +367,7 @@ def _progress(run: RunConfig, state: TrainState, quiet: bool) -> Iterator[Callab
 
 
 FREE = ("steps", "log_every", "grid_every", "checkpoint_every")
-"""Parts of a RunConfig that a resumed run may change."""
+"""Fields of RunConfig that may change on resume."""
 
 
 def _difference(old: Any, new: Any, name: str = "") -> str:

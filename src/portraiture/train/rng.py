@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 DATA, STEP, BUILD = 0, 1, 2
-"""Streams that never share numbers: batches, steps, first weights."""
+"""Independent streams: batches, steps, initial weights."""
 
 
 @dataclass(frozen=True)

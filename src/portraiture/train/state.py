@@ -23,7 +23,7 @@ from portraiture.media import atomic_path
 
 FORMAT = "portraiture training state 1"
 KEPT = 2
-"""Checkpoints of a run that stay on disk."""
+"""Number of checkpoints to keep."""
 
 
 @dataclass

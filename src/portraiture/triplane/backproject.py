@@ -15,7 +15,7 @@ from torch import Tensor
 from portraiture.triplane.planes import sample_places
 
 SEEN = 0.02
-"""Weight of points on a texel below which it takes less than what they lack."""
+"""Texels with less splat weight get a proportionally smaller update."""
 
 
 def spread(

@@ -116,7 +116,7 @@ def importance(
 
 
 FAINT = 1e-4
-"""Opacity below which the depth of a ray has no gradient: 1 / opacity² would drown all others."""
+"""Opacity below which a ray's depth has no gradient, since it would scale with 1 / opacity²."""
 
 
 def march(

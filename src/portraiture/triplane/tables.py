@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 VolumeBackend = Literal["auto", "torch", "numba", "triton"]
 Chosen = Literal["torch", "numba", "triton"]
 ROWS = 16
-"""Rows of texels in a piece of work."""
+"""Rows of texels per work item."""
 LARGEST_HALF = 65504.0
 
 

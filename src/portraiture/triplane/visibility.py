@@ -24,14 +24,14 @@ MixedPlanes = Literal["all", "front", "none"]
 in the published program (whose own mask is `program_mask`). none: F* everywhere, the ablation."""
 
 BLUR, FEATHER = 0.012, 0.02
-"""Deviations of the Gaussians that close the gaps between splats and soften the mask's edge, as
-shares of a plane's side."""
+"""Standard deviations of the Gaussians that close gaps between splats and feather the mask's edge,
+as shares of a plane's side."""
 
 CLOSED = 0.25
-"""Share of covered texels around one from which it counts as seen."""
+"""Share of covered neighbouring texels from which a texel counts as visible."""
 
 SOLID = 0.5
-"""Opacity from which a ray has met the head."""
+"""Minimum opacity of rays that hit the head."""
 
 
 def visible_points(

@@ -31,13 +31,13 @@ from portraiture.ops.workers import run_pieces
 from portraiture.triplane.tables import DecoderWeights, Pixels, RaySampling, Tables
 
 PASSED = np.float32(1e-5)
-"""A ray ends where less than this of its light passes."""
+"""Transmittance below which a ray ends."""
 COUNTS = np.float32(1e-5)
-"""Samples that weigh less are not coloured; 96 of them change a colour by less than 0.001."""
+"""Samples with less weight get no colour; 96 of them change a colour by less than 0.001."""
 RAYS = 256
-"""Rays in a piece of work."""
+"""Rays per work item."""
 GROUP = 4
-"""Samples that are coloured together."""
+"""Samples whose colours are evaluated together."""
 
 f32 = np.float32
 LOG1P = tuple(
@@ -53,7 +53,7 @@ LOG1P = tuple(
         -0.00837115,
     )
 )
-"""log(1 + t)/t on [0, 1] by Chebyshev interpolation; the logarithm is right to 1.2e-7."""
+"""log(1 + t)/t on [0, 1] by Chebyshev interpolation; error below 1.2e-7."""
 L0, L1, L2, L3, L4, L5, L6, L7 = LOG1P
 
 

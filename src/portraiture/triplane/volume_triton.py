@@ -21,13 +21,13 @@ from portraiture.triplane.planes import AXES, PlaneAxes
 from portraiture.triplane.tables import DecoderWeights
 
 POINTS = 64
-"""Points in a program of `densities`."""
+"""Points per program of `densities`."""
 SAMPLES = 32
-"""Samples of one ray that `compose` takes at once."""
+"""Samples of one ray per block of `compose`."""
 PROGRAMS = 2048
 """Programs that share the rays in the backward pass of `compose`, each with its own sums."""
 SMALLEST = 16
-"""Least extent of a matrix product in triton."""
+"""Minimum dimension of a matrix product in Triton."""
 
 
 class FusedField:

@@ -46,10 +46,10 @@ from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
 
 PIVOT = (0.0, 0.0, 0.2)
-"""Where the grids' cameras look (EG3D's average pivot)."""
+"""Look-at point of the grids' cameras (EG3D's average pivot)."""
 
 GRID_YAWS = (-0.5, 0.0, 0.5)
-"""Radians."""
+"""Yaws of the grid's views, radians."""
 
 
 class ImageData(Protocol):
