@@ -15,8 +15,6 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from portraiture.errors import OutputError
 
 log = logging.getLogger(__name__)
@@ -54,10 +52,13 @@ def _wanted_folder() -> Path:
 
 
 def _users_folder(program: str) -> Path:
-    """A program's cache folder of the user; below "~" where the system knows no home."""
+    """A program's cache folder of the user; below "~" where the system knows no home, or where a
+    training bundle runs without platformdirs."""
     try:
+        from platformdirs import user_cache_path
+
         return user_cache_path(program, appauthor=False)
-    except RuntimeError:
+    except (ImportError, RuntimeError):
         return Path("~", program)
 
 

@@ -49,24 +49,6 @@ def test_the_package_runs_as_a_module() -> None:
     assert all(name in run.stdout for name in COMMANDS)
 
 
-def test_huge_pages_are_asked_for_before_torch_is_loaded() -> None:
-    program = """
-import os, sys
-from portraiture import cli
-os.environ.pop("THP_MEM_ALLOC_ENABLE", None)
-assert "torch" not in sys.modules
-cli.ask_for_huge_pages()
-print(os.environ["THP_MEM_ALLOC_ENABLE"])
-os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
-cli.ask_for_huge_pages()
-print(os.environ["THP_MEM_ALLOC_ENABLE"])
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.split() == ["1", "0"]
-
-
 def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ def prepare() -> None:
     once."""
     from portraiture.render.shade_numba import shade
 
-    folder = shade.stats.cache_path
+    folder = shade.__wrapped__.stats.cache_path  # type: ignore[attr-defined]
     if folder and not any(Path(folder).glob("shade_numba.shade-*.nbi")):
         log.warning("The first run compiles its kernels; the next ones start faster.")
         _start()

@@ -31,7 +31,7 @@ class DevicePeople:
         if not first:
             raise TrainingError("there are no people to begin with; make some with synth.")
         self.device, self.capacity = device, max(capacity, len(first))
-        self.views = len(first[0].rgb)
+        self._views = len(first[0].rgb)
         self.side, self.latent_size = first[0].rgb.shape[1], first[0].latent_size
         self._table = torch.from_numpy(weight_table()).to(device)
         self._parts = self._allocate()
@@ -41,7 +41,7 @@ class DevicePeople:
             self.add(person)
 
     def _allocate(self) -> Example:
-        k, side = self.capacity * self.views, self.side
+        k, side = self.capacity * self._views, self.side
         n = side // 2
 
         def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -62,6 +62,10 @@ class DevicePeople:
     def __len__(self) -> int:
         return self._count
 
+    def views(self, index: int) -> int:
+        """How many views there are of one person."""
+        return self._views
+
     def person(self, index: int) -> PersonViews:
         """One of the initial people."""
         return self._first[index]
@@ -72,9 +76,9 @@ class DevicePeople:
         if self._count >= self.capacity:
             return False
         shape = (len(person.rgb), person.rgb.shape[1], person.latent_size)
-        if shape != (self.views, self.side, self.latent_size):
+        if shape != (self._views, self.side, self.latent_size):
             raise DataError(f"a person is of another size or kind than the first: {shape}.")
-        rows = slice(self._count * self.views, (self._count + 1) * self.views)
+        rows = slice(self._count * self._views, (self._count + 1) * self._views)
         for table, values in zip(self._parts, _stored(person), strict=True):
             if values is not None:
                 table[rows].copy_(values)
@@ -86,12 +90,12 @@ class DevicePeople:
         on this device, which avoids copies and synchronisation."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         own = torch.Generator(self.device).manual_seed(seed)
-        views = self._count * self.views
+        views = self._count * self._views
         return self._rows(torch.randint(views, (size,), generator=own, device=self.device))
 
     def example(self, index: int, view: int) -> Example:
         """One view of one person, B = 1."""
-        return self._rows(torch.tensor([index * self.views + view], device=self.device))
+        return self._rows(torch.tensor([index * self._views + view], device=self.device))
 
     def _rows(self, rows: Tensor) -> Example:
         taken = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -23,4 +25,6 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _pools() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController  # training bundles have none
+
     return ThreadpoolController()

@@ -344,28 +344,6 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(which, handler)
 
 
-@contextmanager
-def _progress(run: RunConfig, state: TrainState, quiet: bool) -> Iterator[Callable[[int], None]]:
-    if quiet:
-        yield lambda step: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("Training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Training", total=run.steps, completed=state.step)
-        yield lambda step: progress.update(task, completed=step)
-
-
 FREE = ("steps", "log_every", "grid_every", "checkpoint_every")
 """Fields of RunConfig that may change on resume."""
 
