@@ -93,11 +93,11 @@ def depth_agreement(photo: Photo, depth: Float[ndarray, "n n"]) -> float:
 
 def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray, "n n 3"]]:
     """The cut-out photo, the head from its camera, and from other sides."""
-    from portraiture.head import at_size
+    from portraiture.pixels import squared
 
     shown = [as_uint8(pixels_of(target.image)), as_uint8(pixels_of(image))]
     shown += [head.render(yaw) for yaw in VIEWS]
-    return [at_size(one, SHEET_SIDE) for one in shown]
+    return [squared(one, SHEET_SIDE) for one in shown]
 
 
 def method_of(

@@ -23,7 +23,6 @@ from portraiture.edit.run import edit
 from portraiture.engine.styles import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
-from portraiture.head import at_size
 from portraiture.invert.method import encoder_method
 from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
@@ -31,6 +30,7 @@ from portraiture.meshing.head_mesh import head_picture, pixels_of
 from portraiture.people.latent import draw_latents
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
+from portraiture.pixels import squared
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
@@ -86,7 +86,7 @@ def neural_heads(count: int = 8) -> ndarray:
                 head_picture(generator, w, planes, eg3d_orbit(float(yaw), 0.0)).image
                 for yaw in np.radians((-40.0, -20.0, 0.0, 20.0, 40.0))
             ]
-            each.append([at_size(as_uint8(view), 160) for view in views])
+            each.append([squared(as_uint8(view), 160) for view in views])
     rows = [np.concatenate(each[k] + each[k + 1], 1) for k in range(0, count, 2)]
     return np.concatenate(rows)
 
@@ -103,7 +103,7 @@ def inverted() -> ndarray:
     top += [head.render(float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
     edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})
     rows = [top, [edit(head, amounts, directions=known).render() for amounts in edits]]
-    return np.concatenate([np.concatenate([at_size(p, 256) for p in row], 1) for row in rows])
+    return np.concatenate([np.concatenate([squared(p, 256) for p in row], 1) for row in rows])
 
 
 def main() -> None:

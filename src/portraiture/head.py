@@ -22,10 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -40,8 +38,10 @@ from portraiture.meshing.bake_texture import Picture, TexturedMesh
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.ops.resize import resized
 from portraiture.paths import check_name
 from portraiture.people.glasses import GLASSES, Glasses, fit_glasses, put_on
+from portraiture.pixels import squared
 from portraiture.types import as_uint8
 
 VERSION = 2
@@ -146,7 +146,7 @@ class Head:
         camera = eg3d_orbit(yaw, pitch)
         shown = head_picture(self.network, self.modulation, self.planes, camera)
         shown = shown if self.glasses is None else put_on(shown, self.glasses, camera)
-        color = at_size(as_uint8(shown.image), size).astype(np.float32) / 255.0
+        color = squared(as_uint8(shown.image), size).astype(np.float32) / 255.0
         if background == self._ground:
             return np.concatenate([color, np.ones_like(color[..., :1])], -1)
         return _cut_out(color, _opacity_at(shown, len(color)), self._ground, background)
@@ -257,8 +257,7 @@ def _opacity_at(shown: Picture, size: int) -> Float32[ndarray, "n n 1"]:
     """How opaque the head is in each pixel, in [0, 1]."""
     assert shown.opacity is not None
     opacity = torch.from_numpy(np.asarray(shown.opacity, np.float32))[None, None]
-    sized = F.interpolate(opacity, (size, size), mode="bilinear", antialias=True)
-    return sized[0, 0].clamp(0.0, 1.0).numpy()[..., None]
+    return resized(opacity, size)[0, 0].clamp(0.0, 1.0).numpy()[..., None]
 
 
 def _cut_out(
@@ -273,14 +272,6 @@ def _cut_out(
         return np.concatenate([over.clip(0.0, 1.0), np.ones_like(alpha)], -1)
     own = (color - (1.0 - alpha) * behind) / np.maximum(alpha, 1.0 / 255.0)
     return np.concatenate([own.clip(0.0, 1.0), alpha], -1)
-
-
-def at_size(image: UInt8[ndarray, "n n 3"], size: int | None) -> UInt8[ndarray, "m m 3"]:
-    """A picture with `size` pixels a side, or as it is."""
-    if size is None or size == len(image):
-        return image
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(resized, np.uint8)
 
 
 def rounded(head: Head) -> Head:

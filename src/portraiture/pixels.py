@@ -223,6 +223,13 @@ def source_pixels(source: object) -> UInt8[ndarray, "h w 3"]:
     return array_pixels(np.asarray(source))
 
 
+def squared(image: UInt8[ndarray, "n n 3"], side: int | None) -> UInt8[ndarray, "m m 3"]:
+    """A square image with `side` pixels a side, or as it is."""
+    if side is None or side == len(image):
+        return image
+    return resized(image, (side, side))
+
+
 def block_means(image: UInt8[ndarray, "h w 3"], step: int) -> UInt8[ndarray, "a b 3"]:
     """Means over blocks of `step`×`step` pixels; at the far edges over what is left of a block."""
     rows = step * max(BAND_PIXELS // (image.shape[1] * step), 1)
@@ -239,7 +246,11 @@ def reduced(image: UInt8[ndarray, "h w 3"], factor: float) -> UInt8[ndarray, "a 
 
 
 def resized(
-    image: UInt8[ndarray, "h w 3"], size: tuple[int, int], method: Image.Resampling, *, gap: float
+    image: UInt8[ndarray, "h w 3"],
+    size: tuple[int, int],
+    method: Image.Resampling = Image.Resampling.LANCZOS,
+    *,
+    gap: float | None = None,
 ) -> UInt8[ndarray, "a b 3"]:
     """`image` at another size (width, height), channel by channel: Pillow's own copy of all three
     takes four bytes a pixel. gap: `Image.resize`'s reducing_gap."""

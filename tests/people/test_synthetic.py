@@ -21,9 +21,8 @@ from portraiture.engine.sample import sample_parameters
 from portraiture.errors import DataError
 from portraiture.people import synth_folder
 from portraiture.people.backgrounds import sample_background
-from portraiture.people.synth_folder import read_depth, read_person, synth
+from portraiture.people.synth_folder import read_person, synth
 from portraiture.people.synthetic import (
-    EngineData,
     SynthConfig,
     SynthPerson,
     as_annotated,
@@ -127,7 +126,8 @@ def test_folder_reads_back(tmp_path: Path, person: SynthPerson, quick: list[int]
     assert synth(tmp_path / "out", CONFIG, 2) == 2
     out, view = tmp_path / "out", person.views[1]
     np.testing.assert_array_equal(np.asarray(Image.open(out / "images/00001_1.png")), view.image)
-    depth = read_depth(out / "depth/00001_1.png")
+    steps = np.asarray(Image.open(out / "depth/00001_1.png"), np.float32)
+    depth = steps / synth_folder.DEPTH_STEPS
     np.testing.assert_allclose(depth, view.truth.depth, atol=0.6 / synth_folder.DEPTH_STEPS)
     files = read_person(out, 1)
     np.testing.assert_array_equal(files.segmentation[1], view.truth.segmentation)
@@ -183,13 +183,3 @@ def test_refusals(tmp_path: Path, quick: list[int]) -> None:
     (tmp_path / "people/00000.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
         read_person(tmp_path, 0)
-
-
-def test_on_the_fly_batches_are_the_people_in_turn(person: SynthPerson) -> None:
-    data = EngineData(CONFIG)
-    images, cameras = data.batch(3, 2, torch.Generator())  # pictures 6 and 7: person 2, views 0, 1
-    expected = np.stack([view.image for view in person.views[:2]])
-    np.testing.assert_array_equal(
-        ((images + 1) * 127.5).round().numpy().transpose(0, 2, 3, 1), expected
-    )
-    np.testing.assert_allclose(cameras[1].numpy(), person.views[1].truth.camera, atol=1e-6)

@@ -23,7 +23,6 @@ from portraiture.photo.align import (
     crop_transform,
     fit_pose,
     mean_face,
-    rigid_transform,
     to_eg3d_world,
 )
 from portraiture.photo.quality import exposure, glasses, occlusion, sharpness
@@ -230,16 +229,6 @@ def test_pose_bears_wrong_landmarks() -> None:
     seen[np.random.default_rng(1).choice(478, 70, replace=False)] += [40, -30]
     pose = fit_pose(seen)
     assert np.abs(np.degrees([pose.yaw - 0.4, pose.pitch - 0.1])).max() < 1.5
-
-
-def test_rigid_transform_inverts_a_rigid_motion() -> None:
-    rng = np.random.default_rng(3)
-    source, weights = rng.normal(size=(20, 3)), rng.uniform(0.1, 1, 20)
-    rotation, shift = Rotation.random(random_state=5).as_matrix(), rng.normal(size=3)
-    R, t = rigid_transform(source, source @ rotation.T + shift, weights)
-    assert np.allclose(R, rotation) and np.allclose(t, shift)
-    mirrored, _ = rigid_transform(source, source * (-1, 1, 1), weights)
-    assert np.linalg.det(mirrored) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("yaw", "pitch", "roll"), [(0, 0, 0), (40, -15, 25), (-50, 20, -100)])

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from portraiture.networks.discriminator import Discriminator, DiscriminatorConfig, resized
+from portraiture.networks.discriminator import Discriminator, DiscriminatorConfig
+from portraiture.ops.resize import resized
 from portraiture.train.gan_losses import (
     density_variation,
     discriminator_loss,

@@ -20,7 +20,7 @@ from portraiture.errors import TrainingError
 from portraiture.media import read_image
 from portraiture.train.distributed import World
 from portraiture.train.ema import averaged_copy, update
-from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.grids import stack_rows, tile
 from portraiture.train.log import Meter, open_log, read_log
 from portraiture.train.loop import RunConfig, run_recipe, stop_signals, to_device
 from portraiture.train.rng import Draws, draws_of_step, generator, seeds
@@ -266,4 +266,6 @@ def test_grids() -> None:
     depth = tile(torch.full((1, 1, 2, 2), 2.5), columns=1, span=(2.0, 3.0))
     assert depth.shape == (2, 2, 3) and int(depth[0, 0, 0]) == 128
     assert stack_rows(grid, depth).shape == (6, 4, 3)
-    assert at_size(images, 4).shape == (3, 3, 4, 4) and at_size(images, 1).shape == (3, 3, 1, 1)
+    grown = tile(images, columns=3, side=4)
+    assert grown.shape == (4, 12, 3) and set(grown[:, 4:8].ravel()) == {128}
+    assert tile(images, columns=3, side=1)[0, :, 0].tolist() == [0, 128, 255]

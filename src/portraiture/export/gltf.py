@@ -106,13 +106,13 @@ def _add_part(builder: GltfBuilder, part: Part, skin: int) -> int:
     uv[:, 1] = 1.0 - uv[:, 1]
     attributes = {
         "POSITION": builder.accessor(part.vertices.astype(np.float32), bounds=True),
-        "NORMAL": builder.accessor(_unit(part.normals)),
+        "NORMAL": builder.accessor(_unit_normals(part.normals)),
         "TEXCOORD_0": builder.accessor(uv),
         "JOINTS_0": builder.accessor(joints),
         "WEIGHTS_0": builder.accessor(weights, normalized=True),
     }
     if part.material.normal is not None:
-        frame = tangents(part.vertices, part.faces, _unit(part.normals), part.uv)
+        frame = tangents(part.vertices, part.faces, _unit_normals(part.normals), part.uv)
         attributes["TANGENT"] = builder.accessor(frame)
     kind = "<u2" if len(part.vertices) <= 0xFFFF else "<u4"
     primitive: dict[str, Any] = {
@@ -218,7 +218,7 @@ def _referenced(part: Part) -> Part:
     )
 
 
-def _unit(normals: ndarray) -> ndarray:
+def _unit_normals(normals: ndarray) -> ndarray:
     wide = normals.astype(np.float64)
     length = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.where(length > 1e-12, wide / np.maximum(length, 1e-12), [0.0, 0.0, 1.0]).astype("<f4")

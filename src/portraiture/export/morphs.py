@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from portraiture.ops.vectors import unit
 from portraiture.types import Morph, Part
 
 NORMAL_EPSILON = 0.02
@@ -47,7 +48,7 @@ class NormalTargets:
         touched[self._weld[morph.indices]] = True
         faces = self._faces[touched[self._faces].any(1)]
         change = self._sum_of(moved, faces) - self._sum_of(self._points, faces)
-        delta = (_unit(self._sums + change) - _unit(self._sums))[self._weld]
+        delta = (unit(self._sums + change, least=1e-20) - unit(self._sums, least=1e-20))[self._weld]
         rows = np.flatnonzero(np.linalg.norm(delta, axis=1) > NORMAL_EPSILON)
         return Morph(rows, delta[rows].astype(np.float32))
 
@@ -84,8 +85,8 @@ def tangents(
     determinant = d1[:, 0] * d2[:, 1] - d2[:, 0] * d1[:, 1]
     area = np.linalg.norm(np.cross(e1, e2), axis=1)
     scale = np.where(np.abs(determinant) > 1e-14, area * np.sign(determinant), 0.0)[:, None]
-    along_u = _unit(e1 * d2[:, 1:] - e2 * d1[:, 1:]) * scale
-    along_v = _unit(e2 * d1[:, :1] - e1 * d2[:, :1]) * scale
+    along_u = unit(e1 * d2[:, 1:] - e2 * d1[:, 1:], least=1e-20) * scale
+    along_v = unit(e2 * d1[:, :1] - e1 * d2[:, :1], least=1e-20) * scale
     tangent, bitangent = np.zeros_like(vertices, np.float64), np.zeros_like(vertices, np.float64)
     for corner in range(3):
         np.add.at(tangent, faces[:, corner], along_u)
@@ -94,10 +95,6 @@ def tangents(
     tangent -= n * (tangent * n).sum(1, keepdims=True)
     fallback = np.cross(n, np.eye(3)[np.argmin(np.abs(n), axis=1)])
     short = np.linalg.norm(tangent, axis=1) < 1e-12
-    tangent = _unit(np.where(short[:, None], fallback, tangent))
+    tangent = unit(np.where(short[:, None], fallback, tangent), least=1e-20)
     sign = np.where((np.cross(n, tangent) * bitangent).sum(1) < 0.0, -1.0, 1.0)
     return np.concatenate([tangent, sign[:, None]], axis=1).astype(np.float32)
-
-
-def _unit(vectors: ndarray) -> ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-20)

@@ -27,12 +27,12 @@ from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.errors import SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
-from portraiture.head import at_size
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.paths import check_folder
+from portraiture.pixels import squared
 from portraiture.progress import SILENT, Progress, counted
 from portraiture.types import as_uint8
 
@@ -179,7 +179,7 @@ def sample_pictures(
         for seed, name in counted(zip(seeds, names, strict=True), progress):
             z = latent_of_seed(seed, painter.config.z_dim)
             image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
-            pictures.append(at_size(as_uint8(pixels_of(image)), size))
+            pictures.append(squared(as_uint8(pixels_of(image)), size))
             write_image(folder / name, pictures[-1])
         columns = min(len(pictures), PICTURE_COLUMNS)
         blank = np.full_like(pictures[0], 255)
@@ -229,7 +229,7 @@ def _write_head(
 
     def picture(yaw: float) -> UInt8[ndarray, "n n 3"]:
         shown = head_picture(generator, ws, planes, eg3d_orbit(yaw, config.pitch))
-        return at_size(as_uint8(shown.image), config.size)
+        return squared(as_uint8(shown.image), config.size)
 
     views = tuple(picture(yaw) for yaw in config.views)
     shown = dict(zip(config.views, views, strict=True))

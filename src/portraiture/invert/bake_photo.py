@@ -20,7 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
-from portraiture.networks.features import add_painted, sized
+from portraiture.networks.features import add_painted
+from portraiture.ops.resize import resized
 from portraiture.triplane.backproject import spread
 from portraiture.triplane.planes import AXES, sample_planes
 from portraiture.triplane.sampling import make_rays
@@ -108,7 +109,7 @@ def _wanted(
     side = volume.depth.shape[-1]
     points, met = visible_points(volume.depth, volume.opacity, camera)
     kept = met & (_shrunk(person, side).flatten(1) > config.edge)
-    change = 0.5 * _shrunk(sized(photo, image.shape[-1]) - image, side)
+    change = 0.5 * _shrunk(resized(photo, image.shape[-1]) - image, side)
     if blur:
         weight = kept.view(1, 1, side, side).float()
         change = gaussian_blur(change * weight, blur)

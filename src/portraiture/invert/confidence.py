@@ -18,6 +18,7 @@ from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import PictureDistance
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.ops.resize import resized
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 
 LOW = 0.05
@@ -68,7 +69,7 @@ def unshaded(target: Target) -> float:
     whichever is larger. Of 48 portraits the largest was 0.001 and of 40 old paintings 0.004; flat
     cartoons had 0.43 at least, pencil lines on white 0.28 (`benchmarks/eval_confidence.py`)."""
     side = 256
-    crop = F.interpolate(target.crop, (side, side), mode="bilinear", antialias=True)
+    crop = resized(target.crop, side)
     codes = (crop * 127.5 + 127.5).double()
     grey = codes.mean(1, keepdim=True)
     mean, square = (F.avg_pool2d(x, 5, 1, 2) for x in (grey, grey.square()))

@@ -15,12 +15,13 @@ from portraiture.invert.fit_silhouette import carve
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.refine_texture import PolishConfig, polish
-from portraiture.invert.target import Target, resized, resized_by_pil
+from portraiture.invert.target import Target, resized_by_pil
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_painted
 from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay
+from portraiture.ops.resize import resized
 from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.visibility import MixedPlanes, fuse_planes

@@ -22,7 +22,8 @@ from portraiture.invert.adam import descend
 from portraiture.invert.fit_silhouette import CarveConfig
 from portraiture.networks.deferred import deferred_picture
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import add_painted, sized
+from portraiture.networks.features import add_painted
+from portraiture.ops.resize import resized
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.sampling import make_rays
@@ -90,7 +91,7 @@ def _look(
 ) -> _Seen:
     volume = generator.render(planes, camera, deterministic=True)
     depth, opacity = volume.depth, volume.opacity
-    both = person * sized(opacity, person.shape[-1]).clamp(0.0, 1.0)
+    both = person * resized(opacity, person.shape[-1]).clamp(0.0, 1.0)
     return _Seen(photo, both, depth, opacity, make_rays(camera, depth.shape[-1]))
 
 
@@ -99,7 +100,7 @@ def _loss(
     config: PolishConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
     picture = deferred_picture(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
-    picture = sized(picture, seen.photo.shape[-1])
+    picture = resized(picture, seen.photo.shape[-1])
     ours, theirs = (seen.both * x + 1.0 - seen.both for x in (picture, seen.photo))
     far = perceptual_distance(judge, ours, theirs).mean()
     return config.picture * (ours - theirs).abs().mean() + config.perceptual * far

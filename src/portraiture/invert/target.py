@@ -21,6 +21,7 @@ from torch import Tensor
 from portraiture.camera import to_eg3d
 from portraiture.errors import InversionError
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.ops.resize import resized
 from portraiture.perception.parser import ParserNetwork
 from portraiture.perception.weights import load_parser
 from portraiture.types import Photo, Segment
@@ -61,21 +62,13 @@ def make_target(
     """The target of a crop as `photo.align` makes them, and its camera. Raises InversionError where
     nobody is found in it."""
     whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    image = resized(whole, generator.config.image_size)
+    image = resized(whole, generator.config.image_size).clamp(-1.0, 1.0)
     person = person_matte(image, parser or load_parser())
     if float((person > 0.5).float().mean()) < SMALLEST:
         raise InversionError("No person stands out in the photo; use one that shows a head.")
     if generator.config.rendering.white_background:
         image = person * image + (1.0 - person) * WHITE
     return Target(whole, image, person, camera)
-
-
-def resized(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R R"]:
-    """Pictures in [-1, 1] at another size, without aliasing."""
-    if images.shape[-1] == size:
-        return images
-    small = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-    return small.clamp(-1.0, 1.0)
 
 
 def resized_by_pil(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R R"]:
@@ -93,8 +86,7 @@ def person_matte(
     """How far each pixel shows the person: the face parser's word for not being background, made
     surer, without what hangs together with no head."""
     side = parser.config.size
-    small = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
-    classes = parser(small).softmax(1)
+    classes = parser(resized(images, side)).softmax(1)
     person = 1.0 - classes[:, int(Segment.BACKGROUND)][:, None]
     person = ((person - UNSURE[0]) / (UNSURE[1] - UNSURE[0])).clamp(0.0, 1.0)
     person = person * torch.stack([largest_part(one[0]) for one in person])[:, None]

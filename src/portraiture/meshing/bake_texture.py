@@ -20,6 +20,7 @@ from scipy.sparse.linalg import splu
 from portraiture.camera import project
 from portraiture.meshing.surface import Surface, neighbour_mean, vertex_normals
 from portraiture.meshing.unwrap import Unwrapped
+from portraiture.ops.vectors import unit
 from portraiture.render.rasterize import visible
 from portraiture.types import Camera, as_uint8
 
@@ -102,7 +103,7 @@ def bake_texture(
     def mixed(values: ndarray) -> ndarray:
         return np.einsum("pk,pkc->pc", bary, values[at])
 
-    texel, seen = _blend(shown, mixed(surface.vertices), _unit(mixed(normals)))
+    texel, seen = _blend(shown, mixed(surface.vertices), unit(mixed(normals)))
     share = (seen / (seen + SEEN))[:, None]
     texture = np.zeros((texture_size, texture_size, 3), np.float32)
     texture[inside] = share * texel + (1.0 - share) * mixed(spread)
@@ -154,7 +155,7 @@ class _Shown:
     ) -> tuple[Bool[ndarray, "P"], Float[ndarray, "Q 3"], Float[ndarray, "Q"]]:
         """Visible points, with their colours and weights."""
         camera = self.picture.camera
-        towards = _unit(camera.T_world_cam[:3, 3] - points)
+        towards = unit(camera.T_world_cam[:3, 3] - points)
         facing = np.einsum("pc,pc->p", towards, normals)
         where = project(points, camera, (1, 1))
         seen = (facing > GRAZING) & (where[:, 2] > 0.0)
@@ -223,7 +224,3 @@ def _texels(
     triangle, bary, _ = visible(flat, unwrapped.faces, (size, size))
     inside = triangle >= 0
     return inside, unwrapped.faces[triangle[inside]], bary[inside]
-
-
-def _unit(vectors: Float[ndarray, "P 3"]) -> Float[ndarray, "P 3"]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from portraiture.ops.resize import resized
 from portraiture.perception.features import FeatureNetwork, SqueezeFeatures, perceptual_distance
 from portraiture.perception.parser import ParserNetwork
 
@@ -48,6 +48,4 @@ def _measured(
     size: int | None = None,
 ) -> Float[Tensor, " B"]:
     side = size or a.shape[-1]
-    if a.shape[-1] != side:
-        a, b = (F.interpolate(x, (side, side), mode="bilinear", antialias=True) for x in (a, b))
-    return perceptual_distance(network, a, b)
+    return perceptual_distance(network, resized(a, side), resized(b, side))

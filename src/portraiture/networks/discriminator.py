@@ -25,6 +25,7 @@ from portraiture.networks.layers import (
     fir_kernel,
     normalize_2nd_moment,
 )
+from portraiture.ops.resize import resized
 
 
 @dataclass(frozen=True)
@@ -218,15 +219,6 @@ class DualDiscriminator(Discriminator):
             raise ValueError(f"pairs have 6 channels, not {config.channels}")
         super().__init__(config)
         self.register_buffer("resample_filter", fir_kernel())
-
-
-def resized(x: Float[Tensor, "B C h w"], size: int) -> Float[Tensor, "B C H W"]:
-    """Bilinear with antialiasing, to size²; differentiable twice."""
-    if x.shape[-1] == size:
-        return x
-    return F.interpolate(
-        x, size=(size, size), mode="bilinear", align_corners=False, antialias=True
-    )  # fmt: skip
 
 
 def pair(

@@ -7,7 +7,6 @@ a plane.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -68,10 +67,3 @@ def add_painted(
     if not generator.config.flow_rank:
         return planes + painted
     return planes + move_planes(painted, generator.flow(ws[:, 0]))
-
-
-def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
-    """Resize images with antialiasing."""
-    if x.shape[-1] == side:
-        return x
-    return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

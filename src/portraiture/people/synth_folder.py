@@ -130,12 +130,6 @@ def _write_16_bit(path: Path, depth: Float32[ndarray, "n n"]) -> None:
         Image.fromarray(steps).save(partial, "PNG")
 
 
-def read_depth(path: Path) -> Float32[ndarray, "n n"]:
-    """A depth image in EG3D units, 0 for nothing."""
-    with Image.open(path) as picture:
-        return np.asarray(picture, np.float32) / DEPTH_STEPS
-
-
 def write_labels(out: Path) -> int:
     """Write dataset.json for the complete people of `out`; returns their number."""
     labels: list[list[Any]] = []

@@ -15,10 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
-from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
 from portraiture.engine.build import build_bust
@@ -238,33 +236,3 @@ def _worn(
 def _assets(folder: Path, stamp: tuple[tuple[Path, int, int], ...]) -> tuple[Asset, ...]:
     """stamp: of all files, in which state they are."""
     return tuple(find_assets(folder))
-
-
-@dataclass(frozen=True)
-class EngineData:
-    """Endless batches rendered on demand; usable as a recipe's data.
-
-    Nothing is kept: an image costs about a second of one core. Each batch shows other people.
-    """
-
-    config: SynthConfig
-
-    def batch(
-        self, number: int, size: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "B 3 n n"], Float[Tensor, "B 25"]]:
-        """Images in [-1, 1] and EG3D's cameras of the `number`-th batch of `size`: all views of as
-        many people as that takes. `generator` is not drawn from."""
-        pictures = range(number * size, (number + 1) * size)
-        views = [_view(self.config, *divmod(k, self.config.views)) for k in pictures]
-        images = torch.from_numpy(np.stack([view.image for view in views])).permute(0, 3, 1, 2)
-        cameras = np.stack([view.truth.camera for view in views])
-        return images.contiguous().float() / 127.5 - 1.0, torch.from_numpy(cameras).float()
-
-
-def _view(config: SynthConfig, person: int, view: int) -> SynthView:
-    return _recent(config, person).views[view]
-
-
-@lru_cache(maxsize=2)
-def _recent(config: SynthConfig, index: int) -> SynthPerson:
-    return synth_person(config, index)

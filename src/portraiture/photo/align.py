@@ -191,20 +191,6 @@ def mean_face() -> tuple[Float[ndarray, "478 3"], Float[ndarray, "478"]]:
     return points, weights
 
 
-def rigid_transform(
-    source: Float[ndarray, "N 3"], target: Float[ndarray, "N 3"], weights: Float[ndarray, "N"]
-) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"]]:
-    """Rotation and shift that bring `source` onto `target` in weighted least squares.
-
-    Kabsch 1976, by singular value decomposition; never a reflection.
-    """
-    share = weights / weights.sum()
-    a, b = share @ source, share @ target
-    u, _, vt = np.linalg.svd((target - b).T @ ((source - a) * share[:, None]))
-    u[:, 2] *= np.linalg.det(u @ vt)
-    return u @ vt, b - (u @ vt) @ a
-
-
 def fit_pose(
     landmarks: Float[ndarray, "478 _"],
     points: Float[ndarray, "478 3"] | None = None,

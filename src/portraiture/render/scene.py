@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, types
 from numpy import ndarray
 
+from portraiture.ops.vectors import unit
 from portraiture.recent import Recent
 from portraiture.render.attributes_numba import curvature, tangents, texel_density
 from portraiture.render.materials_numba import CLOTH, EYE, GLASS, HAIR, MOUTH, PLAIN, SKIN
@@ -185,7 +186,7 @@ def _opening(transfers: ndarray, normals: ndarray) -> ndarray:
     """Unit mean direction of the light that reaches each vertex: band 1 of its transfer, or the
     normal where nothing arrives."""
     y, z, x = transfers[:, 1], transfers[:, 2], transfers[:, 3]
-    return _unit(np.stack([x, y, z], axis=1).astype(np.float64) + 1e-4 * normals)
+    return unit(np.stack([x, y, z], axis=1).astype(np.float64) + 1e-4 * normals)
 
 
 def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:
@@ -195,7 +196,7 @@ def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:
     if vertices is part.vertices:
         return vertices, part.normals
     change = _face_normals(vertices, part.faces) - _face_normals(part.vertices, part.faces)
-    return vertices, _unit(part.normals + change)
+    return vertices, unit(part.normals + change)
 
 
 def _face_normals(vertices: ndarray, faces: ndarray) -> ndarray:
@@ -206,11 +207,7 @@ def _face_normals(vertices: ndarray, faces: ndarray) -> ndarray:
     for axis in range(3):
         weights = np.repeat(n[:, axis], 3)
         total[:, axis] = np.bincount(faces.ravel(), weights, minlength=len(vertices))
-    return _unit(total)
-
-
-def _unit(v: ndarray) -> ndarray:
-    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-12)
+    return unit(total)
 
 
 def pack_textures(materials: list[Material]) -> tuple[ndarray, ndarray]:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from portraiture.ops.resize import resized
+
 
 def tile(
-    images: Float[Tensor, "N C H W"], *, columns: int, span: tuple[float, float] = (-1.0, 1.0)
+    images: Float[Tensor, "N C H W"],
+    *,
+    columns: int,
+    side: int | None = None,
+    span: tuple[float, float] = (-1.0, 1.0),
 ) -> UInt8[ndarray, "H2 W2 3"]:
     """Images row by row in a grid of `columns`, without gaps.
 
-    images: 3 channels or 1. span: values that become black and white. A last row that is not full
-    is filled with black.
+    images: 3 channels or 1. side: of each image in pixels, its own by default; pixels are repeated
+    when it grows and averaged when it shrinks. span: values that become black and white. A last row
+    that is not full is filled with black.
     """
+    if side is not None:
+        images = resized(images, side, grow="nearest")
     if images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
     low, high = span
@@ -33,13 +41,3 @@ def stack_rows(*rows: UInt8[ndarray, "H W 3"]) -> UInt8[ndarray, "H W 3"]:
     """Stack images vertically; narrower ones are padded with black."""
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0))) for r in rows])
-
-
-def at_size(images: Float[Tensor, "N C h w"], size: int) -> Float[Tensor, "N C H W"]:
-    """Images at size² for a grid: nearest when growing, averaged when shrinking."""
-    if images.shape[-1] == size:
-        return images
-    if images.shape[-1] < size:
-        return F.interpolate(images, size=(size, size), mode="nearest")
-    kind = {"mode": "bilinear", "align_corners": False, "antialias": True}
-    return F.interpolate(images, size=(size, size), **kind)

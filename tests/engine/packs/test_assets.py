@@ -12,7 +12,6 @@ from portraiture.engine.extent import BUST_ABOVE, DECIMETRE
 from portraiture.engine.head import load_head
 from portraiture.engine.packs.asset_part import place, recolor, rows_of_hm08, wear
 from portraiture.engine.packs.assets import (
-    covered_skin,
     find_assets,
     find_named,
     fit_asset,
@@ -305,7 +304,7 @@ def test_placing_agrees_with_a_loop_over_the_file():
 
 
 @needs_pack
-def test_suits_are_cropped_and_say_what_they_cover():
+def test_suits_are_cropped():
     model = load_head()
     suit = next(a for a in find_assets(PACK) if a.name == "male_elegantsuit01")
     garment = read_mhclo(suit.path, PACK)
@@ -315,10 +314,6 @@ def test_suits_are_cropped_and_say_what_they_cover():
     base = np.einsum("wk,wkc->wc", worn.weights, model.arrays["template"][worn.rows])
     used = np.unique(worn.faces)
     assert base[used, 1].min() > DECIMETRE * (BUST_ABOVE - 0.8)
-    covered = covered_skin([suit], model)
-    assert 0.02 < covered.mean() < 0.6
-    face = np.isin(model.arrays["skin_segment"], (2, 11, 12))
-    assert not covered[face].any()
 
 
 @needs_pack

@@ -18,10 +18,10 @@ from portraiture.engine.skin.detail import (
 from portraiture.engine.skin.layout import MASKS, anatomy, learned_layout
 from portraiture.engine.skin.paint import face_seed, make_skin, paint_skin
 from portraiture.engine.skin.tone import (
+    _spectrum_to_rgb,
     blood_fraction,
     encode_srgb,
     melanin_fraction,
-    skin_rgb,
     spectral_albedo,
     tone_table,
 )
@@ -50,20 +50,25 @@ def test_pigments_absorb_where_they_should():
 
 
 def test_skin_spans_pale_to_dark_and_stays_skin_coloured():
+    def rgb(melanin: float, undertone: float) -> np.ndarray:
+        table = tone_table(undertone)
+        n = len(table) - 1
+        return encode_srgb(table[round(melanin * n), round(0.26 * n)])
+
     for melanin in np.linspace(0, 1, 6):
-        red, green, blue = skin_rgb(float(melanin), 0.26, 0.5)
+        red, green, blue = rgb(float(melanin), 0.5)
         assert red > green > blue
-    pale, dark = skin_rgb(0.05, 0.26, 0.5) * 255, skin_rgb(0.95, 0.26, 0.5) * 255
+    pale, dark = rgb(0.05, 0.5) * 255, rgb(0.95, 0.5) * 255
     assert 205 < pale[0] < 245 and 50 < dark[0] < 100
-    warm, cool = skin_rgb(0.3, 0.26, 1.0), skin_rgb(0.3, 0.26, 0.0)
+    warm, cool = rgb(0.3, 1.0), rgb(0.3, 0.0)
     assert warm[2] / warm[0] < cool[2] / cool[0]
 
 
 def test_tone_table_is_the_formula():
     table = tone_table(0.5)
     n = len(table) - 1
-    direct = skin_rgb(12 / n, 20 / n, 0.5)
-    assert np.allclose(encode_srgb(table[12, 20]), direct, atol=1e-5)
+    spectrum = spectral_albedo(melanin_fraction(12 / n), blood_fraction(20 / n), warmth=0.5)
+    assert np.allclose(table[12, 20], spectrum @ _spectrum_to_rgb(), atol=1e-6)
     assert melanin_fraction(0.0) < melanin_fraction(1.0) and blood_fraction(0.0) < 0.01
 
 

@@ -4,16 +4,12 @@ import numpy as np
 import pytest
 
 from portraiture.engine.head import load_head
-from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.shape import shape_head
 from portraiture.engine.skin.texels import (
     dilate,
     fill_gutter,
-    gather_to_texels,
     interpolate,
     resample_makehuman,
     sample_bilinear,
-    tangent_frames,
     texel_map,
 )
 
@@ -91,28 +87,3 @@ def test_resampling_a_picture_of_makehuman_coordinates_gives_them_back(model):
     inside = texel_map(model, SIZE).inside
     expected = interpolate(model.arrays["skin_uv_makehuman"], model, SIZE)
     assert np.abs(resampled - expected)[inside].max() < 2.5 / 255
-
-
-def test_gathering_a_linear_photo(model):
-    shape = shape_head(AvatarParameters(), model)
-    pixels = (shape.skin[:, :2] - shape.skin[:, :2].min(0)) * 100.0 + 2.0
-    y, x = np.mgrid[0:90, 0:90].astype(np.float32) + 0.5
-    gathered = gather_to_texels(np.stack([x, y], axis=2), pixels, model, SIZE)
-    inside = texel_map(model, SIZE).inside
-    expected = interpolate(pixels, model, SIZE)
-    assert np.abs(gathered - expected)[inside].max() < 1e-3
-    assert np.all(gathered[~inside] == 0)
-
-
-def test_tangents_point_where_u_and_v_grow(model):
-    shape = shape_head(AvatarParameters(), model)
-    tangent, bitangent = tangent_frames(shape.skin, shape.normals, model)
-    assert np.abs((tangent * shape.normals).sum(1)).max() < 1e-4
-    assert np.allclose(np.linalg.norm(bitangent, axis=1), 1.0, atol=1e-5)
-    faces, uv = shape.faces, shape.uv
-    edge = shape.skin[faces[:, 1]] - shape.skin[faces[:, 0]]
-    change = uv[faces[:, 1]] - uv[faces[:, 0]]
-    along = (edge * tangent[faces[:, 0]]).sum(1)
-    clear = np.abs(change[:, 0]) > 3.0 * np.abs(change[:, 1])
-    agree = np.sign(along[clear]) == np.sign(change[clear, 0])
-    assert agree.mean() > 0.98

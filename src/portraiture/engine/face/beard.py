@@ -16,11 +16,11 @@ from numpy import ndarray
 
 from portraiture.engine.face import follicles
 from portraiture.engine.face.beard_zone import BeardZone, beard_zone, lip_distance
-from portraiture.engine.face.follicles import unit
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.parameters import AvatarParameters, BeardStyle
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.texels import texel_map
+from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
 BEARD_TRIANGLES = 15000

@@ -20,6 +20,7 @@ from scipy.spatial import KDTree
 
 from portraiture.engine.head import HeadModel
 from portraiture.engine.shape import Binding, HeadShape
+from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
 Density = Callable[[Float[ndarray, "P 3"]], Float[ndarray, "P"]]
@@ -157,11 +158,6 @@ def comb(roots: Roots, shape: HeadShape, direction: Float[ndarray, "P 3"]) -> Fl
     moved = u[:, None] * (actual[:, 1] - actual[:, 0]) + v[:, None] * (actual[:, 2] - actual[:, 0])
     moved -= roots.normal * (moved * roots.normal).sum(1, keepdims=True)
     return unit(moved)
-
-
-def unit(vectors: ndarray) -> ndarray:
-    """Vectors of length one along the last axis (zero stays zero)."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def closest_on_skin(

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 
-from portraiture.engine.hair.scalp import unit
 from portraiture.engine.hair.texture import column_span
+from portraiture.ops.vectors import unit
 
 
 @dataclass(frozen=True)

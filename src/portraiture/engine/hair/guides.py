@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from portraiture.engine.hair.scalp import unit
 from portraiture.engine.hair.surface import SkinField
+from portraiture.ops.vectors import unit
 
 GRAVITY = np.array([0.0, -1.0, 0.0])
 

@@ -25,10 +25,10 @@ from portraiture.engine.hair.patch import (
     smooth,
     sow,
 )
-from portraiture.engine.hair.scalp import unit
 from portraiture.engine.hair.surface import SkinField
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import unit
 
 PONYTAIL = np.array([0.0, 0.962, -0.066])
 BUN = np.array([0.0, 0.998, -0.040])

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.engine.hair.guides import Plan, nearest_clump
-from portraiture.engine.hair.scalp import CENTRE, Roots, chart, grow_roots, sideburn_share, unit
+from portraiture.engine.hair.scalp import CENTRE, Roots, chart, grow_roots, sideburn_share
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import unit
 
 MM = 1e-3
 

@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
+from portraiture.ops.vectors import unit
 
 CENTRE = np.array([0.0, 0.925, 0.052])
 """Middle of the average cranium, metres."""
@@ -69,11 +70,6 @@ class Roots:
             self.canonical[chosen],
             self.depth[chosen],
         )
-
-
-def unit(vectors: Float[ndarray, "... 3"]) -> Float[ndarray, "... 3"]:
-    """Vectors scaled to length one; zero stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 @lru_cache(maxsize=2)

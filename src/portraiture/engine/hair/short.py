@@ -26,9 +26,9 @@ from portraiture.engine.hair.patch import (
     smooth,
     sow,
 )
-from portraiture.engine.hair.scalp import unit
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import unit
 
 
 def buzz(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from portraiture.engine.hair.scalp import canonical_head, ear_mask, scalp_depth, unit
+from portraiture.engine.hair.scalp import canonical_head, ear_mask, scalp_depth
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import unit
 
 NEIGHBOURS = 6
 

@@ -164,12 +164,6 @@ def _skinning(
     return np.where(weights > 0, joints, 0).astype(np.uint8), weights.astype(np.float32)
 
 
-def covered_rows(garment: Garment, model: HeadModel) -> Int[ndarray, " D"]:
-    """Baked vertices that the garment says it covers."""
-    rows = rows_of_hm08(model)[garment.deleted]
-    return rows[rows >= 0]
-
-
 def material_of(
     file: MaterialFile,
     kind: MaterialKind,

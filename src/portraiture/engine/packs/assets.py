@@ -6,18 +6,18 @@ folder ──find_assets──▶ Asset ──fit_asset──▶ Part
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.cache import cache_path
 from portraiture.engine.head import HeadModel
-from portraiture.engine.packs.asset_part import covered_rows, material_of, part_of, wear
+from portraiture.engine.packs.asset_part import material_of, part_of, wear
 from portraiture.engine.packs.licence import UNKNOWN, header_of, licence_text, licence_title
 from portraiture.engine.packs.mhclo import (
     MaterialFile,
@@ -212,15 +212,6 @@ def _segments(kind: AssetKind, part: Part) -> UInt8[ndarray, " F"]:
     }
     first, second = sides.get(kind, (Segment.MOUTH, Segment.MOUTH))
     return np.where(left, int(first), int(second)).astype(np.uint8)
-
-
-def covered_skin(assets: Sequence[Asset], model: HeadModel) -> Bool[ndarray, " F"]:
-    """Skin triangles that clothes say they cover whole; leaving them out stops poke-through."""
-    covered = np.zeros(len(model.arrays["template"]), bool)
-    for asset in assets:
-        if asset.kind == "clothes":
-            covered[covered_rows(read_mhclo(asset.path, asset.root), model)] = True
-    return covered[model.arrays["skin_vertex"][model.arrays["skin_faces"]]].all(1)
 
 
 def skin_albedo(asset: Asset, model: HeadModel, *, size: int = 1024) -> UInt8[ndarray, "s s 3"]:

@@ -110,44 +110,6 @@ def sample_bilinear(
     return out.reshape(*x.shape, image.shape[2])
 
 
-def gather_to_texels(
-    image: Float32[ndarray, "h w C"],
-    pixels: Float[ndarray, "P 2"],
-    model: HeadModel,
-    size: int,
-) -> Float32[ndarray, "s s C"]:
-    """A photo pulled onto the skin: every texel samples `image` where its vertices project.
-
-    pixels: pixel x and y of each skin vertex (pixel centres at +0.5). Perspective within one
-    triangle is neglected (triangles are 3 mm). Texels outside the skin are zero.
-    """
-    at = interpolate(pixels, model, size)
-    sampled = sample_bilinear(image, at[..., 0] - 0.5, at[..., 1] - 0.5)
-    return np.where(texel_map(model, size).inside[..., None], sampled, np.float32(0.0))
-
-
-def tangent_frames(
-    skin: Float[ndarray, "P 3"], normals: Float[ndarray, "P 3"], model: HeadModel
-) -> tuple[Float32[ndarray, "P 3"], Float32[ndarray, "P 3"]]:
-    """Unit tangents and bitangents of the skin's vertices (mean of their triangles' u, v axes)."""
-    faces, uv = model.arrays["skin_faces"], model.arrays["skin_uv"].astype(np.float64)
-    e1, e2 = skin[faces[:, 1]] - skin[faces[:, 0]], skin[faces[:, 2]] - skin[faces[:, 0]]
-    d1, d2 = uv[faces[:, 1]] - uv[faces[:, 0]], uv[faces[:, 2]] - uv[faces[:, 0]]
-    area = d1[:, 0] * d2[:, 1] - d2[:, 0] * d1[:, 1]
-    sign = np.where(area < 0, -1.0, 1.0)[:, None]
-    along_u = (e1 * d2[:, 1:] - e2 * d1[:, 1:]) * sign
-    along_v = (e2 * d1[:, :1] - e1 * d2[:, :1]) * sign
-    frames = []
-    for axis in (along_u, along_v):
-        total = np.zeros((len(skin), 3))
-        for k in range(3):
-            np.add.at(total, faces[:, k], axis)
-        total -= normals * (total * normals).sum(1, keepdims=True)
-        length = np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-        frames.append((total / length).astype(np.float32))
-    return frames[0], frames[1]
-
-
 @numba.njit(cache=True)
 def _fill_triangles(corners: ndarray, faces: ndarray, face: ndarray, barycentric: ndarray) -> None:
     """Texels whose centre lies in a triangle; a shared edge goes to the later triangle."""

@@ -138,11 +138,3 @@ def tone_table(undertone: float) -> Float32[ndarray, "T T 3"]:
 def encode_srgb(linear: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
     """Linear light in [0, 1] to sRGB in [0, 1] (IEC 61966-2-1)."""
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def skin_rgb(melanin: float, haemoglobin: float, undertone: float) -> Float[ndarray, "3"]:
-    """sRGB in [0, 1] of plain skin, all three inputs in [0, 1]."""
-    spectrum = spectral_albedo(
-        melanin_fraction(melanin), blood_fraction(haemoglobin), warmth=undertone
-    )
-    return encode_srgb(np.clip(spectrum @ _spectrum_to_rgb(), 0.0, 1.0))

@@ -13,7 +13,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import unit
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import neckline, pattern
@@ -31,6 +30,7 @@ from portraiture.engine.wear.garment import (
     ring_faces,
     sheet_block,
 )
+from portraiture.ops.vectors import unit
 from portraiture.types import Part, Segment
 
 _SLEEVE_M = 0.118

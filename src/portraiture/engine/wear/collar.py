@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import closest_on_mesh, unit
+from portraiture.engine.face.follicles import closest_on_mesh
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import neckline, pattern
 from portraiture.engine.wear.fabric import TRIM_V
@@ -23,6 +23,7 @@ from portraiture.engine.wear.garment import (
     ring_faces,
     sheet_block,
 )
+from portraiture.ops.vectors import unit
 
 BUTTON_RADIUS_M = 0.0052
 BUTTON_HEIGHTS_M = (0.497, 0.435, 0.376)

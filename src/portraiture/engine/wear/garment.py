@@ -10,11 +10,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import closest_on_mesh, closest_on_skin, unit
+from portraiture.engine.face.follicles import closest_on_mesh, closest_on_skin
 from portraiture.engine.head import HeadModel
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import pattern
 from portraiture.engine.wear.fabric import FABRIC_HEIGHT_M, FABRIC_V
+from portraiture.ops.vectors import unit
 
 CLEARANCE_M = 0.003
 """Least distance of cloth to the skin."""

@@ -24,9 +24,9 @@ from portraiture.networks.discriminator import (
     DiscriminatorConfig,
     DualDiscriminator,
     pair,
-    resized,
 )
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.ops.resize import resized
 from portraiture.train.adversary import (
     AdversaryConfig,
     Opponent,
@@ -40,7 +40,7 @@ from portraiture.train.adversary import (
 )
 from portraiture.train.distributed import World
 from portraiture.train.gan_losses import density_variation, generator_loss
-from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
@@ -284,8 +284,8 @@ def people_grid(network: TriPlaneGenerator, people: int, *, neural: int) -> ndar
         )
         image = network.upsample(volume.features, ws.expand(len(views), -1, -1))
         size, span = image.shape[-1], (config.rendering.ray_start, config.rendering.ray_end)
-        colors = torch.cat([image, at_size(volume.features[:, :3], size)])
-        depths = tile(at_size(volume.depth, size), columns=len(views), span=span)
+        colors = torch.cat([image, resized(volume.features[:, :3], size, grow="nearest")])
+        depths = tile(volume.depth, side=size, columns=len(views), span=span)
         rows.append(np.concatenate([tile(colors, columns=2 * len(views)), depths], axis=1))
     return stack_rows(*rows)
 

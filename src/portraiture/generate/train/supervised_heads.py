@@ -38,7 +38,7 @@ from portraiture.perception.weights import load_parser
 from portraiture.train.adversary import autocast, follow_w
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
-from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.pace import Pace
 from portraiture.train.patches import cut_patch, patch_camera
@@ -277,9 +277,9 @@ class SupervisedHeads:
         span = (rendering.ray_start, rendering.ray_end)
         return stack_rows(
             tile(batch.image, columns=columns),
-            tile(at_size(render.image, side), columns=columns),
-            tile(at_size(render.image_raw, side), columns=columns),
-            tile(at_size(render.depth, side), columns=columns, span=span),
+            tile(render.image, side=side, columns=columns),
+            tile(render.image_raw, side=side, columns=columns),
+            tile(render.depth, side=side, columns=columns, span=span),
         )
 
 

@@ -17,9 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import planes_and_features, planes_of, sized
+from portraiture.networks.features import planes_and_features, planes_of
 from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay, program_masks, sampling
+from portraiture.ops.resize import resized
 from portraiture.triplane.splat import carry_to_planes
 from portraiture.triplane.visibility import (
     SOLID,
@@ -84,7 +85,7 @@ def _refine_as_program(
         plain, features = planes_and_features(generator, ws, config.size)
         volume = generator.render(plain, camera, **sampling(program))
         image = generator.upsample(volume.features, ws)
-        residual = sized(image, config.image_size) - sized(photo, config.image_size)
+        residual = resized(image, config.image_size) - resized(photo, config.image_size)
     aligned = alignment(residual, features)
     refined = planes_of(generator, ws, aligned)
     masks = program_masks(generator, refined, camera, program)
@@ -101,18 +102,18 @@ def _compare(
     photo shows."""
     volume = generator.render(planes, camera, deterministic=True)
     image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
-    photo = sized(photo, image.shape[-1])
+    photo = resized(photo, image.shape[-1])
     depth, opacity = volume.depth, volume.opacity
     side = depth.shape[-1]
     if config.carried:
-        depth, opacity = _with_what_the_head_lacks(depth, opacity, sized(photo, side), camera)
+        depth, opacity = _with_what_the_head_lacks(depth, opacity, resized(photo, side), camera)
     points, met = visible_points(depth, opacity, camera)
     rendering = generator.config.rendering
     where = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
     visible = plane_masks(points, met, size=planes.shape[-1], **where)
     if not config.carried:
-        return sized(image - photo, config.image_size), visible
-    both = torch.cat([sized(image - photo, side), sized(photo, side)], 1).flatten(2).mT
+        return resized(image - photo, config.image_size), visible
+    both = torch.cat([resized(image - photo, side), resized(photo, side)], 1).flatten(2).mT
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
     carried = carry_to_planes(
         both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where

@@ -26,12 +26,12 @@ from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import sized
 from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
+from portraiture.ops.resize import resized
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
-from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import Draws, generator
@@ -148,7 +148,7 @@ class TrainAlignment:
         image, camera = people.seen.image, people.seen.camera
         if real is not None:  # together, for the batch norms' sake
             ws = torch.cat([ws, self._ws(real.photo)])
-            image = torch.cat([image, sized(real.shown.image, image.shape[-1])])
+            image = torch.cat([image, resized(real.shown.image, image.shape[-1])])
             camera = torch.cat([camera, real.shown.camera])
         found = refine(network, alignment, ws, image, camera, mixed=config.mixed)
         moved = (found.features - found.plain_features).square().mean()
@@ -201,7 +201,7 @@ class TrainAlignment:
             drawn(found.planes, other), batch.truth.image.to(where),
         )  # fmt: skip
         side = image.shape[-1]
-        return stack_rows(*(tile(at_size(row, side), columns=people) for row in rows))
+        return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
 
 
 def perturb(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:

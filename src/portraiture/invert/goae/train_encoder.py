@@ -42,7 +42,7 @@ from portraiture.train.adversary import update_weights
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.gan_losses import discriminator_loss, generator_loss, r1_penalty
-from portraiture.train.grids import at_size, stack_rows, tile
+from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import Draws, generator
@@ -301,5 +301,5 @@ class TrainEncoder:
         true = network.mapping(batch.truth.z.to(where), None)
         ours, best = (network.synthesize(w, camera, deterministic=True).image for w in (ws, true))
         side = ours.shape[-1]
-        rows = (at_size(batch.photo, side), ours, at_size(batch.truth.image, side), best)
-        return stack_rows(*(tile(row, columns=people) for row in rows))
+        rows = (batch.photo, ours, batch.truth.image, best)
+        return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
