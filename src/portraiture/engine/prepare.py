@@ -7,6 +7,7 @@ build's images will need, and whoever comes later reads it from the disk.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import subprocess
 import sys
@@ -25,7 +26,8 @@ def prepare() -> None:
     once."""
     from portraiture.render.shade_numba import shade
 
-    folder = shade.stats.cache_path
+    compiled = inspect.unwrap(shade, stop=lambda kernel: hasattr(kernel, "stats"))
+    folder = compiled.stats.cache_path
     if folder and not any(Path(folder).glob("shade_numba.shade-*.nbi")):
         log.warning("The first run compiles its kernels; the next ones start faster.")
         _start()
