@@ -182,12 +182,12 @@ def recorded(
 
 
 def shown(value: float) -> str:
-    """Three significant digits, whole numbers from 100 on, powers of ten below a thousandth."""
+    """Three digits, whole numbers from 100 on; two and a power of ten below a thousandth."""
     if value == 0.0:
         return "0"
     if abs(value) < 1e-3:
-        digits, exponent = f"{value:.0e}".split("e")
-        return f"{digits}e{int(exponent)}"
+        digits, exponent = f"{value:.1e}".split("e")
+        return f"{digits.removesuffix('.0')}e{int(exponent)}"
     return f"{value:.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
 
 
@@ -200,13 +200,14 @@ def table_of(metrics: Iterable[Metric]) -> Table:
 
 
 def readme_table(results: Mapping[str, Result]) -> str:
-    """A Markdown table: name, number with its unit, machine, command."""
+    """A Markdown table: name, number with its unit, machine, command ("same" as the row above)."""
     lines = ["| Measured | | On | Printed by |", "| --- | --- | --- | --- |"]
+    above = ""
     for key, result in results.items():
         number = f"{shown(result.value)} {result.unit}".rstrip()
-        lines.append(
-            f"| {key.partition('/')[2]} | {number} | {result.machine} | `{result.command}` |"
-        )
+        command = "same" if result.command == above else f"`{result.command}`"
+        lines.append(f"| {key.partition('/')[2]} | {number} | {result.machine} | {command} |")
+        above = result.command
     return "\n".join(lines)
 
 

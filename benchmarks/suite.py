@@ -134,7 +134,7 @@ def run_groups(options: Options, console: Console) -> Run:
                 run.metrics += process.submit(GROUPS[name].measure, options).result()
             except Skip as reason:
                 run.skipped[name] = str(reason)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 run.failed[name] = f"{type(error).__name__}: {error}"
     return run
 
@@ -186,9 +186,10 @@ def _given(path: Path | None, option: str) -> Path:
 
 
 def parity(options: Options) -> list[Metric]:
+    folder = _given(options.fixtures, "--fixtures")
     from check_parity import measure
 
-    return measure(_given(options.fixtures, "--fixtures"))
+    return measure(folder)
 
 
 def volume(options: Options) -> list[Metric]:
@@ -210,29 +211,33 @@ def create(options: Options) -> list[Metric]:
 
 
 def heads(options: Options) -> list[Metric]:
+    folder = _given(options.held_out, "--held-out")
     from eval_heads import measure
 
     people, samples = (20, 30) if options.quick else (200, 300)
-    return measure(_given(options.held_out, "--held-out"), people=people, samples=samples)
+    return measure(folder, people=people, samples=samples)
 
 
 def faces(options: Options) -> list[Metric]:
+    folder = _given(options.scenes, "--scenes")
     from eval_faces import measure
 
     people, samples = (20, 100) if options.quick else (200, 1000)
-    return measure(_given(options.scenes, "--scenes"), people=people, samples=samples)
+    return measure(folder, people=people, samples=samples)
 
 
 def align(options: Options) -> list[Metric]:
+    folder = _given(options.photos, "--photos")
     from bench_align import measure
 
-    return measure(_given(options.photos, "--photos"), every=10 if options.quick else 1)
+    return measure(folder, every=10 if options.quick else 1)
 
 
 def fit(options: Options) -> list[Metric]:
+    folder = _given(options.photos, "--photos")
     from bench_fit import measure
 
-    return measure(_given(options.photos, "--photos"), every=20 if options.quick else 1)
+    return measure(folder, every=20 if options.quick else 1)
 
 
 def invert(options: Options) -> list[Metric]:
@@ -242,31 +247,32 @@ def invert(options: Options) -> list[Metric]:
 
 
 def edits(options: Options) -> list[Metric]:
+    network = _given(options.attribute_network, "--attribute-network")
     from eval_edits import measure
 
-    network = _given(options.attribute_network, "--attribute-network")
     return measure(network, people=2 if options.quick else 4)
 
 
 def photos(options: Options) -> list[Metric]:
+    folder = _given(options.photos, "--photos")
     from eval_photos import measure
 
-    return measure(_given(options.photos, "--photos"), count=4 if options.quick else 24)
+    return measure(folder, count=4 if options.quick else 24)
 
 
 def perception(options: Options) -> list[Metric]:
+    folder = _given(options.held_out, "--held-out")
     from eval_identity import measure as measure_identity
     from eval_parser import measure as measure_parser
 
-    folder = _given(options.held_out, "--held-out")
     return measure_identity(folder) + measure_parser(folder)
 
 
 def exports(options: Options) -> list[Metric]:
-    from check_exports import TESTS, measure
-
-    if shutil.which("node") is None or not (TESTS / "node" / "node_modules").exists():
+    if shutil.which("node") is None or not (HERE.parent / "tests/node/node_modules").exists():
         raise Skip("needs Node and, in tests/node, npm ci.")
+    from check_exports import measure
+
     return measure(seeds=1, styles=("natural",)) if options.quick else measure()
 
 

@@ -118,7 +118,7 @@ def test_files_are_read_back_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (4.9e-4, "5e-4"), (2e-5, "2e-5"), (0.583, "0.583"), (25.29, "25.3"),
+    [(0.0, "0"), (4.94e-4, "4.9e-4"), (2e-5, "2e-5"), (0.583, "0.583"), (25.29, "25.3"),
      (58384.0, "58384"), (919.0, "919"), (100.0, "100"), (1.0, "1")],
 )  # fmt: skip
 def test_numbers_are_shown_short(value: float, text: str) -> None:
@@ -127,10 +127,11 @@ def test_numbers_are_shown_short(value: float, text: str) -> None:
 
 def test_the_table_lies_between_the_markers() -> None:
     text = "before\n<!-- measured -->\nold\n<!-- /measured -->\nafter\n"
-    table = metric.readme_table({"a/one name": OLD})
+    table = metric.readme_table({"a/one name": OLD, "a/other": OLD})
     once = metric.with_table(text, table)
     assert once.startswith("before\n<!-- measured -->\n| Measured |")
     assert "| one name | 1 s | 2 cores | `benchmarks/a.py` |" in once
+    assert "| other | 1 s | 2 cores | same |" in once
     assert once.endswith("|\n<!-- /measured -->\nafter\n")
     assert "old" not in once
     assert metric.with_table(once, table) == once
