@@ -116,9 +116,11 @@ def gate(
     for metric in metrics:
         base = baseline.get(metric.key)
         if base is not None and metric.worse_than(base) > base.tolerance + 1e-9 * abs(base.value):
+            bound, sign = ("most", 1.0) if base.better == "lower" else ("least", -1.0)
+            limit = shown(base.value + sign * base.tolerance)
             failures.append(
                 f"{metric.key}: {shown(metric.value)} {metric.unit}".rstrip()
-                + f", worse than {shown(base.value)} by more than {shown(base.tolerance)}"
+                + f", where {limit} is allowed at {bound} (baseline {shown(base.value)})"
             )
     measured = {metric.key for metric in metrics}
     failures += [

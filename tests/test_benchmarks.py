@@ -64,6 +64,11 @@ def test_the_baseline_states_the_tolerance() -> None:
     assert len(metric.gate([now], {ERROR.key: ERROR}, {"parity"})) == 1
 
 
+def test_a_failure_names_the_limit() -> None:
+    (failure,) = metric.gate([replace(RATIO, value=3.0)], {RATIO.key: RATIO}, {"volume"})
+    assert failure == f"{RATIO.key}: 3, where 4 is allowed at least (baseline 8)"
+
+
 def test_the_gate_misses_what_is_gone_from_a_measured_group_alone() -> None:
     baseline = {ERROR.key: ERROR, RATIO.key: RATIO}
     assert metric.gate([RATIO], baseline, {"volume"}) == []
