@@ -6,7 +6,7 @@ cores; "times fair" says by how much a command misses that. One uncounted run fi
 then runs alternate, so that other load meets all of them.
 
 python benchmarks/bench_busy.py [--command sample] [--busy 3] [--runs 1]
-    [--settings "" GOMP_SPINCOUNT=300000] [--json FILE]
+    [--no-warm] [--settings "" GOMP_SPINCOUNT=300000] [--json FILE]
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ Command = Literal["sample", "create", "invert"]
 class Options:
     """What to run beside how much. command: sample renders a few neural heads, in seconds; create
     and invert take the demo photo. settings: variables of the environment, as NAME=VALUE separated
-    by commas, of the runs to compare; "" is none."""
+    by commas, of the runs to compare; "" is none. warm: begin with a run that does not count."""
 
     command: Command = "sample"
     busy: int = 3
     runs: int = 1
     settings: tuple[str, ...] = ("",)
+    warm: bool = True
     json: Path | None = None
 
 
@@ -82,7 +83,8 @@ def figures_of(options: Options) -> dict[str, Figures]:
     """By setting. Every run is printed when it ends."""
     alone: dict[str, list[float]] = {setting: [] for setting in options.settings}
     beside: dict[str, list[float]] = {setting: [] for setting in options.settings}
-    seconds_of(options.command, "")
+    if options.warm:
+        print(f"uncounted run: {seconds_of(options.command, ''):.1f} s", flush=True)
     for number in range(options.runs):
         for setting in options.settings:
             alone[setting].append(seconds_of(options.command, setting))
