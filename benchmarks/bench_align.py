@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from metric import Metric, Row, metrics_from
 
 from portraiture.errors import PhotoError
 from portraiture.photo.align import align
@@ -18,15 +19,19 @@ from portraiture.types import Quality
 
 MEASURES = ("face_px", "sharpness", "exposure", "yaw", "pitch", "roll", "occlusion", "glasses")
 ANGLES = ("yaw", "pitch", "roll")
+ROWS = (
+    Row("share", "align/photos accepted", "%", "higher", 2.0, scale=100.0),
+    Row("seconds", "align/seconds to align a photo", "s", "lower", factor=3.0),
+)
 
 
-def main() -> None:
-    """Align every file, print the refused ones, a table of the quality measures, and speed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--json", type=Path, default=None, help="write the figures here, too")
-    options = parser.parse_args()
-    paths = sorted(path for path in options.folder.iterdir() if path.is_file())
+def photos_in(folder: Path) -> list[Path]:
+    """Every file, sorted by name."""
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def align_all(paths: list[Path]) -> tuple[dict[str, Quality], dict[str, str], list[float]]:
+    """Of the accepted their quality, of the refused the reason, of each the seconds."""
     accepted: dict[str, Quality] = {}
     refused: dict[str, str] = {}
     seconds: list[float] = []
@@ -37,6 +42,24 @@ def main() -> None:
         except PhotoError as error:
             refused[path.name] = str(error)
         seconds.append(time.perf_counter() - start)
+    return accepted, refused, seconds
+
+
+def measure(folder: Path, *, every: int = 1) -> list[Metric]:
+    """Of every n-th file of a folder."""
+    accepted, _, seconds = align_all(photos_in(folder)[::every])
+    figures = {"share": len(accepted) / len(seconds), "seconds": float(np.median(seconds))}
+    return metrics_from(figures, ROWS)
+
+
+def main() -> None:
+    """Align every file, print the refused ones, a table of the quality measures, and speed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", type=Path, default=None, help="write the figures here, too")
+    options = parser.parse_args()
+    paths = photos_in(options.folder)
+    accepted, refused, seconds = align_all(paths)
     for name, reason in refused.items():
         print(f"refused {name}: {reason}")
     print(f"{'':12}{'min':>9}{'median':>9}{'max':>9}")

@@ -16,9 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from metric import Metric, Row, metrics_from
 
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.types import Style
+
+ROWS = (
+    Row("seconds", "create/create on the demo photo", "s", "lower", factor=3.0),
+    Row("peak_mb", "create/memory of create", "MB", "lower", factor=1.3),
+)
 
 
 @dataclass(frozen=True)
@@ -45,22 +51,32 @@ def run_once(style: Style) -> tuple[float, float]:
         return seconds, usage.ru_maxrss / 1024
 
 
+def measure(*, runs: int = 3, style: Style = "natural") -> list[Metric]:
+    """Medians of whole processes."""
+    return metrics_from(medians(Options(runs, style)), ROWS)
+
+
 def main(options: Options) -> None:
     """Print every run and the medians; write them as JSON when asked."""
-    runs = []
-    for number in range(options.runs):
-        seconds, megabytes = run_once(options.style)
-        runs.append((seconds, megabytes))
-        print(f"run {number + 1}: {seconds:6.1f} s  {megabytes:7.0f} MB")
-    median = {
-        "seconds": statistics.median(s for s, _ in runs),
-        "peak_mb": statistics.median(m for _, m in runs),
-    }
+    median = medians(options)
     print(
         f"median: {median['seconds']:6.1f} s  {median['peak_mb']:7.0f} MB on {os.cpu_count()} cores"
     )
     if options.json:
         options.json.write_text(json.dumps(median))
+
+
+def medians(options: Options) -> dict[str, float]:
+    """Of all runs, each of which is printed."""
+    runs = []
+    for number in range(options.runs):
+        seconds, megabytes = run_once(options.style)
+        runs.append((seconds, megabytes))
+        print(f"run {number + 1}: {seconds:6.1f} s  {megabytes:7.0f} MB")
+    return {
+        "seconds": statistics.median(s for s, _ in runs),
+        "peak_mb": statistics.median(m for _, m in runs),
+    }
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from metric import Metric, metrics_from
+from metric import Row as Reported
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +42,17 @@ from portraiture.types import Bust, Camera, Photo, as_uint8
 BACKGROUND = (0.82, 0.83, 0.85)
 TILE = 300
 FACE_PX = 320
+OF_IOD = "% of IOD"
+"""Of the inter-ocular distance."""
+REPORTED = (
+    Reported("accepted_percent", "fit/photos that give an avatar", "%", "higher", 2.0),
+    Reported("reprojection_percent", "fit/mean landmark reprojection", OF_IOD, "lower", 0.2),
+    Reported("reprojection_worst_percent", "fit/worst photo's reprojection", OF_IOD, "lower", 1.0),
+    Reported("front_redetected_percent", "fit/front landmarks found again", OF_IOD, "lower", 0.3),
+    Reported("psnr_db", "fit/fit: PSNR inside the face", "dB", "higher", 0.5),
+    Reported("psnr_share_over_22", "fit/fit: photos over 22 dB", "%", "higher", 5.0, scale=100.0),
+    Reported("seconds", "fit/fit: seconds a photo", "s", "lower", factor=3.0),
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,24 @@ def redetected(bust: Bust, camera: Camera, size: int, **options: object) -> floa
     return reprojection_error(frame.landmarks, faces[0][:, :2]) if faces else None
 
 
-def measure(photo: Photo, name: str) -> tuple[Row, Fitted, Bust]:
+def measure(folder: Path, *, every: int = 1) -> list[Metric]:
+    """Of every n-th photo of a folder."""
+    files = photos_in(folder)[::every]
+    rows = []
+    for path in files:
+        try:
+            rows.append(fit_one(align(path), path.stem)[0])
+        except PhotoError as error:
+            print(f"{path.name}: refused, {error}")
+    return metrics_from(summary(rows, len(files)), REPORTED)
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """Sorted by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
+
+
+def fit_one(photo: Photo, name: str) -> tuple[Row, Fitted, Bust]:
     """Fit one photo and take all figures."""
     start = time.perf_counter()
     fitted = fit_photo(photo)
@@ -203,8 +233,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     console = Console()
-    files = sorted(p for p in options.folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
-    files = files[:: options.every]
+    files = photos_in(options.folder)[:: options.every]
     if options.names:
         files = [p for p in files if p.stem in options.names]
     rows, strips = [], []
@@ -214,7 +243,7 @@ def main() -> None:
         except PhotoError as error:
             console.print(f"{path.name}: refused, {error}")
             continue
-        row, fitted, posed = measure(photo, path.stem)
+        row, fitted, posed = fit_one(photo, path.stem)
         rows.append(row)
         console.print(_line(row))
         if options.sheet and len(strips) < options.sheet_photos:

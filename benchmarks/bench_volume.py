@@ -17,11 +17,20 @@ from pathlib import Path
 
 import torch
 import tyro
+from metric import Metric, Row, metrics_from
 from torch import Tensor
 
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.triplane.density_grid import density_grid
 from portraiture.triplane.tables import VolumeBackend
+
+ROWS = (
+    Row("seconds_fast", "volume/view at 512², cached planes", "s", "lower", factor=3.0),
+    Row("ratio", "volume/view at 512², times torch's speed", "", "higher", factor=2.0),
+    Row("psnr", "volume/view at 512², PSNR to torch", "dB", "higher", 3.0),
+    Row("seconds_grid", "volume/density grid 256³", "s", "lower", factor=3.0),
+    Row("peak_mb", "volume/view at 512², memory", "MB", "lower", factor=1.3),
+)
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,24 @@ def front_camera() -> Tensor:
     return torch.cat([pose.reshape(-1), intrinsics.reshape(-1)])[None]
 
 
+def measure(*, runs: int = 5) -> list[Metric]:
+    """In a process of its own, whose memory counts from its beginning."""
+    return metrics_from(asdict(figures_of(Options(runs=runs))), ROWS)
+
+
 def main(options: Options) -> None:
     """Measure, print, and write JSON where asked."""
+    figures = figures_of(options)
+    for name, value in asdict(figures).items():
+        print(f"{name:22}{value:10.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(asdict(figures), indent=1))
+
+
+@torch.no_grad()
+def figures_of(options: Options) -> Figures:
+    """Both paths on the same planes."""
     torch.manual_seed(0)
-    torch.set_grad_enabled(False)
     generator = TriPlaneGenerator(TriPlaneConfig()).eval()
     camera = front_camera()
     ws = generator.mapping(torch.randn(1, 512), camera)
@@ -95,10 +118,7 @@ def main(options: Options) -> None:
     error = (view("auto") - view("torch")).square().mean()
     figures.psnr = float(10 * torch.log10(4 / error))
     figures.ratio = figures.seconds_reference / figures.seconds_fast
-    for name, value in asdict(figures).items():
-        print(f"{name:22}{value:10.3f}")
-    if options.json:
-        options.json.write_text(json.dumps(asdict(figures), indent=1))
+    return figures
 
 
 if __name__ == "__main__":

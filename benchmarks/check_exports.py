@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from metric import Metric
+
 from portraiture.engine.build import build_bust
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.styles import STYLES
@@ -82,6 +84,27 @@ def passes(row: dict[str, Any]) -> bool:
         and row["glb_mb"] < LIMIT_MB
         and row.get("blender", True)
     )
+
+
+def measure(
+    *, seeds: int = 2, styles: Sequence[str] = tuple(STYLES), blender: str | None = None
+) -> list[Metric]:
+    """Counts over all people and styles; none may be above 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [
+            check(seed, style, Path(folder), blender) for style in styles for seed in range(seeds)
+        ]
+    largest = max(row["glb_mb"] for row in rows)
+    counts = {
+        "errors of gltf-validator": sum(row["errors"] for row in rows),
+        "warnings of gltf-validator": sum(row["warnings"] for row in rows),
+        "bones three-vrm misses": sum(row["bones_missing"] for row in rows),
+        "people failing a promise": sum(not passes(row) for row in rows),
+    }
+    metrics = [
+        Metric(f"exports/{name}", float(count), "", "lower", 0.0) for name, count in counts.items()
+    ]
+    return [*metrics, Metric("exports/largest GLB", largest, "MB", "lower", LIMIT_MB - largest)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
+from metric import Metric
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file
@@ -26,6 +27,13 @@ from portraiture.convert.run import convert_file
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator, VolumeBackend
 
 TARGETS = {"ws": 1e-4, "planes": 1e-3, "image_raw": 1e-3, "image_depth": 1e-4, "image": 5e-3}
+NAMES = {
+    "ws": "EG3D's w, largest error",
+    "planes": "EG3D's planes, largest error",
+    "image_raw": "EG3D's raw image, largest error",
+    "image_depth": "EG3D's depth, largest error",
+    "image": "EG3D's image, largest error",
+}
 PSI, CUTOFF = 0.7, 14
 
 
@@ -35,10 +43,7 @@ def main(
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
 ) -> None:
     """Print a table; write the same as JSON."""
-    rows = {
-        "eg3d_tiny": errors(tiny_generator(fixtures), fixtures / "eg3d_tiny_outputs.npz", backend),
-        "eg3d_canary": errors(_canary(fixtures), fixtures / "eg3d_canary_outputs.npz", backend),
-    }
+    rows = figures_of(fixtures, backend)
     table = Table("Output", *rows, "Target", title=f"Largest absolute error, backend {backend}")
     for name, target in TARGETS.items():
         cells = [f"{row[name]:.1e}" if name in row else "" for row in rows.values()]
@@ -46,6 +51,23 @@ def main(
     Console().print(table)
     if json_file is not None:
         json_file.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def measure(fixtures: Path, *, backend: VolumeBackend = "torch") -> list[Metric]:
+    """The larger of both generators' errors for each output; the targets are the tolerances."""
+    rows = figures_of(fixtures, backend).values()
+    return [
+        Metric(f"parity/{NAMES[name]}", max(row.get(name, 0.0) for row in rows), "", "lower", limit)
+        for name, limit in TARGETS.items()
+    ]
+
+
+def figures_of(fixtures: Path, backend: VolumeBackend) -> dict[str, dict[str, float]]:
+    """`errors` of each generator."""
+    return {
+        "eg3d_tiny": errors(tiny_generator(fixtures), fixtures / "eg3d_tiny_outputs.npz", backend),
+        "eg3d_canary": errors(_canary(fixtures), fixtures / "eg3d_canary_outputs.npz", backend),
+    }
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ import torch
 import tyro
 from eval_heads import WIDEST_DETECTED, frechet_of, to_pixels, write_scores
 from jaxtyping import Float, UInt8
+from metric import Metric, Row, metrics_from
 from numpy import ndarray
 from PIL import Image
 from rich.console import Console
@@ -41,6 +42,15 @@ from portraiture.perception.weights import load_identity
 
 SAMPLE_SEED = 77
 SHEET_COLUMNS = 8
+
+ROWS = (
+    Row("psnr_face_db", "faces/faces2d: PSNR inside the face", "dB", "higher", 0.5),
+    Row("detected", "faces/faces2d: faces found", "%", "higher", 2.0, scale=100.0),
+    Row("landmarks_percent", "faces/faces2d: landmarks off", "% of IOD", "lower", 0.4),
+    Row("identity_synthetic", "faces/faces2d: identity similarity", "", "higher", 0.03),
+    Row("sample_detected", "faces/faces2d: random faces found", "%", "higher", 2.0, scale=100.0),
+)
+"""IOD: inter-ocular distance."""
 
 
 @dataclass
@@ -83,6 +93,16 @@ def main(
         write_scores(json_file, asdict(scores))
     if sheet is not None:
         Image.fromarray(contact_sheet(sheet_rows(generator, paths))).save(sheet)
+
+
+def measure(
+    held_out: Path, *, network: str = "faces2d", people: int = 200, samples: int = 1000
+) -> list[Metric]:
+    """Of held-out and of random images."""
+    generator, scores, paths = load_image_generator(network), Scores(), people_in(held_out)[:people]
+    measure_held_out(scores, generator, paths)
+    measure_samples(scores, generator, samples, paths)
+    return metrics_from(asdict(scores), ROWS)
 
 
 def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path]) -> None:

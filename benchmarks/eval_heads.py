@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import tyro
 from jaxtyping import Float, UInt8
+from metric import Metric, Row, metrics_from
 from numpy import ndarray
 from PIL import Image
 from rich.console import Console
@@ -62,6 +63,17 @@ TARGETS = {
     "depth_mm": "<= 4", "psnr_face_db": ">= 24", "detected": ">= 0.95", "landmarks_percent": "<= 4",
     "identity_synthetic": ">= 0.7", "sample_detected": ">= 0.95", "sample_same_person": ">= 0.9",
 }  # fmt: skip
+
+ROWS = (
+    Row("depth_mm", "heads/heads: depth error", "mm", "lower", 0.3),
+    Row("psnr_face_db", "heads/heads: PSNR inside the face", "dB", "higher", 0.5),
+    Row("detected", "heads/heads: faces found", "%", "higher", 2.0, scale=100.0),
+    Row("landmarks_percent", "heads/heads: landmarks off", "% of IOD", "lower", 0.4),
+    Row("identity_synthetic", "heads/heads: identity similarity", "", "higher", 0.03),
+    Row("sample_detected", "heads/heads: random faces found", "%", "higher", 2.0, scale=100.0),
+    Row("sample_same_person", "heads/heads: same person at 30°", "%", "higher", 3.0, scale=100.0),
+)
+"""IOD: inter-ocular distance."""
 
 
 @dataclass
@@ -130,6 +142,17 @@ def main(
         write_scores(json_file, asdict(scores))
     if sheet is not None:
         Image.fromarray(contact_sheet(sheet_rows(generator, 32))).save(sheet)
+
+
+def measure(
+    held_out: Path, *, network: str = "heads", people: int = 200, samples: int = 300
+) -> list[Metric]:
+    """Our own networks' scores."""
+    generator, identity, scores = load_generator(network), _identity(), Scores()
+    published = Published(None, None, None)
+    measure_held_out(scores, generator, identity, people_in(held_out)[:people], published)
+    measure_samples(scores, generator, identity, samples, held_out, published)
+    return metrics_from(asdict(scores), ROWS)
 
 
 def write_scores(path: Path, scores: dict[str, float]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from metric import Metric
 from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
@@ -52,6 +53,14 @@ def main() -> None:
     show(figures)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def measure(folder: Path, *, first: int = 0) -> list[Metric]:
+    """Of synthetic people from number `first` on."""
+    embed = identity_synthetic(load_identity()).extract
+    figures = synthetic_figures(embed, load_faces([folder], size=SIZE).part(first))
+    value = 100.0 * figures["synthetic"]["accuracy"]
+    return [Metric("perception/identity network, verification accuracy", value, "%", "higher", 2.0)]
 
 
 def synthetic_figures(embed: Embed, faces: FaceSet) -> dict[str, Any]:

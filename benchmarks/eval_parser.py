@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from metric import Metric, Row, metrics_from
 from numpy import ndarray
 from rich.console import Console
 from rich.table import Table
@@ -47,6 +48,19 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
     if options.photos is not None and options.sheet is not None:
         write_image(options.sheet, sheet(network, options.photos))
+
+
+ROWS = (
+    Row("pixels", "perception/face parser, pixels right", "%", "higher", 1.0, scale=100.0),
+    Row("mean", "perception/face parser, mean IoU", "", "higher", 0.03),
+)
+
+
+def measure(folder: Path, *, first: int = 0) -> list[Metric]:
+    """Of synthetic people from number `first` on."""
+    network = load_parser()
+    faces = load_faces([folder], size=network.config.size).part(first)
+    return metrics_from(synthetic_figures(network, faces)["synthetic"], ROWS)
 
 
 def synthetic_figures(network: ParserNetwork, faces: FaceSet) -> dict[str, dict[str, float]]:

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 import tyro
 from jaxtyping import Float, UInt8
+from metric import Metric, metrics_from
+from metric import Row as Reported
 from numpy import ndarray
 from rich.console import Console
 from rich.progress import track
@@ -47,6 +49,13 @@ from portraiture.types import Photo, as_uint8
 
 MethodName = Literal["goae+refine", "aligned", "w", "pti"]
 
+METHOD: MethodName = "goae+refine"
+REPORTED = (
+    Reported("psnr_person_db", "photos/real photos: PSNR of the person", "dB", "higher", 0.5),
+    Reported("identity", "photos/real photos: similarity", "", "higher", 0.02),
+    Reported("depth_fit", "photos/head's depth against fitted avatar's", "", "lower", 0.05),
+)
+"""The last: mean squared difference of standardised depths at landmarks."""
 IRIS_FROM = 468
 """Landmarks from here on lie on the irises."""
 VIEWS = (-0.5, 0.0, 0.5)
@@ -112,19 +121,19 @@ def method_of(
     return optimiser_method(name, generator, "heads", steps=steps)
 
 
-def main(
-    folder: Positional[Path], count: int = 24, method: MethodName = "goae+refine",
-    steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    polish: int | None = None, fit: bool = True, json_file: Path | None = None,
-    sheet_file: Path | None = None,
-) -> None:  # fmt: skip
-    """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment, polish=polish)
+def photos_in(folder: Path) -> list[Path]:
+    """Sorted by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
+
+
+def rows_of(
+    paths: list[Path], how: Method, *, fit: bool = True
+) -> tuple[list[Row], list[list[UInt8[ndarray, "n n 3"]]], int]:
+    """Of each photo that is taken its figures and images, and how many are refused."""
     perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
     rows: list[Row] = []
     strips, refused = [], 0
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
-    for path in track(paths[:count], "Photos"):
+    for path in track(paths, "Photos"):
         try:
             photo = align(path)
             start = time.perf_counter()
@@ -147,6 +156,29 @@ def main(
             )
         )
         strips.append(strip(head, target, image))
+    return rows, strips, refused
+
+
+def measure(folder: Path, *, count: int = 24) -> list[Metric]:
+    """Medians over the photos that are taken, by the default method."""
+    rows, _, _ = rows_of(
+        photos_in(folder)[:count], method_of(METHOD, None, None, None, polish=None)
+    )
+    figures = {
+        f.name: float(np.nanmedian([getattr(row, f.name) for row in rows])) for f in fields(Row)
+    }
+    return metrics_from(figures, REPORTED)
+
+
+def main(
+    folder: Positional[Path], count: int = 24, method: MethodName = METHOD,
+    steps: int | None = None, weights: str | None = None, alignment: str | None = None,
+    polish: int | None = None, fit: bool = True, json_file: Path | None = None,
+    sheet_file: Path | None = None,
+) -> None:  # fmt: skip
+    """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
+    how = method_of(method, steps, weights, alignment, polish=polish)
+    rows, strips, refused = rows_of(photos_in(folder)[:count], how, fit=fit)
     table = Table("", *(f.name for f in fields(Row)))
     for name, of in (("median", np.nanmedian), ("mean", np.nanmean)):
         table.add_row(
