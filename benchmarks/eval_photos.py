@@ -28,20 +28,19 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from portraiture.camera import project
-from portraiture.checkpoints import load_generator
 from portraiture.create.run import make_avatar
 from portraiture.errors import PortraitureError
 from portraiture.fit.run import fit_photo
 from portraiture.generate.run import contact_sheet
-from portraiture.head import Head
-from portraiture.invert.method import encoder_method, optimiser_method
-from portraiture.invert.run import Method, invert_photos
+from portraiture.head import Head, at_size, head_image
+from portraiture.invert.method import choose_method
+from portraiture.invert.run import invert_photos
 from portraiture.invert.target import Target
 from portraiture.media import atomic_path, write_image
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.perception.weights import load_identity, load_parser
+from portraiture.models import default_models
 from portraiture.photo.align import align
 from portraiture.types import Photo, as_uint8
 
@@ -69,7 +68,7 @@ class Row:
 def drawn(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
     """The picture and depth map from the photo's camera."""
     volume = head.network.render(head.planes, head.camera, deterministic=True)
-    image = head.network.upsample(volume.features, head.ws).clamp(-1.0, 1.0)
+    image = head.network.upsample(volume.features, head.modulation).clamp(-1.0, 1.0)
     return image, volume.depth[0, 0].numpy()
 
 
@@ -93,34 +92,25 @@ def depth_agreement(photo: Photo, depth: Float[ndarray, "n n"]) -> float:
 
 def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray, "n n 3"]]:
     """The cut-out photo, the head from its camera, and from other sides."""
-    from portraiture.head import at_size
-
     shown = [as_uint8(pixels_of(target.image)), as_uint8(pixels_of(image))]
-    shown += [head.render(yaw) for yaw in VIEWS]
+    shown += [head_image(head, yaw) for yaw in VIEWS]
     return [at_size(one, SHEET_SIDE) for one in shown]
-
-
-def method_of(
-    name: MethodName, steps: int | None, weights: str | None, alignment: str | None, *,
-    polish: int | None,
-) -> Method:  # fmt: skip
-    generator = load_generator("heads")
-    if name in ("goae+refine", "aligned"):
-        return encoder_method(
-            name, generator, "heads", weights=weights, alignment=alignment, polish=polish
-        )
-    return optimiser_method(name, generator, "heads", steps=steps)
 
 
 def main(
     folder: Positional[Path], count: int = 24, method: MethodName = "goae+refine",
     steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    polish: int | None = None, fit: bool = True, json_file: Path | None = None,
+    refine_steps: int | None = None, fit: bool = True, json_file: Path | None = None,
     sheet_file: Path | None = None,
 ) -> None:  # fmt: skip
-    """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment, polish=polish)
-    perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
+    """refine_steps: the method's own number by default. fit: also compare depth with the
+    engine's."""
+    models = default_models()
+    how = choose_method(
+        method, models, weights=weights, alignment=alignment, refine_steps=refine_steps, steps=steps
+    )
+    perceptual = perceptual_synthetic(models.parser())
+    who = identity_synthetic(models.identity())
     rows: list[Row] = []
     strips, refused = [], 0
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))

@@ -53,12 +53,12 @@ def test_a_head_comes_back_to_the_bit(head: Head, weights: Path, tmp_path: Path)
         head,
         features=torch.ones(1, 4, 8, 8) / 4,
         visible=torch.full((1, 3, 1, 16, 16), 0.5),
-        painted=torch.full((1, 3, 8, 16, 16), -0.75),
+        residual=torch.full((1, 3, 8, 16, 16), -0.75),
         tuned={"decoder.net.0.bias": torch.ones(8).half()},
     )
     full.save(tmp_path / "head.safetensors")
     again = Head.load(tmp_path / "head.safetensors", network=weights)
-    for name in ("ws", "planes", "camera", "features", "visible", "painted"):
+    for name in ("ws", "planes", "camera", "features", "visible", "residual"):
         assert torch.equal(getattr(again, name), getattr(full, name)), name
     assert (again.generator, again.fingerprint, again.method) == (
         full.generator, full.fingerprint, full.method,
@@ -133,7 +133,7 @@ def test_strange_tensors_are_refused(
     head: Head, weights: Path, tmp_path: Path, change: str
 ) -> None:
     path = tmp_path / "head.safetensors"
-    replace(head, painted=torch.zeros_like(head.planes)).save(path)
+    replace(head, residual=torch.zeros_like(head.planes)).save(path)
     Head.load(path, network=weights)
     tensors = load_file(path)
     match change:
@@ -146,9 +146,9 @@ def test_strange_tensors_are_refused(
         case "nan":
             tensors["ws"][0, 0, 0] = float("nan")
         case "paint":
-            tensors["painted"] = tensors["painted"][..., :8].contiguous()
+            tensors["residual"] = tensors["residual"][..., :8].contiguous()
         case "paint nan":
-            tensors["painted"][0, 0, 0, 0, 0] = float("nan")
+            tensors["residual"][0, 0, 0, 0, 0] = float("nan")
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:

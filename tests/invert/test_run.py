@@ -119,20 +119,20 @@ def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
     with torch.no_grad():
         expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
     assert torch.allclose(found.ws, expected)
-    assert found.painted is None
-    painted = invert_target(target, how=replace(plain, painted=True))
-    assert painted.painted is not None
-    assert torch.allclose(painted.planes, found.planes + painted.painted)
-    assert painted.painted.any()
+    assert found.residual is None
+    residual = invert_target(target, how=replace(plain, residual=True))
+    assert residual.residual is not None
+    assert torch.allclose(residual.planes, found.planes + residual.residual)
+    assert residual.residual.any()
     told = RecordedProgress()
     polishing = encoder_method(
         "goae+refine", generator, "small", weights=folder / "encoder", polish=2
     )
     polished = invert_target(target, how=polishing, progress=told)
-    assert told.steps == {"Carve": 8, "Polish": 2}
-    assert polished.painted is not None
-    assert 0.0 < float((polished.painted - painted.painted).abs().max()) < 1.0
-    with pytest.raises(InversionError, match="--polish must be"):
+    assert told.steps == {"Fit the silhouette": 8, "Refine the texture": 2}
+    assert polished.residual is not None
+    assert 0.0 < float((polished.residual - residual.residual).abs().max()) < 1.0
+    with pytest.raises(InversionError, match="--refine-steps must be"):
         encoder_method("goae+refine", generator, "small", weights=folder / "encoder", polish=-1)
     full = encoder_method(
         "aligned", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
@@ -152,7 +152,7 @@ def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path) -> None:
     target = _target(generator)
     how = encoder_method(
         "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-        program=way, painted=False,
+        program=way, residual=False,
     )  # fmt: skip
     assert (how.mixed, how.program) == ("front", way)
     assert how.encoder is not None and how.alignment is not None
@@ -296,7 +296,7 @@ def test_files_of_a_photo_from_the_command_line(
     assert "game-ready" not in page
     head = Head.load(out / "head.safetensors", network=network)
     assert head.method == "goae+refine"
-    assert head.painted is not None
+    assert head.residual is not None
     assert head.render().shape == (128, 128, 3)
     with pytest.raises(SystemExit) as caught:
         main(command)
@@ -304,7 +304,7 @@ def test_files_of_a_photo_from_the_command_line(
     assert "exists" in capsys.readouterr().err
     main([*command, "--overwrite", "--method", "aligned"])
     head = Head.load(out / "head.safetensors", network=network)
-    assert head.method == "aligned" and head.painted is None
+    assert head.method == "aligned" and head.residual is None
 
 
 @pytest.mark.parametrize(
@@ -313,11 +313,14 @@ def test_files_of_a_photo_from_the_command_line(
         (["--method", "psp", "--alignment", "x"], "for --method goae+refine"),
         (["--method", "psp"], "train encoder --architecture psp"),
         (["--method", "e4e"], "train encoder --architecture e4e"),
-        (["--method", "aligned", "--polish", "3", "--weights", "ENCODER"], "--polish is for"),
+        (
+            ["--method", "aligned", "--refine-steps", "3", "--weights", "ENCODER"],
+            "--refine-steps is for",
+        ),
         (["--method", "psp", "--weights", "ENCODER"], "not an encoder for the method psp"),
         (["--weights", "x", "--steps", "3"], "--steps"),
         (["--method", "pti", "--weights", "x"], "for encoders"),
-        (["--method", "pti", "--polish", "3"], "for encoders"),
+        (["--method", "pti", "--refine-steps", "3"], "for encoders"),
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
         (["--rays", "64"], "for the optimisations"),

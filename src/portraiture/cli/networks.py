@@ -14,6 +14,7 @@ from tyro.conf import Positional
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
+from portraiture.types import DeviceName
 
 console = Console()
 
@@ -47,6 +48,8 @@ class SampleHeads:
     """Also a turntable.mp4."""
     mesh: bool = False
     """Also a textured head.glb and head.ply."""
+    device: DeviceName = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
     overwrite: bool = False
     """Replace files of an earlier run."""
 
@@ -169,6 +172,7 @@ def sample(command: SampleHeads) -> None:
     from portraiture.checkpoints import load_card
     from portraiture.generate.run import SampleConfig, parse_seeds, sample_heads
     from portraiture.meshing.head_mesh import MeshConfig
+    from portraiture.models import Models, choose_device
 
     if load_card(command.network).model == "stylegan2":
         _sample_pictures(command)
@@ -187,6 +191,7 @@ def sample(command: SampleHeads) -> None:
             command.out,
             network=command.network,
             config=config,
+            models=Models(choose_device(command.device)),
             overwrite=command.overwrite,
             progress=progress,
         )
@@ -195,6 +200,7 @@ def sample(command: SampleHeads) -> None:
 
 def _sample_pictures(command: SampleHeads) -> None:
     from portraiture.generate.run import parse_seeds, sample_pictures
+    from portraiture.models import Models, choose_device
 
     if command.video or command.mesh:
         raise SampleError(f"{command.network} draws flat pictures: no --video and no --mesh.")
@@ -205,6 +211,7 @@ def _sample_pictures(command: SampleHeads) -> None:
             network=command.network,
             truncation=command.truncation,
             size=command.size,
+            models=Models(choose_device(command.device)),
             overwrite=command.overwrite,
             progress=progress,
         )

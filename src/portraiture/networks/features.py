@@ -58,16 +58,16 @@ def edited_features(
     return refined + edited - plain
 
 
-def add_painted(
+def add_residual(
     generator: TriPlaneGenerator,
     planes: Float[Tensor, "1 3 C P P"],
-    painted: Float[Tensor, "1 3 C P P"],
+    residual: Float[Tensor, "1 3 C P P"],
     ws: Float[Tensor, "1 N D"],
 ) -> Float[Tensor, "1 3 C P P"]:
-    """Planes with what was painted, moved as the generator moves planes of ws."""
+    """Planes with a residual, which is moved as the generator moves planes of ws."""
     if not generator.config.flow_rank:
-        return planes + painted
-    return planes + move_planes(painted, generator.flow(ws[:, 0]))
+        return planes + residual
+    return planes + move_planes(residual, generator.flow(ws[:, 0]))
 
 
 def sized(x: Float[Tensor, "B C R R"], side: int) -> Float[Tensor, "B C S S"]:
