@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from portraiture.checkpoints import load_generator, load_image_generator
-from portraiture.evaluate.inversion import MetricNetworks, held_out_person, score_view, target_of_view
+from portraiture.evaluate.inversion import (
+    MetricNetworks,
+    held_out_person,
+    score_view,
+    target_of_view,
+)
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.method import encoder_method
 from portraiture.meshing.head_mesh import pixels_of
@@ -94,7 +99,9 @@ def test_the_parser_finds_the_classes(people: list[PersonViews], metrics: Metric
     assert (labels == truth).mean() > 0.85
 
 
-def test_the_identity_network_tells_people_apart(people: list[PersonViews], metrics: MetricNetworks) -> None:
+def test_the_identity_network_tells_people_apart(
+    people: list[PersonViews], metrics: MetricNetworks
+) -> None:
     embedded = metrics.identity.extract(_images(people).flatten(0, 1)).unflatten(0, (COUNT, -1))
     similar = embedded[:, 0] @ embedded[:, 1].mT
     same = similar.diagonal()

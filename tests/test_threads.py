@@ -160,6 +160,11 @@ def test_photos_become_avatars_and_heads_together() -> None:
         head, _ = invert_photos([aligned], how)
         changed = edit(head, {"smile": 1.0})
         assert head.ws is not None
-        return [head.ws.numpy(), head.planes.numpy(), changed.planes.numpy(), changed.render(yaw=0.3)]
+        return [
+            head.ws.numpy(),
+            head.planes.numpy(),
+            changed.planes.numpy(),
+            changed.render(yaw=0.3),
+        ]
 
     _check(created(photo), created(flipped), inverted, inverted)

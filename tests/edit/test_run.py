@@ -255,9 +255,7 @@ def test_the_residual_survives_an_edit(head: Head) -> None:
     residual[:, :, :, 4:20, 10:30] = 0.5
     step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)
     for plain in (head, replace(head, features=None, visible=None)):
-        projected = rounded(
-            replace(plain, residual=residual, planes=plain.planes + residual)
-        )
+        projected = rounded(replace(plain, residual=residual, planes=plain.planes + residual))
         for amount in (0.0, 1.5):
             without = edit(plain, {"sex": amount}, directions=_only(sex=step))
             found = edit(projected, {"sex": amount}, directions=_only(sex=step))
