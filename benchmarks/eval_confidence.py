@@ -7,8 +7,8 @@ the given folders, drawings (faces of ellipses, and people as pencil lines), and
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
 go the way of every photo, so that some are refused before they have a head; so do pictures of no
 face once more, as a user would give them. Distances are those of
-`invert.confidence.photo_distance`, infinite for what is not shaded; its scale goes from the median of
-the first to that of pictures without a face.
+`invert.confidence.photo_distance`, infinite for what is not shaded; its scale goes from the median
+of the first to that of pictures without a face.
 """
 
 from __future__ import annotations

@@ -98,7 +98,8 @@ def inverted() -> ndarray:
     method = choose_method("goae+refine", default_models())
     head, target = invert_photos([align(demo_photo())], method)
     known = known_directions(method.generator)
-    shown = head_picture(head.network, head.modulation, head.planes, from_eg3d(head.camera[0].numpy()))
+    camera = from_eg3d(head.camera[0].numpy())
+    shown = head_picture(head.network, head.modulation, head.planes, camera)
     top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
     top += [head_image(head, float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
     edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})

@@ -23,8 +23,8 @@ from portraiture.evaluate.inversion import (
     Scores,
     bench,
     geometry_error,
-    score_view,
     rows_as_json,
+    score_view,
     seen_from,
     target_of_view,
 )
