@@ -84,8 +84,8 @@ def test_both_nouns_are_rendered_by_the_same_angles() -> None:
     for name in ("yaw", "pitch", "background"):
         assert own[name] == other[name]
         assert own[name].kind is inspect.Parameter.KEYWORD_ONLY
-    assert Head.render.__annotations__["return"].endswith('4"]')
-    assert Avatar.render.__annotations__["return"].endswith('4"]')
+    assert Head.render.__annotations__["return"].endswith("4']")
+    assert Avatar.render.__annotations__["return"].endswith("4']")
 
 
 def test_a_seed_gives_a_head(weights: Path) -> None:

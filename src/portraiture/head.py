@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, radians
@@ -31,7 +32,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
-from portraiture.checkpoints import load_generator, shipped
+from portraiture.checkpoints import shipped
 from portraiture.errors import HeadError, OutputError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
@@ -202,9 +203,9 @@ class Head:
         self._check_fit(generator)
         if not self.tuned:
             return generator
-        own = load_generator(self.generator)
+        own = deepcopy(generator)
         own.load_state_dict({k: v.float() for k, v in self.tuned.items()}, strict=False)
-        return own.to(self.models.device)
+        return own
 
     def _check_fit(self, generator: TriPlaneGenerator) -> None:
         """Raises HeadError where a tensor cannot be this generator's."""
@@ -293,7 +294,7 @@ def rounded(head: Head) -> Head:
 def on_device(head: Head, device: torch.device) -> Head:
     """The head with its tensors, but for `tuned`, on another device."""
     moved = {name: value.to(device) for name, value in head._tensors().items()}
-    return replace(head, **moved)  # type: ignore[arg-type]
+    return replace(head, **moved, camera=head.camera.to(device))  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

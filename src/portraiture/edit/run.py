@@ -124,7 +124,7 @@ def edit(
     found = found.to(head.models.device)
     progress.stage("Edit the head")
     if program is not None:
-        return _edit_as_program(head, amounts, found, program)
+        return _edit_as_program(generator, head, amounts, found, program)
     moved = [head.ws.new_zeros(head.ws.shape[-1])]
     for name, amount in amounts.items():
         if name.startswith(STYLE) or name == GLASSES:
@@ -136,7 +136,7 @@ def edit(
     edits, facts = _added(head.edits, amounts), _still_true(head.facts)
     styles = _styles(generator, ws, _style_change(edits, found))
     if head.features is None or head.visible is None:
-        planes = _with_residual(head, ws, generator.planes(ws, styles=styles))
+        planes = _with_residual(generator, head, ws, generator.planes(ws, styles=styles))
         return rounded(replace(head, ws=ws, planes=planes, edits=edits, facts=facts))
     size = head.features.shape[-1]
     before = _styles(generator, head.ws, _style_change(head.edits, found))
@@ -144,13 +144,14 @@ def edit(
     planes, edited = planes_and_features(generator, ws, size, styles=styles)
     features = edited_features(head.features, plain, edited)
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
-    mixed = _with_residual(head, ws, fuse_planes(refined, planes, head.visible))
+    mixed = _with_residual(generator, head, ws, fuse_planes(refined, planes, head.visible))
     return rounded(replace(head, ws=ws, features=features, planes=mixed, edits=edits, facts=facts))
 
 
 def _edit_as_program(
-    head: Head, amounts: Mapping[str, float], found: Directions, program: ProgramWay
-) -> Head:
+    generator: TriPlaneGenerator, head: Head, amounts: Mapping[str, float], found: Directions,
+    program: ProgramWay,
+) -> Head:  # fmt: skip
     """GOAE's published edit: of w+ by α·d, less a share of the direction of glasses where glasses
     are not what is edited and `found` has such a direction; finer blocks and masks as `ProgramWay`
     says. Glasses are then a direction of w as any other. Raises EditError for style channels and
@@ -168,21 +169,23 @@ def _edit_as_program(
     if GLASSES in found.of_w and amounts.keys() - {GLASSES}:
         moved.append(-program.glasses_share * found.of_w[GLASSES].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    made = edit_as_program(head.network, head.ws, ws, head.features, head.camera, program)
+    made = edit_as_program(generator, head.ws, ws, head.features, head.camera, program)
     named = {LATENT_GLASSES if name == GLASSES else name: n for name, n in amounts.items()}
     return rounded(
         replace(
             head, ws=ws, features=made.features, visible=made.visible,
-            planes=_with_residual(head, ws, made.planes), edits=_added(head.edits, named),
-            facts=_still_true(head.facts),
+            planes=_with_residual(generator, head, ws, made.planes),
+            edits=_added(head.edits, named), facts=_still_true(head.facts),
         )
     )  # fmt: skip
 
 
-def _with_residual(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
+def _with_residual(
+    generator: TriPlaneGenerator, head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor
+) -> Tensor:
     if head.residual is None:
         return planes
-    return add_residual(head.network, planes, head.residual, ws)
+    return add_residual(generator, planes, head.residual, ws)
 
 
 def _style_change(edits: Mapping[str, float], found: Directions) -> Float[Tensor, "S"] | None:

@@ -286,7 +286,7 @@ def _write_head(
         mesh = mesh_head(generator, ws, planes=planes, config=config.mesh)
         write_surface_glb(mesh, folder / "head.glb")
         write_surface_ply(mesh, folder / "head.ply")
-    return ws, views
+    return ws.cpu(), views
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:
