@@ -16,6 +16,8 @@ import torch
 import portraiture
 from portraiture import Avatar, Head, Models
 from portraiture.checkpoints import save_generator
+from portraiture.cli import main
+from portraiture.engine import prepare
 from portraiture.errors import DeviceError, SampleError
 from portraiture.models import choose_device
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
@@ -111,3 +113,33 @@ def test_a_device_that_is_missing_is_told_in_one_sentence(monkeypatch: pytest.Mo
     assert str(caught.value).count(".") == 1
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["invert", "none.jpg", "--out", "OUT"],
+        ["edit", "none.safetensors", "--set", "smile=1", "--out", "OUT"],
+        ["sample", "--seeds", "0", "--out", "OUT"],
+        ["bench", "invert", "--people", "1"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_that_computes_has_a_device(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(prepare, "prepare", lambda: None)  # compiles the renderer
+    command = [str(tmp_path / "out") if word == "OUT" else word for word in command]
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--device", "cuda"])
+    assert caught.value.code == 2
+    assert "no cuda device" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_heads_are_sampled_on_the_cpu_by_name(weights: Path, tmp_path: Path) -> None:
+    main(["sample", "--seeds", "0", "--network", str(weights), "--yaw", "0", "--device", "cpu",
+          "--out", str(tmp_path / "out")])  # fmt: skip
+    assert (tmp_path / "out" / "seed0" / "front.png").is_file()

@@ -1,8 +1,9 @@
 """Portraiture: one photo or seed in, an editable 3D portrait out.
 
 The verbs `create`, `invert` and `edit` are functions and have folders of the same names: here they
-are the functions, whatever was imported before, and `from portraiture.invert.run import …` reaches
-into the folders.
+are the functions, whatever was imported before. `from portraiture.invert.run import …` and
+`from portraiture.invert import run` reach into the folders; `import portraiture.invert.run as run`
+cannot.
 """
 
 from __future__ import annotations
