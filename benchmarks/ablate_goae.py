@@ -7,8 +7,8 @@ encoder: from one encoder that has learned w alone (so that what is left out has
 `--steps` of the losses on what is drawn, D_Wc and the levels: with everything, without D_Wc, and
 without what stands for L_BG here, the density asked of empty space. alignment: attention and plain
 convolutions from the picture, as in the paper, and ours, from what is carried to the planes, all
-from the beginning; then attention with other masks. Nothing is painted. Tables like `portraiture
-bench invert`'s. A variant whose folder is complete is not trained again.
+from the beginning; then attention with other masks. No textures are projected. Tables like
+`portraiture bench invert`'s. A variant whose folder is complete is not trained again.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from portraiture.checkpoints import load_generator
 from portraiture.cli.recipes import Choices, make_recipe
-from portraiture.evaluate.inversion import Judged, Row, bench, rows_as_json
+from portraiture.evaluate.inversion import MetricNetworks, Row, bench, rows_as_json
 from portraiture.invert.goae.presets import ALIGNMENT
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
 from portraiture.invert.method import encoder_method
-from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.models import default_models
 from portraiture.networks.goae_alignment import AlignmentConfig
-from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.distributed import World
 from portraiture.train.loop import Recipe, run_recipe
 from portraiture.triplane.visibility import MixedPlanes
@@ -70,26 +68,27 @@ def main(
     """encoder: to begin with, or whose alignments to train. rate: of the alignments, or of the
     encoder's whole lesson, instead of the preset's."""
     choices = Choices(preset=preset, data=data, encoder=encoder, steps=steps)
-    generator = load_generator("heads")
-    make = partial(encoder_method, "aligned", generator, "heads")
-    methods = {"w+": partial(invert_target, how=make(weights=encoder))}
+    models = default_models()
+    make = partial(encoder_method, models, "aligned")
+    methods = {"w+": make(weights=encoder)}
     for name in ENCODERS if what == "encoder" else ALIGNMENTS:
         run = out / name.replace(" ", "-")
         if what == "encoder":
             run_recipe(encoder_recipe(choices, ENCODERS[name], rate), run, world=World())
-            how = {name: make(weights=run / "networks/encoder.safetensors")}
+            methods[name] = make(weights=run / "networks/encoder.safetensors")
         else:
             run_recipe(alignment_recipe(choices, ALIGNMENTS[name], rate), run, world=World())
             make_aligned = partial(
                 make, weights=encoder, alignment=run / "networks/alignment.safetensors"
             )
-            how = {name: make_aligned()}
+            methods[name] = make_aligned()
             if name == "attention":
-                how |= {f"{name}, {k}": make_aligned(mixed=v) for k, v in MASKS.items()}
-        methods |= {k: partial(invert_target, how=one) for k, one in how.items()}
-    parser = load_parser()
-    judged = Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
-    rows = bench(methods, generator, judged, people=people)
+                methods |= {f"{name}, {k}": make_aligned(mixed=v) for k, v in MASKS.items()}
+    parser = models.parser()
+    metrics = MetricNetworks(
+        parser, perceptual_synthetic(parser), identity_synthetic(models.identity())
+    )
+    rows = bench(methods, models.generator(), metrics, people=people)
     show(rows)
     if json_file is not None:
         with atomic_path(json_file) as part:

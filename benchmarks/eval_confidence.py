@@ -7,8 +7,8 @@ the given folders, drawings (faces of ellipses, and people as pencil lines), and
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
 go the way of every photo, so that some are refused before they have a head; so do pictures of no
 face once more, as a user would give them. Distances are those of
-`invert.confidence.residual`, infinite for what is not shaded; its scale goes from the median of the
-first to that of pictures without a face.
+`invert.confidence.photo_distance`, infinite for what is not shaded; its scale goes from the median
+of the first to that of pictures without a face.
 """
 
 from __future__ import annotations
@@ -30,18 +30,16 @@ from rich.table import Table
 from scipy.ndimage import gaussian_filter, sobel
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import load_generator
 from portraiture.errors import PortraitureError
-from portraiture.evaluate.inversion import Judged, held_out_person, target_of_view
-from portraiture.invert.confidence import DRAWN, LOW, SCALES, residual, scaled, unshaded
+from portraiture.evaluate.inversion import MetricNetworks, held_out_person, target_of_view
+from portraiture.invert.confidence import DRAWN, LOW, SCALES, photo_distance, scaled, unshaded
+from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.method import encoder_method
-from portraiture.invert.run import Method, invert_target
 from portraiture.invert.target import Target, make_target, target_of_photo
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.models import Models, default_models
 from portraiture.people.backgrounds import sample_background
-from portraiture.perception.weights import load_identity, load_parser
 from portraiture.photo.align import align
 
 KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face", "no face, as given")
@@ -97,60 +95,59 @@ def main(
     weights: str | None = None, alignment: str | None = None,
 ) -> None:  # fmt: skip
     """photos: folders of portraits. count: of pictures of each other kind."""
-    generator, parser = load_generator("heads"), load_parser()
+    models = default_models()
+    generator, parser = models.generator(), models.parser()
     distance = perceptual_synthetic(parser)
-    judged = Judged(parser, distance, identity_synthetic(load_identity()))
-    how = encoder_method("aligned", generator, "heads", weights=weights, alignment=alignment)
+    metrics = MetricNetworks(parser, distance, identity_synthetic(models.identity()))
+    how = encoder_method(models, "aligned", weights=weights, alignment=alignment)
 
-    def measured(target: Target, by: Method = how) -> float:
+    def measured(target: Target, by: EncoderMethod = how) -> float:
         if unshaded(target) > DRAWN:
             return math.inf
-        return residual(invert_target(target, how=by), generator, target, distance)
+        return photo_distance(by.invert([target]), generator, target, distance)
 
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     before: Target | None = None
     for index in track(range(people), "People"):
         person = held_out_person(index, YAWS, generator.config.image_size)
-        target = target_of_view(person, index % len(YAWS), index, generator, judged)
-        inversion = invert_target(target, how=how)
-        found["own"].append(residual(inversion, generator, target, distance))
+        target = target_of_view(person, index % len(YAWS), index, generator, metrics)
+        inversion = how.invert([target])
+        found["own"].append(photo_distance(inversion, generator, target, distance))
         if before is not None:
             moved = replace(inversion, camera=before.camera)
-            found["stranger"].append(residual(moved, generator, before, distance))
+            found["stranger"].append(photo_distance(moved, generator, before, distance))
         upright = (target.crop[0].permute(1, 2, 0) * 127.5 + 127.5).to(torch.uint8).numpy()
-        found["upside down"] += tried(upright[::-1].copy(), measured, generator)
-        found["pencil"] += through_align(pencil(upright), measured, generator)
+        found["upside down"] += tried(upright[::-1].copy(), measured, models)
+        found["pencil"] += through_align(pencil(upright), measured, models)
         before = target
     for picture in track(cartoons(count), "Cartoons"):
-        found["cartoon"] += through_align(picture, measured, generator)
+        found["cartoon"] += through_align(picture, measured, models)
     for picture in track(no_faces(count), "No faces"):
-        found["no face"] += tried(picture, measured, generator)
-        found["no face, as given"] += through_align(picture, measured, generator)
+        found["no face"] += tried(picture, measured, models)
+        found["no face, as given"] += through_align(picture, measured, models)
     for folder in photos:
         found[folder.name] = []
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
         for path in track(paths[:count], folder.name):
-            found[folder.name] += through_align(path, measured, generator)
+            found[folder.name] += through_align(path, measured, models)
     show(found)
 
 
 def through_align(
-    photo: Path | ndarray, measured: Callable[[Target], float], generator: TriPlaneGenerator
+    photo: Path | ndarray, measured: Callable[[Target], float], models: Models
 ) -> list[float]:
     """The residual of a photo, not a number where it is refused."""
     try:
-        return [measured(target_of_photo(align(photo), generator))]
+        return [measured(target_of_photo(align(photo), models.generator(), models.parser()))]
     except PortraitureError:
         return [float("nan")]
 
 
-def tried(
-    picture: ndarray, measured: Callable[[Target], float], generator: TriPlaneGenerator
-) -> list[float]:
+def tried(picture: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
     """The residual of a picture; none where it is refused."""
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
     try:
-        return [measured(make_target(picture, camera, generator))]
+        return [measured(make_target(picture, camera, models.generator(), models.parser()))]
     except PortraitureError:
         return []
 

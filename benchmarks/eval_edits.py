@@ -29,29 +29,22 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from portraiture.checkpoints import load_generator
 from portraiture.edit.directions import Directions, known_directions
 from portraiture.edit.run import STYLE, VIEWS, edit
-from portraiture.evaluate.inversion import Judged, held_out_person, target_of_view
+from portraiture.evaluate.inversion import MetricNetworks, held_out_person, target_of_view
 from portraiture.generate.run import contact_sheet
-from portraiture.head import Head
+from portraiture.head import Head, head_image
 from portraiture.invert.inversion import make_head
 from portraiture.invert.method import encoder_method
-from portraiture.invert.run import invert_target
 from portraiture.media import atomic_path, write_image
 from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.models import default_models
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES
 from portraiture.perception.attributes import AttributeNetwork
 from portraiture.perception.parser import ParserNetwork
-from portraiture.perception.weights import (
-    NO_ATTRIBUTES,
-    load_attributes,
-    load_identity,
-    load_parser,
-)
+from portraiture.perception.weights import NO_ATTRIBUTES, load_attributes
 from portraiture.types import Segment
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
@@ -75,7 +68,7 @@ class Row:
 
 def pictures(head: Head) -> Float[Tensor, "V 3 R R"]:
     """In [-1, 1]."""
-    views = np.stack([head.render(yaw) for yaw in YAWS])
+    views = np.stack([head_image(head, yaw) for yaw in YAWS])
     return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
@@ -159,24 +152,30 @@ def sheet(heads: list[Head], known: Directions) -> np.ndarray:
     rows = []
     for head in heads[:4]:
         shown = [head, *(edit(head, {name: amount}, directions=known) for name, amount in SHOWN)]
-        rows += [[one.render(yaw, size=160) for yaw in VIEWS] for one in shown]
+        rows += [[head_image(one, yaw, size=160) for yaw in VIEWS] for one in shown]
     return contact_sheet(rows)
 
 
 def main(
     people: int = 20, json_file: Path | None = None, sheet_file: Path | None = None,
     weights: str | None = None, alignment: str | None = None, styles: bool = False,
-    paint: bool = True, attribute_network: Path | None = None,
+    project: bool = True, attribute_network: Path | None = None,
 ) -> None:  # fmt: skip
-    """styles: also measure edits by style channels."""
+    """styles: also measure edits by style channels. project: bring the photos' textures in."""
     if attribute_network is None:
         raise SystemExit(NO_ATTRIBUTES.format(option="--attribute-network"))
-    generator, attributes = load_generator("heads"), load_attributes(attribute_network)
-    parser, identity = load_parser(), identity_synthetic(load_identity())
-    known = known_directions(generator)
-    heads = heads_of(
-        generator, parser, identity, people, weights=weights, alignment=alignment, paint=paint
-    )
+    models = default_models()
+    generator, parser = models.generator(), models.parser()
+    identity = identity_synthetic(models.identity())
+    attributes = load_attributes(attribute_network)
+    metrics = MetricNetworks(parser, perceptual_synthetic(parser), identity)
+    method = "goae+refine" if project else "aligned"
+    how = encoder_method(models, method, weights=weights, alignment=alignment)
+    known, heads = known_directions(generator), []
+    for index in track(range(people), "People"):
+        person = held_out_person(index, (0.0,), generator.config.image_size)
+        target = target_of_view(person, 0, index, generator, metrics)
+        heads.append(make_head(how.invert([target]), target, how))
     names: list[str] = list(get_args(Attribute))
     names += [STYLE + name for name in names] if styles else []
     rows = [

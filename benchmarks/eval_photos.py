@@ -30,20 +30,17 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from portraiture.camera import project
-from portraiture.checkpoints import load_generator
 from portraiture.create.run import make_avatar
 from portraiture.errors import PortraitureError
 from portraiture.fit.run import fit_photo
 from portraiture.generate.run import contact_sheet
 from portraiture.head import Head
-from portraiture.invert.method import encoder_method, optimiser_method
-from portraiture.invert.run import Method, invert_photos
+from portraiture.invert.run import invert_photos
 from portraiture.invert.target import Target
 from portraiture.media import atomic_path, write_image
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.perception.weights import load_identity, load_parser
 from portraiture.photo.align import align
 from portraiture.types import Photo, as_uint8
 
@@ -78,7 +75,7 @@ class Row:
 def drawn(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
     """The picture and depth map from the photo's camera."""
     volume = head.network.render(head.planes, head.camera, deterministic=True)
-    image = head.network.upsample(volume.features, head.ws).clamp(-1.0, 1.0)
+    image = head.network.upsample(volume.features, head.modulation).clamp(-1.0, 1.0)
     return image, volume.depth[0, 0].numpy()
 
 

@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 
 from portraiture.checkpoints import load_generator, load_image_generator
-from portraiture.evaluate.inversion import Judged, held_out_person, judge, target_of_view
+from portraiture.evaluate.inversion import (
+    MetricNetworks,
+    held_out_person,
+    score_view,
+    target_of_view,
+)
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.method import encoder_method
-from portraiture.invert.run import invert_target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.depth import depth_error_mm
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
+from portraiture.models import default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.latent import draw_latents
 from portraiture.people.people import render_scenes
@@ -44,9 +49,9 @@ def people(generator: TriPlaneGenerator) -> list[PersonViews]:
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
+def metrics() -> MetricNetworks:
     parser = load_parser()
-    return Judged(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
+    return MetricNetworks(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
 
 
 def _images(people: list[PersonViews]) -> Tensor:
@@ -88,14 +93,16 @@ def test_faces2d_draws_the_person_the_camera_and_the_light_of_a_latent() -> None
     assert min(ratios) > 21.0
 
 
-def test_the_parser_finds_the_classes(people: list[PersonViews], judged: Judged) -> None:
-    labels = judged.parser.segment(_images(people).flatten(0, 1)).numpy()
+def test_the_parser_finds_the_classes(people: list[PersonViews], metrics: MetricNetworks) -> None:
+    labels = metrics.parser.segment(_images(people).flatten(0, 1)).numpy()
     truth = np.concatenate([person.segmentation for person in people])
     assert (labels == truth).mean() > 0.85
 
 
-def test_the_identity_network_tells_people_apart(people: list[PersonViews], judged: Judged) -> None:
-    embedded = judged.identity.extract(_images(people).flatten(0, 1)).unflatten(0, (COUNT, -1))
+def test_the_identity_network_tells_people_apart(
+    people: list[PersonViews], metrics: MetricNetworks
+) -> None:
+    embedded = metrics.identity.extract(_images(people).flatten(0, 1)).unflatten(0, (COUNT, -1))
     similar = embedded[:, 0] @ embedded[:, 1].mT
     same = similar.diagonal()
     other = similar[~torch.eye(COUNT, dtype=torch.bool)]
@@ -104,17 +111,17 @@ def test_the_identity_network_tells_people_apart(people: list[PersonViews], judg
 
 @torch.no_grad()
 def test_the_encoder_finds_the_person_and_the_alignment_what_it_leaves(
-    generator: TriPlaneGenerator, people: list[PersonViews], judged: Judged
+    generator: TriPlaneGenerator, people: list[PersonViews], metrics: MetricNetworks
 ) -> None:
-    alone = encoder_method("aligned", generator, "heads", refined=False)
-    whole = encoder_method("aligned", generator, "heads")
+    alone = encoder_method(default_models(), "aligned", aligned=False)
+    whole = encoder_method(default_models(), "aligned")
     scores = []
     for index, person in enumerate(people):
-        target = target_of_view(person, 0, index, generator, judged)
+        target = target_of_view(person, 0, index, generator, metrics)
         mean = generator.backbone.mapping.w_avg.expand(1, generator.num_ws, -1)
         nobody = Inversion(mean, generator.planes(mean), target.camera, generator)
-        found = [nobody, *(invert_target(target, how=how) for how in (alone, whole))]
-        scores.append([judge(one, person, (0, 0), judged, 0.0) for one in found])
+        found = [nobody, *(how.invert([target]) for how in (alone, whole))]
+        scores.append([score_view(one, person, (0, 0), metrics, 0.0) for one in found])
     ratios = np.mean([[s.psnr for s in row] for row in scores], axis=0)
     similar = np.mean([[s.identity for s in row] for row in scores], axis=0)
     assert ratios[1] > ratios[0] + 2.0 and similar[1] > 0.6

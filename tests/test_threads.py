@@ -25,6 +25,7 @@ from portraiture.edit.run import edit
 from portraiture.invert.method import encoder_method
 from portraiture.invert.run import invert_photos
 from portraiture.media import read_image
+from portraiture.models import default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
@@ -141,10 +142,10 @@ def test_reading_pictures_together_leaves_the_filters_of_warnings(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_photos_become_avatars_and_heads_together(generator: TriPlaneGenerator) -> None:
+def test_photos_become_avatars_and_heads_together() -> None:
     photo = read_image(demo_photo())
     flipped = np.ascontiguousarray(photo[:, ::-1])
-    how = encoder_method("encoder", generator, "heads")
+    how = encoder_method(default_models(), "goae+refine")
     aligned = align(photo)
 
     def created(image: ndarray) -> Call:
@@ -158,6 +159,12 @@ def test_photos_become_avatars_and_heads_together(generator: TriPlaneGenerator) 
     def inverted() -> Sequence[ndarray]:
         head, _ = invert_photos([aligned], how)
         changed = edit(head, {"smile": 1.0})
-        return [head.ws.numpy(), head.planes.numpy(), changed.planes.numpy(), changed.render(0.3)]
+        assert head.ws is not None
+        return [
+            head.ws.numpy(),
+            head.planes.numpy(),
+            changed.planes.numpy(),
+            changed.render(yaw=0.3),
+        ]
 
     _check(created(photo), created(flipped), inverted, inverted)

@@ -23,10 +23,12 @@ from portraiture.edit.run import edit
 from portraiture.engine.styles import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
-from portraiture.invert.method import encoder_method
+from portraiture.head import head_image
+from portraiture.invert.method import choose_method
 from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
 from portraiture.meshing.head_mesh import head_picture, pixels_of
+from portraiture.models import default_models
 from portraiture.people.latent import draw_latents
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
@@ -94,15 +96,15 @@ def neural_heads(count: int = 8) -> ndarray:
 def inverted() -> ndarray:
     """The photo, cut out, its head by the encoder from its camera and from the sides; then edits of
     the head."""
-    generator = load_generator("heads")
-    how = encoder_method("goae+refine", generator, "heads")
-    head, target = invert_photos([align(demo_photo())], how)
-    known = known_directions(generator)
-    shown = head_picture(head.network, head.ws, head.planes, from_eg3d(head.camera[0].numpy()))
+    method = choose_method("goae+refine", default_models())
+    head, target = invert_photos([align(demo_photo())], method)
+    known = known_directions(method.generator)
+    camera = from_eg3d(head.camera[0].numpy())
+    shown = head_picture(head.network, head.modulation, head.planes, camera)
     top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
-    top += [head.render(float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
+    top += [head_image(head, float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
     edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})
-    rows = [top, [edit(head, amounts, directions=known).render() for amounts in edits]]
+    rows = [top, [head_image(edit(head, amounts, directions=known)) for amounts in edits]]
     return np.concatenate([np.concatenate([squared(p, 256) for p in row], 1) for row in rows])
 
 

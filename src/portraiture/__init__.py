@@ -1,7 +1,15 @@
-"""Portraiture: one photo or seed in, an editable 3D portrait out."""
+"""Portraiture: one photo or seed in, an editable 3D portrait out.
+
+The verbs `create`, `invert` and `edit` are functions and have folders of the same names: here they
+are the functions, whatever was imported before. `from portraiture.invert.run import …` and
+`from portraiture.invert import run` reach into the folders; `import portraiture.invert.run as run`
+cannot.
+"""
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from portraiture.cache import keep_kernels
@@ -13,13 +21,18 @@ __all__ = [
     "AvatarParameters",
     "Bust",
     "Camera",
+    "Head",
+    "Models",
     "Photo",
     "PortraitureError",
     "__version__",
     "convert_file",
     "create",
+    "edit",
+    "invert",
     "load_generator",
     "load_image_generator",
+    "sample",
     "save_generator",
 ]
 
@@ -28,8 +41,13 @@ if TYPE_CHECKING:
     from portraiture.checkpoints import load_generator, load_image_generator, save_generator
     from portraiture.convert.run import convert_file
     from portraiture.create.run import create
+    from portraiture.edit.run import edit
     from portraiture.engine.parameters import AvatarParameters
     from portraiture.errors import PortraitureError
+    from portraiture.generate.run import sample
+    from portraiture.head import Head
+    from portraiture.invert.run import invert
+    from portraiture.models import Models
     from portraiture.types import Bust, Camera, Photo
 
 _HOMES = {
@@ -37,14 +55,30 @@ _HOMES = {
     "AvatarParameters": "portraiture.engine.parameters",
     "Bust": "portraiture.types",
     "Camera": "portraiture.types",
+    "Head": "portraiture.head",
+    "Models": "portraiture.models",
     "Photo": "portraiture.types",
     "PortraitureError": "portraiture.errors",
     "convert_file": "portraiture.convert.run",
     "create": "portraiture.create.run",
+    "edit": "portraiture.edit.run",
+    "invert": "portraiture.invert.run",
     "load_generator": "portraiture.checkpoints",
     "load_image_generator": "portraiture.checkpoints",
+    "sample": "portraiture.generate.run",
     "save_generator": "portraiture.checkpoints",
 }
+
+
+class _Package(ModuleType):
+    """This package: importing one of its folders does not hide the function of that name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -1,6 +1,6 @@
 """A neural head: everything that shows it from any side again, in one small file.
 
-    ws, F*, painted ─planes─┐
+    ws, F*, residual ─planes─┐
     photo ─▶ invert ─▶ Head ─┼─render(yaw, pitch)─▶ image
                              ├─export─▶ .glb .ply .mp4
                              └─save ⇄ load─▶ head.safetensors
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, radians
@@ -29,7 +30,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit
-from portraiture.checkpoints import load_generator, shipped
+from portraiture.checkpoints import shipped
 from portraiture.errors import HeadError, OutputError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
@@ -46,7 +47,7 @@ from portraiture.types import as_uint8
 
 VERSION = 2
 MAX_BYTES = 500_000_000
-DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "painted": 5}
+DIMENSIONS = {"ws": 3, "planes": 5, "features": 4, "visible": 5, "residual": 5}
 MAX_PHOTOS = 16
 """That one head may be made of."""
 WORN = 0.5
@@ -64,7 +65,7 @@ class Head:
     was made. ws: w+ that the planes come from and that superresolution is modulated by; None where
     they come from no w (an image-to-plane network), and then the mean of W modulates it. features:
     F* of each photo, where the method refines features. visible: how far each texel of the three
-    planes shows what a photo saw, in [0, 1], where it is mixed by that. painted: what was added to
+    planes shows what a photo saw, in [0, 1], where it is mixed by that. residual: what was added to
     the planes of ws, F* and visible, before the generator moved them; `planes` have it already.
     tuned: the generator's own tensors that were changed for this head (PTI). edits: amounts by
     name, see `edit.run.edit`. facts: measurements, JSON. models: where the generator comes from.
@@ -80,7 +81,7 @@ class Head:
     ws: Float[Tensor, "1 N D"] | None = None
     features: Float[Tensor, "M K S S"] | None = None
     visible: Float[Tensor, "M 3 1 P P"] | None = None
-    painted: Float[Tensor, "1 3 C P P"] | None = None
+    residual: Float[Tensor, "1 3 C P P"] | None = None
     tuned: Mapping[str, Tensor] = field(default_factory=dict)
     edits: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -202,9 +203,9 @@ class Head:
         self._check_fit(generator)
         if not self.tuned:
             return generator
-        own = load_generator(self.generator)
+        own = deepcopy(generator)
         own.load_state_dict({k: v.float() for k, v in self.tuned.items()}, strict=False)
-        return own.to(self.models.device)
+        return own
 
     def _check_fit(self, generator: TriPlaneGenerator) -> None:
         """Raises HeadError where a tensor cannot be this generator's."""
@@ -214,7 +215,7 @@ class Head:
             "ws": (1, generator.num_ws, config.w_dim),
             "planes": (1, 3, config.plane_features, side, side),
             "visible": (self.photos, 3, 1, side, side),
-            "painted": (1, 3, config.plane_features, side, side),
+            "residual": (1, 3, config.plane_features, side, side),
         }
         for name, value in self._tensors().items():
             if name in expected and tuple(value.shape) != expected[name]:
@@ -226,7 +227,7 @@ class Head:
     def _tensors(self) -> dict[str, Tensor]:
         named = {
             "ws": self.ws, "planes": self.planes, "features": self.features,
-            "visible": self.visible, "painted": self.painted,
+            "visible": self.visible, "residual": self.residual,
         }  # fmt: skip
         return {name: value for name, value in named.items() if value is not None}
 
@@ -238,7 +239,7 @@ class Head:
         fits &= len(self.planes) == 1 and (self.ws is None or len(self.ws) == 1)
         fits &= all(len(value) == self.photos for value in per_photo)
         fits &= 1 <= self.photos <= MAX_PHOTOS
-        fits &= self.painted is None or self.painted.shape == self.planes.shape
+        fits &= self.residual is None or self.residual.shape == self.planes.shape
         finite = all(
             bool(torch.isfinite(v).all()) for v in (*self._tensors().values(), self.camera)
         )
@@ -284,7 +285,7 @@ def rounded(head: Head) -> Head:
 def on_device(head: Head, device: torch.device) -> Head:
     """The head with its tensors, but for `tuned`, on another device."""
     moved = {name: value.to(device) for name, value in head._tensors().items()}
-    return replace(head, **moved)  # type: ignore[arg-type]
+    return replace(head, **moved, camera=head.camera.to(device))  # type: ignore[arg-type]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -27,9 +27,9 @@ from portraiture.networks.faces2d import FacesGenerator
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.parser import ParserNetwork
 from portraiture.perception.weights import load_identity, load_parser
+from portraiture.types import DeviceName
 from portraiture.weights import WEIGHTS
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Network = TypeVar("Network", bound=nn.Module)
 KEPT = 12
 """Networks that one `Models` keeps; beyond that the one that was asked for least recently goes."""

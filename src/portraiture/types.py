@@ -21,6 +21,7 @@ MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"
 AlphaMode = Literal["opaque", "mask", "blend"]
 Style = Literal["natural", "pixar", "cartoon", "caricature", "comic"]
 Licence = Literal["private", "vrm-public", "cc-by", "cc0"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Shading = Literal["natural", "soft", "toon", "ink"]
 
 

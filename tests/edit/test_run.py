@@ -9,9 +9,11 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from recorded_progress import RecordedProgress
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import fingerprint, load_generator, save_generator
+from portraiture.edit import directions
 from portraiture.edit.directions import (
     Direction,
     Directions,
@@ -25,7 +27,7 @@ from portraiture.edit.run import EDIT_FILES, edit, edit_files, read_amounts
 from portraiture.engine.head import load_head
 from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.shape import shape_head
-from portraiture.errors import EditError
+from portraiture.errors import CancelledError, EditError
 from portraiture.head import Head, rounded
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.features import planes_and_features, planes_of
@@ -38,6 +40,7 @@ from portraiture.people.latent import (
     draw_latents,
     person_from_latent,
 )
+from portraiture.progress import Progress
 from portraiture.triplane.rendering import RenderingConfig
 from portraiture.triplane.visibility import mix_planes
 
@@ -61,10 +64,10 @@ def head(tmp_path: Path) -> Head:
     visible[..., :8] = 0.0
     refined = features + 0.25 * torch.randn(features.shape)
     return Head(
-        ws, mix_planes(planes_of(generator, ws, refined), plain, visible),
+        mix_planes(planes_of(generator, ws, refined), plain, visible),
         torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None],
         str(tmp_path / "small.safetensors"), fingerprint(generator), "goae+refine",
-        features=refined, visible=visible,
+        ws=ws, features=refined, visible=visible,
     )  # fmt: skip
 
 
@@ -109,11 +112,11 @@ def test_directions_are_kept_for_the_next_edit(
     made = find_directions(head.network, people=300)
     asked: list[int] = []
 
-    def find(generator: TriPlaneGenerator) -> Directions:
+    def find(generator: TriPlaneGenerator, *, progress: Progress) -> Directions:
         asked.append(1)
         return made
 
-    monkeypatch.setattr("portraiture.edit.directions.find_directions", find)
+    monkeypatch.setattr(directions, "find_directions", find)
     known_directions(head.network)
     again = known_directions(head.network)
     assert len(asked) == 1
@@ -133,10 +136,10 @@ def test_directions_of_the_shipped_heads_come_with_them(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def search(generator: TriPlaneGenerator) -> Directions:
+    def search(generator: TriPlaneGenerator, *, progress: Progress) -> Directions:
         pytest.fail("tools/pack_directions.py has not seen these weights")
 
-    monkeypatch.setattr("portraiture.edit.directions.find_directions", search)
+    monkeypatch.setattr(directions, "find_directions", search)
     generator = load_generator("heads")
     known = known_directions(generator)
     assert not (tmp_path / "cache").exists()
@@ -154,7 +157,7 @@ def test_facts_of_edits_add_up_and_measurements_go(head: Head) -> None:
     first = replace(head, facts={"psnr_person_db": 20.0, "steps": 3})
     once = edit(first, {"smile": 1.0}, directions=some)
     twice = edit(once, {"smile": 0.5}, directions=some)
-    assert twice.facts == {"steps": 3, "edit_smile": 1.5}
+    assert (twice.facts, twice.edits) == ({"steps": 3}, {"smile": 1.5})
 
 
 def test_directions_are_found_for_every_attribute(head: Head) -> None:
@@ -177,7 +180,7 @@ def test_nothing_changes_by_an_amount_of_nothing(head: Head) -> None:
         head, {"smile": 0.0}, directions=_only(smile=Direction(torch.ones(32) / 32**0.5, 3.0))
     )
     assert torch.allclose(same.planes, head.planes, atol=2e-3)
-    assert same.facts["edit_smile"] == 0.0
+    assert same.edits == {"smile": 0.0}
 
 
 def test_what_was_refined_survives_an_edit(head: Head) -> None:
@@ -230,7 +233,7 @@ def test_an_edit_in_the_program_s_way(head: Head) -> None:
     assert torch.allclose(found.features, features, atol=2e-2)
     assert (found.visible[:, 1:] == 1.0).all()
     assert torch.allclose(found.planes[:, 1:], refined[:, 1:], atol=2e-2)
-    assert found.facts["edit_age"] == 2.0
+    assert found.edits["age"] == 2.0
     worn = edit(head, {"glasses": 1.0}, directions=both, program=way)
     assert torch.allclose(worn.ws, head.ws + glasses.step, atol=5e-3)
     assert worn.glasses is None
@@ -246,33 +249,33 @@ def test_the_program_s_way_is_refused_where_it_has_none(head: Head) -> None:
         edit(head, {"style-3": 1.0}, directions=some, program=way)
 
 
-def test_what_was_painted_survives_an_edit(head: Head) -> None:
+def test_the_residual_survives_an_edit(head: Head) -> None:
     """With refined features or without, the planes have it once, before and after."""
-    paint = torch.zeros(1, 3, 8, 32, 32)
-    paint[:, :, :, 4:20, 10:30] = 0.5
+    residual = torch.zeros(1, 3, 8, 32, 32)
+    residual[:, :, :, 4:20, 10:30] = 0.5
     step = Direction(torch.nn.functional.normalize(torch.ones(32), dim=0), 2.0)
     for plain in (head, replace(head, features=None, visible=None)):
-        painted = rounded(replace(plain, painted=paint, planes=plain.planes + paint))
+        projected = rounded(replace(plain, residual=residual, planes=plain.planes + residual))
         for amount in (0.0, 1.5):
             without = edit(plain, {"sex": amount}, directions=_only(sex=step))
-            found = edit(painted, {"sex": amount}, directions=_only(sex=step))
-            assert torch.allclose(found.planes, without.planes + paint, atol=1e-2)
+            found = edit(projected, {"sex": amount}, directions=_only(sex=step))
+            assert torch.allclose(found.planes, without.planes + residual, atol=1e-2)
 
 
 def test_glasses_come_on_and_off_and_leave_the_planes_alone(head: Head, tmp_path: Path) -> None:
     nothing = _only()
-    plain = head.render(0.2)
+    plain = head.render(yaw=0.2)
     worn = edit(head, {"glasses": 1.0}, directions=nothing)
     assert torch.equal(worn.planes, rounded(edit(head, {}, directions=nothing)).planes)
-    shown = worn.render(0.2)
+    shown = worn.render(yaw=0.2)
     assert (shown != plain).any(-1).mean() > 0.01
     worn.save(tmp_path / "worn.safetensors")
     loaded = Head.load(tmp_path / "worn.safetensors", network=head.generator)
-    assert np.array_equal(loaded.render(0.2), shown)
+    assert np.array_equal(loaded.render(yaw=0.2), shown)
     off = edit(worn, {"glasses": -1.0}, directions=nothing)
     assert off.glasses is None
     twice = edit(edit(head, {}, directions=nothing), {}, directions=nothing)
-    assert np.array_equal(off.render(0.2), twice.render(0.2))
+    assert np.array_equal(off.render(yaw=0.2), twice.render(yaw=0.2))
     assert edit(head, {"glasses": 0.3}, directions=nothing).glasses is None
     assert "glasses" in read_amounts(["glasses=1"])
 
@@ -358,9 +361,33 @@ def test_an_attribute_without_a_direction_is_refused(head: Head) -> None:
 
 def test_files_of_an_edit(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = find_directions(head.network, people=300)
-    monkeypatch.setattr("portraiture.edit.directions.find_directions", lambda generator: some)
+    monkeypatch.setattr(directions, "find_directions", lambda generator, progress: some)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     edited = edit_files(head, {"smile": 1.0}, tmp_path / "out", overwrite=False)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(EDIT_FILES)
     again = Head.load(tmp_path / "out" / "head.safetensors", network=head.generator)
     assert torch.equal(again.planes, edited.planes)
+
+
+def test_a_head_without_w_refuses_edits_in_one_sentence(head: Head) -> None:
+    bare = replace(head, ws=None, features=None, visible=None)
+    assert bare.render().shape == (128, 128, 4)
+    with pytest.raises(EditError, match="no latent w") as caught:
+        edit(bare, {"smile": 1.0})
+    assert str(caught.value).count(".") == 1
+
+
+def test_edits_survive_a_file_and_add_up(head: Head, tmp_path: Path) -> None:
+    step = _only(smile=Direction(torch.ones(32) / 32**0.5, 1.0))
+    edit(head, {"smile": 1.0}, directions=step).save(tmp_path / "head.safetensors")
+    again = Head.load(tmp_path / "head.safetensors", network=head.generator)
+    assert again.edits == {"smile": 1.0}
+    assert edit(again, {"smile": -0.25}, directions=step).edits == {"smile": 0.75}
+
+
+def test_directions_tell_their_progress(head: Head) -> None:
+    told = RecordedProgress()
+    find_directions(head.network, people=700, progress=told)
+    assert (told.stages, told.steps) == ([("Find directions", 700)], {"Find directions": 700})
+    with pytest.raises(CancelledError):
+        find_directions(head.network, people=700, progress=RecordedProgress(cancel_after=500))

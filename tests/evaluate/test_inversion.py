@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,26 +14,29 @@ from recorded_progress import RecordedProgress
 from rich.console import Console
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import load_generator
 from portraiture.cli.bench import Bench, _methods, _tables, _views
 from portraiture.errors import InversionError
+from portraiture.evaluate import inversion as evaluation
 from portraiture.evaluate.inversion import (
-    Judged,
+    MetricNetworks,
     Row,
     Scores,
     bench,
     geometry_error,
-    judge,
     rows_as_json,
+    score_view,
     seen_from,
     target_of_view,
 )
-from portraiture.invert.inversion import Inversion
+from portraiture.invert.encode import EncoderMethod
+from portraiture.invert.inversion import Inversion, InversionMethod, check_count
 from portraiture.invert.target import Target
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import PictureDistance
+from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.progress import SILENT, Progress
 from portraiture.triplane.rendering import RenderingConfig
 
 CONFIG = TriPlaneConfig(
@@ -52,10 +55,10 @@ def generator() -> TriPlaneGenerator:
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
+def metrics() -> MetricNetworks:
     torch.manual_seed(1)
     parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64)).eval().requires_grad_(False)
-    return Judged(
+    return MetricNetworks(
         parser,
         PictureDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
         FeatureExtractor("pixels", lambda x: x.flatten(1)),
@@ -94,11 +97,13 @@ def test_coarser_depth_is_compared_at_its_pixel_centres() -> None:
     assert found == pytest.approx((0.0, 0.0), abs=1e-12)
 
 
-def test_a_head_is_judged_by_its_pictures(generator: TriPlaneGenerator, judged: Judged) -> None:
+def test_a_head_is_scored_by_its_images(
+    generator: TriPlaneGenerator, metrics: MetricNetworks
+) -> None:
     person = sphere_person(seed=0, size=128)
     found = _inversion(generator)
     found = replace(found, camera=torch.from_numpy(person.cameras[:1]))
-    scores = judge(found, person, (0, 1), judged, 2.5)
+    scores = score_view(found, person, (0, 1), metrics, 2.5)
     camera = torch.from_numpy(person.cameras[1])[None]
     image = generator.synthesize(found.ws, camera, deterministic=True).image.clamp(-1, 1)
     ours = (image[0].permute(1, 2, 0).numpy() + 1.0) / 2.0
@@ -110,16 +115,16 @@ def test_a_head_is_judged_by_its_pictures(generator: TriPlaneGenerator, judged: 
 
 
 def test_a_target_has_the_picture_before_a_background(
-    generator: TriPlaneGenerator, judged: Judged
+    generator: TriPlaneGenerator, metrics: MetricNetworks
 ) -> None:
     person = sphere_person(seed=0, size=128)
-    target = target_of_view(person, 0, 3, generator, judged)
+    target = target_of_view(person, 0, 3, generator, metrics)
     shown = (target.crop[0].permute(1, 2, 0).numpy() + 1.0) * 127.5
     ball = person.alpha[0] == 255
     assert np.abs(shown - person.rgb[0])[ball].max() < 1.0
     assert np.abs(shown - 255.0)[~ball].mean() > 5.0
     assert torch.equal(target.camera, torch.from_numpy(person.cameras[0])[None])
-    again = target_of_view(person, 0, 3, generator, judged)
+    again = target_of_view(person, 0, 3, generator, metrics)
     assert torch.equal(target.crop, again.crop)
 
 
@@ -135,30 +140,45 @@ def test_a_head_is_seen_from_where_its_own_camera_was_found() -> None:
     assert torch.allclose(pose, turn @ view[0, :16].reshape(4, 4), atol=1e-5)
 
 
-def _on_balls(
-    generator: TriPlaneGenerator, asked: list[Target], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Target], Inversion]:
-    """A method that always finds the same head, for people who are balls."""
+@dataclass
+class _SameHead:
+    """A method that always finds the same head, seen from the target's camera."""
+
+    generator: TriPlaneGenerator
+    name: str = "same"
+    network: str = "small"
+    models: Models = field(default_factory=default_models)
+    asked: list[Target] = field(default_factory=list)
+
+    def check(self, count: int) -> None:
+        check_count(count)
+
+    def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
+        self.asked += targets
+        return replace(_inversion(self.generator), camera=targets[0].camera)
+
+
+def _on_balls(generator: TriPlaneGenerator, monkeypatch: pytest.MonkeyPatch) -> _SameHead:
+    """A method, for people who are balls."""
     monkeypatch.setattr(
-        "portraiture.evaluate.inversion.held_out_person",
+        evaluation,
+        "held_out_person",
         lambda index, yaws, size: sphere_person(seed=index, size=size),
     )
-
-    def method(target: Target) -> Inversion:
-        asked.append(target)
-        return replace(_inversion(generator), camera=target.camera)
-
+    method = _SameHead(generator)
+    typed: InversionMethod = method
+    assert typed.network == "small"
     return method
 
 
 def test_rows_are_means_by_angle_and_place(
-    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
+    generator: TriPlaneGenerator, metrics: MetricNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Target] = []
-    method = _on_balls(generator, asked, monkeypatch)
+    method = _on_balls(generator, monkeypatch)
+    asked = method.asked
     told = RecordedProgress()
     rows = bench(
-        {"fixed": method}, generator, judged, people=3, yaws=(0.0, -0.6),
+        {"fixed": method}, generator, metrics, people=3, yaws=(0.0, -0.6),
         progress=told,
     )  # fmt: skip
     assert (len(asked), told.steps) == (7, {"Invert held-out people": 3})
@@ -173,13 +193,13 @@ def test_rows_are_means_by_angle_and_place(
     assert {"mse", "psnr", "ssim", "perceptual", "identity", "depth", "seconds"} <= flat[0].keys()
 
 
-def test_some_inputs_are_judged_from_everywhere(
-    generator: TriPlaneGenerator, judged: Judged, monkeypatch: pytest.MonkeyPatch
+def test_some_inputs_are_compared_from_everywhere(
+    generator: TriPlaneGenerator, metrics: MetricNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Target] = []
-    method = _on_balls(generator, asked, monkeypatch)
+    method = _on_balls(generator, monkeypatch)
+    asked = method.asked
     rows = bench(
-        {"long": method}, generator, judged, people=2, yaws=(0.0, -0.6), inputs=[1],
+        {"long": method}, generator, metrics, people=2, yaws=(0.0, -0.6), inputs=[1],
         slow=("long",),
     )  # fmt: skip
     assert len(asked) == 2
@@ -195,7 +215,7 @@ def test_inputs_are_some_of_the_views() -> None:
             _views(other)
 
 
-def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None:
+def test_tables_fit_eighty_columns_and_go_from_the_front(metrics: MetricNetworks) -> None:
     scores = Scores(0.0123, 21.53, 0.812, 0.345, 0.871, 0.0987, 0.004, 151.23)
     rows = [
         Row(name, yaw, where, 4, scores)
@@ -203,7 +223,7 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
         for where in ("input", "novel")
     ]  # fmt: skip
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
-    for table in _tables(rows, judged):
+    for table in _tables(rows, metrics):
         console.print(table)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("0.0123") == 12  # nothing is cut off
@@ -214,16 +234,18 @@ def test_tables_fit_eighty_columns_and_go_from_the_front(judged: Judged) -> None
         assert part.index(" 0°") < part.index("30°") < part.index("60°")
 
 
-def test_only_the_whole_method_paints_and_polishes() -> None:
-    generator = load_generator("heads")
-    command = Bench("invert", methods=("goae+refine", "painted", "w+"), also=("own=swin-w",))
-    found = {name: one.keywords["how"] for name, one in _methods(command, generator).items()}  # type: ignore[attr-defined]
-    assert {name: (how.painted, how.polished is not None) for name, how in found.items()} == {
-        "goae+refine": (True, True), "painted": (True, False), "w+": (False, False),
-        "own": (False, False),
+def test_only_the_whole_method_refines_and_fits_the_silhouette() -> None:
+    command = Bench("invert", methods=("goae+refine", "projected", "w+"), also=("own=swin-w",))
+    steps: dict[str, object] = {}
+    for name, one in _methods(command, default_models()).items():
+        assert isinstance(one, EncoderMethod)
+        detail = one.detail
+        steps[name] = detail and (detail.silhouette is not None, detail.refinement is not None)
+    assert steps == {
+        "goae+refine": (True, True), "projected": (False, False), "w+": None, "own": None,
     }  # fmt: skip
     with pytest.raises(InversionError, match="aligned needs the --alignment"):
-        _methods(Bench("invert", methods=("aligned",), weights="swin-w"), generator)
+        _methods(Bench("invert", methods=("aligned",), weights="swin-w"), default_models())
 
 
 @pytest.mark.parametrize(
@@ -233,4 +255,4 @@ def test_only_the_whole_method_paints_and_polishes() -> None:
 def test_more_weights_are_named(also: str, sentence: str) -> None:
     command = Bench("invert", methods=("w",), also=(also,))
     with pytest.raises(InversionError, match=sentence):
-        _methods(command, load_generator("heads"))
+        _methods(command, default_models())

@@ -13,7 +13,7 @@ from portraiture.invert.confidence import (
     DRAWN,
     confidence,
     knows_people,
-    residual,
+    photo_distance,
     scaled,
     unshaded,
 )
@@ -46,7 +46,7 @@ def _inverted() -> tuple[TriPlaneGenerator, Inversion, Target]:
 
 def test_what_the_generator_draws_itself_leaves_nothing() -> None:
     generator, found, target = _inverted()
-    assert residual(found, generator, target, MEAN_SQUARE) < 1e-4
+    assert photo_distance(found, generator, target, MEAN_SQUARE) < 1e-4
 
 
 def test_tuning_and_refining_do_not_make_a_strange_picture_known(
@@ -57,8 +57,8 @@ def test_tuning_and_refining_do_not_make_a_strange_picture_known(
     strange = replace(target, image=-target.image)
     tuned = TriPlaneGenerator(SIZES).eval()
     bent = replace(found, generator=tuned, planes=torch.zeros_like(found.planes))
-    plain = residual(found, generator, strange, MEAN_SQUARE)
-    assert residual(bent, generator, strange, MEAN_SQUARE) == pytest.approx(plain, rel=1e-5)
+    plain = photo_distance(found, generator, strange, MEAN_SQUARE)
+    assert photo_distance(bent, generator, strange, MEAN_SQUARE) == pytest.approx(plain, rel=1e-5)
     monkeypatch.setattr(measured, "SCALES", {"mean-square": (0.0, 0.5 * plain)})
     monkeypatch.setattr(measured, "unshaded", lambda target: 0.0)
     assert confidence(bent, generator, strange, MEAN_SQUARE) == 0.0

@@ -17,7 +17,7 @@ from portraiture.invert.pti import (
     optimise,
     w_space,
 )
-from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
+from portraiture.invert.reconstruct import LossNetworks, LossWeights, draw, losses
 from portraiture.invert.target import Target
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
@@ -41,10 +41,10 @@ def generator() -> TriPlaneGenerator:
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
+def networks() -> LossNetworks:
     torch.manual_seed(1)
     network = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64))
-    return Judges(network.eval().requires_grad_(False))
+    return LossNetworks(network.eval().requires_grad_(False))
 
 
 def _target(generator: TriPlaneGenerator, ws: torch.Tensor, yaw: float = 0.0) -> Target:
@@ -70,12 +70,12 @@ def test_the_space_of_w_has_its_mean_and_covariance(generator: TriPlaneGenerator
     assert len(space.basis) <= 8 * 2
 
 
-def test_w_of_a_drawn_person_is_found(generator: TriPlaneGenerator, judges: Judges) -> None:
+def test_w_of_a_drawn_person_is_found(generator: TriPlaneGenerator, networks: LossNetworks) -> None:
     target = _target(generator, _person(generator, 3))
     told = RecordedProgress()
-    found = optimise(generator, target, judges, QUICK, progress=told)
+    found = optimise(generator, target, networks, QUICK, progress=told)
     assert found.facts["steps"] == 40
-    assert (told.stages, told.steps) == ([("Optimise w", 40)], {"Optimise w": 40})
+    assert (told.stages, told.steps) == ([("Optimise the latent", 40)], {"Optimise the latent": 40})
     mean = generator.mapping(torch.zeros(1, 8), None) * 0 + w_space(generator, samples=256).mean
     error = [float((_target(generator, ws).image - target.image).square().mean())
              for ws in (mean, found.ws)]  # fmt: skip
@@ -85,14 +85,14 @@ def test_w_of_a_drawn_person_is_found(generator: TriPlaneGenerator, judges: Judg
 
 
 def test_tuning_goes_further_and_leaves_the_generator_alone(
-    generator: TriPlaneGenerator, judges: Judges
+    generator: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     before = {k: v.clone() for k, v in generator.state_dict().items()}
     target = _target(generator, _person(generator, 4))
     target = replace(target, image=target.image.flip(3))
-    alone = optimise(generator, target, judges, replace(QUICK, latent_steps=10))
+    alone = optimise(generator, target, networks, replace(QUICK, latent_steps=10))
     config = replace(QUICK, latent_steps=10, generator_steps=15, generator_rate=3e-3)
-    both = optimise(generator, target, judges, config)
+    both = optimise(generator, target, networks, config)
     assert both.facts["steps"] == 25
     assert both.facts["loss"] < alone.facts["loss"]
     assert both.generator is not generator
@@ -100,10 +100,10 @@ def test_tuning_goes_further_and_leaves_the_generator_alone(
         assert torch.equal(value, before[name]), name
 
 
-def test_each_row_can_move_alone(generator: TriPlaneGenerator, judges: Judges) -> None:
+def test_each_row_can_move_alone(generator: TriPlaneGenerator, networks: LossNetworks) -> None:
     target = _target(generator, _person(generator, 6))
     config = replace(QUICK, latent_steps=5, rows="each")
-    found = optimise(generator, target, judges, config, start=_person(generator, 7))
+    found = optimise(generator, target, networks, config, start=_person(generator, 7))
     assert not torch.equal(found.ws[:, 0], found.ws[:, 1])
 
 
@@ -120,7 +120,7 @@ def test_a_camera_is_moved_in_its_own_axes() -> None:
 
 
 def test_a_turned_camera_is_found_with_the_person(
-    generator: TriPlaneGenerator, judges: Judges
+    generator: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     """The person is given; only the camera is off."""
     ws = _person(generator, 8)
@@ -131,7 +131,7 @@ def test_a_turned_camera_is_found_with_the_person(
         QUICK, latent_rate=0.0, camera_rate=0.005, latent_steps=60,
         weights=LossWeights(perceptual=0.0),
     )  # fmt: skip
-    found = optimise(generator, wrong, judges, config, with_camera=True, start=ws)
+    found = optimise(generator, wrong, networks, config, with_camera=True, start=ws)
     errors = [
         float((draw(generator, ws, generator.planes(ws), camera, rays=16) - truth.image).norm())
         for camera in (wrong.camera, found.camera)
@@ -139,30 +139,32 @@ def test_a_turned_camera_is_found_with_the_person(
     assert errors[1] < 0.3 * errors[0]
 
 
-def test_cancelled_it_keeps_what_there_is(generator: TriPlaneGenerator, judges: Judges) -> None:
+def test_cancelled_it_keeps_what_there_is(
+    generator: TriPlaneGenerator, networks: LossNetworks
+) -> None:
     target = _target(generator, _person(generator, 9))
-    found = optimise(generator, target, judges, QUICK, progress=RecordedProgress(cancel_after=3))
+    found = optimise(generator, target, networks, QUICK, progress=RecordedProgress(cancel_after=3))
     assert found.facts["steps"] == 3
     assert found.facts["stopped"]
     assert torch.isfinite(found.ws).all()
 
 
 def test_cancelled_in_the_first_stage_it_skips_the_second(
-    generator: TriPlaneGenerator, judges: Judges
+    generator: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     target = _target(generator, _person(generator, 9))
     config = replace(QUICK, generator_steps=5)
     told = RecordedProgress(cancel_after=1)
-    found = optimise(generator, target, judges, config, progress=told)
+    found = optimise(generator, target, networks, config, progress=told)
     assert (found.facts["steps"], found.generator) == (1, generator)
-    assert told.steps == {"Optimise w": 1}
+    assert told.steps == {"Optimise the latent": 1}
 
 
-def test_losses_are_weighted_and_vanish_on_the_photo_itself(judges: Judges) -> None:
+def test_losses_are_weighted_and_vanish_on_the_photo_itself(networks: LossNetworks) -> None:
     photo = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
-    same = losses(photo, photo, judges, LossWeights())
+    same = losses(photo, photo, networks, LossWeights())
     assert all(float(value) < 1e-6 for value in same.values())
-    other = losses(photo * 0.5, photo, judges, LossWeights(image=3.0))
+    other = losses(photo * 0.5, photo, networks, LossWeights(image=3.0))
     assert torch.isclose(other["image"], 3.0 * (0.5 * photo).square().mean())
     assert "identity" not in other
 

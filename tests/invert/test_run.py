@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -12,20 +13,27 @@ import torch
 from PIL import Image
 from recorded_progress import RecordedProgress
 
+from portraiture import checkpoints
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import load_generator, save_generator
+from portraiture.checkpoints import save_generator
 from portraiture.cli import main
 from portraiture.edit.directions import Direction, Directions
 from portraiture.edit.run import edit
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.head import Head
-from portraiture.invert.encode import encode
+from portraiture.invert import weights
+from portraiture.invert.encode import DetailConfig, EncoderMethod
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import make_head, person_psnr
-from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
-from portraiture.invert.run import HEAD_FILES, Inverted, Method, invert_target
+from portraiture.invert.method import (
+    chosen_config,
+    encoder_method,
+    optimiser_method,
+)
+from portraiture.invert.run import HEAD_FILES, Inverted, invert, invert_photos
 from portraiture.invert.target import Target, largest_part, make_target
 from portraiture.invert.weights import check_fit, save
+from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
@@ -64,8 +72,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def models() -> Models:
+    return Models()
+
+
 def _generator(folder: Path) -> TriPlaneGenerator:
-    return load_generator(folder / "small.safetensors")
+    return Models().generator(folder / "small.safetensors")
+
+
+def _encoder(
+    folder: Path, models: Models, *, alignment: bool = False, program: ProgramWay | None = None
+) -> EncoderMethod:
+    return encoder_method(
+        models, "aligned", network=folder / "small.safetensors", weights=folder / "encoder",
+        alignment=folder / "alignment" if alignment else None, program=program,
+    )  # fmt: skip
 
 
 def _target(generator: TriPlaneGenerator, *, seed: int = 0) -> Target:
@@ -107,55 +129,55 @@ def test_specks_beside_a_person_are_no_part_of_them() -> None:
     assert not largest_part(torch.zeros(8, 8)).any()
 
 
-def test_an_encoder_gives_w_and_an_alignment_features(folder: Path) -> None:
-    generator = _generator(folder)
+def test_an_encoder_gives_w_and_an_alignment_features(folder: Path, models: Models) -> None:
+    plain = _encoder(folder, models)
+    generator = plain.generator
     target = _target(generator)
-    plain = encoder_method("aligned", generator, "small", weights=folder / "encoder")
-    found = invert_target(target, how=plain)
-    assert found.features is None
+    found = plain.invert([target])
+    assert found.features is None and found.residual is None
     assert torch.equal(found.planes, generator.planes(found.ws))
-    assert plain.encoder is not None
     small = torch.nn.functional.interpolate(target.crop, (32, 32), mode="bilinear", antialias=True)
     with torch.no_grad():
         expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
     assert torch.allclose(found.ws, expected)
-    assert found.painted is None
-    painted = invert_target(target, how=replace(plain, painted=True))
-    assert painted.painted is not None
-    assert torch.allclose(painted.planes, found.planes + painted.painted)
-    assert painted.painted.any()
-    told = RecordedProgress()
-    polishing = encoder_method(
-        "goae+refine", generator, "small", weights=folder / "encoder", polish=2
-    )
-    polished = invert_target(target, how=polishing, progress=told)
-    assert told.steps == {"Carve": 8, "Polish": 2}
-    assert polished.painted is not None
-    assert 0.0 < float((polished.painted - painted.painted).abs().max()) < 1.0
-    with pytest.raises(InversionError, match="--polish must be"):
-        encoder_method("goae+refine", generator, "small", weights=folder / "encoder", polish=-1)
-    full = encoder_method(
-        "aligned", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-    )  # fmt: skip
-    refined = invert_target(target, how=full)
+    full = _encoder(folder, models, alignment=True)
+    refined = full.invert([target])
     assert torch.equal(refined.ws, found.ws)
-    assert refined.features is not None
-    assert refined.visible is not None
-    everywhere = invert_target(target, how=replace(full, mixed="none"))
+    assert refined.features is not None and refined.visible is not None
+    everywhere = replace(full, mixed="none").invert([target])
     assert everywhere.visible is not None
     assert (everywhere.visible == 1).all()
 
 
-def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path) -> None:
+def test_detail_is_what_is_added_to_the_planes(folder: Path, models: Models) -> None:
+    plain = _encoder(folder, models)
+    target = _target(plain.generator)
+    found = plain.invert([target])
+    textured = replace(plain, detail=DetailConfig(silhouette=None, refinement=None))
+    projected = textured.invert([target])
+    assert projected.residual is not None and projected.residual.any()
+    assert torch.allclose(projected.planes, found.planes + projected.residual)
+    told = RecordedProgress()
+    paths = {"network": folder / "small.safetensors", "weights": folder / "encoder"}
+    whole = encoder_method(models, "goae+refine", **paths, refine_steps=2)
+    refined = whole.invert([target], told)
+    assert [name for name, _ in told.stages] == [
+        "Encode", "Fit the silhouette", "Project the texture", "Refine the texture",
+    ]  # fmt: skip
+    assert (told.steps["Fit the silhouette"], told.steps["Refine the texture"]) == (8, 2)
+    assert refined.residual is not None
+    assert 0.0 < float((refined.residual - projected.residual).abs().max()) < 1.0
+    with pytest.raises(InversionError, match="--refine-steps must be"):
+        encoder_method(models, "goae+refine", **paths, refine_steps=-1)
+
+
+def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path, models: Models) -> None:
     """The encoder by PIL's own filter, the alignment with the photo's own background."""
     generator, way = _generator(folder), ProgramWay()
     target = _target(generator)
-    how = encoder_method(
-        "encoder", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-        program=way, painted=False,
-    )  # fmt: skip
+    how = _encoder(folder, models, alignment=True, program=way)
     assert (how.mixed, how.program) == ("front", way)
-    assert how.encoder is not None and how.alignment is not None
+    assert how.alignment is not None
     crop = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     small = np.asarray(Image.fromarray(crop).resize((32, 32), Image.Resampling.BICUBIC))
     with torch.no_grad():
@@ -167,7 +189,7 @@ def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path) -> None:
         expected = refine(
             generator, how.alignment, ws, large, target.camera, mixed="front", program=way
         )
-    found = invert_target(target, how=how)
+    found = how.invert([target])
     assert torch.allclose(found.ws, ws, atol=1e-6)
     assert found.features is not None
     assert torch.allclose(found.features, expected.features, atol=1e-4)
@@ -176,67 +198,111 @@ def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path) -> None:
     save(FeatureAlignment(carried), folder / "carried", Card("goae-afa", {}))
     with pytest.raises(InversionError, match="compares images"):
         encoder_method(
-            "encoder", generator, "small", weights=folder / "encoder",
+            models, "aligned", network=folder / "small.safetensors", weights=folder / "encoder",
             alignment=folder / "carried", program=way,
         )  # fmt: skip
 
 
-def test_several_photos_share_w_and_add_what_they_show(folder: Path) -> None:
+def test_several_photos_share_w_and_add_what_they_show(folder: Path, models: Models) -> None:
     generator = _generator(folder)
     first, second = _target(generator), _target(generator, seed=1)
-    how = encoder_method(
-        "aligned", generator, "small", weights=folder / "encoder", alignment=folder / "alignment",
-    )  # fmt: skip
-    one, other = invert_target(first, how=how), invert_target(second, how=how)
-    both = invert_target(first, second, how=how)
+    how = _encoder(folder, models, alignment=True)
+    one, other, both = (how.invert(targets) for targets in ([first], [second], [first, second]))
     assert torch.allclose(both.ws, 0.5 * (one.ws + other.ws), atol=1e-5)
     assert both.features is not None
     assert len(both.features) == 2
-    same = invert_target(first, first, how=how)
+    same = how.invert([first, first])
     assert torch.allclose(same.planes, one.planes, atol=1e-3)
-    name = str(folder / "small.safetensors")
-    head = make_head(both, generator, first, name=name, method="aligned")
+    head = make_head(both, first, how)
     head.save(folder / "head.safetensors")
-    again = Head.load(folder / "head.safetensors", network=name)
+    again = Head.load(folder / "head.safetensors", network=how.network)
     assert again.photos == 2
-    assert np.array_equal(again.render(0.2), head.render(0.2))
+    assert np.array_equal(again.render(yaw=0.2), head.render(yaw=0.2))
     step = Direction(torch.nn.functional.normalize(torch.ones(16), dim=0), 0.5)
     kept = edit(again, {"smile": 0.0}, directions=Directions({"smile": step}, {}, torch.zeros(1)))
     assert torch.allclose(kept.planes, again.planes, atol=5e-3)
     with pytest.raises(InversionError, match="takes one photo"):
-        invert_target(first, second, how=optimiser_method("w", generator, "small"))
-    with pytest.raises(InversionError, match="16 photos"):
-        invert_target(*[first] * 17, how=how)
+        optimiser_method(models, "w", network=how.network).invert([first, second])
+    for count in (0, 17):
+        with pytest.raises(InversionError, match="16 photos"):
+            how.invert([first] * count)
 
 
-def test_a_head_says_how_near_it_is(folder: Path) -> None:
-    generator = _generator(folder)
-    target = _target(generator)
-    encoder = encoder_method("aligned", generator, "x", weights=folder / "encoder").encoder
-    assert encoder is not None
-    found = encode(target, generator=generator, encoder=encoder)
-    found = replace(found, facts={"loss": float("nan"), "steps": 2})
-    name = str(folder / "small.safetensors")
-    head = make_head(found, generator, target, name=name, method="aligned")
+def test_a_head_says_how_near_it_is(folder: Path, models: Models) -> None:
+    how = _encoder(folder, models)
+    target = _target(how.generator)
+    found = replace(how.invert([target]), facts={"loss": float("nan"), "steps": 2})
+    head = make_head(found, target, how)
     assert head.tuned == {}
+    assert (head.method, head.models) == ("aligned", models)
     assert head.facts["psnr_person_db"] == pytest.approx(person_psnr(found, target), abs=1e-3)
     assert "loss" not in head.facts
     head.save(folder / "head.safetensors")
-    again = Head.load(folder / "head.safetensors", network=name)
-    assert np.array_equal(again.render(0.1), head.render(0.1))
+    again = Head.load(folder / "head.safetensors", network=how.network)
+    assert np.array_equal(again.render(yaw=0.1), head.render(yaw=0.1))
 
 
-def test_only_what_tuning_changed_is_kept(folder: Path) -> None:
-    generator = _generator(folder)
-    how = optimiser_method("pti", generator, "small", steps=2, rays=16)
-    config = replace(how.config, samples=128)
-    found = invert_target(_target(generator), how=replace(how, config=config))
-    head = make_head(
-        found, generator, _target(generator), name=str(folder / "small.safetensors"), method="pti"
-    )
+def test_only_what_tuning_changed_is_kept(folder: Path, models: Models) -> None:
+    how = optimiser_method(models, "pti", network=folder / "small.safetensors", steps=2, rays=16)
+    how = replace(how, config=replace(how.config, samples=128))
+    target = _target(how.generator)
+    head = make_head(how.invert([target]), target, how)
     assert head.tuned
     assert not any("mapping" in name for name in head.tuned)
     assert head.facts["steps"] == 2 + round(350 * 2 / 450)
+
+
+def test_one_models_loads_every_network_once(
+    folder: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load = checkpoints.read_weights
+
+    def counting(path: Path) -> object:
+        read.append(path.stem)
+        return load(path)
+
+    for module in (checkpoints, weights):
+        monkeypatch.setattr(module, "read_weights", counting)
+    network = folder / "small.safetensors"
+    for _ in range(2):
+        method = encoder_method(
+            models, "goae+refine", network=network, weights=folder / "encoder", refine_steps=1
+        )
+        head, _ = invert_photos([align(demo_photo())], method)
+        head.render(size=32)
+    assert sorted(read) == ["encoder", "parser", "small"]
+
+
+def test_a_photo_becomes_a_head_by_the_public_function(folder: Path, models: Models) -> None:
+    network = folder / "small.safetensors"
+    mean = Models().generator(network).backbone.mapping.w_avg
+    photo = np.asarray(Image.open(demo_photo()).convert("RGB"))
+    with pytest.raises(InversionError, match="takes one photo"):
+        invert([photo, photo], method="w", network=network, models=models)
+    with pytest.raises(InversionError, match="no method 'magic'"):
+        invert(photo, method="magic", network=network)  # type: ignore[arg-type]
+    quick = RecordedProgress(cancel_after=2)
+    head = invert(photo, method="w", network=network, models=models, progress=quick)
+    assert (head.method, head.models, head.facts["steps"]) == ("w", models, 2)
+    assert head.ws is not None and head.ws.shape[-1] == len(mean)
+
+
+def test_two_threads_share_networks(folder: Path, models: Models) -> None:
+    """Encoding and optimising at once, both give what they give alone."""
+    network = folder / "small.safetensors"
+    optimiser = optimiser_method(models, "pti", network=network, steps=3, rays=16)
+    optimiser = replace(optimiser, config=replace(optimiser.config, samples=128))
+    whole = encoder_method(
+        models, "goae+refine", network=network, weights=folder / "encoder", refine_steps=2
+    )
+    target = _target(whole.generator)
+    alone = [one.invert([target]).planes for one in (whole, optimiser)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: one.invert([target]), (whole, optimiser) * 2))
+    for k, found in enumerate(together):
+        assert torch.equal(found.planes, alone[k % 2])
+    assert all(p.grad is None for p in whole.generator.parameters())
 
 
 def test_weights_for_another_generator_are_refused(folder: Path) -> None:
@@ -252,12 +318,6 @@ def test_weights_for_another_generator_are_refused(folder: Path) -> None:
     for other in others:
         with pytest.raises(CheckpointError, match="not trained for this generator"):
             check_fit(generator, other)
-
-
-def test_a_method_without_its_networks_is_refused(folder: Path) -> None:
-    for name in ("aligned", "pti"):
-        with pytest.raises(ValueError, match="lacks"):
-            Method(name, _generator(folder))  # type: ignore[arg-type]
 
 
 def test_notes_of_several_photos_name_them() -> None:
@@ -285,6 +345,7 @@ def test_files_of_a_photo_from_the_command_line(
     command = [
         "invert", str(demo_photo()), "--out", str(out), "--network", network,
         "--weights", str(folder / "encoder"), "--alignment", str(folder / "alignment"),
+        "--device", "cpu",
     ]  # fmt: skip
     main(command)
     assert sorted(p.name for p in out.iterdir()) == sorted(HEAD_FILES)
@@ -296,15 +357,15 @@ def test_files_of_a_photo_from_the_command_line(
     assert "game-ready" not in page
     head = Head.load(out / "head.safetensors", network=network)
     assert head.method == "goae+refine"
-    assert head.painted is not None
-    assert head.render().shape == (128, 128, 3)
+    assert head.residual is not None
+    assert head.render().shape == (128, 128, 4)
     with pytest.raises(SystemExit) as caught:
         main(command)
     assert caught.value.code == 2
     assert "exists" in capsys.readouterr().err
     main([*command, "--overwrite", "--method", "aligned"])
     head = Head.load(out / "head.safetensors", network=network)
-    assert head.method == "aligned" and head.painted is None
+    assert head.method == "aligned" and head.residual is None
 
 
 @pytest.mark.parametrize(
@@ -313,19 +374,25 @@ def test_files_of_a_photo_from_the_command_line(
         (["--method", "psp", "--alignment", "x"], "for --method goae+refine"),
         (["--method", "psp"], "train encoder --architecture psp"),
         (["--method", "e4e"], "train encoder --architecture e4e"),
-        (["--method", "aligned", "--polish", "3", "--weights", "ENCODER"], "--polish is for"),
+        (
+            ["--method", "aligned", "--refine-steps", "3", "--weights", "ENCODER"],
+            "--refine-steps is for",
+        ),
         (["--method", "psp", "--weights", "ENCODER"], "not an encoder for the method psp"),
         (["--weights", "x", "--steps", "3"], "--steps"),
         (["--method", "pti", "--weights", "x"], "for encoders"),
-        (["--method", "pti", "--polish", "3"], "for encoders"),
+        (["--method", "pti", "--refine-steps", "3"], "for encoders"),
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
         (["--rays", "64"], "for the optimisations"),
+        (["--device", "cuda"], "no cuda device"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(
-    folder: Path, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+    folder: Path, flags: list[str], sentence: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     network = str(folder / "small.safetensors")
     flags = [str(folder / "encoder") if flag == "ENCODER" else flag for flag in flags]
     with pytest.raises(SystemExit) as caught:

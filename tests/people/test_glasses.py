@@ -77,22 +77,27 @@ def test_only_what_the_head_does_not_hide_is_drawn(glasses: Glasses) -> None:
     free, nobody = (
         put_on(shown, glasses, CAMERA) for shown in (_picture(FAR), _picture(0.0, opacity=0.0))
     )
-    assert np.array_equal(free, nobody)
+    assert np.array_equal(free.image, nobody.image)
+    assert free.depth is None and nobody.depth is None
+    assert free.opacity is not None and nobody.opacity is not None
+    assert (free.opacity == 1.0).all()
+    assert 0.01 < (nobody.opacity > 0.5).mean() < 0.15
+    free = free.image
     dark = (free < 0.2).all(-1)
     assert 0.01 < dark.mean() < 0.15
     before = _picture(0.5)
-    assert np.array_equal(put_on(before, glasses, CAMERA), before.image)
+    assert np.array_equal(put_on(before, glasses, CAMERA).image, before.image)
     half = replace(before, depth=np.where(np.arange(SIDE // 2) < SIDE // 4, FAR, 0.5).astype("f4"))
     assert half.depth is not None
     half = replace(half, depth=np.broadcast_to(half.depth, (SIDE // 2, SIDE // 2)).copy())
-    drawn = put_on(half, glasses, CAMERA)
+    drawn = put_on(half, glasses, CAMERA).image
     assert np.array_equal(drawn[:, : SIDE // 2], free[:, : SIDE // 2])
     assert np.array_equal(drawn[:, SIDE // 2 :], before.image[:, SIDE // 2 :])
 
 
 def test_lenses_are_seen_through(glasses: Glasses) -> None:
     """Between the rims the picture shines through."""
-    free = put_on(_picture(FAR), glasses, CAMERA)
+    free = put_on(_picture(FAR), glasses, CAMERA).image
     changed = np.abs(free - 0.5).max(-1)
     assert ((changed > 0.01) & (changed < 0.25)).mean() > 0.01
 

@@ -14,6 +14,7 @@ from tyro.conf import Positional, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
+from portraiture.types import DeviceName
 
 console = Console()
 
@@ -47,6 +48,8 @@ class SampleHeads:
     """Also write turntable.mp4."""
     mesh: bool = False
     """Also write a textured mesh, head.glb and head.ply."""
+    device: DeviceName = "auto"
+    """Device to compute on; auto takes CUDA where there is one."""
     overwrite: bool = False
     """Replace the files of an earlier run."""
 
@@ -177,6 +180,7 @@ def sample(command: SampleHeads) -> None:
     from portraiture.checkpoints import load_card
     from portraiture.generate.run import SampleConfig, parse_seeds, sample_heads
     from portraiture.meshing.head_mesh import MeshConfig
+    from portraiture.models import Models, choose_device
 
     if load_card(command.network).model == "stylegan2":
         _sample_images(command)
@@ -195,6 +199,7 @@ def sample(command: SampleHeads) -> None:
             command.out,
             network=command.network,
             config=config,
+            models=Models(choose_device(command.device)),
             overwrite=command.overwrite,
             progress=progress,
         )
@@ -203,6 +208,7 @@ def sample(command: SampleHeads) -> None:
 
 def _sample_images(command: SampleHeads) -> None:
     from portraiture.generate.run import parse_seeds, sample_pictures
+    from portraiture.models import Models, choose_device
 
     if command.video or command.mesh:
         raise SampleError(f"{command.network} generates flat images; leave out --video and --mesh.")
@@ -213,6 +219,7 @@ def _sample_images(command: SampleHeads) -> None:
             network=command.network,
             truncation=command.truncation,
             size=command.size,
+            models=Models(choose_device(command.device)),
             overwrite=command.overwrite,
             progress=progress,
         )

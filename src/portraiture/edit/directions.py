@@ -32,8 +32,11 @@ from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.attributes import Attribute, score_people
 from portraiture.people.glasses import draws_people
 from portraiture.people.latent import draw_latents
+from portraiture.progress import SILENT, Progress, raise_if_cancelled
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
+CHUNK = 500
+"""People that are scored between two steps of progress."""
 EXTREMES = 0.02
 """Share of the people at either end that the SVM tells apart (METHODS section 1)."""
 
@@ -87,6 +90,14 @@ class Directions:
     of_styles: Mapping[str, Float[Tensor, "S"]]
     spread: Float[Tensor, "S"]
 
+    def to(self, device: torch.device) -> Directions:
+        """The same directions on another device."""
+        return Directions(
+            {name: Direction(one.normal.to(device), one.length) for name, one in self.of_w.items()},
+            {name: change.to(device) for name, change in self.of_styles.items()},
+            self.spread.to(device),
+        )
+
     def style(self, name: str) -> Float[Tensor, "S"] | None:
         """What an amount of 1 adds to the styles, for an attribute or the number of a channel; None
         for any other name."""
@@ -105,21 +116,22 @@ W, STYLE, SPREAD = "w.", "style.", "spread"
 
 def find_directions(
     generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED,
-    way: Way = "regression",
+    way: Way = "regression", progress: Progress = SILENT,
 ) -> Directions:  # fmt: skip
     """A direction for each attribute, from people whose parameters are known. What the others say
     of a score is taken out first: bald people are men, but --set hair-length=-1 is not to make one.
 
-    Raises EditError for a generator whose z does not stand for the engine's people.
+    Raises EditError for a generator whose z does not stand for the engine's people, and
+    CancelledError.
     """
     if not draws_people(generator):
         raise EditError("Only heads of generators that supervised-heads trained can be edited.")
     z = draw_latents(people, seed)
     with torch.no_grad():
-        parts = torch.from_numpy(z).split(2_000)
+        parts = torch.from_numpy(z).to(next(generator.parameters())).split(2_000)
         w = torch.cat([generator.mapping(part, None)[:, 0] for part in parts])
-        styles = torch.cat([conv_styles(generator, part) for part in w.split(2_000)])
-    scores = score_people(z)
+        styles = torch.cat([conv_styles(generator, part) for part in w.split(2_000)]).cpu()
+    w, scores = w.cpu(), _scored(z, progress)
     rest = {name: unexplained(scores, name) for name in scores}
     along: dict[str, Direction]
     if way == "regression":
@@ -130,6 +142,18 @@ def find_directions(
     return Directions(
         along, {name: telling(styles, score) for name, score in rest.items()}, styles.std(0)
     )
+
+
+def _scored(z: Float[ndarray, "M Z"], progress: Progress) -> dict[Attribute, Float[ndarray, "M"]]:
+    """`score_people`, a chunk at a time."""
+    progress.stage("Find directions", len(z))
+    parts: list[dict[Attribute, ndarray]] = []
+    for first in range(0, len(z), CHUNK):
+        part = z[first : first + CHUNK]
+        parts.append(score_people(part))
+        progress.step(len(part))
+        raise_if_cancelled(progress)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def principal_names() -> list[str]:
@@ -153,9 +177,9 @@ def principal_axes(w: Float[Tensor, "M D"]) -> dict[str, Direction]:
 
 def style_widths(generator: TriPlaneGenerator) -> list[int]:
     """Channels of each convolution's style, in the order of `conv_styles`."""
-    shape = (1, generator.num_ws, generator.config.w_dim)
+    ws = generator.backbone.mapping.w_avg.expand(1, generator.num_ws, -1)
     with torch.no_grad():
-        each = generator.backbone.synthesis.styles(torch.zeros(shape))
+        each = generator.backbone.synthesis.styles(ws)
     return [style.shape[1] for block in each.values() for style in block[:-1]]
 
 
@@ -184,15 +208,15 @@ def unexplained(
     return scores[name] - x @ np.linalg.lstsq(x, scores[name], rcond=None)[0]
 
 
-def known_directions(generator: TriPlaneGenerator) -> Directions:
+def known_directions(generator: TriPlaneGenerator, progress: Progress = SILENT) -> Directions:
     """`find_directions`, which takes minutes: those that come with the package, where the generator
-    does too, or what the user's cache keeps by the generator's fingerprint."""
+    does too, or what the user's cache keeps by the generator's fingerprint; on the CPU."""
     name = f"{fingerprint(generator)[:32]}.safetensors"
     for path in (shipped_directions() / name, cache_path(FOLDER, name)):
         kept = _read_directions(path, generator)
         if kept is not None:
             return kept
-    found = find_directions(generator)
+    found = find_directions(generator, progress=progress)
     save_directions(found, cache_path(FOLDER, name))
     return found
 

@@ -1,7 +1,7 @@
 """Editing a neural head: along directions of w, by channels of its styles, or with glasses on.
 
-Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, paint─▶ planes ─▶ Head
-Details that were found for a photo survive (GOAE, Eq. 10): features, and what was painted.
+Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, residual─▶ planes ─▶ Head
+Details that were found for a photo survive (GOAE, Eq. 10): features and the residual.
 Directions: `portraiture.edit.directions`.
 Letters: N rows of w+, D w dimension, S style channels.
 """
@@ -31,7 +31,7 @@ from portraiture.head import Head, head_image, on_device, rounded
 from portraiture.media import staged_folder, write_image
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import (
-    add_painted,
+    add_residual,
     edited_features,
     planes_and_features,
     planes_of,
@@ -87,10 +87,9 @@ def edit_files(
     a picture of it before and after from several sides. Raises EditError, HeadError, OutputError.
     """
     with staged_folder(out, EDIT_FILES, overwrite=overwrite) as folder:
-        progress.stage("Edit")
-        edited = edit(head, amounts)
+        edited = edit(head, amounts, progress=progress)
         edited.save(folder / "head.safetensors")
-        progress.stage("Render", 2 * len(VIEWS))
+        progress.stage("Render before and after", 2 * len(VIEWS))
         asked = counted(product((head, edited), VIEWS), progress)
         shown = [head_image(one, yaw) for one, yaw in asked]
         rows = [np.concatenate(shown[: len(VIEWS)], 1), np.concatenate(shown[len(VIEWS) :], 1)]
@@ -106,24 +105,26 @@ def edit(
     *,
     directions: Directions | None = None,
     program: ProgramWay | None = None,
+    progress: Progress = SILENT,
 ) -> Head:
     """The head changed by these amounts, of attributes, principal axes or style channels, or of
     glasses.
 
     directions: as `find_directions` gives them, found for the head's generator by default. program:
-    in the published program's way (`_edit_as_program`). What was refined or painted for the photo
+    in the published program's way (`_edit_as_program`). What was refined or projected for the photo
     is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
     """
     generator = head.network
     head = on_device(head, head.models.device)
     if head.ws is None:
-        raise EditError("This head comes from no w, so that no direction of w can change it.")
-    if program is not None:
-        found = known_directions(generator) if directions is None else directions
-        return _edit_as_program(head, amounts, found, program)
-    if GLASSES in amounts:
+        raise EditError("This head has no latent w, so no direction of w can edit it.")
+    if GLASSES in amounts and program is None:
         check_wearer(generator)
-    found = known_directions(generator) if directions is None else directions
+    found = known_directions(generator, progress) if directions is None else directions
+    found = found.to(head.models.device)
+    progress.stage("Edit the head")
+    if program is not None:
+        return _edit_as_program(generator, head, amounts, found, program)
     moved = [head.ws.new_zeros(head.ws.shape[-1])]
     for name, amount in amounts.items():
         if name.startswith(STYLE) or name == GLASSES:
@@ -135,7 +136,7 @@ def edit(
     edits, facts = _added(head.edits, amounts), _still_true(head.facts)
     styles = _styles(generator, ws, _style_change(edits, found))
     if head.features is None or head.visible is None:
-        planes = _with_paint(head, ws, generator.planes(ws, styles=styles))
+        planes = _with_residual(generator, head, ws, generator.planes(ws, styles=styles))
         return rounded(replace(head, ws=ws, planes=planes, edits=edits, facts=facts))
     size = head.features.shape[-1]
     before = _styles(generator, head.ws, _style_change(head.edits, found))
@@ -143,13 +144,14 @@ def edit(
     planes, edited = planes_and_features(generator, ws, size, styles=styles)
     features = edited_features(head.features, plain, edited)
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
-    mixed = _with_paint(head, ws, fuse_planes(refined, planes, head.visible))
+    mixed = _with_residual(generator, head, ws, fuse_planes(refined, planes, head.visible))
     return rounded(replace(head, ws=ws, features=features, planes=mixed, edits=edits, facts=facts))
 
 
 def _edit_as_program(
-    head: Head, amounts: Mapping[str, float], found: Directions, program: ProgramWay
-) -> Head:
+    generator: TriPlaneGenerator, head: Head, amounts: Mapping[str, float], found: Directions,
+    program: ProgramWay,
+) -> Head:  # fmt: skip
     """GOAE's published edit: of w+ by α·d, less a share of the direction of glasses where glasses
     are not what is edited and `found` has such a direction; finer blocks and masks as `ProgramWay`
     says. Glasses are then a direction of w as any other. Raises EditError for style channels and
@@ -167,21 +169,23 @@ def _edit_as_program(
     if GLASSES in found.of_w and amounts.keys() - {GLASSES}:
         moved.append(-program.glasses_share * found.of_w[GLASSES].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    made = edit_as_program(head.network, head.ws, ws, head.features, head.camera, program)
+    made = edit_as_program(generator, head.ws, ws, head.features, head.camera, program)
     named = {LATENT_GLASSES if name == GLASSES else name: n for name, n in amounts.items()}
     return rounded(
         replace(
             head, ws=ws, features=made.features, visible=made.visible,
-            planes=_with_paint(head, ws, made.planes), edits=_added(head.edits, named),
-            facts=_still_true(head.facts),
+            planes=_with_residual(generator, head, ws, made.planes),
+            edits=_added(head.edits, named), facts=_still_true(head.facts),
         )
     )  # fmt: skip
 
 
-def _with_paint(head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor) -> Tensor:
-    if head.painted is None:
+def _with_residual(
+    generator: TriPlaneGenerator, head: Head, ws: Float[Tensor, "1 N D"], planes: Tensor
+) -> Tensor:
+    if head.residual is None:
         return planes
-    return add_painted(head.network, planes, head.painted, ws)
+    return add_residual(generator, planes, head.residual, ws)
 
 
 def _style_change(edits: Mapping[str, float], found: Directions) -> Float[Tensor, "S"] | None:

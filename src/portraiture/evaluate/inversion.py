@@ -9,7 +9,7 @@ Letters: V views, R side of a picture.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import radians
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from portraiture.camera import split_eg3d
-from portraiture.invert.inversion import Inversion
+from portraiture.invert.inversion import Inversion, InversionMethod
 from portraiture.invert.target import Target, make_target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import FeatureExtractor
@@ -42,7 +42,6 @@ HELD_OUT_SEED = 0xBE7C
 BACKGROUND_SEED = 0xBAC6
 
 Where = Literal["input", "novel"]
-Invert = Callable[[Target], Inversion]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Row:
-    """Means over people: a method, inputs turned by |yaw| degrees, judged at the input's view or at
+    """Means over people: a method, inputs turned by |yaw| degrees, seen from the input's view or at
     the others."""
 
     method: str
@@ -75,8 +74,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The networks that judge, and whose names the scores carry."""
+class MetricNetworks:
+    """The networks that the metrics look through, and whose names the scores carry."""
 
     parser: ParserNetwork
     perceptual: PictureDistance
@@ -84,9 +83,9 @@ class Judged:
 
 
 def bench(
-    methods: Mapping[str, Invert],
+    methods: Mapping[str, InversionMethod],
     generator: TriPlaneGenerator,
-    judged: Judged,
+    metrics: MetricNetworks,
     *,
     people: int,
     yaws: Sequence[float] = YAWS,
@@ -95,8 +94,8 @@ def bench(
     progress: Progress = SILENT,
 ) -> list[Row]:
     """Every method on views of held-out people. inputs: numbers of the views that are inverted, all
-    by default; each is judged from all of them. slow: methods whose first run, in which kernels are
-    compiled and pages fetched, is not worth another.
+    by default; each head is compared from all of them. slow: methods whose first run, in which
+    kernels are compiled and pages fetched, is not worth another.
     """
     found: dict[tuple[str, int, Where], list[Scores]] = {}
     views = range(len(yaws))
@@ -106,15 +105,15 @@ def bench(
         person = held_out_person(index, yaws, generator.config.image_size)
         for name, method in methods.items():
             if index == 0 and name not in slow:
-                method(target_of_view(person, inputs[0], index, generator, judged))
+                method.invert([target_of_view(person, inputs[0], index, generator, metrics)])
             for view in inputs:
                 start = time.perf_counter()
-                inversion = method(target_of_view(person, view, index, generator, judged))
+                inversion = method.invert([target_of_view(person, view, index, generator, metrics)])
                 seconds = time.perf_counter() - start
                 angle = round(float(np.degrees(abs(yaws[view]))))
                 for other in views:
                     where: Where = "input" if other == view else "novel"
-                    scores = judge(inversion, person, (view, other), judged, seconds)
+                    scores = score_view(inversion, person, (view, other), metrics, seconds)
                     found.setdefault((name, angle, where), []).append(scores)
             progress.step()
             raise_if_cancelled(progress)
@@ -131,7 +130,11 @@ def held_out_person(index: int, yaws: Sequence[float], size: int) -> PersonViews
 
 
 def target_of_view(
-    person: PersonViews, view: int, index: int, generator: TriPlaneGenerator, judged: Judged
+    person: PersonViews,
+    view: int,
+    index: int,
+    generator: TriPlaneGenerator,
+    metrics: MetricNetworks,
 ) -> Target:
     """A view before a background, as a photo; it is cut out as photos are."""
     size = person.rgb.shape[1]
@@ -140,31 +143,37 @@ def target_of_view(
     crop = person.rgb[view] / 255.0 + through * (behind - 1.0)
     pixels = (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     camera = torch.from_numpy(person.cameras[view])[None]
-    return make_target(pixels, camera, generator, judged.parser)
+    return make_target(pixels, camera, generator, metrics.parser)
 
 
 @torch.no_grad()
-def judge(
-    found: Inversion, person: PersonViews, views: tuple[int, int], judged: Judged, seconds: float
+def score_view(
+    found: Inversion,
+    person: PersonViews,
+    views: tuple[int, int],
+    metrics: MetricNetworks,
+    seconds: float,
 ) -> Scores:
-    """One view of a head against the engine's. views: the input's and the one to judge."""
+    """One view of a head against the engine's. views: the input's and the one to compare."""
     given, view = views
-    cameras = torch.from_numpy(person.cameras)[:, None]
+    cameras = torch.from_numpy(person.cameras)[:, None].to(found.camera)
     camera = seen_from(found.camera, cameras[given], cameras[view])
     volume = found.generator.render(found.planes, camera, deterministic=True)
     image = found.generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
-    truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    truth = torch.from_numpy(person.rgb[view]).permute(2, 0, 1)[None].to(image) / 127.5 - 1.0
     ours, theirs = pixels_of(image), pixels_of(truth)
-    shown, wanted = judged.identity.extract(image), judged.identity.extract(truth)
-    met = (volume.opacity[0, 0] > SOLID).numpy()
+    shown, wanted = metrics.identity.extract(image), metrics.identity.extract(truth)
+    met = (volume.opacity[0, 0] > SOLID).cpu().numpy()
     inside = face_mask(person.segmentation[view])
-    depth, missed = geometry_error(volume.depth[0, 0].numpy(), met, person.depth[view], inside)
+    depth, missed = geometry_error(
+        volume.depth[0, 0].cpu().numpy(), met, person.depth[view], inside
+    )
     similar: Any = structural_similarity(ours, theirs, channel_axis=2, data_range=1.0)
     return Scores(
         mse=float(np.square(ours - theirs).mean()),
         psnr=psnr(ours, theirs),
         ssim=float(similar),
-        perceptual=float(judged.perceptual.measure(image, truth)),
+        perceptual=float(metrics.perceptual.measure(image, truth)),
         identity=float(torch.cosine_similarity(shown, wanted, dim=1)),
         depth=depth,
         missed=missed,

@@ -23,18 +23,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.errors import SampleError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
+from portraiture.head import Head, rounded
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
+from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.paths import check_folder
 from portraiture.pixels import squared
 from portraiture.progress import SILENT, Progress, counted
 from portraiture.types import as_uint8
+from portraiture.version import __version__
 
 VIEWS: tuple[float, ...] = (radians(-45.0), radians(-20.0), 0.0, radians(20.0), radians(45.0))
 MAX_SEED = 2**32 - 1
@@ -110,12 +112,48 @@ def sample_ws(
     return generator.mapping(z, camera, truncation_psi=truncation)
 
 
+@torch.no_grad()
+def sample(
+    seed: int,
+    *,
+    network: str | Path = "heads",
+    truncation: float = 0.7,
+    models: Models | None = None,
+) -> Head:
+    """A random neural head; the same seed and weights give the same head.
+
+    seed ─▶ z ─mapping─▶ ws ─planes─▶ Head
+
+    seed: from 0 to 2³² - 1. network: a shipped generator's name or the path of its weights.
+    truncation: 1 is the full variety, 0 the mean head. models: whose networks and device are used,
+    by default this process's own on the CPU. Raises SampleError, CheckpointError or
+    ConversionError.
+    """
+    _check([seed], SampleConfig(truncation=truncation))
+    models = models or default_models()
+    generator = models.generator(network)
+    ws = sample_ws(generator, seed, truncation=truncation)
+    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
+    head = Head(
+        planes=generator.planes(ws),
+        ws=ws,
+        camera=camera,
+        generator=str(network),
+        fingerprint=models.fingerprint(network),
+        method="sample",
+        facts={"seed": seed, "truncation": truncation, "made_by": f"portraiture {__version__}"},
+        models=models,
+    )
+    return rounded(head)
+
+
 def sample_heads(
     seeds: Sequence[int],
     out: Path | str,
     *,
     network: str | Path | TriPlaneGenerator = "heads",
     config: SampleConfig | None = None,
+    models: Models | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[SampledHead]:
@@ -127,9 +165,10 @@ def sample_heads(
     there, so an interrupted run leaves whole heads. The same seeds, weights and settings give the
     same images on one machine.
 
-    network: what `checkpoints.load_generator` takes, or a generator. Raises
-    SampleError on settings out of range, OutputError where `out` holds such files already
-    and not `overwrite`, CheckpointError and ConversionError without usable weights, SurfaceError.
+    network: what `checkpoints.load_generator` takes, or a generator. models: where it is taken
+    from, by default this process's own on the CPU. Raises SampleError on settings out of range,
+    OutputError where `out` holds such files already and not `overwrite`, CheckpointError and
+    ConversionError without usable weights, SurfaceError.
     """
     config, out = config or SampleConfig(), Path(out)
     _check(seeds, config)
@@ -138,7 +177,8 @@ def sample_heads(
     check_folder(out, SHEET_FILES, overwrite=overwrite)
     for folder in folders.values():
         check_folder(folder, names, overwrite=overwrite)
-    generator = network if isinstance(network, TriPlaneGenerator) else load_generator(network)
+    models = models or default_models()
+    generator = network if isinstance(network, TriPlaneGenerator) else models.generator(network)
     heads = []
     progress.stage("Sample heads", len(folders))
     for seed, folder in counted(folders.items(), progress):
@@ -160,6 +200,7 @@ def sample_pictures(
     network: str | Path | FacesGenerator = "faces2d",
     truncation: float = 0.7,
     size: int | None = None,
+    models: Models | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[UInt8[ndarray, "n n 3"]]:
@@ -171,14 +212,15 @@ def sample_pictures(
     """
     config = SampleConfig(truncation=truncation, size=size)
     _check(seeds, config)
-    painter = network if isinstance(network, FacesGenerator) else load_image_generator(network)
+    models = models or default_models()
+    faces = network if isinstance(network, FacesGenerator) else models.image_generator(network)
     names = [f"seed{seed}.png" for seed in seeds]
     with staged_folder(Path(out), [*names, "sheet.png"], overwrite=overwrite) as folder:
         pictures = []
         progress.stage("Sample images", len(seeds))
         for seed, name in counted(zip(seeds, names, strict=True), progress):
-            z = latent_of_seed(seed, painter.config.z_dim)
-            image = painter.images(painter.mapping(z, None, truncation_psi=truncation))
+            z = latent_of_seed(seed, faces.config.z_dim).to(next(faces.parameters()))
+            image = faces.images(faces.mapping(z, None, truncation_psi=truncation))
             pictures.append(squared(as_uint8(pixels_of(image)), size))
             write_image(folder / name, pictures[-1])
         columns = min(len(pictures), PICTURE_COLUMNS)
@@ -244,7 +286,7 @@ def _write_head(
         mesh = mesh_head(generator, ws, planes=planes, config=config.mesh)
         write_surface_glb(mesh, folder / "head.glb")
         write_surface_ply(mesh, folder / "head.ply")
-    return ws, views
+    return ws.cpu(), views
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:

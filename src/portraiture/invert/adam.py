@@ -1,4 +1,4 @@
-"""A few steps of Adam on a change of the planes."""
+"""Minimisation of a loss over a change of the planes by Adam."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from portraiture.progress import SILENT, Progress
 from portraiture.train.lr_schedule import annealed
 
 
-def descend(
+def minimise(
     start: Float[Tensor, "1 3 C P P"],
     loss_of: Callable[[Tensor], Tensor],
     *,

@@ -42,14 +42,14 @@ def knows_people(generator: TriPlaneGenerator) -> bool:
 
 
 @torch.no_grad()
-def residual(
+def photo_distance(
     found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
 ) -> float:
     """How far the generator's own person is from the photo. generator: before any tuning."""
     planes = generator.planes(found.ws)
     volume = generator.render(planes, found.camera, deterministic=True)
     image = generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
-    return float(distance.measure(image, target.image))
+    return float(distance.measure(image, target.image.to(image)))
 
 
 def confidence(
@@ -61,7 +61,7 @@ def confidence(
     near, far = SCALES[distance.metric]
     if unshaded(target) > DRAWN:
         return 0.0
-    return scaled(residual(found, generator, target, distance), near, far)
+    return scaled(photo_distance(found, generator, target, distance), near, far)
 
 
 def unshaded(target: Target) -> float:

@@ -1,89 +1,139 @@
 """A photo to w+ in one pass, and then its detail (METHODS section 1).
 
 Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
-   ─carve (outlines), paint, polish (images)─▶ planes
+   ─fit_silhouette (mattes), project_texture, refine_texture (images)─▶ planes
+Letters: M photos, N rows of w+, R side of the generator's images.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from portraiture.invert.bake_photo import paint
-from portraiture.invert.fit_silhouette import carve
+from portraiture.invert.fit_silhouette import SilhouetteConfig, fit_silhouette
 from portraiture.invert.goae.refine import refine
-from portraiture.invert.inversion import Inversion
-from portraiture.invert.refine_texture import PolishConfig, polish
+from portraiture.invert.inversion import Inversion, check_count
+from portraiture.invert.project_texture import TextureConfig, project_texture
+from portraiture.invert.refine_texture import RefinementConfig, refine_texture
 from portraiture.invert.target import Target, resized_by_pil
 from portraiture.invert.weights import Encoder
+from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import add_painted
+from portraiture.networks.features import add_residual
 from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.ops.resize import resized
-from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.visibility import MixedPlanes, fuse_planes
 
+Baseline = Literal["psp", "e4e"]
+EncoderName = Literal["goae+refine", "aligned", Baseline]
 
-@torch.no_grad()
-def encode(
-    *targets: Target,
-    generator: TriPlaneGenerator,
-    encoder: Encoder,
-    alignment: FeatureAlignment | None = None,
-    mixed: MixedPlanes = "all",
-    program: ProgramWay | None = None,
-    painted: bool = False,
-    polished: PolishConfig | None = None,
-    judge: FeatureNetwork | None = None,
-    progress: Progress = SILENT,
-) -> Inversion:
-    """The head of a photo, or of several of one person: then w+ is the mean, and each photo gives
-    the details of what it shows. The encoder sees a photo with its own background; alignment
-    compares the cut-out person with w+'s reconstruction; painted: what still differs is painted on
-    the head, and polished with `judge` if there is a config. Without either there is w+ alone.
-    program: the published program's way of alignment, which compares photos with their own
-    background; the encoder then sees them as PIL resizes them. The camera is the first photo's.
-    Raises ValueError without a photo, or without a judge for polishing."""
-    if not targets:
-        raise ValueError("a head needs a photo")
-    if polished is not None and judge is None:
-        raise ValueError("polishing needs a judge")
-    where = generator.backbone.mapping.w_avg
-    size = encoder.config.image_size
-    resize = resized if program is None else resized_by_pil
-    crops = torch.cat([resize(target.crop, size) for target in targets])
-    ws = where + encoder(crops.to(where)).mean(0, keepdim=True)
-    cameras = torch.cat([target.camera for target in targets]).to(where)
-    images = torch.cat([target.image for target in targets]).to(where)
-    result = Inversion(ws, generator.planes(ws), cameras[:1], generator)
-    if alignment is not None:
-        each = ws.expand(len(targets), -1, -1)
-        shown = images
-        if program is not None:
-            side = generator.config.image_size
-            shown = torch.cat([resized(target.crop, side) for target in targets]).to(where)
-        found = refine(generator, alignment, each, shown, cameras, mixed=mixed, program=program)
-        result = replace(
-            result, planes=fuse_planes(found.refined, result.planes, found.visible),
-            features=found.features, visible=found.visible,
+
+@dataclass(frozen=True)
+class DetailConfig:
+    """How what an encoder misses is brought into the planes. texture: of the projection.
+    silhouette, refinement: of what comes before and after it, None to leave that out."""
+
+    texture: TextureConfig = field(default_factory=TextureConfig)
+    silhouette: SilhouetteConfig | None = field(default_factory=SilhouetteConfig)
+    refinement: RefinementConfig | None = field(default_factory=RefinementConfig)
+
+
+@dataclass(frozen=True)
+class EncoderMethod:
+    """Inversion by an encoder, of one photo or several of one person: w+ is the mean over photos,
+    and each photo gives the details of what it shows.
+
+    network: name or path of the generator's weights. alignment: refines features, where given, with
+    planes mixed as `mixed` says, or the way the published program does (`program`): that compares
+    photos with their own background, and the encoder sees them as PIL resizes them. detail: what is
+    done about the differences that remain; None for nothing.
+    """
+
+    name: EncoderName
+    models: Models
+    network: str
+    encoder: Encoder
+    alignment: FeatureAlignment | None = None
+    mixed: MixedPlanes = "all"
+    program: ProgramWay | None = None
+    detail: DetailConfig | None = None
+
+    @property
+    def generator(self) -> TriPlaneGenerator:
+        """The generator that heads are found in."""
+        return self.models.generator(self.network)
+
+    def check(self, count: int) -> None:
+        """Raises InversionError unless it can take so many photos."""
+        check_count(count)
+
+    @torch.no_grad()
+    def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
+        """The head of the targets, from the camera of the first. Raises InversionError."""
+        self.check(len(targets))
+        generator, device = self.generator, self.models.device
+        progress.stage("Encode")
+        size = self.encoder.config.image_size
+        resize = resized if self.program is None else resized_by_pil
+        crops = torch.cat([resize(target.crop, size) for target in targets])
+        offset = self.encoder(crops.to(device)).mean(0, keepdim=True)
+        ws = generator.backbone.mapping.w_avg + offset
+        cameras = torch.cat([target.camera for target in targets]).to(device)
+        found = Inversion(ws, generator.planes(ws), cameras[:1], generator)
+        if self.alignment is not None:
+            found = self._aligned(found, self.alignment, targets, cameras)
+        if self.detail is None:
+            return found
+        return self._detailed(found, self.detail, targets, cameras, progress)
+
+    def _aligned(
+        self, found: Inversion, alignment: FeatureAlignment, targets: Sequence[Target],
+        cameras: Float[Tensor, "M 25"],
+    ) -> Inversion:  # fmt: skip
+        """With F* of each photo, and the planes that these give together."""
+        side = found.generator.config.image_size
+        images = [
+            target.image if self.program is None else resized(target.crop, side)
+            for target in targets
+        ]
+        refined = refine(
+            found.generator, alignment, found.ws.expand(len(targets), -1, -1),
+            torch.cat(images).to(cameras), cameras, mixed=self.mixed, program=self.program,
         )  # fmt: skip
-    if painted:
-        person = torch.cat([target.person for target in targets]).to(where)
-        planes, carved = result.planes, torch.zeros_like(result.planes)
-        if polished is not None:
-            carved = carve(
-                generator, ws, planes, person, cameras, polished.outline, progress=progress
+        return replace(
+            found, planes=fuse_planes(refined.refined, found.planes, refined.visible),
+            features=refined.features, visible=refined.visible,
+        )  # fmt: skip
+
+    def _detailed(
+        self, found: Inversion, detail: DetailConfig, targets: Sequence[Target],
+        cameras: Float[Tensor, "M 25"], progress: Progress,
+    ) -> Inversion:  # fmt: skip
+        """With the silhouette and the texture of the photos."""
+        generator, ws, plain = found.generator, found.ws, found.planes
+        images = torch.cat([target.image for target in targets]).to(cameras)
+        person = torch.cat([target.person for target in targets]).to(cameras)
+        planes, residual = plain, torch.zeros_like(plain)
+        if detail.silhouette is not None:
+            residual = fit_silhouette(
+                generator, ws, plain, person, cameras, detail.silhouette, progress=progress
             )
-            planes = add_painted(generator, planes, carved, ws)
-        paints = carved + paint(generator, ws, planes, images, person, cameras)
-        if polished is not None and judge is not None:
-            paints = polish(
-                generator, ws, result.planes, paints, images, person, cameras, judge, polished,
-                progress=progress,
+            planes = add_residual(generator, plain, residual, ws)
+        progress.stage("Project the texture")
+        residual = residual + project_texture(
+            generator, ws, planes, images, person, cameras, detail.texture
+        )
+        if detail.refinement is not None:
+            residual = refine_texture(
+                generator, ws, plain, residual, images, person, cameras, self.models.parser(),
+                detail.refinement, progress=progress,
             )  # fmt: skip
-        planes = add_painted(generator, result.planes, paints, ws)
-        result = replace(result, planes=planes, painted=paints)
-    return result
+        planes = add_residual(generator, plain, residual, ws)
+        return replace(found, planes=planes, residual=residual)

@@ -1,4 +1,4 @@
-"""A head's outline brought to the photo's: empty where the photo shows nobody, solid where it shows
+"""Fits a head's silhouette to the photo's: empty where the photo shows nobody, solid where it shows
 somebody and the head is half there.
 
 planes ─rays, most of them where head and photo differ─▶ opacity ◀─▶ who is in front ─Adam─▶ planes
@@ -17,16 +17,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.adam import descend
+from portraiture.invert.adam import minimise
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import add_painted
+from portraiture.networks.features import add_residual
 from portraiture.networks.sparse_rays import march_some
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.sampling import make_rays
 
 
 @dataclass(frozen=True)
-class CarveConfig:
+class SilhouetteConfig:
     """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
     then falls along a half cosine. rays: M, with as many coarse as fine samples. anywhere: a ray's
     chance beside that of its error. missing: how much too little opacity counts beside too much.
@@ -49,17 +49,17 @@ class _Outline(NamedTuple):
     rays: tuple[Float[Tensor, "1 n*n 3"], Float[Tensor, "1 n*n 3"]]
 
 
-def carve(
+def fit_silhouette(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "1 N D"],
     planes: Float[Tensor, "1 3 C P P"],
     person: Float[Tensor, "K 1 R R"],
     cameras: Float[Tensor, "K 25"],
-    config: CarveConfig,
+    config: SilhouetteConfig,
     *,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes, as `invert.bake_photo.paint` says it. person: how far the photos'
+    """What to add to the planes, as `project_texture` returns it. person: how far the photos'
     pixels show the person."""
     outlines = [
         _look(generator, planes, whole[None], camera[None], config)
@@ -68,19 +68,19 @@ def carve(
     numbers = torch.Generator(planes.device).manual_seed(config.seed)
 
     def loss_of(change: Tensor) -> Tensor:
-        now = add_painted(generator, planes, change, ws)
+        now = add_residual(generator, planes, change, ws)
         return torch.stack([_loss(generator, now, one, numbers, config) for one in outlines]).mean()
 
-    return descend(
+    return minimise(
         torch.zeros_like(planes), loss_of, steps=config.steps, rate=config.rate,
-        warmup=config.warmup, stage="Carve", progress=progress,
+        warmup=config.warmup, stage="Fit the silhouette", progress=progress,
     )  # fmt: skip
 
 
 @torch.no_grad()
 def _look(
     generator: TriPlaneGenerator, planes: Tensor, person: Tensor, camera: Tensor,
-    config: CarveConfig,
+    config: SilhouetteConfig,
 ) -> _Outline:  # fmt: skip
     opacity = generator.render(planes, camera, deterministic=True).opacity
     n = opacity.shape[-1]
@@ -92,7 +92,7 @@ def _look(
 
 def _loss(
     generator: TriPlaneGenerator, planes: Tensor, outline: _Outline, numbers: torch.Generator,
-    config: CarveConfig,
+    config: SilhouetteConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
     count = min(config.rays, outline.chance.shape[1])
     chosen = torch.multinomial(outline.chance, count, False, generator=numbers)

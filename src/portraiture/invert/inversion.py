@@ -7,29 +7,31 @@ of a plane.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.checkpoints import fingerprint
-from portraiture.head import Head, rounded
+from portraiture.errors import InversionError
+from portraiture.head import MAX_PHOTOS, Head, rounded
 from portraiture.invert.target import Target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.psnr import psnr
+from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.progress import SILENT, Progress
 from portraiture.version import __version__
 
 
 @dataclass(frozen=True)
 class Inversion:
     """planes: what is to be rendered. camera: the first photo's, as given or as found. generator:
-    the given one, or a tuned copy. features, visible: F* and masks of refined planes, of each
-    photo. painted: what was painted on the planes (`invert.bake_photo`). facts: JSON."""
+    the method's, or a tuned copy. features, visible: F* and masks of refined planes, of each
+    photo. residual: what was added to the planes (`invert.project_texture`). facts: JSON."""
 
     ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
@@ -37,15 +39,50 @@ class Inversion:
     generator: TriPlaneGenerator
     features: Float[Tensor, "M K S S"] | None = None
     visible: Float[Tensor, "M 3 1 P P"] | None = None
-    painted: Float[Tensor, "1 3 C P P"] | None = None
+    residual: Float[Tensor, "1 3 C P P"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class InversionMethod(Protocol):
+    """A way to find the head of a photo, with its networks and its own options.
+
+    name: what a head says it was made by. models: where all networks come from; their device is
+    where it computes. network: name or path of the generator's weights.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def network(self) -> str: ...
+
+    @property
+    def generator(self) -> TriPlaneGenerator:
+        """The generator that heads are found in, before any tuning."""
+        ...
+
+    def check(self, count: int) -> None:
+        """Raises InversionError unless it can take so many photos of one person."""
+        ...
+
+    def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
+        """What it finds, on the models' device. Raises InversionError."""
+        ...
+
+
+def check_count(count: int) -> None:
+    """Raises InversionError for more photos, or fewer, than a head can be made of."""
+    if not 1 <= count <= MAX_PHOTOS:
+        raise InversionError(f"Give 1 to {MAX_PHOTOS} photos of one person, not {count}.")
+
+
 @torch.no_grad()
-def make_head(
-    found: Inversion, generator: TriPlaneGenerator, target: Target, *, name: str, method: str
-) -> Head:
-    """generator: as it was before any tuning. name: of its weights."""
+def make_head(found: Inversion, target: Target, method: InversionMethod) -> Head:
+    """The head, on the CPU, of what a method found. target: the first photo's."""
+    generator = method.generator
     theirs = generator.state_dict()
     tuned = {
         key: value
@@ -62,14 +99,15 @@ def make_head(
         planes=found.planes,
         ws=found.ws,
         camera=found.camera,
-        generator=name,
-        fingerprint=fingerprint(generator),
-        method=method,
+        generator=method.network,
+        fingerprint=method.models.fingerprint(method.network),
+        method=method.name,
         features=found.features,
         visible=found.visible,
-        painted=found.painted,
+        residual=found.residual,
         tuned=tuned,
         facts=known,
+        models=method.models,
     )
     return rounded(head)
 

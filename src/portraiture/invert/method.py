@@ -10,74 +10,116 @@ from pathlib import Path
 from typing import get_args
 
 from portraiture.errors import InversionError
-from portraiture.invert.pti import OPTIMISERS, OptimiseConfig, Optimiser
-from portraiture.invert.reconstruct import Judges
-from portraiture.invert.refine_texture import PolishConfig
-from portraiture.invert.run import Baseline, EncoderName, Method
+from portraiture.invert.encode import Baseline, DetailConfig, EncoderMethod, EncoderName
+from portraiture.invert.inversion import InversionMethod
+from portraiture.invert.pti import OPTIMISERS, OptimisationMethod, OptimiseConfig, Optimiser
+from portraiture.invert.refine_texture import RefinementConfig
 from portraiture.invert.weights import Encoder, check_fit, load_alignment, load_encoder
-from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.models import Models
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.networks.pyramid_encoder import PyramidEncoder
-from portraiture.perception.weights import load_identity, load_parser
 from portraiture.triplane.visibility import MixedPlanes
 
+MethodName = EncoderName | Optimiser
+ENCODERS: tuple[EncoderName, ...] = ("goae+refine", "aligned", "psp", "e4e")
 RAYS = (16, 512)
-MAX_POLISH = 1000
+MAX_REFINE_STEPS = 1000
 SHIPPED_ENCODER, SHIPPED_ALIGNMENT = "swin-w", "goae-alignment"
 
 
-def encoder_method(
-    name: EncoderName,
-    generator: TriPlaneGenerator,
-    network: str,
+def choose_method(
+    name: MethodName,
+    models: Models,
     *,
+    network: str | Path = "heads",
     weights: str | Path | None = None,
     alignment: str | Path | None = None,
-    refined: bool = True,
+    refine_steps: int | None = None,
+    steps: int | None = None,
+    rays: int | None = None,
+) -> InversionMethod:
+    """A method by name; its options as in `encoder_method` and `optimiser_method`. Raises
+    InversionError for an unknown name or options of another method, and CheckpointError."""
+    for encoder in ENCODERS:
+        if name == encoder:
+            if steps is not None or rays is not None:
+                raise InversionError("--steps and --rays are for the optimisations.")
+            return encoder_method(
+                models, encoder, network=network, weights=weights, alignment=alignment,
+                refine_steps=refine_steps,
+            )  # fmt: skip
+    for optimiser in OPTIMISERS:
+        if name == optimiser:
+            if weights or alignment or refine_steps is not None:
+                raise InversionError("--weights, --alignment and --refine-steps are for encoders.")
+            return optimiser_method(models, optimiser, network=network, steps=steps, rays=rays)
+    raise InversionError(
+        f"There is no method {str(name)[:40]!r}; choose one of"
+        f" {', '.join((*ENCODERS, *OPTIMISERS))}."
+    )
+
+
+def encoder_method(
+    models: Models,
+    name: EncoderName,
+    *,
+    network: str | Path = "heads",
+    weights: str | Path | None = None,
+    alignment: str | Path | None = None,
+    aligned: bool = True,
     mixed: MixedPlanes = "all",
     program: ProgramWay | None = None,
-    polish: int | None = None,
-) -> Method:
-    """An encoder. network: name of the generator's weights. weights, alignment: the encoder's and
-    of its feature alignment, by default the shipped ones; an encoder of one's own has no alignment
-    but one that is given, nor without refined, and none ships for pSp and e4e. program: the
-    published program's way of alignment, which masks the front plane alone, for alignments that
-    compare images. polish: steps of it (`invert.refine_texture`), its own number by
-    default; 0 for none. Raises InversionError or CheckpointError."""
-    painted, baseline = name == "goae+refine", name in get_args(Baseline)
+    refine_steps: int | None = None,
+) -> EncoderMethod:
+    """An encoder. network: the generator's weights. weights, alignment: the encoder's and its
+    feature alignment's, by default the shipped ones; an encoder of one's own has no alignment but
+    one that is given, the shipped one none without `aligned`, and pSp and e4e never have one.
+    program: the published program's way of alignment, which masks the front plane alone, for
+    alignments that compare images. refine_steps: of `invert.refine_texture`, its own number by
+    default; 0 leaves it and the silhouette out. Raises InversionError or CheckpointError."""
+    baseline = name in get_args(Baseline)
     if alignment is not None and baseline:
         raise InversionError("Feature alignment is for --method goae+refine and aligned.")
     if weights is None:
         if baseline:
             raise InversionError(_none_ships(name))
         weights = SHIPPED_ENCODER
-        if refined and alignment is None:
+        if aligned and alignment is None:
             alignment = SHIPPED_ALIGNMENT
-    encoder = load_encoder(weights)
+    encoder = models.load(load_encoder, weights)
     kind = _kind(encoder)
     if kind != name and (baseline or kind != "aligned"):
         raise InversionError(f"{weights} is not an encoder for the method {name}.")
-    if polish is not None and not painted:
-        raise InversionError("--polish is for --method goae+refine.")
-    if polish is not None and not 0 <= polish <= MAX_POLISH:
-        raise InversionError(f"--polish must be from 0 to {MAX_POLISH}, not {polish}.")
+    detail = _detail(name, refine_steps)
+    generator = models.generator(network)
     check_fit(generator, encoder)
-    aligned = None if alignment is None else load_alignment(alignment)
-    if aligned is not None:
-        check_fit(generator, aligned)
+    features = None if alignment is None else models.load(load_alignment, alignment)
+    if features is not None:
+        check_fit(generator, features)
     if program is not None:
-        if aligned is None or aligned.config.carried:
+        if features is None or features.config.carried:
             raise InversionError(
                 "The program's way needs an alignment that compares images, as the published does."
             )
         mixed = "front" if mixed == "all" else mixed
-    polished = PolishConfig() if polish is None else PolishConfig(steps=polish)
-    if not painted or not polished.steps:
-        return Method(name, generator, network, encoder, aligned, mixed, painted, program=program)
-    return Method(
-        name, generator, network, encoder, aligned, mixed, painted, polished,
-        Judges(load_parser()), program=program,
-    )  # fmt: skip
+    return EncoderMethod(name, models, str(network), encoder, features, mixed, program, detail)
+
+
+def _detail(name: EncoderName, refine_steps: int | None) -> DetailConfig | None:
+    """What is done about the differences that an encoder leaves. Raises InversionError."""
+    if name != "goae+refine":
+        if refine_steps is not None:
+            raise InversionError("--refine-steps is for --method goae+refine.")
+        return None
+    if refine_steps is None:
+        return DetailConfig()
+    if not 0 <= refine_steps <= MAX_REFINE_STEPS:
+        raise InversionError(
+            f"--refine-steps must be from 0 to {MAX_REFINE_STEPS}, not {refine_steps}."
+        )
+    if not refine_steps:
+        return DetailConfig(silhouette=None, refinement=None)
+    return DetailConfig(refinement=RefinementConfig(steps=refine_steps))
 
 
 def _none_ships(name: EncoderName) -> str:
@@ -88,9 +130,9 @@ def _none_ships(name: EncoderName) -> str:
     )
 
 
-def encoder_kind(weights: str | Path) -> EncoderName:
-    """The method that an encoder's weights are for, without refinement. Raises CheckpointError."""
-    return _kind(load_encoder(weights))
+def encoder_kind(models: Models, weights: str | Path) -> EncoderName:
+    """The method that an encoder's weights are for, without detail. Raises CheckpointError."""
+    return _kind(models.load(load_encoder, weights))
 
 
 def _kind(encoder: Encoder) -> EncoderName:
@@ -98,18 +140,18 @@ def _kind(encoder: Encoder) -> EncoderName:
 
 
 def optimiser_method(
+    models: Models,
     name: Optimiser,
-    generator: TriPlaneGenerator,
-    network: str,
     *,
+    network: str | Path = "heads",
     steps: int | None = None,
     rays: int | None = None,
-) -> Method:
-    """An optimisation. steps: of its first stage; the second's change in proportion. rays: a side.
-    Raises InversionError."""
-    judges = Judges(load_parser(), load_identity())
+) -> OptimisationMethod:
+    """An optimisation. network: the generator's weights. steps: of its first stage; the second's
+    change in proportion. rays: a side. Raises InversionError or CheckpointError."""
     config = chosen_config(name, steps=steps, rays=rays)
-    return Method(name, generator, network, judges=judges, config=config)
+    models.generator(network)
+    return OptimisationMethod(name, models, str(network), config)
 
 
 def chosen_config(

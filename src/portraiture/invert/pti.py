@@ -5,12 +5,12 @@ Target ─▶ latent steps: u, w = mean + u · basis (and a small motion of the 
        ─▶ generator steps: all weights, w fixed ─▶ Inversion
 Latents move in units of their own deviations, so that all directions are as easy, and a weak pull
 towards the mean keeps them among the generator's people. [ours]
-Letters: N rows of w+, D w dimension, K principal directions of w.
+Letters: N rows of w+, D w dimension, K principal directions of w, R side of an image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Literal
@@ -20,9 +20,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
-from portraiture.invert.inversion import Inversion
-from portraiture.invert.reconstruct import Judges, LossWeights, draw, losses
+from portraiture.errors import InversionError
+from portraiture.invert.inversion import Inversion, check_count
+from portraiture.invert.reconstruct import LossNetworks, LossWeights, draw, losses
 from portraiture.invert.target import Target
+from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.progress import SILENT, Progress
 from portraiture.train.lr_schedule import annealed
@@ -62,6 +64,37 @@ OPTIMISERS: dict[Optimiser, OptimiseConfig] = {
 
 
 @dataclass(frozen=True)
+class OptimisationMethod:
+    """Inversion of one photo by optimisation: of w ("w"), then of the generator ("pti"), with the
+    camera besides ("pose-opt"). network: name or path of the generator's weights."""
+
+    name: Optimiser
+    models: Models
+    network: str
+    config: OptimiseConfig
+
+    @property
+    def generator(self) -> TriPlaneGenerator:
+        """The generator that heads are found in, before any tuning."""
+        return self.models.generator(self.network)
+
+    def check(self, count: int) -> None:
+        """Raises InversionError for another number than one photo."""
+        check_count(count)
+        if count > 1:
+            raise InversionError(f"The method {self.name} takes one photo; encoders take several.")
+
+    def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
+        """What `optimise` finds. Raises InversionError."""
+        self.check(len(targets))
+        networks = LossNetworks(self.models.parser(), self.models.identity())
+        return optimise(
+            self.generator, targets[0], networks, self.config,
+            with_camera=self.name == "pose-opt", progress=progress,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class WSpace:
     """Mean of w and its principal directions, each as long as its deviation."""
 
@@ -81,7 +114,7 @@ def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0)
         generator.mapping(part, None if camera is None else camera[: len(part)])[:, 0]
         for part in z.split(1024)
     ]
-    w = torch.cat(parts).double()
+    w = torch.cat(parts).cpu().double()
     mean = w.mean(0)
     _, deviations, directions = torch.linalg.svd(w - mean, full_matrices=False)
     share = deviations.square().cumsum(0) / deviations.square().sum()
@@ -93,7 +126,7 @@ def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0)
 def optimise(
     generator: TriPlaneGenerator,
     target: Target,
-    judges: Judges,
+    networks: LossNetworks,
     config: OptimiseConfig,
     *,
     with_camera: bool = False,
@@ -103,16 +136,16 @@ def optimise(
     """Invert one photo.
 
     with_camera: the camera is optimised together with w. start: ws to begin with, the mean
-    otherwise. It ends early, with what it has, when it is
-    cancelled. Facts: steps done in both
+    otherwise. It ends early, with what it has, when it is cancelled. Facts: steps done in both
     stages, the last loss, and whether it was stopped.
     """
     space = w_space(generator, samples=config.samples, seed=config.seed)
     begun = _Begun.make(generator, space, target, config, with_camera, start)
+    photo = target.image.to(space.mean)
     stages = [
-        _descend(
-            begun.groups(config), config.latent_steps, "Optimise w",
-            lambda: begun.loss(generator, target, judges, config), progress,
+        _minimise(
+            begun.groups(config), config.latent_steps, "Optimise the latent",
+            lambda: begun.loss(generator, photo, networks, config), progress,
         )
     ]  # fmt: skip
     ws, camera, network = begun.ws().detach(), begun.camera().detach(), generator
@@ -122,11 +155,11 @@ def optimise(
 
         def tuning() -> Tensor:
             image = draw(network, ws, network.planes(ws), camera, rays=config.rays)
-            return _total(losses(image, target.image, judges, config.weights))
+            return _total(losses(image, photo, networks, config.weights))
 
         groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
         stages.append(
-            _descend(groups, config.generator_steps, "Tune the generator", tuning, progress)
+            _minimise(groups, config.generator_steps, "Tune the generator", tuning, progress)
         )  # fmt: skip
         network = network.requires_grad_(False)
     facts = {
@@ -174,11 +207,12 @@ class _Begun:
         return moved_camera(self.given, self.motion) if self.motion.requires_grad else self.given
 
     def loss(
-        self, generator: TriPlaneGenerator, target: Target, judges: Judges, config: OptimiseConfig
-    ) -> Tensor:
+        self, generator: TriPlaneGenerator, photo: Float[Tensor, "1 3 R R"],
+        networks: LossNetworks, config: OptimiseConfig,
+    ) -> Tensor:  # fmt: skip
         ws = self.ws()
         image = draw(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
-        return _total(losses(image, target.image, judges, config.weights)) + config.pull * (
+        return _total(losses(image, photo, networks, config.weights)) + config.pull * (
             self.u.square().mean()
         )
 
@@ -203,7 +237,7 @@ def _total(parts: dict[str, Tensor]) -> Tensor:
     return torch.stack(list(parts.values())).sum()
 
 
-def _descend(
+def _minimise(
     groups: list[dict[str, object]],
     steps: int,
     stage: str,

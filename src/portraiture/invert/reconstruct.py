@@ -1,4 +1,4 @@
-"""What all methods share: how a head is drawn with gradients, and how far it is from the photo.
+"""What all methods share: how a head is rendered with gradients, and how far it is from the photo.
 
 ws ─planes─▶ rays of a camera ─▶ features ─superresolution─▶ image ─┬─▶ squared error
                                                                       ├─▶ perceptual distance
@@ -32,8 +32,8 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class Judges:
-    """The frozen networks that losses look through; identity may be left out."""
+class LossNetworks:
+    """The frozen networks of the perceptual and the identity loss; identity may be left out."""
 
     perceptual: FeatureNetwork
     identity: IdentityNetwork | None = None
@@ -60,15 +60,15 @@ def draw(
 def losses(
     image: Float[Tensor, "B 3 R R"],
     photo: Float[Tensor, "B 3 R R"],
-    judges: Judges,
+    networks: LossNetworks,
     weights: LossWeights,
 ) -> dict[str, Tensor]:
     """The weighted losses by name, means over the batch."""
     found = {"image": weights.image * (image - photo).square().mean()}
-    distance = perceptual_distance(judges.perceptual, image, photo)
+    distance = perceptual_distance(networks.perceptual, image, photo)
     found["perceptual"] = weights.perceptual * distance.mean()
-    if judges.identity is not None and weights.identity:
-        found["identity"] = weights.identity * identity_distance(judges.identity, image, photo)
+    if networks.identity is not None and weights.identity:
+        found["identity"] = weights.identity * identity_distance(networks.identity, image, photo)
     return found
 
 

@@ -1,28 +1,27 @@
-"""What painting left of a photo, taken in a few steps down the gradient.
+"""Refines a projected texture in a few steps of gradient descent on the image.
 
-painted planes ─asked at the surface that the photo shows─▶ superresolution ─▶ picture
+planes + residual ─sampled at the surface that the photo shows─▶ superresolution ─▶ image
    ◀─Adam─ absolute error and perceptual distance to the photo ◀────────────────┘
-Painting says which colours the planes should have; superresolution also reads their other features,
-which still draw w+'s wrinkles and brows, and sharpens. Here the picture itself is asked for. The
-surface stays, and so does the generator: what learns is what `bake_photo` has painted. [ours]
+Projection determines the colours of the planes; superresolution also reads their other features,
+which still hold w+'s wrinkles and brows, and sharpens. Here the final image is compared. Surface
+and generator stay fixed; the residual of `project_texture` is what is optimised. [ours]
 Letters: K photos of a head, N rows of w+, C channels and P side of a plane, R side of a photo, n
 neural resolution.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.invert.adam import descend
-from portraiture.invert.fit_silhouette import CarveConfig
+from portraiture.invert.adam import minimise
 from portraiture.networks.deferred import deferred_picture
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import add_painted
+from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
 from portraiture.progress import SILENT, Progress
@@ -30,18 +29,16 @@ from portraiture.triplane.sampling import make_rays
 
 
 @dataclass(frozen=True)
-class PolishConfig:
+class RefinementConfig:
     """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
-    then falls along a half cosine. picture: weight of the mean absolute error where photo and head
-    show the person. perceptual: of the perceptual distance there. outline: of what goes
-    before painting."""
+    then falls along a half cosine. image: weight of the mean absolute error where photo and head
+    show the person. perceptual: of the perceptual distance there."""
 
     steps: int = 16
     rate: float = 0.2
     warmup: int = 2
-    picture: float = 4.0
+    image: float = 4.0
     perceptual: float = 0.3
-    outline: CarveConfig = field(default_factory=CarveConfig)
 
 
 class _Seen(NamedTuple):
@@ -54,34 +51,35 @@ class _Seen(NamedTuple):
     rays: tuple[Tensor, Tensor]
 
 
-def polish(
+def refine_texture(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "1 N D"],
     planes: Float[Tensor, "1 3 C P P"],
-    painted: Float[Tensor, "1 3 C P P"],
+    residual: Float[Tensor, "1 3 C P P"],
     photos: Float[Tensor, "K 3 R R"],
     person: Float[Tensor, "K 1 R R"],
     cameras: Float[Tensor, "K 25"],
-    judge: FeatureNetwork,
-    config: PolishConfig,
+    perceptual: FeatureNetwork,
+    config: RefinementConfig,
     *,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes instead of `painted`. planes: without it. photos: in [-1, 1].
-    person: how far their pixels show the person. judge: of likeness."""
-    shown = add_painted(generator, planes, painted, ws)
+    """What to add to the planes instead of `residual`. planes: without it. photos: in [-1, 1].
+    person: how far their pixels show the person. perceptual: the network of the perceptual loss."""
+    shown = add_residual(generator, planes, residual, ws)
     views = [
         _look(generator, shown, photo[None], whole[None], camera[None])
         for photo, whole, camera in zip(photos, person, cameras, strict=True)
     ]
 
     def loss_of(change: Tensor) -> Tensor:
-        now = add_painted(generator, planes, change, ws)
-        return torch.stack([_loss(generator, ws, now, one, judge, config) for one in views]).mean()
+        now = add_residual(generator, planes, change, ws)
+        each = [_loss(generator, ws, now, one, perceptual, config) for one in views]
+        return torch.stack(each).mean()
 
-    return descend(
-        painted, loss_of, steps=config.steps, rate=config.rate, warmup=config.warmup,
-        stage="Polish", progress=progress,
+    return minimise(
+        residual, loss_of, steps=config.steps, rate=config.rate, warmup=config.warmup,
+        stage="Refine the texture", progress=progress,
     )  # fmt: skip
 
 
@@ -96,11 +94,11 @@ def _look(
 
 
 def _loss(
-    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: _Seen, judge: FeatureNetwork,
-    config: PolishConfig,
+    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: _Seen,
+    perceptual: FeatureNetwork, config: RefinementConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
-    picture = deferred_picture(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
-    picture = resized(picture, seen.photo.shape[-1])
-    ours, theirs = (seen.both * x + 1.0 - seen.both for x in (picture, seen.photo))
-    far = perceptual_distance(judge, ours, theirs).mean()
-    return config.picture * (ours - theirs).abs().mean() + config.perceptual * far
+    image = deferred_picture(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
+    image = resized(image, seen.photo.shape[-1])
+    ours, theirs = (seen.both * x + 1.0 - seen.both for x in (image, seen.photo))
+    far = perceptual_distance(perceptual, ours, theirs).mean()
+    return config.image * (ours - theirs).abs().mean() + config.perceptual * far

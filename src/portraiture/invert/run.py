@@ -1,77 +1,41 @@
 """One photo in, or several of one person, a neural head and its files out.
 
-photo ─align─▶ Photo ─make_target─▶ Target ─method─▶ Head ─render, mesh─▶ files
+photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Head ─render, mesh─▶ files
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import radians
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image
 
 from portraiture.camera import from_eg3d
-from portraiture.errors import InversionError
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
-from portraiture.head import MAX_PHOTOS, SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
+from portraiture.head import SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
-from portraiture.invert.encode import encode
-from portraiture.invert.inversion import Inversion, make_head
-from portraiture.invert.pti import OptimiseConfig, Optimiser, optimise
-from portraiture.invert.reconstruct import Judges
-from portraiture.invert.refine_texture import PolishConfig
+from portraiture.invert.inversion import InversionMethod, make_head
+from portraiture.invert.method import MethodName, choose_method
 from portraiture.invert.target import Target, target_of_photo
-from portraiture.invert.weights import Encoder
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import head_picture, pixels_of
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.goae_alignment import FeatureAlignment
-from portraiture.networks.goae_program import ProgramWay
-from portraiture.perception.weights import load_parser
+from portraiture.models import Models, default_models
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
-from portraiture.triplane.visibility import MixedPlanes
 from portraiture.types import Photo, as_uint8
 
-Baseline = Literal["psp", "e4e"]
-EncoderName = Literal["goae+refine", "aligned", Baseline]
-MethodName = EncoderName | Optimiser
+PhotoSource = Path | str | ndarray | Image.Image
 HEAD_FILES = ("head.safetensors", "front.png", "turntable.mp4", "mesh.glb", "report.html")
 REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians(30.0)}
-
-
-@dataclass(frozen=True)
-class Method:
-    """How to invert. generator, weights: the generator and the name or path of its weights.
-    encoder: of the methods that encode; alignment, mixed, program: of "aligned" and "goae+refine";
-    painted: whether what an encoder leaves out is painted on the head; polished: how that is
-    polished, if it is. judges: of polishing and of the optimisations, of which config is."""
-
-    name: MethodName
-    generator: TriPlaneGenerator
-    weights: str = "heads"
-    encoder: Encoder | None = None
-    alignment: FeatureAlignment | None = None
-    mixed: MixedPlanes = "all"
-    painted: bool = False
-    polished: PolishConfig | None = None
-    judges: Judges | None = None
-    config: OptimiseConfig = field(default_factory=OptimiseConfig)
-    program: ProgramWay | None = None
-
-    def __post_init__(self) -> None:
-        needed = self.encoder if self.name in get_args(EncoderName) else self.judges
-        if needed is None:
-            raise ValueError(f"{self.name} lacks its networks")
 
 
 @dataclass(frozen=True)
@@ -93,50 +57,56 @@ class Inverted:
         )
 
 
+def invert(
+    photo: PhotoSource | list[PhotoSource] | tuple[PhotoSource, ...],
+    *,
+    method: MethodName = "goae+refine",
+    network: str | Path = "heads",
+    face: int | None = None,
+    models: Models | None = None,
+    progress: Progress = SILENT,
+) -> Head:
+    """Turn a photo, or several of one person, into a neural head.
+
+    photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Inversion ─▶ Head
+
+    photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, which
+    encoders take. network: a shipped generator's name or the path of its weights. face: 1 is the
+    largest, 2 the next. models: whose networks and device are used, by default this process's own
+    on the CPU. Raises PhotoError, InversionError or CheckpointError, each with one sentence.
+    """
+    photos = list(photo) if isinstance(photo, list | tuple) else [photo]
+    chosen = choose_method(method, models or default_models(), network=network)
+    chosen.check(len(photos))
+    progress.stage(_align_stage(len(photos)), len(photos))
+    aligned = [align(one, face=face) for one in counted(photos, progress)]
+    return invert_photos(aligned, chosen, progress=progress)[0]
+
+
 def invert_photos(
-    photos: Sequence[Photo], how: Method, *, progress: Progress = SILENT
+    photos: Sequence[Photo], method: InversionMethod, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
-    """The head of aligned photos, and what the first was fitted to; its facts tell its confidence
-    (`invert.confidence`) where the generator draws the engine's people. Raises InversionError."""
-    targets = [target_of_photo(photo, how.generator) for photo in photos]
-    found = invert_target(*targets, how=how, progress=progress)
-    if knows_people(how.generator):
-        sure = confidence(found, how.generator, targets[0], perceptual_synthetic(load_parser()))
+    """The head of aligned photos, and the target of the first; its facts tell its confidence
+    (`invert.confidence`) where the generator makes the engine's people. Raises InversionError."""
+    generator, parser = method.generator, method.models.parser()
+    progress.stage("Cut out the person")
+    targets = [target_of_photo(photo, generator, parser) for photo in photos]
+    found = method.invert(targets, progress)
+    if knows_people(generator):
+        sure = confidence(found, generator, targets[0], perceptual_synthetic(parser))
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
-    head = make_head(found, how.generator, targets[0], name=how.weights, method=how.name)
-    return head, targets[0]
+    return make_head(found, targets[0], method), targets[0]
 
 
-def invert_target(*targets: Target, how: Method, progress: Progress = SILENT) -> Inversion:
-    """What the method finds. Raises InversionError for several photos where it takes one."""
-    check_photos(len(targets), how)
-    if how.encoder is not None:
-        return encode(
-            *targets, generator=how.generator, encoder=how.encoder, alignment=how.alignment,
-            mixed=how.mixed, program=how.program, painted=how.painted, polished=how.polished,
-            judge=None if how.judges is None else how.judges.perceptual, progress=progress,
-        )  # fmt: skip
-    (target,) = targets
-    assert how.judges is not None
-    return optimise(
-        how.generator, target, how.judges, how.config, with_camera=how.name == "pose-opt",
-        progress=progress,
-    )  # fmt: skip
-
-
-def check_photos(count: int, how: Method) -> None:
-    """Raises InversionError where a method cannot take so many."""
-    if not 1 <= count <= MAX_PHOTOS:
-        raise InversionError(f"Give 1 to {MAX_PHOTOS} photos of one person, not {count}.")
-    if count > 1 and how.encoder is None:
-        raise InversionError(f"The method {how.name} takes one photo; encoders take several.")
+def _align_stage(count: int) -> str:
+    return "Align the photo" if count == 1 else "Align the photos"
 
 
 def invert_files(
     photo_paths: Sequence[Path],
     out: Path,
     *,
-    how: Method,
+    method: InversionMethod,
     face: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -145,16 +115,15 @@ def invert_files(
 
     Raises PhotoError, SurfaceError, OutputError or CancelledError, each with one sentence.
     """
-    check_photos(len(photo_paths), how)
+    method.check(len(photo_paths))
     times = StageTimes(progress)
     with staged_folder(out, HEAD_FILES, overwrite=overwrite) as folder:
-        times.stage("Align the photo" if len(photo_paths) == 1 else "Align the photos")
+        times.stage(_align_stage(len(photo_paths)), len(photo_paths))
         photos = [align(path, face=face) for path in counted(photo_paths, times)]
-        times.stage("Invert")
-        head, target = invert_photos(photos, how, progress=times)
+        head, target = invert_photos(photos, method, progress=times)
         made = Inverted(head, tuple(photos))
         head.save(folder / "head.safetensors")
-        times.stage("Render")
+        times.stage("Render the views")
         views = {title: head_image(head, yaw) for title, yaw in REPORT_VIEWS.items()}
         write_image(folder / "front.png", views["Front"])
         raise_if_cancelled(times)

@@ -1,4 +1,4 @@
-"""A photo as a generator would have drawn it: crop, matte and camera.
+"""A photo as a generator would have rendered it: crop, matte and camera.
 
 Photo ─resize─▶ crop ─parser─▶ who is in front ─over the generator's background─▶ Target
 Letters: R side of the generator's images.
@@ -23,7 +23,6 @@ from portraiture.errors import InversionError
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.ops.resize import resized
 from portraiture.perception.parser import ParserNetwork
-from portraiture.perception.weights import load_parser
 from portraiture.types import Photo, Segment
 
 WHITE = 1.0
@@ -45,10 +44,8 @@ class Target:
     camera: Float[Tensor, "1 25"]
 
 
-def target_of_photo(
-    photo: Photo, generator: TriPlaneGenerator, parser: ParserNetwork | None = None
-) -> Target:
-    """The target of an aligned photo. parser: the shipped one by default."""
+def target_of_photo(photo: Photo, generator: TriPlaneGenerator, parser: ParserNetwork) -> Target:
+    """The target of an aligned photo; see `make_target`."""
     camera = torch.from_numpy(to_eg3d(photo.camera)).float()[None]
     return make_target(photo.crop, camera, generator, parser)
 
@@ -57,13 +54,13 @@ def make_target(
     crop: UInt8[ndarray, "S S 3"],
     camera: Float[Tensor, "1 25"],
     generator: TriPlaneGenerator,
-    parser: ParserNetwork | None = None,
+    parser: ParserNetwork,
 ) -> Target:
-    """The target of a crop as `photo.align` makes them, and its camera. Raises InversionError where
-    nobody is found in it."""
+    """The target, on the CPU, of a crop as `photo.align` makes them, and its camera. parser: finds
+    the person, on its own device. Raises InversionError where nobody is found."""
     whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    image = resized(whole, generator.config.image_size).clamp(-1.0, 1.0)
-    person = person_matte(image, parser or load_parser())
+    image = resized(whole, generator.config.image_size)
+    person = person_matte(image, parser)
     if float((person > 0.5).float().mean()) < SMALLEST:
         raise InversionError("No person stands out in the photo; use one that shows a head.")
     if generator.config.rendering.white_background:
@@ -86,7 +83,9 @@ def person_matte(
     """How far each pixel shows the person: the face parser's word for not being background, made
     surer, without what hangs together with no head."""
     side = parser.config.size
-    classes = parser(resized(images, side)).softmax(1)
+    small = resized(images, side)
+    small = small.to(next(parser.parameters()))
+    classes = parser(small).softmax(1).to(images)
     person = 1.0 - classes[:, int(Segment.BACKGROUND)][:, None]
     person = ((person - UNSURE[0]) / (UNSURE[1] - UNSURE[0])).clamp(0.0, 1.0)
     person = person * torch.stack([largest_part(one[0]) for one in person])[:, None]

@@ -57,13 +57,13 @@ def edited_features(
     return refined + edited - plain
 
 
-def add_painted(
+def add_residual(
     generator: TriPlaneGenerator,
     planes: Float[Tensor, "1 3 C P P"],
-    painted: Float[Tensor, "1 3 C P P"],
+    residual: Float[Tensor, "1 3 C P P"],
     ws: Float[Tensor, "1 N D"],
 ) -> Float[Tensor, "1 3 C P P"]:
-    """Add a change to the planes, warped by the generator's flow for ws."""
+    """Add a residual to the planes, warped by the generator's flow for ws."""
     if not generator.config.flow_rank:
-        return planes + painted
-    return planes + move_planes(painted, generator.flow(ws[:, 0]))
+        return planes + residual
+    return planes + move_planes(residual, generator.flow(ws[:, 0]))

@@ -79,13 +79,13 @@ def check_wearer(generator: TriPlaneGenerator) -> None:
 def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[Tensor, "B Z"]:
     """Estimate z from w by linear regression."""
     z = torch.from_numpy(draw_latents(PEOPLE, SEED)).double()
-    known = generator.mapping(z.float(), None)[:, 0].double()
+    known = generator.mapping(z.to(next(generator.parameters())), None)[:, 0].cpu().double()
     mean = known.mean(0)
     centred = known - mean
     spread = centred.T @ centred
     ridge = RIDGE * spread.trace() / len(spread) * torch.eye(len(spread), dtype=spread.dtype)
     readers = torch.linalg.solve(spread + ridge, centred.T @ (z - z.mean(0)))
-    found = (w.double() - mean) @ readers + z.mean(0)
+    found = (w.cpu().double() - mean) @ readers + z.mean(0)
     return found.clamp(-FARTHEST, FARTHEST).float()
 
 

@@ -29,7 +29,7 @@ SIZES = TriPlaneConfig(
 )  # fmt: skip
 LOSSES = {"own_picture", "own_perceptual", "own_identity", "own_outline"}
 CONFIG = OwnView(rays=64, ray_samples=12, side=32)
-Judges = tuple[FeatureNetwork, IdentityNetwork]
+LossNetworks = tuple[FeatureNetwork, IdentityNetwork]
 
 
 def _last(network: TriPlaneGenerator) -> Linear:
@@ -48,7 +48,7 @@ def network() -> TriPlaneGenerator:
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
+def networks() -> LossNetworks:
     return load_parser(), load_identity()
 
 
@@ -71,26 +71,28 @@ def _photo(network: TriPlaneGenerator, ws: torch.Tensor) -> Shown:
 
 
 def _losses(
-    network: TriPlaneGenerator, judges: Judges, ws: torch.Tensor, shown: Shown
+    network: TriPlaneGenerator, networks: LossNetworks, ws: torch.Tensor, shown: Shown
 ) -> dict[str, torch.Tensor]:
     draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    return own_view_losses(network, judges, ws, network.planes(ws), shown, draws, CONFIG)
+    return own_view_losses(network, networks, ws, network.planes(ws), shown, draws, CONFIG)
 
 
-def test_a_head_is_nearest_to_its_own_picture(network: TriPlaneGenerator, judges: Judges) -> None:
+def test_a_head_is_nearest_to_its_own_picture(
+    network: TriPlaneGenerator, networks: LossNetworks
+) -> None:
     """Colours are asked at the surface and not composited, so that nothing is quite 0."""
     shown = _photo(network, _ws(network, 0))
-    own = _losses(network, judges, _ws(network, 0), shown)
+    own = _losses(network, networks, _ws(network, 0), shown)
     assert own.keys() == LOSSES
     for seed in (1, 2):
-        others = _losses(network, judges, _ws(network, seed), shown)
+        others = _losses(network, networks, _ws(network, seed), shown)
         assert own["own_picture"] < 0.5 * others["own_picture"]
         assert own["own_perceptual"] < others["own_perceptual"]
 
 
-def test_every_loss_has_a_gradient(network: TriPlaneGenerator, judges: Judges) -> None:
+def test_every_loss_has_a_gradient(network: TriPlaneGenerator, networks: LossNetworks) -> None:
     ws = _ws(network, 1).requires_grad_(True)
-    losses = _losses(network, judges, ws, _photo(network, _ws(network, 0)))
+    losses = _losses(network, networks, ws, _photo(network, _ws(network, 0)))
     for name, loss in losses.items():
         (gradient,) = torch.autograd.grad(loss, ws, retain_graph=True)
         assert torch.isfinite(gradient).all(), name
@@ -98,7 +100,7 @@ def test_every_loss_has_a_gradient(network: TriPlaneGenerator, judges: Judges) -
 
 
 def test_the_outline_wants_nothing_where_nobody_is(
-    network: TriPlaneGenerator, judges: Judges
+    network: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     """Where the head is and the photo shows nobody, less of the head is wanted; where the photo
     shows somebody everywhere, more."""
@@ -114,7 +116,13 @@ def test_the_outline_wants_nothing_where_nobody_is(
                 thinner.fill_(bias)
             draws = draws_of_step(0, 0, 0, torch.device("cpu"))
             all_losses = own_view_losses(
-                network, judges, ws, network.planes(ws), shown._replace(person=person), draws, alone
+                network,
+                networks,
+                ws,
+                network.planes(ws),
+                shown._replace(person=person),
+                draws,
+                alone,
             )
             losses.append(float(sum(all_losses.values())))
         with torch.no_grad():
@@ -126,7 +134,7 @@ def test_the_outline_wants_nothing_where_nobody_is(
 
 
 def test_following_the_losses_brings_a_head_nearer(
-    network: TriPlaneGenerator, judges: Judges
+    network: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     shown = _photo(network, _ws(network, 0))
     ws = _ws(network, 1).requires_grad_(True)
@@ -134,7 +142,7 @@ def test_following_the_losses_brings_a_head_nearer(
     totals = []
     for _ in range(25):
         optimizer.zero_grad()
-        total = torch.stack(list(_losses(network, judges, ws, shown).values())).sum()
+        total = torch.stack(list(_losses(network, networks, ws, shown).values())).sum()
         total.backward()
         optimizer.step()
         totals.append(float(total.detach()))

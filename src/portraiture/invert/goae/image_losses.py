@@ -51,7 +51,7 @@ class OwnView:
 
 def own_view_losses(
     network: TriPlaneGenerator,
-    judges: tuple[FeatureNetwork, IdentityNetwork],
+    networks: tuple[FeatureNetwork, IdentityNetwork],
     ws: Float[Tensor, "B N D"],
     planes: Float[Tensor, "B 3 C P P"],
     shown: Shown,
@@ -59,9 +59,9 @@ def own_view_losses(
     config: OwnView,
 ) -> dict[str, Tensor]:
     """Weighted losses by name, whose gradients flow to planes and, through superresolution, to ws.
-    judges: of likeness and of identity."""
+    networks: of likeness and of identity."""
     picture = _picture(network, ws, planes, shown.camera, config.side)
-    features, identity = judges
+    features, identity = networks
     ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
     faces = (face_crop(x, identity.config.size) for x in (ours, shown.image))
     alike = similarity(*(identity(face) for face in faces))

@@ -156,9 +156,9 @@ class TrainAlignment:
         known = len(people.photo)
         losses |= self._known(ws[:known], found.planes[:known], people, draws)
         if real is not None:
-            judges = (self.features, self.identity)
+            networks = (self.features, self.identity)
             losses |= own_view_losses(
-                network, judges, ws[known:], found.planes[known:], real.shown, draws,
+                network, networks, ws[known:], found.planes[known:], real.shown, draws,
                 config.own_view,
             )  # fmt: skip
         return losses

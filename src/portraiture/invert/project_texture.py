@@ -1,6 +1,6 @@
-"""A photo painted on a head: the colours that w+ cannot say, put into the planes in closed form.
+"""Projects a photo's texture onto a head: colours that w+ cannot express, solved in closed form.
 
-picture ─ photo ─▶ change of colour, at the surface that each pixel shows
+image ─ photo ─▶ change of colour, at the surface that each pixel shows
    ─Newton, through the decoder, density held before and behind─▶ change of features
    ─spread over the planes, most of it on the plane that the surface faces─▶ change of planes, again
 [ours] It takes the place of GOAE's second stage where that is not trained: what is learned there
@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
-from portraiture.networks.features import add_painted
+from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
 from portraiture.triplane.backproject import spread
 from portraiture.triplane.planes import AXES, sample_planes
@@ -32,7 +32,7 @@ TINY = 1e-9
 
 
 @dataclass(frozen=True)
-class PaintConfig:
+class TextureConfig:
     """blurs: deviations, in rays, of the Gaussian over the wanted change, one for each round.
     spreads: iterations of `spread`. damping: of each of Newton's equations, as a share of its size.
     facing: power of the normal's cosine by which planes share a change. held: places along the ray
@@ -62,25 +62,25 @@ class _Wanted(NamedTuple):
 
 
 @torch.no_grad()
-def paint(
+def project_texture(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "1 N D"],
     planes: Float[Tensor, "1 3 C P P"],
     photos: Float[Tensor, "K 3 R R"],
     person: Float[Tensor, "K 1 R R"],
     cameras: Float[Tensor, "K 25"],
-    config: PaintConfig | None = None,
+    config: TextureConfig | None = None,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes, before the generator moves them (`add_painted`), so that the head
+    """What to add to the planes, before the generator moves them (`add_residual`), so that the head
     shows the photos where these show it. planes: what is rendered so far. photos: in [-1, 1].
     person: how far their pixels show the person. Several photos are met at once, as well as can be.
     """
-    config = config or PaintConfig()
+    config = config or TextureConfig()
     rendering, size = generator.config.rendering, planes.shape[-1]
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
-    painted = torch.zeros_like(planes)
+    residual = torch.zeros_like(planes)
     for blur in config.blurs:
-        shown = add_painted(generator, planes, painted, ws)
+        shown = add_residual(generator, planes, residual, ws)
         each = [
             _wanted(generator, ws, shown, photo[None], whole[None], camera[None], blur, config)
             for photo, whole, camera in zip(photos, person, cameras, strict=True)
@@ -95,13 +95,13 @@ def paint(
         )  # fmt: skip
         shares = _shares(wanted.normals, AXES[rendering.plane_axes], config.facing)
         found = spread(change, places, shares, size=size, rounds=config.spreads)
-        painted += gaussian_blur(found.flatten(1, 2), config.softness).view_as(found)
-    return painted
+        residual += gaussian_blur(found.flatten(1, 2), config.softness).view_as(found)
+    return residual
 
 
 def _wanted(
     generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, photo: Tensor, person: Tensor,
-    camera: Tensor, blur: float, config: PaintConfig,
+    camera: Tensor, blur: float, config: TextureConfig,
 ) -> _Wanted:  # fmt: skip
     """Of the pixels that show both the person and the head."""
     volume = generator.render(planes, camera, deterministic=True)
@@ -151,7 +151,7 @@ def _shares(
 
 def _features_for(
     generator: TriPlaneGenerator, planes: Tensor, so_far: Tensor, wanted: _Wanted,
-    config: PaintConfig,
+    config: TextureConfig,
 ) -> Float[Tensor, "1 M C"]:  # fmt: skip
     """The change of features that changes colours as wanted, leaves densities, and keeps what has
     been changed so far, this included, as small as can be."""

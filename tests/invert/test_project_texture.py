@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.invert.bake_photo import (
-    PaintConfig,
+from portraiture.invert.project_texture import (
+    TextureConfig,
     _shares,
     decoder_slopes,
     least_change,
-    paint,
+    project_texture,
     surface_normals,
 )
 from portraiture.networks.eg3d import Decoder, TriPlaneConfig, TriPlaneGenerator
-from portraiture.networks.features import add_painted
+from portraiture.networks.features import add_residual
 from portraiture.networks.plane_flow import move_planes
 from portraiture.triplane.planes import AXES
 from portraiture.triplane.rendering import RenderingConfig
@@ -134,22 +134,22 @@ def test_a_photo_is_met_where_it_shows_the_head(
         dark = torch.nn.functional.interpolate(torch.sin(25.0 * height), scale_factor=4.0)
         return (image - 0.25 + 0.25 * dark).clamp(-1.0, 1.0)
 
-    painted = add_painted(
+    residual = add_residual(
         generator, planes,
-        paint(
+        project_texture(
             generator, ws, planes, striped(_picture(generator, ws, planes, camera)[0], camera),
             _picture(generator, ws, planes, camera)[1], camera,
         ), ws,
     )  # fmt: skip
     for view, share in ((camera, 0.05), (aside, 0.1)):
         before, solid = _picture(generator, ws, planes, view)
-        after, _ = _picture(generator, ws, painted, view)
+        after, _ = _picture(generator, ws, residual, view)
         inside = solid.expand(-1, 3, -1, -1) > 0.5
         missed, left = (
             (x - striped(before, view))[inside].square().mean() for x in (before, after)
         )
         assert left < share * missed
-    depths = [generator.render(x, camera, deterministic=True) for x in (planes, painted)]
+    depths = [generator.render(x, camera, deterministic=True) for x in (planes, residual)]
     met = depths[0].opacity > 0.9
     assert (depths[1].depth - depths[0].depth)[met].abs().mean() < 0.04
 
@@ -167,19 +167,23 @@ def test_planes_share_by_what_the_surface_faces() -> None:
 def test_paint_moves_with_the_planes(generator: TriPlaneGenerator, ws: torch.Tensor) -> None:
     flow = generator.flow(ws[:, 0])
     still = generator.backbone.synthesis(ws).unflatten(1, (3, CONFIG.plane_features))
-    painted = torch.randn(still.shape, generator=torch.Generator().manual_seed(5))
-    found = add_painted(generator, generator.planes(ws), painted, ws)
-    torch.testing.assert_close(found, move_planes(still + painted, flow), atol=1e-4, rtol=0)
-    assert (found - generator.planes(ws) - painted).abs().mean() > 0.1
+    residual = torch.randn(still.shape, generator=torch.Generator().manual_seed(5))
+    found = add_residual(generator, generator.planes(ws), residual, ws)
+    torch.testing.assert_close(found, move_planes(still + residual, flow), atol=1e-4, rtol=0)
+    assert (found - generator.planes(ws) - residual).abs().mean() > 0.1
 
 
 def test_where_nobody_is_nothing_is_painted(generator: TriPlaneGenerator, ws: torch.Tensor) -> None:
     planes, camera = generator.planes(ws), _camera(0.2)
     picture, solid = _picture(generator, ws, planes, camera)
-    nobody = paint(generator, ws, planes, -picture, torch.zeros_like(solid), camera)
+    nobody = project_texture(generator, ws, planes, -picture, torch.zeros_like(solid), camera)
     assert not nobody.any()
-    same = paint(generator, ws, planes, picture, solid, camera, PaintConfig(blurs=(0.0,)))
-    other = paint(generator, ws, planes, -picture, solid, camera, PaintConfig(blurs=(0.0,)))
+    same = project_texture(
+        generator, ws, planes, picture, solid, camera, TextureConfig(blurs=(0.0,))
+    )
+    other = project_texture(
+        generator, ws, planes, -picture, solid, camera, TextureConfig(blurs=(0.0,))
+    )
     assert same.abs().max() < 0.05 * other.abs().max()
 
 
@@ -193,8 +197,10 @@ def test_several_photos_are_met_at_once(
     solid = torch.cat([mask for _, mask in shots])
 
     def left(chosen: list[int]) -> float:
-        painted = paint(generator, ws, planes, photos[chosen], solid[chosen], cameras[chosen])
-        moved = add_painted(generator, planes, painted, ws)
+        residual = project_texture(
+            generator, ws, planes, photos[chosen], solid[chosen], cameras[chosen]
+        )
+        moved = add_residual(generator, planes, residual, ws)
         total = 0.0
         for k in range(2):
             image = _picture(generator, ws, moved, cameras[k : k + 1])[0]
