@@ -19,7 +19,6 @@ import torch.nn.functional as F
 import tyro
 from bench_volume import front_camera
 from metric import Metric, Skip, loose, table_of, write_metrics
-from portraiture.invert.goae.alignment import FeatureAlignment
 from rich.console import Console
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from portraiture.checkpoints import load_generator
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.triplane.tables import VolumeBackend
 
 

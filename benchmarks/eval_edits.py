@@ -34,17 +34,18 @@ from portraiture.edit.run import STYLE, VIEWS, edit
 from portraiture.evaluate.inversion import MetricNetworks, held_out_person, target_of_view
 from portraiture.generate.run import contact_sheet
 from portraiture.head import Head, head_image
-from portraiture.invert.inversion import make_head
+from portraiture.invert.inversion import InversionMethod, make_head
 from portraiture.invert.method import encoder_method
 from portraiture.media import atomic_path, write_image
 from portraiture.metrics.extractors import FeatureExtractor, identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
-from portraiture.models import default_models
+from portraiture.models import Models, default_models
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES
 from portraiture.perception.attributes import AttributeNetwork
 from portraiture.perception.parser import ParserNetwork
 from portraiture.perception.weights import NO_ATTRIBUTES, load_attributes
+from portraiture.progress import SILENT
 from portraiture.types import Segment
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
@@ -114,28 +115,24 @@ def measure_glasses(
     return float(np.mean(similar)), float(before), float(after)
 
 
-def heads_of(
-    generator: TriPlaneGenerator, parser: ParserNetwork, identity: FeatureExtractor, people: int,
-    *, weights: str | None = None, alignment: str | None = None, paint: bool = True,
-) -> list[Head]:  # fmt: skip
-    """Held-out people, inverted by the encoder from the front."""
-    judged = Judged(parser, perceptual_synthetic(parser), identity)
-    method = "goae+refine" if paint else "aligned"
-    how = encoder_method(method, generator, "heads", weights=weights, alignment=alignment)
+def heads_of(models: Models, how: InversionMethod, people: int) -> list[Head]:
+    """Held-out people, inverted from the front."""
+    parser, identity = models.parser(), identity_synthetic(models.identity())
+    metrics = MetricNetworks(parser, perceptual_synthetic(parser), identity)
     heads = []
     for index in track(range(people), "People"):
-        person = held_out_person(index, (0.0,), generator.config.image_size)
-        target = target_of_view(person, 0, index, generator, judged)
-        found = invert_target(target, how=how)
-        heads.append(make_head(found, generator, target, name="heads", method=method))
+        person = held_out_person(index, (0.0,), how.generator.config.image_size)
+        target = target_of_view(person, 0, index, how.generator, metrics)
+        heads.append(make_head(how.invert([target], SILENT), target, how))
     return heads
 
 
 def measure(attribute_network: Path, *, people: int = 20) -> list[Metric]:
     """Identity kept and change of the attribute for the four edits of `REPORTED`."""
-    generator, attributes = load_generator("heads"), load_attributes(attribute_network)
-    identity = identity_synthetic(load_identity())
-    heads, known = heads_of(generator, load_parser(), identity, people), known_directions(generator)
+    models = default_models()
+    how, attributes = encoder_method(models, "goae+refine"), load_attributes(attribute_network)
+    identity = identity_synthetic(models.identity())
+    heads, known = heads_of(models, how, people), known_directions(how.generator)
     metrics = []
     for name in REPORTED:
         words = name.replace("-", " ")
@@ -164,18 +161,11 @@ def main(
     """styles: also measure edits by style channels. project: bring the photos' textures in."""
     if attribute_network is None:
         raise SystemExit(NO_ATTRIBUTES.format(option="--attribute-network"))
-    models = default_models()
-    generator, parser = models.generator(), models.parser()
-    identity = identity_synthetic(models.identity())
-    attributes = load_attributes(attribute_network)
-    metrics = MetricNetworks(parser, perceptual_synthetic(parser), identity)
+    models, attributes = default_models(), load_attributes(attribute_network)
+    parser, identity = models.parser(), identity_synthetic(models.identity())
     method = "goae+refine" if project else "aligned"
     how = encoder_method(models, method, weights=weights, alignment=alignment)
-    known, heads = known_directions(generator), []
-    for index in track(range(people), "People"):
-        person = held_out_person(index, (0.0,), generator.config.image_size)
-        target = target_of_view(person, 0, index, generator, metrics)
-        heads.append(make_head(how.invert([target]), target, how))
+    heads, known = heads_of(models, how, people), known_directions(how.generator)
     names: list[str] = list(get_args(Attribute))
     names += [STYLE + name for name in names] if styles else []
     rows = [

@@ -34,14 +34,18 @@ from portraiture.create.run import make_avatar
 from portraiture.errors import PortraitureError
 from portraiture.fit.run import fit_photo
 from portraiture.generate.run import contact_sheet
-from portraiture.head import Head
+from portraiture.head import Head, head_image
+from portraiture.invert.inversion import InversionMethod
+from portraiture.invert.method import choose_method
 from portraiture.invert.run import invert_photos
 from portraiture.invert.target import Target
 from portraiture.media import atomic_path, write_image
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
+from portraiture.models import default_models
 from portraiture.photo.align import align
+from portraiture.pixels import squared
 from portraiture.types import Photo, as_uint8
 
 MethodName = Literal["goae+refine", "aligned", "w", "pti"]
@@ -99,23 +103,9 @@ def depth_agreement(photo: Photo, depth: Float[ndarray, "n n"]) -> float:
 
 def strip(head: Head, target: Target, image: torch.Tensor) -> list[UInt8[ndarray, "n n 3"]]:
     """The cut-out photo, the head from its camera, and from other sides."""
-    from portraiture.pixels import squared
-
     shown = [as_uint8(pixels_of(target.image)), as_uint8(pixels_of(image))]
-    shown += [head.render(yaw) for yaw in VIEWS]
+    shown += [head_image(head, yaw) for yaw in VIEWS]
     return [squared(one, SHEET_SIDE) for one in shown]
-
-
-def method_of(
-    name: MethodName, steps: int | None, weights: str | None, alignment: str | None, *,
-    polish: int | None,
-) -> Method:  # fmt: skip
-    generator = load_generator("heads")
-    if name in ("goae+refine", "aligned"):
-        return encoder_method(
-            name, generator, "heads", weights=weights, alignment=alignment, polish=polish
-        )
-    return optimiser_method(name, generator, "heads", steps=steps)
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -124,10 +114,11 @@ def photos_in(folder: Path) -> list[Path]:
 
 
 def rows_of(
-    paths: list[Path], how: Method, *, fit: bool = True
+    paths: list[Path], how: InversionMethod, *, fit: bool = True
 ) -> tuple[list[Row], list[list[UInt8[ndarray, "n n 3"]]], int]:
     """Of each photo that is taken its figures and images, and how many are refused."""
-    perceptual, who = perceptual_synthetic(load_parser()), identity_synthetic(load_identity())
+    perceptual = perceptual_synthetic(how.models.parser())
+    who = identity_synthetic(how.models.identity())
     rows: list[Row] = []
     strips, refused = [], 0
     for path in track(paths, "Photos"):
@@ -158,9 +149,7 @@ def rows_of(
 
 def measure(folder: Path, *, count: int = 24) -> list[Metric]:
     """Medians over the photos that are taken, by the default method."""
-    rows, _, _ = rows_of(
-        photos_in(folder)[:count], method_of(METHOD, None, None, None, polish=None)
-    )
+    rows, _, _ = rows_of(photos_in(folder)[:count], choose_method(METHOD, default_models()))
     figures = {
         f.name: float(np.nanmedian([getattr(row, f.name) for row in rows])) for f in fields(Row)
     }
@@ -170,11 +159,15 @@ def measure(folder: Path, *, count: int = 24) -> list[Metric]:
 def main(
     folder: Positional[Path], count: int = 24, method: MethodName = METHOD,
     steps: int | None = None, weights: str | None = None, alignment: str | None = None,
-    polish: int | None = None, fit: bool = True, json_file: Path | None = None,
+    refine_steps: int | None = None, fit: bool = True, json_file: Path | None = None,
     sheet_file: Path | None = None,
 ) -> None:  # fmt: skip
-    """polish: steps, the method's own by default. fit: also compare depth with the engine's."""
-    how = method_of(method, steps, weights, alignment, polish=polish)
+    """refine_steps: the method's own number by default. fit: also compare depth with the
+    engine's."""
+    how = choose_method(
+        method, default_models(), weights=weights, alignment=alignment, refine_steps=refine_steps,
+        steps=steps,
+    )  # fmt: skip
     rows, strips, refused = rows_of(photos_in(folder)[:count], how, fit=fit)
     table = Table("", *(f.name for f in fields(Row)))
     for name, of in (("median", np.nanmedian), ("mean", np.nanmean)):
