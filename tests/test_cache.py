@@ -115,12 +115,12 @@ def test_numba_gets_a_folder_only_where_it_has_none(
     assert os.environ["NUMBA_CACHE_DIR"] == "mine"
 
 
-def test_the_engine_is_looked_for_there(tmp_path: Path) -> None:
+def test_what_is_kept_is_looked_for_there(tmp_path: Path) -> None:
     """In a process of its own, whose home cannot be written."""
     program = """
 from portraiture.engine.packs.assets import packs_folder
-from portraiture.engine.bake.bake import baked_path
-print(baked_path().parent)
+from portraiture.cache import cache_path
+print(cache_path("converted").parent)
 print(packs_folder().parent)
 """
     places = {"HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path / "temporary")}

@@ -30,13 +30,19 @@ main(["convert", "a.pkl", sys.argv[1]])
 """
 
 
+def _listen() -> None:
+    """What runs in the background may have been told to ignore Ctrl-C, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "deep" / "out"
     (tmp_path / "deep").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(out)], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", PROGRAM, str(out)], stdout=subprocess.PIPE, text=True,
+        preexec_fn=_listen,
+    )  # fmt: skip
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "ready\n"

@@ -83,7 +83,7 @@ def test_flat_pictures_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (tmp_path / "a" / "sheet.png").is_file()
     with pytest.raises(SystemExit):
         main([*command, "--mesh", "--out", str(tmp_path / "b")])
-    assert "flat pictures" in capsys.readouterr().err
+    assert "flat images" in capsys.readouterr().err
 
 
 def test_the_embedded_pictures_show_faces() -> None:

@@ -59,10 +59,10 @@ def test_a_folder_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_people_are_the_same_however_many_workers_there_are(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"seed": 4, "views": 1, "size": 48, "supersample": 1}
-    made: list[int] = []
+    told = RecordedProgress()
     make_people(tmp_path / "one", range(2), **settings)
-    make_people(tmp_path / "two", range(2), **settings, workers=2, done=made.append)
-    assert sorted(made) == [0, 1]
+    make_people(tmp_path / "two", range(2), **settings, workers=2, progress=told)
+    assert told.steps == {"Render people": 2}
     for index in range(2):
         one, two = (load_person(person_path(tmp_path / x, index)) for x in ("one", "two"))
         for name in ("z", "rgb", "alpha", "depth", "segmentation", "landmarks"):

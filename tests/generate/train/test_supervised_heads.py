@@ -277,7 +277,7 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
         make_recipe("supervised-heads", Choices("paper", tmp_path))
     with pytest.raises(TrainingError, match="person_"):
         make_recipe("supervised-heads", Choices("tiny", tmp_path / "none"))
-    with pytest.raises(TrainingError, match=r"32 pixels .* --size 256"):
+    with pytest.raises(TrainingError, match=r"32 pixels, .* --size 256"):
         make_recipe("supervised-heads", Choices("cpu", tmp_path))
 
 
