@@ -54,6 +54,8 @@ GLOW, GLOW_REACH = 0.3, 20
 texels of it."""
 LEAST_BARE, LEAST_SHADOW = 0.05, 0.08
 """Share of the bare skin that a mass, and a shadow, must hide: less is a feature or a spot."""
+BESIDE, LEAST_BESIDE = 12.0, 0.004
+"""Halved texels within which a piece belongs to a mass, and the share of bare skin it hides."""
 AROUND_IOD = 0.4
 """How far from skin that is seen its covering reaches, inter-ocular distances."""
 TRUSTED = 0.3
@@ -169,12 +171,17 @@ def _reference(
 def _masses(
     odd: Bool[ndarray, "h w"], bare: Bool[ndarray, "h w"], least: float = LEAST_BARE
 ) -> Bool[ndarray, "h w"]:
-    """Connected components of outlier texels that cover enough bare skin."""
+    """Connected components of outlier texels that cover enough bare skin, and smaller ones beside
+    them: nostrils part the tip of a covered nose from the rest."""
     solid = np.asarray(binary_opening(odd, disk(3)), bool)
     pieces = np.asarray(measure.label(solid, connectivity=1))
     hidden = np.bincount(pieces[bare], minlength=int(pieces.max()) + 1) / bare.sum()
     hidden[0] = 0.0
-    return np.isin(pieces, np.flatnonzero(hidden > least))
+    kept = np.isin(pieces, np.flatnonzero(hidden > least))
+    if not kept.any():
+        return kept
+    beside = np.unique(pieces[np.asarray(distance_transform_edt(~kept)) < BESIDE])
+    return np.isin(pieces, beside[hidden[beside] > LEAST_BESIDE])
 
 
 def _shadow(
