@@ -18,7 +18,7 @@ from portraiture.train import truth_config
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
 
-EncoderPreset = Literal["tiny", "cpu", "gpu"]
+EncoderPreset = Literal["tiny", "cpu", "gpu", "paper"]
 
 FROM_SCRATCH = (0, 0, 0, 0)
 """Windows of pre-training of an encoder that has none."""
@@ -87,6 +87,14 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         warmup=200,
         decay_steps=20_000,
     ),
+    "paper": EncoderTraining(
+        run=RunConfig(
+            steps=1_000_000, batch=3, log_every=100, grid_every=5_000, checkpoint_every=5_000
+        ),
+        encoder=PAPER,
+        truth=truth_config.GPU,
+        own_view=OwnView(),
+    ),
 }  # fmt: skip
 
 
@@ -119,6 +127,14 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         perturbed=0.5,
         learning_rate=2e-4,
         decay_steps=20_000,
+    ),
+    "paper": AlignmentTraining(
+        run=RunConfig(
+            steps=800_000, batch=2, log_every=100, grid_every=5_000, checkpoint_every=5_000
+        ),
+        alignment=AlignmentConfig(),
+        truth=truth_config.GPU,
+        other_weight=0.0,
     ),
 }
 
