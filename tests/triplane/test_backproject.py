@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from portraiture.triplane.backproject import _corners, _splat, spread
+from portraiture.triplane.backproject import _corners, _splat, backproject
 from portraiture.triplane.planes import sample_places
 
 SIZE = 8
@@ -31,7 +31,7 @@ def test_a_lone_point_gets_its_value() -> None:
     places = _places(1, reach=0.5)
     values = torch.tensor([[[2.0, -1.0]], [[0.5, 4.0]]], dtype=torch.float64)
     shares = torch.full((2, 3, 1), 1.0 / 3.0, dtype=torch.float64)
-    found = spread(values, places, shares, size=SIZE, rounds=40)
+    found = backproject(values, places, shares, size=SIZE, rounds=40)
     torch.testing.assert_close(sample_places(found, places), values, atol=1e-3, rtol=0)
 
 
@@ -43,7 +43,7 @@ def test_more_rounds_come_nearer(rounds: int) -> None:
     places = _places(60, seed=3)
     values = sample_places(truth, places)
     shares = torch.full((2, 3, 60), 1.0 / 3.0, dtype=torch.float64)
-    found = spread(values, places, shares, size=SIZE, rounds=rounds)
+    found = backproject(values, places, shares, size=SIZE, rounds=rounds)
     lacking = float(
         (sample_places(found, places) - values).square().mean() / values.square().mean()
     )
@@ -55,6 +55,6 @@ def test_shares_say_which_plane_changes() -> None:
     values = torch.ones(2, 30, 1, dtype=torch.float64)
     shares = torch.zeros(2, 3, 30, dtype=torch.float64)
     shares[:, 1] = 1.0
-    found = spread(values, places, shares, size=SIZE, rounds=6)
+    found = backproject(values, places, shares, size=SIZE, rounds=6)
     assert not found[:, 0].any() and not found[:, 2].any()
     assert float((sample_places(found, places) - 1.0).abs().mean()) < 0.15

@@ -6,7 +6,7 @@ import torch
 
 from portraiture.networks.plane_flow import move_planes
 from portraiture.triplane.planes import project_on_planes
-from portraiture.triplane.splat import carry_to_planes, painted_places
+from portraiture.triplane.splat import splat_places, splat_to_planes
 
 BOX = 2.0
 """Plane coordinates are the points'."""
@@ -21,7 +21,7 @@ def test_texels_get_the_mean_of_what_falls_on_them() -> None:
     )  # fmt: skip
     values = torch.tensor([[[2.0], [4.0], [7.0], [100.0], [100.0]]])
     met = torch.tensor([[True, True, True, False, True]])
-    found = carry_to_planes(values, points, met, size=4, box_warp=BOX, axes="fixed")
+    found = splat_to_planes(values, points, met, size=4, box_warp=BOX, axes="fixed")
     assert found.shape == (1, 3, 2, 4, 4)
     front = found[0, 0]
     assert front[0, 0, 0] == 3.0
@@ -41,9 +41,9 @@ def test_what_was_carried_lies_where_it_was_painted() -> None:
     points = torch.stack([x, y, 0.3 * torch.ones_like(x)], -1).reshape(1, -1, 3)
     values = torch.sin(3.0 * points[..., :1]) + points[..., 1:2]
     met = torch.ones(1, points.shape[1], dtype=torch.bool)
-    painted = carry_to_planes(values, points, met, size=32, box_warp=BOX, axes="fixed", flow=flow)
+    painted = splat_to_planes(values, points, met, size=32, box_warp=BOX, axes="fixed", flow=flow)
     moved = move_planes(painted, flow)[0, 0]
-    plain = carry_to_planes(values, points, met, size=32, box_warp=BOX, axes="fixed")[0, 0]
+    plain = splat_to_planes(values, points, met, size=32, box_warp=BOX, axes="fixed")[0, 0]
     inner = slice(8, 24)
     assert (plain[1, inner, inner] == 1.0).all()
     assert (moved[0] - plain[0])[inner, inner].abs().mean() < 0.04
@@ -61,7 +61,7 @@ def test_places_are_where_moving_the_planes_takes_from() -> None:
     planes = torch.stack([columns, rows])[None, None].expand(1, 3, 2, size, size)
     moved = move_planes(planes, flow)
     points = 1.2 * torch.rand(1, 500, 3, generator=draws) - 0.6
-    found = painted_places(points, size=size, box_warp=BOX, axes="fixed", flow=flow)
+    found = splat_places(points, size=size, box_warp=BOX, axes="fixed", flow=flow)
     where = project_on_planes(points, box_warp=BOX, axes="fixed")
     told = torch.nn.functional.grid_sample(
         moved[0], where[0][:, None], mode="bilinear", align_corners=False

@@ -38,7 +38,7 @@ PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 CHUNK = 500
 """People that are scored between two steps of progress."""
 EXTREMES = 0.02
-"""Share of the people at either end that the SVM tells apart (METHODS section 1)."""
+"""Share of the people at either end that the SVM tells apart."""
 
 STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
 """What InterFaceGAN's directions of other attributes are made to leave alone."""

@@ -48,7 +48,7 @@ Where = Literal["input", "novel"]
 class Scores:
     """mse, psnr, ssim: of the whole picture over white, in [0, 1]. perceptual: distance. identity:
     cosine. depth: mean squared difference of depths inside the face where the head is, each of mean
-    0 and variance 1 there (METHODS section 1). missed: share of the face where the head is not.
+    0 and variance 1 there. missed: share of the face where the head is not.
     seconds: from the crop to the head."""
 
     mse: float

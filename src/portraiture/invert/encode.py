@@ -1,4 +1,4 @@
-"""A photo to w+ in one pass, and then its detail (METHODS section 1).
+"""A photo to w+ in one pass, and then its detail.
 
 Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
    ─fit_silhouette (mattes), project_texture, refine_texture (images)─▶ planes

@@ -22,10 +22,10 @@ from torch import Tensor
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
 from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
-from portraiture.triplane.backproject import spread
+from portraiture.triplane.backproject import backproject
 from portraiture.triplane.planes import AXES, sample_planes
 from portraiture.triplane.sampling import make_rays
-from portraiture.triplane.splat import painted_places
+from portraiture.triplane.splat import splat_places
 from portraiture.triplane.visibility import gaussian_blur, visible_points
 
 TINY = 1e-9
@@ -34,8 +34,8 @@ TINY = 1e-9
 @dataclass(frozen=True)
 class TextureConfig:
     """blurs: deviations, in rays, of the Gaussian over the wanted change, one for each round.
-    spreads: iterations of `spread`. damping: of each of Newton's equations, as a share of its size.
-    facing: power of the normal's cosine by which planes share a change. held: places along the ray
+    spreads: iterations of `backproject`. damping: of each of Newton's equations, as a share of its
+    size. facing: power of the normal's cosine by which planes share a change. held: places along the ray
     from the surface, EG3D units, where density stays. coloured: where the colour changes. edge:
     share of a pixel that has to show the person. reach: the largest change of a colour's logit in a
     round. softness: deviation, in texels, of the Gaussian over a round's change of the planes."""
@@ -89,12 +89,12 @@ def project_texture(
         if not wanted.points.shape[1]:
             break
         change = _features_for(generator, shown, shown - planes, wanted, config)
-        places = painted_places(
+        places = splat_places(
             wanted.points, size=size, box_warp=rendering.box_warp, axes=rendering.plane_axes,
             flow=flow,
         )  # fmt: skip
         shares = _shares(wanted.normals, AXES[rendering.plane_axes], config.facing)
-        found = spread(change, places, shares, size=size, rounds=config.spreads)
+        found = backproject(change, places, shares, size=size, rounds=config.spreads)
         residual += gaussian_blur(found.flatten(1, 2), config.softness).view_as(found)
     return residual
 

@@ -60,7 +60,7 @@ OPTIMISERS: dict[Optimiser, OptimiseConfig] = {
     "pti": OptimiseConfig(),
     "pose-opt": OptimiseConfig(latent_steps=400, generator_steps=400),
 }
-"""Step counts as published (METHODS section 1)."""
+"""Step counts as published."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ SEEN = 0.02
 """Texels with less splat weight get a proportionally smaller update."""
 
 
-def spread(
+def backproject(
     values: Float[Tensor, "B M C"],
     places: Float[Tensor, "B 3 M 2"],
     shares: Float[Tensor, "B 3 M"],

@@ -15,7 +15,7 @@ from torch import Tensor
 from portraiture.triplane.planes import PlaneAxes, project_on_planes
 
 
-def carry_to_planes(
+def splat_to_planes(
     values: Float[Tensor, "B M C"],
     points: Float[Tensor, "B M 3"],
     met: Bool[Tensor, "B M"],
@@ -30,7 +30,7 @@ def carry_to_planes(
     where there are some. size: P. flow: of a generator that warps its planes: the maps are then
     those of the planes before the flow (`plane_flow.move_planes`), which have plane_size texels a
     side, `size` by default."""
-    where = painted_places(points, size=plane_size or size, box_warp=box_warp, axes=axes, flow=flow)
+    where = splat_places(points, size=plane_size or size, box_warp=box_warp, axes=axes, flow=flow)
     where = where.flatten(0, 1)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
     inside = ((texels >= 0) & (texels < size)).all(-1) & met.repeat_interleave(3, 0)
@@ -44,7 +44,7 @@ def carry_to_planes(
     return means.mT.unflatten(2, (size, size)).unflatten(0, (-1, 3))
 
 
-def painted_places(
+def splat_places(
     points: Float[Tensor, "B M 3"],
     *,
     size: int,

@@ -1,5 +1,5 @@
 """A photo beside the picture of its own head: GOAE's losses at the input's view (Yuan et al., ICCV
-2023, Eqs. 13 and 14: λ1, λ2, λ3, λ5; METHODS section 1), for photos of which nothing else is known.
+2023, Eqs. 13 and 14: λ1, λ2, λ3, λ5), for photos of which nothing else is known.
 
 planes ─rendered, without gradients─▶ depth, opacity
 planes ─asked at that depth─▶ features ─superresolution─▶ picture ◀─▶ photo over white

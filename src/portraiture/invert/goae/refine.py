@@ -1,5 +1,5 @@
 """Detail that w+ cannot hold: aligned features where the photo shows the head, w+'s elsewhere (Yuan
-et al., ICCV 2023, sections 4.2 and 4.3; METHODS section 1).
+et al., ICCV 2023, sections 4.2 and 4.3).
 
 ws ─┬─planes─▶ image, depth of the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
     └─F────────────────────────────────────────────────────────────────────┘      │
@@ -21,7 +21,7 @@ from portraiture.networks.features import planes_and_features, planes_of
 from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay, program_masks, sampling
 from portraiture.ops.resize import resized
-from portraiture.triplane.splat import carry_to_planes
+from portraiture.triplane.splat import splat_to_planes
 from portraiture.triplane.visibility import (
     SOLID,
     MixedPlanes,
@@ -115,7 +115,7 @@ def _compare(
         return resized(image - photo, config.image_size), visible
     both = torch.cat([resized(image - photo, side), resized(photo, side)], 1).flatten(2).mT
     flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
-    carried = carry_to_planes(
+    carried = splat_to_planes(
         both, points, met, size=config.image_size, flow=flow, plane_size=planes.shape[-1], **where
     )
     return carried.flatten(1, 2), visible

@@ -1,5 +1,5 @@
 """The recipe of GOAE's adaptive feature alignment, its second stage (Yuan et al., ICCV 2023,
-section 4.2 and supplement; METHODS section 1): encoder and generator are frozen.
+section 4.2 and supplement): encoder and generator are frozen.
 
 photo ─encoder─▶ w+ ─▶ reconstruction - picture ─alignment─▶ F* ─planes, mixed─▶ what is drawn
 Drawn are the photo's own view, as in the paper, and another one, which only people whose truth is
