@@ -33,12 +33,13 @@ TINY = 1e-9
 
 @dataclass(frozen=True)
 class TextureConfig:
-    """blurs: deviations, in rays, of the Gaussian over the wanted change, one for each round.
+    """blurs: standard deviations, in rays, of the Gaussian over the wanted change, one a round.
     spreads: iterations of `backproject`. damping: of each of Newton's equations, as a share of its
-    size. facing: power of the normal's cosine by which planes share a change. held: places along the ray
-    from the surface, EG3D units, where density stays. coloured: where the colour changes. edge:
-    share of a pixel that has to show the person. reach: the largest change of a colour's logit in a
-    round. softness: deviation, in texels, of the Gaussian over a round's change of the planes."""
+    size. facing: power of the normal's cosine by which planes share a change. held: places along
+    the ray from the surface, EG3D units, where density stays. coloured: where the colour changes.
+    edge: share of a pixel that has to show the person. reach: the largest change of a colour's
+    logit in a round. softness: standard deviation, in texels, of the Gaussian over a round's change
+    of the planes."""
 
     blurs: tuple[float, ...] = (2.0, 1.0, 0.0)
     spreads: int = 3
