@@ -22,6 +22,20 @@ AlphaMode = Literal["opaque", "mask", "blend"]
 Style = Literal["natural", "pixar", "cartoon", "caricature", "comic"]
 Licence = Literal["private", "vrm-public", "cc-by", "cc0"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+RecipeName = Literal[
+    "supervised-heads",
+    "supervised-faces",
+    "adversarial-heads",
+    "adversarial-faces",
+    "identity",
+    "parser",
+    "attributes",
+    "encoder",
+    "alignment",
+]
+"""Of `portraiture train`."""
+Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
+"""Sizes and lengths of a recipe; not every recipe has all."""
 Shading = Literal["natural", "soft", "toon", "ink"]
 
 

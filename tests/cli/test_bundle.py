@@ -13,10 +13,11 @@ from people_cases import sphere_person
 
 from portraiture.checkpoints import load_generator
 from portraiture.cli.bundle import LIMIT, write_bundle
-from portraiture.cli.recipes import Choices, RecipeName
+from portraiture.cli.recipes import Choices
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.people_file import person_path, save_person
 from portraiture.train.log import read_log
+from portraiture.types import RecipeName
 
 ALLOWED = (
     "torch", "triton", "numba", "llvmlite", "numpy", "scipy", "safetensors", "jaxtyping",

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.checkpoints import shipped
-from portraiture.cli.recipes import Choices, RecipeName
+from portraiture.cli.recipes import Choices
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import write_pack
 from portraiture.people.people_file import PersonViews, load_person, people_in
+from portraiture.types import RecipeName
 
 LIMIT = 40_000_000
 """Maximum size of a bundle, bytes."""

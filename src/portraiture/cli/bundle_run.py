@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from portraiture.cli.recipes import Choices, RecipeName, make_recipe
+from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.errors import DataError
 from portraiture.generate.train.supervised_heads import SupervisedHeads
 from portraiture.media import write_image
@@ -39,6 +39,7 @@ from portraiture.train.loop import Recipe, Watch, export_networks, run_recipe, t
 from portraiture.train.pace import fit_schedule
 from portraiture.train.rng import DATA, draws_of_step, generator
 from portraiture.train.state import TrainState
+from portraiture.types import RecipeName
 
 LAST = 14.0
 """Seconds reserved at the end for writing the last files."""

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
-from portraiture.types import DeviceName
+from portraiture.types import DeviceName, Preset, RecipeName
 
 console = Console()
 
@@ -107,19 +107,7 @@ class Train:
     Example: portraiture train supervised-heads --preset cpu --data people --out heads
     """
 
-    recipe: Positional[
-        Literal[
-            "supervised-heads",
-            "supervised-faces",
-            "adversarial-heads",
-            "adversarial-faces",
-            "identity",
-            "parser",
-            "attributes",
-            "encoder",
-            "alignment",
-        ]
-    ]
+    recipe: Positional[RecipeName]
     """What to train."""
     data: Path
     """Folder with the training data."""
@@ -127,7 +115,7 @@ class Train:
     """Folder of the run; required unless --bundle is given."""
     bundle: Path | None = None
     """Don't train; write a self-contained folder whose train.py runs on a bare GPU machine."""
-    preset: Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"] = "cpu"
+    preset: Preset = "cpu"
     """Network size and schedule. tiny: two steps, as a trial.
     cpu: hours on two cores.
     gpu: minutes on one large GPU.

@@ -47,20 +47,10 @@ from portraiture.perception_training.identity import TrainIdentity
 from portraiture.perception_training.parser import TrainParser
 from portraiture.perception_training.presets import ATTRIBUTES, IDENTITY, PARSER
 from portraiture.train.loop import Recipe, RunConfig
-from portraiture.train.run_presets import Preset, seeded
+from portraiture.train.run_presets import seeded
+from portraiture.types import Preset, RecipeName
 from portraiture.weights import file_sha256
 
-RecipeName = Literal[
-    "supervised-heads",
-    "supervised-faces",
-    "adversarial-heads",
-    "adversarial-faces",
-    "identity",
-    "parser",
-    "attributes",
-    "encoder",
-    "alignment",
-]
 WITHOUT_START: tuple[RecipeName, ...] = ("supervised-faces", "identity", "parser", "attributes")
 Config = TypeVar("Config")
 

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import torch
 from rich.table import Table
 
-from portraiture.cli.recipes import Choices, RecipeName, make_recipe
+from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, open_world
 from portraiture.train.loop import Outcome, Recipe, run_recipe
 from portraiture.train.state import checkpoints
+from portraiture.types import RecipeName
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from portraiture.perception_training.attributes import AttributesTraining
 from portraiture.perception_training.identity import IdentityTraining
 from portraiture.perception_training.parser import ParserTraining
 from portraiture.train.loop import RunConfig
-from portraiture.train.run_presets import TINY_RUN, Preset
+from portraiture.train.run_presets import TINY_RUN
+from portraiture.types import Preset
 
 _CPU_RUN = RunConfig(
     steps=1200, batch=64, precision="bf16", log_every=20, grid_every=400, checkpoint_every=100

@@ -1,13 +1,10 @@
-"""Names shared by the presets of all recipes, and the run of `tiny`."""
+"""What the presets of all recipes share: the run of `tiny`, and another seed or length."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 from portraiture.train.loop import RunConfig
-
-Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 
 TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_every=1)
 

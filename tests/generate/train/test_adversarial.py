@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 from portraiture.camera import EG3D_FOCAL, EG3D_RADIUS, orbit, to_eg3d
 from portraiture.checkpoints import load_generator, load_image_generator, save_generator
-from portraiture.cli.recipes import Choices, RecipeName, make_recipe
+from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.cli.training import Plan, train
 from portraiture.errors import CheckpointError
 from portraiture.generate.train.adversarial_faces import AdversarialFaces
@@ -36,6 +36,7 @@ from portraiture.train.log import read_log
 from portraiture.train.loop import Outcome
 from portraiture.train.rng import draws_of_step
 from portraiture.train.state import checkpoints
+from portraiture.types import RecipeName
 
 PROGRAM = Path(__file__).with_name("small_run.py")
 TOGETHER = Path(__file__).with_name("two_processes.py")

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from portraiture.cli.recipes import Choices, RecipeName, make_recipe
+from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.train.distributed import (
     World,
     anywhere,
@@ -23,6 +23,7 @@ from portraiture.train.distributed import (
     share_weights,
 )
 from portraiture.train.loop import run_recipe
+from portraiture.types import RecipeName
 
 
 def check_parts(world: World) -> None:

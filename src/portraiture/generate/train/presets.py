@@ -10,8 +10,9 @@ from portraiture.networks.eg3d import TriPlaneConfig
 from portraiture.networks.faces2d import FacesConfig
 from portraiture.train.adversary import AdversaryConfig
 from portraiture.train.loop import RunConfig
-from portraiture.train.run_presets import TINY_RUN, Preset
+from portraiture.train.run_presets import TINY_RUN
 from portraiture.triplane.rendering import RenderingConfig
+from portraiture.types import Preset
 
 HEADS: dict[Preset, HeadsConfig] = {
     "tiny": HeadsConfig(
