@@ -1,9 +1,9 @@
-"""Directions of w, and of style channels, that change one thing about a person.
+"""Directions in w space and in style space that change one attribute of a person.
 
-z ─mapping─▶ w, z ─score─┬─▶ how w changes with it, by regression             [ours]
+z ─mapping─▶ w, z ─score─┬─▶ slope of w's regression on the score               [ours]
                          └─▶ top and bottom 2 % ─linear SVM─▶ direction        (InterFaceGAN)
 w ─principal axes─▶ pc1, pc2 …                                                (GANSpace)
-w ─affine─▶ S ─channels that tell the top 2 % from the mean─▶ their change    (StyleSpace)
+w ─affine─▶ S ─channels in which the top 2 % differ from the mean─▶ change    (StyleSpace)
 InterFaceGAN: Shen et al., CVPR 2020. GANSpace: Härkönen et al., NeurIPS 2020. StyleSpace: Wu et
 al., CVPR 2021. Letters: D w dimension, M people, S style channels of all convolutions in order.
 """
@@ -36,43 +36,43 @@ from portraiture.progress import SILENT, Progress, raise_if_cancelled
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
 CHUNK = 500
-"""People that are scored between two steps of progress."""
+"""Number of people scored between two progress updates."""
 EXTREMES = 0.02
-"""Share of the people at either end that the SVM tells apart."""
+"""Share of the people at either end of a score that the SVM separates."""
 
 STEADY: tuple[Attribute, ...] = ("sex", "age", "skin-tone")
-"""What InterFaceGAN's directions of other attributes are made to leave alone."""
+"""Attributes that InterFaceGAN's directions of other attributes leave unchanged."""
 
 Way = Literal["regression", "svm"]
-"""How directions of attributes are found. A hyperplane's normal in 512 dimensions from a few
-hundred people has a share of everything that shows, skin first of all; a regression over all people
-has hardly any."""
+"""How directions of attributes are found. A hyperplane's normal, fitted in 512 dimensions to a few
+hundred people, also changes other visible attributes, above all skin; a regression over all people
+hardly does."""
 
 NEWTON_STEPS = 100
 
 PRINCIPAL = 20
-"""Principal axes that are kept."""
+"""Number of principal axes kept."""
 TELLING = 20
-"""Style channels that one attribute moves: those whose means over its extremes differ most, in
-deviations (StyleSpace, section 5, takes the single best)."""
+"""Number of style channels that one attribute changes: those in which the means of its extremes
+differ most, in standard deviations (StyleSpace, section 5, takes the single best)."""
 
 VERSION = 3
-"""To be raised when the same generator comes to have other directions."""
+"""Increase it when the directions found for the same generator change."""
 FOLDER = f"directions-{VERSION}"
-"""Of files by the generators' fingerprints, in the package and in the user's cache."""
+"""Folder of files named by generator fingerprint, in the package and in the user's cache."""
 
 
 @dataclass(frozen=True)
 class Direction:
-    """normal: unit. length: along it, half the way between the means of the two extremes: an amount
-    of 1 goes so far."""
+    """normal: unit vector. length: half the distance between the means of the two extremes along
+    it, the step of an amount of 1."""
 
     normal: Float[Tensor, "D"]
     length: float
 
     @staticmethod
     def along(step: Float[Tensor, "D"]) -> Direction:
-        """Of what an amount of 1 adds."""
+        """Return the direction in which an amount of 1 adds `step`."""
         return Direction(step / step.norm().clamp_min(1e-12), float(step.norm()))
 
     @property
@@ -83,8 +83,8 @@ class Direction:
 
 @dataclass(frozen=True)
 class Directions:
-    """of_w: by name, attributes and principal axes. of_styles: what an amount of 1 adds to the
-    styles, by attribute. spread: the styles' deviations."""
+    """of_w: attributes and principal axes by name. of_styles: change of the styles for an amount of
+    1, by attribute. spread: standard deviations of the styles."""
 
     of_w: Mapping[str, Direction]
     of_styles: Mapping[str, Float[Tensor, "S"]]
@@ -99,8 +99,8 @@ class Directions:
         )
 
     def style(self, name: str) -> Float[Tensor, "S"] | None:
-        """What an amount of 1 adds to the styles, for an attribute or the number of a channel; None
-        for any other name."""
+        """Change of the styles for an amount of 1 of an attribute or a channel number; None for any
+        other name."""
         if name in self.of_styles:
             return self.of_styles[name]
         if not name.isdecimal() or len(name) > 6 or int(name) >= len(self.spread):
@@ -111,18 +111,18 @@ class Directions:
 
 
 W, STYLE, SPREAD = "w.", "style.", "spread"
-"""Prefixes and name of tensors in the cache."""
+"""Prefixes and name of the tensors in the cache."""
 
 
 def find_directions(
     generator: TriPlaneGenerator, *, people: int = PEOPLE, seed: int = PEOPLE_SEED,
     way: Way = "regression", progress: Progress = SILENT,
 ) -> Directions:  # fmt: skip
-    """A direction for each attribute, from people whose parameters are known. What the others say
-    of a score is taken out first: bald people are men, but --set hair-length=-1 is not to make one.
+    """Find a direction for each attribute, from people whose parameters are known.
 
-    Raises EditError for a generator whose z does not stand for the engine's people, and
-    CancelledError.
+    What the other scores explain of a score is removed first: bald people are mostly men, but
+    --set hair-length=-1 should not change the sex. Raises EditError for a generator whose z does
+    not encode the engine's people, and CancelledError.
     """
     if not draws_people(generator):
         raise EditError("Only heads of generators that supervised-heads trained can be edited.")
@@ -145,7 +145,7 @@ def find_directions(
 
 
 def _scored(z: Float[ndarray, "M Z"], progress: Progress) -> dict[Attribute, Float[ndarray, "M"]]:
-    """`score_people`, a chunk at a time."""
+    """`score_people` in chunks."""
     progress.stage("Find directions", len(z))
     parts: list[dict[Attribute, ndarray]] = []
     for first in range(0, len(z), CHUNK):
@@ -157,13 +157,13 @@ def _scored(z: Float[ndarray, "M Z"], progress: Progress) -> dict[Attribute, Flo
 
 
 def principal_names() -> list[str]:
-    """Of principal axes, the longest first."""
+    """Names of the principal axes, by decreasing variance."""
     return [f"pc{k + 1}" for k in range(PRINCIPAL)]
 
 
 def principal_axes(w: Float[Tensor, "M D"]) -> dict[str, Direction]:
-    """The principal axes of w (GANSpace, section 2): an amount of 1 is a deviation. Of two ways
-    along an axis, that in which its largest number is positive."""
+    """The principal axes of w (GANSpace, section 2); an amount of 1 is one standard deviation. The
+    sign is chosen so that the largest component is positive."""
     variance, axes = torch.linalg.eigh(torch.cov(w.T.double()))
     found: dict[str, Direction] = {}
     for k, name in enumerate(principal_names()):
@@ -176,7 +176,7 @@ def principal_axes(w: Float[Tensor, "M D"]) -> dict[str, Direction]:
 
 
 def style_widths(generator: TriPlaneGenerator) -> list[int]:
-    """Channels of each convolution's style, in the order of `conv_styles`."""
+    """Number of style channels of each convolution, in the order of `conv_styles`."""
     ws = generator.backbone.mapping.w_avg.expand(1, generator.num_ws, -1)
     with torch.no_grad():
         each = generator.backbone.synthesis.styles(ws)
@@ -184,14 +184,14 @@ def style_widths(generator: TriPlaneGenerator) -> list[int]:
 
 
 def conv_styles(generator: TriPlaneGenerator, w: Float[Tensor, "M D"]) -> Float[Tensor, "M S"]:
-    """Styles of all convolutions of the backbone but toRGB's, which StyleSpace leaves alone."""
+    """Styles of all convolutions of the backbone, without toRGB's, which StyleSpace excludes."""
     each = generator.backbone.synthesis.styles(w[:, None].expand(-1, generator.num_ws, -1))
     return torch.cat([style for block in each.values() for style in block[:-1]], 1)
 
 
 def telling(styles: Float[Tensor, "M S"], score: Float[ndarray, "M"]) -> Float[Tensor, "S"]:
-    """How the people with the highest scores differ from the mean, in the `TELLING` channels where
-    they do so most, in deviations (StyleSpace, section 5)."""
+    """Difference between the mean of the people with the highest scores and the mean of all, in the
+    `TELLING` channels where it is largest in standard deviations (StyleSpace, section 5)."""
     _, top = extremes(score)
     change = styles[top].mean(0) - styles.mean(0)
     strength = change.abs() / styles.std(0).clamp_min(1e-6)
@@ -202,15 +202,15 @@ def telling(styles: Float[Tensor, "M S"], score: Float[ndarray, "M"]) -> Float[T
 def unexplained(
     scores: Mapping[Attribute, Float[ndarray, "M"]], name: Attribute
 ) -> Float[ndarray, "M"]:
-    """What of a score the other scores don't say, by least squares."""
+    """The part of a score that the other scores don't explain, by least squares."""
     others = [values for other, values in scores.items() if other != name]
     x = np.stack([*others, np.ones_like(scores[name])], 1)
     return scores[name] - x @ np.linalg.lstsq(x, scores[name], rcond=None)[0]
 
 
 def known_directions(generator: TriPlaneGenerator, progress: Progress = SILENT) -> Directions:
-    """`find_directions`, which takes minutes: those that come with the package, where the generator
-    does too, or what the user's cache keeps by the generator's fingerprint; on the CPU."""
+    """Directions of a generator, on the CPU: shipped with the package, read from the user's cache,
+    or else found by `find_directions`, which takes minutes, and cached by fingerprint."""
     name = f"{fingerprint(generator)[:32]}.safetensors"
     for path in (shipped_directions() / name, cache_path(FOLDER, name)):
         kept = _read_directions(path, generator)
@@ -222,12 +222,12 @@ def known_directions(generator: TriPlaneGenerator, progress: Progress = SILENT) 
 
 
 def shipped_directions() -> Path:
-    """The folder of those that come with the package (`tools/pack_directions.py`)."""
+    """The folder of the directions in the package (`tools/pack_directions.py`)."""
     return Path(str(files("portraiture"))) / "assets" / FOLDER
 
 
 def save_directions(found: Directions, path: Path) -> None:
-    """For `known_directions`."""
+    """Write directions to a file for `known_directions`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {W + name: one.step for name, one in found.of_w.items()}
     tensors |= {STYLE + name: change for name, change in found.of_styles.items()}
@@ -237,7 +237,7 @@ def save_directions(found: Directions, path: Path) -> None:
 
 
 def _read_directions(path: Path, generator: TriPlaneGenerator) -> Directions | None:
-    """None where there are none, or they are damaged."""
+    """Read directions; None if the file is missing or damaged."""
     try:
         kept = load_file(path)
     except (OSError, SafetensorError):
@@ -256,7 +256,7 @@ def _read_directions(path: Path, generator: TriPlaneGenerator) -> Directions | N
 
 
 def extremes(score: Float[ndarray, "M"]) -> tuple[Int[ndarray, "K"], Int[ndarray, "K"]]:
-    """The people with the lowest scores, and as many with the highest."""
+    """Indices of the people with the lowest scores, and of as many with the highest."""
     order = np.argsort(score, kind="stable")
     count = max(2, round(EXTREMES * len(order)))
     return order[:count].copy(), order[-count:].copy()
@@ -264,7 +264,7 @@ def extremes(score: Float[ndarray, "M"]) -> tuple[Int[ndarray, "K"], Int[ndarray
 
 def regression(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
     """How w changes with a score on average: the slope of w's linear regression on it. An amount of
-    1 is half the way between the extremes' mean scores. [ours]"""
+    1 is half the difference between the extremes' mean scores. [ours]"""
     low, high = extremes(score)
     centred = torch.from_numpy(score - score.mean()).to(w)
     slope = (w - w.mean(0)).T @ centred / (centred @ centred)
@@ -272,8 +272,8 @@ def regression(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction
 
 
 def hyperplane(w: Float[Tensor, "M D"], score: Float[ndarray, "M"]) -> Direction:
-    """The direction in which a score rises: the normal of the hyperplane that best parts the
-    people with the highest scores from those with the lowest."""
+    """The direction in which a score increases: the normal of the hyperplane that best separates
+    the people with the highest scores from those with the lowest."""
     low, high = (w[who] for who in extremes(score))
     both = torch.cat([low, high]).double().numpy()
     sides = np.repeat([-1.0, 1.0], len(low))
@@ -312,19 +312,19 @@ def linear_svm(
 
 
 def steadied(found: Mapping[str, Direction]) -> dict[str, Direction]:
-    """Directions that leave those of `STEADY` attributes unchanged."""
+    """Directions that leave the `STEADY` attributes unchanged."""
     steady = [found[name] for name in STEADY]
     return {name: one if name in STEADY else kept_apart(one, steady) for name, one in found.items()}
 
 
 def kept_apart(chosen: Direction, others: Sequence[Direction]) -> Direction:
-    """The part of a direction that leaves others unchanged (InterFaceGAN, section 3.2): orthogonal
-    to their normals. Raises EditError if nothing is left."""
+    """The part of a direction that leaves others unchanged (InterFaceGAN, section 3.2): its
+    projection orthogonal to their normals. Raises EditError if nothing is left."""
     if not others:
         return chosen
     basis, _ = torch.linalg.qr(torch.stack([other.normal for other in others], 1))
     rest = chosen.normal - basis @ (basis.T @ chosen.normal)
     if rest.norm() < 1e-3:
-        raise EditError("The direction is the same as those that it is to leave unchanged.")
+        raise EditError("The direction is the same as those that it must leave unchanged.")
     normal = rest / rest.norm()
     return Direction(normal, chosen.length / float(rest.norm()))

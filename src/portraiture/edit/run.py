@@ -1,7 +1,7 @@
-"""Editing a neural head: along directions of w, by channels of its styles, or with glasses on.
+"""Editing a neural head: along directions of w, by style channels, or by adding glasses.
 
 Head, amounts ─▶ w + Σ α d, S + Σ α s ─▶ F* + F of the edit - F ─mix, residual─▶ planes ─▶ Head
-Details that were found for a photo survive (GOAE, Eq. 10): features and the residual.
+Details found for a photo are kept: refined features (GOAE, Eq. 10) and the residual.
 Directions: `portraiture.edit.directions`.
 Letters: N rows of w+, D w dimension, S style channels.
 """
@@ -45,20 +45,20 @@ from portraiture.triplane.visibility import fuse_planes
 MAX_AMOUNT = 4.0
 
 STYLE = "style-"
-"""Of names that say style channels: by attribute, or one by its number."""
+"""Prefix of names of style channels, followed by an attribute or a channel number."""
 
 LATENT_GLASSES = "latent-glasses"
-"""In a head's facts, glasses that a direction of w gave it."""
+"""Name in a head's facts of glasses added by a direction of w."""
 
 MEASURED = ("psnr_person_db", "loss")
-"""Facts of a head that hold for what it was inverted from."""
+"""Facts measured on the head before the edit, which an edit invalidates."""
 
 EDIT_FILES = ("head.safetensors", "front.png", "sheet.png")
 VIEWS = (radians(-40.0), radians(-20.0), 0.0, radians(20.0), radians(40.0))
 
 
 def read_amounts(settings: Sequence[str]) -> dict[str, float]:
-    """ "smile=1.0" → {"smile": 1.0}. Raises EditError in one sentence."""
+    """ "smile=1.0" → {"smile": 1.0}. Raises EditError."""
     amounts: dict[str, float] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -83,8 +83,8 @@ def edit_files(
     head: Head, amounts: Mapping[str, float], out: Path, *, overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Head:  # fmt: skip
-    """Edit a head and write `EDIT_FILES` into `out`, all of them or none: the head, its front, and
-    a picture of it before and after from several sides. Raises EditError, HeadError, OutputError.
+    """Edit a head and write `EDIT_FILES` into `out`, all of them or none: the head, its front view,
+    and a contact sheet of several views before and after. Raises EditError, HeadError, OutputError.
     """
     with staged_folder(out, EDIT_FILES, overwrite=overwrite) as folder:
         edited = edit(head, amounts, progress=progress)
@@ -107,12 +107,11 @@ def edit(
     program: ProgramWay | None = None,
     progress: Progress = SILENT,
 ) -> Head:
-    """The head changed by these amounts, of attributes, principal axes or style channels, or of
-    glasses.
+    """Edit a head by amounts of attributes, principal axes, style channels or glasses.
 
-    directions: as `find_directions` gives them, found for the head's generator by default. program:
-    in the published program's way (`_edit_as_program`). What was refined or projected for the photo
-    is kept (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
+    directions: from `find_directions`; by default those of the head's generator. program: edit as
+    the published program does (`_edit_as_program`). Features and residual of the photo are kept
+    (Eq. 10); a tuned head stays tuned. Raises EditError, HeadError.
     """
     generator = head.network
     head = on_device(head, head.models.device)
@@ -152,10 +151,10 @@ def _edit_as_program(
     generator: TriPlaneGenerator, head: Head, amounts: Mapping[str, float], found: Directions,
     program: ProgramWay,
 ) -> Head:  # fmt: skip
-    """GOAE's published edit: of w+ by α·d, less a share of the direction of glasses where glasses
-    are not what is edited and `found` has such a direction; finer blocks and masks as `ProgramWay`
-    says. Glasses are then a direction of w as any other. Raises EditError for style channels and
-    for heads that have no refined features, or those of several photos."""
+    """GOAE's published edit: w+ moves by α·d. If other attributes than glasses are edited and
+    `found` has a direction of glasses, a share of it is subtracted. Finer blocks and masks follow
+    `ProgramWay`. Glasses are a direction of w like any other. Raises EditError for style channels
+    and for heads without refined features or with those of several photos."""
     if head.features is None or len(head.features) != 1:
         raise EditError("The program's way edits heads with the refined features of one photo.")
     assert head.ws is not None
@@ -189,7 +188,7 @@ def _with_residual(
 
 
 def _style_change(edits: Mapping[str, float], found: Directions) -> Float[Tensor, "S"] | None:
-    """What all edits of a head's styles together add to them; None without any."""
+    """Total change of the styles by all edits of a head; None if no edit changes styles."""
     known = {k.removeprefix(STYLE): v for k, v in edits.items() if k.startswith(STYLE)}
     total = torch.zeros_like(found.spread)
     for name, amount in known.items():
@@ -203,7 +202,7 @@ def _style_change(edits: Mapping[str, float], found: Directions) -> Float[Tensor
 def _styles(
     generator: TriPlaneGenerator, ws: Float[Tensor, "1 N D"], change: Float[Tensor, "S"] | None
 ) -> dict[int, list[Tensor]] | None:
-    """The styles of ws with those of convolutions changed; None for those of ws."""
+    """The styles of ws with those of the convolutions changed; None if there is no change."""
     if change is None:
         return None
     parts = iter(change.split(style_widths(generator)))
@@ -214,7 +213,7 @@ def _styles(
 
 
 def _added(edits: Mapping[str, float], amounts: Mapping[str, float]) -> dict[str, float]:
-    """The amounts of several edits add up."""
+    """Add new amounts to those of earlier edits."""
     total = dict(edits)
     for name, amount in amounts.items():
         total[name] = total.get(name, 0.0) + amount
@@ -222,5 +221,5 @@ def _added(edits: Mapping[str, float], amounts: Mapping[str, float]) -> dict[str
 
 
 def _still_true(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts without what was measured on the head before its edit."""
+    """The facts without those measured on the head before its edit."""
     return {name: value for name, value in facts.items() if name not in MEASURED}

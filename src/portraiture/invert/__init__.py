@@ -1,2 +1,2 @@
 """Photo → neural head: GOAE's encoder with feature alignment and occlusion-aware mix, and the
-optimisations and encoders that it is compared with."""
+optimisations and encoders it is compared with."""

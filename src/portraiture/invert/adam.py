@@ -1,4 +1,4 @@
-"""Minimisation of a loss over a change of the planes by Adam."""
+"""Adam minimisation of a loss over a residual of the planes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def minimise(
     stage: str,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """Minimise a loss over a change of the planes by Adam. rate: in units of the planes' features;
-    it rises over warmup steps and falls along a half cosine. stage: its name in `progress`.
-    Cancelled, it ends early with what it has."""
+    """Minimise a loss over a residual of the planes by Adam.
+
+    rate: learning rate in units of the planes' features, with linear warm-up over `warmup` steps
+    and cosine decay. stage: its name in `progress`. If cancelled, it returns the current residual.
+    """
     change = start.detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([change], rate, betas=(0.8, 0.95))
     progress.stage(stage, steps)

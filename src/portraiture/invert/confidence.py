@@ -1,10 +1,10 @@
-"""How far a head is to be believed: whether the generator's own person, before anything is refined
-or tuned for the photo, comes nearer to it than to a picture without a face.
+"""Confidence in a head: whether the generator's render of w+ alone, before any refinement or tuning
+for the photo, is closer to the photo than to images without a face.
 
-w+ ─the generator as it is─▶ picture ◀─perceptual distance─▶ cut-out photo ─▶ confidence
-An optimisation can bend a generator to any picture; what it makes of w+ alone cannot hide that the
-picture shows no person it knows. Drawings of people come as near as photos do; what gives them away
-is that nothing is shaded. [ours]
+w+ ─untuned generator─▶ image ◀─perceptual distance─▶ masked photo ─▶ confidence
+An optimisation can make a generator reproduce any image, but the render of w+ alone shows whether
+the image contains a person the generator can represent. Drawings of people come as close as photos
+do; they are recognised by their lack of shading. [ours]
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from portraiture.ops.resize import resized
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 
 LOW = 0.05
-"""Below it, a head is said to be a guess."""
+"""Below this confidence, a head is reported as a guess."""
 
 DRAWN = 0.2
-"""Share of a face without shading from which it is a drawing."""
+"""Share of unshaded pixels of a face from which the image is considered a drawing."""
 FLAT, WHITE = 0.4, 245.0
-"""Deviation of 5² pixels, and darkest of a pixel's colours, in codes of 8 bits."""
+"""Standard deviation of a 5² window below which it is flat, and minimum over the colour channels
+above which a pixel is white; in 8-bit codes."""
 
 SCALES: Mapping[str, tuple[float, float]] = {"perceptual-synthetic": (1.0, 3.8)}
-"""By metric, measured by `benchmarks/eval_confidence.py` with the shipped encoder: the median
-residuals of the engine's held-out people and of pictures without a face. Those of real photos lie
-in between, median 2.6, nine in ten below 3.1."""
+"""Scales by metric: the median distances of the engine's held-out people and of images without a
+face, measured by `benchmarks/eval_confidence.py` with the shipped encoder. Those of real photos lie
+in between: median 2.6, nine in ten below 3.1."""
 
 
 def knows_people(generator: TriPlaneGenerator) -> bool:
-    """Whether the generator draws the engine's people, for which there is a scale."""
+    """Whether the generator's latents are the engine's people, for which there is a scale."""
     config = generator.config
     return config.z_dim == LATENT_SIZE and config.choice_groups == CHOICE_GROUPS
 
@@ -45,7 +46,7 @@ def knows_people(generator: TriPlaneGenerator) -> bool:
 def photo_distance(
     found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
 ) -> float:
-    """How far the generator's own person is from the photo. generator: before any tuning."""
+    """Distance between the photo and the render of w+ alone. generator: before any tuning."""
     planes = generator.planes(found.ws)
     volume = generator.render(planes, found.camera, deterministic=True)
     image = generator.upsample(volume.features, found.ws).clamp(-1.0, 1.0)
@@ -55,8 +56,8 @@ def photo_distance(
 def confidence(
     found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
 ) -> float:
-    """1 for a photo as near to its head as those of the engine's people are, 0 for one that is no
-    nearer than pictures without a face, and for drawings. Raises KeyError for a distance without a
+    """1 for a photo as close to its head as those of the engine's people are; 0 for one no closer
+    than images without a face, and for drawings. Raises KeyError for a distance without a
     scale."""
     near, far = SCALES[distance.metric]
     if unshaded(target) > DRAWN:
@@ -65,9 +66,9 @@ def confidence(
 
 
 def unshaded(target: Target) -> float:
-    """Share of the face, of an aligned crop, that is of one flat colour, or white as paper,
-    whichever is larger. Of 48 portraits the largest was 0.001 and of 40 old paintings 0.004; flat
-    cartoons had 0.43 at least, pencil lines on white 0.28 (`benchmarks/eval_confidence.py`)."""
+    """Share of the face in an aligned crop that is flat or that is white, whichever is larger. The
+    largest of 48 portraits was 0.001 and of 40 old paintings 0.004; flat cartoons had at least
+    0.43, pencil lines on white 0.28 (`benchmarks/eval_confidence.py`)."""
     side = 256
     crop = resized(target.crop, side)
     codes = (crop * 127.5 + 127.5).double()

@@ -1,4 +1,4 @@
-"""A photo to w+ in one pass, and then its detail.
+"""Inversion of photos: w+ in one encoder pass, then detail in the planes.
 
 Targets ─encoder(crop)─▶ w+, the mean ─refine(image), each─▶ planes, fused
    ─fit_silhouette (mattes), project_texture, refine_texture (images)─▶ planes
@@ -37,8 +37,8 @@ EncoderName = Literal["goae+refine", "aligned", Baseline]
 
 @dataclass(frozen=True)
 class DetailConfig:
-    """How what an encoder misses is brought into the planes. texture: of the projection.
-    silhouette, refinement: of what comes before and after it, None to leave that out."""
+    """How detail that the encoder misses is added to the planes. texture: the projection.
+    silhouette, refinement: the steps before and after it, None to skip them."""
 
     texture: TextureConfig = field(default_factory=TextureConfig)
     silhouette: SilhouetteConfig | None = field(default_factory=SilhouetteConfig)
@@ -48,12 +48,12 @@ class DetailConfig:
 @dataclass(frozen=True)
 class EncoderMethod:
     """Inversion by an encoder, of one photo or several of one person: w+ is the mean over photos,
-    and each photo gives the details of what it shows.
+    and each photo provides details of what is visible in it.
 
-    network: name or path of the generator's weights. alignment: refines features, where given, with
-    planes mixed as `mixed` says, or the way the published program does (`program`): that compares
-    photos with their own background, and the encoder sees them as PIL resizes them. detail: what is
-    done about the differences that remain; None for nothing.
+    network: name or path of the generator's weights. alignment: if given, refines features, with
+    planes mixed according to `mixed` or as the published program does (`program`): it compares
+    photos with their own background, and the encoder gets them resized by PIL. detail: how
+    remaining differences are reduced; None to leave them.
     """
 
     name: EncoderName
@@ -67,16 +67,16 @@ class EncoderMethod:
 
     @property
     def generator(self) -> TriPlaneGenerator:
-        """The generator that heads are found in."""
+        """The generator whose w space is used."""
         return self.models.generator(self.network)
 
     def check(self, count: int) -> None:
-        """Raises InversionError unless it can take so many photos."""
+        """Raise InversionError unless this number of photos is supported."""
         check_count(count)
 
     @torch.no_grad()
     def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
-        """The head of the targets, from the camera of the first. Raises InversionError."""
+        """The head of the targets, with the camera of the first. Raises InversionError."""
         self.check(len(targets))
         generator, device = self.generator, self.models.device
         progress.stage("Encode")
@@ -97,7 +97,7 @@ class EncoderMethod:
         self, found: Inversion, alignment: FeatureAlignment, targets: Sequence[Target],
         cameras: Float[Tensor, "M 25"],
     ) -> Inversion:  # fmt: skip
-        """With F* of each photo, and the planes that these give together."""
+        """Add F* of each photo and the planes fused from them."""
         side = found.generator.config.image_size
         images = [
             target.image if self.program is None else resized(target.crop, side)
@@ -116,7 +116,7 @@ class EncoderMethod:
         self, found: Inversion, detail: DetailConfig, targets: Sequence[Target],
         cameras: Float[Tensor, "M 25"], progress: Progress,
     ) -> Inversion:  # fmt: skip
-        """With the silhouette and the texture of the photos."""
+        """Fit silhouette and texture to the photos."""
         generator, ws, plain = found.generator, found.ws, found.planes
         images = torch.cat([target.image for target in targets]).to(cameras)
         person = torch.cat([target.person for target in targets]).to(cameras)

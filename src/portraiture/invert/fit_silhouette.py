@@ -1,10 +1,10 @@
-"""Fits a head's silhouette to the photo's: empty where the photo shows nobody, solid where it shows
-somebody and the head is half there.
+"""Fits a head's silhouette to the photo's: empty where the photo shows background, solid where it
+shows the person and the head is partly opaque.
 
-planes ─rays, most of them where head and photo differ─▶ opacity ◀─▶ who is in front ─Adam─▶ planes
-What the head lacks altogether stays so: where along the ray it would be, nothing says. [ours]
+planes ─rays, sampled mostly where head and photo differ─▶ opacity ◀─▶ matte ─Adam─▶ planes
+Regions that the head lacks entirely stay empty, since their depth is unknown. [ours]
 Letters: K photos of a head, N rows of w+, C channels and P side of a plane, R side of a photo, n
-neural resolution, M rays of a step.
+neural resolution, M rays per step.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from portraiture.triplane.sampling import make_rays
 
 @dataclass(frozen=True)
 class SilhouetteConfig:
-    """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
-    then falls along a half cosine. rays: M, with as many coarse as fine samples. anywhere: a ray's
-    chance beside that of its error. missing: how much too little opacity counts beside too much.
-    half_there: opacity from which the head is to become solid where the photo shows somebody."""
+    """steps, rate, warmup: of Adam, whose rate, in units of the planes' features, warms up over
+    `warmup` steps and then has cosine decay. rays: M, each with `samples` coarse and as many fine
+    samples. anywhere: added to a ray's error for its sampling probability. missing: weight of too
+    little opacity relative to too much. half_there: opacity from which the head is to become solid
+    where the photo shows the person."""
 
     steps: int = 8
     rate: float = 0.4
@@ -59,8 +60,8 @@ def fit_silhouette(
     *,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes, as `project_texture` returns it. person: how far the photos'
-    pixels show the person."""
+    """Residual to add to the planes, as `project_texture` returns it. person: the photos' mattes,
+    in [0, 1]."""
     outlines = [
         _look(generator, planes, whole[None], camera[None], config)
         for whole, camera in zip(person, cameras, strict=True)

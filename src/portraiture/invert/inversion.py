@@ -1,6 +1,6 @@
-"""What every method of inversion finds, and the head that it makes.
+"""The result of an inversion, and the head made from it.
 
-Inversion ─▶ Head (`portraiture.head`), with facts of how near it comes to the photo
+Inversion ─▶ Head (`portraiture.head`), with facts about its similarity to the photo
 Letters: N rows of w+, D w dimension, M photos, K channels and S side of F*, C channels and P side
 of a plane.
 """
@@ -29,9 +29,9 @@ from portraiture.version import __version__
 
 @dataclass(frozen=True)
 class Inversion:
-    """planes: what is to be rendered. camera: the first photo's, as given or as found. generator:
-    the method's, or a tuned copy. features, visible: F* and masks of refined planes, of each
-    photo. residual: what was added to the planes (`invert.project_texture`). facts: JSON."""
+    """planes: the planes to render. camera: the first photo's, as given or as optimised. generator:
+    the method's, or a tuned copy. features, visible: F* and masks of refined planes, of each photo.
+    residual: what was added to the planes (`invert.project_texture`). facts: JSON values."""
 
     ws: Float[Tensor, "1 N D"]
     planes: Float[Tensor, "1 3 C P P"]
@@ -44,10 +44,10 @@ class Inversion:
 
 
 class InversionMethod(Protocol):
-    """A way to find the head of a photo, with its networks and its own options.
+    """A method that finds the head of a photo, with its networks and options.
 
-    name: what a head says it was made by. models: where all networks come from; their device is
-    where it computes. network: name or path of the generator's weights.
+    name: recorded in the head. models: source of all networks; computation is on their device.
+    network: name or path of the generator's weights.
     """
 
     @property
@@ -61,27 +61,27 @@ class InversionMethod(Protocol):
 
     @property
     def generator(self) -> TriPlaneGenerator:
-        """The generator that heads are found in, before any tuning."""
+        """The generator whose w space is used, before any tuning."""
         ...
 
     def check(self, count: int) -> None:
-        """Raises InversionError unless it can take so many photos of one person."""
+        """Raise InversionError unless this number of photos of one person is supported."""
         ...
 
     def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
-        """What it finds, on the models' device. Raises InversionError."""
+        """Invert the targets, on the models' device. Raises InversionError."""
         ...
 
 
 def check_count(count: int) -> None:
-    """Raises InversionError for more photos, or fewer, than a head can be made of."""
+    """Raise InversionError for a number of photos that a head cannot be made from."""
     if not 1 <= count <= MAX_PHOTOS:
         raise InversionError(f"Give 1 to {MAX_PHOTOS} photos of one person, not {count}.")
 
 
 @torch.no_grad()
 def make_head(found: Inversion, target: Target, method: InversionMethod) -> Head:
-    """The head, on the CPU, of what a method found. target: the first photo's."""
+    """The head, on the CPU, of a method's result. target: the first photo's."""
     generator = method.generator
     theirs = generator.state_dict()
     tuned = {
@@ -114,7 +114,7 @@ def make_head(found: Inversion, target: Target, method: InversionMethod) -> Head
 
 @torch.no_grad()
 def person_psnr(found: Inversion, target: Target) -> float:
-    """Decibels between reconstruction and photo where the person is."""
+    """PSNR in decibels between reconstruction and photo on the person's pixels."""
     network = found.generator
     volume = network.render(found.planes, found.camera, deterministic=True)
     shown = network.upsample(volume.features, found.ws)

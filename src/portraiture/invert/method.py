@@ -1,6 +1,6 @@
-"""A method of inversion out of what a user chooses: weights by name or path, step counts.
+"""Choose a method of inversion by the user's options: weights by name or path, step counts.
 
-Every choice that cannot be used is refused in one sentence, before any work.
+Invalid options raise an error before any work is done.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def choose_method(
     steps: int | None = None,
     rays: int | None = None,
 ) -> InversionMethod:
-    """A method by name; its options as in `encoder_method` and `optimiser_method`. Raises
+    """Return a method by name; for options see `encoder_method` and `optimiser_method`. Raises
     InversionError for an unknown name or options of another method, and CheckpointError."""
     for encoder in ENCODERS:
         if name == encoder:
@@ -71,12 +71,15 @@ def encoder_method(
     program: ProgramWay | None = None,
     refine_steps: int | None = None,
 ) -> EncoderMethod:
-    """An encoder. network: the generator's weights. weights, alignment: the encoder's and its
-    feature alignment's, by default the shipped ones; an encoder of one's own has no alignment but
-    one that is given, the shipped one none without `aligned`, and pSp and e4e never have one.
-    program: the published program's way of alignment, which masks the front plane alone, for
-    alignments that compare images. refine_steps: of `invert.refine_texture`, its own number by
-    default; 0 leaves it and the silhouette out. Raises InversionError or CheckpointError."""
+    """Return an encoder method.
+
+    network: the generator's weights. weights, alignment: the encoder's and its feature alignment's,
+    by default the shipped ones. A custom encoder has only an alignment that is given; the shipped
+    one has its own if `aligned`; pSp and e4e never have one. program: align as the published
+    program does, masking only the front plane; for alignments that compare images. refine_steps: of
+    `invert.refine_texture`, by default its own number; 0 skips it and the silhouette. Raises
+    InversionError or CheckpointError.
+    """
     baseline = name in get_args(Baseline)
     if alignment is not None and baseline:
         raise InversionError("Feature alignment is for --method goae+refine and aligned.")
@@ -99,14 +102,14 @@ def encoder_method(
     if program is not None:
         if features is None or features.config.carried:
             raise InversionError(
-                "The program's way needs an alignment that compares images, as the published does."
+                "The program's way needs an alignment that compares images, like the published one."
             )
         mixed = "front" if mixed == "all" else mixed
     return EncoderMethod(name, models, str(network), encoder, features, mixed, program, detail)
 
 
 def _detail(name: EncoderName, refine_steps: int | None) -> DetailConfig | None:
-    """What is done about the differences that an encoder leaves. Raises InversionError."""
+    """How the differences that an encoder leaves are reduced. Raises InversionError."""
     if name != "goae+refine":
         if refine_steps is not None:
             raise InversionError("--refine-steps is for --method goae+refine.")
@@ -131,7 +134,7 @@ def _none_ships(name: EncoderName) -> str:
 
 
 def encoder_kind(models: Models, weights: str | Path) -> EncoderName:
-    """The method that an encoder's weights are for, without detail. Raises CheckpointError."""
+    """The method, without detail, for an encoder's weights. Raises CheckpointError."""
     return _kind(models.load(load_encoder, weights))
 
 
@@ -147,8 +150,9 @@ def optimiser_method(
     steps: int | None = None,
     rays: int | None = None,
 ) -> OptimisationMethod:
-    """An optimisation. network: the generator's weights. steps: of its first stage; the second's
-    change in proportion. rays: a side. Raises InversionError or CheckpointError."""
+    """Return an optimisation method. network: the generator's weights. steps: of the first stage;
+    the second's change in proportion. rays: side of the render. Raises InversionError or
+    CheckpointError."""
     config = chosen_config(name, steps=steps, rays=rays)
     models.generator(network)
     return OptimisationMethod(name, models, str(network), config)
@@ -157,7 +161,7 @@ def optimiser_method(
 def chosen_config(
     name: Optimiser, *, steps: int | None = None, rays: int | None = None
 ) -> OptimiseConfig:
-    """The method's settings with what was chosen. Raises InversionError."""
+    """The method's settings with the user's options. Raises InversionError."""
     config = OPTIMISERS[name]
     if rays is not None:
         if not RAYS[0] <= rays <= RAYS[1]:

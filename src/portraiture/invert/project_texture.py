@@ -1,10 +1,10 @@
 """Projects a photo's texture onto a head: colours that w+ cannot express, solved in closed form.
 
-image ─ photo ─▶ change of colour, at the surface that each pixel shows
-   ─Newton, through the decoder, density held before and behind─▶ change of features
-   ─spread over the planes, most of it on the plane that the surface faces─▶ change of planes, again
-[ours] It takes the place of GOAE's second stage where that is not trained: what is learned there
-(features that show the photo where it shows the head) is solved here, for a surface that stays.
+image ─ photo ─▶ change of colour at each pixel's surface point
+   ─Newton through the decoder, density kept before and behind─▶ change of features
+   ─backprojection, mostly to the plane that the surface faces─▶ change of planes; repeated
+[ours] It replaces GOAE's second stage where that is not trained: what is learned there (features
+that reproduce the photo where it shows the head) is solved here, for a fixed surface.
 Letters: K photos of a head, N rows of w+, C channels and P side of a plane, M points, R side of a
 photo, H the decoder's hidden units, J equations.
 """
@@ -33,13 +33,13 @@ TINY = 1e-9
 
 @dataclass(frozen=True)
 class TextureConfig:
-    """blurs: standard deviations, in rays, of the Gaussian over the wanted change, one a round.
-    spreads: iterations of `backproject`. damping: of each of Newton's equations, as a share of its
-    size. facing: power of the normal's cosine by which planes share a change. held: places along
-    the ray from the surface, EG3D units, where density stays. coloured: where the colour changes.
-    edge: share of a pixel that has to show the person. reach: the largest change of a colour's
-    logit in a round. softness: standard deviation, in texels, of the Gaussian over a round's change
-    of the planes."""
+    """blurs: standard deviations, in rays, of the Gaussian over the wanted change, one per round.
+    spreads: iterations of `backproject`. damping: of each Newton equation, relative to its squared
+    norm. facing: power of the normal's cosine by which planes share a change. held: offsets along
+    the ray from the surface, EG3D units, at which density is kept. coloured: offsets at which the
+    colour changes. edge: minimum matte of a pixel. reach: maximum change of a colour's logit per
+    round. softness: standard deviation, in texels, of the Gaussian over a round's change of the
+    planes."""
 
     blurs: tuple[float, ...] = (2.0, 1.0, 0.0)
     spreads: int = 3
@@ -53,8 +53,8 @@ class TextureConfig:
 
 
 class _Wanted(NamedTuple):
-    """points: on the surface. directions: of the rays that meet it. normals: of the surface, on the
-    camera's side. change: of colours, which lie in [0, 1]."""
+    """points: on the surface. directions: of the rays that hit it. normals: of the surface, facing
+    the camera. change: of colours, which are in [0, 1]."""
 
     points: Float[Tensor, "1 M 3"]
     directions: Float[Tensor, "1 M 3"]
@@ -72,9 +72,11 @@ def project_texture(
     cameras: Float[Tensor, "K 25"],
     config: TextureConfig | None = None,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes, before the generator moves them (`add_residual`), so that the head
-    shows the photos where these show it. planes: what is rendered so far. photos: in [-1, 1].
-    person: how far their pixels show the person. Several photos are met at once, as well as can be.
+    """Residual that makes the head reproduce the photos where they show it.
+
+    It is to be added to the planes before the generator's flow (`add_residual`). planes: those
+    rendered so far. photos: in [-1, 1]. person: their mattes, in [0, 1]. Several photos are solved
+    jointly, in the least-squares sense.
     """
     config = config or TextureConfig()
     rendering, size = generator.config.rendering, planes.shape[-1]
@@ -104,7 +106,7 @@ def _wanted(
     generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, photo: Tensor, person: Tensor,
     camera: Tensor, blur: float, config: TextureConfig,
 ) -> _Wanted:  # fmt: skip
-    """Of the pixels that show both the person and the head."""
+    """Wanted changes at the pixels that show both the person and the head."""
     volume = generator.render(planes, camera, deterministic=True)
     image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
     side = volume.depth.shape[-1]
@@ -127,8 +129,8 @@ def _shrunk(x: Float[Tensor, "1 A R R"], side: int) -> Float[Tensor, "1 A n n"]:
 def surface_normals(
     depth: Float[Tensor, "1 1 n n"], camera: Float[Tensor, "1 25"], *, blur: float = 1.5
 ) -> Float[Tensor, "1 M 3"]:
-    """Unit normals, towards the camera, of a depth map along rays that is smoothed by a Gaussian of
-    `blur` pixels; M = n²."""
+    """Unit normals, facing the camera, of a depth map along rays, smoothed by a Gaussian of
+    standard deviation `blur` pixels; M = n²."""
     side = depth.shape[-1]
     origins, directions = make_rays(camera, side)
     points = origins + directions * gaussian_blur(depth, blur).flatten(2).mT
@@ -144,7 +146,7 @@ def surface_normals(
 def _shares(
     normals: Float[Tensor, "1 M 3"], axes: tuple[tuple[int, int], ...], power: float
 ) -> Float[Tensor, "1 3 M"]:
-    """Of the planes in a point's change, by how much the surface faces them."""
+    """Share of each plane in a point's change, by how directly the surface faces it."""
     across = [({0, 1, 2} - set(pair)).pop() for pair in axes]
     facing = normals[..., across].abs().pow(power).mT + 0.02
     return facing / facing.sum(1, keepdim=True)
@@ -154,8 +156,8 @@ def _features_for(
     generator: TriPlaneGenerator, planes: Tensor, so_far: Tensor, wanted: _Wanted,
     config: TextureConfig,
 ) -> Float[Tensor, "1 M C"]:  # fmt: skip
-    """The change of features that changes colours as wanted, leaves densities, and keeps what has
-    been changed so far, this included, as small as can be."""
+    """The change of features that gives the wanted colours and keeps densities, such that the total
+    change so far, including this one, has the smallest norm."""
     rendering = generator.config.rendering
     space = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
     rows, sides = [], []
@@ -180,7 +182,7 @@ def _features_for(
 def decoder_slopes(
     decoder: Decoder, features: Float[Tensor, "B M C"]
 ) -> tuple[Float[Tensor, "B M 4"], Float[Tensor, "B M 4 C"]]:
-    """The raw density and the three colours' logits, and their derivatives by the features."""
+    """Raw density and the three colour logits, and their derivatives by the features."""
     w1, b1, w2, b2, _ = decoder.weights()
     hidden = features @ w1 + b1
     outputs = F.softplus(hidden) @ w2[:, :4] + b2[:4]
@@ -191,7 +193,8 @@ def decoder_slopes(
 def least_change(
     slopes: Float[Tensor, "B M J C"], sides: Float[Tensor, "B M J"], damping: float
 ) -> Float[Tensor, "B M C"]:
-    """The shortest x with slopes · x = sides, each equation damped by a share of its own size."""
+    """The shortest x with slopes · x = sides; each equation is damped relative to its squared
+    norm."""
     square = slopes @ slopes.mT
     damped = square + torch.diag_embed(damping * square.diagonal(dim1=-2, dim2=-1) + TINY)
     solved = torch.linalg.solve(damped, sides[..., None])

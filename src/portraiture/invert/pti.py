@@ -1,10 +1,10 @@
-"""Inversion by optimisation: w or w+, then the generator itself (PTI, Roich et al. 2022), the
-camera with it if wanted (pose optimisation, Ko et al. 2023).
+"""Inversion by optimisation: of w or w+, then of the generator (PTI, Roich et al. 2022), optionally
+with the camera (pose optimisation, Ko et al. 2023).
 
 Target ─▶ latent steps: u, w = mean + u · basis (and a small motion of the camera)
        ─▶ generator steps: all weights, w fixed ─▶ Inversion
-Latents move in units of their own deviations, so that all directions are as easy, and a weak pull
-towards the mean keeps them among the generator's people. [ours]
+Latents are parametrised in standard deviations along w's principal axes, so that all directions
+have the same scale, and a weak penalty on u keeps them among the generator's people. [ours]
 Letters: N rows of w+, D w dimension, K principal directions of w, R side of an image.
 """
 
@@ -32,15 +32,15 @@ from portraiture.train.lr_schedule import annealed
 Optimiser = Literal["w", "pti", "pose-opt"]
 
 KEPT_VARIANCE = 0.9995
-"""Share of w's variance that the principal directions hold."""
+"""Share of w's variance covered by the principal directions."""
 
 
 @dataclass(frozen=True)
 class OptimiseConfig:
-    """latent_steps, generator_steps: of either stage. latent_rate: Adam's, in deviations of w.
-    generator_rate: of the weights. camera_rate: of the camera's turn (radians) and shift (EG3D
-    units) where it is optimised. pull: weight of the mean squared deviation of w. rows: optimise
-    one w for all rows, or each row. rays: a side. samples: of w, for its mean and directions."""
+    """latent_steps, generator_steps: of the two stages. latent_rate: Adam's, in standard deviations
+    of w. generator_rate: of the weights. camera_rate: of the camera's rotation (radians) and
+    translation (EG3D units), if it is optimised. pull: weight of mean u². rows: optimise one w for
+    all rows, or each row. rays: side of the render. samples: of w, for its mean and directions."""
 
     latent_steps: int = 450
     generator_steps: int = 350
@@ -65,8 +65,8 @@ OPTIMISERS: dict[Optimiser, OptimiseConfig] = {
 
 @dataclass(frozen=True)
 class OptimisationMethod:
-    """Inversion of one photo by optimisation: of w ("w"), then of the generator ("pti"), with the
-    camera besides ("pose-opt"). network: name or path of the generator's weights."""
+    """Inversion of one photo by optimisation: of w ("w"), then of the generator ("pti"), also of
+    the camera ("pose-opt"). network: name or path of the generator's weights."""
 
     name: Optimiser
     models: Models
@@ -75,17 +75,17 @@ class OptimisationMethod:
 
     @property
     def generator(self) -> TriPlaneGenerator:
-        """The generator that heads are found in, before any tuning."""
+        """The generator whose w space is used, before any tuning."""
         return self.models.generator(self.network)
 
     def check(self, count: int) -> None:
-        """Raises InversionError for another number than one photo."""
+        """Raise InversionError unless there is exactly one photo."""
         check_count(count)
         if count > 1:
             raise InversionError(f"The method {self.name} takes one photo; encoders take several.")
 
     def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
-        """What `optimise` finds. Raises InversionError."""
+        """Invert one photo by `optimise`. Raises InversionError."""
         self.check(len(targets))
         networks = LossNetworks(self.models.parser(), self.models.identity())
         return optimise(
@@ -96,7 +96,7 @@ class OptimisationMethod:
 
 @dataclass(frozen=True)
 class WSpace:
-    """Mean of w and its principal directions, each as long as its deviation."""
+    """Mean of w and its principal directions, each scaled by its standard deviation."""
 
     mean: Float[Tensor, "D"]
     basis: Float[Tensor, "K D"]
@@ -104,7 +104,7 @@ class WSpace:
 
 @torch.no_grad()
 def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
-    """Statistics of canonical w, the mapping seeing the frontal camera where it wants one."""
+    """Statistics of canonical w; a conditional mapping gets the frontal camera."""
     where = generator.backbone.mapping.w_avg
     draws = torch.Generator().manual_seed(seed)
     z = torch.randn(samples, generator.config.z_dim, generator=draws).to(where)
@@ -135,9 +135,9 @@ def optimise(
 ) -> Inversion:
     """Invert one photo.
 
-    with_camera: the camera is optimised together with w. start: ws to begin with, the mean
-    otherwise. It ends early, with what it has, when it is cancelled. Facts: steps done in both
-    stages, the last loss, and whether it was stopped.
+    with_camera: optimise the camera together with w. start: initial ws; by default the mean. If
+    cancelled, it returns the current result. Facts: steps done in both stages, the last loss, and
+    whether it was stopped.
     """
     space = w_space(generator, samples=config.samples, seed=config.seed)
     begun = _Begun.make(generator, space, target, config, with_camera, start)
@@ -173,8 +173,8 @@ def optimise(
 
 @dataclass
 class _Begun:
-    """The unknowns. u: (1, 1 or N, K) deviations; base: (1, N, D) what they are added to. motion:
-    (6,) turn and shift of the camera, in its own axes."""
+    """The unknowns. u: (1, 1 or N, K) offset in standard deviations from base: (1, N, D). motion:
+    (6,) rotation and translation of the camera, in its own axes."""
 
     u: Tensor
     base: Tensor
@@ -220,8 +220,8 @@ class _Begun:
 def moved_camera(
     camera: Float[Tensor, "1 25"], motion: Float[Tensor, "6"]
 ) -> Float[Tensor, "1 25"]:
-    """A camera turned by a rotation vector (radians), then shifted (EG3D units), in its own axes.
-    Differentiable in the motion."""
+    """Rotate a camera by a rotation vector (radians), then translate it (EG3D units), in its own
+    axes. Differentiable in the motion."""
     pose, intrinsics = split_eg3d(camera)
     x, y, z = motion[:3].unbind()
     zero = torch.zeros_like(x)
@@ -244,8 +244,7 @@ def _minimise(
     loss_of: Callable[[], Tensor],
     progress: Progress,
 ) -> _Stage:
-    """Adam with a rate that rises over a twentieth of the steps and falls to a tenth along a
-    cosine."""
+    """Adam with linear warm-up over a twentieth of the steps and cosine decay to a tenth."""
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda k: annealed(k, steps, warmup=max(1, steps // 20), last=0.1)
@@ -268,7 +267,7 @@ def _minimise(
 
 @dataclass
 class _Stage:
-    """steps that were done, the last one's loss (None before any), and whether it was cancelled."""
+    """Number of steps done, the last loss (None before any), and whether it was cancelled."""
 
     steps: int = 0
     loss: float | None = None

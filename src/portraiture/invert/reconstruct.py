@@ -1,4 +1,4 @@
-"""What all methods share: how a head is rendered with gradients, and how far it is from the photo.
+"""Shared by the optimisations: differentiable renders of a head, and losses against the photo.
 
 ws ─planes─▶ rays of a camera ─▶ features ─superresolution─▶ image ─┬─▶ squared error
                                                                       ├─▶ perceptual distance
@@ -23,8 +23,8 @@ from portraiture.triplane.volume import render_volume
 
 @dataclass(frozen=True)
 class LossWeights:
-    """λ of Eq. 6 and 13: of the squared error, the perceptual distance, and one minus the cosine of
-    identities."""
+    """λ of Eqs. 6 and 13: weights of the squared error, the perceptual distance, and one minus the
+    cosine of identities."""
 
     image: float = 1.0
     perceptual: float = 0.8
@@ -33,7 +33,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class LossNetworks:
-    """The frozen networks of the perceptual and the identity loss; identity may be left out."""
+    """The frozen networks of the perceptual and the identity loss; identity is optional."""
 
     perceptual: FeatureNetwork
     identity: IdentityNetwork | None = None
@@ -47,7 +47,7 @@ def draw(
     *,
     rays: int,
 ) -> Float[Tensor, "B 3 R R"]:
-    """Images with gradients, from rays² rays, evenly sampled. Superresolution in torch."""
+    """Differentiable images from rays² rays, evenly sampled; superresolution in torch."""
     volume = render_volume(
         planes, generator.decoder, camera, generator.config.rendering,
         resolution=rays, backend="torch", deterministic=True,
@@ -63,7 +63,7 @@ def losses(
     networks: LossNetworks,
     weights: LossWeights,
 ) -> dict[str, Tensor]:
-    """The weighted losses by name, means over the batch."""
+    """The weighted losses by name, averaged over the batch."""
     found = {"image": weights.image * (image - photo).square().mean()}
     distance = perceptual_distance(networks.perceptual, image, photo)
     found["perceptual"] = weights.perceptual * distance.mean()

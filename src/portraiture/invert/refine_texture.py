@@ -30,9 +30,9 @@ from portraiture.triplane.sampling import make_rays
 
 @dataclass(frozen=True)
 class RefinementConfig:
-    """steps: of Adam, whose rate, in units of the planes' features, rises over warmup of them and
-    then falls along a half cosine. image: weight of the mean absolute error where photo and head
-    show the person. perceptual: of the perceptual distance there."""
+    """steps, rate, warmup: of Adam, whose rate, in units of the planes' features, warms up over
+    `warmup` steps and then has cosine decay. image: weight of the mean absolute error where photo
+    and head show the person. perceptual: of the perceptual distance there."""
 
     steps: int = 16
     rate: float = 0.2
@@ -42,7 +42,7 @@ class RefinementConfig:
 
 
 class _Seen(NamedTuple):
-    """A photo over white, how far its pixels show both person and head, and where the head is."""
+    """photo: over white. both: matte times opacity. depth, opacity, rays: of the fixed surface."""
 
     photo: Float[Tensor, "1 3 R R"]
     both: Float[Tensor, "1 1 R R"]
@@ -64,8 +64,8 @@ def refine_texture(
     *,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """What to add to the planes instead of `residual`. planes: without it. photos: in [-1, 1].
-    person: how far their pixels show the person. perceptual: the network of the perceptual loss."""
+    """Residual to use instead of `residual`. planes: without it. photos: in [-1, 1]. person: their
+    mattes, in [0, 1]. perceptual: network of the perceptual loss."""
     shown = add_residual(generator, planes, residual, ws)
     views = [
         _look(generator, shown, photo[None], whole[None], camera[None])

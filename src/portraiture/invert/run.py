@@ -1,4 +1,4 @@
-"""One photo in, or several of one person, a neural head and its files out.
+"""From one photo, or several of one person, to a neural head and its files.
 
 photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Head ─render, mesh─▶ files
 """
@@ -40,14 +40,14 @@ REPORT_VIEWS = {"30° left": radians(-30.0), "Front": 0.0, "30° right": radians
 
 @dataclass(frozen=True)
 class Inverted:
-    """A head together with the aligned photos that it came from."""
+    """A head and the aligned photos it was made from."""
 
     head: Head
     photos: tuple[Photo, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Plain sentences for the user about the photos, named where there are several."""
+        """Notes on the photos for the user, with the file name if there are several photos."""
         if len(self.photos) == 1:
             return self.photos[0].quality.notes
         return tuple(
@@ -70,10 +70,10 @@ def invert(
 
     photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Inversion ─▶ Head
 
-    photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, which
-    encoders take. network: a shipped generator's name or the path of its weights. face: 1 is the
-    largest, 2 the next. models: whose networks and device are used, by default this process's own
-    on the CPU. Raises PhotoError, InversionError or CheckpointError, each with one sentence.
+    photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, for
+    encoders. network: a shipped generator's name or the path of its weights. face: 1 is the
+    largest, 2 the next. models: networks and device to use; by default this process's own on the
+    CPU. Raises PhotoError, InversionError or CheckpointError.
     """
     photos = list(photo) if isinstance(photo, list | tuple) else [photo]
     chosen = choose_method(method, models or default_models(), network=network)
@@ -86,8 +86,8 @@ def invert(
 def invert_photos(
     photos: Sequence[Photo], method: InversionMethod, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
-    """The head of aligned photos, and the target of the first; its facts tell its confidence
-    (`invert.confidence`) where the generator makes the engine's people. Raises InversionError."""
+    """The head of aligned photos, and the target of the first. Its facts include its confidence
+    (`invert.confidence`) if the generator makes the engine's people. Raises InversionError."""
     generator, parser = method.generator, method.models.parser()
     progress.stage("Cut out the person")
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
@@ -111,9 +111,9 @@ def invert_files(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Inverted:
-    """Run the main path and write `HEAD_FILES` into `out`, all of them or none.
+    """Invert photos and write `HEAD_FILES` into `out`, all of them or none.
 
-    Raises PhotoError, SurfaceError, OutputError or CancelledError, each with one sentence.
+    Raises PhotoError, InversionError, SurfaceError, OutputError or CancelledError.
     """
     method.check(len(photo_paths))
     times = StageTimes(progress)
@@ -160,7 +160,7 @@ def _write_report(
 
 
 def _side_by_side(head: Head, target: Target) -> UInt8[ndarray, "h w 3"]:
-    """What was fitted to, and the head from the photo's camera."""
+    """The target image, and the head from the photo's camera."""
     shown = head_picture(
         head.network, head.modulation, head.planes, from_eg3d(head.camera[0].numpy())
     )

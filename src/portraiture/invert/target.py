@@ -1,6 +1,6 @@
-"""A photo as a generator would have rendered it: crop, matte and camera.
+"""A photo prepared for comparison with a generator's renders: crop, matte and camera.
 
-Photo ─resize─▶ crop ─parser─▶ who is in front ─over the generator's background─▶ Target
+Photo ─resize─▶ crop ─parser─▶ matte ─over the generator's background─▶ Target
 Letters: R side of the generator's images.
 """
 
@@ -27,16 +27,16 @@ from portraiture.types import Photo, Segment
 
 WHITE = 1.0
 UNSURE = (0.3, 0.75)
-"""Between them the parser's word for a person counts in part."""
+"""Probabilities of the person between which the matte rises from 0 to 1."""
 SMALLEST = 0.1
-"""Share of a crop that a head fills at least."""
+"""Minimum share of the crop covered by the person."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """crop: the photo's, with its own background. image: the crop as large as the generator's
-    pictures, over white where the generator's background is. Both in [-1, 1]. person: how far a
-    pixel shows the person, in [0, 1]. camera: EG3D's numbers, of the head as aligned."""
+    """crop: the photo's, with its own background. image: the crop at the generator's image size,
+    over white if the generator's background is white. Both in [-1, 1]. person: the matte, in
+    [0, 1]. camera: EG3D's 25 numbers of the aligned head."""
 
     crop: Float[Tensor, "1 3 S S"]
     image: Float[Tensor, "1 3 R R"]
@@ -56,8 +56,8 @@ def make_target(
     generator: TriPlaneGenerator,
     parser: ParserNetwork,
 ) -> Target:
-    """The target, on the CPU, of a crop as `photo.align` makes them, and its camera. parser: finds
-    the person, on its own device. Raises InversionError where nobody is found."""
+    """The target, on the CPU, of a crop from `photo.align` and its camera. parser: segments the
+    person, on its own device. Raises InversionError if no person is found."""
     whole = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     image = resized(whole, generator.config.image_size)
     person = person_matte(image, parser)
@@ -69,8 +69,8 @@ def make_target(
 
 
 def resized_by_pil(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor, "B 3 R R"]:
-    """Images in [-1, 1] at another size by PIL's default filter, in 8 bits, as GOAE's program makes
-    the encoder's input."""
+    """Resize images in [-1, 1] with PIL's default filter, in 8 bits, as GOAE's program prepares the
+    encoder's input."""
     eight = ((images + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     small = np.stack([np.asarray(Image.fromarray(one).resize((size, size))) for one in eight])
     return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 127.5 - 1.0
@@ -80,8 +80,8 @@ def resized_by_pil(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor,
 def person_matte(
     images: Float[Tensor, "B 3 R R"], parser: ParserNetwork
 ) -> Float[Tensor, "B 1 R R"]:
-    """How far each pixel shows the person: the face parser's word for not being background, made
-    surer, without what hangs together with no head."""
+    """Matte of the person, in [0, 1]: one minus the face parser's background probability, with
+    increased contrast, restricted to the largest connected region."""
     side = parser.config.size
     small = resized(images, side)
     small = small.to(next(parser.parameters()))
@@ -93,7 +93,7 @@ def person_matte(
 
 
 def largest_part(person: Float[Tensor, "n n"]) -> Bool[Tensor, "n n"]:
-    """Of what is not background, the part that hangs together and is largest."""
+    """The largest connected region of the foreground."""
     shown = person.cpu().numpy() > 0.0
     labelled: Any = ndimage.label(ndimage.binary_opening(shown))
     parts = labelled[0]

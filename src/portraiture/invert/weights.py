@@ -1,4 +1,4 @@
-"""Weights of encoders and of GOAE's alignments by name or path, ours and the published ones.
+"""Load encoders and GOAE's alignments by name or path, ours and the published ones.
 
 name or path ─find─▶ card, tensors ─(published names → ours)─strict─▶ network
 """
@@ -29,16 +29,16 @@ from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.weights import Card, ModelName, Storage, read_weights, write_weights
 
 Encoder = GoaeEncoder | PyramidEncoder
-"""Photos to what is added to w_avg; all of them are called alike."""
+"""Photos → w+ - w_avg; all encoders have the same call signature."""
 
 CONVERTED_ALIGNMENT = {"features", "size"}
-"""All that the card of a converted alignment says."""
+"""The only fields in the card of a converted alignment."""
 MAX_BLOCKS = 100
-"""More blocks than any encoder has: a card that asks for them is refused."""
+"""Maximum number of blocks; a card that asks for more is refused."""
 
 
 def load_encoder(name_or_path: str | Path) -> Encoder:
-    """An encoder for evaluation, float32, on the CPU: a shipped one, a folder or a .safetensors
+    """Load an encoder for evaluation, float32, on the CPU: a shipped one, a folder or .safetensors
     file, or the published .pt. Raises CheckpointError or ConversionError."""
     card, tensors = read_weights(find_weights(name_or_path))
     if card.model == "pyramid-encoder":
@@ -48,7 +48,7 @@ def load_encoder(name_or_path: str | Path) -> Encoder:
     config = _encoder_config(card.config, tensors, name_or_path)
     tensors = from_published(tensors)
     check_tensors(built(lambda: GoaeEncoder(config), name_or_path), tensors, name_or_path)
-    return filled(GoaeEncoder(config), tensors, name_or_path)  # Swin has buffers beside its state
+    return filled(GoaeEncoder(config), tensors, name_or_path)  # Swin has non-persistent buffers
 
 
 def _pyramid(card: Card, tensors: dict[str, Tensor], source: str | Path) -> PyramidEncoder:
@@ -59,7 +59,7 @@ def _pyramid(card: Card, tensors: dict[str, Tensor], source: str | Path) -> Pyra
 
 
 def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
-    """A feature alignment; otherwise like `load_encoder`."""
+    """Load a feature alignment; otherwise like `load_encoder`."""
     card, tensors = read_weights(find_weights(name_or_path))
     if card.model != "goae-afa":
         raise CheckpointError(f"{name_or_path} holds {card.model}, not GOAE's feature alignment.")
@@ -70,8 +70,8 @@ def load_alignment(name_or_path: str | Path) -> FeatureAlignment:
 
 
 def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) -> None:
-    """Raises CheckpointError where an encoder or alignment cannot be, or is known not to be, for a
-    generator: an encoder for another mapping, an alignment for other weights."""
+    """Raise CheckpointError if an encoder or alignment does not fit a generator, or was trained for
+    another: an encoder for another mapping, an alignment for other weights."""
     for part in parts:
         if isinstance(part, Encoder):
             what, own = "encoder", w_fingerprint(generator)
@@ -91,8 +91,8 @@ def save(
     network: Encoder | FeatureAlignment, out: Path, card: Card, *, storage: Storage = "float16",
     overwrite: bool = False,
 ) -> tuple[Path, ...]:  # fmt: skip
-    """Write a network with its card; the paths written. card: what is known of the weights; its
-    model and config are the network's. storage: how (`weights`). Raises OutputError."""
+    """Write a network with its card; returns the paths. card: facts about the weights; its model
+    and config are replaced by the network's. storage: see `weights`. Raises OutputError."""
     model = cast(ModelName, network.model_name)
     card = replace(card, model=model, config=asdict(network.config), sha256="")
     return write_weights(out, network.state_dict(), card, storage=storage, overwrite=overwrite)
@@ -101,7 +101,7 @@ def save(
 def _encoder_config(
     values: dict[str, Any], tensors: dict[str, Tensor], source: str | Path
 ) -> EncoderConfig:
-    """The published sizes for published names, and what their tables tell; else the card's."""
+    """PAPER's sizes for published names, with windows from their tables; otherwise the card's."""
     if PUBLISHED in tensors:
         try:
             return replace(PAPER, pretrained_windows=pretrained_windows(tensors))
@@ -117,8 +117,8 @@ def _encoder_config(
 def _check_whole(
     kind: type[EncoderConfig | AlignmentConfig], values: dict[str, Any], source: str | Path
 ) -> None:
-    """Raises CheckpointError for a card that leaves fields out: what was trained before they were
-    there is not what their defaults say."""
+    """Raise CheckpointError for a card with missing fields: weights trained before a field existed
+    need not agree with its default."""
     for field in fields(kind):
         if field.name not in values:
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""GOAE's judge of single latents: could the mapping have made this w of a frontal camera? (Yuan et
+"""GOAE's latent discriminator: is this single w one of the mapping for a frontal camera? (Yuan et
 al., ICCV 2023, section 4.1, Eq. 2.)"""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class LatentDiscriminator(nn.Module):
-    """w, one row at a time → logit; an MLP of `layers` hidden layers as wide as w."""
+    """w, row by row → logit: an MLP of `layers` hidden layers as wide as w."""
 
     def __init__(self, w_dim: int = 512, *, layers: int = 4) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""Learned factors that begin at 0, and what they multiply, learn at different rates: a factor has
-to come a long way before what it multiplies matters."""
+"""Learning rates of gates, learned factors that start at 0. What they multiply has no effect until
+they have grown, so they learn faster."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 GATES = "gates"
-"""Name of the parameter that holds a network's factors."""
+"""Name of the parameter that holds a network's gates."""
 GATE_RATE = 20.0
-"""Their learning rate, of all others'."""
+"""Their learning rate relative to the other parameters'."""
 
 
 def gated_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """A network's parameters for an optimiser, gates apart."""
+    """Parameter groups for an optimiser, with the gates in a group of their own."""
     named = dict(network.named_parameters())
     gates = [named.pop(GATES)] if GATES in named else []
     groups = [(list(named.values()), 1.0), (gates, GATE_RATE)]
@@ -23,6 +23,6 @@ def gated_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate of all groups, times their factors."""
+    """Set the learning rate of all groups, scaled by each group's factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("times", 1.0)

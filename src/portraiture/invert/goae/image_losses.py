@@ -1,12 +1,13 @@
-"""A photo beside the picture of its own head: GOAE's losses at the input's view (Yuan et al., ICCV
-2023, Eqs. 13 and 14: λ1, λ2, λ3, λ5), for photos of which nothing else is known.
+"""Losses between a photo and its own head at the photo's view: GOAE's (Yuan et al., ICCV 2023,
+Eqs. 13 and 14: λ1, λ2, λ3, λ5), for photos without known 3D truth.
 
 planes ─rendered, without gradients─▶ depth, opacity
-planes ─asked at that depth─▶ features ─superresolution─▶ picture ◀─▶ photo over white
-some rays, with gradients ─▶ opacity ◀─▶ who is in front
-[ours] A picture rendered with gradients costs a hundred points a pixel, where this costs one; what
-it cannot say, which is where the head ends, a few rays do. The background's depth, of which the
-paper keeps the mean, has no meaning before white: what stands for it is that nothing is there.
+planes ─sampled at that depth─▶ features ─superresolution─▶ image ◀─▶ photo over white
+some rays, with gradients ─▶ opacity ◀─▶ matte
+[ours] Volume rendering with gradients costs a hundred points per pixel; deferred rendering costs
+one, but gives no gradient of the silhouette. A few volume-rendered rays supply it. The paper also
+regularises the background's mean depth. Depth is meaningless over white, so the background's
+opacity is pushed to zero instead.
 Letters: B photos, n their side, N rows of w+, C channels and P side of a plane.
 """
 
@@ -29,16 +30,16 @@ from portraiture.train.rng import Draws
 from portraiture.triplane.sampling import make_rays
 
 ANYWHERE = 0.05
-"""A ray's chance where no outline is, beside one near an outline."""
+"""Sampling probability of a ray far from any outline, relative to one near an outline."""
 NEAR = 9
-"""Pixels of the neural resolution that count as near an outline."""
+"""Width in pixels, at the neural resolution, of the neighbourhood of an outline."""
 
 
 @dataclass(frozen=True)
 class OwnView:
-    """Weights: picture is λ1, of the mean square; perceptual λ2, identity λ3; outline, of rays'
-    opacity, in the place of λ5. rays: a photo. ray_samples: coarse ones, and as many fine. side: of
-    the depth map."""
+    """Loss weights: picture is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
+    of the rays' opacity, replaces λ5. rays: number per photo. ray_samples: coarse samples per ray,
+    and as many fine ones. side: of the depth map."""
 
     picture: float = 1.0
     perceptual: float = 0.8
@@ -58,8 +59,8 @@ def own_view_losses(
     draws: Draws,
     config: OwnView,
 ) -> dict[str, Tensor]:
-    """Weighted losses by name, whose gradients flow to planes and, through superresolution, to ws.
-    networks: of likeness and of identity."""
+    """Weighted losses by name; gradients flow to the planes and, through superresolution, to ws.
+    networks: for the perceptual and the identity loss."""
     picture = _picture(network, ws, planes, shown.camera, config.side)
     features, identity = networks
     ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
@@ -77,7 +78,7 @@ def own_view_losses(
 def _picture(
     network: TriPlaneGenerator, ws: Tensor, planes: Tensor, camera: Tensor, side: int
 ) -> Float[Tensor, "B 3 R R"]:
-    """What superresolution makes of the colours at the rendered depth, over white by opacity."""
+    """The superresolved colours at the rendered depth, composited over white by opacity."""
     n = network.config.neural_resolution
     with torch.no_grad():
         volume = network.render(
@@ -92,7 +93,7 @@ def _picture(
 def _outline(
     network: TriPlaneGenerator, planes: Tensor, shown: Shown, draws: Draws, config: OwnView
 ) -> Float[Tensor, ""]:
-    """How far the opacity of some rays is from the photo's, most of them near its outlines."""
+    """Mean absolute error of rays' opacity against the matte, sampled mostly near outlines."""
     n = network.config.neural_resolution
     person = F.interpolate(shown.person, (n, n), mode="area")
     around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)

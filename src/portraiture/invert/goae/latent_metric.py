@@ -1,10 +1,10 @@
-"""How far two w are apart to the eye.
+"""A metric of visible differences between two w.
 
-A generator's w says much that its pictures hardly show. Its pictures' derivatives say how much:
-for the derivative J of a picture's weighted pixels by w, |J Δ|² is what Δ changes in it, and the
-gradients of a picture times white noise, over people, have JᵀJ for their second moment. With the
-variance of w that is a variance of pictures along each direction. Colours would own it: the loss
-counts each direction by the picture's deviation, not by its variance.  [ours]
+Many directions of w hardly change the image. Its Jacobian measures this: for the Jacobian J of the
+weighted pixels with respect to w, |J Δ|² is the change of the image caused by Δ, and the gradients
+of the image times white noise, over people, have the second moment JᵀJ. Together with the variance
+of w, this gives the image variance along each direction. Colours would dominate it, so the loss
+weights each direction by the image's standard deviation, not its variance. [ours]
 Letters: P gradients, B people, N rows of w+, D its dimension.
 """
 
@@ -22,16 +22,16 @@ from portraiture.people.people_set import PeopleSet
 from portraiture.triplane.volume import render_volume
 
 TOGETHER = 4
-"""People whose gradients are computed at once."""
+"""Number of people whose gradients are computed at once."""
 RESOLUTION, SAMPLES = 48, 24
-"""Of the pictures, and along a ray, half of them where the first ones found something."""
+"""Side of the images; samples along a ray, half of them coarse and half fine."""
 KEPT = 1e-4
-"""Directions in which w's variance is less than this of the largest have none."""
+"""Directions in which w's variance is below this share of the largest are ignored."""
 
 
 class LatentMetric(nn.Module):
-    """Squared length of differences of w, in units that give the mean person 1 from all others on
-    average; the weights are a buffer, so that a training's state keeps them."""
+    """Squared length of differences of w, scaled so that the mean squared distance of people from
+    the mean person is 1. The matrix is a buffer, so that the training state includes it."""
 
     matrix: Tensor
 
@@ -47,8 +47,8 @@ class LatentMetric(nn.Module):
 def picture_gradients(
     network: TriPlaneGenerator, people: PeopleSet, count: int, generator: torch.Generator
 ) -> Float[Tensor, "P D"]:
-    """Gradients by w of raw pictures times white noise, for new people by the cameras of known
-    ones, whose pixels' weights count; `count` is rounded up to a whole number of batches."""
+    """Gradients with respect to w of raw images times white noise, for random people seen from the
+    cameras of known ones, whose pixel weights are used; `count` is rounded up to whole batches."""
     where = network.backbone.mapping.w_avg
     size = min(RESOLUTION, network.config.neural_resolution)
     half = min(SAMPLES, network.config.rendering.depth_resolution)
@@ -73,8 +73,8 @@ def picture_gradients(
 def visible_metric(
     gradients: Float[Tensor, "P D"], w: Float[Tensor, "K D"], *, floor: float
 ) -> Float[Tensor, "D D"]:
-    """The metric's matrix L: trace(L C) = 1 for the covariance C of w, of which `floor` belongs
-    to all directions in which w varies alike."""
+    """The metric's matrix L, with trace(L C) = 1 for the covariance C of w. A share `floor` of it
+    is isotropic."""
     covariance = torch.cov(w.T.double())
     seen = gradients.double().T @ gradients.double() / len(gradients)
     variance, axes = torch.linalg.eigh(covariance)

@@ -1,11 +1,11 @@
 """How unlikely a w is for people of the generator.
 
-The engine's numbers are nearly normal in z and the mapping nearly linear in them, so that w's own
-covariance says which directions people differ in. An encoder that is asked for photos which no w
-draws finds directions in which people do not differ at all, along which a generator can be made to
-draw anything: haze, streaks, one face that an identity network takes for everybody's. D_Wc learns
-to tell these; here they are known (Zhu et al., "Improved StyleGAN embedding", 2020, whiten w too).
-Letters: B people, N rows of w+, D their dimension, K samples of w.
+The engine's parameters are nearly normal in z and the mapping is nearly linear in them, so the
+covariance of w shows in which directions people differ. An encoder trained on photos that no w
+reproduces finds directions in which people do not vary, along which a generator can produce
+anything: haze, streaks, one face that an identity network takes for everybody's. D_Wc has to learn
+these directions; here they are known (Zhu et al., "Improved StyleGAN embedding", 2020, also whiten
+w). Letters: B people, N rows of w+, D their dimension, K samples of w.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 LEAST = 1e-5
-"""Variances are at least so much of the largest one."""
+"""Minimum variance of a direction relative to the largest."""
 
 
 class LatentPrior(nn.Module):
-    """The weights are buffers, so that a training's state keeps them."""
+    """The statistics are buffers, so that the training state includes them."""
 
     mean: Tensor
     whiten: Tensor
@@ -31,7 +31,7 @@ class LatentPrior(nn.Module):
 
     @torch.no_grad()
     def measure(self, w: Float[Tensor, "K D"]) -> None:
-        """Take over mean and deviations of samples."""
+        """Set mean and whitening from samples of w."""
         mean = w.double().mean(0)
         variance, axes = torch.linalg.eigh(torch.cov(w.T.double()))
         variance = variance.clamp_min(LEAST * float(variance.max()))
@@ -39,9 +39,9 @@ class LatentPrior(nn.Module):
         self.whiten.copy_(axes * variance.rsqrt())
 
     def distance(self, ws: Float[Tensor, "*n D"]) -> Float[Tensor, "*n"]:
-        """The mean square of w's whitened numbers: about 1 for people."""
+        """Mean square of whitened w: about 1 for people."""
         return ((ws - self.mean) @ self.whiten).square().mean(-1)
 
     def forward(self, ws: Float[Tensor, "B N D"]) -> Float[Tensor, ""]:
-        """By how much rows are farther out than people are, on average."""
+        """How much this distance exceeds that of people, mean over rows."""
         return (self.distance(ws) - 1.0).clamp_min(0.0).mean()

@@ -1,5 +1,5 @@
-"""Named settings of the recipes of GOAE's two stages; see `generate.train.presets`.
-Rows of w+, features and the patch of the losses fit the generator that they are trained for."""
+"""Presets of the recipes of GOAE's two stages; see `generate.train.presets`. Rows of w+, features
+and the patch size of the losses are fitted to the generator."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from portraiture.train.run_presets import TINY_RUN
 EncoderPreset = Literal["tiny", "cpu", "gpu", "paper"]
 
 FROM_SCRATCH = (0, 0, 0, 0)
-"""Windows of pre-training of an encoder that has none."""
+"""Pre-training windows of an encoder without pre-training."""
 
 SMALL = EncoderConfig(
     image_size=128, embed_dim=32, depths=(2, 2, 8, 2), heads=(2, 4, 8, 16), window=8,
     pretrained_windows=FROM_SCRATCH, drop_path=0.0, rows=(1, 1, 3), hidden=512, dropout=0.0,
     attention=128, gated=True,
 )  # fmt: skip
-"""The embedded default's sizes: 11 MB as float16."""
+"""Sizes of the shipped default: 11 MB in float16."""
 
 Architecture = Literal["goae", "psp", "e4e"]
 
@@ -140,22 +140,23 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
 
 
 def encoder_kind(config: EncoderConfig | PyramidConfig) -> Architecture:
-    """Which architecture an encoder's sizes are of."""
+    """The architecture that an encoder's config belongs to."""
     return config.kind if isinstance(config, PyramidConfig) else "goae"
 
 
 def with_levels(config: EncoderConfig | PyramidConfig) -> EncoderConfig | PyramidConfig:
-    """Sizes of an encoder of a single w with levels that begin at nothing; others unchanged."""
+    """The config of a single-w encoder extended by levels whose gates start at 0; others
+    unchanged."""
     if isinstance(config, EncoderConfig) and config.single_w:
         return replace(config, single_w=False, gated=True)
     return config
 
 
 def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> AlignmentTraining:
-    """A preset for a generator's features, at 32² as published, or where its backbone begins if
-    that is finer, and ends below its planes if these are coarser.
+    """Fit a preset to a generator's features: at 32² as published, or at the backbone's first size
+    if that is larger, or at half the planes' size if that is smaller.
 
-    Raises TrainingError where no block reads features.
+    Raises TrainingError if no block takes features as input.
     """
     size = min(max(32, generator.first_size), generator.plane_size // 2)
     if size < generator.first_size:
@@ -171,8 +172,8 @@ def fitted_alignment(config: AlignmentTraining, generator: TriPlaneConfig) -> Al
 def fitted_encoder(
     config: EncoderTraining, generator: TriPlaneConfig, rows: int
 ) -> EncoderTraining:
-    """A preset for a generator with so many rows of w+: a first row, then coarse, mid and fine ones
-    in the published shares 3, 3 and 7, at least one of each.
+    """Fit a preset to a generator with `rows` rows of w+: a first row, then coarse, middle and fine
+    ones in the published ratio 3 : 3 : 7, at least one of each.
 
     Raises TrainingError for fewer than four rows.
     """

@@ -1,5 +1,5 @@
-"""Ranger: rectified Adam (Liu et al. 2020) whose weights are pulled back every few steps to a slow
-average of them (Lookahead, Zhang et al. 2019)."""
+"""Ranger: rectified Adam (Liu et al. 2020) with Lookahead (Zhang et al. 2019), which moves the
+weights every few steps to a slow average of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 class Ranger(torch.optim.RAdam):
-    """every: steps between two pulls. share: how far the slow weights go towards the fast ones.
+    """every: steps between synchronisations. share: interpolation of slow towards fast weights.
 
     The slow weights are part of the optimiser's state, so that a run resumes exactly.
     """
@@ -24,7 +24,7 @@ class Ranger(torch.optim.RAdam):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """One step of RAdam, and a pull when it is due."""
+        """One step of RAdam, and a synchronisation when it is due."""
         moved = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
         first = {p: p.detach().clone() for p in moved if not self.state[p]}
         loss = super().step(closure)

@@ -1,10 +1,10 @@
-"""Detail that w+ cannot hold: aligned features where the photo shows the head, w+'s elsewhere (Yuan
-et al., ICCV 2023, sections 4.2 and 4.3).
+"""Detail that w+ cannot represent: aligned features where the photo shows the head, w+'s features
+elsewhere (Yuan et al., ICCV 2023, sections 4.2 and 4.3).
 
-ws ─┬─planes─▶ image, depth of the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
+ws ─┬─planes─▶ image, depth at the photo's camera ─▶ image - photo ─▶ alignment(F) = F*
     └─F────────────────────────────────────────────────────────────────────┘      │
-planes of F* ─mix by what the photo shows─▶ planes                          ◀──────┘
-`ProgramWay` asks for the published program's own order of these steps.
+planes of F* ─mix by visibility in the photo─▶ planes                       ◀──────┘
+`ProgramWay` selects the published program's order of these steps.
 Letters: B heads, N rows of w+, K channels and S side of F, C channels and P side of a plane.
 """
 
@@ -32,13 +32,13 @@ from portraiture.triplane.visibility import (
 )
 
 SHOWN = 0.1
-"""How much darker than the white background a photo's pixel is that shows something."""
+"""Difference from the white background above which a photo's pixel is foreground."""
 
 
 @dataclass(frozen=True)
 class Refined:
-    """features: F*. plain_features: F. visible: the masks by which planes were mixed, 1 for those
-    of F*. refined: planes of F*. planes: mixed ones, to be rendered."""
+    """features: F*. plain_features: F. visible: masks by which planes are mixed, 1 for those of F*.
+    refined: planes of F*. planes: the mixed planes."""
 
     features: Float[Tensor, "B K S S"]
     plain_features: Float[Tensor, "B K S S"]
@@ -57,11 +57,13 @@ def refine(
     mixed: MixedPlanes = "all",
     program: ProgramWay | None = None,
 ) -> Refined:
-    """F* and the planes of a photo (Eqs. 7 to 9 and 12). photo: in [-1, 1], over the generator's
-    background, or with its own for the program's way. program: the published program's way, which
-    masks no other plane than the front one. Gradients flow to the alignment only.
+    """F* and the planes of a photo (Eqs. 7 to 9 and 12).
 
-    Raises ValueError for the program's way with masks on all planes or a carried difference.
+    photo: in [-1, 1], over the generator's background, or over its own if `program` is given.
+    program: refine as the published program does, which masks only the front plane. Gradients flow
+    to the alignment only.
+
+    Raises ValueError for `program` with masks on all planes or a splatted difference.
     """
     if program is not None:
         return _refine_as_program(generator, alignment, ws, photo, camera, mixed, program)
@@ -80,7 +82,7 @@ def _refine_as_program(
 ) -> Refined:  # fmt: skip
     config = alignment.config
     if mixed == "all" or config.carried:
-        raise ValueError("the program masks the front plane alone and carries no difference")
+        raise ValueError("the program masks only the front plane and splats no difference")
     with torch.no_grad():
         plain, features = planes_and_features(generator, ws, config.size)
         volume = generator.render(plain, camera, **sampling(program))
@@ -98,8 +100,8 @@ def _compare(
     generator: TriPlaneGenerator, config: AlignmentConfig, ws: Tensor, planes: Tensor,
     photo: Tensor, camera: Tensor,
 ) -> tuple[Float[Tensor, "B I R R"], Float[Tensor, "B 3 1 P P"]]:  # fmt: skip
-    """Reconstruction minus photo, as the alignment wants it, and which texels of the planes the
-    photo shows."""
+    """Reconstruction minus photo as the alignment's input, and the masks of the planes' texels that
+    are visible in the photo."""
     volume = generator.render(planes, camera, deterministic=True)
     image = generator.upsample(volume.features, ws).clamp(-1.0, 1.0)
     photo = resized(photo, image.shape[-1])
@@ -124,8 +126,8 @@ def _compare(
 def _with_what_the_head_lacks(
     depth: Tensor, opacity: Tensor, photo: Float[Tensor, "B 3 n n"], camera: Float[Tensor, "B 25"]
 ) -> tuple[Tensor, Tensor]:
-    """Depth and opacity where the photo has something and the head has not (fuller hair): as far
-    away as the axis of the head, so that it has a place on the planes. [ours]"""
+    """Depth and opacity, filled where the photo has foreground and the head has none (fuller hair):
+    at the distance of the head's axis, so that it has a place on the planes. [ours]"""
     lacking = (opacity <= SOLID) & ((1.0 - photo).amax(1, keepdim=True) > SHOWN)
     distance = camera[:, :16].unflatten(1, (4, 4))[:, :3, 3].norm(dim=1)[:, None, None, None]
     return torch.where(lacking, distance, depth), torch.where(lacking, 1.0, opacity)

@@ -1,10 +1,10 @@
 """The recipe of GOAE's adaptive feature alignment, its second stage (Yuan et al., ICCV 2023,
 section 4.2 and supplement): encoder and generator are frozen.
 
-photo ─encoder─▶ w+ ─▶ reconstruction - picture ─alignment─▶ F* ─planes, mixed─▶ what is drawn
-Drawn are the photo's own view, as in the paper, and another one, which only people whose truth is
-known have. [ours] Photos of real people, whose heads differ more from them, have their own view
-alone (`own_view`). Letters: B photos, N rows of w+.
+photo ─encoder─▶ w+ ─▶ reconstruction - photo ─alignment─▶ F* ─planes, mixed─▶ renders
+The photo's own view is rendered, as in the paper, and for synthetic people, whose ground truth is
+known, another view. [ours] Photos of real people, whose heads fit them less well, are compared at
+their own view only (`own_view`). Letters: B photos, N rows of w+.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from portraiture.triplane.visibility import MixedPlanes
 
 
 class AlignmentBatch(NamedTuple):
-    """people: photos and other views of known people. fitted: photos of real ones."""
+    """people: photos and other views of synthetic people. fitted: photos of real people."""
 
     people: PhotoBatch
     fitted: FittedBatch | None = None
@@ -81,8 +81,8 @@ class AlignmentTraining:
 
 
 class TrainAlignment:
-    """Recipe; see `train.loop.Recipe`. network, encoder: frozen. fitted: photos of real
-    people. Raises TrainingError where a batch has no place for these."""
+    """The recipe; see `train.loop.Recipe`. network, encoder: frozen. fitted: photos of real
+    people. Raises TrainingError if a batch is too small for them."""
 
     def __init__(
         self, config: AlignmentTraining, data: PhotoSet, network: TriPlaneGenerator,
@@ -100,7 +100,7 @@ class TrainAlignment:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """The alignment, its average and Adam."""
+        """The alignment, its EMA and Adam."""
         alignment = FeatureAlignment(self.config.alignment).to(world.device)
         for network in (self.network, self.encoder, self.features, self.identity):
             network.to(world.device)
@@ -111,7 +111,7 @@ class TrainAlignment:
         )
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> AlignmentBatch:
-        """Photos of different people, their own and other views of them, and of real ones."""
+        """Photos of different people with their own and other views, and photos of real people."""
         if self.fitted is None:
             return AlignmentBatch(self.data.draw(size, generator))
         fitted = round(size * self.config.fitted_share)
@@ -121,7 +121,7 @@ class TrainAlignment:
     def step(
         self, state: TrainState, batch: AlignmentBatch, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """One update of the alignment and its average."""
+        """One update of the alignment and its EMA."""
         config = self.config
         alignment, optimizer = state.models["alignment"], state.optimizers["alignment"]
         assert isinstance(alignment, FeatureAlignment)
@@ -140,13 +140,13 @@ class TrainAlignment:
     def losses(
         self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
     ) -> dict[str, Tensor]:
-        """All weighted losses by name: Eq. 13's, and λ7 on F* - F (supplement A). Those of the
-        other view begin with `other_`."""
+        """All weighted losses by name: Eq. 13's, and λ7 on F* - F (supplement A). Names of losses
+        at the other view start with `other_`."""
         config, network = self.config, self.network
         people, real = batch
         ws = perturb(self._ws(people.photo), config.perturbed, draws)
         image, camera = people.seen.image, people.seen.camera
-        if real is not None:  # together, for the batch norms' sake
+        if real is not None:  # in one pass, for the batch norms
             ws = torch.cat([ws, self._ws(real.photo)])
             image = torch.cat([image, resized(real.shown.image, image.shape[-1])])
             camera = torch.cat([camera, real.shown.camera])
@@ -167,7 +167,7 @@ class TrainAlignment:
         self, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"], people: PhotoBatch,
         draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Losses on two views of people whose truth is known."""
+        """Losses on two views of synthetic people."""
         network, weight = self.network, self.config.other_weight
         compare = TruthLosses(self.config.truth, self.features)
         found = compare(network, ws, planes, people.seen, draws, coarse=False)
@@ -182,7 +182,7 @@ class TrainAlignment:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Rows: the photo's view: w+ alone, refined, truth; another view: refined, truth."""
+        """Rows: the photo's view (w+ alone, refined, truth), another view (refined, truth)."""
         network, alignment = self.network, state.averages["alignment"]
         assert isinstance(alignment, FeatureAlignment)
         people = min(self.config.grid_people, len(self.data.people))

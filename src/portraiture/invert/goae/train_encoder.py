@@ -56,8 +56,8 @@ METRIC_SEED = 0x5EE
 
 
 class EncoderBatch(NamedTuple):
-    """people: photos and other views of known people. drawn: photos of people who are no more than
-    their latents, fitted ones last. fitted: these with what they show."""
+    """people: photos and other views of synthetic people. drawn: photos with a known latent only,
+    those of real people last. fitted: the latter with their own views."""
 
     people: PhotoBatch
     drawn: DrawnBatch
@@ -66,21 +66,22 @@ class EncoderBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """truth: of the losses on what is drawn (`train.truth_losses`). start, fitted: fingerprints of
-    the encoder to begin with and of the photos of real people, so that a run never goes on with
-    others. fitted_share: of a batch, photos of real people where there are any. drawn_share: of the
-    rest, what a generator of images draws.
-    levels_from: steps from which coarse, mid and fine rows take part, by default the published
-    program's.
-    latent_weight: of the squared distance of w+ (`visible_metric`), in which each direction of w
-    counts by how much it shows in pictures, by metric_gradients of these, and metric_floor belongs
-    to all alike; all of it for 0 gradients. whole_from: the step at which truth_weight, of all
-    drawn losses, and adversarial_weight, λ4, begin, and own_view's losses on photos of real people,
-    where there is an own_view. prior_weight: of `latent_prior`, from then on. offset_weight: λ6.
-    r1_gamma, judge_rate: of D_Wc. optimizer: the paper's is Ranger; AdamW clips gradients to
-    length 1. learning_rate: rises over warmup steps, then falls along a half cosine over
-    decay_steps. whole_rate, whole_decay: the same from whole_from on, if there is such a rate.
-    half_life: of the average, in images.
+    """Settings of the encoder's recipe.
+
+    truth: losses against the engine (`train.truth_losses`). start, fitted: fingerprints of the
+    initial encoder and of the photos of real people, so that a run never resumes with others.
+    fitted_share: share of a batch that are photos of real people, if there are any. drawn_share:
+    share of the rest sampled from an image generator. levels_from: steps from which coarse, middle
+    and fine rows are trained; the defaults are the published program's.
+    latent_weight: weight of the squared distance of w+ (`visible_metric`), in which each direction
+    of w is weighted by its visible effect, estimated from metric_gradients image gradients;
+    metric_floor: isotropic share of this metric, all of it for 0 gradients. whole_from: step from
+    which the image losses are used: those weighted by truth_weight, adversarial_weight (λ4) and
+    prior_weight (of `latent_prior`), and own_view's on photos of real people, if given.
+    offset_weight: λ6. r1_gamma, judge_rate: R1 weight and learning rate of D_Wc. optimizer: Ranger
+    as in the paper, or AdamW with gradients clipped to norm 1. learning_rate: with warm-up over
+    warmup steps and cosine decay over decay_steps. whole_rate, whole_decay: the same from
+    whole_from on, if given. half_life: of the EMA, in images.
     """
 
     run: RunConfig
@@ -114,13 +115,13 @@ class EncoderTraining:
 
 
 def build_encoder(config: EncoderConfig | PyramidConfig) -> Encoder:
-    """With random weights."""
+    """A new encoder with random weights."""
     return GoaeEncoder(config) if isinstance(config, EncoderConfig) else PyramidEncoder(config)
 
 
 class TrainEncoder:
-    """Recipe; see `train.loop.Recipe`. network: the frozen generator. fitted: photos of real
-    people. start: an encoder to begin with."""
+    """The recipe; see `train.loop.Recipe`. network: the frozen generator. fitted: photos of real
+    people. start: encoder to start from."""
 
     def __init__(
         self, config: EncoderTraining, data: PhotoSet, drawn: DrawnPhotos,
@@ -142,7 +143,7 @@ class TrainEncoder:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """Encoder, its average, D_Wc, their optimisers, metric and prior, as yet unknown."""
+        """The encoder, its EMA, D_Wc, their optimisers, and metric and prior, not yet estimated."""
         config = self.config
         encoder = build_encoder(config.encoder).to(world.device)
         if self.start is not None:
@@ -173,7 +174,7 @@ class TrainEncoder:
         return torch.optim.AdamW(groups, rate, betas=(0.9, 0.99), foreach=False)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> EncoderBatch:
-        """Photos of different people and other views of them, and of people of no other view."""
+        """Photos of different people with other views, and photos without other views."""
         config = self.config
         fitted = 0 if self.fitted is None else round(size * config.fitted_share)
         drawn = round((size - fitted) * config.drawn_share)
@@ -188,7 +189,7 @@ class TrainEncoder:
     def step(
         self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """D_Wc's update, then the encoder's and that of its average."""
+        """One update of D_Wc, then of the encoder and its EMA."""
         config = self.config
         if state.step == 0:
             self.measure(state)
@@ -220,7 +221,7 @@ class TrainEncoder:
         return rise * config.learning_rate * annealed(step, config.decay_steps)
 
     def measure(self, state: TrainState) -> None:
-        """Find the metric by which w is compared, and the prior; the same on every process."""
+        """Estimate the metric of w and the prior; the same on every process."""
         config, draws = self.config, generator(METRIC_SEED)
         where = self.network.backbone.mapping.w_avg
         z = torch.randn(config.w_samples, self.network.config.z_dim, generator=draws).to(where)
@@ -240,8 +241,8 @@ class TrainEncoder:
         self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
         batch: EncoderBatch, draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. What stands for
-        Eqs. 4 and 13 is `TruthLosses`' and `own_view`'s."""
+        """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. `TruthLosses` and
+        `own_view` replace Eqs. 4 and 13."""
         config, network = self.config, self.network
         wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
         found = {
@@ -275,7 +276,7 @@ class TrainEncoder:
         self, state: TrainState, fakes: Float[Tensor, "B N D"], z: Float[Tensor, "B Z"],
         world: World,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """One update of D_Wc (Eq. 2): w of other people against all rows of w+."""
+        """One update of D_Wc (Eq. 2): w of other people as real, all rows of w+ as fake."""
         config, judge = self.config, state.models[JUDGE]
         if not config.adversarial_weight or state.step < config.whole_from:
             return {}
@@ -291,7 +292,7 @@ class TrainEncoder:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Rows: photos, the head from the truth's view, the truth, the head of the true w."""
+        """Rows: photos, the head at the truth's view, the truth, the head of the true w."""
         network, encoder = self.network, state.averages["encoder"].eval()
         people = min(self.config.grid_people, len(self.data.people))
         batch = self.data.draw(people, generator(0))
