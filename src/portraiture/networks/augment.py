@@ -2,8 +2,8 @@
 
 images ─blits─▶ ─geometry (one warp)─▶ ─colour (one matrix)─▶ images
 Every transformation is applied to an image with probability p, all channels of an image get the
-same one, and all are differentiable twice. What an image does not get leaves it bit for bit as it
-was: p = 0 is the identity. Letters: B batch, C channels, H×W size.
+same one, and all are twice differentiable. Images that get no transformation are returned bit for
+bit; p = 0 is the identity. Letters: B batch, C channels, H×W size.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def augment(
 ) -> Float[Tensor, "B C H W"]:
     """Augment square images in [-1, 1]; C is 3, or 6 for pairs, whose halves are transformed alike.
 
-    p: probability in [0, 1] of each transformation. Deterministic from `generator`. Raises
-    ValueError on other shapes.
+    p: probability in [0, 1] of each transformation. Deterministic given `generator`. Raises
+    ValueError for other shapes.
     """
     b, c, h, w = images.shape
     if c % 3 or h != w:
@@ -124,8 +124,8 @@ def augment(
 def adapted(p: float, r: float, *, images: int, target: float = 0.6, kimg: float = 500.0) -> float:
     """The next p (Karras et al. 2020b, section 3.2).
 
-    r: mean sign of D(real) over the last `images` images; above the target D overfits, and p grows,
-    by 1 in `kimg` thousand images. Stays in [0, 1].
+    r: mean sign of D(real) over the last `images` images. Above the target D overfits, and p grows
+    by 1 in `kimg` thousand images; below, it falls. It stays in [0, 1].
     """
     step = math.copysign(images / (kimg * 1000), r - target) if r != target else 0.0
     return min(max(p + step, 0.0), 1.0)
@@ -152,16 +152,16 @@ def _blit(x: Tensor, chance: _Chance, s: Strengths) -> Tensor:
 
 
 def _reflected(index: Tensor, size: int) -> Tensor:
-    """Whole indices brought into [0, size) by reflection that repeats no border pixel."""
+    """Integer indices reflected into [0, size), without repeating the border pixel."""
     index = index.long().abs() % (2 * size - 2)
     return torch.where(index < size, index, 2 * size - 2 - index)
 
 
 def _geometry(chance: _Chance, s: Strengths) -> tuple[Tensor, Tensor]:
-    """Output → input affine maps (B, 2, 3) in units of half a side, and which images move.
+    """Output → input affine maps (B, 2, 3) in units of half a side, and which images are warped.
 
-    Rotation comes before and after the anisotropic scaling, each with probability 1 - √(1 - p), so
-    that an image is turned with probability p (appendix B.2).
+    A rotation comes before and after the anisotropic scaling, each with probability 1 - √(1 - p),
+    so that an image is rotated with probability p (appendix B.2).
     """
     scaled, stretched, moved = (chance.happens(k) for k in (s.scale, s.stretch, s.move))
     turn = 1 - math.sqrt(1 - min(s.rotate * chance.p, 1))
@@ -185,8 +185,8 @@ def _rotation(angle: Float[Tensor, "B"]) -> Float[Tensor, "B 2 2"]:
 
 
 def _warp(x: Tensor, maps: Float[Tensor, "B 2 3"], moves: Bool[Tensor, "B"]) -> Tensor:
-    """Warp at twice the size between a wavelet's low-pass filter and its adjoint; reflected at the
-    border. Were the warp the identity, the filters would give the image back."""
+    """Warp at twice the size between a wavelet's low-pass filter and its adjoint, with reflection
+    at the border. For an identity warp, the filters reconstruct the image."""
     b, c, h, _ = x.shape
     pad = min(len(SYM6) // 2, h - 1)
     taps = torch.tensor(SYM6, device=x.device).expand(c, 1, 1, -1)
@@ -208,12 +208,12 @@ def _warp(x: Tensor, maps: Float[Tensor, "B 2 3"], moves: Bool[Tensor, "B"]) -> 
 
 
 _MODE = (0, 1, False)
-"""Bilinear, border, pixel centres at halves."""
+"""Bilinear, border padding, pixel centres at half-integers (align_corners=False)."""
 
 
 class _GridSample(torch.autograd.Function):
-    """Bilinear sampling with second derivatives with respect to the image (the sampling is linear
-    in it, so the derivative of its adjoint is the sampling again); none with respect to the grid.
+    """Bilinear sampling with second derivatives with respect to the image (sampling is linear in
+    it, so the derivative of its adjoint is sampling again); none with respect to the grid.
     """
 
     @staticmethod

@@ -30,13 +30,13 @@ from portraiture.ops.resize import resized
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Everything that the weights do not say.
+    """Settings that the weights don't determine.
 
     size: side of the images. channels: 3, or 6 for pairs (see `DualDiscriminator`). c_dim: size of
     the condition, 25 for cameras, 0 for none. channel_base, channel_max: width of a block is
     min(base / side, max). group: images per minibatch standard deviation. mapping_layers: of the
-    condition. condition_noise: standard deviations of noise on the condition, in those of the batch
-    (EG3D: 0 for FFHQ, 1 for ShapeNet).
+    condition. condition_noise: standard deviation of noise on the condition, relative to the
+    batch's (EG3D: 0 for FFHQ, 1 for ShapeNet).
     """
 
     size: int
@@ -53,7 +53,7 @@ class DiscriminatorConfig:
 
 
 class DiscriminatorConv(nn.Module):
-    """Convolution with equalised learning rate; down: low-pass filter and every second sample."""
+    """Convolution with equalised learning rate; down: low-pass filter and stride 2."""
 
     resample_filter: Tensor
 
@@ -76,7 +76,7 @@ class DiscriminatorConv(nn.Module):
         self.weight_gain = 1.0 / (inputs * size * size) ** 0.5
 
     def forward(self, x: Float[Tensor, "B C H W"], gain: float = 1.0) -> Tensor:
-        """gain: multiplies the result and the limit to which it is clamped."""
+        """gain: scales the output and the limit at which it is clamped."""
         w = (self.weight * self.weight_gain).to(x.dtype)
         if not self.down:
             x = F.conv2d(x, w, padding=w.shape[2] // 2)
@@ -116,13 +116,13 @@ class DiscriminatorBlock(nn.Module):
 def append_std(x: Float[Tensor, "B C H W"], *, group: int) -> Float[Tensor, "B K H W"]:
     """Append the minibatch standard deviation as a channel (Karras et al. 2018, section 3).
 
-    Group g of G/`group` holds images g, g + B/group, g + 2·B/group … B must be a multiple of the
+    Group g of B/`group` holds images g, g + B/group, g + 2·B/group … B must be a multiple of the
     group, or smaller than it (then it is one group). Raises ValueError otherwise.
     """
     b, c, h, w = x.shape
     size = min(group, b)
     if b % size:
-        raise ValueError(f"a batch of {b} does not divide into groups of {size}")
+        raise ValueError(f"a batch of {b} is not divisible into groups of {size}")
     y = x.view(size, b // size, c, h, w)
     y = y - y.mean(dim=0)
     deviation = (y.square().mean(dim=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
@@ -131,7 +131,7 @@ def append_std(x: Float[Tensor, "B C H W"], *, group: int) -> Float[Tensor, "B K
 
 
 class Epilogue(nn.Module):
-    """4×4 features → one number, or its projection on the mapped condition."""
+    """4×4 features → a logit, or their projection on the mapped condition."""
 
     def __init__(self, inputs: int, condition: int, *, group: int) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class Discriminator(nn.Module):
     def forward(
         self, image: Float[Tensor, "B C R R"], c: Float[Tensor, "B P"] | None = None
     ) -> Float[Tensor, "B 1"]:
-        """Images in [-1, 1] and, where the config has one, the condition → logits: high for real.
+        """Images in [-1, 1] and, if the config has one, the condition → logits: high for real.
 
         Under autocast the blocks run in the lower precision, the rest in fp32.
         """
@@ -210,8 +210,8 @@ class Discriminator(nn.Module):
 
 
 class DualDiscriminator(Discriminator):
-    """EG3D's discriminator of pairs (Chan et al. 2022, section 4.3): the image beside the raw
-    rendering enlarged to its size (see `pair`), so that both must agree. c_dim 0 makes it
+    """EG3D's discriminator of pairs (Chan et al. 2022, section 4.3): the image concatenated with
+    the raw render upsampled to its size (see `pair`), so that both must agree. c_dim 0 makes it
     unconditional (3DAvatarGAN)."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -224,5 +224,5 @@ class DualDiscriminator(Discriminator):
 def pair(
     image: Float[Tensor, "B 3 R R"], image_raw: Float[Tensor, "B 3 n n"]
 ) -> Float[Tensor, "B 6 R R"]:
-    """The image and the raw rendering at its size, as the dual discriminator sees them."""
+    """The image concatenated with the upsampled raw render, as the dual discriminator sees it."""
     return torch.cat([image, resized(image_raw, image.shape[-1])], dim=1)

@@ -1,8 +1,8 @@
 """EG3D's generator (Chan et al., CVPR 2022): latents and a camera in, a 3D-consistent image out.
 
 z, p ─mapping─▶ ws ─backbone─▶ planes ─render(camera)─▶ features, depth ─superresolution─▶ image
-Every arrow is a method; what passes between them can be read, changed and given back, and nothing
-is kept on the module. Letters: B batch, N layers of ws (num_ws), D w dimension, P plane side.
+Every arrow is a method. Intermediate tensors are returned and passed as arguments; the module keeps
+no state. Letters: B batch, N layers of ws (num_ws), D w dimension, P plane side.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ COLOR_MARGIN = 0.001
 
 @dataclass(frozen=True)
 class TriPlaneConfig:
-    """Everything that the weights do not say.
+    """Settings that the weights don't determine.
 
     z_dim, w_dim, c_dim: latent, style and camera sizes (c_dim 0: unconditional). choice_groups:
-    (first, last) ranges of z that stand for one choice each; the mapping sees which of them is the
-    largest, not by how much. plane_size, plane_features: texels and channels of a plane.
-    first_size: side of the backbone's learned constant. flow_rank, flow_size: of the displacement
-    of the planes (`networks.plane_flow`); rank 0 is EG3D's own generator. superres_widths: other
-    widths than the published head's. backbone_clamp, superres_clamp: bound of activations, in
-    published checkpoints 256 where fp16 was used in training. conditioning:
-    "camera" feeds the mapping with it, "zero" with zeros. raw_after_block0: the raw image has the
-    colours of superresolution's first block added where that keeps its size, as in the original
-    program's 2X and 4X heads, which add in place. rendering: how rays are sampled.
+    (first, last) ranges of z, each a categorical choice: the mapping gets only the argmax.
+    plane_size, plane_features: texels and channels of a plane. first_size: side of the backbone's
+    learned constant. flow_rank, flow_size: of the planes' displacement (`networks.plane_flow`);
+    rank 0 is EG3D's own generator. superres_widths: widths other than the published head's.
+    backbone_clamp, superres_clamp: bound of activations; 256 in published checkpoints trained in
+    fp16. conditioning: the mapping gets the camera ("camera") or zeros ("zero").
+    raw_after_block0: add the colours of superresolution's first block to the raw image if that
+    keeps its size, as in the original program's 2X and 4X heads, which add in place. rendering:
+    how rays are sampled.
     """
 
     z_dim: int = 512
@@ -131,7 +131,7 @@ class Backbone(nn.Module):
 
 
 class TriPlaneGenerator(nn.Module):
-    """EG3D. Parameters carry the published names; `config` is all that else is needed."""
+    """EG3D. Parameters have the published names; `config` holds all other settings."""
 
     model_name: ClassVar = "eg3d"
 
@@ -162,8 +162,8 @@ class TriPlaneGenerator(nn.Module):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Latents and the conditioning camera → ws. A fixed frontal camera gives the canonical
-        latent space of GOAE; None is allowed where the config does not condition on cameras."""
+        """Latents and the conditioning camera → ws. A fixed frontal camera gives GOAE's canonical
+        latent space; None is allowed if the config does not condition on cameras."""
         if self.config.c_dim and camera is None:
             raise ValueError("this generator's mapping needs a conditioning camera")
         if self.config.conditioning == "zero" and camera is not None:
@@ -183,12 +183,13 @@ class TriPlaneGenerator(nn.Module):
         size: int | None = None,
         flow: Float[Tensor, "B 3 2 S S"] | None = None,
     ) -> Float[Tensor, "B 3 C P P"]:
-        """The tri-planes of ws or of explicit style activations; `edit_features` sees and may
-        replace the features after each resolution, before any flow. size: planes of this many
-        texels, from the coarser blocks alone. flow: displacement of the planes; where the generator
-        has one, that of the first w by default.
+        """The tri-planes of ws or of explicit style activations.
 
-        Raises ValueError where a generator that moves its planes gets neither ws nor flow.
+        edit_features: is called with the features after each resolution, before any flow, and
+        returns those to use. size: texels of the planes, from the coarser blocks alone. flow:
+        displacement of the planes; by default the generator's own, if any, for the first w.
+
+        Raises ValueError if a generator with a flow gets neither ws nor flow.
         """
         flat = self.backbone.synthesis(
             ws, styles=styles, noise=noise, edit_features=edit_features, size=size
@@ -226,7 +227,7 @@ class TriPlaneGenerator(nn.Module):
         *,
         backend: VolumeBackend = "auto",
     ) -> Float[Tensor, "B 3 R R"]:
-        """Superresolution of rendered features; `synthesize` says what the backends are."""
+        """Superresolution of rendered features; for the backends see `synthesize`."""
         return self._stages(features, ws, backend)[1]
 
     def _stages(
@@ -254,8 +255,8 @@ class TriPlaneGenerator(nn.Module):
     ) -> Render:
         """ws and a camera → image, raw image and depth.
 
-        backend: torch is the reference. auto uses fused kernels where they can serve: on the CPU
-        without gradients numba, whose superresolution runs in bfloat16 if the processor has it
+        backend: torch is the reference. auto uses fused kernels where supported: numba on the CPU
+        without gradients, whose superresolution runs in bfloat16 if the processor supports it
         (about 54 dB from the reference). deterministic: fixed sample positions, and all in float32.
         """
         volume = self.render(
@@ -278,13 +279,13 @@ class TriPlaneGenerator(nn.Module):
     def density(
         self, points: Float[Tensor, "B M 3"], ws: Float[Tensor, "B N D"]
     ) -> Float[Tensor, "B M"]:
-        """Raw densities at points (EG3D units); softplus(density - 1) absorbs."""
+        """Raw densities at points (EG3D units); the absorption is softplus(density - 1)."""
         return self.query(self.planes(ws), points)[1]
 
     def query(
         self, planes: Float[Tensor, "B 3 C P P"], points: Float[Tensor, "B M 3"]
     ) -> tuple[Float[Tensor, "B M K"], Float[Tensor, "B M"]]:
-        """Colours and raw densities at points of given planes."""
+        """Colours and raw densities of planes at points."""
         rendering = self.config.rendering
         return self.decoder(
             sample_planes(planes, points, box_warp=rendering.box_warp, axes=rendering.plane_axes)

@@ -17,7 +17,7 @@ from portraiture.networks.stylegan2 import EditFeatures, Mapping, Noise, Synthes
 
 @dataclass(frozen=True)
 class FacesConfig:
-    """Everything that the weights do not say; see `stylegan2.Mapping` and `Synthesis`.
+    """Settings that the weights don't determine; see `stylegan2.Mapping` and `Synthesis`.
 
     c_dim: size of the condition, 0 for none. choice_groups: see `Mapping`. clamp: bound of
     activations, 256 in published checkpoints that were trained in fp16.
@@ -35,7 +35,7 @@ class FacesConfig:
 
 
 class FacesGenerator(nn.Module):
-    """A StyleGAN2; conditional only where a published one is."""
+    """A StyleGAN2; conditional only for published conditional weights."""
 
     model_name: ClassVar = "stylegan2"
 
@@ -71,5 +71,5 @@ class FacesGenerator(nn.Module):
         noise: Noise = "const",
         edit_features: EditFeatures | None = None,
     ) -> Float[Tensor, "B 3 R R"]:
-        """Images in about [-1, 1] of ws or of explicit style activations."""
+        """Images, about in [-1, 1], of ws or of explicit style activations."""
         return self.synthesis(ws, styles=styles, noise=noise, edit_features=edit_features)

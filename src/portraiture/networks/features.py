@@ -21,8 +21,8 @@ def planes_and_features(
     generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], size: int, *,
     styles: Styles | None = None,
 ) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B K S S"]]:  # fmt: skip
-    """Planes of ws, and the backbone's features at `size`, which finer blocks read. styles: of the
-    backbone, instead of those of ws. Raises ValueError where there are no such features."""
+    """Planes of ws, and the backbone's features at `size`, the input of the finer blocks. styles:
+    of the backbone, instead of those of ws. Raises ValueError if there are no such features."""
     seen: list[Tensor] = []
 
     def note(resolution: int, x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def edited_features(
     plain: Float[Tensor, "B K S S"],
     edited: Float[Tensor, "B K S S"],
 ) -> Float[Tensor, "B K S S"]:
-    """F* + F of the edited w+ - F of w+ (Eq. 10): details survive an edit."""
+    """F* + F of the edited w+ - F of w+ (Eq. 10), which keeps details in an edit."""
     return refined + edited - plain
 
 

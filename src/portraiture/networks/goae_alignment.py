@@ -1,12 +1,12 @@
-"""GOAE's adaptive feature alignment: what w+ leaves out of a photo, put into a feature map (Yuan et
-al., ICCV 2023, section 4.2, Eq. 7). With the default config it computes what the
-published program computes.
+"""GOAE's adaptive feature alignment: adds to a feature map what w+ misses of a photo (Yuan et al.,
+ICCV 2023, section 4.2, Eq. 7). With the default config it computes what the published program
+computes.
 
 rendered - photo ─residual units─▶ norm ─▶ K, V ─┐
 F (of the generator at 32²) ─────▶ norm ─▶ Q ────┴─two cross-attentions─▶ γ, β;   F* = γ ⊙ F + β
 
 Module names are those of the published checkpoint. Letters: B photos, C channels, S side of F, I
-channels and R side of what is compared.
+channels and R side of the input.
 """
 
 from __future__ import annotations
@@ -24,31 +24,30 @@ from portraiture.networks.ir_se import Unit
 from portraiture.networks.layers import LRELU_SLOPE, SQRT2
 
 CARRIED = 21
-"""On each of three planes the difference, the photo, and whether the photo shows the place."""
+"""Channels: on each of three planes the difference, the photo, and the photo's visibility mask."""
 UNITS = 3
-"""Residual units of each width."""
+"""Residual units per width."""
 
 
 @dataclass(frozen=True)
 class AlignmentConfig:
     """Defaults are those of the published module.
 
-    features: channels of F. size: its side. feature_ratio: how many times as fine as F's are the
-    features of the compared images, which fixes the images' side (512 for 32 as published). widths:
-    of the residual units; each width halves the size. equalised: whether the output layers are
-    StyleGAN2's: weights over √(9·inputs) when run, LeakyReLU times √2. norm_tokens: whether F's and
-    the images' tokens pass a norm before attention. norm_twice, dropout: of `CrossAttention`.
-    mixing: "attention" is the paper's; "convolution" takes γ and β from convolutions of F and the
-    residual's features, which is its ablation (table 3); these are then as fine as F (ratio 1).
-    gated: [ours] γ - 1 and β each go through a 1×1 convolution that begins at 0, so that F* begins
-    as F; the published module has none.
-    carried: [ours] what is compared comes not as an image but carried to the planes (`CARRIED`
-    channels, twice F's side), where F lies, and with what the head lacks beyond its outline: a
-    convolution then finds each texel's difference where the attention has to search for it. The
-    first of `widths` is then not halved, nor the last, and feature_ratio is not used.
-    generator: fingerprint of the weights that it was trained for, if known.
+    features: channels of F. size: its side. feature_ratio: side of the input's features relative to
+    F's, which determines the input's side (512 for 32 as published). widths: of the residual units;
+    each width halves the size. equalised: whether the output layers are StyleGAN2's: weights scaled
+    by 1/√(9·inputs), LeakyReLU times √2. norm_tokens: whether F's and the input's tokens are
+    normalised before attention. norm_twice, dropout: of `CrossAttention`. mixing: "attention" is
+    the paper's; "convolution" computes γ and β by convolutions of F and the residual's features,
+    which is its ablation (table 3) and needs a ratio of 1. gated: [ours] γ - 1 and β each pass a
+    1×1 convolution initialised to 0, so that F* starts as F; the published module has none.
+    carried: [ours] the input is not an image but is splatted to the planes (`CARRIED` channels,
+    twice F's side), aligned with F, including photo content outside the head's silhouette: a
+    convolution then finds each texel's difference, for which attention would have to search. The
+    first and the last of `widths` then do not halve the size, and feature_ratio is ignored.
+    generator: fingerprint of the weights it was trained for, if known.
 
-    Raises ValueError for convolutions of features that are not as fine as F.
+    Raises ValueError for mixing by convolution with a feature_ratio other than 1.
     """
 
     features: int = 512
@@ -70,19 +69,19 @@ class AlignmentConfig:
 
     @property
     def image_size(self) -> int:
-        """R."""
+        """Side R of the input."""
         if self.carried:
             return 2 * self.size
         return self.feature_ratio * self.size << len(self.widths)
 
     @property
     def inputs(self) -> int:
-        """I."""
+        """Channels I of the input."""
         return CARRIED if self.carried else 3
 
 
 class FeatureAlignment(nn.Module):
-    """What a photo has and its reconstruction hasn't, aligned with the features of the latter."""
+    """Aligns the difference of a photo and its reconstruction with the latter's features."""
 
     model_name: ClassVar = "goae-afa"
 
@@ -122,10 +121,10 @@ class FeatureAlignment(nn.Module):
     def forward(
         self, residual: Float[Tensor, "B I R R"], features: Float[Tensor, "B C S S"]
     ) -> Float[Tensor, "B C S S"]:
-        """F* of F (Eq. 7). residual: rendered minus photo, in about [-2, 2], `config.image_size`
-        pixels a side, or what `config.carried` says.
+        """F* of F (Eq. 7). residual: render minus photo, about in [-2, 2], of side
+        `config.image_size`, or splatted as `config.carried` describes.
 
-        Raises ValueError where a size is another.
+        Raises ValueError for other sizes.
         """
         config = self.config
         sides = (*residual.shape[1::2], *features.shape[1::2])
@@ -138,7 +137,7 @@ class FeatureAlignment(nn.Module):
         return gamma * features + beta
 
     def _film(self, seen: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """γ and β of Eq. 7, the size of F."""
+        """γ and β of Eq. 7, of F's shape."""
         if self.config.mixing == "convolution":
             both = torch.cat([seen, features], 1)
             return self.conv_gamma(both), self.conv_beta(both)
@@ -151,7 +150,7 @@ class FeatureAlignment(nn.Module):
 
 
 def _nothing(features: int) -> nn.Conv2d:
-    """A 1×1 convolution whose weights are 0 to begin with."""
+    """A 1×1 convolution initialised to 0."""
     layer = nn.Conv2d(features, features, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
@@ -167,8 +166,8 @@ def _convolutions(inputs: int, features: int) -> nn.Sequential:
 
 
 class EqualisedConv(nn.Conv2d):
-    """A 3×3 convolution with equalised learning rate: weights of unit variance, over √fan_in when
-    run (Karras et al. 2018, section 4.1)."""
+    """A 3×3 convolution with equalised learning rate: weights of unit variance, scaled at run time
+    by 1/√fan_in (Karras et al. 2018, section 4.1)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1)
@@ -181,7 +180,7 @@ class EqualisedConv(nn.Conv2d):
 
 
 class EqualisedActivation(nn.Module):
-    """LeakyReLU(0.2) times √2, which keeps the variance."""
+    """LeakyReLU(0.2) times √2, which preserves the variance."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu(x, LRELU_SLOPE) * SQRT2

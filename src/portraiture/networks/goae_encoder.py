@@ -1,5 +1,5 @@
-"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1). With the
-default config it computes what the published program computes.
+"""GOAE's encoder: a photo to w+ (Yuan et al., ICCV 2023, section 4.1). With the default config it
+computes what the published program computes.
 
 256² ─Swin─▶ fine, mid, coarse, query, base tokens
 base ─mapper─▶ w0, the same for all rows
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 Level = Literal["coarse", "mid", "fine"]
 LEVELS: tuple[Level, Level, Level] = ("coarse", "mid", "fine")
 STRIDE = 32
-"""Pixels of a token's side at the last stage."""
+"""Side in pixels of a token at the last stage."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,17 @@ class EncoderConfig:
     """Defaults are those of the published FFHQ encoder.
 
     embed_dim, depths, heads, window: of the Swin pyramid. pretrained_windows: of each stage, the
-    window by which the continuous position bias is normalised; 0 for the stage's own. drop_path:
+    window that normalises the continuous position bias; 0 for the stage's own. drop_path:
     stochastic depth of the last block in training, rising linearly from 0 at the first. w_dim: D.
-    rows: of w+ that the coarse, mid and fine levels refine; the first row of w+ is w0 alone.
-    hidden: of the mappers of channels. leaky_slope: of all their LeakyReLUs. activated_tokens:
-    whether the mappers of keys and values end in a LeakyReLU. norm_twice: whether a second norm
-    follows the feed-forward layer of a cross-attention. dropout: of cross-attention, in training.
-    attention: [ours] width of queries and tokens, which a linear layer then brings to D; None for D
-    itself, as published. gated: [ours] what a level adds counts by a learned factor that begins at
-    0. single_w: [ours] all rows of w+ are w0; there are no levels, nor what only they need.
-    generator: fingerprint of the mapping whose w it finds (`checkpoints.w_fingerprint`), if known.
+    rows: number of rows of w+ that the coarse, middle and fine levels refine; the first row of w+
+    is w0 alone. hidden: of the channel mappers. leaky_slope: of all their LeakyReLUs.
+    activated_tokens: whether the mappers of keys and values end in a LeakyReLU. norm_twice: whether
+    a second norm follows the feed-forward layer of a cross-attention. dropout: of cross-attention,
+    in training. attention: [ours] width of queries and tokens, followed by a linear layer to D;
+    None for D itself, as published. gated: [ours] each level's contribution is scaled by a learned
+    factor initialised to 0. single_w: [ours] all rows of w+ are w0; the levels and their parameters
+    are left out. generator: fingerprint of the mapping whose w it predicts
+    (`checkpoints.w_fingerprint`), if known.
     """
 
     image_size: int = 256
@@ -75,7 +76,7 @@ PAPER = EncoderConfig()
 
 
 class CrossAttention(nn.Module):
-    """Queries look at tokens: x = LN(q + attention(q, tokens)), then x + feed-forward(x) (Yuan et
+    """Queries attend to tokens: x = LN(q + attention(q, tokens)), then x + feed-forward(x) (Yuan et
     al. 2023, section 4.1).
 
     LN has no parameters. norm_twice: LN after the feed-forward layer, too. dropout: in training, of
@@ -109,7 +110,7 @@ def normed(x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
 
 
 class GoaeEncoder(nn.Module):
-    """Photo → what is added to w_avg."""
+    """Photo → w+ - w_avg."""
 
     model_name: ClassVar = "goae-encoder"
 
@@ -153,8 +154,8 @@ class GoaeEncoder(nn.Module):
     def forward(
         self, photos: Float[Tensor, "B 3 R R"], *, levels: int = 3
     ) -> Float[Tensor, "B N D"]:
-        """w+ - w_avg of photos in [-1, 1] (Eq. 11). levels: how many of coarse, mid and fine take
-        part; the other rows are w0 (progressive training, section 4.1)."""
+        """w+ - w_avg of photos in [-1, 1] (Eq. 11). levels: number of the levels coarse, middle,
+        fine in use; the other rows are w0 (progressive training, section 4.1)."""
         taps = self.swin_model(photos, output_hidden_states=True)
         fine, mid, coarse, query = taps.hidden_states[:4]
         w0 = self._pooled("base", taps.last_hidden_state.mT)
@@ -174,7 +175,7 @@ class GoaeEncoder(nn.Module):
         return torch.cat(rows, 1)
 
     def _pooled(self, name: str, x: Float[Tensor, "B C T"]) -> Float[Tensor, "B Q D"]:
-        """Maximum over the positions plus learned sums over them, through the channel mapper."""
+        """Maximum plus learned weighted sums over positions, through the channel mapper."""
         kind, _, level = name.partition("_")
         end = f"_{level}" if level else ""
         spatial = getattr(self, f"mapper_{kind}_spatial{end}")
@@ -184,7 +185,7 @@ class GoaeEncoder(nn.Module):
     def _tokens(
         self, fine: Tensor, mid: Tensor, coarse: Tensor, levels: int
     ) -> dict[Level, Float[Tensor, "B T D"]]:
-        """Keys and values of each level in use; coarser ones are added to the finer."""
+        """Keys and values of each level in use; coarser tokens are added to finer ones."""
         tokens: dict[Level, Tensor] = {"coarse": self.mapper_coarse_channel(coarse)}
         if levels > 1:
             below = self.mapper_coarse_to_mid_spatial(tokens["coarse"].mT).mT
@@ -196,7 +197,7 @@ class GoaeEncoder(nn.Module):
 
 
 def _mlp(sizes: Sequence[int], slope: float, *, ends_active: bool) -> nn.Sequential:
-    """Linear layers with LeakyReLUs between them, and after the last if it ends active."""
+    """Linear layers with LeakyReLUs between them, and after the last if `ends_active`."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope, inplace=True)]
@@ -204,9 +205,9 @@ def _mlp(sizes: Sequence[int], slope: float, *, ends_active: bool) -> nn.Sequent
 
 
 def _swin(config: EncoderConfig) -> nn.Module:
-    """transformers' SwinV2, imported here because that takes seconds. The norms that end its
-    residual branches begin with gains of 0, as in the original program: every block begins as the
-    identity, without which training from random weights hardly moves."""
+    """transformers' SwinV2, imported here because the import takes seconds. The last norms of its
+    residual branches start with gains of 0, as in the original program, so that every block starts
+    as the identity; otherwise training from random weights hardly progresses."""
     from transformers import Swinv2Config, Swinv2Model
 
     sizes = Swinv2Config(

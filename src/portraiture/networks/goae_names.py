@@ -1,7 +1,7 @@
 """The published encoder's tensors under the names of transformers' SwinV2.
 
-All else is named alike. Its tables of positions and masks follow from the sizes and are not kept;
-the tables also tell by which windows the position bias is normalised (`pretrained_windows`).
+All other names are the same. Its tables of positions and masks are derived from the sizes and
+dropped; the tables also show which windows normalise the position bias (`pretrained_windows`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 PUBLISHED = "swin_model.patch_embed.proj.weight"
-"""A tensor that only the published naming has."""
+"""A tensor that only published checkpoints have."""
 
 STAGES = 4
 _TABLE = re.compile(r"swin_model\.layers\.([0-3])\.blocks\.\d+\.attn\.relative_coords_table")
@@ -42,9 +42,9 @@ _PARTS = ("query", "key", "value")
 
 
 def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published names → those of `GoaeEncoder`. The joint projection is split into its three.
+    """Published names → those of `GoaeEncoder`. The joint projection is split into three.
 
-    Unknown names come out as they are, so that strict loading refuses them.
+    Unknown names are kept, so that strict loading refuses them.
     """
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -65,10 +65,10 @@ def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def pretrained_windows(tensors: Mapping[str, Tensor]) -> tuple[int, int, int, int]:
-    """Of each stage, the window by which its position bias is normalised, out of the published
-    tables of relative coordinates.
+    """The window of each stage that normalises its position bias, from the published tables of
+    relative coordinates.
 
-    Raises ValueError where a stage has no table, or one that is not of such a window.
+    Raises ValueError for a stage without a table or with an unknown one.
     """
     found: dict[int, int] = {}
     for name, table in tensors.items():
@@ -78,9 +78,9 @@ def pretrained_windows(tensors: Mapping[str, Tensor]) -> tuple[int, int, int, in
         reach = 2.0 ** (3.0 * float(table.max())) - 1.0
         pretrained = 1 + round(8 * (window - 1) / reach) if reach > 0.0 else 0
         if pretrained < 2 or found.setdefault(stage, pretrained) != pretrained:
-            raise ValueError(f"{name} is a table of unknown coordinates")
+            raise ValueError(f"{name} is not a table of known coordinates")
         if not torch.allclose(table, relative_coordinates(window, pretrained), atol=1e-5):
-            raise ValueError(f"{name} is a table of unknown coordinates")
+            raise ValueError(f"{name} is not a table of known coordinates")
     if len(found) != STAGES:
         raise ValueError("a stage lacks its table of relative coordinates")
     return found[0], found[1], found[2], found[3]
@@ -88,7 +88,7 @@ def pretrained_windows(tensors: Mapping[str, Tensor]) -> tuple[int, int, int, in
 
 def relative_coordinates(window: int, pretrained: int) -> Float[Tensor, "1 S S 2"]:
     """Log-spaced coordinates of two tokens of a window, (row, column), S = 2·window - 1 (Liu et al.
-    2022, section 3.3; the program scales by 8 over the window of pre-training and by 1/3)."""
+    2022, section 3.3; the program scales by 8 over the pre-training window and by 1/3)."""
     apart = torch.arange(1 - window, window, dtype=torch.float32) * (8.0 / (pretrained - 1))
     spaced = apart.sign() * (apart.abs() + 1.0).log2() / 3.0
     return torch.stack(torch.meshgrid(spaced, spaced, indexing="ij"), -1)[None]

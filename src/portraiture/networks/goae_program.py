@@ -26,17 +26,17 @@ from portraiture.triplane.visibility import mix_planes, program_mask
 
 @dataclass(frozen=True)
 class ProgramWay:
-    """How the published program refines and edits, where the paper says otherwise or nothing.
+    """How the published program refines and edits, where the paper differs or does not say.
 
-    The rendering that is compared is not clamped. The mask is `program_mask` of the depth of F*'s
-    planes, for the front plane; F* is taken everywhere on the others. From the photo's own view it
-    shows `Refined.refined`, the planes before the mix; `Refined.planes` are for all other views.
-    After an edit the blocks finer than F* run on the unedited w+, and the mask is made anew.
+    The render is compared without clamping. The mask of the front plane is `program_mask` of the
+    depth of F*'s planes; the other planes are F*'s everywhere. At the photo's own view it shows
+    `Refined.refined`, the planes before the mix; `Refined.planes` are for all other views. After an
+    edit, the blocks finer than F* run on the unedited w+, and the mask is computed again.
 
-    sigmas: standard deviations of the mask's two blurs, texels; None draws them from U(1, 2), as
-    the program does. jittered: whether rays are sampled at random within their bins, as the program
-    does, or in the middles of these. seed: of what is drawn. glasses_share: of the direction of
-    glasses that is taken off in every edit of something else.
+    sigmas: standard deviations of the mask's two blurs, texels; None samples them from U(1, 2), as
+    the program does. jittered: whether ray samples are random within their bins, as in the program,
+    or at the bins' centres. seed: of random numbers. glasses_share: share of the direction of
+    glasses that is subtracted in every edit of another attribute.
     """
 
     sigmas: tuple[float, float] | None = (1.5, 1.5)
@@ -47,8 +47,8 @@ class ProgramWay:
 
 @dataclass(frozen=True)
 class ProgramEdit:
-    """features: F* of the edited w+. visible: the masks by which planes were mixed. planes: mixed
-    ones, to be rendered."""
+    """features: F* of the edited w+. visible: masks by which planes are mixed. planes: the mixed
+    planes."""
 
     features: Float[Tensor, "B K S S"]
     visible: Float[Tensor, "B 3 1 P P"]
@@ -60,7 +60,7 @@ def program_masks(
     generator: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"],
     camera: Float[Tensor, "B 25"], program: ProgramWay,
 ) -> Float[Tensor, "B 3 1 P P"]:  # fmt: skip
-    """The program's mask of the front plane of what a camera sees of these planes, and ones."""
+    """The program's mask of the front plane for planes seen by a camera; ones for the others."""
     sigmas = program.sigmas
     if sigmas is None:
         drawn = 1.0 + torch.rand(2, generator=torch.Generator().manual_seed(program.seed))
@@ -74,7 +74,7 @@ def program_masks(
 
 
 class Sampling(TypedDict):
-    """Of `TriPlaneGenerator.render`."""
+    """Sampling arguments of `TriPlaneGenerator.render`."""
 
     deterministic: bool
     generator: torch.Generator
@@ -96,8 +96,8 @@ def edit_as_program(
     camera: Float[Tensor, "B 25"],
     program: ProgramWay,
 ) -> ProgramEdit:
-    """An edit of w+ in the published program's order (Eqs. 10 and 12). features: F* of ws. camera:
-    of the photo. The superresolution of what is rendered runs on `edited`."""
+    """Edit w+ in the published program's order (Eqs. 10 and 12). features: F* of ws. camera: of the
+    photo. The superresolution of renders takes `edited`."""
     size = features.shape[-1]
     before = planes_and_features(generator, ws, size)[1]
     plain, after = planes_and_features(generator, edited, size)
@@ -112,6 +112,6 @@ def program_styles(
     generator: TriPlaneGenerator, ws: Float[Tensor, "B N D"], edited: Float[Tensor, "B N D"],
     size: int,
 ) -> Styles:  # fmt: skip
-    """Styles of the edited w+ up to the block of this size, of the unedited one beyond."""
+    """Styles of the edited w+ up to the block of this size, and of the unedited one beyond it."""
     plain, moved = (generator.backbone.synthesis.styles(one) for one in (ws, edited))
     return {side: moved[side] if side <= size else styles for side, styles in plain.items()}

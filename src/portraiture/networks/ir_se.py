@@ -1,5 +1,5 @@
-"""The improved residual unit with squeeze and excitation (IR-SE; Deng et al. 2019), of which
-ArcFace's network and GOAE's feature alignment are made."""
+"""The improved residual unit with squeeze and excitation (IR-SE; Deng et al. 2019), used by
+ArcFace's network and GOAE's feature alignment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Unit(nn.Module):
-    """Two convolutions, gated by channel, and a shortcut (improved residual unit)."""
+    """Two convolutions with channel gating and a shortcut (improved residual unit)."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Unit(nn.Module):
 
 
 class Gate(nn.Module):
-    """Squeeze and excitation (Hu et al. 2018) with a sixteenth of the channels."""
+    """Squeeze and excitation (Hu et al. 2018) with reduction 16."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The layers of StyleGAN2-ADA (Karras et al. 2020a, 2020b), in plain torch.
 
-Parameter names and layouts are those of the published checkpoints. Nothing is cached on a module:
-styles and features go in and out as arguments. Letters: B batch, C channels, H×W, D w dimension.
+Parameter names and layouts are those of the published checkpoints. Modules cache nothing: styles
+and features are passed as arguments. Letters: B batch, C channels, H×W, D w dimension.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SQRT2 = 2.0**0.5
 
 
 def normalize_2nd_moment(x: Float[Tensor, "B C"], epsilon: float = 1e-8) -> Float[Tensor, "B C"]:
-    """x over its root mean square (Karras et al. 2020a, mapping network's input)."""
+    """x divided by its root mean square (Karras et al. 2020a, input of the mapping network)."""
     return x * (x.square().mean(dim=1, keepdim=True) + epsilon).rsqrt()
 
 
@@ -73,7 +73,7 @@ def fir(
 ) -> Float[Tensor, "B C I J"]:
     """2-D filtering of each channel; the kernel is symmetric, so no flip is needed."""
     weight = (kernel * gain).to(x.dtype).expand(x.shape[1], 1, -1, -1)
-    if x.is_cuda:  # torch's own depthwise kernel; in channels_last cuDNN's would be taken
+    if x.is_cuda:  # torch's depthwise kernel; channels_last would select cuDNN's
         x = x.contiguous()
     return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
@@ -81,15 +81,15 @@ def fir(
 def upsample2(
     x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "B C I J"]:
-    """Twice the size: zeros inserted and filtered with gain 4, as one transposed convolution."""
-    if x.is_cuda:  # grouped transposed convolutions are slow there
+    """Double the size: insert zeros and filter with gain 4, as one transposed convolution."""
+    if x.is_cuda:  # grouped transposed convolutions are slow on CUDA
         return upsample2_bilinear(x)
     weight = (kernel * 4.0).to(x.dtype).expand(x.shape[1], 1, -1, -1)
     return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
 def upsample2_bilinear(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C I J"]:
-    """`upsample2` with `fir_kernel`: bilinear interpolation of an image with zeros around it."""
+    """`upsample2` with `fir_kernel`, as bilinear interpolation of a zero-padded image."""
     padded = F.pad(x, (1, 1, 1, 1))
     fine = F.interpolate(padded, scale_factor=2, mode="bilinear", align_corners=False)
     return fine[..., 2:-2, 2:-2]
@@ -98,7 +98,7 @@ def upsample2_bilinear(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C I J"]:
 def downsample2(
     x: Float[Tensor, "B C H W"], kernel: Float[Tensor, "4 4"]
 ) -> Float[Tensor, "B C I J"]:
-    """Half the size: filtered, every second sample kept."""
+    """Halve the size: filter and keep every second sample."""
     weight = kernel.to(x.dtype).expand(x.shape[1], 1, -1, -1)
     return F.conv2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
@@ -112,9 +112,9 @@ def modulated_conv(
     up: bool = False,
     kernel: Float[Tensor, "4 4"] | None = None,
 ) -> Float[Tensor, "B O I J"]:
-    """Convolution whose input channels are scaled by `styles` (Karras et al. 2020a, eqs. 1, 3).
+    """Convolution with input channels scaled by `styles` (Karras et al. 2020a, eqs. 1, 3).
 
-    The scale is applied to the activations and the demodulation to the result, which is the same
+    The scale is applied to the activations and the demodulation to the result, which is equivalent
     and shares one weight over the batch. up: transposed convolution with stride 2, then `kernel`.
     """
     y = x * styles.to(x.dtype)[:, :, None, None]

@@ -1,9 +1,9 @@
 """A flow that warps canonical planes to a person's geometry.
 
 w ─linear─▶ coefficients ─basis─▶ flow of each plane ─resampling─▶ the person's planes
-Modulated convolutions control appearance well but position badly, and eyes of different people are
-a few texels apart. Here the backbone synthesises all eyes in a canonical position, and a low-rank
-displacement of each plane, linear in w, moves them. The result are ordinary tri-planes.
+Modulated convolutions control appearance well but position badly, and the eyes of different people
+are a few texels apart. Here the backbone synthesises all eyes in a canonical position, and a
+low-rank displacement of each plane, linear in w, moves them. The result is ordinary tri-planes.
 Letters: B batch, C channels, P plane side, S flow side, D w dimension.
 """
 
@@ -20,8 +20,8 @@ from portraiture.networks.layers import Linear
 class PlaneFlow(nn.Module):
     """Flows as a mean and `rank` basis flows, in plane coordinates ([-1, 1] along each side).
 
-    mean and basis are buffers: they are known (`generate.train.pretrain_flow`), and a step of Adam
-    is as long as a fine basis flow. The coefficients learn.
+    Mean and basis are buffers: they are precomputed (`generate.train.pretrain_flow`), and a step of
+    Adam would be as large as a fine basis flow. Only the coefficients are trained.
     """
 
     basis: Tensor

@@ -1,11 +1,11 @@
 """The encoders that GOAE is compared with, pSp (Richardson et al., CVPR 2021) and e4e (Tov et al.,
-SIGGRAPH 2021), which read rows of w+ out of three levels of a pyramid of convolutions.
+SIGGRAPH 2021), which predict rows of w+ from three levels of a convolutional pyramid.
 
 photo ─residual units─▶ fine, mid, coarse ─from coarse to fine, added─▶ three maps
-map ─a branch per row: strided convolutions down to one pixel, linear─▶ a row
+map ─a branch per row: strided convolutions to one pixel, linear─▶ a row
 pSp: w+ = w_avg + rows.  e4e: w+ = w_avg + row 0 + (0, Δ1, Δ2, …)
-Written after the papers; names are ours. Letters: B photos, C channels of a map, n its side, N rows
-of w+, D w dimension.
+Implemented from the papers; names are ours. Letters: B photos, C channels of a map, n its side, N
+rows of w+, D w dimension.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from portraiture.networks.ir_se import Unit
 
 @dataclass(frozen=True)
 class PyramidConfig:
-    """kind: what the rows are. widths, units: of the four stages, each of which halves the size;
-    the last three are the fine, mid and coarse maps. rows: of w+ that the coarse, mid and fine maps
-    give; the coarse one gives the first row besides. branch: channels of a branch's convolutions.
-    generator: fingerprint of the mapping whose w it finds, if known. The defaults are the papers',
-    on IR-SE50."""
+    """kind: meaning of the rows. widths, units: of the four stages, each of which halves the size;
+    the last three are the fine, middle and coarse maps. rows: number of rows of w+ from the coarse,
+    middle and fine maps; the coarse one also gives the first row. branch: channels of a branch's
+    convolutions. generator: fingerprint of the mapping whose w it predicts, if known. The defaults
+    are the papers', on IR-SE50."""
 
     kind: Literal["psp", "e4e"] = "psp"
     image_size: int = 256
@@ -44,7 +44,7 @@ class PyramidConfig:
 
 
 class PyramidEncoder(nn.Module):
-    """Photo → what is added to w_avg."""
+    """Photo → w+ - w_avg."""
 
     model_name: ClassVar = "pyramid-encoder"
 
@@ -76,8 +76,8 @@ class PyramidEncoder(nn.Module):
     def forward(
         self, photos: Float[Tensor, "B 3 R R"], *, levels: int = 3
     ) -> Float[Tensor, "B N D"]:
-        """w+ - w_avg of photos in [-1, 1]. levels: how many of the three maps' rows of e4e differ
-        from the first one (its progressive training); pSp learns all at once."""
+        """w+ - w_avg of photos in [-1, 1]. levels: number of maps in use whose rows of e4e differ
+        from the first (its progressive training); pSp trains all rows at once."""
         x = self.stem(photos)
         maps = []
         for stage in self.stages:
@@ -101,7 +101,7 @@ class PyramidEncoder(nn.Module):
 
 
 def _branch(inputs: int, width: int, outputs: int, side: int) -> nn.Sequential:
-    """Strided convolutions of a map until it is one pixel, then a linear layer; it begins small."""
+    """Strided convolutions to one pixel, then a linear layer with small initial weights."""
     layers: list[nn.Module] = []
     while side > 1:
         layers += [nn.Conv2d(inputs, width, 3, 2, 1), nn.LeakyReLU(0.01, inplace=True)]

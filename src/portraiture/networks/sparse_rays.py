@@ -1,6 +1,6 @@
 """Volume-render a subset of an image's rays, with gradients.
 
-Letters: B heads, C channels and P side of a plane, R rays of an image, M of them that are drawn.
+Letters: B heads, C channels and P side of a plane, R rays of an image, M of them sampled.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ def march_some(
 
 
 def pick(values: Float[Tensor, "B R C"], index: Int[Tensor, "B M"]) -> Float[Tensor, "B M C"]:
-    """Each example's own rows."""
+    """Gather the indexed rows of each example."""
     return values.gather(1, index[..., None].expand(-1, -1, values.shape[-1]))

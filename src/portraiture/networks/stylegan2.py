@@ -1,8 +1,8 @@
 """StyleGAN2's mapping and synthesis networks, skip architecture (Karras et al. 2020a, 2020b).
 
 z, c ─Mapping─▶ ws ─affines─▶ styles S ─Synthesis─▶ image (or tri-planes)
-Styles can be read (`Synthesis.styles`) and given (`Synthesis.forward(styles=…)`); features of any
-resolution can be read and replaced through `edit_features`.
+Styles can be read (`Synthesis.styles`) and passed in (`Synthesis.forward(styles=…)`); features of
+any resolution can be read and replaced through `edit_features`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ EditFeatures = Callable[[int, Tensor], Tensor]
 class Mapping(nn.Module):
     """z (and a condition) → ws; 2 layers in EG3D, 8 in StyleGAN2.
 
-    choice_groups: (first, last) ranges of z that stand for one choice each; which of them is the
-    largest counts, not by how much.
+    choice_groups: (first, last) ranges of z, each a categorical choice: each is replaced by a
+    one-hot of its argmax.
     """
 
     w_avg: Tensor
@@ -193,7 +193,7 @@ class SynthesisBlock(nn.Module):
 
 class Synthesis(nn.Module):
     """Blocks b4 … b`resolution`. first: resolution of the learned constant, 4 in the papers; a
-    larger one gives a supervised generator its sense of place at once."""
+    larger one gives a supervised generator spatial information from the start."""
 
     def __init__(
         self,
@@ -237,8 +237,9 @@ class Synthesis(nn.Module):
         edit_features: EditFeatures | None = None,
         size: int | None = None,
     ) -> Float[Tensor, "B C R R"]:
-        """The image of ws or of explicit styles. edit_features: sees and may replace the features
-        after each resolution. size: stop after this resolution and give its image."""
+        """The image of ws or of explicit styles. edit_features: is called with the features after
+        each resolution and returns those to use. size: stop after this resolution and return its
+        image."""
         if styles is None:
             assert ws is not None
             styles = self.styles(ws)

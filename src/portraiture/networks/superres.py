@@ -1,7 +1,7 @@
 """Superresolution modules of EG3D (Chan et al. 2022, section 4.3): rendered features → image.
 
-All 32 features and the colour among them pass two StyleGAN2 blocks that see the last w only. The
-four published heads differ in the sizes that they take and make and in their width.
+All 32 features, the first three of which are the colour, pass two StyleGAN2 blocks modulated by the
+last w only. The four published heads differ in input size, output size and width.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SuperresName = Literal["8XDC", "8X", "4X", "2X"]
 
 @dataclass(frozen=True)
 class HeadSizes:
-    """input: side of the features taken in. output: side of the image. widths: of both blocks.
-    ups: which of them double the size. grow_only: larger inputs than `input` are left alone."""
+    """input: side of the input features. output: side of the image. widths: of both blocks. ups:
+    which of them double the size. grow_only: inputs larger than `input` are not resized."""
 
     input: int
     output: int
@@ -67,8 +67,8 @@ class Superresolution(nn.Module):
         noise: Noise = "none",
         resize: bool = True,
     ) -> Float[Tensor, "B 3 R R"]:
-        """Features at any size → image of ``HEADS[head].output``². resize: False takes the features
-        at their own scale, as patches in training are."""
+        """Features at any size → image of ``HEADS[head].output``². resize: False keeps the size of
+        the features, as for training patches."""
         return self.stages(features, ws, noise=noise, resize=resize)[1]
 
     def stages(
@@ -79,7 +79,7 @@ class Superresolution(nn.Module):
         noise: Noise = "none",
         resize: bool = True,
     ) -> tuple[Float[Tensor, "B 3 m m"], Float[Tensor, "B 3 R R"]]:
-        """The colours after either block; the second is the image."""
+        """The colours after each block; the second is the image."""
         styles = self.styles(ws)
         x = self.resized(features) if resize else features
         x, first = self.block0(x, x[:, :3], styles[0], noise)
@@ -91,7 +91,7 @@ class Superresolution(nn.Module):
         return self.block0.styles(last), self.block1.styles(last)
 
     def resized(self, features: Tensor) -> Tensor:
-        """Bilinear, to the head's input size where it differs."""
+        """Resize bilinearly to the head's input size if necessary."""
         side, wanted = features.shape[-1], self.sizes.input
         if side == wanted or (self.sizes.grow_only and side > wanted):
             return features

@@ -1,10 +1,10 @@
 """Superresolution on the CPU: bands of rows, channels last, bfloat16 where it is fast.
 
 band of x ─4 convolutions─▶ odd/even rows, columns ─filter, activate─▶ y ─convolution─▶ z ─toRGB─▶
-A transposed convolution of stride 2 is four small convolutions, one for each parity of row and
-column, without a product by an inserted zero. Styles, demodulation and gains are folded into the
-weights, which batch 1 allows. A band stays in the cache and its memory is used again by the next,
-so that no fresh pages are asked for; bands go to all threads without a barrier between operators.
+A transposed convolution of stride 2 is computed as four small convolutions, one for each parity of
+row and column, without products with inserted zeros. Styles, demodulation and gains are folded into
+the weights, which requires batch 1. A band stays in the cache and the next one reuses its memory,
+so no new pages are allocated; bands run on all threads without a barrier between operators.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ LRELU_SLOPE32 = np.float32(LRELU_SLOPE)
 
 
 def fast_dtype() -> torch.dtype | None:
-    """What convolutions run in on this processor; None where oneDNN is missing."""
+    """Data type of convolutions on this processor; None without oneDNN."""
     if not torch.backends.mkldnn.is_available():
         return None
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def supports(head: Superresolution, features: Tensor) -> bool:
-    """Whether the processor has oneDNN, widths are whole vectors (as in every published head) and
-    the input's side is even."""
+    """Whether the processor has oneDNN, widths are multiples of the vector length (as in every
+    published head) and the input's side is even."""
     widths = (head.block0.conv1.weight.shape[0], head.block1.conv1.weight.shape[0])
     return (
         fast_dtype() is not None
@@ -63,12 +63,12 @@ def upsample_fast(
 ) -> tuple[Float[Tensor, "B 3 m m"], Float[Tensor, "B 3 R R"]]:
     """`Superresolution.stages` without noise and gradients, float32 in and out.
 
-    dtype: bfloat16 or float32, `fast_dtype()` by default. Raises RuntimeError where `supports` is
+    dtype: bfloat16 or float32, `fast_dtype()` by default. Raises RuntimeError if `supports` is
     false.
     """
     kind = dtype or fast_dtype()
     if kind is None or not supports(head, features):
-        raise RuntimeError("the fast superresolution does not know this head, size or processor")
+        raise RuntimeError("the fast superresolution does not support this head, size or processor")
     with torch.no_grad():
         found = [_one(head, f[None], w[None], kind) for f, w in zip(features, ws, strict=True)]
     first, image = (torch.cat(parts) for parts in zip(*found, strict=True))
@@ -98,7 +98,7 @@ def _one(
 
 @dataclass(frozen=True)
 class _Folded:
-    """A block's weights with styles, demodulation and gains in them.
+    """A block's weights with styles, demodulation and gains folded in.
 
     conv0: the four parities (even rows first, even columns first) or the one plain convolution.
     """
@@ -139,7 +139,7 @@ def _fold(block: SynthesisBlock, styles: list[Tensor], kind: torch.dtype) -> _Fo
 
 
 def _modulated(layer: SynthesisLayer, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias times √2; a leaky ReLU passes a positive gain through."""
+    """Weight and bias times √2; leaky ReLU commutes with positive gains."""
     weight = layer.weight * styles[0][None, :, None, None]
     weight = weight * (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).rsqrt()
     return weight * SQRT2, layer.bias * SQRT2
@@ -148,8 +148,8 @@ def _modulated(layer: SynthesisLayer, styles: Tensor) -> tuple[Tensor, Tensor]:
 def _run_block(
     block: _Folded, x: Tensor, image: np.ndarray, *, keep: bool
 ) -> tuple[Tensor, np.ndarray]:
-    """x: (1, C, H + 2·MARGIN, W) between rows of zeros. The same of the block's output, if it is
-    to be kept, and the image (H', W, 3)."""
+    """Run a block. x: (1, C, H + 2·MARGIN, W), padded with rows of zeros. Returns the block's
+    output in the same layout (empty unless `keep`) and the image (H', W, 3)."""
     n, scale, width = x.shape[3], 2 if block.up else 1, block.width
     side = scale * n
     out = np.empty((side, side, 3), np.float32)
@@ -175,7 +175,7 @@ def _run_block(
 
 
 def _grow(block: _Folded, band: Tensor, at_top: bool, at_bottom: bool) -> Tensor:
-    """The up-convolution: rows one before to one behind the band's, doubled."""
+    """The up-convolution of a band with one more input row on either side, at twice the size."""
     inner = band[:, :, 1:-1]
     ee, eo = (_convolve(band, w, None, (0, w.shape[3] - 1)) for w in block.conv0[:2])
     oe, oo = (_convolve(inner, w, None, (0, w.shape[3] - 1)) for w in block.conv0[2:])
@@ -189,7 +189,7 @@ def _grow(block: _Folded, band: Tensor, at_top: bool, at_bottom: bool) -> Tensor
 
 
 def _same(block: _Folded, band: Tensor, first: int, n: int) -> Tensor:
-    """The plain convolution: rows one before to one behind the band's."""
+    """The plain convolution of a band with one more row on either side."""
     y = _convolve(band, block.conv0[0], block.bias0, (0, 1), active=True)
     clamp_band(_flat(y), 0, y.numel(), np.float32(block.clamp))
     if first == 0:
@@ -202,7 +202,7 @@ def _same(block: _Folded, band: Tensor, first: int, n: int) -> Tensor:
 def _convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], active: bool = False
 ) -> Tensor:
-    """Convolution by oneDNN, and its leaky ReLU in the same pass."""
+    """Convolution by oneDNN, with leaky ReLU fused if `active`."""
     y = torch.ops.mkldnn._convolution_pointwise(
         x, weight, bias, padding, (1, 1), (1, 1), 1,
         "leaky_relu" if active else "none", [0.2] if active else [], "",
@@ -213,7 +213,7 @@ def _convolve(
 def _convolve3(
     x: Float[Tensor, "1 C H W"], kernels: Float[Tensor, "16 C O"], bias: Float[Tensor, "O"]
 ) -> Float[Tensor, "1 O I W"]:
-    """3×3 convolution by Winograd's method, and its leaky ReLU; no rows are padded."""
+    """3×3 convolution by Winograd's method with leaky ReLU; rows are not padded."""
     c, rows, n = x.shape[1], x.shape[2] - 2, x.shape[3]
     outputs = len(bias)
     y = _empty(outputs, rows, n, x.dtype)

@@ -21,7 +21,7 @@ from portraiture.ops.simd_numba import (
 
 f32 = np.float32
 NEAR, FAR = f32(0.75), f32(0.25)
-"""Taps of [1, 3, 3, 1] / 8 with the gain of 2 a dimension that zero insertion asks for."""
+"""Taps of [1, 3, 3, 1] / 8, times 2 per dimension to compensate for zero insertion."""
 SLOPE = f32(0.2)
 
 
@@ -45,8 +45,8 @@ def smooth_band(ee, eo, oe, oo, bias, out, rows, n, c, zero_first, zero_last, cl
 
     ee, eo, oe, oo: the transposed convolution's rows and columns, even or odd (n + 1 even and n
     odd columns); the first row of each is the one before the band's first. out: 2·rows + 2 rows of
-    2·n pixels, from one before the band to one behind it; zero_first, zero_last: those two lie
-    outside the image.
+    2·n pixels, including one before and one after the band; zero_first, zero_last: whether those
+    are outside the image.
     """
     even, odd = (n + 1) * c, n * c
     for o in range(2 * rows + 2):
@@ -66,8 +66,8 @@ def smooth_band(ee, eo, oe, oo, bias, out, rows, n, c, zero_first, zero_last, cl
 
 @njit(error_model="numpy")
 def _row(near, far, even, odd, bias, out, write, n, c, clamp):
-    """One row of `smooth_band`. near, far: each twice the arrays with a row's even and its odd
-    columns, and which row it is."""
+    """One row of `smooth_band`. near, far: two input rows each, as the arrays of the even and the
+    odd columns and the row's index."""
     a_e, a_o, a, b_e, b_o, b = near
     c_e, c_o, i, d_e, d_o, k = far
     for q in range(0, c, LANES):
@@ -92,7 +92,7 @@ def _row(near, far, even, odd, bias, out, write, n, c, clamp):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def clamp_band(x, start, stop, clamp):
-    """Values held in ±clamp, in place."""
+    """Clamp to ±clamp, in place."""
     for k in range(start, stop, LANES):
         value = load(x, k)
         store(x, k, maximum(minimum(value, splat(clamp)), splat(f32(0.0) - clamp)))
@@ -100,10 +100,10 @@ def clamp_band(x, start, stop, clamp):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def color_band(x, kept, keep_at, weight, bias, before, up, image, first, rows, n, c, clamp):
-    """toRGB of a band and the image so far, doubled in size where `up`.
+    """toRGB of a band, added to the image so far, which is upsampled by 2 if `up`.
 
-    x: rows of n pixels. kept: where the clamped features go, from `keep_at` on, if not empty.
-    weight: three times C numbers. before, image: (H, W, 3).
+    x: rows of n pixels. kept: receives the clamped features, from `keep_at` on, unless it is empty.
+    weight: 3·C numbers. before, image: (H, W, 3).
     """
     low, high = splat(f32(0.0) - clamp), splat(clamp)
     rgb = np.empty(3, f32)
@@ -126,7 +126,7 @@ def color_band(x, kept, keep_at, weight, bias, before, up, image, first, rows, n
 
 @njit(error_model="numpy")
 def _before(image, y, x, k, up):
-    """A pixel of the image so far; doubled, it is a mix of two by two."""
+    """A pixel of the image so far; if upsampled, a weighted mean of 2×2 pixels."""
     if not up:
         return image[y, x, k]
     i, j = y // 2, x // 2

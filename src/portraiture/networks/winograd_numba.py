@@ -1,8 +1,8 @@
 """Winograd transforms F(2×2, 3×3) around a matrix product (Lavin & Gray 2016, section 4.1).
 
 rows ─input_tiles─▶ V (16, T, C) ─bmm with the kernels─▶ M (16, T, O) ─output_tiles─▶ rows
-Sixteen products make four pixels instead of thirty-six. Arrays are flat and channels last: float32,
-or bfloat16 bits as int16. Letters: T tiles, C and O channels, multiples of LANES.
+Four pixels take 16 products instead of 36. Arrays are flat and channels last: float32, or bfloat16
+bits as int16. Letters: T tiles, C and O channels, multiples of LANES.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def transform_kernels(weight: Float[Tensor, "O C 3 3"]) -> Float[Tensor, "16 C O
 
 @njit(forceinline=True)
 def _across(x, at, step, left, right):
-    """A row of four, transformed: d0 - d2, d1 + d2, d2 - d1, d1 - d3; its ends may lack."""
+    """A transformed row of four: d0 - d2, d1 + d2, d2 - d1, d1 - d3; missing ends are zeros."""
     zero = splat(f32(0.0))
     d1, d2 = load(x, at + step), load(x, at + 2 * step)
     d0 = load(x, at) if left else zero
@@ -36,7 +36,7 @@ def _across(x, at, step, left, right):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def input_tiles(x, first, tile_rows, n, c, v):
-    """Rows `first` … `first + 2·tile_rows + 1` of n pixels, zeros left and right of them, to V."""
+    """Transform rows `first` … `first + 2·tile_rows + 1` of n pixels, zero-padded, to V."""
     tiles = n // 2
     plane = tile_rows * tiles * c
     row = n * c
@@ -60,7 +60,8 @@ def input_tiles(x, first, tile_rows, n, c, v):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def output_tiles(m, tile_rows, n, c, bias, slope, y, first):
-    """M to two rows of n pixels a tile row from row `first` of y on; bias and leaky ReLU added."""
+    """Transform M to two rows of n pixels per tile row, from row `first` of y on; adds bias and
+    leaky ReLU."""
     tiles = n // 2
     plane = tile_rows * tiles * c
     lean = splat(slope)
@@ -92,6 +93,6 @@ def _fold(m, at, plane, half):
 
 @njit(forceinline=True)
 def _three(m, at, far, plane, sign, k):
-    """M[0] + M[1] + M[2], or with the sign -1 M[1] - M[2] - M[3], of column k."""
+    """M[0] + M[1] + M[2] of column k, or, with sign -1, M[1] - M[2] - M[3]."""
     one, two = load(m, at + (4 + k) * plane), load(m, at + (8 + k) * plane)
     return one + sign * (two + load(m, far + k * plane))

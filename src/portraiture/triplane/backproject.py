@@ -1,8 +1,8 @@
 """Distribute values at 3D points over three planes so that sampling the planes returns them.
 
-points' values ─bilinear splats, each plane its share─▶ planes ─sample─▶ what is missing ─▶ again
-That is least squares by simultaneous iterations (SIRT, Gilbert 1972): every texel takes the mean of
-what its points lack. The shares say which plane holds what one alone could. [ours]
+points' values ─bilinear splats, weighted by share─▶ planes ─sample─▶ residual ─▶ repeat
+This is least squares by simultaneous iterations (SIRT, Gilbert 1972): every texel is updated by the
+mean residual of its points. The shares determine how the planes divide a value. [ours]
 Letters: B heads, M points, C values of a point, P side of a plane.
 """
 
@@ -27,8 +27,8 @@ def backproject(
     rounds: int,
 ) -> Float[Tensor, "B 3 C P P"]:
     """Find planes whose samples (`sample_places`, the mean over planes) at the places approximate
-    the values; 0 where there are no points. places: in [-1, 1] along each side. shares: of the
-    planes in a point's value, 1 together. size: P. rounds: the more, the nearer."""
+    the values; 0 where there are no points. places: in [-1, 1] along each side. shares: weights of
+    the planes for a point's value, sum 1. size: P. rounds: number of iterations."""
     texels, weights = _corners(places, size)
     weights = weights * shares[..., None]
     ones = torch.ones_like(values[..., :1])

@@ -1,9 +1,9 @@
 """Density on a regular grid, for surface extraction.
 
 planes ─first layer─▶ tables ─resampled at grid coordinates─▶ sums ─▶ softplus ─▶ density
-On a grid the bilinear samples of a plane repeat along its normal, so they are taken once for each
-pair of coordinates, and what a point costs is one hidden layer's activation.
-Letters: N points a side, C channels.
+On a grid the bilinear samples of a plane repeat along its normal, so they are computed once for
+each pair of coordinates, and a point costs only one hidden layer's activation.
+Letters: N points per side, C channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from portraiture.triplane.volume import CHUNK, Decode
 
 
 def grid_coordinates(resolution: int, side: float) -> Float[Tensor, "N"]:
-    """Coordinates along each axis, from -side/2 to side/2, both included."""
+    """Coordinates along each axis, from -side/2 to side/2 inclusive."""
     return torch.linspace(-side / 2, side / 2, resolution)
 
 
@@ -32,10 +32,10 @@ def density_grid(
     axes: PlaneAxes = "original",
     backend: VolumeBackend = "auto",
 ) -> Float[Tensor, "N N N"]:
-    """Raw densities at points (x_i, y_j, z_k) → [i, j, k]; softplus(density - 1) absorbs.
+    """Raw densities at points (x_i, y_j, z_k) → [i, j, k]; the absorption is softplus(density - 1).
 
     side: of the cube around the origin, EG3D units; `box_warp` by default. No gradients. Raises
-    RuntimeError for a backend that was asked for by name and cannot serve.
+    RuntimeError if a backend requested by name is unavailable.
     """
     if resolution < 2:
         raise ValueError(f"a grid has at least 2 points a side, not {resolution}")

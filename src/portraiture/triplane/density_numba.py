@@ -32,7 +32,7 @@ def density_grid_numba(
     texels = flatten_tables(tables, decoder.hidden)
     h, w = tables.texels[0].shape[:2]
     n, where = len(steps), steps.numpy() * f32(2.0 / box_warp)
-    # sheets[p][a·N + b]: table p at the pair (a, b) of its lower and its higher coordinate
+    # sheets[p][a·N + b]: table p at the pair (a, b) of its lower and its higher coordinate axis
     sheets = np.zeros((3, n * n * decoder.hidden), f32)
     pairs = np.array([[min(p), max(p), p[0] > p[1]] for p in tables.axes], np.int64)
     out = torch.empty(n, n, n)
@@ -55,7 +55,7 @@ def density_grid_numba(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _resample(texels, base, where, row, swapped, h, w, d, sheet):
-    """One row of a sheet: the lower coordinate is where[row], the higher one runs."""
+    """One row of a sheet: the lower coordinate is fixed at where[row], the higher one varies."""
     for k in range(where.size):
         x, y = (where[k], where[row]) if swapped else (where[row], where[k])
         texel, fx, fy = corner(x, y, h, w)
@@ -70,7 +70,7 @@ def _resample(texels, base, where, row, swapped, h, w, d, sheet):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(i, n, xy, xz, yz, bias, density, density_bias, out):
-    """The slab of one x. xy, xz, yz: sheets of the pairs; yz may be empty."""
+    """The slab at one x. xy, xz, yz: sheets of the pairs; yz may be empty."""
     d = bias.size
     for j in range(n):
         across = (i * n + j) * d

@@ -14,20 +14,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 PlaneAxes = Literal["original", "fixed"]
-"""original: (x, y), (x, z), (z, x), as the published checkpoints were trained, whose third plane
-repeats the second with its axes exchanged. fixed: (x, y), (x, z), (z, y), the later correction."""
+"""original: (x, y), (x, z), (z, x), with which the published checkpoints were trained; the third
+plane repeats the second with its axes exchanged. fixed: (x, y), (x, z), (z, y), the later fix."""
 
 AXES: dict[PlaneAxes, tuple[tuple[int, int], ...]] = {
     "original": ((0, 1), (0, 2), (2, 0)),
     "fixed": ((0, 1), (0, 2), (2, 1)),
 }
-"""Which coordinate runs along a plane's width and which along its height."""
+"""Coordinate axes along a plane's width and along its height."""
 
 
 def project_on_planes(
     points: Float[Tensor, "B M 3"], *, box_warp: float, axes: PlaneAxes = "original"
 ) -> Float[Tensor, "B 3 M 2"]:
-    """Plane coordinates; the cube of side `box_warp` around the origin becomes [-1, 1]²."""
+    """Plane coordinates; the cube of side `box_warp` around the origin maps to [-1, 1]²."""
     scaled = points * (2.0 / box_warp)
     return torch.stack([scaled[..., list(pair)] for pair in AXES[axes]], dim=1)
 
@@ -46,7 +46,7 @@ def sample_planes(
 def sample_places(
     planes: Float[Tensor, "B 3 C H W"], places: Float[Tensor, "B 3 M 2"]
 ) -> Float[Tensor, "B M C"]:
-    """`sample_planes` at plane coordinates, each plane's own."""
+    """`sample_planes` at given coordinates on each plane."""
     b, k, c, h, w = planes.shape
     features = F.grid_sample(
         planes.reshape(b * k, c, h, w),

@@ -1,4 +1,4 @@
-"""How rays are sampled, and what a render of the volume gives: shared by the torch reference
+"""Ray sampling config and result of a volume render, shared by the torch reference
 (`triplane.volume`) and the fused kernels (`triplane.volume_fused`)."""
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from portraiture.triplane.sampling import box_limits, stratified
 
 @dataclass(frozen=True)
 class RenderingConfig:
-    """How rays are sampled. Lengths are EG3D units.
+    """How rays are sampled. Lengths are in EG3D units.
 
     ray_limits: "fixed" samples every ray from ray_start to ray_end; "box" where it crosses the cube
-    that the planes span (`box_limits`), as the published generators of cats and cars do, which say
-    `auto`; ray_start and ray_end then tell between which depths these crossings lie. box_warp: side
-    of the cube. depth_resolution, importance_resolution: samples a ray of either kind.
+    that the planes span (`box_limits`), as in the published generators of cats and cars, whose
+    configs say `auto`; ray_start and ray_end are then bounds of these crossings' depths. box_warp:
+    side of the cube. depth_resolution, importance_resolution: coarse and importance samples per
+    ray.
     """
 
     ray_start: float = 2.25
@@ -36,8 +37,8 @@ class RenderingConfig:
 
 @dataclass(frozen=True)
 class Volume:
-    """What rays saw. features: (B, C, n, n) in [-1, 1], the first three are the colour. depth:
-    (B, 1, n, n) along the ray. opacity: (B, 1, n, n) in [0, 1]."""
+    """Result of a volume render. features: (B, C, n, n) in [-1, 1], the first three are the colour.
+    depth: (B, 1, n, n) along the ray. opacity: (B, 1, n, n) in [0, 1]."""
 
     features: Float[Tensor, "B C n n"]
     depth: Float[Tensor, "B 1 n n"]
@@ -48,7 +49,7 @@ def draw_samples(
     b: int, r: int, config: RenderingConfig, deterministic: bool,
     generator: torch.Generator | None, like: Tensor,
 ) -> tuple[Tensor | float, Tensor]:  # fmt: skip
-    """Jitter and the uniform numbers of importance sampling for all rays."""
+    """Jitter of the coarse samples and uniform numbers of importance sampling for all rays."""
     kind = {"device": like.device, "dtype": like.dtype}
     count = config.importance_resolution
     if deterministic:
@@ -62,7 +63,7 @@ def coarse_depths(
     directions: Float[Tensor, "B R 3"], config: RenderingConfig,
 ) -> Float[Tensor, "B R S"]:  # fmt: skip
     """Depths of the stratified samples of all rays. A ray's limits may depend on other rays
-    (`box_limits`), so they are never asked for in chunks."""
+    (`box_limits`), so this must not be called in chunks."""
     match config.ray_limits:
         case "fixed":
             start, end = config.ray_start, config.ray_end

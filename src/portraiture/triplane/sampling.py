@@ -56,8 +56,8 @@ def box_limits(
     """Depths at which rays enter and leave the cube of `side` around the origin (slab method; Kay
     and Kajiya 1986), without gradients; negative behind the origin of a ray.
 
-    As in EG3D's program, rays that miss the cube start at the smallest start of all that meet it
-    and end at the largest **start**. Where none of the rays meets it, all limits are 0.
+    As in EG3D's program, rays that miss the cube start at the smallest start of all rays that hit
+    it and end at the largest **start**. If no ray hits it, all limits are 0.
     """
     inverse = 1.0 / directions
     one, other = (-0.5 * side - origins) * inverse, (0.5 * side - origins) * inverse
@@ -78,7 +78,7 @@ def stratified(
     count: int,
 ) -> Float[Tensor, "B R S"]:
     """`count` stratified depths from start to end, offset by `jitter` ∈ [0, 1) of the spacing.
-    start, end: both of all rays or both of each."""
+    start, end: both numbers, for all rays, or both per ray."""
     if isinstance(start, Tensor):
         length = (end - start)[..., None]
         shares = torch.arange(count, device=like.device, dtype=like.dtype) / (count - 1)
@@ -96,7 +96,8 @@ def importance(
     *,
     epsilon: float = 1e-5,
 ) -> Float[Tensor, "B R N"]:
-    """Depths by inverse transform of the smoothed weights (Barron et al. 2021, section 4.2).
+    """Depths by inverse transform sampling of the smoothed weights (Barron et al. 2021, section
+    4.2).
 
     weights: of the S - 1 intervals. u: in [0, 1]. No gradient flows to the weights.
     """
@@ -129,8 +130,9 @@ def march(
 ) -> Marched:
     """Alpha compositing of interval midpoints (Barron et al. 2021; Max 1995).
 
-    densities: raw; softplus(density - 1) is what absorbs. Depth is the weighted mean over what was
-    hit, within `span`, its far end where nothing was. span: by default the range of all depths.
+    densities: raw; the absorption is softplus(density - 1). Depth is the weighted mean of hit
+    depths, clamped to `span`, and its far end if nothing was hit. span: by default the range of all
+    depths.
     """
     near, far_end = (depths.min(), depths.max()) if span is None else span
     delta = depths[..., 1:] - depths[..., :-1]

@@ -1,8 +1,8 @@
-"""Splat image values to the planes, at the surface points that the pixels show.
+"""Splat image values to the planes at the pixels' surface points.
 
 depth ─unproject─▶ a point per pixel ─project on each plane, before its flow─▶ texel
-Each texel gets the mean of its pixels' values, and whether it has any. Letters: B heads, M points,
-C values of a pixel, S side of the flow, P side of a map.
+Each texel gets the mean of its pixels' values, and a flag whether it has any. Letters: B heads, M
+points, C values of a pixel, S side of the flow, P side of a map.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ def splat_to_planes(
     plane_size: int | None = None,
 ) -> Float[Tensor, "B 3 C+1 P P"]:
     """Mean of the values splatted to each texel, 0 where there are none; the last channel is 1
-    where there are some. size: P. flow: of a generator that warps its planes: the maps are then
-    those of the planes before the flow (`plane_flow.move_planes`), which have plane_size texels a
-    side, `size` by default."""
+    where there are some.
+
+    size: P. flow: of a generator that warps its planes; the maps are then those of the planes
+    before the flow (`plane_flow.move_planes`). plane_size: texels per side of these planes, by
+    default `size`.
+    """
     where = splat_places(points, size=plane_size or size, box_warp=box_warp, axes=axes, flow=flow)
     where = where.flatten(0, 1)
     texels = ((where + 1.0) * 0.5 * size).floor().long()
@@ -53,7 +56,7 @@ def splat_places(
     flow: Float[Tensor, "B 3 2 S S"] | None = None,
 ) -> Float[Tensor, "B 3 M 2"]:
     """Plane coordinates of points, in [-1, 1]; with a flow, on the planes before it. size: of the
-    planes, to which flows are refined (`plane_flow.move_planes`)."""
+    planes, to which the flow is interpolated (`plane_flow.move_planes`)."""
     where = project_on_planes(points, box_warp=box_warp, axes=axes)
     if flow is None:
         return where

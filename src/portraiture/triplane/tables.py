@@ -1,9 +1,9 @@
 """Tables precomputed from planes and decoder, shared by all fused volume renderers.
 
 planes ─first layer of the decoder─▶ tables ─┬─ two samples a point ─▶ softplus ─▶ density, colour
-The first layer is linear, as are bilinear sampling and the mean over planes, so it can act on
-texels instead of points, of which there are ten times as many. Likewise the original third plane
-(z, x) is the second with its axes exchanged, and both become one table. Both identities are exact.
+The first layer is linear, as are bilinear sampling and the mean over planes, so it can be applied
+to texels instead of points, of which there are ten times as many. The original third plane (z, x)
+is the second with its axes exchanged, so both are merged into one table. Both identities are exact.
 Letters: C channels, D hidden units, K colours, P tables (2 or 3).
 """
 
@@ -55,7 +55,7 @@ class FusedDecoder(Protocol):
 
 @dataclass(frozen=True)
 class RaySampling:
-    """Depths and probabilities along rays, shared by all rays where the first size is 1.
+    """Depths and uniform numbers along rays, shared by all rays if the first size is 1.
 
     coarse: (R or 1, S) depths, ascending. u: (R or 1, N) in [0, 1], for importance sampling.
     """
@@ -65,8 +65,8 @@ class RaySampling:
 
 
 class Pixels(NamedTuple):
-    """Of one image. color: (R, K) in [-1, 1]. depth: (R,) along the ray, before it is clamped to
-    the sampled range (inf where nothing was hit). opacity: (R,). near, far: the sampled range."""
+    """One image. color: (R, K) in [-1, 1]. depth: (R,) along the ray, not yet clamped to the
+    sampled range (inf if nothing was hit). opacity: (R,). near, far: the sampled range."""
 
     color: Float[Tensor, "R K"]
     depth: Float[Tensor, "R"]
@@ -77,8 +77,8 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Tables:
-    """texels: one (H+2, W+2, D) table a plane, the first layer applied and a border of zeros.
-    axes: which coordinate runs along a table's width and which along its height."""
+    """texels: one (H+2, W+2, D) table per plane, with the first layer applied and a border of
+    zeros. axes: coordinate axes along a table's width and along its height."""
 
     texels: tuple[Float[Tensor, "..."], ...]
     axes: tuple[tuple[int, int], ...]
@@ -91,7 +91,8 @@ def make_tables(
     axes: PlaneAxes,
     dtype: torch.dtype = torch.float16,
 ) -> Tables:
-    """The decoder's first layer on the texels of each plane, over the number of planes."""
+    """The decoder's first layer applied to the texels of each plane, divided by the number of
+    planes."""
     pairs = AXES[axes]
     sheets = planes.detach().float()
     c, h, w = sheets.shape[1:]
@@ -125,8 +126,8 @@ def choose_backend(
     """Resolve the backend. `auto` takes the device's fused backend if it is installed, supports the
     decoder and, on the CPU, no gradient is needed; else torch.
 
-    fixed: inputs for which no twin has gradients. Raises RuntimeError for a backend that was asked
-    for by name and cannot serve.
+    fixed: inputs for which no fused backend has gradients. Raises RuntimeError if a backend
+    requested by name is unavailable.
     """
     if backend == "torch":
         return "torch"
@@ -138,7 +139,7 @@ def choose_backend(
     if importlib.util.find_spec(wanted) is None:
         lack = f"{wanted} is not installed"
     elif not isinstance(decode, FusedDecoder):
-        lack = "the decoder does not give its weights"
+        lack = "the decoder does not provide its weights"
     elif any(x.dtype == torch.float64 for x in everything):
         lack = "it does not render in double precision"
     elif active and any(x.requires_grad for x in fixed):
@@ -150,14 +151,14 @@ def choose_backend(
     if lack is None:
         return wanted
     if backend != "auto":
-        raise RuntimeError(f"backend '{backend}' was asked for but {lack}")
+        raise RuntimeError(f"backend '{backend}' was requested but {lack}")
     if importlib.util.find_spec(wanted) is None:
         _log_fallback(wanted)
     return "torch"
 
 
 def _interpreted(wanted: Chosen) -> bool:
-    """Triton's interpreter runs kernels on the CPU, for tests."""
+    """Whether Triton's interpreter runs kernels on the CPU, for tests."""
     return wanted == "triton" and os.environ.get("TRITON_INTERPRET") == "1"
 
 

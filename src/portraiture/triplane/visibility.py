@@ -20,8 +20,9 @@ from portraiture.triplane.planes import PlaneAxes, project_on_planes
 from portraiture.triplane.sampling import make_rays
 
 MixedPlanes = Literal["all", "front", "none"]
-"""Which planes are mixed. all: the paper's three. front: the (x, y) plane alone, F* elsewhere, as
-in the published program (whose own mask is `program_mask`). none: F* everywhere, the ablation."""
+"""Which planes are mixed. all: the paper's three. front: only the (x, y) plane, with F* on the
+others, as in the published program (whose own mask is `program_mask`). none: F* everywhere, the
+ablation."""
 
 BLUR, FEATHER = 0.012, 0.02
 """Standard deviations of the Gaussians that close gaps between splats and feather the mask's edge,
@@ -67,7 +68,7 @@ def plane_masks(
 
 
 PROGRAM_TAPS, PROGRAM_COVERED = 9, 0.35
-"""Width of the program's blurs, texels, and the share of covered texels above which one counts."""
+"""Width of the program's blurs in texels; share of covered texels above which a texel counts."""
 
 
 def program_mask(
@@ -80,10 +81,10 @@ def program_mask(
 ) -> Float[Tensor, "B 1 P P"]:
     """The published program's mask of the (x, y) plane, in [0, 1].
 
-    Every ray's end counts, whether it met the head or not; ends outside the box count at its
-    border. depth: of the rendering of F*, along the rays. size: P; the widths of the blurs are
-    texels, made for 256 of them and 128² rays. sigmas: standard deviations of the blur that closes
-    gaps and of the one that softens the edge, texels; the program draws both from U(1, 2).
+    The end of every ray counts, whether it hit the head or not; ends outside the box are clamped to
+    its border. depth: of the render of F*, along the rays. size: P; the widths of the blurs are in
+    texels, chosen for 256 of them and 128² rays. sigmas: standard deviations of the blur that
+    closes gaps and of the one that softens the edge, texels; the program samples both from U(1, 2).
     """
     origins, directions = make_rays(camera, depth.shape[-1])
     points = origins + directions * depth.flatten(2).mT

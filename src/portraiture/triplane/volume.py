@@ -1,8 +1,9 @@
 """The volume renderer: planes, decoder and camera in, features and depth out.
 
 planes ─sample_planes─▶ decoder ─▶ colour, density ─march─▶ importance ─▶ again, merged ─▶ Volume
-This is the torch reference and the training path; `ops` holds its fused twins. Rays go in chunks,
-and with gradients each chunk is recomputed in the backward pass, so that memory is bounded.
+This is the torch reference and the training path; `triplane.volume_fused` has the fused twins. Rays
+are rendered in chunks; with gradients, each chunk is recomputed in the backward pass to bound the
+memory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from portraiture.triplane.tables import FusedDecoder, VolumeBackend, choose_back
 from portraiture.triplane.volume_fused import render_fused
 
 CHUNK, CHUNK_GPU = 1 << 18, 1 << 22
-"""Samples that are decoded at once: what a cache likes, and what keeps a GPU busy in about 4 GB."""
+"""Samples decoded at once: sized for the CPU's cache, and for a GPU with about 4 GB."""
 
 Decode = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Features (…, C) → colours (…, K) in about [0, 1] and raw densities (…)."""
@@ -42,8 +43,8 @@ def render_volume(
 
     backend: `auto` takes the device's fused twin if it is installed (on the CPU without gradients).
     deterministic: the stratified jitter is half a bin and importance samples are evenly spaced in
-    probability; otherwise both are drawn from `generator`. Raises RuntimeError for a backend that
-    was asked for by name and cannot serve.
+    probability; otherwise both are sampled from `generator`. Raises RuntimeError if a backend
+    requested by name is unavailable.
     """
     chosen = choose_backend(backend, decode, planes, fixed=(camera,))
     if chosen != "torch":
@@ -75,8 +76,8 @@ def render_rays(
     deterministic: bool = False,
     generator: torch.Generator | None = None,
 ) -> Marched:
-    """Colour, depth and weights of arbitrary rays; chunked over R. Limits by the box are those of
-    these rays together."""
+    """Colour, depth and weights of arbitrary rays; chunked over R. With ray_limits "box", limits
+    depend on all of these rays together."""
     b, r = origins.shape[:2]
     jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
     coarse = coarse_depths(jitter, origins, directions, config)

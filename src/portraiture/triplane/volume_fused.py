@@ -28,7 +28,7 @@ def render_fused(
     deterministic: bool,
     generator: torch.Generator | None,
 ) -> Volume:
-    """`render_volume` by numba or triton, on the same depths as the reference's."""
+    """`render_volume` by numba or triton, at the same depths as the reference."""
     origins, directions = make_rays(camera, resolution)
     b, r = origins.shape[:2]
     jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
@@ -42,7 +42,7 @@ def _render_numba(
     planes: Tensor, decode: FusedDecoder, origins: Tensor, directions: Tensor,
     coarse: Tensor, u: Tensor, config: RenderingConfig, deterministic: bool,
 ) -> Volume:  # fmt: skip
-    """By columns of pixels: neighbours above each other share most of their texels."""
+    """Render column by column: vertically adjacent pixels share most of their texels."""
     from portraiture.triplane.volume_numba import render_pixels
 
     side = round(origins.shape[1] ** 0.5)
@@ -79,7 +79,7 @@ def _render_triton(
     planes: Tensor, decode: FusedDecoder, origins: Tensor, directions: Tensor,
     coarse: Tensor, u: Tensor, config: RenderingConfig,
 ) -> Volume:  # fmt: skip
-    """Marching is torch's, on densities alone; its gradients are autograd's."""
+    """March in torch, on densities alone, with gradients by autograd."""
     from portraiture.triplane.volume_triton import FusedField
 
     weights = decode.weights()
@@ -107,5 +107,5 @@ def _render_triton(
 
 
 def _no_color(density: Tensor) -> Tensor:
-    """Colours without channels, for a march that is after the weights."""
+    """Colours without channels, for a march that needs only the weights."""
     return density.new_empty(*density.shape, 0)

@@ -1,9 +1,9 @@
 """Fused volume renderer for the CPU: one ray at a time, LANES hidden units per vector.
 
-coarse depths ─▶ hidden, density ─▶ weights ─▶ importance ─▶ merged ─▶ weights ─▶ colours that count
-Nothing of a ray leaves the core's cache. Skipped is what cannot contribute: densities behind a
-depth that no light passes, and the colours (the dearest part) of samples without weight.
-Twin of `triplane.volume`'s torch reference; same depths, same march.
+coarse depths ─▶ hidden, density ─▶ weights ─▶ importance ─▶ merged ─▶ weights ─▶ needed colours
+All data of a ray stays in the core's cache. What cannot contribute is skipped: densities behind a
+depth that no light passes, and the colours (the most expensive part) of samples without weight.
+Twin of `triplane.volume`'s torch reference, with the same depths and the same march.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from portraiture.triplane.tables import DecoderWeights, Pixels, RaySampling, Tab
 PASSED = np.float32(1e-5)
 """Transmittance below which a ray ends."""
 COUNTS = np.float32(1e-5)
-"""Samples with less weight get no colour; 96 of them change a colour by less than 0.001."""
+"""Weight below which a sample's colour is skipped; 96 of them change a colour by less than
+0.001."""
 RAYS = 256
 """Rays per work item."""
 GROUP = 4
@@ -95,7 +96,7 @@ def render_pixels(
 
 
 class DecoderArrays:
-    """A decoder's arrays, hidden units filled up to whole vectors and colours to pairs of them."""
+    """A decoder's arrays, with hidden units and colours padded to whole vectors."""
 
     def __init__(self, weights: DecoderWeights) -> None:
         d, k = weights.first.shape[1], weights.second.shape[1] - 1
@@ -111,7 +112,7 @@ class DecoderArrays:
 
 
 def flatten_tables(tables: Tables, hidden: int) -> np.ndarray:
-    """All texels as float16 bits, one table after the other."""
+    """All texels as float16 bits, one table after the other, padded to `hidden` units."""
     rest = hidden - tables.texels[0].shape[2]
     parts = [torch.nn.functional.pad(t, (0, rest)) if rest else t for t in tables.texels]
     return torch.stack(parts).reshape(-1).view(torch.int16).numpy().view(np.uint16)
@@ -119,7 +120,7 @@ def flatten_tables(tables: Tables, hidden: int) -> np.ndarray:
 
 @njit(forceinline=True)
 def softplus(x):
-    """log(1 + eˣ), right to 3e-7."""
+    """log(1 + eˣ), with an error below 3e-7."""
     zero = splat(f32(0.0))
     t = exp(minimum(x, zero - x))
     p = fma(splat(L7), t, splat(L6))
@@ -134,7 +135,8 @@ def softplus(x):
 
 @njit(forceinline=True)
 def corner(x, y, h, w):
-    """Texel and fractions of a plane coordinate in [-1, 1]; h, w include the border of zeros."""
+    """Texel index and fractions of a plane coordinate in [-1, 1]; h, w include the border of
+    zeros."""
     px = (x + f32(1.0)) * f32(0.5) * f32(w - 2) + f32(0.5)
     py = (y + f32(1.0)) * f32(0.5) * f32(h - 2) + f32(0.5)
     px = min(px, f32(w - 1)) if px > f32(0.0) else f32(0.0)
@@ -160,7 +162,7 @@ def _weights4(fx, fy):
 
 @njit(error_model="numpy")
 def _query(point, texels, axes, h, w, scale, first_bias, density, density_bias, hidden, at):
-    """Hidden units of a point into ``hidden[at:]``; its raw density."""
+    """Write a point's hidden units to ``hidden[at:]``; returns its raw density."""
     d = first_bias.size
     sheet = h * w * d
     i, fx, fy = corner(point[axes[0, 0]] * scale, point[axes[0, 1]] * scale, h, w)
@@ -189,7 +191,7 @@ def _query(point, texels, axes, h, w, scale, first_bias, density, density_bias, 
 
 @njit(error_model="numpy")
 def _absorb(depths, densities, alpha, start):
-    """alpha of the LANES intervals from `start` on."""
+    """Alpha of the LANES intervals from `start` on."""
     half = splat(f32(0.5))
     delta = load(depths, start + 1) - load(depths, start)
     density = (load(densities, start + 1) + load(densities, start)) * half - splat(f32(1.0))
@@ -199,7 +201,8 @@ def _absorb(depths, densities, alpha, start):
 
 @njit(error_model="numpy")
 def _importance(depths, n, weights, u, fine):
-    """`triplane.sampling.importance` for one ray; u ascending, weights replaced by their cdf."""
+    """`triplane.sampling.importance` for one ray; u ascending; weights are overwritten by their
+    CDF."""
     before = weights[0]
     for j in range(n - 1):
         here = weights[j]
@@ -231,7 +234,7 @@ def _importance(depths, n, weights, u, fine):
 
 @njit(error_model="numpy")
 def _ascending(source, target):
-    """A sorted copy; insertion sort, which costs nothing where the numbers ascend already."""
+    """A sorted copy; insertion sort, which is fast for input that is already sorted."""
     for k in range(source.size):
         value = source[k]
         j = k
@@ -243,7 +246,7 @@ def _ascending(source, target):
 
 @njit(error_model="numpy")
 def _merge(coarse, n, fine, depths, order):
-    """Both ascending lists as one, and where each of its members came from (n + k: fine k)."""
+    """Merge two ascending lists; `order` records the source of each element (n + k: fine k)."""
     i = k = 0
     for j in range(n + fine.size):
         if k == fine.size or (i < n and coarse[i] <= fine[k]):
@@ -287,7 +290,7 @@ def _render(
     first, last, texels, axes, h, w, scale, first_bias, density, density_bias, second, bias,
     origins, directions, coarse, u, color, depth, opacity, ranges, margin, white,
 ):  # fmt: skip
-    """Rays first … last - 1."""
+    """Render rays first … last - 1."""
     n, m, d = coarse.shape[1], u.shape[1], first_bias.size
     room = n + m + 2 * LANES
     hidden = np.empty((n + m) * d, f32)

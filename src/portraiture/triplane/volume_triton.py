@@ -1,9 +1,9 @@
 """Fused volume renderer for GPUs: plane sampling, decoder and compositing in one kernel.
 
 (tables, rays, depths) ─densities─▶ density ─march, torch─▶ shares ─compose─▶ Σ share·colour
-Features and hidden units of a point never leave the registers; what does is one density, and a
-ray's sum of colours. The backward kernels compute them again and add into the tables' gradients,
-so that memory does not grow with samples. No gradient flows to rays or depths.
+Features and hidden units of a point stay in registers; only its density and a ray's sum of colours
+are written. The backward kernels recompute them and accumulate into the tables' gradients, so that
+memory does not grow with the samples. No gradient flows to rays or depths.
 Letters: B batch, R rays, S samples, D hidden units, K colours (powers of two), P tables.
 """
 
@@ -25,7 +25,8 @@ POINTS = 64
 SAMPLES = 32
 """Samples of one ray per block of `compose`."""
 PROGRAMS = 2048
-"""Programs that share the rays in the backward pass of `compose`, each with its own sums."""
+"""Programs that share the rays in the backward pass of `compose`, each with its own partial
+sums."""
 SMALLEST = 16
 """Minimum dimension of a matrix product in Triton."""
 
@@ -51,7 +52,7 @@ class FusedField:
         first = F.pad(first / len(pairs), (0, d - hidden))
         tables = torch.stack([torch.einsum("bchw,cd->bhwd", s, first) for s in sheets], 1)
         tables = F.pad(tables, (0, 0, 1, 1, 1, 1)).contiguous()
-        # fp16 halves the traffic; gradients are added up in the tables' own precision
+        # fp16 halves the memory traffic; gradients are accumulated in the tables' own precision
         self.tables = tables if tables.requires_grad else tables.half()
         self.first_bias = F.pad(first_bias, (0, d - hidden)).contiguous()
         self.density = F.pad(second[:, 0], (0, d - hidden)).contiguous()
@@ -89,7 +90,7 @@ class FusedField:
         ]
 
     def shape(self, depths: Tensor) -> dict[str, int | float]:
-        """Sizes that every kernel asks for."""
+        """Sizes and constants that every kernel takes."""
         _, p, h, w, d = self.tables.shape
         _, rays, samples = depths.shape
         return {
@@ -152,7 +153,7 @@ class _Compose(torch.autograd.Function):
 
 @triton.jit
 def _corner(origins, directions, ray, t, ok, axis: tl.constexpr, scale, size):
-    """Texel before a plane coordinate and the fraction beyond it, within the border of zeros."""
+    """Lower texel of a plane coordinate and the fraction above it, within the border of zeros."""
     o = tl.load(origins + ray * 3 + axis, mask=ok, other=0.0)
     v = tl.load(directions + ray * 3 + axis, mask=ok, other=0.0)
     x = ((o + t * v) * scale + 1.0) * 0.5 * (size - 2) + 0.5
@@ -166,7 +167,7 @@ def _hidden(
     tables, bias, origins, directions, ray, t, ok, rays, scale, h, w,
     D: tl.constexpr, P: tl.constexpr, CODE: tl.constexpr,
 ):  # fmt: skip
-    """Input (N, D) of the hidden units' softplus."""
+    """Pre-activations (N, D) of the hidden units."""
     c = tl.arange(0, D)
     acc = tl.load(bias + c)[None, :] + tl.zeros((ray.shape[0], D), tl.float32)
     for p in tl.static_range(P):
@@ -186,7 +187,7 @@ def _scatter(
     d_tables, d_acc, origins, directions, ray, t, ok, rays, scale, h, w,
     D: tl.constexpr, P: tl.constexpr, CODE: tl.constexpr,
 ):  # fmt: skip
-    """Adjoint of `_hidden`: adds (N, D) into the tables' gradients."""
+    """Adjoint of `_hidden`: accumulates (N, D) into the tables' gradients."""
     c = tl.arange(0, D)
     for p in tl.static_range(P):
         ix, fx = _corner(origins, directions, ray, t, ok, (CODE >> (4 * p)) & 3, scale, w)
