@@ -1,4 +1,4 @@
-"""Random heads of a tri-plane generator: images, turntable, textured mesh, latent; and random
+"""Random heads of a tri-plane generator: images, turntable, textured mesh and latent; and random
 images of an image generator.
 
 seed ─▶ z ─mapping─▶ ws ─planes─┬─view by view─▶ images ─▶ contact sheet
@@ -52,9 +52,9 @@ MESH_FILES = ("head.glb", "head.ply", "head.png")
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """views: yaws of the images, radians. pitch: of all of them. size: side of the images,
-    None for the generator's own. truncation: 1 is the full variety, 0 the mean head. video: write
-    a turntable. mesh: write the head as GLB and PLY; its settings."""
+    """views: yaws of the images, radians. pitch: of all images, radians. size: side of the images
+    in pixels, None for the generator's own. truncation: 1 for full variety, 0 for the mean head.
+    video: write a turntable. mesh: settings of the GLB and PLY mesh, None for no mesh."""
 
     views: Sequence[float] = VIEWS
     pitch: float = 0.0
@@ -66,7 +66,8 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class SampledHead:
-    """One head. folder: its files. ws: (1, N, D). views: (n, n, 3) images in the order asked."""
+    """One head. folder: its files. ws: (1, N, D). views: (n, n, 3) images in the order of the
+    config's views."""
 
     seed: int
     folder: Path
@@ -95,7 +96,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def latent_of_seed(seed: int, size: int) -> Float[Tensor, "1 Z"]:
-    """z ~ N(0, 1) of a seed in [0, 2³² - 1], from the same stream as the published programs use,
+    """z ~ N(0, 1) of a seed in [0, 2³² - 1], from the same random stream as the published programs,
     so that a seed gives the same person with the same weights."""
     return torch.from_numpy(np.random.RandomState(seed).randn(1, size).astype(np.float32))
 
@@ -125,8 +126,8 @@ def sample(
     seed ─▶ z ─mapping─▶ ws ─planes─▶ Head
 
     seed: from 0 to 2³² - 1. network: a shipped generator's name or the path of its weights.
-    truncation: 1 is the full variety, 0 the mean head. models: whose networks and device are used,
-    by default this process's own on the CPU. Raises SampleError, CheckpointError or
+    truncation: 1 for full variety, 0 for the mean head. models: networks and device to use; by
+    default this process's own on the CPU. Raises SampleError, CheckpointError or
     ConversionError.
     """
     _check([seed], SampleConfig(truncation=truncation))
@@ -161,13 +162,13 @@ def sample_heads(
 
     ``out/seed7/``: front.png, view_+20.png …, latent.safetensors (``ws``), with `config.video`
     turntable.mp4, with `config.mesh` head.glb, head.ply and its texture head.png. ``out``:
-    sheet.png (a row a head) and sample.json (how it was made). A folder appears when all of it is
-    there, so an interrupted run leaves whole heads. The same seeds, weights and settings give the
-    same images on one machine.
+    sheet.png (one row per head) and sample.json (the settings). A folder appears only when it is
+    complete, so an interrupted run leaves whole heads. The same seeds, weights and settings give
+    the same images on one machine.
 
-    network: what `checkpoints.load_generator` takes, or a generator. models: where it is taken
-    from, by default this process's own on the CPU. Raises SampleError on settings out of range,
-    OutputError where `out` holds such files already and not `overwrite`, CheckpointError and
+    network: what `checkpoints.load_generator` takes, or a generator. models: source of networks; by
+    default this process's own on the CPU. Raises SampleError for settings out of range,
+    OutputError if `out` already holds such files and `overwrite` is false, CheckpointError and
     ConversionError without usable weights, SurfaceError.
     """
     config, out = config or SampleConfig(), Path(out)
@@ -232,7 +233,7 @@ def sample_pictures(
 
 
 def head_files(config: SampleConfig) -> list[str]:
-    """Names of the files of one head."""
+    """File names of one head."""
     names = ["front.png", *(view_name(yaw) for yaw in config.views), "latent.safetensors"]
     if config.video:
         names.append("turntable.mp4")
@@ -264,7 +265,7 @@ def _check(seeds: Sequence[int], config: SampleConfig) -> None:
 def _write_head(
     generator: TriPlaneGenerator, seed: int, folder: Path, config: SampleConfig
 ) -> tuple[Tensor, tuple[ndarray, ...]]:
-    """All files of one head into `folder`."""
+    """Write all files of one head into `folder`."""
     ws = sample_ws(generator, seed, truncation=config.truncation)
     with torch.no_grad():
         planes = generator.planes(ws)
@@ -290,7 +291,7 @@ def _write_head(
 
 
 def contact_sheet(rows: Sequence[Sequence[UInt8[ndarray, "n n 3"]]]) -> UInt8[ndarray, "h w 3"]:
-    """Tile images of one size in rows, scaled down to at most `SHEET_SIDE` pixels."""
+    """Tile images of one size in rows; shrink the result to at most `SHEET_SIDE` pixels."""
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
     longest = max(sheet.shape[:2])
     if longest <= SHEET_SIDE:
@@ -305,7 +306,7 @@ def _record(
     network: str | Path | TriPlaneGenerator,
     generator: TriPlaneGenerator,
 ) -> dict[str, object]:
-    """Record of the run; angles in degrees, as on the command line."""
+    """Settings of the run for sample.json; angles in degrees, as on the command line."""
     settings = asdict(config)
     settings["views"] = [round(degrees(yaw), 4) for yaw in config.views]
     settings["pitch"] = round(degrees(config.pitch), 4)

@@ -1,6 +1,6 @@
 """Shared parts of the adversarial recipes: optimisers, discriminator updates, augmentation, EMA.
 
-Letters: B images of this process in a step, R side of an image.
+Letters: B images per process and step, R side of an image.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class AdversaryConfig:
 
     generator_lr, discriminator_lr: of Adam with betas (0, 0.99), before the correction for lazy
     regularisation. r1_gamma, r1_every: weight of R1 and steps between its updates. generator_every:
-    steps between the generator's own regularisation. ema_kimg, ema_ramp: half-life of the average
-    in thousand images and the fraction of the images seen that it may not exceed (None: no ramp).
-    augment_target: mean sign of D(real) that augmentation aims at; None for no augmentation.
-    augment_kimg: thousand images in which p may go from 0 to 1. head_start: steps at the beginning
-    in which the discriminator learns alone where the generator has been trained before: its first
-    gradients would undo that.
+    steps between the generator's regularisation updates. ema_kimg, ema_ramp: half-life of the EMA
+    in thousand images, and its maximum as a fraction of the images seen (None: no ramp).
+    augment_target: target of the mean sign of D(real) for augmentation; None for no augmentation.
+    augment_kimg: thousand images in which p may go from 0 to 1. head_start: number of first steps
+    that train only the discriminator if the generator is pre-trained, since an untrained
+    discriminator's gradients would undo its training.
     """
 
     generator_lr: float = 0.0025
@@ -53,7 +53,7 @@ class AdversaryConfig:
 
 
 def lazy_adam(network: nn.Module, lr: float, every: int) -> torch.optim.Adam:
-    """Adam whose rates allow for a second update every `every` steps (Karras et al. 2020a,
+    """Adam with rates corrected for an additional update every `every` steps (Karras et al. 2020a,
     appendix B: lazy regularisation)."""
     ratio = every / (every + 1)
     return torch.optim.Adam(
@@ -64,8 +64,8 @@ def lazy_adam(network: nn.Module, lr: float, every: int) -> torch.optim.Adam:
 def opponents(
     generator: nn.Module, discriminator: nn.Module, config: AdversaryConfig, world: World
 ) -> TrainState:
-    """Both networks on the world's device, the generator's average, and their optimisers, at step
-    0 of a run."""
+    """The state at step 0: both networks on the world's device, the generator's EMA, and their
+    optimisers."""
     made, against = generator.to(world.device), discriminator.to(world.device)
     return TrainState(
         models={"generator": made, "discriminator": against},
@@ -85,7 +85,7 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """No gradients for the parameters of `network` inside the block."""
+    """Disable gradients of `network`'s parameters inside the block."""
     network.requires_grad_(False)
     try:
         yield
@@ -106,8 +106,8 @@ def update_weights(
     count: int,
     world: World,
 ) -> Tensor:
-    """One optimiser step on the mean of `count` losses, each one's graph freed before the next is
-    made. Returns the mean."""
+    """One optimiser step on the mean of `count` losses; each graph is freed before the next is
+    built. Returns the mean."""
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=world.device)
     for loss in losses:
@@ -135,7 +135,7 @@ class Opponent:
     def score(
         self, images: Float[Tensor, "B C R R"], cameras: Tensor | None, *, exact: bool = False
     ) -> Float[Tensor, "B 1"]:
-        """Logits of images, augmented at the current p. exact: in fp32 whatever the run's
+        """Logits of images, augmented at the current p. exact: in fp32 regardless of the run's
         precision."""
         p = self.state.numbers["augment_p"]
         with autocast(self.world.device, "fp32" if exact else self.run.precision):
@@ -172,8 +172,8 @@ class Opponent:
     def penalize(
         self, reals: Sequence[Tensor], cameras: Tensor, joined: Callable[..., Tensor]
     ) -> dict[str, Tensor | float]:
-        """One update by R1, in fp32. reals: what the gradients are taken of; `joined` makes of them
-        the images that the discriminator sees."""
+        """One R1 update, in fp32. reals: inputs whose gradients are penalised; `joined` combines
+        them to the images that the discriminator sees."""
         parts = pieces(self.run, *reals, cameras)
         gain = self.config.r1_gamma / 2 * self.config.r1_every
 
@@ -187,7 +187,7 @@ class Opponent:
         return {"r1": loss / max(gain, 1e-12)}
 
     def _adapt(self, signs: Tensor) -> None:
-        """Move p every `AUGMENT_EVERY` steps by the mean sign of D(real) since the last time."""
+        """Adapt p every `AUGMENT_EVERY` steps by the mean sign of D(real) since the last time."""
         numbers, target = self.state.numbers, self.config.augment_target
         if target is None:
             return

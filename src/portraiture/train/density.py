@@ -1,7 +1,7 @@
 """Density losses from known geometry: solid behind the surface, empty in front of it.
 
-surface of a pixel ─before it─▶ empty, ─just behind it─▶ absorbs;   pixel of nothing ─▶ empty ray
-Letters: B people of a step, C channels and P side of a plane.
+surface of a pixel ─before it─▶ empty, ─just behind it─▶ absorbs;   background pixel ─▶ empty ray
+Letters: B people per step, C channels and P side of a plane.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def density_losses(
 
 
 def _uniform(shape: Sequence[int], draws: Draws, like: Tensor) -> Tensor:
-    """Numbers in [0, 1) that are made where they are used."""
+    """Uniform numbers in [0, 1), sampled on the device of `like`."""
     return torch.rand(*shape, generator=draws.device, device=like.device, dtype=like.dtype)
 
 

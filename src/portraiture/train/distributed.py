@@ -1,8 +1,8 @@
 """Data-parallel training under torchrun, with explicit averaging; a no-op with one process.
 
-Gradients are averaged explicitly after the backward passes of a step. Adversarial steps go through
-a network several times, with second derivatives, before one update; wrapping the networks would
-have to be told about each of these passes.
+Gradients are averaged explicitly after the backward passes of a step: adversarial steps run a
+network several times, with second derivatives, before one update, which DistributedDataParallel
+would have to be told about.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class World:
-    """rank: this process among `size`. device: where it computes."""
+    """rank: index of this process among `size`. device: where it computes."""
 
     rank: int = 0
     size: int = 1
@@ -84,7 +84,7 @@ def share_weights(networks: Iterable[nn.Module], world: World) -> None:
 
 
 def mean_over_processes(values: Tensor, world: World) -> Tensor:
-    """The mean of a tensor that every process has."""
+    """The mean of a tensor over all processes."""
     if world.size > 1:
         values = values.clone()
         dist.all_reduce(values)

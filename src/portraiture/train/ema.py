@@ -9,15 +9,15 @@ from torch import nn
 
 
 def averaged_copy(network: nn.Module) -> nn.Module:
-    """A copy to average into, without gradients, in evaluation mode."""
+    """A copy for averaging, without gradients, in evaluation mode."""
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 def decay(batch: int, images: float, *, half_life: float, ramp: float | None = 0.05) -> float:
-    """The factor of one step (Karras et al. 2020b): 0.5 ** (batch / half-life).
+    """The EMA factor of one step (Karras et al. 2020b): 0.5 ** (batch / half-life).
 
-    batch: images in a step. images: seen so far. half_life: images. ramp: the half-life is at most
-    this fraction of the images seen, so that early weights are soon forgotten; None for never.
+    batch: images per step. images: seen so far. half_life: in images. ramp: maximum half-life as a
+    fraction of the images seen, so that early weights are soon forgotten; None for no maximum.
     """
     if ramp is not None:
         half_life = min(half_life, images * ramp)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def generator_loss(fake_logits: Float[Tensor, "B 1"]) -> Float[Tensor, ""]:
-    """Non-saturating, -log sigmoid(D(fake)) (Goodfellow et al. 2014, section 3), mean over B."""
+    """Non-saturating -log sigmoid(D(fake)) (Goodfellow et al. 2014, section 3), mean over B."""
     return F.softplus(-fake_logits).mean()
 
 
@@ -30,7 +30,7 @@ def r1_penalty(
 ) -> Float[Tensor, ""]:
     """‖∇D(real)‖², mean over B (Mescheder et al. 2018, eq. 9, without γ/2).
 
-    reals: what D was given, with gradients required; the squares are summed over all of them (EG3D:
+    reals: inputs of D, with gradients required; the squares are summed over all of them (EG3D:
     image and raw image). Differentiable.
     """
     gradients = torch.autograd.grad(real_logits.sum(), list(reals), create_graph=True)
@@ -53,7 +53,8 @@ def path_lengths(
 def path_length_penalty(
     lengths: Float[Tensor, "B"], mean: float | Tensor, *, decay: float = 0.01
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """(‖Jᵀy‖ - a)², mean over B, and the next running mean a, which moves by `decay` first."""
+    """(‖Jᵀy‖ - a)², mean over B, and the running mean a, which is first updated with rate
+    `decay`."""
     moved = torch.lerp(torch.as_tensor(mean).to(lengths), lengths.detach().mean(), decay)
     return (lengths - moved).square().mean(), moved
 

@@ -1,4 +1,4 @@
-"""Write grids of images as PNG."""
+"""Tile images into grids."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def tile(
     side: int | None = None,
     span: tuple[float, float] = (-1.0, 1.0),
 ) -> UInt8[ndarray, "H2 W2 3"]:
-    """Images row by row in a grid of `columns`, without gaps.
+    """Tile images row by row in a grid of `columns`, without gaps.
 
     images: 3 channels or 1. side: of each image in pixels, its own by default; pixels are repeated
-    when it grows and averaged when it shrinks. span: values that become black and white. A last row
-    that is not full is filled with black.
+    to enlarge and averaged to shrink. span: values that become black and white. An incomplete last
+    row is filled with black.
     """
     if side is not None:
         images = resized(images, side, grow="nearest")

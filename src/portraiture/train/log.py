@@ -50,8 +50,8 @@ Write = Callable[[int, Mapping[str, float]], None]
 
 @contextmanager
 def open_log(out: Path, step: int, world: World, *, board: bool = True) -> Iterator[Write]:
-    """Rows for out/log.jsonl, and for TensorBoard in out/events when it is installed and `board`;
-    only the leading process writes. What is not finite becomes null, so that a row stays JSON.
+    """Write rows to out/log.jsonl, and to TensorBoard in out/events if it is installed and `board`;
+    only the leading process writes. Non-finite values become null, so that rows are valid JSON.
 
     step: rows of later steps are removed first; they belong to a run that was killed after its last
     checkpoint and will be written again.
@@ -76,7 +76,7 @@ def open_log(out: Path, step: int, world: World, *, board: bool = True) -> Itera
 
 @contextmanager
 def _open_board(folder: Path, step: int, *, wanted: bool) -> Iterator[Write]:
-    """Scalars for TensorBoard, or nothing where it is not installed."""
+    """Scalars for TensorBoard; does nothing if it is not installed."""
     if not wanted or find_spec("tensorboard") is None:
         yield lambda step, values: None
         return
@@ -92,7 +92,7 @@ def _open_board(folder: Path, step: int, *, wanted: bool) -> Iterator[Write]:
 
 
 def read_log(path: Path) -> list[dict[str, float | None]]:
-    """Rows of a log.jsonl, oldest first; a last line that was cut short is left out."""
+    """Rows of a log.jsonl, oldest first; a truncated last line is dropped."""
     if not path.exists():
         return []
     rows = []
@@ -100,5 +100,5 @@ def read_log(path: Path) -> list[dict[str, float | None]]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
-            logger.warning("A line of %s was cut short and is dropped.", path)
+            logger.warning("A truncated line of %s is dropped.", path)
     return rows

@@ -2,8 +2,8 @@
 
                       ┌────────────── until run.steps ──────────────┐
 build ─▶ restore ─▶ batch(number) ─▶ step ─▶ log, grid, checkpoint ─┴─▶ networks/NAME.safetensors
-A recipe supplies build, batch, step and grid; everything else is here. A step may use only its
-state, its batch and its draws, all of which are the same after a resume, and so is the result.
+A recipe supplies build, batch, step and grid; everything else is here. A step depends only on its
+state, its batch and its random numbers, all of which are the same after a resume; so is its result.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ Precision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Settings of a run that all recipes share.
+    """Settings of a run, common to all recipes.
 
-    steps: of the whole run. batch: images in a step, over all processes. micro_batch: images that
+    steps: of the whole run. batch: images per step, over all processes. micro_batch: images that
     go through a network at once on one process (None: all of its share). seed: of weights, data
-    order and draws. precision: bf16 runs convolutions under autocast; weights and optimisers are
-    fp32 always. log_every, grid_every, checkpoint_every: steps.
+    order and random numbers. precision: bf16 runs convolutions under autocast; weights and
+    optimisers are always fp32. log_every, grid_every, checkpoint_every: steps.
     """
 
     steps: int
@@ -60,7 +60,7 @@ class RunConfig:
     checkpoint_every: int = 500
 
     def share(self, world: World) -> int:
-        """Images of a step on one process. Raises TrainingError when the batch does not divide."""
+        """Images per step on one process. Raises TrainingError if the batch is not divisible."""
         if self.batch % world.size:
             raise TrainingError(
                 f"A batch of {self.batch} cannot be shared by {world.size} processes; "
@@ -72,17 +72,17 @@ class RunConfig:
 class Recipe(Protocol):
     """A training recipe: a frozen config and its data.
 
-    run: the common part of the config. config: the whole of it, as JSON will hold it.
+    run: the common part of the config. config: all of it, saved as JSON.
 
-    build(world): networks, averages and optimisers at step 0, on ``world.device``. All randomness
-    comes from ``run.seed`` (``rng.generator(seed, rng.BUILD)``, or torch's global generator, which
-    is seeded before the call). batch(number, size, generator): `size` items as tensors (or tuples
-    or dicts of them) on the CPU. Called ahead of time in another thread: a pure function of its
-    arguments whose only randomness is `generator`. Numbers start at 0 and alternate between
-    processes (step · processes + rank). step(state, batch, draws, world): one update of everything
-    in `state` but ``state.step`` (``state.step`` steps are done before it). Gradients go through
-    ``average_gradients`` before an optimiser. Returns metrics: floats or 0-d tensors, read without
-    synchronisation. grid(state): samples of fixed latents as one image, (H, W, 3) uint8.
+    build(world): networks, EMAs and optimisers at step 0, on ``world.device``. All randomness comes
+    from ``run.seed`` (``rng.generator(seed, rng.BUILD)``, or torch's global generator, which is
+    seeded before the call). batch(number, size, generator): `size` items as tensors (or tuples or
+    dicts of them) on the CPU. It is called ahead of time in another thread, and must be a pure
+    function of its arguments whose only randomness is `generator`. Numbers start at 0 and alternate
+    between processes (step · processes + rank). step(state, batch, draws, world): one update of
+    everything in `state` except ``state.step``, the number of steps done before. Gradients go
+    through ``average_gradients`` before an optimiser. Returns metrics: floats or 0-d tensors, read
+    without synchronisation. grid(state): samples of fixed latents as one image, (H, W, 3) uint8.
     """
 
     @property
@@ -104,8 +104,8 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """state: as it is in memory. finished: False when a signal or the time limit came first.
-    seconds: of this call."""
+    """state: the state in memory. finished: False if a signal or the time limit stopped the run.
+    seconds: duration of this call."""
 
     state: TrainState
     finished: bool
@@ -116,9 +116,9 @@ class Outcome:
 class Watch:
     """Callbacks of `run_recipe`.
 
-    row: called with every row of the log. saved: called after a checkpoint is written. save_every:
-    seconds after which one is written, besides those of the run's own interval. board: whether
-    TensorBoard's events are written where it is installed.
+    row: called with every log row. saved: called after a checkpoint is written. save_every: maximum
+    seconds between checkpoints, in addition to the run's own interval. board: whether to write
+    TensorBoard events if it is installed.
     """
 
     row: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
@@ -140,12 +140,12 @@ def run_recipe(
 ) -> Outcome:
     """Train until ``run.steps``, from the newest checkpoint in `out` if there is one.
 
-    Writes into `out`: config.json, log.jsonl, grids/, checkpoints/ and, whenever a checkpoint is
-    written, networks/NAME.safetensors with the averages. SIGTERM, SIGINT and `minutes` (of wall
-    time) save and return, and so does a cancelled progress. fit: called with the steps that are
-    done and the pace after every row of the log, to set the recipe's lengths so that they end with
-    the minutes; one process only, and no longer bit for bit the same. loaders: batches in the
-    making at once. Raises TrainingError when `out` belongs to another run or the training diverges.
+    Writes into `out`: config.json, log.jsonl, grids/, checkpoints/ and, with every checkpoint,
+    networks/NAME.safetensors with the EMAs. SIGTERM, SIGINT, the limit `minutes` (wall time) and a
+    cancelled progress save and return. fit: called after every log row with the number of steps
+    done and the pace, to fit the recipe's schedule to the time limit; one process only, and not
+    reproducible bit for bit. loaders: number of batches prepared concurrently. Raises TrainingError
+    if `out` belongs to another run or the training diverges.
     """
     begun = time.monotonic()
     if world.leads:
@@ -213,7 +213,7 @@ class _Session:
     progress: Progress
 
     def steps(self, stop: threading.Event) -> bool:
-        """Run steps until the end or a reason to stop; True at the end."""
+        """Run steps until the end or a stop request; True at the end."""
         run, state, world = self.recipe.run, self.state, self.world
         meter, stopping, saved = Meter(), False, time.monotonic()
         self.progress.stage("Train", run.steps)
@@ -260,7 +260,7 @@ class _Session:
         return open_log(self.out, self.state.step, self.world, board=self.watch.board)
 
     def _write(self, *, grid: bool, checkpoint: bool) -> None:
-        """Write the files that are due after a step."""
+        """Write the files due after a step."""
         if grid:
             folder = self.out / "grids"
             folder.mkdir(exist_ok=True)
@@ -303,8 +303,8 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 def export_networks(folder: Path, state: TrainState, *, seed: int, half: bool = False) -> None:
-    """Write every average as NAME.safetensors under the names of its parameters, fp32 or with
-    `half` fp16; those that say what model they are with a card, so that they can be loaded by it.
+    """Write every EMA as NAME.safetensors under the names of its parameters, in fp32 or, with
+    `half`, fp16. Networks with a `model_name` get a card, so that they can be loaded by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, network in state.averages.items():
@@ -349,7 +349,7 @@ FREE = ("steps", "log_every", "grid_every", "checkpoint_every")
 
 
 def _difference(old: Any, new: Any, name: str = "") -> str:
-    """The first entry in which two configs differ, in words; "" when none does."""
+    """The first entry in which two configs differ, in words; "" if they agree."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if key in FREE and name == "run":

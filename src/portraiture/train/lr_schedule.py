@@ -6,8 +6,8 @@ import math
 
 
 def annealed(step: int, steps: int, *, warmup: int = 50, last: float = 0.01) -> float:
-    """The learning rate's factor after `step` steps: a linear rise over `warmup`, then a half
-    cosine that reaches `last` after `steps` and stays there."""
+    """Factor on the learning rate after `step` steps: linear warm-up over `warmup`, and cosine
+    decay that reaches `last` after `steps` and stays there."""
     along = min(step / max(1, steps), 1.0)
     factor = last + (1.0 - last) * 0.5 * (1.0 + math.cos(math.pi * along))
     return factor * min(1.0, (step + 1) / warmup)

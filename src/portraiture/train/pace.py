@@ -1,7 +1,7 @@
 """Fit the number of steps of a run to a time limit.
 
-The speed of a GPU is unknown before the first steps, and cosine decay has to reach its end; lengths
-are therefore updated with every log row.
+The speed of a GPU is unknown before the first steps, and cosine decay has to reach its end, so the
+lengths are updated with every log row.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Pace:
         """Number of steps that fit in `seconds`, at least one, at the mean speed after step
         `since`.
 
-        The first row of all is not counted where there are two more: libraries choose their
-        kernels in it. Where nothing is known since that step, what was before it counts.
+        The first interval is ignored if there are two more, since libraries select their kernels in
+        it. Without marks after that step, all marks are used.
         """
         marks = [mark for mark in self._marks if mark[0] >= since]
         if len(marks) < 2:
@@ -55,8 +55,8 @@ class Pace:
 
 
 def fit_schedule(recipe: Any, original: Any, step: int, pace: Pace) -> None:
-    """Fit a recipe's schedule to the time limit, by its own `fit_time` or, without one, by scaling
-    all lengths of the original config."""
+    """Fit a recipe's schedule to the time limit, by its own `fit_time` or else by scaling all
+    lengths of the original config."""
     if hasattr(recipe, "fit_time"):
         recipe.fit_time(step, pace)
         return

@@ -1,4 +1,4 @@
-"""Crops and rays of training views: patches for superresolution, points along single rays.
+"""Crops and rays of training views: patches for superresolution, points along rays.
 
 Letters: B people, n neural resolution, R = 2n side of the images, M points.
 """
@@ -52,7 +52,7 @@ def patch_camera(
 
 def _clear_of_edges(weight: Float[Tensor, "B 1 R R"], part: tuple) -> Float[Tensor, "R R"]:
     """Mask of a patch: 0 near its cut edges, where superresolution lacks context, else 1; the
-    image's own edges count."""
+    image's own edges stay 1."""
     side = weight.shape[-1]
     clear = torch.zeros(side, side, device=weight.device)
     rows, columns = (

@@ -1,7 +1,7 @@
 """Random numbers of a training step, as functions of (seed, step, process).
 
-A resumed run samples at step k exactly the numbers of an uninterrupted one; that is half of a
-bit-exact resume (the other half is `train.state`).
+A resumed run samples at step k exactly the numbers of an uninterrupted one; that is one half of a
+bit-exact resume (the other is `train.state`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ DATA, STEP, BUILD = 0, 1, 2
 
 @dataclass(frozen=True)
 class Draws:
-    """cpu, device: torch generators (two streams even where the device is the CPU). numpy: for
-    draws in numpy."""
+    """cpu, device: torch generators (separate streams even if the device is the CPU). numpy: a
+    generator for numpy."""
 
     cpu: torch.Generator
     device: torch.Generator
@@ -26,18 +26,18 @@ class Draws:
 
 
 def seeds(*key: int) -> list[int]:
-    """Four independent 63-bit seeds of a tuple of whole numbers from 0."""
+    """Four independent 63-bit seeds of a tuple of non-negative integers."""
     return [int(s >> np.uint64(1)) for s in np.random.SeedSequence(key).generate_state(4, "u8")]
 
 
 def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A torch generator that depends on `key` alone."""
+    """A torch generator that depends only on `key`."""
     return torch.Generator(device).manual_seed(seeds(*key)[0])
 
 
 def draws_of_step(seed: int, step: int, rank: int, device: torch.device) -> Draws:
-    """Generators of one step on one process. torch's global generator, which layers with random
-    noise use, is seeded as well."""
+    """Generators of one step on one process. Also seeds torch's global generator, which layers with
+    random noise use."""
     first, second, third, fourth = seeds(seed, STEP, step, rank)
     torch.manual_seed(fourth)
     return Draws(

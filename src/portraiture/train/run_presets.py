@@ -1,4 +1,4 @@
-"""What the presets of all recipes share: the run of `tiny`, and another seed or length."""
+"""Shared by the presets of all recipes: the `tiny` run, and overrides of seed and length."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ TINY_RUN = RunConfig(steps=2, batch=4, log_every=1, grid_every=2, checkpoint_eve
 
 
 def seeded(run: RunConfig, *, seed: int | None, steps: int | None) -> RunConfig:
-    """`run` with another seed or length, where they are given."""
+    """`run` with another seed or length, if given."""
     run = run if seed is None else replace(run, seed=seed)
     return run if steps is None else replace(run, steps=steps)

@@ -2,7 +2,7 @@
 
 models, averages, optimisers, numbers, step ─save─▶ step-00001234.safetensors ─restore─▶ the same
 Random numbers and the order of the data are functions of the seed and the step (`train.rng`), so
-the step is all that there is to store of them. Nothing is pickled.
+only the step needs to be stored. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ KEPT = 2
 class TrainState:
     """The state that a training step reads and updates.
 
-    models: trained networks by name. averages: their moving averages, which are what is delivered.
-    optimizers: by name. numbers: the recipe's own scalars (probabilities, running means); they are
-    kept as Python floats, exactly. step: steps that are done.
+    models: trained networks by name. averages: their EMAs, which are exported. optimizers: by name.
+    numbers: the recipe's own scalars (probabilities, running means), stored exactly as Python
+    floats. step: number of steps done.
     """
 
     models: dict[str, nn.Module]
@@ -43,10 +43,10 @@ class TrainState:
 
 
 def save(path: Path, state: TrainState) -> None:
-    """Write `state` to `path`, whole or not at all. Raises OutputError when that fails.
+    """Write `state` to `path` atomically. Raises OutputError.
 
-    All metadata is one entry, as the file format keeps several in no order: equal states are equal
-    files.
+    All metadata is one JSON entry, since the file format does not preserve the order of entries:
+    equal states give equal files.
     """
     tensors: dict[str, Tensor] = {}
     plain: dict[str, Any] = {}
@@ -75,9 +75,9 @@ def save(path: Path, state: TrainState) -> None:
 
 
 def restore(path: Path, state: TrainState) -> None:
-    """Put what `save` wrote into a state of the same build, in place.
+    """Load what `save` wrote into a state of the same build, in place.
 
-    Raises TrainingError when the file is damaged or holds other networks.
+    Raises TrainingError if the file is damaged or holds other networks.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -109,12 +109,12 @@ def restore(path: Path, state: TrainState) -> None:
 
 
 def _head(metadata: dict[str, str]) -> dict[str, Any]:
-    """The file's metadata; {} for files of other programs."""
+    """The file's metadata; {} for files from other programs."""
     return json.loads(metadata.get("state", "{}"))
 
 
 def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Remove and return what begins with `prefix`, without it."""
+    """Remove and return the entries with a prefix, under their names without it."""
     names = [key for key in tensors if key.startswith(prefix)]
     return {key.removeprefix(prefix): tensors.pop(key) for key in names}
 
@@ -141,7 +141,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(folder: Path, state: TrainState) -> Path:
-    """Write the next checkpoint of a run and drop all but the last `KEPT`."""
+    """Write the next checkpoint of a run and delete all but the last `KEPT`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{state.step:08d}.safetensors"
     save(path, state)

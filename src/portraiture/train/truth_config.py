@@ -1,5 +1,5 @@
-"""How the losses against the engine's truth (`train.truth_losses`) sample and weigh it, with
-settings of three sizes."""
+"""Settings of the losses against the engine's ground truth (`train.truth_losses`), in three
+sizes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class TruthConfig:
-    """Lengths are EG3D units.
+    """Sampling and weights. Lengths are in EG3D units; counts are per person.
 
-    coarse_points: colours a person where there is no superresolution. patch: side of the part of
-    the n² features that passes superresolution. rays: volume-rendered rays a person, with
-    ray_samples coarse and as many importance samples; a pixel's chance of one is its weight and
-    ray_floor more. surface_points, empty_points: where density is asked a person; of empty_tries
-    times as many empty ones, the densest. near, behind: deviation before and reach behind the
-    surface of the former. absorbing: length over which a solid must be opaque. clear: length over
-    which empty space must not be. *_weight: of the losses; raw_weight is above image_weight, for
-    superresolution adds to the raw colours: under equal weights nothing moves a wrong colour that
-    it takes back.
+    coarse_points: colours compared without superresolution. patch: side of the part of the n²
+    features that passes superresolution. rays: number of volume-rendered rays, each with
+    ray_samples coarse and as many importance samples; a pixel is sampled in proportion to its
+    weight plus ray_floor. surface_points, empty_points: points at which density is evaluated; the
+    empty ones are the densest of empty_tries times as many. near, behind: scale of the distances in
+    front of the surface, and maximum distance behind it. absorbing: length over which a solid must
+    be opaque. clear: length over which empty space must be transparent. *_weight: of the losses.
+    raw_weight exceeds image_weight because superresolution adds to the raw colours: with equal
+    weights, there would be no gradient on a raw colour error that it compensates.
     """
 
     coarse_points: int = 1536
@@ -40,7 +40,7 @@ class TruthConfig:
     ray_weight: float = 0.5
 
     def fitting(self, neural_resolution: int) -> TruthConfig:
-        """The same with a patch no larger than a generator's features."""
+        """The same config with a patch no larger than a generator's features."""
         return replace(self, patch=min(self.patch, neural_resolution))
 
 

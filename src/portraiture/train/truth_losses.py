@@ -1,9 +1,9 @@
-"""The losses that compare a generator's planes with the engine's truth.
+"""Losses between a generator's planes and the engine's ground truth.
 
 planes ─┬─at the true surface─▶ features, colours ─superresolution─▶ image ◀─ the engine's
         ├─before and behind it─▶ density          ◀─ empty, solid
         └─along some whole rays─▶ colour, opacity ◀─ image, coverage
-Letters: B people of a step, n neural resolution, R = 2n side of an image, M rays.
+Letters: B people per step, n neural resolution, R = 2n side of an image, M rays.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from portraiture.triplane.sampling import make_rays
 
 
 class TruthLosses:
-    """All losses against the engine's truth, weighted. features: of the perceptual loss, on the
-    device of the networks."""
+    """All weighted losses against the engine's ground truth. features: network of the perceptual
+    loss, on the device of the networks."""
 
     def __init__(self, config: TruthConfig, features: FeatureNetwork) -> None:
         self.config, self.features = config, features
@@ -47,7 +47,7 @@ class TruthLosses:
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
         rays: tuple[Tensor, Tensor], draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Colours at some points of the surface, more of them where they matter more."""
+        """Colours at surface points, sampled in proportion to their weights."""
         weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
         chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.device)
         depth = batch.depth.flatten(1).gather(1, chosen)
@@ -60,7 +60,7 @@ class TruthLosses:
         self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, part: Example,
         rays: tuple[Tensor, Tensor],
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Features and superresolution of one patch, in the same place for all of the batch."""
+        """Features and superresolution of one patch, at the same position for the whole batch."""
         features = deferred_features(network, planes, part.depth, part.alpha, rays)
         raw = (part.small_weight * (features[:, :3] - part.small).abs()).mean()
         out = {"raw": self.config.raw_weight * raw}
@@ -69,7 +69,7 @@ class TruthLosses:
     def image_losses(
         self, network: TriPlaneGenerator, ws: Tensor, features: Tensor, part: Example
     ) -> dict[str, Tensor]:
-        """Of what superresolution makes of a patch's features."""
+        """Losses on the superresolved image of a patch's features."""
         image = network.superresolution(features, ws, resize=False)
         fine = (part.weight * (image - part.image).abs()).mean()
         distance = perceptual_distance(self.features, image, part.image).mean()
@@ -82,8 +82,8 @@ class TruthLosses:
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
         rays: tuple[Tensor, Tensor], draws: Draws,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Some rays as they will be rendered: colour, opacity, depth, and the other features as
-        they are at the surface."""
+        """Volume-rendered rays: colour, opacity, depth, and features, compared with those at the
+        surface."""
         config = self.config
         importance = config.ray_floor + batch.small_weight.flatten(1)
         chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
@@ -103,7 +103,7 @@ class TruthLosses:
 
 
 def draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:
-    """Top, left and side of a patch of the n² pixels."""
+    """Top, left and side of a random patch of the n² pixels."""
     n = batch.depth.shape[-1]
     top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
     return top, left, side

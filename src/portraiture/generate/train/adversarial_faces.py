@@ -3,7 +3,7 @@
 z ─generator─▶ image ─┐
                       ├─augment─▶ discriminator
 photo ────────────────┘
-Letters: B images of this process in a step, R image side, N layers of ws.
+Letters: B images per process and step, R image side, N layers of ws.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from portraiture.train.state import TrainState
 
 @dataclass(frozen=True)
 class Faces2dConfig:
-    """The defaults are StyleGAN2-ADA's. mixing: probability that later layers get another w.
-    path_weight, path_decay, path_shrink: path-length regularisation, of one in path_shrink images.
-    truncation: of the grids."""
+    """The defaults are StyleGAN2-ADA's. mixing: probability of style mixing. path_weight,
+    path_decay, path_shrink: path-length regularisation, computed on one in path_shrink images.
+    truncation: of the grid's samples."""
 
     run: RunConfig
     generator: FacesConfig
@@ -59,8 +59,8 @@ class Faces2dConfig:
 
 @dataclass
 class AdversarialFaces:
-    """Recipe; the data's cameras are not looked at. start: a generator of the config's sizes to
-    begin with; None for random weights."""
+    """The recipe; the data's cameras are ignored. start: generator with the config's sizes to start
+    from; None for random weights."""
 
     config: Faces2dConfig
     data: ImageData
@@ -71,7 +71,7 @@ class AdversarialFaces:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """Generator, its average and the discriminator."""
+        """A generator, its EMA and the discriminator."""
         made = FacesGenerator(self.config.generator)
         against = Discriminator(self.config.discriminator)
         if self.start is not None:
@@ -86,7 +86,7 @@ class AdversarialFaces:
     def step(
         self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """Generator, path-length, discriminator and R1 updates, then the average."""
+        """Generator, path-length, discriminator and R1 updates, then the EMA."""
         images, unused = batch
         rates = self.config.adversary
         opponent = Opponent(state, rates, self.run, draws, world)
@@ -106,7 +106,7 @@ class AdversarialFaces:
 
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
-        """Truncated samples of the average."""
+        """Truncated samples of the EMA."""
         average = state.averages["generator"]
         assert isinstance(average, FacesGenerator)
         z = torch.randn(self.config.grid_people, average.config.z_dim, generator=generator(0))
@@ -124,7 +124,7 @@ class AdversarialFaces:
     def _images(
         self, state: TrainState, z: Float[Tensor, "B Z"], draws: Draws, world: World
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B N D"]]:
-        """Images and their ws, two of them mixed (Karras et al. 2019, section 3.1)."""
+        """Images and their ws, with style mixing (Karras et al. 2019, section 3.1)."""
         network = state.models["generator"]
         assert isinstance(network, FacesGenerator)
         ws = network.mapping(z, None)
@@ -141,7 +141,7 @@ class AdversarialFaces:
     def _improve(
         self, state: TrainState, count: int, opponent: Opponent
     ) -> dict[str, Tensor | float]:
-        """One update that makes images look real."""
+        """One generator update by the adversarial loss."""
         draws, world = opponent.draws, opponent.world
         parts = pieces(self.run, self._latents(count, draws, world))
 
@@ -158,7 +158,7 @@ class AdversarialFaces:
     def _even_out(
         self, state: TrainState, count: int, draws: Draws, world: World
     ) -> dict[str, Tensor | float]:
-        """One update by path-length regularisation, weighted for being lazy."""
+        """One update by lazy path-length regularisation."""
         config, numbers = self.config, state.numbers
         parts = pieces(self.run, self._latents(max(1, count // config.path_shrink), draws, world))
         gain = config.path_weight * config.adversary.generator_every

@@ -3,7 +3,7 @@
 z, camera ─generator─▶ image ‖ raw ─┐
                                     ├─augment─▶ dual discriminator ◀─ camera
 photo ─shrink─────▶ image ‖ raw ────┘
-Letters: B images of this process in a step, R image side, n neural resolution, Z latent size.
+Letters: B images per process and step, R image side, n neural resolution, Z latent size.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
 
 PIVOT = (0.0, 0.0, 0.2)
-"""Look-at point of the grids' cameras (EG3D's average pivot)."""
+"""Look-at point of the grid's cameras (EG3D's average pivot)."""
 
 GRID_YAWS = (-0.5, 0.0, 0.5)
 """Yaws of the grid's views, radians."""
 
 
 class ImageData(Protocol):
-    """Images (B, 3, R, R) in [-1, 1] and cameras (B, 25); see `Recipe.batch`."""
+    """Provides images (B, 3, R, R) in [-1, 1] and cameras (B, 25); see `Recipe.batch`."""
 
     def batch(
         self, number: int, size: int, generator: torch.Generator
@@ -62,14 +62,15 @@ class ImageData(Protocol):
 
 @dataclass(frozen=True)
 class HeadsConfig:
-    """The defaults are EG3D's for FFHQ; lengths are EG3D units, thousands of images `kimg`.
+    """The defaults are EG3D's for FFHQ. Lengths are in EG3D units, `kimg` in thousands of images.
 
-    neural_first, neural_last, neural_fade_kimg: schedule of the raw images' side. swap, swap_fade_
-    kimg: probability with which the generator is conditioned on another camera than it renders
-    from, falling from 1 (generator pose conditioning). density_weight, density_reach: |σ(x)−σ(x+δ)|
-    and the deviation of δ. density_side: side of the cube of the points, of which there are
-    density_points an image. blur_sigma, blur_fade_kimg: pixels of blur of all that D sees, fading
-    to 0. grid_people: rows of the grids.
+    neural_first, neural_last, neural_fade_kimg: schedule of the raw images' side. swap,
+    swap_fade_kimg: probability that the generator is conditioned on another camera than the one it
+    renders from, falling from 1 to `swap` (generator pose conditioning). density_weight,
+    density_reach: weight of |σ(x)−σ(x+δ)| and standard deviation of δ. density_side: side of the
+    cube from which its points are sampled; density_points: points per image. blur_sigma,
+    blur_fade_kimg: standard deviation in pixels of the blur of all images that D sees, fading to 0.
+    grid_people: rows of the grid.
     """
 
     run: RunConfig
@@ -92,8 +93,8 @@ class HeadsConfig:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What changes as images are seen. neural: side of raw images. swap: probability. blur: sigma
-    in pixels."""
+    """Settings that change as images are seen. neural: side of raw images. swap: probability.
+    blur: sigma in pixels."""
 
     neural: int
     swap: float
@@ -115,8 +116,8 @@ def schedule(config: HeadsConfig, images: float) -> Schedule:
 
 
 def blurred(x: Float[Tensor, "B C H W"], sigma: float) -> Float[Tensor, "B C H W"]:
-    """Filtered by 2^-(t/sigma)², cut at 3 sigma, zeros outside; unchanged below a third of a
-    pixel."""
+    """Blur with a kernel 2^-(t/sigma)², truncated at 3 sigma, with zero padding; below a third of a
+    pixel, x is returned unchanged."""
     reach = int(3 * sigma)
     if reach < 1:
         return x
@@ -129,8 +130,8 @@ def blurred(x: Float[Tensor, "B C H W"], sigma: float) -> Float[Tensor, "B C H W
 
 @dataclass(frozen=True)
 class Draft:
-    """Latents and cameras of the images that are made in a step. `seen`: cameras that render and
-    that D is told; `told`: cameras that the mapping is told."""
+    """Latents and cameras of the images generated in a step. `seen`: cameras to render from, which
+    D is conditioned on; `told`: cameras that the mapping is conditioned on."""
 
     z: Float[Tensor, "B Z"]
     seen: Float[Tensor, "B 25"]
@@ -139,7 +140,7 @@ class Draft:
 
 @dataclass
 class AdversarialHeads:
-    """Recipe. start: a generator of the config's sizes to begin with, such as the supervised
+    """The recipe. start: generator with the config's sizes to start from, such as the supervised
     recipe's; None for random weights."""
 
     config: HeadsConfig
@@ -151,7 +152,7 @@ class AdversarialHeads:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """Generator, its average and the dual discriminator."""
+        """A generator, its EMA and the dual discriminator."""
         made = TriPlaneGenerator(self.config.generator)
         against = DualDiscriminator(self.config.discriminator)
         if self.start is not None:
@@ -166,7 +167,7 @@ class AdversarialHeads:
     def step(
         self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
     ) -> Mapping[str, Tensor | float]:
-        """Generator, density, discriminator and R1 updates, each with Adam, then the average."""
+        """Generator, density, discriminator and R1 updates, each with Adam, then the EMA."""
         images, cameras = batch
         config, now = self.config, schedule(self.config, state.step * self.run.batch)
         opponent = Opponent(state, config.adversary, self.run, draws, world)
@@ -188,14 +189,14 @@ class AdversarialHeads:
         return metrics | {"neural_resolution": float(now.neural)}
 
     def grid(self, state: TrainState) -> ndarray:
-        """People by rows: three views, their raw images and depths, of the average."""
+        """One row per person: three views, their raw images and depths, by the EMA."""
         average = state.averages["generator"]
         assert isinstance(average, TriPlaneGenerator)
         now = schedule(self.config, state.step * self.run.batch)
         return people_grid(average, self.config.grid_people, neural=now.neural)
 
     def _draft(self, cameras: Tensor, now: Schedule, draws: Draws) -> Draft:
-        """Latents, and the batch's cameras in another order."""
+        """Random latents, and the batch's cameras in random order."""
         b, device = len(cameras), cameras.device
         z = torch.randn(b, self.config.generator.z_dim, generator=draws.device, device=device)
         seen = cameras[torch.randperm(b, generator=draws.device, device=device)]
@@ -208,7 +209,7 @@ class AdversarialHeads:
     def _pairs(
         self, state: TrainState, draft: Draft, now: Schedule, draws: Draws, world: World
     ) -> Float[Tensor, "B 6 R R"]:
-        """Images beside raw images, as D sees them before augmentation."""
+        """Images with their raw images, as D sees them before augmentation."""
         network = state.models["generator"]
         assert isinstance(network, TriPlaneGenerator)
         ws = network.mapping(draft.z, draft.told)
@@ -227,7 +228,7 @@ class AdversarialHeads:
     def _improve(
         self, state: TrainState, draft: Draft, now: Schedule, opponent: Opponent
     ) -> dict[str, Tensor | float]:
-        """One update that makes images look real."""
+        """One generator update by the adversarial loss."""
         parts = self._parts(draft)
 
         def losses() -> Iterator[Tensor]:
@@ -243,7 +244,7 @@ class AdversarialHeads:
     def _smooth(
         self, state: TrainState, draft: Draft, draws: Draws, world: World
     ) -> dict[str, Tensor | float]:
-        """One update by the density regularisation, weighted for being lazy."""
+        """One update by lazy density regularisation."""
         config, network = self.config, state.models["generator"]
         assert isinstance(network, TriPlaneGenerator)
         parts = self._parts(draft)
@@ -269,8 +270,8 @@ class AdversarialHeads:
 
 @torch.no_grad()
 def people_grid(network: TriPlaneGenerator, people: int, *, neural: int) -> ndarray:
-    """`people` fixed latents by rows: images, raw images and depths from three sides. Depth is
-    black near and white far."""
+    """One row for each of `people` fixed latents: images, raw images and depths from three sides.
+    Depth is black near and white far."""
     config, device = network.config, next(network.parameters()).device
     z = torch.randn(people, config.z_dim, generator=generator(0)).to(device)
     views = torch.stack([_camera(yaw) for yaw in GRID_YAWS]).to(device)

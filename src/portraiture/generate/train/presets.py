@@ -114,7 +114,7 @@ HEADS: dict[Preset, HeadsConfig] = {
         discriminator=DiscriminatorConfig(size=512, channels=6, c_dim=25),
     ),
 }
-"""EG3D: `paper` is FFHQ at 512² from 64², later 128² rays; 25 million images."""
+"""EG3D: `paper` is FFHQ at 512² with 64², later 128² rays; 25 million images."""
 
 FACES: dict[Preset, Faces2dConfig] = {
     "tiny": Faces2dConfig(

@@ -1,8 +1,8 @@
 """The supervised recipe: a tri-plane generator supervised by the graphics engine.
 
-z ─mapping─▶ planes ─┬─at the true surface─▶ features, colours ─superresolution─▶ image ◀─ picture
+z ─mapping─▶ planes ─┬─at the true surface─▶ features, colours ─superresolution─▶ image ◀─ render
                      ├─before and behind it─▶ density          ◀─ empty, solid
-                     └─along some whole rays─▶ colour, opacity ◀─ picture, coverage
+                     └─along some whole rays─▶ colour, opacity ◀─ render, coverage
 The engine gives each pixel's surface point, so a full image's features cost one point per pixel
 (deferred rendering); volume-rendered rays cost a hundred each and are few, for silhouettes and
 empty space. Letters: B people per step, n neural resolution, R = 2n image side, M rays.
