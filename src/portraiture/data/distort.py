@@ -1,7 +1,7 @@
 """Augment renders like real photos: backgrounds, crops, light, cameras, compression, occluders.
 
 FaceBatch ─background─▶ flip ─▶ dye ─▶ crop ─▶ light ─▶ occluders ─▶ colour ─▶ blur ─▶ grain ─▶ JPEG
-All randomness is one numpy generator's. Letters: B faces, n side before, m side after.
+All random numbers come from one numpy generator. Letters: B faces, n side before, m side after.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SWAPPED = (
     (Segment.LEFT_BROW, Segment.RIGHT_BROW),
     (Segment.LEFT_EAR, Segment.RIGHT_EAR),
 )
-"""Classes that are swapped by mirroring."""
+"""Classes swapped by mirroring."""
 GREY = (0.299, 0.587, 0.114)
 
 
@@ -34,10 +34,11 @@ GREY = (0.299, 0.587, 0.114)
 class Distortion:
     """Strengths of the augmentation; probabilities are per face.
 
-    size: side of the result. mirror: chance of a mirrored image. zoom: range of the crop's side in
-    sides of the image. shift: standard deviation of its position, likewise. turn: radians. light:
-    strength of uneven light. colour: of gain, gamma, saturation and cast. grey: chance of an image
-    without colour. dye, occlude, blur, grain, jpeg: chances.
+    size: side of the result. mirror: probability of mirroring. zoom: range of the crop's side
+    relative to the image's. shift: standard deviation of its position, likewise. turn: standard
+    deviation of its angle, radians. light: strength of uneven light. colour: of gain, gamma,
+    saturation and cast. grey: probability of a greyscale image. dye, occlude, blur, grain, jpeg:
+    probabilities.
     """
 
     size: int
@@ -86,7 +87,7 @@ def background_pool(count: int, size: int, seed: int) -> UInt8[Tensor, "K 3 n n"
 def before_backgrounds(
     batch: FaceBatch, backgrounds: UInt8[Tensor, "K 3 n n"], rng: np.random.Generator
 ) -> Float[Tensor, "B 3 n n"]:
-    """Composite cut-outs over white onto other backgrounds, in [0, 1]."""
+    """Composite matted people on white onto other backgrounds, in [0, 1]."""
     chosen = torch.from_numpy(rng.integers(len(backgrounds), size=len(batch.images)))
     behind = backgrounds[chosen].float() / 255.0
     through = 1.0 - batch.alpha.float() / 255.0
@@ -153,7 +154,7 @@ def cropped(
     how: Distortion,
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Jitter crops in position, size and angle; the image is reflected at its edges."""
+    """Crop with jitter in position, size and angle; the image is reflected at its edges."""
     count = len(images)
     low, high = (float(np.log(side)) for side in how.zoom)
     zoom = np.exp(rng.uniform(low, high, count))
@@ -174,7 +175,7 @@ def cropped(
 def relit(
     images: Float[Tensor, "B 3 m m"], strength: float, rng: np.random.Generator
 ) -> Float[Tensor, "B 3 m m"]:
-    """Multiply by smooth, slightly coloured uneven light."""
+    """Multiply by smooth, uneven, slightly coloured light."""
     waves = rng.normal(0.0, strength, (len(images), 1, 3, 3))
     waves = waves + rng.normal(0.0, 0.15 * strength, (len(images), 3, 3, 3))
     waves -= waves.mean((2, 3), keepdims=True)
@@ -191,7 +192,7 @@ def occluded(
     rng: np.random.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
     """Add occluders (hands, microphones, heads) as soft-edged ovals and boxes from the image's
-    edges; they count as background, as in CelebAMask-HQ."""
+    edges; they are labelled background, as in CelebAMask-HQ."""
     i = np.linspace(-1.0, 1.0, images.shape[-1], dtype=np.float32)
     x, y = np.meshgrid(i, i)
     for k in np.flatnonzero(rng.random(len(images)) < chance):

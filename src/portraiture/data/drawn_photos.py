@@ -1,6 +1,6 @@
 """Photos sampled from an image generator, in any number, at a few hundredths of a second each.
 
-z ~ N(0, 1) ─┬─▶ image on white ─matte─▶ another background, camera, file ─▶ photo
+z ~ N(0, 1) ─┬─▶ image on white ─matte─▶ new background, augmentation ─▶ photo
              └─▶ the person's latent (`people.latent`)
 Letters: B photos, S their side, n side of the generator's images.
 """
@@ -37,8 +37,8 @@ class DrawnBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnPhotos:
-    """generator: of images by z of `people.scene`. backgrounds: of the photos' size. how: they
-    are taken."""
+    """generator: of images, with the latents of `people.scene`. backgrounds: new ones, at the size
+    at which photos are composited. how: augmentation of the photos."""
 
     generator: FacesGenerator
     backgrounds: UInt8[Tensor, "K 3 S S"]
@@ -46,7 +46,7 @@ class DrawnPhotos:
 
     @torch.no_grad()
     def draw(self, size: int, generator: torch.Generator) -> DrawnBatch:
-        """Photos of `size` new people with random camera and light; empty for 0."""
+        """Sample photos of `size` new people with random camera and light; empty for 0."""
         side = self.backgrounds.shape[-1]
         if not size:
             return DrawnBatch(

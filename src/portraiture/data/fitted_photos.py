@@ -43,8 +43,8 @@ Matte = Callable[[Float[Tensor, "1 3 n n"]], Float[Tensor, "1 1 n n"]]
 
 
 class Shown(NamedTuple):
-    """image: a portrait over white, in [-1, 1]. person: how far its pixels show the person. camera:
-    EG3D's numbers."""
+    """image: a portrait over white, in [-1, 1]. person: its matte, in [0, 1]. camera: EG3D's 25
+    numbers."""
 
     image: Float[Tensor, "B 3 n n"]
     person: Float[Tensor, "B 1 n n"]
@@ -52,7 +52,7 @@ class Shown(NamedTuple):
 
 
 class FittedBatch(NamedTuple):
-    """photo: as an encoder gets it, in [-1, 1]. z: latents that come near the people. shown: the
+    """photo: input of an encoder, in [-1, 1]. z: approximate latents of the people. shown: the
     portrait itself."""
 
     photo: Float[Tensor, "B 3 S S"]
@@ -62,8 +62,8 @@ class FittedBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class FittedPhotos:
-    """crops, alpha, z, cameras: of each portrait. backgrounds: that others get. how: they are
-    taken."""
+    """crops, alpha, z, cameras: of each portrait. backgrounds: replacements for the photos' own.
+    how: augmentation of the photos."""
 
     crops: UInt8[Tensor, "K 3 n n"]
     alpha: UInt8[Tensor, "K 1 n n"]
@@ -91,7 +91,7 @@ class FittedPhotos:
         self, crops: Tensor, over: Tensor, alpha: Tensor, own: Tensor, index: Tensor,
         generator: torch.Generator,
     ) -> Float[Tensor, "B 3 S S"]:  # fmt: skip
-        """Distorted, with backgrounds of their `own` or others."""
+        """Augmented photos, with their `own` backgrounds or others."""
         images = torch.where(own[:, None, None, None], crops, over.round().to(torch.uint8))
         alpha = torch.where(own[:, None, None, None], 255, alpha).to(torch.uint8)
         labels = torch.zeros(len(index), *images.shape[2:], dtype=torch.uint8)
@@ -101,7 +101,7 @@ class FittedPhotos:
 
 
 def mirrored_latents(z: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-    """Latents of the mirrored people: hair is parted on the other side, all else is symmetric."""
+    """Latents of the mirrored people: the hair's parting changes sides, all else is symmetric."""
     first, last = GROUP_SLOTS["parting"]
     mirrored = z.clone()
     mirrored[:, first:last] = z[:, first:last].flip(1)
@@ -113,8 +113,8 @@ def fit_portraits(
 ) -> int:
     """Align and fit portraits and write a training file; returns the number of usable portraits.
 
-    matte: who is in front (`invert.target.person_matte`). Raises
-    TrainingError if none can be used.
+    matte: segments the person (`invert.target.person_matte`). Raises TrainingError if no portrait
+    is usable.
     """
     crops, alphas, latents, cameras = [], [], [], []
     progress.stage("Fit portraits", len(paths))
@@ -143,7 +143,7 @@ def fit_portraits(
 
 
 def load_fitted(path: Path, backgrounds: UInt8[Tensor, "J 3 S S"], how: Distortion) -> FittedPhotos:
-    """Load a file written by `fit_portraits`. Raises TrainingError on anything else."""
+    """Load a file written by `fit_portraits`. Raises TrainingError for any other file."""
     shapes = {"crops": (3, SIDE, SIDE), "alpha": (1, SIDE, SIDE), "z": (LATENT_SIZE,)}
     shapes |= {"camera": (CAMERA_SIZE,)}
     kinds = {"crops": torch.uint8, "alpha": torch.uint8, "z": torch.float32}

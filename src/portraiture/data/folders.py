@@ -39,9 +39,9 @@ class FolderData:
     """Endless batches of a folder's images.
 
     names: relative to `folder`. cameras: (number of images, 25). size: side in pixels to which
-    images are brought. mirror: each image is flipped left-right half of the time, with its camera.
-    seed: of the order. workers: threads that decode. people: names are those of views in files of
-    people, ``person_00017.npz/2``.
+    images are resized. mirror: flip each image left-right with probability 0.5, with its camera.
+    seed: of the order. workers: number of decoding threads. people: whether names are those of
+    views in files of people, ``person_00017.npz/2``.
     """
 
     folder: Path
@@ -61,9 +61,9 @@ class FolderData:
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B 25"]]:
         """Images in [-1, 1] and cameras of the `number`-th batch of `size`.
 
-        Every image comes once before any comes again, in an order that depends on the seed and the
-        epoch; only the flips are drawn from `generator`. Raises PhotoError, DataError or
-        TrainingError when an image cannot be used.
+        Every epoch contains each image once, in an order that depends on the seed and the epoch;
+        only the flips use `generator`. Raises PhotoError, DataError or TrainingError if an image
+        cannot be used.
         """
         places = range(number * size, (number + 1) * size)
         n = len(self.names)
@@ -100,11 +100,11 @@ def open_folder(
     seed: int = 0,
     workers: int = 2,
 ) -> FolderData:
-    """A folder with dataset.json, or of people (`people.people_file`); with ``cameras=False`` and
-    neither, all images in it and below (cameras are zeros).
+    """Open a folder with dataset.json, or of people (`people.people_file`); with ``cameras=False``
+    and neither, all images in it and below (cameras are zeros).
 
-    Raises TrainingError or DataError with one sentence when the folder, its list, a camera or an
-    image is missing or malformed.
+    Raises TrainingError or DataError if the folder, its list, a camera or an image is missing or
+    malformed.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; --data takes one with images.")

@@ -1,6 +1,6 @@
 """Augmented photos of the engine's people, with ground truth.
 
-person ─┬─one view─▶ another background, camera, file ─▶ photo
+person ─┬─one view─▶ new background, augmentation ─▶ photo
         │       └──▶ Example
         └─any view─▶ Example: image, depth, camera
 Letters: B people, S side of a photo.
@@ -29,8 +29,8 @@ TAKEN = Distortion(
 
 
 class PhotoBatch(NamedTuple):
-    """photo: in [-1, 1]. seen: the engine's image that it was made of. truth: a view of the same
-    people, in general another one."""
+    """photo: in [-1, 1]. seen: the render it was made from. truth: a view of the same people,
+    usually another one."""
 
     photo: Float[Tensor, "B 3 S S"]
     seen: Example
@@ -39,15 +39,15 @@ class PhotoBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """people: what they look like. backgrounds: behind photos, n as large as these. how: they
-    are taken."""
+    """people: their renders. backgrounds: for the photos, at their size n before cropping. how:
+    augmentation of the photos."""
 
     people: PeopleSet
     backgrounds: UInt8[Tensor, "K 3 n n"]
     how: Distortion
 
     def draw(self, size: int, generator: torch.Generator) -> PhotoBatch:
-        """One photo and one view each of `size` people, without repetition if there are enough."""
+        """Sample one photo and one view each of `size` people, without repetition if possible."""
         order = torch.randperm(len(self.people), generator=generator)
         chosen = order.repeat(-(-size // len(order)))[:size].tolist()
         draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
@@ -63,7 +63,7 @@ class PhotoSet:
         return PhotoBatch(photos, *joined)
 
     def taken(self, faces: FaceBatch, seed: int) -> Float[Tensor, "B 3 S S"]:
-        """Photos of faces."""
+        """Augmented photos of faces."""
         return distorted(faces, self.how, self.backgrounds, np.random.default_rng(seed))[0]
 
     def _face(self, index: int, view: int) -> FaceBatch:

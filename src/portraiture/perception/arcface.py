@@ -1,5 +1,5 @@
-"""ArcFace's network IR-SE50 (Deng et al. 2019): a face to a unit vector, for weights that the user
-has (`model_ir_se50.pth`). Module names are those of the published file.
+"""ArcFace's network IR-SE50 (Deng et al. 2019): a face to a unit vector, for weights supplied by
+the user (`model_ir_se50.pth`). Module names are those of the published file.
 
 112² face ─input_layer─▶ 24 residual units with squeeze and excitation ─▶ output_layer ─▶ 512
 Letters: B faces.
@@ -15,7 +15,7 @@ from portraiture.networks.ir_se import Unit
 
 SIZE = 112
 STAGES = ((64, 3), (128, 4), (256, 14), (512, 3))
-"""Channels and units of each stage, which halves the size."""
+"""Channels and units of each stage; every stage halves the size."""
 
 
 class ArcFace(nn.Module):

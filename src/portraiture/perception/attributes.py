@@ -31,7 +31,7 @@ class AttributesConfig:
 
 
 class AttributeNetwork(nn.Module):
-    """Pictures to scores."""
+    """Images to attribute scores."""
 
     model_name: ClassVar = "attributes"
 
@@ -40,7 +40,7 @@ class AttributeNetwork(nn.Module):
         self.config = config
         count = len(config.names)
         if not count or {len(config.means), len(config.deviations)} != {count}:
-            raise ValueError("an attribute has a name, a mean and a deviation")
+            raise ValueError("an attribute has a name, a mean and a standard deviation")
         blocks, before = [], config.width
         for stage in range(4):
             width = config.width << stage

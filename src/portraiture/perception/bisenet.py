@@ -1,4 +1,4 @@
-"""BiSeNet (Yu et al. 2018) on ResNet-18: a face parser for weights that the user has
+"""BiSeNet (Yu et al. 2018) on ResNet-18: a face parser for weights supplied by the user
 (`79999_iter.pth`, trained on CelebAMask-HQ). Module names are those of the published file.
 
 512² ─ResNet-18─▶ 1/8, 1/16, 1/32 ─attention, from the coarsest up─▶ fused at 1/8 ─▶ logits
@@ -16,7 +16,7 @@ from portraiture.types import Segment
 
 SIZE = 512
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours in [0, 1]."""
+"""ImageNet's colour statistics in [0, 1]."""
 
 CLASSES = (
     Segment.BACKGROUND, Segment.SKIN, Segment.LEFT_BROW, Segment.RIGHT_BROW, Segment.LEFT_EYE,
@@ -24,11 +24,11 @@ CLASSES = (
     Segment.NOSE, Segment.MOUTH, Segment.UPPER_LIP, Segment.LOWER_LIP, Segment.NECK,
     Segment.NECKLACE, Segment.CLOTH, Segment.HAIR, Segment.HAT,
 )  # fmt: skip
-"""What the published weights call 0, 1, 2 …"""
+"""Segments in the order of the published weights' classes."""
 
 
 class BiSeNet(nn.Module):
-    """The parser; auxiliary heads of its training are kept so that files load whole."""
+    """The parser; the auxiliary training heads are kept so that files load strictly."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class BiSeNet(nn.Module):
         self.conv_out32 = Head(128, 64)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 19 H W"]:
-        """Logits in the published order, of images in [-1, 1]."""
+        """Logits, in the published order of classes, of images in [-1, 1]."""
         mean, std = (images.new_tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
         fine, coarse = self.cp(((images + 1.0) * 0.5 - mean) / std)
         logits = self.conv_out(self.ffm(fine, coarse))
@@ -47,7 +47,7 @@ class BiSeNet(nn.Module):
 
     @torch.no_grad()
     def segment(self, images: Float[Tensor, "B 3 R R"]) -> UInt8[Tensor, "B R R"]:
-        """The likeliest `Segment` of each pixel of square images in [-1, 1] of any size."""
+        """The most likely `Segment` of each pixel of square images in [-1, 1] of any size."""
         side = images.shape[-1]
         large = F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=side > SIZE)
         logits = F.interpolate(self(large), (side, side), mode="bilinear")
@@ -68,7 +68,7 @@ class ContextPath(nn.Module):
         self.conv_avg = Convolution(512, 128, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at 1/8: fine ones, and what the coarser ones say there."""
+        """Features at 1/8: fine ones, and upsampled coarser ones."""
         eighth, sixteenth, last = self.resnet(x)
         coarse = self.arm32(last) + self.conv_avg(last.mean((2, 3), keepdim=True))
         coarse = self.conv_head32(F.interpolate(coarse, sixteenth.shape[-2:]))
@@ -129,7 +129,7 @@ class Convolution(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention refinement: channels weighed by what the whole image holds."""
+    """Attention refinement: channels weighted by global context."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class Attention(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Feature fusion: fine and coarse features, weighed by channel and added to themselves."""
+    """Feature fusion: fine and coarse features with residual channel attention."""
 
     def __init__(self) -> None:
         super().__init__()

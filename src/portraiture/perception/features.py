@@ -1,8 +1,8 @@
 """Perceptual distance: features of a trained network, normalised per pixel (Zhang et al. 2018).
 
-Any network's features serve: those of the shipped face parser (`ParserNetwork.features`), or
+Any network with `features` can be used: the shipped face parser (`ParserNetwork.features`), or
 SqueezeNet v1.0 (Iandola et al. 2016): conv1 ─pool─ fire2, 3, 4 ─pool─ fire5, 6. Its input is BGR,
-0 to 255, minus the ImageNet mean. The weights are the user's file; nothing is downloaded.
+0 to 255, minus the ImageNet mean. The user supplies its weights; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _used(name: str) -> bool:
 
 
 def load_squeeze(path: Path) -> SqueezeFeatures:
-    """Read the weights. Raises TrainingError when the file is not SqueezeNet's."""
+    """Read the weights. Raises TrainingError if the file is not SqueezeNet's."""
     try:
         tensors = read_tensors(path)
     except CheckpointError as error:
@@ -84,7 +84,7 @@ def load_squeeze(path: Path) -> SqueezeFeatures:
     parts = ["conv1", *(f"{fire}.{part}" for fire in FIRES for part in ("squeeze", "e1", "e3"))]
     missing = [part for part in parts if not {f"{part}.weight", f"{part}.bias"} <= tensors.keys()]
     if missing:
-        raise TrainingError(f"{path} holds no SqueezeNet: {missing[0]} is missing.")
+        raise TrainingError(f"{path} does not hold SqueezeNet: {missing[0]} is missing.")
     return SqueezeFeatures(tensors)
 
 

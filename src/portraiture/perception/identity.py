@@ -49,8 +49,8 @@ class IdentityNetwork(nn.Module):
         self.norm = nn.BatchNorm1d(config.embedding, affine=False)
 
     def features(self, faces: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B C"]:
-        """The mean of the last stage's features over the face, C = 8 width: what the Fréchet
-        distance `frechet-synthetic` compares."""
+        """The last stage's features averaged over the face, C = 8 width, which the Fréchet distance
+        `frechet-synthetic` compares."""
         return self._last_stage(faces).float().mean((2, 3))
 
     def forward(self, faces: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B D"]:
@@ -89,7 +89,7 @@ def _convolution(inputs: int, outputs: int, size: int, *, stride: int = 1) -> nn
 def face_crop(
     images: Float[Tensor, "B 3 R R"], size: int = 112, *, box: tuple[float, ...] = FACE_BOX
 ) -> Float[Tensor, "B 3 S S"]:
-    """The face out of EG3D crops (what `photo.align` and the generators make), at `size` pixels;
+    """The face region of EG3D crops (from `photo.align` or the generators), at `size` pixels;
     differentiable."""
     side = images.shape[-1]
     left, top, right, bottom = (round(edge * side) for edge in box)

@@ -1,10 +1,10 @@
 """Inception-v3 (Szegedy et al. 2016) up to its last pooling, as FID uses it (Heusel et al. 2017),
-for weights that the user has (`pt_inception-2015-12-05-6726825d.pth`). Module names are those of
+for weights supplied by the user (`pt_inception-2015-12-05-6726825d.pth`). Module names are those of
 the published file, whose classifier has 1,008 classes.
 
 299² ─stem─▶ 35² A A A ─▶ 17² B C C C C ─▶ 8² D E E ─mean─▶ 2,048
-TensorFlow's network differs from the paper's in two places: average pooling does not count what
-lies outside, and the last unit pools by maximum. Letters: B images.
+TensorFlow's network differs from the paper's in two places: average pooling excludes the padding,
+and the last unit uses max pooling. Letters: B images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Size = int | tuple[int, int]
 
 
 class Inception(nn.Module):
-    """The network with its classifier, which is not used."""
+    """The network, including its unused classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def _maximum(x: Tensor) -> Tensor:
 
 
 class UnitA(nn.Module):
-    """At 35²."""
+    """Unit at 35²."""
 
     def __init__(self, inputs: int, pooled: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class UnitA(nn.Module):
 
 
 class UnitB(nn.Module):
-    """From 35² to 17²."""
+    """Unit from 35² to 17²."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class UnitB(nn.Module):
 
 
 class UnitC(nn.Module):
-    """At 17²: rows and columns of seven."""
+    """Unit at 17², with 1×7 and 7×1 convolutions."""
 
     def __init__(self, middle: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class UnitC(nn.Module):
 
 
 class UnitD(nn.Module):
-    """From 17² to 8²."""
+    """Unit from 17² to 8²."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class UnitD(nn.Module):
 
 
 class UnitE(nn.Module):
-    """At 8²: rows and columns of three, side by side."""
+    """Unit at 8², with parallel 1×3 and 3×1 convolutions."""
 
     def __init__(self, inputs: int, *, pool: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

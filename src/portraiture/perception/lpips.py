@@ -1,8 +1,8 @@
-"""LPIPS (Zhang et al. 2018), for weights that the user has.
+"""LPIPS (Zhang et al. 2018), for weights supplied by the user.
 
-Features of AlexNet or VGG-16 trained on ImageNet, normalised per pixel; squared differences are
-weighed by what people find different. Two files: the network's (torchvision's names
-`features.0.weight` …) and the weights of the comparison (`lin0.model.1.weight` …).
+Features of AlexNet or VGG-16 trained on ImageNet are normalised per pixel; squared differences are
+weighted per channel, with weights learned from human judgements. Two files: the network's
+(torchvision's names `features.0.weight` …) and the channel weights (`lin0.model.1.weight` …).
 Letters: B images, H×W pixels.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 Kind = Literal["alex", "vgg"]
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""ImageNet's colours, on [-1, 1]."""
+"""ImageNet's colour statistics on [-1, 1]."""
 
 VGG_WIDTHS: tuple[tuple[int, ...], ...] = (
     (64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512),
@@ -33,7 +33,7 @@ CHANNELS: dict[Kind, tuple[int, ...]] = {
 
 
 class Lpips(nn.Module):
-    """The distance."""
+    """The LPIPS distance."""
 
     def __init__(self, kind: Kind) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Lpips(nn.Module):
     def forward(
         self, a: Float[Tensor, "B 3 H W"], b: Float[Tensor, "B 3 H W"]
     ) -> Float[Tensor, " B"]:
-        """Of images in [-1, 1]; sides of at least 64 pixels."""
+        """Distances of images in [-1, 1] with sides of at least 64 pixels."""
         distances = []
         for k, (x, y) in enumerate(zip(self._features(a), self._features(b), strict=True)):
             weight = self.get_parameter(f"lin{k}.model.1.weight")

@@ -1,8 +1,8 @@
 """Face parsing into the 19 classes of CelebAMask-HQ (`types.Segment`).
 
-A small U-Net (Ronneberger et al. 2015) of residual blocks; a dilated context block sees the whole
-crop, which tells left from right and hair from hat.
-    image ─▶ 1/2 ─▶ 1/4 ─▶ 1/8 ─▶ 1/16 ─▶ context ─▶ 1/8 ─▶ 1/4 ─▶ 1/2 ─▶ logits, raised to 1
+A small U-Net (Ronneberger et al. 2015) of residual blocks. The receptive field of a dilated context
+block covers the whole crop, which distinguishes left from right and hair from hat.
+    image ─▶ 1/2 ─▶ 1/4 ─▶ 1/8 ─▶ 1/16 ─▶ context ─▶ 1/8 ─▶ 1/4 ─▶ 1/2 ─▶ logits, upsampled to 1
 Letters: B images, H×W pixels (multiples of 16).
 """
 
@@ -22,14 +22,14 @@ from portraiture.types import Segment
 @dataclass(frozen=True)
 class ParserConfig:
     """widths: channels at 1/2, 1/4, 1/8 and 1/16 of the size. size: side in pixels of the EG3D
-    crops it was trained on; others are brought to it."""
+    crops it was trained on; others are resized."""
 
     widths: tuple[int, ...] = (16, 32, 64, 128)
     size: int = 128
 
 
 class ParserNetwork(nn.Module):
-    """Portraits to classes."""
+    """Portraits to logits of segments."""
 
     def __init__(self, config: ParserConfig) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ class ParserNetwork(nn.Module):
         return F.interpolate(self.head(x), images.shape[-2:], mode="bilinear")
 
     def features(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
-        """What the network sees on its way down, at 1/2, 1/4 … of the size: also the features of
-        our perceptual distance (`perception.features`)."""
+        """The encoder's features at 1/2, 1/4 … of the size, also used for the perceptual distance
+        (`perception.features`)."""
         taps = [self.stem(images.contiguous(memory_format=torch.channels_last))]
         for down in self.down:
             taps.append(down(taps[-1]))
@@ -65,7 +65,7 @@ class ParserNetwork(nn.Module):
 
     @torch.no_grad()
     def segment(self, images: Float[Tensor, "B 3 R R"]) -> UInt8[Tensor, "B R R"]:
-        """The likeliest `Segment` of each pixel of square EG3D crops in [-1, 1] of any size."""
+        """The most likely `Segment` of each pixel of square EG3D crops in [-1, 1] of any size."""
         side, size = images.shape[-1], (self.config.size, self.config.size)
         if side != self.config.size:
             images = F.interpolate(images, size, mode="bilinear", antialias=side > size[0])
@@ -87,7 +87,7 @@ class Convolution(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Two convolutions added to what comes in."""
+    """Residual block of two convolutions."""
 
     def __init__(self, width: int, *, dilation: int = 1) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Block(nn.Module):
 
 
 class Rise(nn.Module):
-    """Twice the size, with the features that came by on the way down."""
+    """Double the size and add the encoder's features (skip connection)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

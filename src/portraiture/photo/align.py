@@ -7,27 +7,26 @@
                                   │                   ├─▶ camera of the crop (EG3D's world)
                                   └──────────────────▶└─▶ quality ─▶ Photo, or PhotoError
 
-**The crop.** EG3D (Chan et al. 2022, supplement, "dataset preprocessing") places faces by a
-three-dimensional fit and not by the distance of the eyes, so that a turned head keeps its size:
-the crop shows 23.4 cm of a mean head at the depth of its anchor, a point 29 mm below and 13 mm
-behind the middle of the eyes, which lies in the crop's centre. We do the same with the engine's
-mean face, and also turn the image so that the head's roll is zero, as FFHQ does (EG3D keeps the
-roll in the camera; without it inversions start closer). The outside of the photo is mirrored,
-blurred and faded to its mean colour with the distance from the edge, as in FFHQ (Karras et al.
-2019).
+**The crop.** EG3D (Chan et al. 2022, supplement, "dataset preprocessing") places faces by a 3D fit
+and not by the distance of the eyes, so that a turned head keeps its size: the crop shows 23.4 cm of
+a mean head at the depth of its anchor, a point 29 mm below and 13 mm behind the midpoint of the
+eyes, which is at the crop's centre. We do the same with the engine's mean face, and also rotate the
+image so that the head's roll is zero, as FFHQ does (EG3D keeps the roll in the camera; without it
+inversions start closer). Pixels outside the photo are mirrored, blurred and faded to its mean
+colour with the distance from the edge, as in FFHQ (Karras et al. 2019).
 
 **The camera.** Focal length, principal point and radius are EG3D's constants; the rotation is the
-head's. The anchor is at `EG3D_ANCHOR` and the camera looks straight at it. Asking for a radius of
-exactly 2.7 around the origin fixes its distance, and so the size of the crop (which therefore
-shrinks by 3 % from frontal to 60°). Projecting the posed mean face through ``Photo.camera`` gives
-the landmarks of the crop without any further transform.
+head's. The anchor is at `EG3D_ANCHOR` and the camera looks straight at it. A radius of exactly 2.7
+around the origin determines its distance, and so the size of the crop (which therefore shrinks by
+3 % from frontal to 60°). Projecting the posed mean face through ``Photo.camera`` gives the
+landmarks of the crop without any further transform.
 
-**Angles.** The head's, seen by the camera: yaw > 0 is turned to the person's left (right in the
+**Angles.** The head's, as seen by the camera: yaw > 0 is turned to the person's left (right in the
 image), pitch > 0 looks up, roll > 0 leans to the person's left (clockwise in the image). A camera
-of ``portraiture.camera.orbit`` at yaw a and pitch b sees a head at yaw -a and pitch -b. Against
-renders of twelve people with known cameras the angles are right on average from the front, with a
-standard deviation of 1° (yaw), 2.5° (pitch) and 0.3° (roll); the landmarks themselves lag behind
-larger turns, so that 45° is estimated as 41°, 58° as 51°, and a pitch of 15° as 11°.
+of ``portraiture.camera.orbit`` at yaw a and pitch b sees a head at yaw -a and pitch -b. On renders
+of twelve people with known cameras, frontal angles are unbiased, with a standard deviation of 1°
+(yaw), 2.5° (pitch) and 0.3° (roll); larger rotations are underestimated by the landmarks: 45° is
+estimated as 41°, 58° as 51°, and a pitch of 15° as 11°.
 """
 
 from __future__ import annotations
@@ -54,10 +53,10 @@ from portraiture.types import Camera, Photo
 CROP_SIZE = 512
 MIN_FACE_PX = 64
 WORKED_PX = 2048
-"""Photo pixels across the crop's 23.4 cm, beyond which a photo is reduced: about three times as
-fine as the skin texture."""
+"""Photo pixels across the crop's 23.4 cm above which a photo is downsampled: about three times the
+resolution of the skin texture."""
 MAX_YAW = np.radians(53.0)
-"""Estimated yaw beyond which a photo is refused: that of a head turned by 60°, see above."""
+"""Estimated yaw above which a photo is refused; corresponds to a true yaw of 60°, see above."""
 
 MEAN_FACE_PATH = Path(__file__).parent.parent / "assets" / "mean_face.npy"
 ANCHOR_FROM_EYES_M = np.array([0.0, -0.029, -0.013])
@@ -67,10 +66,10 @@ _HUBER = 1.5
 
 @dataclass(frozen=True)
 class HeadPose:
-    """A head in an image.
+    """Pose of a head in an image.
 
     rotation: (3, 3) from the head's axes (x its left, y up, z forward) to the camera's (OpenCV).
-    centre: (2,) pixel at which the anchor appears.
+    centre: (2,) pixel coordinates of the anchor.
     scale: pixels per metre at the anchor's depth.
     error: root mean square distance of the used landmarks from the mean face, metres.
     """
@@ -82,29 +81,29 @@ class HeadPose:
 
     @property
     def yaw(self) -> float:
-        """Radians, positive: turned to the person's left."""
+        """Radians; positive when turned to the person's left."""
         return float(-np.arctan2(-self.rotation[2, 0], -self.rotation[2, 2]))
 
     @property
     def pitch(self) -> float:
-        """Radians, positive: looks up."""
+        """Radians; positive when looking up."""
         return float(np.arcsin(np.clip(self.rotation[2, 1], -1, 1)))
 
     @property
     def roll(self) -> float:
-        """Radians, positive: leans to the person's left, clockwise in the image."""
+        """Radians; positive when leaning to the person's left, clockwise in the image."""
         return float(np.arctan2(self.rotation[0, 1], -self.rotation[1, 1]))
 
 
 def align(source: Path | str | ndarray | Image.Image, *, face: int | None = None) -> Photo:
-    """Find the face in a photo and bring it into the standard crop with its camera.
+    """Find the face in a photo and warp it into the standard crop with its camera.
 
     source: a path, upright sRGB pixels as `pixels.array_pixels` takes them, or a Pillow image.
-    face: 1 is the largest face, 2 the next, and so on; without it the largest is taken, with a
-    note if there are several.
+    face: 1 is the largest face, 2 the next, and so on; by default the largest, with a note if there
+    are several.
 
-    Raises PhotoError with one sentence: what `read_image` or `source_pixels` refuses, no face, no
-    such face, a face under `MIN_FACE_PX`, a head turned beyond `MAX_YAW`.
+    Raises PhotoError for what `read_image` or `source_pixels` refuses, if there is no face or no
+    such face, for a face under `MIN_FACE_PX`, or for a head turned beyond `MAX_YAW`.
     """
     of_file = isinstance(source, Path | str)
     image = read_image(source) if of_file else source_pixels(source)
@@ -143,7 +142,7 @@ def align(source: Path | str | ndarray | Image.Image, *, face: int | None = None
 def _no_finer_than_needed(
     image: UInt8[ndarray, "h w 3"], landmarks: Float32[ndarray, "478 3"]
 ) -> tuple[UInt8[ndarray, "a b 3"], Float32[ndarray, "478 3"]]:
-    """The photo with at most `WORKED_PX` across the crop, and the landmarks in it."""
+    """The photo downsampled to at most `WORKED_PX` across the crop, and its landmarks."""
     small = reduced(image, crop_side(fit_pose(landmarks)) / WORKED_PX)
     scale = np.array([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]])
     return small, (landmarks * [*scale, scale.mean()]).astype(np.float32)
@@ -152,8 +151,8 @@ def _no_finer_than_needed(
 def _choose(
     faces: list[Float32[ndarray, "478 3"]], face: int | None
 ) -> tuple[Float32[ndarray, "478 3"], tuple[str, ...]]:
-    """Select a face, with a note for the user. Faces under `MIN_FACE_PX` count only when there is
-    no other."""
+    """Select a face, with a note for the user. Faces under `MIN_FACE_PX` are ignored if there are
+    larger ones."""
     large = [one for one in faces if face_mesh.face_size(one) >= MIN_FACE_PX]
     if not faces:
         raise PhotoError("No face was found; use a photo that shows one from the front.")
@@ -196,11 +195,11 @@ def fit_pose(
     points: Float[ndarray, "478 3"] | None = None,
     weights: Float[ndarray, "478"] | None = None,
 ) -> HeadPose:
-    """Head pose in perspective, from landmarks in pixels (their depth is not used).
+    """Perspective head pose from landmarks in pixels (their depth is not used).
 
     Gauss-Newton with Huber weights on the reprojection of `points` (the mean face), six unknowns:
-    rotation, centre, logarithm of the scale. The camera stands where EG3D's does, about 1 m away.
-    points: metres from the anchor. weights: of each landmark, at least 4 of them positive.
+    rotation, centre, logarithm of the scale. The camera is at EG3D's distance, about 1 m. points:
+    metres from the anchor. weights: of each landmark, at least 4 of them positive.
     """
     points = mean_face()[0] if points is None else np.asarray(points, np.float64)
     weights = mean_face()[1] if weights is None else weights
@@ -231,8 +230,8 @@ def fit_pose(
 def _pose_jacobian(
     moved: Float[ndarray, "N 3"], shrink: Float[ndarray, "N 1"], depth: float
 ) -> Float[ndarray, "N 2 6"]:
-    """Derivative of the projection, in metres at the anchor's depth, by rotation (a small turn
-    after the present one), centre and logarithm of the scale."""
+    """Derivative of the projection, in metres at the anchor's depth, by rotation (a small rotation
+    after the current one), centre and logarithm of the scale."""
     x, y, z = moved.T
     k = shrink[:, 0]
     zero, one = np.zeros_like(x), np.ones_like(x)
@@ -262,8 +261,8 @@ def _anchor_distance(rotation: Float[ndarray, "3 3"]) -> float:
 
 
 def crop_transform(pose: HeadPose, size: int = CROP_SIZE) -> Float[ndarray, "3 3"]:
-    """Homogeneous similarity from the photo's pixels to the crop's: anchor to the centre, roll
-    out, scale so that the crop's side is what the camera's field of view asks for."""
+    """Homogeneous similarity from the photo's pixels to the crop's: anchor at the centre, roll
+    removed, scale such that the crop's side matches the camera's field of view."""
     scale = size / crop_side(pose)
     return face_mesh.similarity(scale, -pose.roll, pose.centre, np.full(2, size / 2))
 
@@ -283,14 +282,14 @@ def crop_camera(pose: HeadPose) -> Camera:
 
 
 def to_eg3d_world(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N 3"]:
-    """Metres from the anchor, head axes, to EG3D's world."""
+    """Convert metres from the anchor, in head axes, to EG3D's world."""
     return np.asarray(points) / EG3D_UNIT_M + EG3D_ANCHOR
 
 
 def crop_image(
     image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], size: int = CROP_SIZE
 ) -> UInt8[ndarray, "s s 3"]:
-    """The crop; where the photo ends it is mirrored, then blurred and faded to its mean colour."""
+    """The crop; outside the photo it is mirrored, then blurred and faded to its mean colour."""
     crop = face_mesh.warp(image, to_crop, size)
     x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
     inverse = np.linalg.inv(to_crop)

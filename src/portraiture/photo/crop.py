@@ -1,7 +1,8 @@
 """Cut a rotated rectangle out of an image, sampled as OpenCV's fixed-point ``warpPerspective``.
 
-The face networks were trained and are run by mediapipe on crops of this kind: bilinear between
-positions rounded to 1/32 pixel, without a filter, pixel centres at whole numbers on both sides.
+The face networks were trained on, and mediapipe runs them on, crops of this kind: bilinear between
+positions rounded to 1/32 pixel, without a low-pass filter, pixel centres at integers in both
+images.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 
 _BITS = 5
 _STEPS = 1 << _BITS
-"""Positions between two pixels."""
+"""Subpixel positions per pixel."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class Rectangle:
     angle: float = 0.0
 
     def to_image(self, points: Float[ndarray, "... 2"]) -> Float[ndarray, "... 2"]:
-        """Points of the rectangle, (0, 0) its first corner and (1, 1) its last, in pixels."""
+        """Pixel coordinates of points of the rectangle, whose corners are (0, 0) and (1, 1)."""
         c, s = np.cos(self.angle), np.sin(self.angle)
         return ((points - 0.5) * self.size) @ np.array([[c, s], [-s, c]]) + self.centre
 
 
 def whole(image: UInt8[ndarray, "h w 3"]) -> Rectangle:
-    """The rectangle of the image itself."""
+    """The rectangle of the whole image."""
     size = np.array(image.shape[1::-1], np.float64)
     return Rectangle(size / 2, size)
 
@@ -47,8 +48,8 @@ def crop(
     *,
     outside: Literal["zero", "edge"],
 ) -> Float[Tensor, "s s 3"]:
-    """The rectangle as a square of `side` pixels, whole numbers from 0 to 255; outside the image
-    zero or its edge's colour."""
+    """Resample the rectangle to a square of `side` pixels, integers from 0 to 255; outside the
+    image zero or the colour of its edge."""
     steps = np.arange(side) / side
     at = rectangle.to_image(np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2))
     fixed = torch.from_numpy(at).mul_(_STEPS).round_().int()

@@ -22,7 +22,7 @@ Reach = Literal["short", "full"]
 _MIN_SCORE = {"short": 0.5, "full": 0.6}
 _OVERLAP = 0.3
 _ANCHORS = {"short": ((16, 2), (8, 6)), "full": ((48, 1),)}
-"""Cells a side and anchors a cell of each feature map."""
+"""Cells per side and anchors per cell of each feature map."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Detection:
 
 @one_thread()
 def detect_faces(image: UInt8[ndarray, "h w 3"], *, reach: Reach) -> list[Detection]:
-    """Faces in an image, surest first; [] if none.
+    """Faces in an image, highest score first; [] if none.
 
-    reach: "short" for faces that fill a sixth of the image or more (sees it at 128²), "full" for
-    smaller ones, too (192²).
+    reach: "short" for faces that fill a sixth of the image or more (network input 128²), "full"
+    also for smaller ones (192²).
     """
     network = load(f"face_{reach}_range")
     size = np.full(2, max(image.shape[:2]), np.float64)
@@ -74,7 +74,7 @@ def anchors(reach: Reach) -> Float32[ndarray, "A 2"]:
 def blended(
     scores: Float[ndarray, "N"], places: Float[ndarray, "N 8 2"]
 ) -> list[tuple[float, Float[ndarray, "8 2"]]]:
-    """Overlapping detections as one each: the best score and the mean weighted with the scores.
+    """Merge overlapping detections: the highest score, and the score-weighted mean of positions.
 
     places: box corners, then points. (BlazeFace, section 4.2.)
     """

@@ -1,8 +1,8 @@
 """Run a converted convolutional network: operations and weights from one file.
 
 The four networks in ``assets/landmarks`` were converted by ``tools/convert_landmarks.py``, which
-says what the file holds. The operations follow TensorFlow Lite, and mediapipe for the three that
-look at one region of an image again ("Attention Mesh", Grishchenko et al. 2020, section 3).
+documents the file. The operations follow TensorFlow Lite, and mediapipe for the three that resample
+a region of the features ("Attention Mesh", Grishchenko et al. 2020, section 3).
 
 Dimension letters: B images, S side in pixels, R rows, K numbers of a row, P pixels of a region.
 """
@@ -24,10 +24,10 @@ ASSETS = Path(__file__).parents[1] / "assets" / "landmarks"
 
 
 class Graph(torch.nn.Module):
-    """A network of `assets/landmarks`. size: side of its square input in pixels. regions: the
-    points around which it looks again, region by region.
+    """A network of `assets/landmarks`. size: side of its square input in pixels. regions: indices
+    of the points that define each region it resamples.
 
-    Nothing in it changes after loading, so that threads may share one.
+    It is immutable after loading, so that threads may share it.
     """
 
     def __init__(self, path: Path):
@@ -123,7 +123,8 @@ def load(name: str) -> Graph:
 
 
 def _convolved(x: Tensor, weight: Any, bias: Any, one: dict[str, Any]) -> Tensor:
-    """margin: left, right, top, bottom (TensorFlow pads unevenly where a stride leaves a rest)."""
+    """Convolution. margin: left, right, top, bottom padding (TensorFlow pads asymmetrically if the
+    stride does not divide the size)."""
     margin = one["margin"]
     even = len(set(margin)) == 1
     x = x if even else F.pad(x, margin)
@@ -132,7 +133,8 @@ def _convolved(x: Tensor, weight: Any, bias: Any, one: dict[str, Any]) -> Tensor
 
 
 def _dense(mask: Tensor, values: Tensor, shape: list[int]) -> Tensor:
-    """A sparse weight from the bits that mark its values (the first in the highest bit)."""
+    """A dense weight from its values and the bit mask of their positions (most significant bit
+    first)."""
     bits = (mask[:, None] >> torch.arange(7, -1, -1, dtype=torch.uint8)) & 1
     dense = torch.zeros(shape, dtype=values.dtype).flatten()
     dense[bits.flatten()[: dense.numel()].bool()] = values
@@ -140,7 +142,7 @@ def _dense(mask: Tensor, values: Tensor, shape: list[int]) -> Tensor:
 
 
 def _depth_to_space(x: Tensor, block: int) -> Tensor:
-    """Channels (row, column, channel) of each pixel to a block of pixels."""
+    """Rearrange the channels (row, column, channel) of each pixel to a block of pixels."""
     count, channels, height, width = x.shape
     x = x.view(count, block, block, channels // block**2, height, width)
     x = x.permute(0, 3, 4, 1, 5, 2)
@@ -148,7 +150,7 @@ def _depth_to_space(x: Tensor, block: int) -> Tensor:
 
 
 def _region(points: Float[Tensor, "B R K"], one: dict[str, Any]) -> Float[Tensor, "B 4 4"]:
-    """The transform from a crop's pixels to the points' plane, for an upright crop around some.
+    """The transform from pixels of an upright crop around some points to the points' plane.
 
     The crop's x axis runs from the point `left` to the point `right`; its sides are `scale` times
     those of the box around `points`; it has `size` pixels a side.
@@ -170,7 +172,7 @@ def _region(points: Float[Tensor, "B R K"], one: dict[str, Any]) -> Float[Tensor
 def _sample(
     x: Float[Tensor, "B C H W"], matrix: Float[Tensor, "B 4 4"], size: int
 ) -> Float[Tensor, "B C P P"]:
-    """A crop of `size` pixels of x through a transform of pixels, bilinear, zero outside.
+    """Resample x to a crop of `size` pixels through a pixel transform, bilinear, zero outside.
 
     Pixel centres lie at +0.5 on both sides.
     """

@@ -1,11 +1,11 @@
 """Detect and refine mediapipe's 478 face landmarks on every face in an image.
 
-The networks are mediapipe's, converted and run by `portraiture.photo`. The mesh's own finder sees
-faces that fill between a sixth and two thirds of an image, so `find_faces` also shows it padded
-images, tiles and quarter turns. Afterwards each face is cut out upright and detected again: that
-is where the accuracy comes from (Kartynnik et al. 2019, Grishchenko et al. 2020, "Attention Mesh").
+The networks are mediapipe's, converted and run by `portraiture.photo`. The mesh's own detector
+finds faces that fill between a sixth and two thirds of an image, so `find_faces` also searches
+padded images, tiles and quarter turns. Each face is then cropped upright and detected again, which
+gives most of the accuracy (Kartynnik et al. 2019, Grishchenko et al. 2020, "Attention Mesh").
 
-    image ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until something looks like a face
+    image ─▶ whole ─▶ tiles ─▶ padded ─▶ turned      until a face is found
                   └───────┴── candidates ─▶ upright crops ─▶ mean landmarks ─▶ duplicates out
 
 Dimension letters: N faces, L landmarks (478).
@@ -28,19 +28,20 @@ from portraiture.pixels import block_means, resized
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER, CHIN, FOREHEAD = 33, 263, 152, 10
 MOST_FACES = 10
 SMALLEST_PX = 24
-"""Anything smaller is of no use, and pins and patterns look like faces at this size."""
+"""Minimum face size: smaller ones are useless, and at this size pins and patterns look like
+faces."""
 _CROP_SIZES = (1.8, 2.0, 2.25)
-"""Sides of the refining crops in units of the face's; their landmarks are averaged."""
+"""Sides of the refinement crops relative to the face's; their landmarks are averaged."""
 
 _CROP_PX = 384
 _LARGEST_PX = 1280
 """Longer side at which a whole image is searched (the networks see 128² and 192²)."""
 
 _CLEARLY = 0.15
-"""By how much a face after half a turn must score more: a mask over the mouth is worth 0.09."""
+"""Minimum score margin to prefer a half turn; a mask over the mouth changes scores by 0.09."""
 
 _COARSE = 4
-"""Photo pixels a crop's pixel, over twice of which the photo is averaged in blocks first."""
+"""Photo pixels per crop pixel. From twice this ratio on, the photo is first averaged in blocks."""
 
 
 def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
@@ -48,7 +49,7 @@ def detect(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
 
     Each face is (478, 3) float32: x and y in pixels (pixel centres at +0.5), z the depth relative
     to the head's centre in the same unit, smaller is nearer. About 20 ms; nothing is refused. For
-    photos as they come use `find_faces`.
+    arbitrary photos use `find_faces`.
     """
     return sorted(face_landmarks(image, MOST_FACES), key=face_size, reverse=True)
 
@@ -61,14 +62,14 @@ def face_size(landmarks: Float[ndarray, "L _"]) -> float:
 def find_faces(image: UInt8[ndarray, "h w 3"]) -> list[Landmarks]:
     """Find every face in a photo, largest first, in `detect`'s convention and refined; [] if none.
 
-    Looks at the whole image and, from 800 pixels on, at half-size tiles; where nothing shows, at
-    ever smaller tiles, at the image with a margin (close-ups), and at quarter turns of it. Up to
+    Searches the whole image and, from 800 pixels on, half-size tiles; if it finds nothing, ever
+    smaller tiles, the image with a margin (close-ups), and quarter turns of it. At most
     `MOST_FACES` are returned.
     """
     for views in _search(image):
         faces: list[Landmarks] = []
         for view in views:
-            for candidate in _candidates(*view):  # the same face shows in several views
+            for candidate in _candidates(*view):  # a face may appear in several views
                 if any(_same(candidate, face) for face in faces):
                     continue
                 refined = refine(image, _righted(image, candidate))
@@ -86,7 +87,7 @@ View = tuple[UInt8[ndarray, "h w 3"], Float[ndarray, "3 3"]]
 
 
 def _search(image: UInt8[ndarray, "h w 3"]) -> Iterator[list[View]]:
-    """Views of the photo in groups, the likeliest first."""
+    """Views of the photo in groups, the most likely first."""
     whole = (image, np.eye(3))
     yield [_shrunk(whole), *(_tiles(image, 2) if max(image.shape[:2]) >= 800 else ())]
     yield [_shrunk(_padded(_shrunk(whole)))]
@@ -109,7 +110,7 @@ def _shrunk(view: View) -> View:
 
 
 def _tiles(image: UInt8[ndarray, "h w 3"], parts: int) -> Iterator[View]:
-    """Overlapping square tiles, 1/parts of the longer side each, at half a tile's step."""
+    """Overlapping square tiles, each 1/parts of the longer side, with a stride of half a tile."""
     height, width = image.shape[:2]
     side = -(-max(height, width) // parts)
     for top in range(0, max(height - side // 2, 1), max(side // 2, 1)):
@@ -128,7 +129,7 @@ def _padded(view: View) -> View:
 
 
 def _turned(view: View, quarters: int) -> View:
-    """The image turned counter-clockwise by quarters of a circle."""
+    """The image rotated counter-clockwise by quarter turns."""
     image, to_photo = view
     height, width = image.shape[:2]
     back = {
@@ -140,7 +141,8 @@ def _turned(view: View, quarters: int) -> View:
 
 
 def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"]) -> list[Landmarks]:
-    """Faces of one view in the photo's pixels: the mesh's own, and those the finder adds."""
+    """Faces of one view in the photo's pixels: from the mesh, and additional ones from the
+    full-range detector."""
     faces = detect(image)
     for found in detect_faces(image, reach="full"):
         corners = found.box.reshape(2, 2)
@@ -152,8 +154,8 @@ def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"])
 
 
 def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
-    """`face`, or the one found after half a turn where the finder sees that one more clearly: the
-    mesh puts an upright face on an upside-down one, too."""
+    """`face`, or the face found after a half turn if the detector scores that clearly higher: the
+    mesh also fits an upright face to an upside-down one."""
     centre = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
     side, roll = 2.2 * upright_size(face), _roll(face)
     scores = []
@@ -168,8 +170,8 @@ def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
 
 
 def refine(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks | None:
-    """`face` detected again in upright crops of `image` of several sizes, averaged; None if it is
-    lost there, which means that it was none."""
+    """Detect `face` again in upright crops of several sizes and average; None if it is lost there,
+    which means a false detection."""
     for _ in range(2):
         found = []
         for size in _CROP_SIZES:
@@ -185,7 +187,7 @@ def refine(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks | None:
 def _in_crop(
     image: UInt8[ndarray, "h w 3"], centre: Float[ndarray, "2"], side: float, roll: float
 ) -> list[Landmarks]:
-    """Faces in a square crop turned by `roll`, the one nearest to its middle first."""
+    """Faces in a square crop rotated by `roll`, nearest to its centre first."""
     scale = _CROP_PX / side
     to_crop = similarity(scale, -roll, centre, np.full(2, _CROP_PX / 2))
     faces = detect(warp(image, to_crop, _CROP_PX))
@@ -194,7 +196,7 @@ def _in_crop(
 
 
 def upright_size(face: Float[ndarray, "L _"]) -> float:
-    """Longer side of the landmarks' box after the head's roll is taken out, pixels."""
+    """Longer side of the landmarks' box after the head's roll is removed, pixels."""
     c, s = np.cos(_roll(face)), np.sin(_roll(face))
     return face_size(face[:, :2] @ np.array([[c, -s], [s, c]]))
 
@@ -209,7 +211,8 @@ def _roll(face: Float[ndarray, "L _"]) -> float:
 
 
 def _same(a: Float[ndarray, "L _"], b: Float[ndarray, "L _"]) -> bool:
-    """Two sets of landmarks on one face: centres within a third of the smaller face."""
+    """Whether two sets of landmarks are of one face: centres within a third of the smaller face,
+    sizes within a factor of 2."""
     apart = np.linalg.norm(a[:, :2].mean(0) - b[:, :2].mean(0))
     sizes = face_size(a), face_size(b)
     return bool(apart < min(sizes) / 3 and max(sizes) < 2 * min(sizes))
@@ -218,7 +221,7 @@ def _same(a: Float[ndarray, "L _"], b: Float[ndarray, "L _"]) -> bool:
 def similarity(
     scale: float, angle: float, source: Float[ndarray, "2"], target: Float[ndarray, "2"]
 ) -> Float[ndarray, "3 3"]:
-    """The homogeneous transform that scales, turns (radians, clockwise on screen) and takes
+    """The homogeneous transform that scales, rotates (radians, clockwise on screen) and maps
     `source` to `target`."""
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[c, -s], [s, c]])
@@ -229,7 +232,7 @@ def similarity(
 
 
 def transform(face: Landmarks, matrix: Float[ndarray, "3 3"]) -> Landmarks:
-    """Landmarks through a similarity of the image plane; depth takes its scale."""
+    """Apply a similarity of the image plane to landmarks; depth is scaled with it."""
     scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
     plane = face[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
     return np.concatenate([plane, face[:, 2:] * scale], axis=1).astype(np.float32)
@@ -238,8 +241,8 @@ def transform(face: Landmarks, matrix: Float[ndarray, "3 3"]) -> Landmarks:
 def warp(
     image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], size: int
 ) -> UInt8[ndarray, "s s 3"]:
-    """A square crop of `size` pixels through a similarity, filtered when it shrinks, reflected at
-    the image's edge. Pixel centres lie at +0.5 on both sides."""
+    """Resample an image through a similarity to a square crop of `size` pixels, low-pass filtered
+    when it shrinks, reflected at the image's edge. Pixel centres are at +0.5 in both."""
     inverse = np.linalg.inv(to_crop)
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1.0]]) @ inverse.T
     factor = np.sqrt(abs(np.linalg.det(inverse[:2, :2])))
@@ -266,8 +269,8 @@ def warp(
 def _coarser(
     image: UInt8[ndarray, "h w 3"], to_crop: Float[ndarray, "3 3"], corners: ndarray, step: int
 ) -> View:
-    """The part of the photo round `corners`, averaged over blocks of `step` pixels, and its
-    transform to the crop: a crop of a large face then takes no more memory than one of a small."""
+    """The part of the photo around `corners`, averaged over blocks of `step` pixels, and its
+    transform to the crop, so that crops of large faces need no more memory than small ones."""
     limit = np.array([image.shape[1], image.shape[0]])
     low = np.clip(np.floor(corners.min(0)).astype(int) - 4 * step, 0, limit - 1)
     high = np.clip(np.ceil(corners.max(0)).astype(int) + 4 * step, low + 1, limit)
@@ -279,7 +282,7 @@ def _coarser(
 def _reflected(
     image: UInt8[ndarray, "h w 3"], low: ndarray, high: ndarray
 ) -> UInt8[ndarray, "h w 3"]:
-    """``image[low[1]:high[1], low[0]:high[0]]`` with the outside mirrored at the edges."""
+    """``image[low[1]:high[1], low[0]:high[0]]``, mirrored outside the image."""
     rows, columns = (
         _mirror(np.arange(low[axis], high[axis]), image.shape[1 - axis]) for axis in (1, 0)
     )
@@ -287,7 +290,7 @@ def _reflected(
 
 
 def _mirror(index: ndarray, length: int) -> ndarray:
-    """Any index to [0, length), as if mirrors stood at both ends."""
+    """Reflect any index into [0, length), repeating the border."""
     index = np.mod(index, 2 * length)
     return np.where(index < length, index, 2 * length - 1 - index)
 

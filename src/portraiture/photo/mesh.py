@@ -1,7 +1,7 @@
 """Predict 478 landmarks with mediapipe's "Attention Mesh", run in torch.
 
     image ─detect_faces─▶ rectangles ─crop, upright─▶ 192² ─network─▶ 468 points, face or not
-                                                          └─▶ lips, eyes, irises looked at again
+                                                          └─▶ lips, eyes, irises refined
 
 Grishchenko et al. 2020, "Attention Mesh: High-fidelity Face Mesh Prediction in Real-time".
 Dimension letters: N faces.
@@ -25,7 +25,7 @@ MIN_PRESENCE = 0.5
 _LARGER = 1.5
 _SAME = 0.5
 _LID = 16
-"""The first points of an eye's region: its lids."""
+"""Number of lid points, the first ones of an eye's region."""
 
 
 @one_thread()
@@ -55,7 +55,7 @@ def face_landmarks(image: UInt8[ndarray, "h w 3"], most: int) -> list[Landmarks]
 
 
 def face_rectangle(face: Detection) -> Rectangle:
-    """The upright square around a detected face that the network is to see."""
+    """The upright square around a detected face that the network takes."""
     corners = face.box.reshape(2, 2)
     side = _LARGER * float((corners[1] - corners[0]).max())
     x, y = face.points[1] - face.points[0]
@@ -63,8 +63,8 @@ def face_rectangle(face: Detection) -> Rectangle:
 
 
 def merged(out: dict[str, Tensor], regions: list[list[int]]) -> Float[Tensor, "N 478 3"]:
-    """The network's outputs as one face each: lips and eyes from the second look, depth from the
-    first, an iris as deep as the lids around it on average."""
+    """Combine the network's outputs: lips and eyes from the refined regions, depth from the mesh;
+    an iris gets the mean depth of its lids."""
     lips, left, right = regions
     mesh = out["mesh"].view(-1, 468, 3).clone()
     for points, name in ((lips, "lips"), (left, "left_eye"), (right, "right_eye")):
@@ -77,6 +77,6 @@ def merged(out: dict[str, Tensor], regions: list[list[int]]) -> Float[Tensor, "N
 
 
 def _doubled(a: Rectangle, b: Rectangle) -> bool:
-    """Two rectangles on one face, their turn left aside."""
+    """Whether two rectangles are of one face, ignoring their rotation."""
     boxes = [np.stack([one.centre - one.size / 2, one.centre + one.size / 2]) for one in (a, b)]
     return bool(overlaps(boxes[0], boxes[1][None])[0] > _SAME)

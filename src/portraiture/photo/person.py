@@ -14,7 +14,7 @@ from portraiture.photo.threads import one_thread
 @one_thread()
 def person_mask(image: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "h w"]:
     """Probability that each pixel shows a person, in [0, 1]. Best on a square around head and
-    shoulders (the network sees 256²)."""
+    shoulders (network input 256²)."""
     network = load("selfie")
     pixels = crop(image, whole(image), network.size, outside="zero")
     mask = network(pixels.permute(2, 0, 1)[None] / 255)["person"]

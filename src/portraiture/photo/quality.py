@@ -1,13 +1,13 @@
 """Assess a photo: sharpness, exposure, occlusion, and notes for the user.
 
-Everything is measured on the aligned crop, where faces have one size and stand upright. The hints
-for glasses and covering are heuristics on luminance and colour, not classifiers:
+Everything is measured on the aligned crop, where faces are upright and of one size. The scores for
+glasses and occlusion are heuristics on luminance and colour, not classifiers:
 
-- ``glasses`` looks for the frame's bridge, a thin line straight across the nose between the eyes,
-  and for its ends beside the nose. Sunglasses and thick frames score as thin ones do. A wrinkle
-  across the bridge or a sharp nose can raise it to about 0.5; blurred rimless pairs are missed.
-- ``occlusion`` is the share of the face whose colour is not that of its upper skin. Masks, hair
-  over the face, dark sunglasses and microphones count; so do dark beards. A hand of the same skin
+- ``glasses`` detects the frame's bridge, a thin line across the nose between the eyes, and its ends
+  beside the nose. Sunglasses and thick frames score as thin ones do. A wrinkle across the bridge or
+  a sharp nose can raise it to about 0.5; blurred rimless glasses are missed.
+- ``occlusion`` is the share of the face whose colour differs from its upper skin. Masks, hair over
+  the face, dark sunglasses and microphones count; so do dark beards. A hand of the same skin colour
   does not.
 
 Dimension letters: L landmarks (478), n and m rows and columns of a sampled patch.
@@ -39,18 +39,19 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])
 RIGHT_IRIS, LEFT_IRIS, BRIDGE, LOW_BRIDGE, NOSE_TIP = 468, 473, 168, 6, 1
 INNER_CORNERS = (133, 362)
 
-# Logistic regression on the logarithms of `_bridge_line` and `_pad_line`, fitted on 168 portraits
-# (25 with glasses, told apart by eye), the two kinds weighted alike.
+# Logistic regression on the logarithms of the contrasts of `glasses_lines`, fitted on 168 portraits
+# (25 with glasses, labelled by eye), with balanced classes.
 _GLASSES = (4.1, 2.9, 16.0)
 
 CROWN_HEIGHT, CROWN_HALF_WIDTH = (0.95, 1.7), 0.8
-"""Where the crown is, up from between the eyes and to both sides, in inter-ocular distances."""
+"""Region of the crown, above the midpoint of the eyes and to both sides, in inter-ocular
+distances."""
 
 CROWN_SEEN = 0.6
-"""Share of the crown under which a photo does not tell whether there is hair on it."""
+"""Share of the crown below which a photo does not show whether there is hair on it."""
 
 SHARP, SOFT = 60.0, 15.0
-"""Variances of the Laplacian below which a photo is called a little soft, and blurred."""
+"""Variances of the Laplacian below which a photo is reported as a little soft, and as blurred."""
 
 
 def assess(
@@ -82,7 +83,7 @@ def assess(
 
 
 def crown_share(landmarks: Float[ndarray, "L _"], size: tuple[int, int]) -> float:
-    """Share in [0, 1] of the crown that lies within a photo of `size` (height, width).
+    """Share in [0, 1] of the crown that is within a photo of `size` (height, width).
 
     landmarks: pixels of the photo.
     """
@@ -96,8 +97,8 @@ def crown_share(landmarks: Float[ndarray, "L _"], size: tuple[int, int]) -> floa
 
 
 def sharpness(crop: UInt8[ndarray, "s s 3"]) -> float:
-    """Variance of the Laplacian (4 neighbours) of the luminance, 0 to 255, in the crop's middle at
-    256²."""
+    """Variance of the Laplacian (4 neighbours) of the luminance, 0 to 255, in the centre of the
+    crop at 256²."""
     small = Image.fromarray(crop).resize((256, 256), Image.Resampling.BOX)
     edges = laplace(np.asarray(small, np.float64) @ LUMA, mode="nearest")
     return float(edges[32:224, 32:224].var())
@@ -110,7 +111,7 @@ def exposure(crop: UInt8[ndarray, "s s 3"], landmarks: Float[ndarray, "L _"]) ->
 
 
 def glasses(crop: UInt8[ndarray, "s s 3"], landmarks: Float[ndarray, "L _"]) -> float:
-    """A hint in [0, 1] that the person wears glasses; see the module's text."""
+    """Score in [0, 1] for glasses; see the module's docstring."""
     bridge, pads, bias = _GLASSES
     lines = glasses_lines(crop, landmarks)
     score = bridge * np.log(lines[0] + 0.02) + pads * np.log(lines[1] + 0.02) + bias
@@ -120,7 +121,7 @@ def glasses(crop: UInt8[ndarray, "s s 3"], landmarks: Float[ndarray, "L _"]) -> 
 def glasses_lines(
     crop: UInt8[ndarray, "s s 3"], landmarks: Float[ndarray, "L _"]
 ) -> tuple[float, float]:
-    """Contrast of a line across the nose's bridge, and of those between it and the eyes."""
+    """Contrast of a line across the bridge of the nose, and of those between it and the eyes."""
     luma, at = crop @ LUMA, landmarks[:, :2].astype(np.float64)
     across = at[LEFT_IRIS] - at[RIGHT_IRIS]
     bridge = _line_contrast(_patch(luma, at[BRIDGE], across, 0.07, (-0.22, 0.28)))
@@ -138,15 +139,16 @@ def _patch(
     half: float,
     rows: tuple[float, float],
 ) -> Float[ndarray, "n m"]:
-    """64×24 luminances around `centre`; `half` the width and `rows` from and to, in units of
-    `across`, along it and downwards."""
+    """64×24 luminances around `centre`. half: half the width; rows: range of heights, downwards;
+    both in units of `across`."""
     down = np.array([-across[1], across[0]])
     s, t = np.linspace(-half, half, 24), np.linspace(*rows, 64)
     return _sample(luma, centre + s[None, :, None] * across + t[:, None, None] * down)
 
 
 def _line_contrast(patch: Float[ndarray, "n m"]) -> float:
-    """Strongest thin line across the patch, at a slope of up to 1 in 3, relative to its mean."""
+    """Contrast of the strongest thin line across the patch, with a slope of up to 1 in 3, relative
+    to the patch's mean."""
     rows, columns = np.arange(patch.shape[0]), np.linspace(-1, 1, patch.shape[1])
     best = 0.0
     for slope in np.linspace(-6, 6, 7):
@@ -162,7 +164,7 @@ def _line_contrast(patch: Float[ndarray, "n m"]) -> float:
 
 @lru_cache(maxsize=1)
 def _bare_skin() -> Bool[ndarray, "478"]:
-    """Landmarks on skin that is neither lid, brow, lip nor outline."""
+    """Mask of the landmarks on skin, without lids, brows, lips and outline."""
     bare = np.ones(478, bool)
     for ring in (CONTOUR, IRISES, LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, OUTER_LIPS):
         bare[list(ring)] = False
@@ -174,12 +176,12 @@ def occlusion(
     landmarks: Float[ndarray, "L _"],
     points: Float[ndarray, "L 3"],
 ) -> float:
-    """Share in [0, 1] of the face's area that has not its skin's colour; see the module's text.
+    """Share in [0, 1] of the face's area without its skin's colour; see the module's docstring.
 
-    The reference is the median of the brighter half of the skin above the nose's tip. A landmark
-    is covered where its chromaticity differs clearly (logarithms of R/G and B/G, which shading
-    leaves alone) or where it is far darker. Each counts by the area around it on the mean face
-    (`points`).
+    The reference is the median of the brighter half of the skin above the tip of the nose. A
+    landmark is covered if its chromaticity differs clearly (logarithms of R/G and B/G, which are
+    independent of shading) or if it is far darker. Each is weighted by the area around it on the
+    mean face (`points`).
     """
     inner = _inner_skin(points.tobytes())
     smooth = gaussian_filter(crop.astype(np.float64), (3, 3, 0), mode="nearest")
@@ -198,7 +200,7 @@ def occlusion(
 
 @lru_cache(maxsize=2)
 def _inner_skin(points: bytes) -> Bool[ndarray, "478"]:
-    """Bare skin, less what lies within 4 mm of lips and brows or 8 mm of the outline."""
+    """Bare skin without what is within 4 mm of lips and brows or 8 mm of the outline."""
     at = np.frombuffer(points).reshape(-1, 3)
     bare = _bare_skin()
     features = [*LEFT_BROW, *RIGHT_BROW, *OUTER_LIPS]
@@ -212,12 +214,12 @@ def _inner_skin(points: bytes) -> Bool[ndarray, "478"]:
 
 
 def _areas(points: Float[ndarray, "L 3"]) -> Float[ndarray, "L"]:
-    """Relative area that each landmark stands for: its squared distance to the third nearest."""
+    """Relative area of each landmark: its squared distance to the third nearest."""
     return KDTree(points).query(points, k=4)[0][:, 3] ** 2
 
 
 def _sample(image: Float[ndarray, "h w"], at: Float[ndarray, "... 2"]) -> Float[ndarray, "..."]:
-    """Bilinear samples at pixel coordinates (centres at +0.5)."""
+    """Bilinear samples at pixel coordinates (pixel centres at +0.5)."""
     return map_coordinates(image, [at[..., 1] - 0.5, at[..., 0] - 0.5], order=1, mode="nearest")
 
 
@@ -229,7 +231,7 @@ def _notes(
     inside: float,
     crown: float,
 ) -> list[str]:
-    """Plain sentences about what is measured."""
+    """Notes for the user about measurements."""
     yaw, pitch, roll = np.degrees(angles)
     notes = []
     sharp = sharp * (0.5 / max(light, 0.05)) ** 2  # contrast grows with the light
@@ -252,9 +254,9 @@ def _notes(
     if abs(pitch) > 25:
         notes.append(f"The head is tilted {'up' if pitch > 0 else 'down'} by {abs(pitch):.0f}°.")
     if abs(roll) > 60:
-        notes.append("The photo lies on its side; it was turned.")
+        notes.append("The photo lies on its side; it was rotated.")
     if inside < 0.97:
-        notes.append("A part of the face lies outside the photo; that part is guessed.")
+        notes.append("Part of the face lies outside the photo; that part is guessed.")
     if crown < CROWN_SEEN:
         notes.append(
             "The top of the head lies outside the photo; the hair is guessed from its sides."
@@ -263,10 +265,10 @@ def _notes(
 
 
 def _hints(covered: float, spectacles: float) -> list[str]:
-    """Plain sentences about what is guessed."""
+    """Notes for the user about uncertain estimates."""
     hints = []
     if spectacles > 0.5:
-        hints.append("Glasses seem to be worn.")
+        hints.append("The person seems to wear glasses.")
     if covered > 0.3:
-        hints.append("A part of the face seems covered (hair, beard, hand, mask or shadow).")
+        hints.append("Part of the face seems covered (hair, beard, hand, mask or shadow).")
     return hints

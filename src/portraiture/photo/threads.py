@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep OpenMP's workers out of what the calling thread does meanwhile; also a decorator.
+    """Restrict OpenMP to the calling thread inside the block; also a decorator.
 
-    Operations of 50 µs gain little from workers, and lose a factor of ten and more where other
-    processes want the same cores, for the workers wait in loops. Other threads keep their setting;
-    MKL keeps the number that somebody gave to `torch.set_num_threads`.
+    Operations of 50 µs gain little from worker threads, and slow down by a factor of ten or more
+    when other processes use the same cores, because workers wait in busy loops. Other threads keep
+    their setting; MKL keeps the number given to `torch.set_num_threads`.
     """
     with _pools().limit(limits=1, user_api="openmp"):
         yield
@@ -25,6 +25,6 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _pools() -> ThreadpoolController:
-    from threadpoolctl import ThreadpoolController  # training bundles have none
+    from threadpoolctl import ThreadpoolController  # not available in training bundles
 
     return ThreadpoolController()
