@@ -2,7 +2,7 @@
 
 python benchmarks/suite.py [--only GROUP ...] [--quick] [--json FILE] [--gate] [--readme] [--accept]
     [--fixtures DIR] [--held-out DIR] [--scenes DIR] [--photos DIR] [--attribute-network FILE]
-    [--environment VENV]
+    [--portraits FILE] [--environment VENV]
 
 Each group runs in a process of its own. A group without its data is skipped and says why; its rows
 in the README keep their last value. --quick takes fewer runs, and fewer people, which changes
@@ -44,7 +44,7 @@ from rich.console import Console
 
 GroupName = Literal[
     "parity", "volume", "rasterize", "create", "heads", "faces", "align", "fit", "invert", "edits",
-    "photos", "perception", "exports", "busy", "size", "environment", "gpu",
+    "photos", "perception", "portraits", "exports", "busy", "size", "environment", "gpu",
 ]  # fmt: skip
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results.json"
@@ -75,6 +75,8 @@ class Options:
     """The same of --kind scenes."""
     photos: Path | None = None
     """Portraits."""
+    portraits: Path | None = None
+    """Held-out portraits of tools/label_portraits.py."""
     attribute_network: Path | None = None
     """What train attributes left in networks/."""
     environment: Path | None = None
@@ -268,6 +270,13 @@ def perception(options: Options) -> list[Metric]:
     return measure_identity(folder) + measure_parser(folder)
 
 
+def portraits(options: Options) -> list[Metric]:
+    file = _given(options.portraits, "--portraits")
+    from eval_portrait_parser import measure
+
+    return measure(file)
+
+
 def exports(options: Options) -> list[Metric]:
     if shutil.which("node") is None or not (HERE.parent / "tests/node/node_modules").exists():
         raise Skip("needs Node and, in tests/node, npm ci.")
@@ -315,6 +324,7 @@ GROUPS: dict[GroupName, Group] = {
     ),
     "photos": Group(photos, "benchmarks/eval_photos.py PHOTOS --count 24", sampled=True),
     "perception": Group(perception, "benchmarks/suite.py --only perception --held-out PEOPLE"),
+    "portraits": Group(portraits, "benchmarks/eval_portrait_parser.py HELD_OUT"),
     "exports": Group(exports, "benchmarks/check_exports.py", sampled=True),
     "busy": Group(busy, "benchmarks/suite.py --only busy"),
     "size": Group(size, "benchmarks/bench_size.py"),

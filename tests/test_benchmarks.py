@@ -4,6 +4,7 @@
 - the gate fails on what is worse by more than the baseline's tolerance, and on what is gone
 - results keep the rows of groups that were not measured, in their order
 - the README's table lies between its markers, one number a row, and agrees with results.json
+- segments and looks are compared where they are known alone
 - a circle of imports is found whole, and type checking alone makes none
 """
 
@@ -17,10 +18,14 @@ from typing import get_args
 
 import bench_size
 import eval_inversion
+import eval_portrait_parser
 import metric
 import pytest
 import suite
+import torch
 from metric import Metric, Result, Row
+
+from portraiture.perception.looks import LOOKS, NAMES
 
 ROOT = Path(__file__).parent.parent
 ERROR = Metric("parity/image, largest error", 4e-4, "", "lower", 1e-3)
@@ -204,3 +209,26 @@ def test_inversions_are_weighted_by_views() -> None:
     assert found["invert/m, 60°, own view: PSNR"] == pytest.approx(10.0)
     assert found["invert/m: seconds"] == pytest.approx(3.0)
     assert "invert/m, other views: PSNR" not in found
+
+
+def test_segments_are_compared_where_they_are_known() -> None:
+    labels = torch.tensor([[[1, 1, 1, 13], [255, 255, 13, 13]]])
+    found = torch.tensor([[[1, 1, 13, 13], [13, 1, 13, 0]]])
+    figures = eval_portrait_parser.overlaps(found, labels)
+    assert figures == pytest.approx({"iou/skin": 2 / 3, "iou/hair": 0.5, "iou/mean": 7 / 12})
+
+
+def test_looks_are_compared_where_they_are_known() -> None:
+    true = torch.full((5, len(NAMES)), -1, dtype=torch.int8)
+    true[:, NAMES.index("hair")] = torch.tensor([0, 1, 2, 5, -1])
+    ours = torch.nn.functional.one_hot(torch.tensor([1, 1, 0, 4, 0]), 6).float()
+    looks = {name: torch.zeros(5, len(LOOKS[name])) for name in NAMES} | {"hair": ours}
+    figures = eval_portrait_parser.accuracies(looks, true)
+    assert figures["exact/hair"] == pytest.approx(1 / 4)
+    assert figures["accuracy/bald"] == pytest.approx(2 / 4)  # the second and the fourth
+    assert figures["recall/bald"] == 0.0
+    assert figures["accuracy/hair length"] == pytest.approx(2 / 4)
+    assert math.isnan(figures["exact/glasses"])
+    assert not {m.key for m in metric.metrics_from(figures, eval_portrait_parser.ROWS)} ^ {
+        "portraits/portrait parser, hair length"
+    }

@@ -29,6 +29,7 @@ RecipeName = Literal[
     "adversarial-faces",
     "identity",
     "parser",
+    "portrait-parser",
     "attributes",
     "encoder",
     "alignment",

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from people_cases import sphere_person
 
 from portraiture.checkpoints import load_generator
 from portraiture.cli.bundle import LIMIT, write_bundle
 from portraiture.cli.recipes import Choices
+from portraiture.data.labelled_photos import HELD, LabelledPhoto, save_labelled
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.people_file import person_path, save_person
+from portraiture.perception.looks import NAMES
 from portraiture.train.log import read_log
 from portraiture.types import RecipeName
 
@@ -45,6 +48,16 @@ def people_folder(folder: Path, count: int = 4) -> Path:
     folder.mkdir()
     for k in range(count):
         save_person(sphere_person(seed=k), person_path(folder, k))
+    return folder
+
+
+def labelled_folder(folder: Path) -> Path:
+    """A grey portrait to train on, and a held-out one."""
+    frame, looks = np.array([0.5, 0.5, 0.6], np.float32), np.full(len(NAMES), -1, np.int8)
+    grey, skin = np.full((48, 48, 3), 90, np.uint8), np.full((48, 48), 1, np.uint8)
+    for path in (folder, folder / HELD):
+        path.mkdir()
+        save_labelled([LabelledPhoto(grey, skin, frame, looks)], path / "portraits.safetensors")
     return folder
 
 
@@ -85,7 +98,8 @@ def test_a_bundle_trains_two_steps_saves_and_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "recipe", ["adversarial-heads", "identity", "parser", "attributes", "encoder"]
+    "recipe",
+    ["adversarial-heads", "identity", "parser", "portrait-parser", "attributes", "encoder"],
 )
 def test_other_recipes_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -> None:
     start = None
@@ -98,10 +112,20 @@ def test_other_recipes_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -
         start = tmp_path / "start.safetensors"
         (tmp_path / "out" / "heads.safetensors").rename(start)
         (tmp_path / "work").rename(tmp_path / "old")
-    choices = Choices(preset="tiny", data=people_folder(tmp_path / "people", 8), start=start)
+    photos = labelled_folder(tmp_path / "photos") if recipe == "portrait-parser" else None
+    people = people_folder(tmp_path / "people", 8)
+    choices = Choices(preset="tiny", data=people, start=start, photos=photos)
     write_bundle(recipe, choices, tmp_path / "bundle")
     done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_held_out_portraits_stay_at_home(tmp_path: Path) -> None:
+    photos, people = labelled_folder(tmp_path / "photos"), people_folder(tmp_path / "people", 1)
+    choices = Choices(preset="tiny", data=people, photos=photos)
+    write_bundle("portrait-parser", choices, tmp_path / "bundle")
+    files = [p.relative_to(tmp_path / "bundle") for p in tmp_path.glob("bundle/photos/**/*")]
+    assert files == [Path("photos/portraits.safetensors")]
 
 
 def test_equal_inputs_are_equal_bundles_and_nothing_is_overwritten(tmp_path: Path) -> None:

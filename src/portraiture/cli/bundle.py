@@ -17,6 +17,7 @@ from typing import Any
 
 from portraiture.checkpoints import shipped
 from portraiture.cli.recipes import Choices
+from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import write_pack
 from portraiture.people.people_file import PersonViews, load_person, people_in
@@ -114,6 +115,8 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe.startswith("supervised"):
         needed.add("parser")
+    if recipe in ("encoder", "alignment") and choices.start is None:
+        needed.add("heads")
     for name in ("start", "perceptual", "encoder", "photos"):
         given = values[name]
         if given is None:
@@ -124,7 +127,7 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
             continue
         given = Path(given)
         if given.is_dir():
-            shutil.copytree(given, folder / name)
+            shutil.copytree(given, folder / name, ignore=shutil.ignore_patterns(HELD))
             values[name] = name
         else:
             values[name] = f"{name}{given.suffix}"
@@ -145,11 +148,13 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "adversarial-faces": (),
     "identity": (),
     "parser": (),
+    "portrait-parser": (),
     "attributes": ("faces2d",),
-    "encoder": ("heads", "faces2d", "identity-synthetic", "parser"),
-    "alignment": ("heads", "faces2d", "identity-synthetic", "parser"),
+    "encoder": ("faces2d", "identity-synthetic", "parser"),
+    "alignment": ("identity-synthetic", "parser"),
 }
-"""Shipped weights that a recipe reads with any options."""
+"""Shipped weights that a recipe reads with any options; the last two also `heads`, without
+--start."""
 
 
 def _size(folder: Path) -> int:

@@ -98,6 +98,8 @@ class Train:
     - adversarial-heads: EG3D; any output of synth, or a folder with EG3D's dataset.json.
     - adversarial-faces: StyleGAN2; the same, or any folder of images.
     - identity, parser: supporting networks; any output of synth.
+    - portrait-parser: network that segments portraits and classifies hair, beard, glasses and
+    clothes; any output of synth, and labelled portraits of real people (--photos).
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
 
@@ -128,7 +130,8 @@ class Train:
     encoder: str | None = None
     """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
     photos: Path | None = None
-    """Photos of real people for encoder or alignment, as written by tools/fit_portraits.py."""
+    """Photos of real people: for encoder or alignment, the file written by tools/fit_portraits.py;
+    for portrait-parser, the folder written by tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
     no_mirror: bool = False

@@ -15,8 +15,10 @@ from portraiture.checkpoints import (
 )
 from portraiture.data.distort import background_pool
 from portraiture.data.drawn_photos import DrawnPhotos
+from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
 from portraiture.data.folders import open_folder
+from portraiture.data.labelled_photos import labelled_faces, load_labelled
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.generate.train.adversarial_faces import AdversarialFaces
@@ -45,13 +47,25 @@ from portraiture.perception_training.attributes import AttributesTraining, Train
 from portraiture.perception_training.faces_data import open_faces
 from portraiture.perception_training.identity import TrainIdentity
 from portraiture.perception_training.parser import TrainParser
-from portraiture.perception_training.presets import ATTRIBUTES, IDENTITY, PARSER
+from portraiture.perception_training.portrait_parser import (
+    PortraitParserTraining,
+    TrainPortraitParser,
+)
+from portraiture.perception_training.presets import (
+    ATTRIBUTES,
+    IDENTITY,
+    PARSER,
+    PORTRAIT_PARSER,
+)
 from portraiture.train.loop import Recipe, RunConfig
 from portraiture.train.run_presets import seeded
 from portraiture.types import Preset, RecipeName
 from portraiture.weights import file_sha256
 
-WITHOUT_START: tuple[RecipeName, ...] = ("supervised-faces", "identity", "parser", "attributes")
+WITHOUT_START: tuple[RecipeName, ...] = (
+    "supervised-faces", "identity", "parser", "portrait-parser", "attributes",
+)  # fmt: skip
+TAKES_PHOTOS: tuple[RecipeName, ...] = ("alignment", "encoder", "portrait-parser")
 Config = TypeVar("Config")
 
 
@@ -60,15 +74,16 @@ class Choices:
     """Options of a training run. `make_recipe` refuses an option that its recipe does not use.
 
     data: folder with training data; supervised-heads, encoder, alignment and attributes need
-    `synth --kind latents`, supervised-faces `--kind scenes`, identity and parser any output of
-    synth, the adversarial recipes that or images with dataset.json.
+    `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
+    any output of synth, the adversarial recipes that or images with dataset.json.
     mirror: augment with mirrored images and cameras (adversarial recipes).
     start: generator to start from, whose sizes replace the preset's, or that the encoder is for: a
     shipped name, weights of another run, or a published file.
     perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
     encoder: encoder that alignment refines, or that encoder starts from.
     architecture: architecture of the encoder to train.
-    photos: photos of real people for encoder or alignment, from tools/fit_portraits.py.
+    photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
+    portrait-parser the folder of tools/label_portraits.py.
     seed, steps: override the preset's.
     """
 
@@ -95,8 +110,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
         raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
     if choices.architecture != "goae" and recipe != "encoder":
         raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
-    if choices.photos is not None and recipe not in ("alignment", "encoder"):
-        raise TrainingError(f"--photos is for alignment and encoder, not for {recipe}.")
+    if choices.photos is not None and recipe not in TAKES_PHOTOS:
+        raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
     if choices.perceptual is not None and not recipe.startswith("supervised"):
         raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
     match recipe:
@@ -112,6 +127,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.data]))
         case "parser":
             return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
+        case "portrait-parser":
+            return _portrait_parser(_preset(PORTRAIT_PARSER, recipe, choices), choices)
         case "attributes":
             return _attributes(_preset(ATTRIBUTES, recipe, choices), choices)
         case "encoder":
@@ -175,6 +192,27 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
         config = replace(config, fitted_share=0.0)
     config = replace(config, fitted=digest)
     return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
+
+
+def _portrait_parser(config: PortraitParserTraining, choices: Choices) -> TrainPortraitParser:
+    """A portrait parser from labelled portraits, labelled renders if there are any, and cut-outs
+    of synthetic people."""
+    if choices.photos is None:
+        raise TrainingError(
+            "portrait-parser learns from real portraits; give a folder written by"
+            " tools/label_portraits.py with --photos."
+        )
+    data = {
+        name: load_labelled(choices.photos / f"{name}.safetensors")
+        for name in ("portraits", "pictures")
+        if (choices.photos / f"{name}.safetensors").exists()
+    }
+    if "portraits" not in data:
+        raise TrainingError(f"{choices.photos} holds no portraits.safetensors.")
+    size = config.network.size
+    faces = load_faces([choices.data], size=size)
+    data["cutouts"] = labelled_faces(faces)
+    return TrainPortraitParser(config, data, background_pool(BACKGROUNDS, size, config.run.seed))
 
 
 def _attributes(config: AttributesTraining, choices: Choices) -> TrainAttributes:

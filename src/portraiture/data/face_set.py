@@ -7,6 +7,7 @@ Letters: N people, V views, B drawn faces, n side in pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -114,10 +115,13 @@ def _is_npz(folder: Path) -> bool:
 def _people(
     folder: Path, size: int, limit: int | None
 ) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
-    for path in people_in(folder)[:limit]:
+    def read(path: Path) -> tuple[ndarray, ndarray, ndarray]:
         person = load_person(path)
         labels = shrunk_labels(person.segmentation, size, scalp=True)
-        yield shrunk(person.rgb, size), shrunk(person.alpha, size), labels
+        return shrunk(person.rgb, size), shrunk(person.alpha, size), labels
+
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(read, people_in(folder)[:limit])
 
 
 def _synth(

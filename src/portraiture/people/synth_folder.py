@@ -160,12 +160,14 @@ def _read_json(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Pictures of one person as a folder holds them, without depth. parameters: as in the JSON."""
+    """Pictures of one person as a folder holds them, without depth. parameters: as in the JSON.
+    assets: names of pack pieces worn."""
 
     images: UInt8[ndarray, "V n n 3"]
     segmentation: UInt8[ndarray, "V n n"]
     landmarks: Float32[ndarray, "V 478 2"]
     parameters: dict[str, Any]
+    assets: tuple[str, ...]
 
 
 def read_person(out: Path, index: int) -> PersonFiles:
@@ -178,4 +180,7 @@ def read_person(out: Path, index: int) -> PersonFiles:
         landmarks = np.load(out / "landmarks" / f"{index:05d}.npy", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"Person {index} of {out} is damaged; delete its JSON.") from error
-    return PersonFiles(np.stack(images), np.stack(segments), landmarks, record["parameters"])
+    return PersonFiles(
+        np.stack(images), np.stack(segments), landmarks, record["parameters"],
+        tuple(record["assets"]),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from portraiture.checkpoints import load_network
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
 from portraiture.perception.identity import IdentityConfig, IdentityNetwork
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
 from portraiture.weights import Card, ModelName, Storage, write_weights
 
 NO_ATTRIBUTES = (
@@ -31,6 +32,12 @@ def load_parser(name_or_path: str | Path = "parser") -> ParserNetwork:
     return load_network(name_or_path, kind, ParserConfig, ParserNetwork)
 
 
+def load_portrait_parser(name_or_path: str | Path = "portrait-parser") -> PortraitParser:
+    """A portrait parser; otherwise like `load_identity`."""
+    kind: tuple[ModelName, str] = ("portrait-parser", "a portrait parser")
+    return load_network(name_or_path, kind, PortraitParserConfig, PortraitParser)
+
+
 def load_attributes(path: str | Path) -> AttributeNetwork:
     """An attribute network, of which none ships; otherwise like `load_identity`."""
     kind: tuple[ModelName, str] = ("attributes", "an attribute network")
@@ -38,7 +45,7 @@ def load_attributes(path: str | Path) -> AttributeNetwork:
 
 
 def save_network(
-    network: IdentityNetwork | ParserNetwork | AttributeNetwork,
+    network: IdentityNetwork | ParserNetwork | PortraitParser | AttributeNetwork,
     out: Path,
     *,
     data: str,
@@ -63,7 +70,11 @@ def save_network(
     return write_weights(out, network.state_dict(), card, storage=storage, overwrite=overwrite)
 
 
-def _model(network: IdentityNetwork | ParserNetwork | AttributeNetwork) -> ModelName:
+def _model(
+    network: IdentityNetwork | ParserNetwork | PortraitParser | AttributeNetwork,
+) -> ModelName:
     if isinstance(network, AttributeNetwork):
         return "attributes"
+    if isinstance(network, PortraitParser):
+        return "portrait-parser"
     return "identity" if isinstance(network, IdentityNetwork) else "parser"

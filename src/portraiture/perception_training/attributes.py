@@ -25,7 +25,7 @@ from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
+from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
 
@@ -101,7 +101,9 @@ class TrainAttributes:
         network, optimizer = state.models["attributes"], state.optimizers["attributes"]
         assert isinstance(network, AttributeNetwork)
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+            group["lr"] = config.learning_rate * annealed(
+                state.step, config.decay_steps, warmup=WARMUP
+            )
         optimizer.zero_grad(set_to_none=True)
         found = network.standardised(photos)
         loss = F.smooth_l1_loss(found, wanted)

@@ -23,7 +23,7 @@ from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
+from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
 
@@ -111,7 +111,9 @@ class TrainIdentity:
         assert isinstance(loss, CosFace)
         optimizer = state.optimizers["identity"]
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+            group["lr"] = config.learning_rate * annealed(
+                state.step, config.decay_steps, warmup=WARMUP
+            )
         loss.margin = config.margin * min(1.0, state.step / max(1, config.margin_steps))
         optimizer.zero_grad(set_to_none=True)
         with autocast(world.device, self.run.precision):

@@ -23,7 +23,7 @@ from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
+from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import Draws, generator
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
@@ -105,7 +105,9 @@ class TrainParser:
         config, (images, labels) = self.config, batch
         network, optimizer = state.models["parser"], state.optimizers["parser"]
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(state.step, config.decay_steps)
+            group["lr"] = config.learning_rate * annealed(
+                state.step, config.decay_steps, warmup=WARMUP
+            )
         optimizer.zero_grad(set_to_none=True)
         with autocast(world.device, self.run.precision):
             logits = network(images)

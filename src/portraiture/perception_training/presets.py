@@ -8,9 +8,11 @@ from portraiture.data.distort import Distortion
 from portraiture.perception.attributes import AttributesConfig
 from portraiture.perception.identity import IdentityConfig
 from portraiture.perception.parser import ParserConfig
+from portraiture.perception.portrait_parser import PortraitParserConfig
 from portraiture.perception_training.attributes import AttributesTraining
 from portraiture.perception_training.identity import IdentityTraining
 from portraiture.perception_training.parser import ParserTraining
+from portraiture.perception_training.portrait_parser import PortraitParserTraining, sources
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
 from portraiture.types import Preset
@@ -48,6 +50,25 @@ PARSER: dict[Preset, ParserTraining] = {
             size=256, zoom=(0.75, 1.25), shift=0.05, turn=0.1, colour=0.75, blur=0.3, dye=0.6
         ),
         decay_steps=12_000,
+    ),
+}
+
+PORTRAIT_PARSER: dict[Preset, PortraitParserTraining] = {
+    "tiny": PortraitParserTraining(
+        run=TINY_RUN,
+        network=PortraitParserConfig(widths=(4, 4, 4, 8), size=32),
+        **sources(32),
+    ),
+    "cpu": PortraitParserTraining(
+        run=replace(_CPU_RUN, steps=1500, batch=16),
+        network=PortraitParserConfig(size=192),
+        **sources(192),
+        decay_steps=1500,
+    ),
+    "gpu": PortraitParserTraining(
+        run=replace(_GPU_RUN, steps=8_000, batch=96),
+        network=PortraitParserConfig(),
+        **sources(256),
     ),
 }
 

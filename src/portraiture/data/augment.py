@@ -1,0 +1,299 @@
+"""Augment labelled portraits on the device of the training.
+
+LabelledPhotos ─crop, mirror─▶ dye ─▶ light ─▶ occluders ─▶ colour ─▶ blur ─▶ grain ─▶ JPEG
+`data.distort` does the same on the CPU, face by face. All randomness is one CPU generator's.
+Letters: B pictures, n side before, m side after.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from portraiture.data.distort import GREY, mirrored_labels
+from portraiture.data.labelled_photos import UNKNOWN, LabelledPhotos
+from portraiture.types import Segment
+
+SKINS = (Segment.SKIN, Segment.NOSE)
+FINGERS = 4
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Strengths; chances are per picture.
+
+    size: side of the result. zoom: range of the crop's side, in EG3D crops; turn: radians; shift:
+    standard deviation of its position, in crops. colour: of gain, gamma, saturation and cast. dye:
+    chance of other clothes. occlude: chance of an occluder; hands: share of these that are hands.
+    """
+
+    size: int
+    zoom: tuple[float, float] = (0.8, 1.3)
+    turn: float = 0.12
+    shift: float = 0.06
+    light: float = 0.35
+    colour: float = 0.7
+    grey: float = 0.04
+    dye: float = 0.0
+    occlude: float = 0.25
+    hands: float = 0.6
+    blur: float = 0.4
+    grain: float = 0.4
+    jpeg: float = 0.4
+
+
+def augmented(
+    photos: LabelledPhotos, index: Int[Tensor, "B"], how: Augmentation,
+    backgrounds: UInt8[Tensor, "J 3 k k"], rng: torch.Generator,
+) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
+    """Augmented pictures in [-1, 1] and their labels, on the photos' device."""
+    device = photos.images.device
+    draw = Draw(rng, device, len(index))
+    index = index.to(device)
+    images = over_backgrounds(photos, index, backgrounds, draw)
+    images, labels = cropped(images, photos.labels[index], photos.frames[index], how, draw)
+    images = dyed(images, labels, how.dye, draw)
+    images = relit(images, how.light, draw)
+    images, labels = occluded(images, labels, how, draw)
+    images = recoloured(images, how, draw)
+    images = softened(images, how.blur, draw)
+    strength = draw.uniform(0.0, 0.06) * draw.chance(how.grain)
+    noise = torch.randn(images.shape, generator=draw.own, device=device)
+    images = (images + noise * strength).clamp(0.0, 1.0)
+    spoilt = compressed(images, draw.uniform(20.0, 90.0))
+    images = torch.where(draw.chance(how.jpeg) > 0, spoilt, images)
+    return images * 2.0 - 1.0, labels
+
+
+class Draw:
+    """Random columns (B, 1, 1, 1) on a device, out of a CPU generator."""
+
+    def __init__(self, rng: torch.Generator, device: torch.device, count: int) -> None:
+        self.rng, self.device, self.count = rng, device, count
+        seed = int(torch.randint(1 << 62, (), generator=rng))
+        self.own = torch.Generator(device).manual_seed(seed)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        drawn = torch.rand(self.count, *(shape or (1, 1, 1)), generator=self.rng)
+        return (low + (high - low) * drawn).to(self.device)
+
+    def normal(self, deviation: float, *shape: int) -> Tensor:
+        drawn = torch.randn(self.count, *(shape or (1, 1, 1)), generator=self.rng)
+        return (deviation * drawn).to(self.device)
+
+    def chance(self, share: float) -> Tensor:
+        return (torch.rand(self.count, 1, 1, 1, generator=self.rng) < share).float().to(self.device)
+
+
+def over_backgrounds(
+    photos: LabelledPhotos, index: Tensor, backgrounds: UInt8[Tensor, "J 3 k k"], draw: Draw
+) -> Float[Tensor, "B 3 n n"]:
+    """Pictures in [0, 1]; cut-outs over white get backgrounds."""
+    images = photos.images[index].float() / 255.0
+    through = 1.0 - photos.alpha[index].float() / 255.0
+    if not bool(through.any()):
+        return images
+    chosen = torch.randint(len(backgrounds), (draw.count,), generator=draw.rng)
+    behind = backgrounds[chosen.to(draw.device)].float() / 255.0
+    behind = F.interpolate(behind, images.shape[-2:], mode="bilinear")
+    return (images + through * (behind - 1.0)).clamp(0.0, 1.0)
+
+
+def cropped(
+    images: Float[Tensor, "B 3 n n"], labels: UInt8[Tensor, "B n n"], frames: Float[Tensor, "B 3"],
+    how: Augmentation, draw: Draw,
+) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
+    """Crops around the frames, half of them mirrored; beyond the picture labels are unknown."""
+    low, high = (math.log(z) for z in how.zoom)
+    zoom = torch.exp(draw.uniform(low, high, 1))[:, 0]
+    angle, flip = draw.normal(how.turn, 1)[:, 0], draw.chance(0.5)[:, 0, 0, 0] > 0
+    shift = draw.normal(how.shift, 2)
+    side = frames[:, 2] * zoom
+    c, s = side * angle.cos(), side * angle.sin()
+    sign = torch.where(flip, -1.0, 1.0)
+    centre = 2.0 * frames[:, :2] - 1.0 + 2.0 * shift * side[:, None]
+    rows = [c * sign, -s, centre[:, 0], s * sign, c, centre[:, 1]]
+    theta = torch.stack(rows, 1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(images), 3, how.size, how.size], align_corners=False)
+    images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    known = torch.where(labels == UNKNOWN, 0, labels).long()
+    swapped = mirrored_labels(known).flip(-1)  # in place: the grid mirrors
+    classes = torch.where(flip[:, None, None], swapped, known)
+    classes = torch.where(labels == UNKNOWN, UNKNOWN, classes)
+    found = F.grid_sample(
+        classes[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
+    )
+    inside = (grid.abs() <= 1.0).all(-1)
+    return images.clamp(0.0, 1.0), torch.where(inside, found[:, 0].round().long(), UNKNOWN)
+
+
+def dyed(
+    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], chance: float, draw: Draw
+) -> Float[Tensor, "B 3 m m"]:
+    """Clothes of other colours, half of them dark, half with a shirt's and a tie's in front."""
+    if not chance:
+        return images
+    cloth = ((labels == Segment.CLOTH)[:, None]).float()
+    grey = images.mean(1, keepdim=True)
+    mean = (grey * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
+    shade = (grey / mean.clamp_min(0.02)).clamp(0.0, 2.0)
+    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=draw.device)
+    y, x = torch.meshgrid(i, i, indexing="ij")
+    coat, shirt, tie = (_dye(draw) for _ in range(3))
+    middle = (x * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
+    apart = (x - middle - draw.normal(0.06)).abs()
+    opening = draw.uniform(0.03, 0.15) + draw.uniform(0.3, 0.9) * (1.0 - y)
+    dye = torch.where((draw.chance(0.5) > 0) & (apart < opening), 0.7 + 0.3 * shirt, coat)
+    dye = torch.where((draw.chance(0.3) > 0) & (apart < draw.uniform(0.04, 0.1)), tie, dye)
+    return torch.where(cloth * draw.chance(chance) > 0, (dye * shade).clamp(0.0, 1.0), images)
+
+
+def _dye(draw: Draw) -> Float[Tensor, "B 3 1 1"]:
+    dark = draw.chance(0.5) > 0
+    level = torch.where(dark, draw.uniform(0.02, 0.2), draw.uniform(0.0, 1.0))
+    return (level * torch.exp(draw.normal(0.25, 3, 1, 1))).clamp(0.0, 1.0)
+
+
+def relit(
+    images: Float[Tensor, "B 3 m m"], strength: float, draw: Draw
+) -> Float[Tensor, "B 3 m m"]:
+    """Smooth, slightly coloured uneven light; now and then a shadow with an edge."""
+    waves = draw.normal(strength, 1, 3, 3) + draw.normal(0.15 * strength, 3, 3, 3)
+    waves = waves - waves.mean((2, 3), keepdim=True)
+    field = F.interpolate(waves, images.shape[-2:], mode="bicubic")
+    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=draw.device)
+    y, x = torch.meshgrid(i, i, indexing="ij")
+    angle = draw.uniform(0.0, 2.0 * math.pi)
+    along = x * angle.cos() + y * angle.sin() - draw.normal(0.25)
+    bend = draw.normal(0.15) * torch.sin(4.0 * (y * angle.cos() - x * angle.sin()))
+    edge = torch.sigmoid((along + bend) * draw.uniform(8.0, 60.0))
+    dark = draw.chance(0.2) * draw.uniform(0.3, 1.2) * edge
+    return (images * torch.exp(field - dark)).clamp(0.0, 1.0)
+
+
+def occluded(
+    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], how: Augmentation, draw: Draw
+) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
+    """Cover some pictures with hands of the face's own colour, or with ovals and boxes of any; they
+    count as background, as in CelebAMask-HQ."""
+    hand, (cover, shade) = draw.chance(how.hands) > 0, _hand(images.shape[-1], draw)
+    other, pattern = _thing(images.shape[-1], draw)
+    skin = torch.stack([labels == s for s in SKINS]).any(0)[:, None].float()
+    mean = (images * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp_min(1.0)
+    tone = mean * torch.exp(draw.normal(0.2)) * torch.exp(draw.normal(0.05, 3, 1, 1))
+    any_colour = draw.uniform(0.05, 0.9) * draw.uniform(0.6, 1.0, 3, 1, 1)
+    drawn = torch.where(hand, tone * shade, any_colour * pattern).clamp(0.0, 1.0)
+    mask = torch.where(hand, cover, other) & (draw.chance(how.occlude) > 0)
+    labels = torch.where(mask[:, 0], int(Segment.BACKGROUND), labels)
+    return torch.where(mask, drawn, images), labels
+
+
+def _hand(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """A palm with fingers that reach into the picture from a random side: mask and shading."""
+    i = torch.linspace(-1.0, 1.0, side, device=draw.device)
+    y, x = torch.meshgrid(i, i, indexing="ij")
+    angle, size = draw.uniform(0.0, 2.0 * math.pi), draw.uniform(0.16, 0.34)
+    away = draw.uniform(0.15, 0.9)
+    direction = angle + draw.normal(0.5)
+    px, py = x - away * angle.cos(), y - away * angle.sin()
+    u = (px * direction.cos() + py * direction.sin()) / size  # outwards, to the wrist
+    v = (py * direction.cos() - px * direction.sin()) / size
+    wrist = ((v.abs() - 0.45).clamp_min(0.0) ** 2 + (-u).clamp_min(0.0) ** 2).sqrt()
+    height = 1.0 - (wrist / 0.55)
+    spread, length = draw.uniform(0.0, 0.35), draw.uniform(0.8, 1.6)
+    for k in range(FINGERS):
+        turn = spread * (k - 1.5)
+        fu = u * turn.cos() + v * turn.sin()
+        fv = v * turn.cos() - u * turn.sin() - 0.3 * (k - 1.5)
+        beyond = (-fu - length * (1.0 - 0.08 * abs(k - 1.2))).clamp_min(0.0)
+        distance = (fv**2 + beyond**2 + fu.clamp_min(0.0) ** 2).sqrt()
+        height = torch.maximum(height, 1.0 - distance / 0.17)
+    shade = 0.55 + 0.5 * height.clamp(0.0, 1.0).sqrt()
+    return height > 0, shade
+
+
+def _thing(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """A soft box or an oval from the picture's edge: mask and pattern."""
+    i = torch.linspace(-1.0, 1.0, side, device=draw.device)
+    y, x = torch.meshgrid(i, i, indexing="ij")
+    angle = draw.uniform(0.0, 2.0 * math.pi)
+    u = x * angle.cos() + y * angle.sin() - draw.uniform(0.45, 1.3)
+    v = y * angle.cos() - x * angle.sin() - draw.normal(0.3)
+    power = torch.where(draw.chance(0.5) > 0, 2.0, 8.0)
+    inside = (u / draw.uniform(0.15, 0.5)).abs() ** power
+    inside = inside + (v / draw.uniform(0.06, 0.35)).abs() ** power
+    return inside < 1.0, 1.0 + 0.4 * torch.sin(6.0 * u + 4.0 * v)
+
+
+def recoloured(
+    images: Float[Tensor, "B 3 m m"], how: Augmentation, draw: Draw
+) -> Float[Tensor, "B 3 m m"]:
+    """Exposure, contrast, gamma, white balance and saturation."""
+    s = how.colour
+    images = images.clamp_min(1e-4) ** torch.exp(draw.normal(0.22 * s))
+    images = images * torch.exp(draw.normal(0.07 * s, 3, 1, 1))
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = mean + (images - mean) * torch.exp(draw.normal(0.15 * s)) + draw.normal(0.05 * s)
+    saturation = torch.exp(draw.normal(0.3 * s)) * (1.0 - draw.chance(how.grey))
+    grey = (images * torch.tensor(GREY, device=draw.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (grey + (images - grey) * saturation).clamp(0.0, 1.0)
+
+
+def softened(
+    images: Float[Tensor, "B 3 m m"], chance: float, draw: Draw
+) -> Float[Tensor, "B 3 m m"]:
+    """Some pictures at a lower resolution, one for the whole batch, mixed by a share of each."""
+    side = max(4, int(images.shape[-1] * (0.25 + 0.5 * float(torch.rand((), generator=draw.rng)))))
+    small = F.interpolate(images, (side, side), mode="area")
+    blurred = F.interpolate(small, images.shape[-2:], mode="bilinear")
+    share = draw.chance(chance) * draw.uniform(0.3, 1.0)
+    return images + share * (blurred - images)
+
+
+def compressed(
+    images: Float[Tensor, "B 3 m m"], quality: Float[Tensor, "B 1 1 1"]
+) -> Float[Tensor, "B 3 m m"]:
+    """JPEG (ITU-T T.81): Y'CbCr, chroma at half the size, 8×8 DCT, quantised by Annex K's tables
+    scaled to the quality as libjpeg does. Sides are multiples of 16."""
+    rows = torch.tensor(
+        [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]],
+        device=images.device,
+    )
+    back = torch.linalg.inv(rows)
+    colours = torch.einsum("ij,bjhw->bihw", rows, images * 255.0)
+    scale = torch.where(quality < 50.0, 5000.0 / quality, 200.0 - 2.0 * quality) / 100.0
+    luma = _quantised(colours[:, :1] - 128.0, LUMA, scale) + 128.0
+    half = F.avg_pool2d(colours[:, 1:], 2)
+    chroma = F.interpolate(_quantised(half, CHROMA, scale), scale_factor=2, mode="bilinear")
+    found = torch.einsum("ij,bjhw->bihw", back, torch.cat([luma, chroma], 1))
+    return (found / 255.0).clamp(0.0, 1.0)
+
+
+def _quantised(planes: Tensor, table: tuple[int, ...], scale: Tensor) -> Tensor:
+    """Planes through the quantised DCT of 8×8 blocks."""
+    k = torch.arange(8, device=planes.device, dtype=torch.float32)
+    basis = torch.cos((2.0 * k[None] + 1.0) * k[:, None] * math.pi / 16.0) * 0.5
+    basis[0] *= math.sqrt(0.5)
+    b, c, h, w = planes.shape
+    blocks = planes.view(b, c, h // 8, 8, w // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    steps = torch.tensor(table, device=planes.device).view(8, 8)
+    steps = (steps * scale[..., None, None]).round().clamp(1.0, 255.0)
+    found = torch.round(basis @ blocks @ basis.T / steps) * steps
+    return (basis.T @ found @ basis).permute(0, 1, 2, 4, 3, 5).reshape(b, c, h, w)
+
+
+LUMA = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113,
+    92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+CHROMA = (
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99,
+) + (99,) * 32  # fmt: skip
+"""Annex K's quantisation tables K.1 and K.2."""
