@@ -10,9 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 from torch import Tensor
 
 from portraiture.checkpoints import load_generator, load_image_generator
+from portraiture.engine.landmarks import LEFT_BROW, RIGHT_BROW
 from portraiture.evaluate.inversion import (
     MetricNetworks,
     held_out_person,
@@ -32,7 +34,10 @@ from portraiture.people.latent import draw_latents
 from portraiture.people.people import render_scenes
 from portraiture.people.people_file import PersonViews
 from portraiture.people.scene import SCENE_SIZE
-from portraiture.perception.weights import load_identity, load_parser
+from portraiture.perception.looks import LOOKS
+from portraiture.perception.weights import load_identity, load_parser, load_portrait_parser
+from portraiture.photo.align import align
+from portraiture.types import Segment
 
 YAWS = (0.0, 0.5)
 COUNT = 3
@@ -97,6 +102,32 @@ def test_the_parser_finds_the_classes(people: list[PersonViews], metrics: Metric
     labels = metrics.parser.segment(_images(people).flatten(0, 1)).numpy()
     truth = np.concatenate([person.segmentation for person in people])
     assert (labels == truth).mean() > 0.85
+
+
+@torch.no_grad()
+def test_the_portrait_parser_finds_classes_of_renders_and_of_a_photo(
+    people: list[PersonViews],
+) -> None:
+    parser = load_portrait_parser()
+    found, _ = parser.read(_images(people).flatten(0, 1))
+    truth = np.concatenate([person.segmentation for person in people])
+    assert (found.argmax(1).numpy() == truth).mean() > 0.9
+    photo = align(astronaut())
+    crop = torch.from_numpy(photo.crop.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    pixels, looks = parser.read(crop)
+    at = photo.landmarks.astype(float) @ photo.crop_from_image[:2, :2].T
+    at += photo.crop_from_image[:2, 2]
+    classes = pixels[0].argmax(0).numpy()
+    expected: dict[Segment, tuple[int, ...]] = {
+        Segment.LEFT_EYE: (468,), Segment.RIGHT_EYE: (473,), Segment.NOSE: (1,),
+        Segment.SKIN: (50,), Segment.LEFT_BROW: RIGHT_BROW, Segment.RIGHT_BROW: LEFT_BROW,
+    }  # fmt: skip
+    for segment, loop in expected.items():
+        column, row = at[[*loop]].mean(0).astype(int)
+        assert classes[row, column] == segment
+    names = {name: LOOKS[name][int(scores.argmax())] for name, scores in looks.items()}
+    assert names["glasses"] == "none" and names["beard"] == "none" and names["sex"] == "f"
+    assert names["hair"] in ("short", "medium") and names["form"] == "wavy"
 
 
 def test_the_identity_network_tells_people_apart(

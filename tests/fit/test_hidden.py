@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
+from shared_data import SHARED
 from skimage.data import astronaut
 from skimage.draw import ellipse, polygon2mask
 
@@ -157,6 +158,46 @@ def test_sunglasses_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> Non
     check_completed(plain, fitted, zone)
     assert fitted.parameters.glasses_style != "none"
     assert fitted.parameters.brow_darkness == pytest.approx(0.5)
+
+
+def hand_before(photo: Photo) -> Photo:
+    """Four fingers and a palm of the cheeks' own colour before the right half of the mouth."""
+    at = photo.landmarks.astype(float)
+    iod = float(np.linalg.norm(at[473] - at[468]))
+    y, x = np.mgrid[: photo.image.shape[0], : photo.image.shape[1]] + 0.5
+    u, v = (x - at[61, 0]) / iod, (y - at[61, 1]) / iod
+    height = np.full(u.shape, -1.0)
+    for k in range(4):
+        beyond = np.maximum(u - 0.42 + 0.06 * abs(k - 1), 0.0)
+        reach = np.hypot(beyond, v - 0.17 * (k - 1.5))
+        height = np.where(u > -0.45, np.maximum(height, 1.0 - reach / 0.1), height)
+    palm = np.hypot(np.maximum(np.abs(v) - 0.25, 0.0), np.maximum(u + 0.4, 0.0)) / 0.12
+    height = np.maximum(height, 1.0 - palm)
+    cheek = photo.image[tuple(at[[50, 205]].astype(int).T[::-1])].mean(0)
+    shade = 0.55 + 0.45 * np.sqrt(np.clip(height, 0.0, 1.0))
+    image = photo.image.copy()
+    hand = height > 0
+    image[hand] = np.clip(cheek * shade[..., None], 0, 255)[hand]
+    return replace(align(image), name=photo.name)
+
+
+def test_a_hand_of_the_faces_own_colour_is_not_painted(photo: Photo, plain: Fitted) -> None:
+    fitted = fit_photo(hand_before(photo))
+    position = anatomy(load_head(), SIZE).position[WINDOW]
+    x, y, z = np.moveaxis(position, -1, 0)
+    zone = (x < -22) & (x > -42) & (y < -58) & (y > -72) & (z > -30)  # the person's right cheek
+    check_completed(plain, fitted, zone)
+
+
+PORTRAITS = SHARED / "data" / "portraits" / "photos"
+
+
+@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="needs ../shared/data/portraits")
+@pytest.mark.parametrize("name", ["021368", "021916"])
+def test_a_flushed_face_is_not_covered(name: str) -> None:
+    """By colour alone a third and a tenth of these clean faces counted as covered."""
+    fitted = fit_photo(align(PORTRAITS / f"{name}.jpg"))
+    assert not any("is covered" in note for note in fitted.notes)
 
 
 def test_covered_eyes_are_told_by_their_lids(photo: Photo) -> None:

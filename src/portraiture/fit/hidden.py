@@ -1,11 +1,12 @@
 """Find texels of the face that are occluded, over-exposed or in hard shadow.
 
 projection ─▶ log luminance, log chroma ─▶ reference skin: the most plausible of eight patches
-   ├─ chroma far from it, or black, in one mass that reaches bare skin: mask, sunglasses, paint
+   ├─ chroma far from it, or black, in one mass that reaches bare skin: mask, sunglasses
    ├─ beyond a hard edge of luminance on bare skin: a cast shadow
    └─ no longer measured by the sensor, and the glow around that: over-exposed
 
-Nothing is learned here: a covering of the face's own colour is not seen.
+The portrait parser (`fit.occluders`) adds coverings of the face's own colour, hands above all, and
+overrules the colours where it sees the face itself: a flushed cheek, warm light, paint.
 
 Dimension letters: h, w: half the texels of the texture's window that holds the face
 (`projection.WINDOW`); H, W: all of them.
@@ -32,6 +33,7 @@ from scipy.spatial import KDTree
 from skimage import measure
 
 from portraiture.engine.skin.tone import tone_table
+from portraiture.fit.occluders import Parsed
 from portraiture.fit.projection import Projection, disk
 from portraiture.fit.regions import WINDOW_PX, Regions, window_transform
 
@@ -56,6 +58,12 @@ LEAST_BARE, LEAST_SHADOW = 0.05, 0.08
 """Share of the bare skin that a mass, and a shadow, must hide: less is a feature or a spot."""
 BESIDE, LEAST_BESIDE = 12.0, 0.004
 """Halved texels within which a piece belongs to a mass, and the share of bare skin it hides."""
+LEAST_FOREIGN = 0.015
+"""Share of the face that something seen by the parser hides at least."""
+MOST_SKIN = 0.6
+"""Mean probability of the face itself from which on odd colours are the face's own,"""
+MOST_FLUSH = 0.6
+"""unless their log chroma lies this far from the reference in the median."""
 AROUND_IOD = 0.4
 """How far from skin that is seen its covering reaches, inter-ocular distances."""
 TRUSTED = 0.3
@@ -97,9 +105,11 @@ class Hidden:
         return notes
 
 
-def find_hidden(projection: Projection, hair: Float[ndarray, "H W"]) -> Hidden:
+def find_hidden(
+    projection: Projection, hair: Float[ndarray, "H W"], parsed: Parsed | None = None
+) -> Hidden:
     """Find the parts of the projected face that must not be used. hair: where hair is before the
-    skin."""
+    skin. parsed: what the portrait parser sees; without it colours alone decide."""
     colour, position = halved(projection.colour), halved(projection.position)
     may_be_hair = (position[..., 1] > 10.0) | (np.abs(position[..., 0]) > 48.0)
     face = (halved(projection.weight) > TRUSTED) & ~((halved(hair) > 0.5) & may_be_hair)
@@ -116,11 +126,16 @@ def find_hidden(projection: Projection, hair: Float[ndarray, "H W"]) -> Hidden:
     darker = np.clip(reference.mean() - light, 0.0, -BLACK)
     far = np.linalg.norm(gap, axis=-1) > FAR_CHROMA + SHADE_REDNESS * darker * (gap[..., 0] > 0)
     far |= darker >= -BLACK
+    odd = np.where(darker >= -BLACK, np.inf, np.linalg.norm(gap, axis=-1))
     near = np.asarray(distance_transform_edt(~ended)) < GLOW_REACH
     glow = ended | (face & near & (light > reference.mean() + GLOW))
     blown = np.asarray(binary_propagation(ended, mask=glow), bool)
     left = face & ~np.asarray(binary_dilation(blown, disk(EDGE_REACH)), bool)
     covered = _masses(far & left, bare)
+    if parsed is not None:
+        covered = _confirmed(covered, halved(parsed.skin), odd) | _solid(
+            face & (halved(parsed.foreign) > 0.5), LEAST_FOREIGN * face.sum()
+        )
     left &= ~np.asarray(binary_dilation(covered, disk(EDGE_REACH)), bool)
     shadow = _shadow(light, left, bare)
     shares = [float(mask[face].mean()) for mask in (covered, blown | shadow)]
@@ -182,6 +197,25 @@ def _masses(
         return kept
     beside = np.unique(pieces[np.asarray(distance_transform_edt(~kept)) < BESIDE])
     return np.isin(pieces, beside[hidden[beside] > LEAST_BESIDE])
+
+
+def _confirmed(
+    covered: Bool[ndarray, "h w"], skin: Float[ndarray, "h w"], odd: Float[ndarray, "h w"]
+) -> Bool[ndarray, "h w"]:
+    """The connected components but those in which the parser sees the face itself and whose colour
+    a flush or warm light may explain. odd: log chroma from the reference, infinite for black."""
+    pieces = np.asarray(measure.label(covered, connectivity=1))
+    masks = [pieces == k for k in range(1, pieces.max() + 1)]
+    kept = [m for m in masks if skin[m].mean() < MOST_SKIN or np.median(odd[m]) > MOST_FLUSH]
+    return np.any(kept, axis=0) if kept else np.zeros_like(covered)
+
+
+def _solid(mask: Bool[ndarray, "h w"], least: float) -> Bool[ndarray, "h w"]:
+    """The connected components of at least so many texels, without thin rims."""
+    pieces = np.asarray(measure.label(binary_opening(mask, disk(2)), connectivity=1))
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.isin(pieces, np.flatnonzero(sizes > least))
 
 
 def _shadow(

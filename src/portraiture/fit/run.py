@@ -18,6 +18,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hidden import covered_in_window, find_hidden
+from portraiture.fit.occluders import parse_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.skin import fit_skin, hair_on_texels
@@ -63,7 +64,7 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     placed = place_head(photo, cues)
     projection = placed.project(photo)
     hair = hair_on_texels(regions, landmarks, projection)
-    hidden = find_hidden(projection, hair)
+    hidden = find_hidden(projection, hair, parse_texels(photo, projection))
     if hidden.everything().any():
         covered = covered_in_window(hidden, projection, landmarks, regions)
         regions = replace(regions, covered=covered)
