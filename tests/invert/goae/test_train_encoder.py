@@ -136,7 +136,7 @@ def test_the_rate_falls_twice(folder: Path) -> None:
     assert recipe.rate(399) > 0.6
     assert recipe.rate(450) == pytest.approx(0.1 * (0.01 + 0.99 * (0.5 + 0.5 * 0.5**0.5)), rel=1e-3)
     assert recipe.rate(600) == pytest.approx(0.001)
-    steady = _recipe(folder, learning_rate=1.0, warmup=99, decay_steps=10**9, whole_from=400)
+    steady = _recipe(folder, learning_rate=1.0, warmup=100, decay_steps=10**9, whole_from=400)
     assert steady.rate(59) == pytest.approx(0.6)
     assert steady.rate(5_000) == pytest.approx(1.0)
 

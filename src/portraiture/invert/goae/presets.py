@@ -118,6 +118,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         truth=ENCODER["cpu"].truth,
         perturbed=0.5,
         learning_rate=1e-3,
+        warmup=50,
         decay_steps=1_600,
     ),
     "gpu": AlignmentTraining(
@@ -126,6 +127,7 @@ ALIGNMENT: dict[EncoderPreset, AlignmentTraining] = {
         truth=ENCODER["gpu"].truth,
         perturbed=0.5,
         learning_rate=2e-4,
+        warmup=50,
         decay_steps=20_000,
     ),
     "paper": AlignmentTraining(

@@ -58,7 +58,8 @@ class AlignmentTraining:
     of losses at another view than the photo's; 0 in the paper. perturbed: share of heads whose w+
     is moved towards another's, to imitate the inversion error of real photos [ours].
     feature_weight: λ7, on the mean squared F* - F. mixed: planes that are mixed by visibility.
-    learning_rate: Adam's, with cosine decay over decay_steps. clip: maximum gradient norm.
+    learning_rate: Adam's, after `warmup` steps, with cosine decay over decay_steps. clip: maximum
+    gradient norm.
     half_life: of the EMA, in images.
     """
 
@@ -75,6 +76,7 @@ class AlignmentTraining:
     mixed: MixedPlanes = "all"
     learning_rate: float = 2.5e-5
     clip: float = 1.0
+    warmup: int = 0
     decay_steps: int = 800_000
     half_life: float = 4_000.0
     grid_people: int = 8
@@ -125,7 +127,10 @@ class TrainAlignment:
         config = self.config
         alignment, optimizer = state.models["alignment"], state.optimizers["alignment"]
         assert isinstance(alignment, FeatureAlignment)
-        set_rate(optimizer, config.learning_rate * annealed(state.step, config.decay_steps))
+        set_rate(
+            optimizer,
+            config.learning_rate * annealed(state.step, config.decay_steps, warmup=config.warmup),
+        )
         optimizer.zero_grad(set_to_none=True)
         losses = self.losses(alignment, batch, draws)
         torch.stack(list(losses.values())).sum().backward()

@@ -216,9 +216,9 @@ class TrainEncoder:
         """The encoder's learning rate at a step."""
         config = self.config
         if config.whole_rate is not None and step >= config.whole_from:
-            return config.whole_rate * annealed(step - config.whole_from, config.whole_decay)
-        rise = min(1.0, (step + 1) / (config.warmup + 1))
-        return rise * config.learning_rate * annealed(step, config.decay_steps)
+            after = step - config.whole_from
+            return config.whole_rate * annealed(after, config.whole_decay, warmup=config.warmup)
+        return config.learning_rate * annealed(step, config.decay_steps, warmup=config.warmup)
 
     def measure(self, state: TrainState) -> None:
         """Estimate the metric of w and the prior; the same on every process."""
