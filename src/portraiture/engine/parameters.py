@@ -1,9 +1,9 @@
-"""`AvatarParameters`: a person as named numbers and choices.
+"""`AvatarParameters`: a person as named continuous and discrete parameters.
 
-Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector has the continuous
-values in field order (then the shape changes in `SHAPES` order), followed by one block per
-discrete parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed
-encoding, Sang et al. 2022, section 3.3).
+Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector holds the
+continuous values in field order, the shape changes in `SHAPES` order, and one block per discrete
+parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed encoding,
+Sang et al. 2022, section 3.3).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _number(default: float, meaning: str) -> float:
 class AvatarParameters:
     """One person. See each field's ``metadata["meaning"]`` and `describe()`.
 
-    shape: the face's local changes by name in [0, 1] (0.5 is the average face); absent means 0.5.
-    Raises AvatarError on values outside their range, unknown names and unknown choices.
+    shape: local changes of the face by name, in [0, 1]; 0.5 is the average face and the default.
+    Raises AvatarError on out-of-range values, unknown names and unknown choices.
     """
 
     sex: float = _number(0.5, "0 masculine, 1 feminine build and face")
@@ -138,7 +138,7 @@ class AvatarParameters:
         return np.array([2.0 * self.shape.get(name, 0.5) - 1.0 for name in SHAPES])
 
     def phenotypes(self) -> Float[ndarray, "7"]:
-        """sex, age, muscle, weight and the three ancestries, as `HeadModel.coefficients` wants."""
+        """sex, age, muscle, weight and the three ancestries, in `HeadModel.coefficients` order."""
         return np.array(
             [
                 self.sex,
@@ -152,18 +152,19 @@ class AvatarParameters:
         )
 
     def to_json(self) -> str:
-        """JSON that `from_json` reads back exactly."""
+        """Serialise to JSON; `from_json` restores it exactly."""
         return json.dumps(self.to_dict(), indent=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
+        """Convert to a dict of plain numbers and strings."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         out["shape"] = dict(self.shape)
         return out
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> AvatarParameters:
-        """Raises AvatarError on unknown names and bad values; missing names take their default."""
+        """Build from a dict; missing names take their default. Raises AvatarError on unknown names
+        and invalid values."""
         known = {f.name for f in fields(AvatarParameters)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -175,7 +176,7 @@ class AvatarParameters:
 
     @staticmethod
     def from_json(text: str) -> AvatarParameters:
-        """Raises AvatarError when `text` is not JSON of a parameter table."""
+        """Parse JSON. Raises AvatarError when `text` is not a JSON object of parameters."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
@@ -196,8 +197,8 @@ class AvatarParameters:
 
     @staticmethod
     def from_vector(vector: Float[ndarray, "D"]) -> tuple[AvatarParameters, dict[str, ndarray]]:
-        """A strict or relaxed vector to parameters (each block's largest entry wins) and the
-        relaxed probabilities of every discrete parameter. Raises AvatarError on a bad length."""
+        """Decode a strict or relaxed vector to parameters (argmax of each block) and the relaxed
+        probabilities of every discrete parameter. Raises AvatarError on a wrong length."""
         vector = np.asarray(vector, np.float64)
         if vector.shape != (vector_length(),):
             raise AvatarError(
