@@ -21,7 +21,7 @@ _LIPS_M = (0.0285, 0.0132)
 @dataclass(frozen=True)
 class BeardZone:
     """density: (P,) in [0, 1]. length: (P,) fraction of the style's length. direction: (P, 3)
-    growth direction on the base mesh. hang: (P,) 0 lying on the skin to 1 falling with gravity."""
+    growth direction on the base mesh. hang: (P,) how strongly gravity bends the hair downwards."""
 
     density: Float[ndarray, "P"]
     length: Float[ndarray, "P"]
