@@ -24,7 +24,7 @@ from portraiture.engine.shapes import SHAPES
 PRIOR_PATH = Path(__file__).parent.parent / "assets" / "prior.npz"
 
 TRUNCATION = 2.2
-"""Whitened coordinates are sampled within this many standard deviations (resampled, not clamped)."""
+"""Bound on sampled whitened coordinates, standard deviations (resampled beyond, not clamped)."""
 
 
 SEX_OFFSET = 0.85
