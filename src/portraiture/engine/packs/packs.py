@@ -36,7 +36,7 @@ SUFFIXES = (
 
 @dataclass(frozen=True)
 class Installed:
-    """A pack in the user's folder. licence: its text, empty if none is stated.
+    """An installed pack. licence: its text, empty if none is stated.
     counts: number of assets by kind."""
 
     name: str
@@ -64,7 +64,7 @@ def installed_packs() -> list[Installed]:
 
 
 def install_pack(source: Path | str, *, overwrite: bool = False) -> Installed:
-    """Copy a ZIP or folder of assets into the user's data folder.
+    """Copy a ZIP or folder of assets into `packs_folder()`.
 
     Raises AssetError when it is neither, contains no asset, is already installed without
     `overwrite`, exceeds the limits of this module, or has paths that lead out of it. The installed
