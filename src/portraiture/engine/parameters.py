@@ -58,12 +58,12 @@ class AvatarParameters:
     """
 
     sex: float = _number(0.5, "0 masculine, 1 feminine build and face")
-    age: float = _number(0.5, "0 twelve or so, 0.5 twenty-five, 1 ninety")
+    age: float = _number(0.5, "0 about 12 years, 0.5 25 years, 1 90 years")
     muscle: float = _number(0.5, "muscle of neck and shoulders")
     weight: float = _number(0.5, "body and face fat")
-    african: float = _number(1 / 3, "share of African ancestry in the face's shape")
-    asian: float = _number(1 / 3, "share of Asian ancestry in the face's shape")
-    caucasian: float = _number(1 / 3, "share of Caucasian ancestry in the face's shape")
+    african: float = _number(1 / 3, "weight of African ancestry in the face shape")
+    asian: float = _number(1 / 3, "weight of Asian ancestry in the face shape")
+    caucasian: float = _number(1 / 3, "weight of Caucasian ancestry in the face shape")
 
     skin_melanin: float = _number(0.3, "0 palest, 1 darkest skin")
     skin_haemoglobin: float = _number(0.5, "blood in the skin: 0 sallow, 1 ruddy")
@@ -75,12 +75,12 @@ class AvatarParameters:
     lip_redness: float = _number(0.5, "0 skin coloured, 1 strongly red")
     cheek_blush: float = _number(0.4, "redness of cheeks and nose")
     under_eye: float = _number(0.3, "darkness under the eyes")
-    stubble: float = _number(0.0, "shaved beard's shadow in the skin")
+    stubble: float = _number(0.0, "beard shadow of shaved skin")
 
     iris_melanin: float = _number(0.6, "0 blue or grey, 0.5 hazel, 1 dark brown")
     iris_green: float = _number(0.2, "0 blue, 1 green, where melanin is low")
     iris_size: float = _number(0.5, "diameter, 10.5 to 13 mm on a real eye")
-    pupil_size: float = _number(0.4, "pupil's share of the iris")
+    pupil_size: float = _number(0.4, "pupil size relative to the iris")
     limbal_ring: float = _number(0.5, "darkness of the ring around the iris")
     lash_length: float = _number(0.5, "length and density of the lashes")
 
@@ -91,14 +91,14 @@ class AvatarParameters:
     hair_line: float = _number(0.4, "0 low, 1 high and receding")
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
-    hair_grey: float = _number(0.0, "share of grey hairs")
+    hair_grey: float = _number(0.0, "fraction of grey hairs")
 
     brow_thickness: float = _number(0.5, "height of the brow")
     brow_density: float = _number(0.6, "number of hairs")
     brow_darkness: float = _number(0.5, "0 lighter, 1 darker than the hair")
     beard_length: float = _number(0.4, "within the style's natural range")
     beard_density: float = _number(0.7, "number of hairs")
-    beard_grey: float = _number(0.0, "share of grey hairs in the beard")
+    beard_grey: float = _number(0.0, "fraction of grey hairs in the beard")
 
     glasses_size: float = _number(0.5, "width and height of the lenses")
     glasses_tone: float = _number(0.1, "frame: 0 black, 0.5 tortoiseshell, 1 gold or clear")

@@ -63,7 +63,7 @@ class PersonViews:
 
     @property
     def latent_size(self) -> int:
-        """Numbers of a picture's latent."""
+        """Size of an image's latent."""
         return len(self.z) + (0 if self.scenes is None else self.scenes.shape[1])
 
     def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
@@ -134,7 +134,7 @@ class PersonFile:
 
     @property
     def latent_size(self) -> int:
-        """Numbers of a picture's latent."""
+        """Size of an image's latent."""
         size = len(self.whole["z"])
         return size + int(LAYOUT["scenes"][1].split()[1]) if "scenes" in self.starts else size
 

@@ -66,7 +66,7 @@ def read_base_mesh(data: Path) -> BaseMesh:
 
 
 def read_target(path: Path, count: int) -> np.ndarray:
-    """One target file, plain or gzipped, as dense (count, 3) displacements."""
+    """Read a target file, plain or gzipped, as dense (count, 3) displacements."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     text = b"\n".join(line for line in raw.splitlines() if not line.lstrip().startswith(b"#"))
     rows = np.array(text.split(), dtype=np.float64).reshape(-1, 4)

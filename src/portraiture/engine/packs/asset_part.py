@@ -83,7 +83,7 @@ def place(
 def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
     """Place the garment, drop parts bound to missing vertices and cut it at the bust's edge.
 
-    Raises AssetError when the files disagree or nothing of the garment is on the bust.
+    Raises AssetError when the files are inconsistent or no part of the garment is on the bust.
     """
     if len(mesh.vertices) != len(garment.references):
         raise AssetError(

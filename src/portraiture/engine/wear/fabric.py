@@ -93,7 +93,7 @@ def _jersey(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
 
 
 def _oxford(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Height and tone of a plain weave whose weft is a little paler than its warp."""
+    """Height and tone of a plain weave whose weft is slightly lighter than its warp."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     over = ((x // 2 + y // 2) % 2).astype(float)
     height = 0.3 * gaussian_filter(over, 0.6, mode="wrap") + 0.12 * _blotches(rng, (0.6, 4.0))
