@@ -1,4 +1,4 @@
-"""The 52 facial actions of ARKit, in anny's order; a photo's expression is a value for each."""
+"""The 52 ARKit facial actions, in anny's order; an expression assigns each a weight."""
 
 ACTIONS = [
     "browDownLeft",

@@ -1,7 +1,7 @@
-"""Parameters → `Bust`: the engine's main function.
+"""Build a `Bust` from parameters: the engine's main function.
 
-parameters ─▶ shape_head ─▶ style bends ─▶ skin, eyes, lashes, mouth, hair, wear ─▶ Bust
-                                            ▲ albedo (a photo's, where there is one)
+parameters ─▶ shape_head ─▶ style warp ─▶ skin, eyes, lashes, mouth, hair, wear ─▶ Bust
+                                           ▲ albedo (from a photo, if given)
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from portraiture.errors import AvatarError
 from portraiture.types import Bust, Part, Style
 
 SCALP_CHANGE = 25.0
-"""A change of albedo from which on painted scalp is as rough as it gets, of 255."""
+"""Albedo change (of 255) at which the painted scalp reaches maximum roughness."""
 COVERED_RINGS = 2
-"""Rings of covered skin that stay under a garment's edge."""
+"""Rings of covered skin triangles that are kept under a garment's edge."""
 
 Maker = Callable[[AvatarParameters, HeadShape], Part | Sequence[Part] | None]
 
@@ -53,7 +53,7 @@ MAKERS: tuple[tuple[str, Maker], ...] = (
     ("hat", make_hat),
     ("glasses", make_glasses),
 )
-"""What is put on the skin, in drawing order; an asset of the same kind replaces it."""
+"""Parts added to the skin, in drawing order; an asset of the same kind replaces each."""
 
 
 def build_bust(
@@ -69,9 +69,9 @@ def build_bust(
     """Build one person.
 
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
-    replaces the procedural one and shows the brows itself. assets: pieces of a MakeHuman pack;
-    each replaces the procedural part of its kind. texture_size: of the procedural skin; 512 is
-    enough for small images and saves a third of the time. Raises AvatarError on an unknown
+    replaces the procedural one and already includes the brows. assets: assets of a MakeHuman pack;
+    each replaces the procedural part of its kind. texture_size: resolution of the procedural skin;
+    512 is enough for small images and saves a third of the time. Raises AvatarError on an unknown
     action or a weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
@@ -114,7 +114,7 @@ def _skin(
 def _with_scalp(
     textures: SkinTextures, parameters: AvatarParameters, shape: HeadShape
 ) -> SkinTextures:
-    """The skin with hair blended into the scalp's albedo and roughness."""
+    """Blend hair into the albedo and roughness of the scalp."""
     albedo = paint_scalp(textures.albedo, parameters, shape)
     painted = np.abs(albedo.astype(np.float32) - textures.albedo).max(2)
     matt = np.clip(painted / SCALP_CHANGE, 0.0, 1.0)
@@ -125,7 +125,7 @@ def _with_scalp(
 def _procedural(
     parameters: AvatarParameters, shape: HeadShape, worn: set[AssetKind], photographed: bool
 ) -> list[Part]:
-    """The engine's own parts, but those that an asset replaces; a photo shows the brows itself."""
+    """Procedural parts not replaced by an asset; a photo's albedo already includes the brows."""
     parts: list[Part] = []
     for kind, make in MAKERS:
         if kind in worn or (kind == "brows" and photographed):
@@ -137,13 +137,13 @@ def _procedural(
 
 
 def _fit(asset: Asset, parameters: AvatarParameters, shape: HeadShape) -> Part:
-    """The asset on this head, hair in the person's colour."""
+    """Fit an asset to this head; hair takes the person's hair colour."""
     rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
     return fit_asset(asset, shape, rgb=rgb)
 
 
 def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
-    """Drop the hair that a hat covers; a pack's hat counts as a cap."""
+    """Remove hair occluded by a hat; a hat from a pack is treated as a cap."""
     if not any(part.name == "hat" for part in parts):
         return parts
     if parameters.hat_style == "none":
@@ -160,7 +160,7 @@ def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape
 
 
 def _under_clothes(parts: list[Part]) -> list[Part]:
-    """Remove skin well under the clothes, which would poke through when the arms are animated."""
+    """Remove skin deep under the clothes, which would poke through when the arms are animated."""
     cloth = [part for part in parts if part.name == "clothes"]
     if not cloth:
         return parts

@@ -1,4 +1,4 @@
-"""The baked head: parameters in, vertices out, differentiable.
+"""The baked head: a differentiable map from parameters to vertices.
 
 identity (phenotypes, local changes) ──coefficients──▶ (S,) ┐
 expression (52 actions) ─────────────────────────────▶ (S,) ┴─▶ template + c·shapes ──▶ vertices
@@ -23,7 +23,7 @@ from portraiture.engine.head_file import packaged_head, read_head
 from portraiture.types import Skeleton
 
 PHENOTYPES = ("sex", "age", "muscle", "weight", "african", "asian", "caucasian")
-"""Each in [0, 1]. sex: 0 male, 1 female; age: 0 twelve or so, 0.5 twenty-five, 1 ninety."""
+"""Each in [0, 1]. sex: 0 male, 1 female; age: 0 is about 12 years, 0.5 is 25, 1 is 90."""
 
 GENDERS = ("male", "female")
 AGES = ("child", "young", "old")
@@ -37,7 +37,7 @@ RACES = ("african", "asian", "caucasian")
 class HeadModel:
     """The baked arrays. V vertices (skin and helpers), S shapes, N local changes, J joints.
 
-    arrays: those of `BakedHead`.
+    arrays: as in `BakedHead`.
     """
 
     arrays: Mapping[str, ndarray]
@@ -48,7 +48,7 @@ class HeadModel:
 
     @property
     def action_slice(self) -> slice:
-        """Rows of `shapes` that are the 52 actions."""
+        """Rows of `shapes` that hold the 52 actions."""
         first = self.shape_names.index(f"action:{ACTIONS[0]}")
         return slice(first, first + len(ACTIONS))
 
@@ -60,9 +60,9 @@ class HeadModel:
     ) -> Float[Tensor, "B S"]:
         """Weights of all shapes. phenotypes in [0, 1], local in [-1, 1], actions in [0, 1].
 
-        Multilinear interpolation between MakeHuman's macro targets, as anny does (Bregier et al.
-        2025): a target's weight is the product of its components' weights. Differentiable; at
-        zero a local change has the slope of its positive side.
+        Multilinear interpolation between MakeHuman's macro targets, as in anny (Bregier et al.
+        2025): a target's weight is the product of its components' weights. Differentiable; the
+        gradient of a local change at zero is that of its positive side.
         """
         sex, age, muscle, weight = phenotypes[:, :4].unbind(1)
         race = phenotypes[:, 4:]
@@ -84,7 +84,7 @@ class HeadModel:
     def vertices(
         self, coefficients: Float[Tensor, "B S"], rows: Sequence[int] | None = None
     ) -> Float[Tensor, "B V 3"]:
-        """Positions in metres of all vertices, or of `rows` alone (a small model for fitting)."""
+        """Positions (metres) of all vertices, or only of `rows` (a reduced model for fitting)."""
         template, shapes = self.tensors("template", "shapes")
         if rows is not None:
             index = torch.as_tensor(rows)
@@ -93,16 +93,16 @@ class HeadModel:
         return template + flat.unflatten(1, (-1, 3))
 
     def joints(self, coefficients: Float[Tensor, "B S"]) -> Float[Tensor, "B J 3"]:
-        """Heads of the skeleton's joints in metres."""
+        """Positions of the skeleton's joints (bone heads), metres."""
         template, shapes = self.tensors("joint_template", "joint_shapes")
         return template + (coefficients @ shapes.flatten(1)).unflatten(1, (-1, 3))
 
     def tensors(self, *names: str) -> tuple[Tensor, ...]:
-        """Baked arrays as torch tensors that share their memory."""
+        """Baked arrays as torch tensors that share memory with them."""
         return tuple(torch.from_numpy(self.arrays[name]) for name in names)
 
     def skeleton(self, heads: Float[ndarray, "J 3"]) -> Skeleton:
-        """The skeleton with these joint positions."""
+        """Build the skeleton with the given joint positions."""
         return Skeleton(self.joint_names, self.joint_parents, heads.astype(np.float32))
 
 
@@ -117,8 +117,8 @@ def _zero_slope(local: Tensor) -> Tensor:
 
 
 def load_head(path: Path | None = None) -> HeadModel:
-    """The head in `path`, by default the one that comes with the package, 0.1 s the first time and
-    shared after that. Raises AssetError when the file is damaged."""
+    """Load the head in `path`, by default the packaged one: 0.1 s the first time, then cached and
+    shared. Raises AssetError when the file is damaged."""
     with _loading:
         return _load(path or packaged_head())
 

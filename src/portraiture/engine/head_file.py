@@ -1,8 +1,8 @@
-"""The baked head's file: one .npz in the package, shapes quantised to 25 µm.
+"""File format of the baked head: one .npz in the package, shapes quantised to 25 µm.
 
-MakeHuman's targets are decimal text: displacements are multiples of 100 µm, and of 50 µm where two
-targets are averaged. Steps of 25 µm hold them exactly in 16 bits; only points where the bust was
-cut from the body, which are interpolated, are rounded.
+MakeHuman's targets are decimal text: displacements are multiples of 100 µm, or of 50 µm where two
+targets are averaged. Steps of 25 µm represent them exactly in 16 bits. Only the interpolated points
+where the bust was cut from the body are rounded.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from portraiture.errors import AssetError
 
 VERSION = 4
 STEP_M = 25e-6
-"""Unit of the stored displacements, metres: 16 bits reach 0.82 m."""
+"""Quantisation step of the stored displacements, metres; 16 bits cover ±0.82 m."""
 
 _OWN = ("version", "shape_names", "joint_names", "joint_parents", "moving", "steps")
 
 
 @dataclass(frozen=True, eq=False)
 class BakedHead:
-    """Everything that the engine needs of MakeHuman. V vertices, S shapes, J joints.
+    """Everything that the engine needs from MakeHuman. V vertices, S shapes, J joints.
 
     arrays: by name, among them "template" (V, 3) and "shapes" (S, V, 3), metres.
     joint_parents: index of each joint's parent, -1 for the root.
@@ -42,13 +42,13 @@ class BakedHead:
 
 
 def packaged_head() -> Path:
-    """The baked head that comes with the package."""
+    """Path of the packaged baked head."""
     return Path(str(files("portraiture"))) / "assets" / "engine" / "head.npz"
 
 
 def write_head(path: Path, head: BakedHead) -> None:
-    """Write `head`, the same bytes every time. Raises ValueError if a shape moves a vertex by more
-    than 0.8 m."""
+    """Write `head`; the bytes are deterministic. Raises ValueError if a shape moves a vertex by
+    more than 0.8 m."""
     arrays = dict(head.arrays)
     steps = np.rint(arrays.pop("shapes").astype(np.float64) / STEP_M)
     if np.abs(steps).max() > np.iinfo(np.int16).max:
@@ -68,8 +68,8 @@ def write_head(path: Path, head: BakedHead) -> None:
 
 
 def read_head(path: Path) -> BakedHead:
-    """Read what `write_head` wrote, about 0.1 s. Raises AssetError where `path` is something else
-    or is missing."""
+    """Read a file written by `write_head`, in about 0.1 s. Raises AssetError if `path` is missing
+    or is not a baked head."""
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
@@ -93,7 +93,8 @@ def read_head(path: Path) -> BakedHead:
 
 
 def _dense(moving: ndarray, steps: ndarray, vertices: int) -> Float32[ndarray, "S V 3"]:
-    """moving: (S, ⌈V/8⌉) bits of the vertices that each shape moves; steps: (3, N) of those."""
+    """Expand to dense shapes. moving: (S, ⌈V/8⌉) bit mask of the vertices that each shape moves;
+    steps: (3, N) their quantised displacements."""
     moves = np.unpackbits(moving, axis=1, count=vertices).astype(bool)
     shapes = np.zeros((*moves.shape, 3), np.float32)
     shapes[moves] = steps.T.astype(np.float32) * np.float32(STEP_M)

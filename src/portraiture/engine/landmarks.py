@@ -1,13 +1,13 @@
 """mediapipe's 478 landmarks as points on the engine's head.
 
 The table (`assets/landmarks.npz`) is learned by ``tools/learn_landmarks.py``: mediapipe detects its
-landmarks on renders of the engine itself and each is carried back to the mesh. Every landmark is a
-weighted sum of three baked vertices, so that it moves with identity and expression: 468 on the
-skin, ten (the irises) on the eyeballs. Landmarks of the face's outline are no fixed points of the
-skin: for those the table has strips of candidates, of which the outermost in the image counts.
-Vertices are named by their hm08 numbers, which outlive a new bake.
+landmarks on renders of the engine itself, and each is back-projected onto the mesh. Every landmark
+is a weighted sum of three baked vertices, so it moves with identity and expression: 468 lie on the
+skin and ten (the irises) on the eyeballs. Contour landmarks are not fixed points of the skin: the
+table stores a strip of candidates for each, and the outermost one in the image is used. Vertices
+are stored by hm08 index, so the table remains valid after a new bake.
 
-Dimension letters: L landmarks (478), C contour landmarks (36), K candidates of a strip.
+Dimension letters: L landmarks (478), C contour landmarks (36), K candidates per strip.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ CONTOUR = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )
-"""The face's outline, clockwise in the image from the middle of the forehead (mediapipe's oval)."""
+"""The face contour, clockwise in the image from the middle of the forehead (mediapipe's oval)."""
 
 IRISES = tuple(range(468, 478))
 """Centre and ring of the right eye (468 to 472), then of the left."""
 
 LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-"""Lid margins, a closed loop each, the person's left and right."""
+"""Lid margins of the person's left and right eye, each a closed loop."""
 
 OUTER_LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
@@ -48,17 +48,17 @@ INNER_LIPS = (
 )
 LEFT_BROW = (336, 296, 334, 293, 300, 276, 283, 282, 295, 285)
 RIGHT_BROW = (107, 66, 105, 63, 70, 46, 53, 52, 65, 55)
-"""Closed loops, too."""
+"""Brow outlines, each a closed loop."""
 
 
 @dataclass(frozen=True)
 class LandmarkTable:
-    """Which vertices make each landmark.
+    """Vertices and weights that define each landmark.
 
     rows: (L, 3) indices into all baked vertices; weights: (L, 3), each row sums to 1.
-    strip_rows, strip_weights: (C, K, 3), candidates of the `CONTOUR` landmarks from the face's
-    front towards its side (or under the jaw).
-    spread: (L,) metres, how far detections on single renders scatter around the point.
+    strip_rows, strip_weights: (C, K, 3), candidates of the `CONTOUR` landmarks, ordered from the
+    front of the face towards its side (or under the jaw).
+    spread: (L,) metres, scatter of the detections on single renders around the point.
     """
 
     rows: Int[ndarray, "L 3"]
@@ -69,7 +69,7 @@ class LandmarkTable:
 
 
 def load_landmarks(model: HeadModel, path: Path = LANDMARKS_PATH) -> LandmarkTable:
-    """The shipped table in the numbering of `model`."""
+    """Load the packaged table, with indices mapped to the vertices of `model`."""
     return _load(path, model.arrays["hm08_index"].tobytes())
 
 
@@ -117,6 +117,6 @@ def weighted_points(
 def outermost(
     strips: Float[ndarray, "C K 2"], centre: Float[ndarray, "2"], outward: Float[ndarray, "C 2"]
 ) -> Int[ndarray, "C"]:
-    """Which candidate of each strip lies on the outline: the farthest from `centre` along
-    `outward`, both in pixels."""
+    """Index of the candidate of each strip on the contour: the farthest from `centre` (pixels)
+    along the unit direction `outward`."""
     return np.einsum("ckx,cx->ck", strips - centre, outward).argmax(1)

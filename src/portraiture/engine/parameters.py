@@ -1,9 +1,9 @@
-"""`AvatarParameters`: a person as named numbers and choices.
+"""`AvatarParameters`: a person as named continuous and discrete parameters.
 
-Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector has the continuous
-values in field order (then the shape changes in `SHAPES` order), followed by one block per
-discrete parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed
-encoding, Sang et al. 2022, section 3.3).
+Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector holds the
+continuous values in field order, the shape changes in `SHAPES` order, and one block per discrete
+parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed encoding,
+Sang et al. 2022, section 3.3).
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ def _number(default: float, meaning: str) -> float:
 class AvatarParameters:
     """One person. See each field's ``metadata["meaning"]`` and `describe()`.
 
-    shape: the face's local changes by name in [0, 1] (0.5 is the average face); absent means 0.5.
-    Raises AvatarError on values outside their range, unknown names and unknown choices.
+    shape: local changes of the face by name, in [0, 1]; 0.5 is the average face and the default.
+    Raises AvatarError on out-of-range values, unknown names and unknown choices.
     """
 
     sex: float = _number(0.5, "0 masculine, 1 feminine build and face")
-    age: float = _number(0.5, "0 twelve or so, 0.5 twenty-five, 1 ninety")
+    age: float = _number(0.5, "0 about 12 years, 0.5 25 years, 1 90 years")
     muscle: float = _number(0.5, "muscle of neck and shoulders")
     weight: float = _number(0.5, "body and face fat")
-    african: float = _number(1 / 3, "share of African ancestry in the face's shape")
-    asian: float = _number(1 / 3, "share of Asian ancestry in the face's shape")
-    caucasian: float = _number(1 / 3, "share of Caucasian ancestry in the face's shape")
+    african: float = _number(1 / 3, "weight of African ancestry in the face shape")
+    asian: float = _number(1 / 3, "weight of Asian ancestry in the face shape")
+    caucasian: float = _number(1 / 3, "weight of Caucasian ancestry in the face shape")
 
     skin_melanin: float = _number(0.3, "0 palest, 1 darkest skin")
     skin_haemoglobin: float = _number(0.5, "blood in the skin: 0 sallow, 1 ruddy")
@@ -75,12 +75,12 @@ class AvatarParameters:
     lip_redness: float = _number(0.5, "0 skin coloured, 1 strongly red")
     cheek_blush: float = _number(0.4, "redness of cheeks and nose")
     under_eye: float = _number(0.3, "darkness under the eyes")
-    stubble: float = _number(0.0, "shaved beard's shadow in the skin")
+    stubble: float = _number(0.0, "beard shadow of shaved skin")
 
     iris_melanin: float = _number(0.6, "0 blue or grey, 0.5 hazel, 1 dark brown")
     iris_green: float = _number(0.2, "0 blue, 1 green, where melanin is low")
     iris_size: float = _number(0.5, "diameter, 10.5 to 13 mm on a real eye")
-    pupil_size: float = _number(0.4, "pupil's share of the iris")
+    pupil_size: float = _number(0.4, "pupil size relative to the iris")
     limbal_ring: float = _number(0.5, "darkness of the ring around the iris")
     lash_length: float = _number(0.5, "length and density of the lashes")
 
@@ -91,14 +91,14 @@ class AvatarParameters:
     hair_line: float = _number(0.4, "0 low, 1 high and receding")
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
-    hair_grey: float = _number(0.0, "share of grey hairs")
+    hair_grey: float = _number(0.0, "fraction of grey hairs")
 
     brow_thickness: float = _number(0.5, "height of the brow")
     brow_density: float = _number(0.6, "number of hairs")
     brow_darkness: float = _number(0.5, "0 lighter, 1 darker than the hair")
     beard_length: float = _number(0.4, "within the style's natural range")
     beard_density: float = _number(0.7, "number of hairs")
-    beard_grey: float = _number(0.0, "share of grey hairs in the beard")
+    beard_grey: float = _number(0.0, "fraction of grey hairs in the beard")
 
     glasses_size: float = _number(0.5, "width and height of the lenses")
     glasses_tone: float = _number(0.1, "frame: 0 black, 0.5 tortoiseshell, 1 gold or clear")
@@ -138,7 +138,7 @@ class AvatarParameters:
         return np.array([2.0 * self.shape.get(name, 0.5) - 1.0 for name in SHAPES])
 
     def phenotypes(self) -> Float[ndarray, "7"]:
-        """sex, age, muscle, weight and the three ancestries, as `HeadModel.coefficients` wants."""
+        """sex, age, muscle, weight and the three ancestries, in `HeadModel.coefficients` order."""
         return np.array(
             [
                 self.sex,
@@ -152,18 +152,19 @@ class AvatarParameters:
         )
 
     def to_json(self) -> str:
-        """JSON that `from_json` reads back exactly."""
+        """Serialise to JSON; `from_json` restores it exactly."""
         return json.dumps(self.to_dict(), indent=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings."""
+        """Convert to a dict of plain numbers and strings."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         out["shape"] = dict(self.shape)
         return out
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> AvatarParameters:
-        """Raises AvatarError on unknown names and bad values; missing names take their default."""
+        """Build from a dict; missing names take their default. Raises AvatarError on unknown names
+        and invalid values."""
         known = {f.name for f in fields(AvatarParameters)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -175,7 +176,7 @@ class AvatarParameters:
 
     @staticmethod
     def from_json(text: str) -> AvatarParameters:
-        """Raises AvatarError when `text` is not JSON of a parameter table."""
+        """Parse JSON. Raises AvatarError when `text` is not a JSON object of parameters."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
@@ -196,8 +197,8 @@ class AvatarParameters:
 
     @staticmethod
     def from_vector(vector: Float[ndarray, "D"]) -> tuple[AvatarParameters, dict[str, ndarray]]:
-        """A strict or relaxed vector to parameters (each block's largest entry wins) and the
-        relaxed probabilities of every discrete parameter. Raises AvatarError on a bad length."""
+        """Decode a strict or relaxed vector to parameters (argmax of each block) and the relaxed
+        probabilities of every discrete parameter. Raises AvatarError on a wrong length."""
         vector = np.asarray(vector, np.float64)
         if vector.shape != (vector_length(),):
             raise AvatarError(

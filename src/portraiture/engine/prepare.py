@@ -1,8 +1,8 @@
 """Compile the renderer's kernels in a background process while the first person is built.
 
-Numba compiles on first use, about a minute on one core, and keeps the result on disk. The build
-compiles the engine's kernels as it reaches them; meanwhile the other process compiles what the
-build's images will need, and whoever comes later reads it from the disk.
+Numba compiles on first use, which takes about a minute on one core, and caches the result on disk.
+The build compiles the engine's kernels as it reaches them. Meanwhile the background process
+compiles the rendering kernels; later calls load them from the disk cache.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Start compiling the renderer unless that was done before or cannot be kept; returns at
-    once."""
+    """Start compiling the renderer, unless it is already cached or caching is unavailable; returns
+    immediately."""
     from portraiture.render.shade_numba import shade
 
     folder = shade.__wrapped__.stats.cache_path  # type: ignore[attr-defined]
@@ -33,13 +33,13 @@ def prepare() -> None:
 
 @lru_cache(maxsize=1)
 def _start() -> subprocess.Popen[bytes]:
-    """The process that compiles, started once."""
+    """Start the compiling process once."""
     command = [sys.executable, "-m", "portraiture.engine.prepare"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def warm_renderer() -> None:
-    """Render a few triangles of every material in every shading."""
+    """Render a few triangles of every material with every shading model."""
     from portraiture.camera import orbit
     from portraiture.render.light import studio_light
     from portraiture.render.mesh import render_bust

@@ -1,9 +1,9 @@
-"""Natural prior over local face shape changes: mean and covariance learned from scans.
+"""Gaussian prior over local face shape changes: mean and covariance learned from scans.
 
-Learned by ``tools/learn_prior.py`` from scans (ICT-FaceKit, Li et al. 2020, MIT): the engine's head
-is registered to several hundred faces sampled from that model, and the mean and covariance of the
-fitted local changes are kept. What scans of faces cannot tell (ears, neck, back of the head) has
-standard deviations set by hand; the table is in the tool.
+Learned by ``tools/learn_prior.py`` from a scan-based model (ICT-FaceKit, Li et al. 2020, MIT): the
+engine's head is registered to several hundred faces sampled from that model, and the mean and
+covariance of the fitted local changes are stored. Regions that the scans do not cover (ears, neck,
+back of the head) have standard deviations set by hand; the table is in the tool.
 N is the number of local changes, in `SHAPES` order; values lie in [-1, 1].
 """
 
@@ -24,24 +24,25 @@ from portraiture.engine.shapes import SHAPES
 PRIOR_PATH = Path(__file__).parent.parent / "assets" / "prior.npz"
 
 TRUNCATION = 2.2
-"""Whitened coordinates are drawn within this many standard deviations (redrawn, not clamped)."""
+"""Bound on sampled whitened coordinates, standard deviations (resampled beyond, not clamped)."""
 
 
 SEX_OFFSET = 0.85
-"""Standard deviations from the mean to either sex along `Prior.feminine`. With the spread within a
-sex at sqrt(1 - 0.85^2), the two together have unit variance, as whitened coordinates do."""
+"""Distance of either sex's mean from the overall mean along `Prior.feminine`, in standard
+deviations. With a standard deviation of sqrt(1 - 0.85^2) within a sex, the mixture of both has unit
+variance, as whitened coordinates do."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A Gaussian over local changes, cut off at limits.
+    """A truncated Gaussian over local changes.
 
-    mean: (N,). factor: (N, N), full rank, columns by falling variance: the principal axes times
-    their standard deviations, so that ``covariance == factor @ factor.T``.
+    mean: (N,). factor: (N, N), full rank, columns in order of decreasing variance: the principal
+    axes times their standard deviations, so that ``covariance == factor @ factor.T``.
     whitening: (N, N), the inverse of `factor`: ``whitening @ (local - mean)`` is standard normal.
-    lower, upper: (N,) natural limits of each change.
-    feminine: (N,) unit vector in whitened coordinates, from masculine to feminine faces; zeros
-    where that is not known.
+    lower, upper: (N,) bounds of each change.
+    feminine: (N,) unit vector in whitened coordinates from masculine to feminine faces; zeros
+    if unknown.
     """
 
     mean: Float[ndarray, " N"]
@@ -59,10 +60,10 @@ class Prior:
     def sample(
         self, rng: np.random.Generator, scale: float = 1.0, *, sex: float | None = None
     ) -> Float[ndarray, " N"]:
-        """One natural set of local changes; `scale` widens or narrows the spread.
+        """Sample one set of local changes; `scale` multiplies the standard deviation.
 
-        sex: 0 masculine to 1 feminine; given, it moves the draw along `feminine` to where faces of
-        that sex lie. The prior mixes both, so that without it a face is as likely of either.
+        sex: 0 masculine to 1 feminine; if given, the sample is moved along `feminine` to the
+        distribution of that sex. Without it, both sexes are equally likely.
         """
         axes = self.factor.shape[1]
         normal = rng.standard_normal(axes)
@@ -75,7 +76,7 @@ class Prior:
         return self.clip(self.mean + scale * (self.factor @ normal))
 
     def clip(self, local: Float[ndarray, "... N"]) -> Float[ndarray, "... N"]:
-        """Local changes within the natural limits."""
+        """Clip local changes to `lower` and `upper`."""
         return np.clip(local, self.lower, self.upper)
 
     def mahalanobis(self, local: Float[Tensor, "B N"]) -> Float[Tensor, " B"]:
@@ -92,9 +93,9 @@ def prior_from_moments(
     lower: Float[ndarray, " N"],
     upper: Float[ndarray, " N"],
 ) -> Prior:
-    """The prior with this mean and (positive definite) covariance.
+    """Build the prior from its mean and (positive definite) covariance.
 
-    Raises ValueError where the covariance is not positive definite.
+    Raises ValueError if the covariance is not positive definite.
     """
     mean = np.asarray(mean, np.float64)
     variance, axes = np.linalg.eigh(np.asarray(covariance, np.float64))
@@ -114,8 +115,8 @@ def prior_from_moments(
 
 
 def save_prior(prior: Prior, path: Path) -> None:
-    """Write what `load_prior` reads: float32, a factor instead of a covariance, so that samples do
-    not depend on the machine's eigensolver."""
+    """Save a prior for `load_prior` in float32. The factor is stored instead of the covariance, so
+    that samples do not depend on the machine's eigensolver."""
     np.savez_compressed(
         path,
         names=np.array(list(SHAPES)),
@@ -129,7 +130,7 @@ def save_prior(prior: Prior, path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def load_prior(path: Path = PRIOR_PATH) -> Prior:
-    """The prior that ships with the package. Raises ValueError when it names other shapes."""
+    """Load the packaged prior. Raises ValueError if it was learned for other shapes."""
     with np.load(path, allow_pickle=False) as file:
         names = [str(name) for name in file["names"]]
         if names != list(SHAPES):

@@ -1,10 +1,10 @@
-"""`sample_parameters`: plausible, diverse people from a seed.
+"""Sample plausible, diverse people from a seed (`sample_parameters`).
 
 seed ─▶ sex, years, ancestry ─┬─▶ build, face (learned prior) ─▶ shape
                               ├─▶ skin, eyes, lips
                               ├─▶ hair, brows, beard
                               └─▶ glasses, hat, clothes
-Frequencies are rough shares among adults in public, chosen for variety rather than census.
+Frequencies are rough estimates for adults, chosen for variety rather than to match a census.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from portraiture.engine.prior import load_prior
 from portraiture.engine.shapes import SHAPES
 
 YOUNGEST = 0.42
-"""The youngest `age` that is drawn; below, MakeHuman's macro targets look like teenagers."""
+"""Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
 
 Range = tuple[float, float]
 """Mean and standard deviation."""
@@ -29,11 +29,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ancestry:
-    """One cluster of ancestry: how often it is drawn, and what goes with it.
+    """One cluster of ancestry: its frequency and the distributions conditioned on it.
 
     mixture: Dirichlet concentrations of African, Asian and Caucasian face shape.
     melanin, undertone: of the skin. hair, iris: their melanin. curl: of the hair.
-    red: chance of red hair. shape: shifts of local changes, in [-1, 1].
+    red: probability of red hair. shape: offsets of local changes, in [-1, 1].
     """
 
     share: float
@@ -89,7 +89,7 @@ CLOTHES = (
     (0.74, 0.62, 0.59), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
     (0.37, 0.33, 0.44), (0.36, 0.30, 0.26),
 )  # fmt: skip
-"""Dyes that people wear: navy, charcoal, white, cream, sage, rust, wine, denim, mustard …, sRGB."""
+"""Common clothing colours, sRGB: navy, charcoal, white, cream, sage, rust, wine, denim, …"""
 
 STYLES_MAN_STRAIGHT = {
     "short": 3.2, "side_part": 2.6, "crop": 2.2, "quiff": 1.6, "slick_back": 1.0, "buzz": 1.0,
@@ -119,7 +119,7 @@ UNDER_HAT = ("bald", "buzz", "short", "crop", "side_part", "bob", "long_straight
 
 @dataclass(frozen=True)
 class _Person:
-    """Attributes that condition all others. woman: sex above a half. years: of age."""
+    """Attributes that condition all others. woman: whether sex > 0.5. years: age in years."""
 
     sex: float
     age: float
@@ -131,10 +131,10 @@ class _Person:
 def sample_parameters(
     seed: int, *, sex: float | None = None, age: float | None = None
 ) -> AvatarParameters:
-    """A natural adult. The same seed gives the same person.
+    """Sample a plausible adult. The same seed gives the same person.
 
-    sex, age: fix these parameters, in [0, 1], and draw the rest to go with them.
-    Raises AvatarError when they lie outside.
+    sex, age: if given, values in [0, 1] on which all other parameters are conditioned.
+    Raises AvatarError when they are out of range.
     """
     rng = np.random.default_rng(seed)
     person = _draw_person(rng, sex, age)
@@ -150,7 +150,7 @@ def sample_parameters(
 
 
 def years_of(age: float) -> float:
-    """Years that the `age` parameter stands for: 12 at 0, 25 at 0.5, 90 at 1."""
+    """Convert the `age` parameter to years: 12 at 0, 25 at 0.5, 90 at 1."""
     return float(np.interp(age, [0.0, 0.5, 1.0], [12.0, 25.0, 90.0]))
 
 
@@ -167,7 +167,7 @@ def _draw_person(rng: Generator, sex: float | None, age: float | None) -> _Perso
 
 
 def _draw_face(rng: Generator, person: _Person) -> dict[str, Any]:
-    """Build, ancestry and the face's shape."""
+    """Sample build, ancestry and face shape."""
     african, asian, caucasian = rng.dirichlet(person.ancestry.mixture)
     muscle = rng.normal(0.5 - 0.12 * person.woman, 0.12) - 0.004 * max(person.years - 45.0, 0.0)
     weight = rng.normal(0.47, 0.13) + 0.06 * rng.random() * (person.years > 35)
@@ -271,7 +271,7 @@ def _draw_brows(rng: Generator, person: _Person) -> dict[str, Any]:
 
 
 def _draw_beard(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Beard and shaved shadow, less of it on Asian faces; both greyer than the hair."""
+    """Sample beard and stubble: sparser on Asian faces, usually greyer than the hair."""
     style = _choice(rng, BEARDS)
     growth = _unit(rng.normal(0.62, 0.15) - 0.3 * values["asian"], 0.05, 1.0)
     shaven = rng.beta(1.6, 3.0)
@@ -317,7 +317,7 @@ def _cloth(rng: Generator) -> list[float]:
 
 
 def _choice(rng: Generator, weights: Mapping[str, float]) -> str:
-    """One of the keys; a table may not be reordered without changing every seed's person."""
+    """Sample a key by weight. Reordering a table changes the person of every seed."""
     shares = np.array(list(weights.values()))
     return list(weights)[int(rng.choice(len(shares), p=shares / shares.sum()))]
 

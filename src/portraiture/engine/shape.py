@@ -1,4 +1,4 @@
-"""`HeadShape`: one person's head as arrays; binds other geometry to its skin."""
+"""`HeadShape`: one person's head as arrays, and the binding of other geometry to its skin."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.types import Morph
 
 Warp = Callable[[np.ndarray], np.ndarray]
-"""A smooth map of space, (N, 3) metres to (N, 3) metres."""
+"""A smooth deformation of space, (N, 3) metres to (N, 3) metres."""
 
 MORPH_EPSILON_M = 2e-5
-"""Displacements below this length are left out of morph targets."""
+"""Displacements shorter than this are omitted from morph targets."""
 
 
 @dataclass(frozen=True)
 class HeadShape:
-    """One person's head in the neutral pose. Skin vertices are those split at UV seams.
+    """One person's head in the neutral pose. Skin vertices are split at UV seams.
 
     vertices: (V, 3) all baked vertices, metres. joints: (J, 3). skin: (S, 3), `vertices` at
     ``model.arrays["skin_vertex"]``. normals: (S, 3) unit, smooth across seams.
-    unwarped, warp: a style bends space by `warp`; ``vertices = warp(unwarped)``, and expressions
-    are bent with it, so that lids still close over bigger eyes.
+    unwarped, warp: a style deforms space by `warp`: ``vertices = warp(unwarped)``. Expressions are
+    warped too, so that lids still close over enlarged eyes.
     """
 
     model: HeadModel
@@ -43,7 +43,7 @@ class HeadShape:
 
     @property
     def faces(self) -> Int[ndarray, "F 3"]:
-        """Skin triangles into `skin`."""
+        """Skin triangles, indices into `skin`."""
         return self.model.arrays["skin_faces"]
 
     @property
@@ -67,14 +67,14 @@ class HeadShape:
         return bent
 
     def expressed(self, expression: Mapping[str, float]) -> Float32[ndarray, "V 3"]:
-        """All baked vertices under ARKit weights in [0, 1]."""
+        """All baked vertices with ARKit weights in [0, 1] applied."""
         vertices = self.vertices.copy()
         for name, weight in expression.items():
             vertices += np.float32(weight) * self.action_deltas(name)
         return vertices
 
     def warped(self, warp: Warp, offset: Float32[ndarray, "V 3"] | float = 0.0) -> HeadShape:
-        """This head after adding `offset` to its vertices and bending space by `warp`."""
+        """This head after adding `offset` to its vertices and applying `warp`."""
         unwarped = (self.unwarped + offset).astype(np.float32)
         vertices = warp(unwarped).astype(np.float32)
         joints = warp(self.joints).astype(np.float32)
@@ -82,7 +82,7 @@ class HeadShape:
 
 
 def shape_head(parameters: AvatarParameters, model: HeadModel | None = None) -> HeadShape:
-    """Evaluate the head of `parameters`, neutral expression."""
+    """Evaluate the head of `parameters` in the neutral expression."""
     model = model or load_head()
     coefficients = model.coefficients(
         torch.as_tensor(parameters.phenotypes(), dtype=torch.float32)[None],
@@ -120,7 +120,7 @@ def vertex_normals(
 
 @dataclass(frozen=True)
 class Binding:
-    """Points tied to skin triangles: they follow expressions and bones.
+    """Points bound to skin triangles, so that they follow expressions and bones.
 
     face: (P,) triangle, barycentric: (P, 3), anchor: (P, 3) the skin point.
     """
@@ -131,7 +131,8 @@ class Binding:
     anchor: Float32[ndarray, "P 3"]
 
     def morphs(self, *, follow: Float[ndarray, "P"] | None = None) -> Mapping[str, Morph]:
-        """Every action's displacement of the bound points; `follow` in [0, 1] damps each point."""
+        """Displacement of the bound points by every action, scaled per point by `follow` in
+        [0, 1]."""
         rows = self.shape.model.arrays["skin_vertex"][self.shape.faces[self.face]]
         morphs: dict[str, Morph] = {}
         for name in ACTIONS:
@@ -153,7 +154,7 @@ class Binding:
 
 
 def bind(points: Float[ndarray, "P 3"], shape: HeadShape) -> Binding:
-    """Tie each point to the skin triangle with the nearest centre, at its closest point there."""
+    """Bind each point to its closest point on the skin triangle with the nearest centroid."""
     centres = shape.skin[shape.faces].mean(1)
     face = np.asarray(KDTree(centres).query(points)[1])
     corners = shape.skin[shape.faces[face]]
@@ -177,7 +178,7 @@ def _closest_barycentric(points: ndarray, corners: ndarray) -> ndarray:
 
 
 def sparse_morph(displacement: Float[ndarray, "P 3"]) -> Morph | None:
-    """Keep what moves; None when nothing does."""
+    """Keep only the points that move; None if none do."""
     moving = np.flatnonzero(np.linalg.norm(displacement, axis=1) > MORPH_EPSILON_M)
     if len(moving) == 0:
         return None

@@ -1,9 +1,9 @@
 """Styles: natural, pixar, cartoon, caricature, comic. Each changes shape, material and shading.
 
 Shape: a smooth warp of space (bigger eyes, smaller nose, …) that expressions follow, and, for
-caricature and comic, exaggeration of what differs from the average person of the same sex and age
-(Brennan 1985). Material: edge-preserving smoothing, saturation and posterising of the textures.
-Shading: which of the renderer's shading models shows it best.
+every style but natural, exaggeration of the difference from the average person of the same sex and
+age (Brennan 1985). Material: edge-preserving smoothing, saturation and posterisation of the
+textures. Shading: the renderer's shading model that suits the style.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ STYLES: tuple[Style, ...] = get_args(Style)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one style departs from nature; the defaults are nature.
+    """Settings of one style; the defaults leave the head natural.
 
     eyes, nose, head: scale factors of those regions. chin: share by which the lower face narrows.
-    neck: scale of the neck's girth. exaggeration: factor on the difference from the mean head.
-    smoothing: texels of edge-preserving smoothing at 1024². saturation: factor. levels: posterised
-    luminance levels, 0 for none. relief: factor on normal maps. shading: the renderer's model.
+    neck: scale factor of the neck's girth. exaggeration: factor on the difference from the mean
+    head. smoothing: radius of edge-preserving smoothing, texels at 1024². saturation: factor.
+    levels: posterised luminance levels, 0 for none. relief: factor on normal maps. shading: the
+    renderer's shading model.
     """
 
     eyes: float = 1.0
@@ -102,12 +103,12 @@ RECIPES: dict[Style, Recipe] = {
 
 
 def style_shading(style: Style) -> Shading:
-    """The shading model that shows `style`."""
+    """The shading model of `style`."""
     return RECIPES[style].shading
 
 
 def restyle_parameters(parameters: AvatarParameters, style: Style) -> AvatarParameters:
-    """Appearance parameters as the style wants them; identity is kept."""
+    """Adapt the appearance parameters to a style; identity is unchanged."""
     if style in ("pixar", "cartoon"):
         return replace(
             parameters,
@@ -130,7 +131,7 @@ def restyle_parameters(parameters: AvatarParameters, style: Style) -> AvatarPara
 
 
 def bend_head(shape: HeadShape, parameters: AvatarParameters, style: Style) -> HeadShape:
-    """The head in the style's shape; the natural head is returned as it is."""
+    """Warp the head to the style's shape; for natural it is returned unchanged."""
     if style == "natural":
         return shape
     recipe = RECIPES[style]
@@ -139,9 +140,9 @@ def bend_head(shape: HeadShape, parameters: AvatarParameters, style: Style) -> H
 
 
 def _difference(shape: HeadShape, parameters: AvatarParameters) -> Float[ndarray, "V 3"]:
-    """What sets this head apart from the average one of its sex and age, faded out at the neck.
+    """Difference of this head from the average one of its sex and age, faded out at the neck.
 
-    Both heads are aligned at the middle of their eyes first: position is not character.
+    Both heads are first aligned at the midpoint of the eyes, to remove translation.
     """
     average = {
         name: float(np.clip(0.5 + 0.5 * value, 0.0, 1.0))
@@ -171,7 +172,7 @@ def _smoothstep(t: ndarray) -> ndarray:
 
 
 def _warp(shape: HeadShape, recipe: Recipe) -> Warp:
-    """One smooth map of space from the recipe, in the frame of this head."""
+    """Build the recipe's smooth warp in the frame of this head."""
     eyes = _eye_centres(shape)
     names = shape.model.joint_names
     head, neck = shape.joints[names.index("head")], shape.joints[names.index("neck")]
@@ -204,7 +205,7 @@ def _face_front(p: ndarray, head: ndarray) -> ndarray:
 
 
 def _scale_ball(p: ndarray, centre: ndarray, factor: float, inner: float, outer: float) -> ndarray:
-    """Scale around `centre` inside radius `inner`, fading to nothing at `outer` (metres)."""
+    """Scale around `centre` within radius `inner`, fading to the identity at `outer` (metres)."""
     away = p - centre
     radius = np.linalg.norm(away, axis=1, keepdims=True)
     weight = 1.0 - _smoothstep((radius - inner) / (outer - inner))
@@ -212,7 +213,7 @@ def _scale_ball(p: ndarray, centre: ndarray, factor: float, inner: float, outer:
 
 
 def restyle_part(part: Part, style: Style) -> Part:
-    """The part with its textures in the style."""
+    """Apply the style to the part's textures."""
     recipe = RECIPES[style]
     if style == "natural" or part.material.alpha_mode == "blend":
         return part
@@ -243,7 +244,7 @@ def _flatten(normal: UInt8[ndarray, "h w 3"] | None, relief: float) -> ndarray |
 
 
 def _smooth(color: ndarray, radius: int, epsilon: float = 0.004) -> ndarray:
-    """Guided filter of each channel by itself (He et al. 2013, eqs. 5, 6): edges stay."""
+    """Edge-preserving guided filter, each channel guided by itself (He et al. 2013, eqs. 5, 6)."""
 
     def blur(image: ndarray) -> ndarray:
         return uniform_filter(image, 2 * radius + 1, axes=(0, 1))
@@ -255,7 +256,7 @@ def _smooth(color: ndarray, radius: int, epsilon: float = 0.004) -> ndarray:
 
 
 def _posterise(color: ndarray, levels: int) -> ndarray:
-    """Soft steps in luminance; hue is kept."""
+    """Quantise luminance with soft steps; hue is preserved."""
     grey = np.maximum(color @ np.array([0.299, 0.587, 0.114], np.float32), 1e-4)
     smooth = gaussian_filter(grey, 2.0)
     scaled = smooth * levels

@@ -1,9 +1,9 @@
 """Choose hair style, beard, glasses and neckline by comparing the engine's renders with the photo.
 
 hair mask of the photo ─▶ grid in head coordinates ─┐
-``assets/hair_masks.npz`` (renders of every style) ─┴─ overlap, habits ─▶ style, length, hairline
+``assets/hair_masks.npz`` (renders of every style) ─┴─ overlap, prior ─▶ style, length, hairline
 
-The masks are learned by ``tools/learn_hair_masks.py``: front views of the average head, one for
+The masks are rendered by ``tools/learn_hair_masks.py``: front views of the average head, one for
 each style, length and hairline.
 """
 
@@ -43,16 +43,16 @@ MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
 
 GRID_X = np.arange(-2.4, 2.4, 0.12) + 0.06
 GRID_Y = 2.16 - np.arange(0.0, 5.76, 0.12) - 0.06
-"""Cell centres in inter-ocular distances: x to the image's right, y up, from between the eyes."""
+"""Cell centres in inter-ocular distances: x to the image's right, y up, origin between the eyes."""
 
 BARE_CROWN = 0.3
-"""Below this share the crown is bare and only the sides have hair."""
+"""Hair fraction of the crown below which it counts as bald, with hair only at the sides."""
 
 CURLY_BELOW = 0.57
-"""Coherence of the hair's directions under which it may be curly."""
+"""Coherence of hair orientation below which hair may be curly."""
 
 BALD_BELOW = 0.12
-"""Hair on less than this share of the crown, and none at the sides, is a bald head."""
+"""Hair fraction of the crown below which, without hair at the sides, a head counts as bald."""
 
 HABIT: dict[str, tuple[float, float]] = {
     "buzz": (0.02, -0.10),
@@ -69,12 +69,13 @@ HABIT: dict[str, tuple[float, float]] = {
     "ponytail": (-0.15, -0.03),
     "bun": (-0.15, -0.03),
 }
-"""Added to a style's overlap, for men and for women: how often it is worn."""
+"""Prior of each style, for men and for women, added to its overlap score."""
 
 
 @dataclass(frozen=True)
 class HairMasks:
-    """styles: (K,) names; length, line, volume: (K,) parameters; masks: (K, 48, 40)."""
+    """Rendered hair masks. styles: (K,) names; length, line, volume: (K,) parameters; masks:
+    (K, 48, 40)."""
 
     styles: tuple[HairStyle, ...]
     length: Float[ndarray, "K"]
@@ -85,7 +86,7 @@ class HairMasks:
 
 @lru_cache(maxsize=1)
 def load_hair_masks() -> HairMasks:
-    """The shipped masks."""
+    """Load the packaged masks."""
     with np.load(MASKS_PATH, allow_pickle=False) as file:
         count = len(file["style"])
         names = get_args(HairStyle)
@@ -100,7 +101,7 @@ def load_hair_masks() -> HairMasks:
 
 
 def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "48 40"]]:
-    """The photo's hair on the grid, and which cells the photo shows."""
+    """Resample the photo's hair mask to the grid; also returns which cells are visible."""
     x, y = np.meshgrid(GRID_X, GRID_Y)
     column = 0.5 * WINDOW_PX + x * regions.iod - 0.5
     row = EYE_LEVEL * WINDOW_PX - y * regions.iod - 0.5
@@ -112,7 +113,7 @@ def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "
 
 @dataclass(frozen=True)
 class HairChoice:
-    """A style and its dials."""
+    """A hair style and its continuous parameters."""
 
     style: HairStyle
     length: float = 0.5
@@ -121,7 +122,8 @@ class HairChoice:
 
 
 def choose_hair(regions: Regions, cues: Cues) -> HairChoice:
-    """The style with the best overlap plus a prior; missing hair on the forehead counts double."""
+    """Choose the style with the highest overlap (IoU) plus prior; hair rendered on the photo's bare
+    forehead is penalised twice."""
     hair, seen = hair_grid(regions)
     if cues.hair < BALD_BELOW and hair.sum() < 40:
         return HairChoice("bald")
@@ -147,7 +149,7 @@ def choose_hair(regions: Regions, cues: Cues) -> HairChoice:
 
 
 def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
-    """Cells inside the face's outline."""
+    """Whether each cell is inside the face contour and not hair."""
     x, y = np.meshgrid(GRID_X, GRID_Y)
     outline = regions.landmarks[[*CONTOUR]]
     size = (WINDOW_PX, WINDOW_PX)
@@ -158,8 +160,8 @@ def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
 
 
 def beard_hairs(regions: Regions) -> tuple[float, float, float]:
-    """Beard evidence: how much darker or greyer upper lip, chin and jaw are than the cheeks; 0 is
-    bare or covered."""
+    """Beard evidence at upper lip, chin and jaw: how much darker or greyer they are than the
+    cheeks; 0 if bare or occluded."""
     size = regions.skin.shape
     lips = polygon2mask(size, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
     cheek = zone_colour(regions, cheek_mask(regions)) + 0.01
@@ -182,8 +184,8 @@ def beard_hairs(regions: Regions) -> tuple[float, float, float]:
 
 
 def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
-    """Style, and the strength of stubble painted on procedural skin. Careful: the photo's own
-    texture shows short beards already, so only clear ones become hair."""
+    """Choose the beard style, and the strength of stubble painted on procedural skin. Conservative:
+    the photo's texture already contains short beards, so only clear ones become geometry."""
     if cues.sex > 0.6:
         return "none", 0.0
     lip, chin, jaw = beard_hairs(regions)
@@ -199,10 +201,10 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
 
 
 def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesStyle, float]:
-    """Frame and tone; "none" where the hint is weak. Much dark below the eyes and on the bridge is
-    a thick black frame, some a thin dark one, none thin metal. What covers both eyes darkly and
-    not the nose are sunglasses; where the nose's bridge is covered otherwise, the hint says
-    nothing."""
+    """Choose frame and tone; "none" if the hint is weak. Many dark pixels below the eyes and on the
+    bridge indicate a thick black frame, some a thin dark one, none thin metal. Dark occlusion of
+    both eyes but not of the nose indicates sunglasses; otherwise, if the bridge of the nose is
+    occluded, the hint is ignored."""
     both = all(eyes_covered(regions))
     nose = covered_share(regions, disc(regions, 4, 0.1)) > 0.5
     bridge = np.any([disc(regions, k, 0.1) for k in (6, 197)], axis=0)
@@ -228,7 +230,7 @@ def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesSt
 
 
 def choose_neckline(regions: Regions) -> Neckline:
-    """From the colours under the chin: a bright collar, bare skin, or the garment itself."""
+    """Choose the neckline from the colours under the chin: a collar, bare skin, or the garment."""
     x, y = regions.head_coordinates()
     chin = (EYE_LEVEL * WINDOW_PX - regions.landmarks[152, 1]) / regions.iod
     below = regions.person & (y < chin - 0.75) & (y > chin - 1.6) & (np.abs(x) < 0.22)
@@ -246,7 +248,7 @@ def choose_neckline(regions: Regions) -> Neckline:
 def choose_styles(
     regions: Regions, cues: Cues, glasses: float, parameters: AvatarParameters
 ) -> AvatarParameters:
-    """`parameters` with every discrete choice made. glasses: the quality report's hint."""
+    """Set every discrete parameter. glasses: the quality report's hint."""
     hair = choose_hair(regions, cues)
     beard, stubble = choose_beard(regions, cues)
     frame, tone = choose_glasses(regions, cues, glasses)

@@ -1,7 +1,7 @@
-"""Estimate colours of hair, brows, irises, lips and clothes, with hints about age and sex.
+"""Estimate colours of hair, brows, irises, lips and clothes, and weak cues of age and sex.
 
-All colours are compared in linear light under the exposure that `portraiture.fit.light` assumes,
-so that a part looks in a render as it did in the photo.
+All colours are compared in linear light under the exposure assumed by `portraiture.fit.light`, so
+that a rendered part matches its appearance in the photo.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
 
 
 USUAL_HAIR, USUAL_LENGTH, USUAL_BESIDE, USUAL_LIPS = 0.7, 0.25, 0.15, 0.35
-"""Cues where a photo does not show crown, sides or lips: they speak for neither sex."""
+"""Default cues, neutral with respect to sex, if crown, sides or lips are not visible."""
 
 
 @dataclass(frozen=True)
 class Cues:
     """Cues from a window around the head, before fitting, each in [0, 1].
 
-    hair: how much of the crown shows hair; the usual where the crown is not in the photo. length:
-    0 above the ears, 1 on the shoulders. grey: lack of pigment. stubble: darkness of the beard zone
-    against the cheeks. lips: redness against the cheeks. coherence: of the hair's directions, low
-    where it curls. sex, age: guesses in `AvatarParameters`' units, never far from the middle.
+    hair: hair fraction of the crown; the default if the crown is not in the photo. length: 0 above
+    the ears, 1 on the shoulders. grey: lack of pigment. stubble: darkness of the beard zone
+    relative to the cheeks. lips: redness relative to the cheeks. coherence: of hair orientation,
+    low for curls. sex, age: estimates in `AvatarParameters`' units, never far from the middle.
     """
 
     hair: float
@@ -58,7 +58,7 @@ class Cues:
 
 
 def read_cues(regions: Regions) -> Cues:
-    """Weak cues that centre the solver's prior."""
+    """Estimate weak cues on which the solver's prior is centred."""
     x, y = regions.head_coordinates()
     crown = (y > CROWN_HEIGHT[0]) & (y < CROWN_HEIGHT[1]) & (np.abs(x) < CROWN_HALF_WIDTH)
     crown &= regions.person
@@ -82,9 +82,9 @@ def read_cues(regions: Regions) -> Cues:
 
 
 def hair_length(regions: Regions) -> float:
-    """How far down hair reaches beside the face: 0 at the eyes, 1 at the collarbones. Mostly the
-    shorter side's: shade on one side of a neck is often taken for hair. The usual where neither
-    side is in the photo."""
+    """Length of hair beside the face: 0 at the eyes, 1 at the collarbones. The shorter side has the
+    larger weight, since shading on one side of the neck is often mistaken for hair. The default if
+    neither side is in the photo."""
     x, y = regions.head_coordinates()
     beside = regions.hair & (np.abs(x) > 0.55)
     reach = []
@@ -101,7 +101,7 @@ def hair_length(regions: Regions) -> float:
 
 
 def hair_beside(regions: Regions) -> float:
-    """Share of hair where ears are, on the side with less of it; the usual where neither side is in
+    """Hair fraction around the ears, on the side with less hair; the default if neither side is in
     the photo."""
     x, y = regions.head_coordinates()
     zone = (y < 0.0) & (y > -0.75) & (np.abs(x) > 0.95) & (np.abs(x) < 1.75)
@@ -112,7 +112,7 @@ def hair_beside(regions: Regions) -> float:
 
 def hair_coherence(regions: Regions) -> float:
     """Mean coherence of the structure tensor over the hair (Bigun and Granlund 1987), weighted by
-    its energy: 1 for combed strands, low for curls; 1 where little hair shows."""
+    its energy: 1 for combed strands, low for curls; 1 if little hair is visible."""
     hair = np.asarray(binary_erosion(regions.hair, iterations=3), bool)
     if hair.sum() < 80:
         return 1.0
@@ -124,8 +124,8 @@ def hair_coherence(regions: Regions) -> float:
 
 
 def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
-    """melanin, redness and grey of the hair; None where too little shows. Highlights are left out,
-    and dark hair counts as black rather than grey: its gloss has no colour."""
+    """Estimate melanin, redness and grey of the hair; None if too little is visible. Highlights are
+    excluded, and dark hair counts as black rather than grey, since its gloss is colourless."""
     pixels = regions.image[regions.hair]
     if len(pixels) < 60:
         return None
@@ -148,8 +148,8 @@ def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
 
 
 def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarray:
-    """Quantile of linear colour over what is not covered of a mask of the window; the bare face's
-    where that is empty."""
+    """Quantile of linear colour over the unoccluded part of a mask of the window; if that is empty,
+    over the unoccluded face."""
     pixels = regions.image[mask & ~regions.covered]
     if len(pixels) < 8:
         outline = regions.landmarks[[*CONTOUR]][:, ::-1]
@@ -160,12 +160,12 @@ def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarr
 
 
 def covered_share(regions: Regions, mask: Bool[ndarray, "n n"]) -> float:
-    """Share in [0, 1] of a mask of the window that something covers."""
+    """Occluded fraction, in [0, 1], of a mask of the window."""
     return float(regions.covered[mask].mean()) if mask.any() else 0.0
 
 
 def eyes_covered(regions: Regions) -> tuple[bool, bool]:
-    """Whether the right and the left eye are behind something, by the lids above and below."""
+    """Whether the right and the left eye are occluded, judged at the upper and lower lids."""
     right, left = (
         covered_share(regions, np.any([disc(regions, k, 0.06) for k in zone], axis=0)) > 0.5
         for zone in ((223, 23), (443, 253))
@@ -181,12 +181,12 @@ def disc(regions: Regions, landmark: int, radius: float) -> Bool[ndarray, "n n"]
 
 
 def cheek_mask(regions: Regions) -> Bool[ndarray, "n n"]:
-    """The middle of both cheeks."""
+    """Mask of the centre of both cheeks."""
     return np.any([disc(regions, k, 0.16) for k in (50, 280, 117, 346)], axis=0)
 
 
 def beard_darkness(regions: Regions) -> float:
-    """0: the chin and the upper lip are as bright as the cheeks, or covered; 1: black beard."""
+    """0: chin and upper lip are as bright as the cheeks, or occluded; 1: black beard."""
     zones = ((164, 0.08), (92, 0.07), (322, 0.07), (199, 0.14), (135, 0.12), (364, 0.12))
     zone = np.any([disc(regions, k, r) for k, r in zones], axis=0)
     lips = polygon2mask(regions.skin.shape, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
@@ -200,7 +200,7 @@ def beard_darkness(regions: Regions) -> float:
 
 
 def lip_redness(regions: Regions) -> float:
-    """0: lips as red as the cheeks; 1: lipstick; the usual where they are covered."""
+    """0: lips as red as the cheeks; 1: lipstick; the default if they are occluded."""
     outline = regions.landmarks[[*OUTER_LIPS]]
     lips = polygon2mask(regions.skin.shape, outline[:, ::-1])
     from_mouth = polygon2mask(
@@ -220,7 +220,7 @@ def measure_colours(
     landmarks: Float[ndarray, "478 2"],
     parameters: AvatarParameters,
 ) -> AvatarParameters:
-    """`parameters` with the colours of hair, brows, irises, lips and clothes."""
+    """Set the colours of hair, brows, irises, lips and clothes."""
     melanin, redness, grey = hair_pigments(regions) or (0.55, 0.15, 0.1)
     iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
     cloth = _cloth_colour(regions)
@@ -241,7 +241,7 @@ def measure_colours(
 
 
 def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
-    """0.5: as dark as the hair, also where the brows are covered."""
+    """Brow darkness; 0.5 is as dark as the hair, and the default if the brows are occluded."""
     zone = np.zeros(regions.skin.shape, bool)
     for loop in (LEFT_BROW, RIGHT_BROW):
         zone |= polygon2mask(regions.skin.shape, regions.landmarks[[*loop]][:, ::-1])
@@ -253,7 +253,7 @@ def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
 
 
 def _cloth_colour(regions: Regions) -> Float[ndarray, "3"]:
-    """sRGB albedo of the clothes: the median of their larger tone."""
+    """sRGB albedo of the clothes from their median linear colour; a default if few are visible."""
     pixels = regions.image[regions.cloth]
     if len(pixels) < 40:
         return np.array([0.25, 0.3, 0.4])
@@ -264,8 +264,9 @@ def _cloth_colour(regions: Regions) -> Float[ndarray, "3"]:
 def iris_pigments(
     image: ndarray, landmarks: Float[ndarray, "478 2"], covered: tuple[bool, bool] = (False, False)
 ) -> tuple[float, float]:
-    """iris_melanin and iris_green from the ring between pupil and limbus, lids and glints left
-    out; a brown middle where the photo is too coarse or both eyes are covered (right, left)."""
+    """Estimate iris_melanin and iris_green from the ring between pupil and limbus, excluding lids
+    and specular highlights; a medium brown if the photo is too coarse or both eyes are covered.
+    covered: whether the right and the left eye are."""
     samples = []
     for first, loop, hidden in zip((468, 473), (RIGHT_EYE, LEFT_EYE), covered, strict=True):
         centre = landmarks[first]
@@ -291,7 +292,8 @@ def iris_pigments(
 
 
 def _nearest_iris(seen: Float[ndarray, "3"]) -> tuple[float, float]:
-    """Search over the engine's irises; lids shade real eyes, so luminance counts little."""
+    """Nearest of the engine's irises by grid search; luminance has a low weight, since lids shadow
+    real eyes."""
     best, answer = np.inf, (0.65, 0.2)
     for melanin in np.linspace(0.0, 1.0, 21):
         for green in (0.0, 0.3, 0.6):

@@ -1,10 +1,10 @@
 """Compare renders of the fit with the photo, and correct light and albedo.
 
-albedo, light ──render at the photo's camera──▶ image ──÷ photo, smooth──▶ light × mean, albedo ×
-                                                                             what remains
+albedo, light ──render with the photo's camera──▶ image ──÷ photo, smooth──▶ light × mean,
+                                                                              albedo × remainder
 
-This puts what the renderer knows and a Lambertian fit does not (ambient occlusion, gloss,
-scattering) out of the albedo.
+This removes from the albedo the effects that the renderer models and a Lambertian fit does not
+(ambient occlusion, gloss, scattering).
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from portraiture.types import Bust, Camera, Light, Photo, as_uint8
 RENDER_PX = 224
 MARGIN = 0.1
 SMOOTH_TEXELS = 26.0
-"""Only differences wider than this are corrected, and only in luminance: colour would fringe."""
+"""Standard deviation of the smoothing, texels: only wider differences are corrected, and only in
+luminance, to avoid colour fringes."""
 MOST = 0.25
-"""Largest correction, log."""
+"""Maximum correction, in log units."""
 
 
 def face_window(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "4"]:
-    """Square x0, y0, x1, y1 around the landmarks in photo pixels."""
+    """Square bounding box (x0, y0, x1, y1) around the landmarks, photo pixels."""
     low, high = landmarks.min(0), landmarks.max(0)
     centre, half = 0.5 * (low + high), (0.5 + MARGIN) * float((high - low).max())
     return np.array([*(centre - half), *(centre + half)])
 
 
 def window_camera(camera: Camera, size: tuple[int, int], box: Float[ndarray, "4"]) -> Camera:
-    """The camera of the part `box` (x0, y0, x1, y1) of a photo of `size` (height, width)."""
+    """Crop the camera of a photo of `size` (height, width) to `box` (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = box
     K = camera.intrinsics.copy()
     K[0] = (K[0] * size[1] - [0.0, 0.0, x0]) / (x1 - x0)
@@ -53,9 +54,10 @@ def correct(
     weight: Float[ndarray, "h w"],
     photo: Photo,
 ) -> tuple[Light, Float32[ndarray, "h w 1"]]:
-    """A better light, and the albedo's smooth log correction (0 on average over the core).
+    """Refine the light, and compute a smooth log correction of the albedo, centred on the median of
+    the core.
 
-    bust: the skin with the present albedo, in the photo's expression.
+    bust: the skin with the current albedo, in the photo's expression.
     """
     box = face_window(photo.landmarks)
     view = window_camera(camera, image_size(photo.image), box)

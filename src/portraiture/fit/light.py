@@ -1,8 +1,8 @@
 """Estimate skin tone and light from the skin's colours in a photo.
 
-A photo shows albedo times light, and no photo tells their scales apart. What decides here: a
-portrait is exposed so that a face gets about the light of `studio_light`; skin lies on the tone
-surface of `portraiture.engine.skin.tone`; light is nearly white and smooth.
+A photo shows the product of albedo and light, whose scales are ambiguous. Assumptions that resolve
+the ambiguity: a portrait is exposed so that the face receives about the light of `studio_light`;
+skin lies on the tone surface of `portraiture.engine.skin.tone`; light is nearly white and smooth.
 
 linear colours, normals ─▶ tone (3 pigments) ─▶ procedural albedo ─▶ light: 9 SH x 3, robust
 """
@@ -26,16 +26,16 @@ from portraiture.render.light import (
 from portraiture.types import Light
 
 KNEE = 0.7
-"""Where the renderer's highlight roll-off starts (linear, `lobes_numba.tone`)."""
+"""Linear value at which the renderer's highlight roll-off starts (see `brdf_numba.tone`)."""
 
 ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
-"""Weight of the usual light all around, and of the luminance's light in each channel."""
+"""Weights of the priors: typical light in all directions, and the luminance's light per channel."""
 
 FEWEST, SAMPLES = 300, 12000
-"""Texels that a light needs, and that are used at most."""
+"""Minimum number of texels for a light estimate, and maximum number used."""
 
 CAST_KEPT = 0.4
-"""Share of the colour difference between photo and skin that is called a cast of the light."""
+"""Fraction of the colour difference between photo and skin attributed to the light's colour."""
 
 
 def decode(image: ndarray) -> Float32[ndarray, "*n"]:
@@ -70,8 +70,8 @@ class Tone:
 
 
 def fit_tone(albedo: Float[ndarray, "3"]) -> Tone:
-    """The nearest uniform skin to a linear albedo, in log colour; chroma has twice the weight of
-    luminance, and unusual undertones and haemoglobin are penalised slightly."""
+    """Find the uniform skin nearest to a linear albedo, in log colour. Chroma has twice the weight
+    of luminance; unusual undertones and haemoglobin are penalised slightly."""
     goal = np.log(np.clip(albedo, 1e-3, 1.0))
     melanin = np.linspace(0.0, 1.0, 41)
     blood = np.linspace(0.0, 1.0, 21)
@@ -109,12 +109,13 @@ def fit_light(
     normals: Float[ndarray, "N 3"],
     albedo: Float[ndarray, "N 3"],
 ) -> Light:
-    """Ambient light (order-2 SH, Ramamoorthi and Hanrahan 2001) by robust least squares.
+    """Fit ambient light (order-2 SH, Ramamoorthi and Hanrahan 2001) by robust least squares.
 
-    colours: linear radiance. albedo: what the surface is thought to be, linear. Where a face has
-    no normals, light is drawn to what portraits usually have: a little less from the sides and
-    from below. The three channels' shapes are drawn to the luminance's, and only `CAST_KEPT` of
-    the light's colour is kept: the rest is the skin's. No key light is told apart.
+    colours: linear radiance. albedo: assumed linear albedo. In directions not covered by the face's
+    normals, light is regularised towards that of typical portraits: slightly less from the sides
+    and from below. The three channels are regularised towards the luminance, and only `CAST_KEPT`
+    of the light's colour is kept; the rest is attributed to the skin. No separate key light is
+    fitted.
     """
     basis = sh_basis(normals) * COSINE_LOBE
     luminance = np.array([0.3, 0.5, 0.2])
@@ -137,8 +138,8 @@ def fit_light(
 def even_light(
     colour: Float[ndarray, "h w 3"], normal: Float[ndarray, "h w 3"], trusted: Bool[ndarray, "h w"]
 ) -> Light:
-    """Initial light for uniform skin, from the trusted texels; a default light if there are too
-    few."""
+    """Initial light assuming uniform skin, from the trusted texels; a default light if there are
+    too few."""
     some = np.flatnonzero(trusted)
     if len(some) < FEWEST:
         return studio_light()
@@ -159,8 +160,8 @@ def _usual_light() -> ndarray:
 
 
 def _robust_sh(basis: ndarray, ratio: ndarray, goal: ndarray, anchor: float) -> ndarray:
-    """Nine coefficients whose shading follows `ratio` (N,), and `goal` (128,) all around with
-    `anchor` times the weight of the data; Cauchy's influence, reweighted."""
+    """Nine SH coefficients whose shading fits `ratio` (N,), and `goal` (128,) in all directions
+    with `anchor` times the weight of the data; iteratively reweighted, Cauchy loss."""
     tie = anchor * len(ratio) / len(goal)
     level = max(float(np.median(ratio)), 1e-3)
     solution = np.linalg.lstsq(_EVEN_BASIS, goal, rcond=None)[0]
@@ -173,8 +174,8 @@ def _robust_sh(basis: ndarray, ratio: ndarray, goal: ndarray, anchor: float) -> 
 
 
 def shading(light: Light, normals: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n 3"]:
-    """Radiance of a white surface, bounded so that division stays sane: to between 0.45 and
-    1.8 of its median over `normals`."""
+    """Radiance of a white surface, clamped to between 0.45 and 1.8 of its median over `normals` so
+    that division by it is stable."""
     white = diffuse_ambient(light.ambient, normals)
     middle = np.maximum(np.median(white.reshape(-1, 3), axis=0), 1e-2)
     return np.clip(white, 0.45 * middle, 1.8 * middle)
@@ -183,7 +184,7 @@ def shading(light: Light, normals: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n
 def without_cast(mean: Float[ndarray, "3"], exposure_level: float) -> tuple[Tone, ndarray]:
     """Tone of skin whose mean linear colour is `mean`, and the light's colour (mean 1).
 
-    Part of the difference to the nearest skin tone is put on the light.
+    `CAST_KEPT` of the difference to the nearest skin tone is attributed to the light.
     """
     albedo = np.clip(mean / exposure_level, 0.01, 0.85)
     tone = fit_tone(albedo)

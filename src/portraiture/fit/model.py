@@ -1,4 +1,4 @@
-"""Reduced head for landmark fitting: 802 points instead of 8,723 vertices, with exact Jacobians.
+"""Reduced head model for landmark fitting: 802 points instead of 8,933 vertices, exact Jacobians.
 
 unknowns x = phenotypes (7) | local changes (105) | actions (52) | camera (7)
       └─coefficients─▶ c (S,) ─▶ points p(c) (M, 3) ─camera─▶ pixels (M, 2), d pixels / d x
@@ -24,7 +24,7 @@ from portraiture.engine.shapes import SHAPES
 from portraiture.types import Camera
 
 PIVOT = np.array([0.0, 0.9, 0.08])
-"""A point inside every head, metres; the camera's rotation turns about it."""
+"""A point inside every head, metres; the centre of the camera's rotation."""
 
 PHENOTYPE = slice(0, len(PHENOTYPES))
 LOCAL = slice(PHENOTYPE.stop, PHENOTYPE.stop + len(SHAPES))
@@ -36,10 +36,10 @@ STRIP_STEP = 1e-3
 
 @dataclass(frozen=True)
 class View:
-    """A camera as the solver sees it.
+    """The solver's parametrisation of a camera.
 
-    rotation: (3, 3) world to camera. centre: (2,) pixels where `PIVOT` is seen. log_scale: log of
-    pixels per metre at the pivot. nearness: 1 / the pivot's depth, 1/metres; 0 is orthographic.
+    rotation: (3, 3) world to camera. centre: (2,) projection of `PIVOT`, pixels. log_scale: log of
+    pixels per metre at the pivot. nearness: inverse depth of the pivot, 1/m; 0 is orthographic.
     """
 
     rotation: Float[ndarray, "3 3"]
@@ -48,7 +48,8 @@ class View:
     nearness: float
 
     def moved(self, step: Float[ndarray, "7"]) -> View:
-        """Turned by the rotation vector step[:3], then shifted, scaled and brought nearer."""
+        """Apply a step: rotation vector step[:3], then offsets of centre, log_scale and
+        nearness."""
         turn = Rotation.from_rotvec(step[:3]).as_matrix()
         return View(
             turn @ self.rotation,
@@ -58,7 +59,8 @@ class View:
         )
 
     def camera(self, size: tuple[int, int]) -> Camera:
-        """The same camera for a photo of size (height, width), principal point in its middle."""
+        """Convert to the camera of a photo of size (height, width), principal point at its
+        centre."""
         height, width = size
         focal = np.exp(self.log_scale) / self.nearness
         depth = 1.0 / self.nearness
@@ -73,7 +75,8 @@ class View:
 def project_view(
     points: Float[ndarray, "M 3"], view: View, middle: Float[ndarray, "2"]
 ) -> tuple[Float[ndarray, "M 2"], Float[ndarray, "M 2 3"], Float[ndarray, "M 2 7"]]:
-    """Pixels of world points, and their derivatives by the points and by `View.moved`'s step.
+    """Project world points to pixels; also returns the derivatives with respect to the points and
+    to the step of `View.moved`.
 
     middle: the principal point in pixels.
     """
@@ -95,7 +98,7 @@ def project_view(
 
 @dataclass(frozen=True)
 class LandmarkModel:
-    """The head's rows that make the landmarks. template: (M, 3); basis: (S, M, 3)."""
+    """Linear model of the landmark points. template: (M, 3); basis: (S, M, 3)."""
 
     head: HeadModel
     template: Float[ndarray, "M 3"]
@@ -104,7 +107,7 @@ class LandmarkModel:
     def points(
         self, identity: Float[ndarray, "112"], actions: Float[ndarray, "52"]
     ) -> tuple[Float[ndarray, "M 3"], Float[ndarray, "164 M 3"]]:
-        """World points and their derivatives by phenotypes, local changes and actions.
+        """World points and their derivatives with respect to phenotypes, local changes and actions.
 
         identity: 7 phenotypes in [0, 1], then local changes in [-1, 1].
         """
@@ -126,8 +129,8 @@ class LandmarkModel:
     def _macro(self, phenotypes: ndarray) -> tuple[ndarray, ndarray]:
         """Weights of the macro shapes and their (macro, 7) Jacobian.
 
-        One batch of central differences: between knots the weights are linear in each phenotype
-        (but for the ancestries' normalisation), so the differences are exact to rounding.
+        Computed by one batch of central differences: between knots the weights are linear in each
+        phenotype (except for the normalisation of ancestries), so they are exact up to rounding.
         """
         h, count = 1e-5, len(PHENOTYPES)
         shifted = phenotypes + h * np.concatenate(
@@ -143,7 +146,7 @@ class LandmarkModel:
 
 @lru_cache(maxsize=2)
 def landmark_model(head: HeadModel) -> LandmarkModel:
-    """Gather the landmarks' rows of `head`."""
+    """Build the reduced model from the landmark vertices of `head`."""
     table = load_landmarks(head)
     rows = np.concatenate([table.rows, table.strip_rows.reshape(-1, 3)])
     weights = np.concatenate([table.weights, table.strip_weights.reshape(-1, 3)])

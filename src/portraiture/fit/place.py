@@ -1,4 +1,4 @@
-"""Turn solved landmarks into parameters, expression, camera and shape of the engine's head."""
+"""Convert the landmark solution to parameters, expression, camera and shape of the head."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portraiture.types import Camera, Photo
 
 @dataclass(frozen=True)
 class Placed:
-    """A solved head: its parameters (identity alone), expression, camera and shape."""
+    """A fitted head: parameters (identity only), expression, camera and shape."""
 
     solution: Solution
     parameters: AvatarParameters
@@ -28,7 +28,7 @@ class Placed:
     shape: HeadShape
 
     def project(self, photo: Photo) -> Projection:
-        """The photo on the skin of this head."""
+        """Project the photo onto the skin of this head."""
         return project_photo(
             photo.image,
             photo.landmarks.astype(np.float64),
@@ -55,7 +55,7 @@ def place_head(photo: Photo, cues: Cues) -> Placed:
 
 
 def identity_parameters(solution: Solution) -> AvatarParameters:
-    """The solver's identity as parameters, everything else at its default."""
+    """Convert the solver's identity to parameters; all others keep their defaults."""
     values = np.clip(solution.identity[PHENOTYPE], 0.0, 1.0)
     phenotypes = dict(zip(PHENOTYPES, values.tolist(), strict=True))
     return AvatarParameters(**phenotypes, shape=named_shape(solution.identity))

@@ -1,10 +1,10 @@
 """Project the photo onto the skin: colour of each texel of the face.
 
-vertices ─camera─▶ pixels ─ + what the landmarks leave ─▶ samples, and how far each is to be trusted
-(visible, facing, no eye or mouth, no hair)
+vertices ─camera─▶ pixels ─ + landmark residual ─▶ samples, and a confidence for each
+(visible, front-facing, not eye, mouth or hair)
 
-Dimension letters: S texels a side, P skin vertices; h, w: the window of the texture that holds the
-face (`WINDOW`), in which all work is done.
+Dimension letters: S texels per side, P skin vertices; h, w: the window of the texture that contains
+the face (`WINDOW`), to which all computation is restricted.
 """
 
 from __future__ import annotations
@@ -38,37 +38,38 @@ from portraiture.types import Camera
 
 SIZE = 1024
 WINDOW = (slice(96, 636), slice(192, 832))
-"""Rows and columns of the texture that a photo of the face can reach; symmetric, for mirroring."""
+"""Rows and columns of the texture that a photo can cover; symmetric, for mirroring."""
 
 IOD_TEXELS = 200.0
 """Inter-ocular distance in the engine's texture."""
 
 STRAND_DISTANCE = 2.6
-"""Standard deviations from the skin colour above the brows beyond which a texel shows hair."""
+"""Distance from the skin colour above the brows, in standard deviations, beyond which a texel is
+hair."""
 
 BROW_TEXELS = 13
-"""More than half a brow's height."""
+"""Radius larger than half a brow's height."""
 
 OUTLINE_IOD = 0.1
-"""Width of the photo's fading inside the face's outline, inter-ocular distances."""
+"""Width over which the photo fades out inside the face contour, inter-ocular distances."""
 
 SHARPEST_IOD_PX = 240.0
 PART_MARGIN = 0.25
-"""Of the face's longer side, around it: what the photo is sampled from."""
+"""Margin of the sampled crop around the face, as a fraction of the face's longer side."""
 DEPTH_TOLERANCE_M = 0.004
 
 FOLD_TEXELS = 14.0
-"""Normals are smoothed this much: folds of an expression are finer than the mesh tells."""
+"""Smoothing of normals: the mesh does not resolve the folds of an expression accurately."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The photo on the skin.
+    """A photo projected onto the skin.
 
-    colour: (h, w, 3) linear radiance. weight: (h, w) trust in [0, 1]. normal: (h, w, 3) world,
-    expressed. position: (h, w, 3) canonical millimetres (see `anatomy`). pixels: (h, w, 2) where
-    the photo is sampled; model_pixels: where the model's own projection is. blur: texels that one
-    photo pixel covers.
+    colour: (h, w, 3) linear radiance. weight: (h, w) confidence in [0, 1]. normal: (h, w, 3) world,
+    in the expression. position: (h, w, 3) canonical millimetres (see `anatomy`). pixels: (h, w, 2)
+    sample positions in the photo; model_pixels: projection of the model without the landmark
+    residual. blur: number of texels covered by one photo pixel.
     """
 
     colour: Float32[ndarray, "h w 3"]
@@ -81,7 +82,7 @@ class Projection:
 
 
 def smoothstep(low: float, high: float, value: ndarray) -> ndarray:
-    """0 below `low`, 1 above `high` (swap them to fall)."""
+    """Hermite step from 0 below `low` to 1 above `high`; swap them for a falling step."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
@@ -101,9 +102,9 @@ def project_photo(
 ) -> Projection:
     """Sample the photo at every texel of the skin.
 
-    landmarks: where the photo shows them; fitted: where the model's fall (pixels). What is left
-    between the two is bridged by a smooth shift, so that lids and lips meet their texels.
-    vertices: all baked vertices, expressed, world metres.
+    landmarks: detected in the photo; fitted: projected from the model (pixels). Their residual is
+    compensated by a smooth warp, so that lids and lips are aligned with their texels.
+    vertices: all baked vertices in the expression, world metres.
     """
     whole = image_size(image)
     image, corner, shrink = _face_part(image, landmarks)
@@ -148,8 +149,8 @@ def project_photo(
 def _face_part(
     image: UInt8[ndarray, "h w 3"], landmarks: Float[ndarray, "478 2"]
 ) -> tuple[UInt8[ndarray, "a b 3"], Float[ndarray, "2"], float]:
-    """The part of the photo round the face, the photo's pixel at its corner, and its scale: where
-    the photo is much finer than the texture the part is reduced, against aliasing."""
+    """Crop of the photo around the face, the photo pixel of its corner, and its scale: the crop is
+    downsampled if the photo is much finer than the texture, to avoid aliasing."""
     low, high = landmarks.min(0), landmarks.max(0)
     margin = PART_MARGIN * float((high - low).max())
     limit = np.array([image.shape[1], image.shape[0]])
@@ -169,8 +170,8 @@ def residual_shift(
     landmarks: Float[ndarray, "478 2"],
     fitted: Float[ndarray, "478 2"],
 ) -> Float[ndarray, "P 2"]:
-    """Smooth warp that moves the fitted landmarks onto the photo's: normalised Gaussian kernels, a
-    wide pass and a fine one on its residual; fades out away from the face."""
+    """Smooth displacement that maps the fitted landmarks to the photo's: normalised Gaussian
+    kernels, a wide pass and a fine pass on its residual; fades out away from the face."""
     inner = np.setdiff1d(np.arange(LANDMARK_COUNT - 10), CONTOUR)
     sources, goal = fitted[inner], landmarks[inner] - fitted[inner]
     iod = interocular(landmarks)
@@ -183,7 +184,8 @@ def residual_shift(
 
 
 def _blend(at: ndarray, sources: ndarray, goal: ndarray, spread: float, floor: float) -> ndarray:
-    """Kernel mean of `goal` at points; `floor` in the denominator lets it fade out."""
+    """Kernel-weighted mean of `goal` at the points; `floor` in the denominator makes it fade
+    out."""
     kernel = np.exp(-((at[:, None] - sources[None]) ** 2).sum(-1) / spread)
     return kernel @ goal / (kernel.sum(1, keepdims=True) + floor)
 
@@ -191,7 +193,7 @@ def _blend(at: ndarray, sources: ndarray, goal: ndarray, spread: float, floor: f
 def sample_cubic(
     image: Float[ndarray, "h w c"], at: Float[ndarray, "s s 2"]
 ) -> Float32[ndarray, "s s c"]:
-    """Cubic samples at pixel coordinates (pixel centres at +0.5)."""
+    """Sample an image at pixel coordinates with cubic interpolation (pixel centres at +0.5)."""
     places = np.stack([at[..., 1] - 0.5, at[..., 0] - 0.5])
     channels = [
         map_coordinates(image[..., c], places, np.float32, order=3, mode="nearest")
@@ -208,7 +210,7 @@ def _visible(
     size: tuple[int, int],
     pixels: ndarray,
 ) -> ndarray:
-    """Texels in front of which no other skin lies. K: intrinsics in pixels."""
+    """Visibility of each texel: not occluded by other skin. K: intrinsics in pixels."""
     T = world_to_camera(camera)
     points = (skin.astype(np.float64) @ T[:3, :3].T + T[:3, 3]) @ K.T
     cull = np.zeros(len(faces), np.uint8)
@@ -224,8 +226,8 @@ def _soft(mask: ndarray, width: float) -> ndarray:
 
 
 def _face(size: tuple[int, int], landmarks: ndarray) -> ndarray:
-    """Soft mask of the face's outline in the photo, 1 well inside, 0 on the outline itself: beyond
-    the jaw there are collars and shadows, above it hair."""
+    """Soft mask of the face in the photo, 1 well inside, 0 on the contour: beyond the jaw there are
+    collars and shadows, above the forehead hair."""
     inside = polygon2mask(size, landmarks[[*CONTOUR]][:, ::-1] - 0.5)
     reach = OUTLINE_IOD * interocular(landmarks)
     depth = np.asarray(distance_transform_edt(inside))
@@ -233,7 +235,7 @@ def _face(size: tuple[int, int], landmarks: ndarray) -> ndarray:
 
 
 def _openings(size: tuple[int, int], landmarks: ndarray) -> ndarray:
-    """Soft mask of eyes and the open mouth in the photo, one pixel generous."""
+    """Soft mask of eyes and the open mouth in the photo, dilated by one pixel."""
     mask = np.zeros(size, bool)
     for loop in (LEFT_EYE, RIGHT_EYE, INNER_LIPS):
         mask |= polygon2mask(size, landmarks[[*loop]][:, ::-1] - 0.5)
@@ -242,8 +244,8 @@ def _openings(size: tuple[int, int], landmarks: ndarray) -> ndarray:
 
 
 def _region(model: HeadModel) -> ndarray:
-    """Where a photo of the face may be used at all: the face in front of the ears, above the neck,
-    below the crown; not the inside of mouth and eye sockets."""
+    """Region in which the photo may be used: the face in front of the ears, above the neck and
+    below the crown, without the inside of mouth and eye sockets."""
     maps = anatomy(model, SIZE)
     x, y, z = np.moveaxis(maps.position[WINDOW], -1, 0)
     allowed = smoothstep(-68.0, -45.0, z) * smoothstep(92.0, 72.0, y)
@@ -257,7 +259,7 @@ def _region(model: HeadModel) -> ndarray:
 
 
 def core_mask(position: Float[ndarray, "h w 3"]) -> ndarray:
-    """Texels that nearly always show bare skin: cheeks, nose, lower forehead."""
+    """Texels that are nearly always bare skin: cheeks, nose, lower forehead."""
     x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
     cheeks = (y < -14) & (y > -52) & (x < 52)
     forehead = (y > 24) & (y < 46) & (x < 34)
@@ -271,11 +273,11 @@ def occluded(
     position: Float[ndarray, "h w 3"],
     hair: Float[ndarray, "h w"],
 ) -> Float32[ndarray, "h w"]:
-    """Hair and other things over the skin, soft in [0, 1].
+    """Soft mask in [0, 1] of hair and other occluders of the skin.
 
-    Colours unlike the core's, on the forehead and at the sides. At the brows masses, not lines:
-    what an opening wider than a brow removes is no hair; above them single strands count, too.
-    hair: where the photo's window shows hair, believed.
+    Detects colours unlike the core's on the forehead and at the sides. At the brows only wide areas
+    count: whatever a morphological opening wider than a brow removes is not hair. Above them,
+    single strands count too. hair: hair mask of the photo's window, taken as correct.
     """
     core = core_mask(position) & (weight > 0.7)
     if core.sum() < 500:
@@ -310,8 +312,8 @@ def occluded(
 def spectacles(
     colour: Float[ndarray, "h w 3"], position: Float[ndarray, "h w 3"]
 ) -> Float32[ndarray, "h w"]:
-    """Frames of glasses on the skin, soft in [0, 1]: thin lines darker than what is around them,
-    around the eyes and over the nose, but not lashes, lids and brows."""
+    """Soft mask in [0, 1] of glasses frames over the skin: thin lines darker than their
+    surroundings, around the eyes and over the nose, excluding lashes, lids and brows."""
     light = np.log(np.clip(colour.mean(-1), 4e-3, 2.0))
     line = light - gaussian_filter(light, 16.0)
     x, y = np.abs(position[..., 0]), position[..., 1]

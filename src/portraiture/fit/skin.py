@@ -1,7 +1,7 @@
 """Fit the skin in a photo: tone, light and albedo.
 
-projection ─▶ less what is hidden ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
-                                                                ▲── render, compare ◀──┘
+projection ─▶ remove occluded ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
+                                                            ▲── render, compare ◀──┘
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRUSTED = 0.7
 
 @dataclass(frozen=True)
 class FittedSkin:
-    """parameters: with the skin's pigments. mask: (S, S) in [0, 1], the photo's own texels."""
+    """parameters: with the skin's pigments. mask: (S, S) in [0, 1], texels taken from the photo."""
 
     parameters: AvatarParameters
     light: Light
@@ -63,7 +63,8 @@ def fit_skin(
     hidden: Hidden,
     parameters: AvatarParameters,
 ) -> FittedSkin:
-    """See the module. hair: where the photo's window shows hair; hidden: what else is not skin."""
+    """Fit tone, light and albedo; see the module. hair: hair mask of the photo's window; hidden:
+    other occluders of the skin."""
     shape, camera = placed.shape, placed.camera
     lit = projection.weight * (1.0 - hidden.unlit())
     light = even_light(projection.colour, projection.normal, lit > TRUSTED)
@@ -98,7 +99,7 @@ _NOWHERE = np.zeros((478, 3), np.float32)
 def _tone_and_light(
     projection: Projection, weight: ndarray, parameters: AvatarParameters, shape: HeadShape
 ) -> tuple[AvatarParameters, SkinTextures, Light]:
-    """Pigments from the core's colour, the procedural skin of them, and the light on it."""
+    """Pigments from the colour of the core, the procedural skin with them, and its light."""
     rng = np.random.default_rng(0)
     middle = core_mask(projection.position)
     core = np.flatnonzero(middle & (weight > TRUSTED))
@@ -126,7 +127,7 @@ def _tone_and_light(
 def hair_on_texels(
     regions: Regions, landmarks: Float[ndarray, "478 2"], projection: Projection
 ) -> Float32[ndarray, "h w"]:
-    """The window's hair where each texel is seen."""
+    """Resample the window's hair mask at the position of each texel in the photo."""
     to_window = np.linalg.inv(window_transform(landmarks))
     at = projection.pixels @ to_window[:2, :2].T + to_window[:2, 2]
     hair = regions.hair.astype(np.float32)[..., None]

@@ -1,11 +1,11 @@
-"""Landmarks → camera, identity and expression by regularised nonlinear least squares.
+"""Fit camera, identity and expression to landmarks by regularised nonlinear least squares.
 
 landmarks ─▶ scaled orthographic pose ─▶ Levenberg-Marquardt over all 171 unknowns ─▶ Solution
               residuals: reprojection (robust) | natural prior | expression prior | camera prior
 
-Every unknown has bounds; a bound that is pushed against leaves the step (projected Gauss-Newton,
-Bertsekas 1982). Outlines slide: at every step each outline landmark takes the candidate that is
-outermost in the image and counts only across the outline.
+Every unknown is bounded; unknowns at an active bound are excluded from the step (projected
+Gauss-Newton, Bertsekas 1982). Contour landmarks slide: at every step each is matched to the
+candidate that is outermost in the image, and its residual counts mainly across the contour.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from portraiture.fit.model import (
 
 STEPS = 40
 NOISE_IOD = 0.018
-"""Standard deviation of a detection, shares of the inter-ocular distance."""
+"""Standard deviation of a detection, in inter-ocular distances."""
 CONTOUR_NOISE_IOD = 0.03
 ALONG_CONTOUR = 0.1
-"""Weight of an outline landmark's residual along the outline, where it slides."""
+"""Weight of a contour landmark's residual along the contour, where it slides."""
 ROBUST = 2.5
-"""Residuals beyond this many standard deviations lose influence (Cauchy)."""
+"""Scale of the Cauchy loss, standard deviations; larger residuals lose influence."""
 NEARNESS, NEARNESS_STD = 0.7, 0.2
-"""Portraits are taken from about 1.4 m; 1 / metres."""
+"""Prior mean and standard deviation of the inverse camera distance, 1/m; typically 1.4 m."""
 
 PHENOTYPE_MEAN = np.array([0.5, 0.6, 0.5, 0.5, 1 / 3, 1 / 3, 1 / 3])
 PHENOTYPE_STD = np.array([0.06, 0.08, 0.05, 0.15, 0.1, 0.1, 0.1])
@@ -78,11 +78,11 @@ ACTION_STD: Mapping[str, float] = {
     "jawOpen": 0.08,
     "tongueOut": 1e-3,
 }
-"""Standard deviations of the expression prior; the rest have `_RARE`."""
+"""Standard deviations of the expression prior; `_RARE` for all others."""
 MIRROR_STD = 0.12
-"""How far left and right weights of one action differ."""
+"""Standard deviation of the difference between left and right weight of an action."""
 GAZE_STD = 0.08
-"""How far the eyes' directions differ."""
+"""Standard deviation of the difference between the eyes' horizontal gaze."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Solution:
     """Fitted camera, identity and expression.
 
     identity: (112,) phenotypes and local changes. actions: (52,). view: the camera. points: (478,
-    3) world metres, pixels: (478, 2) of the landmarks. residual: mean distance of the landmarks
-    off the outline to the photo's, in shares of the inter-ocular distance.
+    3) landmarks in world metres; pixels: (478, 2) their projections. residual: mean reprojection
+    error of all landmarks but the contour, in inter-ocular distances.
     """
 
     identity: Float[ndarray, "112"]
@@ -103,14 +103,14 @@ class Solution:
 
 
 def interocular(landmarks: Float[ndarray, "478 2"]) -> float:
-    """Distance between the middles of the two lid margins, pixels."""
+    """Distance between the centroids of the two lid margins, pixels."""
     return float(np.linalg.norm(landmarks[[*LEFT_EYE]].mean(0) - landmarks[[*RIGHT_EYE]].mean(0)))
 
 
 def reprojection_error(
     pixels: Float[ndarray, "478 2"], landmarks: Float[ndarray, "478 2"]
 ) -> float:
-    """Mean distance off the outline, in shares of the inter-ocular distance."""
+    """Mean distance over all landmarks but the contour, in inter-ocular distances."""
     inner = np.setdiff1d(np.arange(LANDMARK_COUNT), CONTOUR)
     gap = np.linalg.norm(pixels[inner] - landmarks[inner], axis=1)
     return float(gap.mean() / interocular(landmarks))
@@ -126,7 +126,7 @@ def solve_landmarks(
 ) -> Solution:
     """Fit all unknowns to the landmarks (pixels of a photo of `size`, height and width).
 
-    sex, age: where the prior of these two is centred, from other cues; landmarks say little.
+    sex, age: prior means of these two, from other cues, since landmarks constrain them weakly.
     """
     model = landmark_model(head)
     landmarks = np.asarray(landmarks, np.float64)
@@ -190,7 +190,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Problem:
-    """What does not change: targets, weights, the priors' matrix and bounds."""
+    """Constants of the problem: targets, weights, the priors' matrix and bounds."""
 
     landmarks: ndarray
     middle: ndarray
@@ -223,7 +223,7 @@ def _problem(
 
 
 def _landmark_weights(head: HeadModel) -> ndarray:
-    """1 / standard deviation of each landmark, in 1 / inter-ocular distances."""
+    """Inverse standard deviation of each landmark, in 1 / inter-ocular distance."""
     spread = load_landmarks(head).spread / 0.063
     deviation = np.hypot(NOISE_IOD, 0.5 * spread)
     deviation[[*LEFT_EYE, *RIGHT_EYE, *OUTER_LIPS, *INNER_LIPS]] *= 0.7
@@ -234,7 +234,7 @@ def _landmark_weights(head: HeadModel) -> ndarray:
 
 
 def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
-    """Rows A and goals b of the Gaussian priors: residual = A x - b."""
+    """Matrix A and targets b of the Gaussian priors: residual = A x - b."""
     prior = load_prior()
     rows, goals = [], []
 
@@ -259,8 +259,8 @@ def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
 
 
 def _expression_ties() -> ndarray:
-    """Rows (T, 52) that are near zero in natural faces: left minus right of each action, both
-    eyes looking the same way, and what the eyes do together with the lids."""
+    """Rows (T, 52) of linear combinations near zero in natural faces: left minus right of each
+    action, and the difference between the eyes' horizontal gaze."""
     index = {name: k for k, name in enumerate(ACTIONS)}
     rows = []
 
@@ -282,7 +282,7 @@ def _expression_ties() -> ndarray:
 
 
 def _vector(state: _State) -> ndarray:
-    """All unknowns; the view's are its step (zero) but for the nearness."""
+    """Vector of all unknowns; those of the view are a zero step, except for its nearness."""
     view = np.zeros(7)
     view[6] = state.view.nearness
     return np.concatenate([state.identity, state.actions, view])
@@ -323,7 +323,7 @@ def _linearise(
 
 
 def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
-    """Which model point stands for each landmark, and the outline's normals (36, 2)."""
+    """Index of the model point matched to each landmark, and the contour's normals (36, 2)."""
     outline = problem.landmarks[[*CONTOUR]]
     along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -339,7 +339,7 @@ def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
 def _step(
     problem: _Problem, state: _State, normal: ndarray, gradient: ndarray, damping: float
 ) -> _State:
-    """One damped step with the active bounds held."""
+    """One damped Gauss-Newton step with the active bounds fixed."""
     x = _vector(state)
     at_lower = (x <= problem.lower + 1e-9) & (gradient > 0)
     at_upper = (x >= problem.upper - 1e-9) & (gradient < 0)
@@ -356,12 +356,12 @@ def _step(
 
 
 def named_shape(identity: Float[ndarray, "112"]) -> dict[str, float]:
-    """Local changes as `AvatarParameters.shape` wants them, in [0, 1]."""
+    """Convert local changes to `AvatarParameters.shape`, in [0, 1]."""
     values = 0.5 * (np.clip(identity[LOCAL], -1.0, 1.0) + 1.0)
     return {name: float(value) for name, value in zip(SHAPES, values, strict=True)}
 
 
 def named_actions(actions: Float[ndarray, "52"]) -> dict[str, float]:
-    """All 52 weights by name, in [0, 1]; the faintest are dropped to 0."""
+    """All 52 weights by name, in [0, 1]; weights up to 0.01 are set to 0."""
     clipped = np.clip(actions, 0.0, 1.0)
     return {n: float(w) if w > 0.01 else 0.0 for n, w in zip(ACTIONS, clipped, strict=True)}

@@ -1,9 +1,9 @@
 """Blend the photo's albedo and the procedural skin seamlessly into one texture.
 
-photo ÷ light ─▶ gloss held back, fine detail added ─▶ mirror image where half is hidden ─▶ albedo
-procedural skin ─× smooth gain that continues the photo's low frequencies ─────────────────┘
+photo ÷ light ─▶ reduce gloss, add fine detail ─▶ mirror where one half is occluded ─▶ albedo
+procedural skin ─× smooth gain that extends the photo's low frequencies ───────────────┘
 
-Dimension letters: S texels a side; h, w: the face's window of it.
+Dimension letters: S texels per side; h, w: the window of the texture that contains the face.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from portraiture.fit.light import decode, encode
 from portraiture.fit.projection import SIZE, WINDOW, core_mask, smoothstep
 
 GLOSS_KEPT = 0.3
-"""Log brightness over the surroundings that skin keeps at most."""
+"""Maximum log brightness above the surroundings that skin keeps."""
 
 
 def membrane(
     values: Float[ndarray, "s s c"], weight: Float[ndarray, "s s"]
 ) -> Float32[ndarray, "s s c"]:
-    """Extend `values` smoothly to where `weight` is 0, by pull and push over a pyramid (Gortler et
-    al. 1996, section 3.4; a cheap stand-in for Poisson blending's membrane, Perez et al. 2003)."""
+    """Extrapolate `values` smoothly to where `weight` is 0, by pull-push on an image pyramid
+    (Gortler et al. 1996, section 3.4; a fast approximation of the membrane of Poisson blending,
+    Perez et al. 2003)."""
     levels = [(values * weight[..., None], weight)]
     while levels[-1][1].shape[0] > 2:
         v, w = levels[-1]
@@ -51,8 +52,9 @@ def blend_albedo(
     model: HeadModel,
     blur: float,
 ) -> UInt8[ndarray, "s s 3"]:
-    """The photo's linear albedo where it is trusted, its mirror image where only the other half
-    is, and elsewhere procedural skin whose low frequencies continue the photo's."""
+    """Blend the photo's linear albedo where its confidence is high, its mirror image where only the
+    other half is visible, and elsewhere procedural skin that extends the photo's low
+    frequencies."""
     base = np.log(np.maximum(decode(procedural), 1e-3))
     seen = _without_highlights(np.log(np.clip(photo, 4e-3, 0.95)), base[WINDOW], weight)
     seen = seen + _fine_detail(base[WINDOW], blur)
@@ -68,8 +70,8 @@ def blend_albedo(
 
 
 def _without_highlights(seen: ndarray, base: ndarray, weight: ndarray) -> ndarray:
-    """Skin brighter than its surroundings and than the procedural skin is gloss: held back, and
-    its colour drawn to the skin's."""
+    """Compress gloss: log brightness relative to the procedural skin that exceeds its
+    surroundings."""
     light = (seen - base).mean(-1)
     sigma = 24.0
     around = gaussian_filter(light * weight, sigma) / np.maximum(
@@ -80,7 +82,7 @@ def _without_highlights(seen: ndarray, base: ndarray, weight: ndarray) -> ndarra
 
 
 def _fine_detail(base: ndarray, blur: float) -> ndarray:
-    """Pores and mottling finer than the photo's pixels, from the procedural skin."""
+    """Pores and mottling of the procedural skin that are finer than the photo's pixels."""
     sigma = 0.5 * blur
     if sigma < 0.6:
         return np.zeros_like(base)
@@ -89,8 +91,8 @@ def _fine_detail(base: ndarray, blur: float) -> ndarray:
 
 
 def _gain(ratio: ndarray, trust: ndarray, position: ndarray) -> ndarray:
-    """(S, S, 3) low-frequency log gain of the photo over the procedural skin, fading to its mean
-    behind the ears and below the neck, before any seam of the texture."""
+    """(S, S, 3) low-frequency log gain of the photo relative to the procedural skin, fading to its
+    mean behind the ears and below the neck, before the seams of the texture."""
     core = trust * core_mask(position[WINDOW])
     mean = (ratio * core[..., None]).sum((0, 1)) / max(float(core.sum()), 1.0)
     small = SIZE // 4
@@ -110,7 +112,7 @@ def _gain(ratio: ndarray, trust: ndarray, position: ndarray) -> ndarray:
 
 
 def enlarge(image: Float[ndarray, "h w c"], size: int) -> Float32[ndarray, "s s c"]:
-    """Bilinear enlargement of a square image, pixel centres at +0.5."""
+    """Upsample a square image bilinearly, pixel centres at +0.5."""
     at = (np.arange(size, dtype=np.float32) + 0.5) * (image.shape[0] / size) - 0.5
     x, y = np.meshgrid(at, at)
     return sample_bilinear(np.ascontiguousarray(image, np.float32), x, y)

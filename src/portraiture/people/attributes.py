@@ -29,19 +29,19 @@ HAIR_LENGTH = {
     "slick_back": 0.25, "afro": 0.4, "bun": 0.4, "curly": 0.45, "ponytail": 0.5, "bob": 0.6,
     "long_wavy": 1.0, "long_straight": 1.0,
 }  # fmt: skip
-"""Length of each hair style relative to shoulder length; `hair_length` changes it by a fifth."""
+"""Length of each hair style relative to shoulder length; `hair_length` varies it by ±10 %."""
 
 BEARD = {
     "none": 0.0, "stubble": 0.25, "sideburns": 0.3, "moustache": 0.4, "goatee": 0.5, "circle": 0.6,
     "short_beard": 0.75, "full_beard": 1.0,
 }  # fmt: skip
-"""Share of the lower face covered by each beard."""
+"""Amount of beard of each style: the covered fraction of the lower face."""
 
 CHEEKS, HEIGHT = (234, 454), (10, 152)
-"""Landmarks at the sides of the face, and at the top of the forehead and the chin."""
+"""Landmark pairs at the sides of the face, and at the top of the forehead and the chin."""
 LIDS = ((159, 145), (386, 374))
 CORNERS = ((33, 133), (263, 362))
-"""Upper and lower lids, and corners, of the right and left eye."""
+"""Landmark pairs of the upper and lower lid, and of the corners, of the right and left eye."""
 MEASURED = sorted({k for pair in (CHEEKS, HEIGHT, *LIDS, *CORNERS) for k in pair})
 
 
@@ -62,12 +62,12 @@ SCORES: dict[Attribute, Callable[[Person], float]] = {
     "beard": lambda person: BEARD[person.parameters.beard_style],
     "skin-tone": lambda person: person.parameters.skin_melanin,
 }
-"""In [0, 1]. sex: 1 is a woman. skin-tone: 1 is the darkest. Glasses are not in the latents."""
+"""Scores in [0, 1]. sex: 1 is female. skin-tone: 1 is darkest. Latents do not encode glasses."""
 
 
 def score_people(z: Float[ndarray, "N Z"]) -> dict[Attribute, Float[ndarray, "N"]]:
-    """Scores of the people of latents, all in [0, 1]: `SCORES`, the width of the
-    face over its height, and how far the eyes open over their width."""
+    """Score the people of latents, all in [0, 1]: `SCORES`, half the face's width over its height
+    (face-width), and the eyes' opening over their width (eye-openness)."""
     people = [person_from_latent(latent) for latent in z]
     found: dict[Attribute, Float[ndarray, "N"]] = {
         name: np.array([rule(one) for one in people]) for name, rule in SCORES.items()
@@ -84,7 +84,7 @@ def score_people(z: Float[ndarray, "N Z"]) -> dict[Attribute, Float[ndarray, "N"
 
 
 def neutral_landmarks(people: Sequence[Person]) -> Float[ndarray, "N L 3"]:
-    """The landmarks `MEASURED` of expressionless heads, metres; NaN for all others."""
+    """The landmarks `MEASURED` of heads in the neutral expression, metres; NaN for all others."""
     head = load_head()
     table = load_landmarks(head)
     rows, weights = table.rows[MEASURED], table.weights[MEASURED]

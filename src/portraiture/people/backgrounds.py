@@ -1,7 +1,7 @@
-"""Procedural backgrounds for portraits: walls, rooms, streets out of focus, plain noise.
+"""Procedural backgrounds for portraits: walls, rooms, bokeh, noise.
 
-All functions return (n, n, 3) float32 in [0, 1], sRGB. They only have to be varied and without
-faces; networks must not learn that people stand before white.
+All functions return (n, n, 3) float32 in [0, 1], sRGB. Backgrounds only need to be varied and free
+of faces, so that networks do not learn that portraits have a white background.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ Picture = Float32[ndarray, "n n 3"]
 
 
 def sample_background(rng: np.random.Generator, size: int) -> Picture:
-    """One of the kinds below, of `size` pixels, sometimes out of focus and grainy."""
+    """Sample a background of `size` pixels from the kinds below, sometimes with defocus blur and
+    noise."""
     kinds: tuple[tuple[float, Callable[[np.random.Generator, int], Picture]], ...] = (
         (0.26, gradient), (0.2, bokeh), (0.18, room), (0.18, clouds), (0.1, tiles), (0.08, plain),
     )  # fmt: skip
@@ -31,7 +32,7 @@ def sample_background(rng: np.random.Generator, size: int) -> Picture:
 
 
 def plain(rng: np.random.Generator, size: int) -> Picture:
-    """One colour; white, grey or anything."""
+    """One uniform colour: white, black, grey or random."""
     if rng.random() < 0.5:
         return np.broadcast_to(_colour(rng), (size, size, 3)).astype(np.float32)
     level = rng.choice([1.0, 0.0, rng.uniform(0.1, 0.95)])
@@ -52,7 +53,7 @@ def gradient(rng: np.random.Generator, size: int) -> Picture:
 
 
 def bokeh(rng: np.random.Generator, size: int) -> Picture:
-    """Bokeh: discs of all sizes over a gradient."""
+    """Bokeh: discs of various sizes over a gradient."""
     picture = gradient(rng, size)
     x, y = _grid(size)
     for _ in range(int(rng.integers(6, 40))):
@@ -114,7 +115,7 @@ def _grid(size: int) -> tuple[ndarray, ndarray]:
 
 
 def _colour(rng: np.random.Generator) -> ndarray:
-    """A colour, mostly of low saturation."""
+    """Sample a colour, mostly of low saturation."""
     level, spread = rng.uniform(0.05, 0.98), rng.choice([0.02, 0.08, 0.22], p=[0.4, 0.4, 0.2])
     tint = rng.normal(0.0, spread, 3)
     return np.clip(level + tint - tint.mean(), 0.0, 1.0)
@@ -126,6 +127,6 @@ def _smooth(t: ndarray) -> ndarray:
 
 
 def _stretched(values: ndarray, size: int) -> ndarray:
-    """A coarse grid brought to `size` pixels, linearly."""
+    """Upsample a coarse grid to `size` pixels, linearly."""
     factors = (size / values.shape[0], size / values.shape[1], 1.0)
     return np.asarray(zoom(values, factors, order=1))

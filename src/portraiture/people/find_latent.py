@@ -1,8 +1,8 @@
-"""Find the latent of a person to whom the engine was fitted.
+"""Find the latent of a person from fitted engine parameters, by coordinate descent.
 
-parameters, expression ─choices and numbers, one slot after the other─▶ z ◀─whitened shape
-`people.latent` does not cover everybody: values outside its ranges are clipped. Letters: Z numbers
-of a latent.
+parameters, expression ─discrete and continuous entries, one at a time─▶ z ◀─whitened shape
+`people.latent` does not cover every person: values outside its ranges are clipped. Letters: Z
+latent size.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ WEIGHTS = {
     "skin_melanin": 36.0, "hair_melanin": 9.0, "hair_grey": 9.0, "sex": 4.0, "age": 4.0,
     "skin_undertone": 2.0,
 }  # fmt: skip
-"""Weights of squared parameter differences, by their effect on an image; 1 for the others."""
+"""Weights of squared parameter differences, by their effect on the image; 1 for all others."""
 STYLES = {"hair_style": 1.0, "beard_style": 0.5, "brow_style": 0.1, "neckline": 0.1}
-"""Cost of a different choice."""
+"""Cost of a mismatch of each discrete parameter."""
 EXPRESSION = ("mouthSmileLeft", "jawOpen", "browInnerUp", "browDownLeft")
-"""Expression weights that latents determine."""
+"""Expression weights that are compared."""
 CHOSEN, OTHERS = 1.6, -0.4
-"""Values for the chosen entry of a group and for the others, near their means under N(0, 1)."""
+"""Values of the selected entry of a group and of the others, near their means under N(0, 1)."""
 GRID = np.linspace(-2.0, 2.0, 17)
 LIMIT = 2.2
 ROUNDS = 3
 
 
 def find_latent(person: Person) -> Float[ndarray, "Z"]:
-    """Invert `person_from_latent` approximately: z (float32); unknown entries are 0, choices the
-    first."""
+    """Invert `person_from_latent` approximately; returns z, float32. Entries without effect are
+    0; among equally good choices, the first is taken."""
     wanted = _numbers(person)
     z = np.zeros(LATENT_SIZE)
     for _ in range(ROUNDS):
@@ -78,7 +78,7 @@ def _distance(z: Float[ndarray, "Z"], person: Person, wanted: Float[ndarray, "K"
 
 
 def _shape(person: Person, z: Float[ndarray, "Z"]) -> Float[ndarray, "A"]:
-    """Whitened coordinates of the face's local changes; inverse of `people.latent`."""
+    """Whitened coordinates of the face's local changes, the inverse of `people.latent`."""
     prior = load_prior()
     first, last = GROUP_SLOTS["ancestry"]
     local = person.parameters.local_changes()

@@ -2,9 +2,9 @@
 
 w ─regression─▶ z ─▶ the engine's person ─▶ frame and lenses, fitted ─┐
 the head's image, depth and opacity ──────────────────────────────────┴─▶ the image with glasses
-Glasses are not in the latents, and a frame is thinner than two texels of the planes, which would
-blur it. So the engine's glasses, fitted to the nose and ears of the person that w describes, are
-rendered where the head does not occlude them. [ours]
+The latents do not encode glasses, and a frame is thinner than two texels of the planes, which would
+blur it. Instead, the engine's glasses are fitted to the nose and ears of the person that w
+describes and rendered where the head does not occlude them. [ours]
 Letters: N rows of w+, D w dimension, Z latents, n side of an image, h of the head's depth.
 """
 
@@ -33,9 +33,9 @@ PEOPLE, SEED = 4096, 0x61A5
 RIDGE = 1e-4
 """Regularisation of that regression, relative to the total variance of w."""
 FARTHEST = 2.5
-"""Bound of the latents to which glasses are fitted, in standard deviations."""
+"""Bound on the estimated latents to which glasses are fitted, in standard deviations."""
 FORGIVEN = 0.012
-"""Depth tolerance of the occlusion test, EG3D units, since the head's surface is approximate."""
+"""Depth tolerance of the occlusion test, EG3D units; the head's surface is approximate."""
 GLASSES = "glasses"
 """Name of the edit: an amount of 1 puts glasses on, -1 takes them off."""
 PARTS = ("glasses_frame", "glasses_lenses")
@@ -43,7 +43,7 @@ PARTS = ("glasses_frame", "glasses_lenses")
 
 @dataclass(frozen=True)
 class Glasses:
-    """bust: frame and lenses alone. frame: where EG3D's world lies around them."""
+    """bust: frame and lenses only. frame: transform between their world and EG3D's."""
 
     bust: Bust
     frame: HeadFrame
@@ -52,7 +52,8 @@ class Glasses:
 def fit_glasses(
     generator: TriPlaneGenerator, ws: Float[Tensor, "1 N D"], style: GlassesStyle = "rectangle"
 ) -> Glasses:
-    """Glasses for the head of ws. Raises EditError like `check_wearer`, ValueError for "none"."""
+    """Fit glasses to the head of ws. Raises EditError as `check_wearer` does, and ValueError for
+    the style "none"."""
     check_wearer(generator)
     person = person_from_latent(latents_of(generator, ws.mean(1))[0].double().numpy())
     wearer = replace(person.parameters, glasses_style=style, glasses_tone=0.0)
@@ -64,13 +65,13 @@ def fit_glasses(
 
 
 def draws_people(generator: TriPlaneGenerator) -> bool:
-    """Whether the generator's z is that of `people.latent`."""
+    """Whether the generator uses the latents z of `people.latent`."""
     config = generator.config
     return (config.z_dim, config.choice_groups, config.c_dim) == (LATENT_SIZE, CHOICE_GROUPS, 0)
 
 
 def check_wearer(generator: TriPlaneGenerator) -> None:
-    """Raises EditError for a generator whose z does not stand for the engine's people."""
+    """Raises EditError for a generator whose z does not encode people of the engine."""
     if not draws_people(generator):
         raise EditError("Glasses are for heads of generators that supervised-heads trained.")
 
@@ -90,8 +91,8 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
 
 
 def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
-    """Composite glasses onto an image of a head. shown: with opacity and depth. camera: EG3D's.
-    Raises ValueError without these."""
+    """Composite glasses onto an image of a head. shown: needs opacity and depth, else ValueError is
+    raised. camera: EG3D's."""
     if shown.opacity is None or shown.depth is None:
         raise ValueError("glasses need to know where the head is")
     size = len(shown.image)

@@ -1,10 +1,10 @@
-"""Map a Gaussian latent to a person of the engine and back: the meaning of the generators' z.
+"""Map a Gaussian latent to a person of the engine: the meaning of the generators' z.
 
 z ~ N(0, 1) of `LATENT_SIZE` numbers ─slots─▶ parameters of the engine and an expression
-The first entries are whitened shape coordinates of the learned prior; then come one-of-K choices,
-decided by the largest entry (`CHOICE_GROUPS`; a generator's mapping hardens them in the same way),
-and single entries mapped to parameters through a normal or uniform quantile. People are as varied
-as those of `engine.sample`.
+The first entries are whitened shape coordinates of the learned prior. They are followed by one-of-K
+choices, the argmax of a group (`CHOICE_GROUPS`; a generator's mapping hardens them in the same
+way), and single entries mapped to parameters through a normal or uniform quantile. People are as
+varied as those of `engine.sample`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from portraiture.engine.sample import ANCESTRIES, CLOTHES, YOUNGEST, Ancestry, y
 from portraiture.engine.shapes import SHAPES
 
 SHAPE_AXES = 40
-"""Principal axes of the prior in z: 87 % of its variance."""
+"""Number of principal axes of the prior in z; they explain 87 % of its variance."""
 
 HAIR_DRAWERS: dict[tuple[bool, bool], tuple[str, ...]] = {
     (False, False): (
@@ -38,7 +38,7 @@ HAIR_DRAWERS: dict[tuple[bool, bool], tuple[str, ...]] = {
     ),
     (True, True): ("afro", "bun", "ponytail", "curly", "bob", "buzz", "long_wavy", "curly"),
 }  # fmt: skip
-"""Hair styles by (woman, coiled): eight equally likely slots; common styles have two."""
+"""Hair styles by (woman, coiled): eight equally likely slots, so common styles appear twice."""
 
 BROWS = ("natural", "straight", "arched", "rounded", "angled")
 BEARDS = (
@@ -68,7 +68,7 @@ SINGLES = (
 )  # fmt: skip
 
 COILED_FROM = 0.6
-"""Ancestries with a higher mean curl have coiled hair."""
+"""Ancestries with a mean curl above this have coiled hair."""
 
 
 def _layout() -> tuple[dict[str, tuple[int, int]], dict[str, int], int]:
@@ -94,17 +94,17 @@ class Person:
 
 
 def draw_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
-    """Sample latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed; each is
-    independent of the number of samples."""
+    """Sample latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed; a
+    latent does not depend on `count`."""
     people = range(first, first + count)
     draws = [np.random.default_rng([seed, k]).standard_normal(LATENT_SIZE) for k in people]
     return np.asarray(draws, np.float32).reshape(count, LATENT_SIZE)
 
 
 def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
-    """The person that z determines.
+    """Decode the person of a latent z.
 
-    Raises ValueError on another length or on numbers that are not finite.
+    Raises ValueError on a wrong length or on numbers that are not finite.
     """
     z = np.asarray(z, np.float64)
     if z.shape != (LATENT_SIZE,) or not np.isfinite(z).all():
@@ -130,7 +130,7 @@ class _Slots:
         self.z = z
 
     def __getitem__(self, name: str) -> float:
-        """A standard normal number, clipped at 2.5 standard deviations."""
+        """The standard normal entry, clipped at 2.5 standard deviations."""
         return float(np.clip(self.z[SINGLE_SLOTS[name]], -2.5, 2.5))
 
     def uniform(self, name: str) -> float:
@@ -142,7 +142,7 @@ class _Slots:
 
 
 def _age(uniform: float) -> float:
-    """Most people are between 20 and 65."""
+    """Map a uniform number to `age`; most people are between 20 and 65 years old."""
     years = 20.0 + 50.0 * uniform**1.6
     return max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
 
@@ -249,7 +249,7 @@ def _clothes(slots: _Slots) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _dyes() -> Float[ndarray, "D 3"]:
-    """The sampler's dyes sorted by lightness, so that one number selects a colour."""
+    """The sampler's dyes sorted by lightness, so that a single number selects a colour."""
     dyes: Sequence[tuple[float, float, float]] = sorted(CLOTHES, key=sum)
     return np.array(dyes)
 

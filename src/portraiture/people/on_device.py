@@ -1,7 +1,7 @@
 """Synthetic people in the training device's memory: a batch is one gather, and people can be added.
 
 person_*.npz ─add─▶ uint8 and float tables of all views ─draw─▶ Example
-Letters: K views that fit, R side of the images, n = R / 2.
+Letters: K capacity in views, R side of the images, n = R / 2.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class DevicePeople:
     """A growing `PeopleSet` in one device's memory: about 1.6 MB per person with four views at
     256².
 
-    first: people to begin with, at least one. capacity: people that fit; later ones are refused.
-    What `draw` returns depends on how many there are when it is asked: runs do not repeat bit for
-    bit while people are added.
+    first: initial people, at least one. capacity: maximum number of people; further ones are
+    rejected. The samples of `draw` depend on the number of people at the time of the call, so runs
+    are not reproducible bit for bit while people are added.
     """
 
     def __init__(self, first: list[PersonViews], *, capacity: int, device: torch.device) -> None:
         if not first:
-            raise TrainingError("there are no people to begin with; make some with synth.")
+            raise TrainingError("there are no people to train on; make some with synth.")
         self.device, self.capacity = device, max(capacity, len(first))
         self._views = len(first[0].rgb)
         self.side, self.latent_size = first[0].rgb.shape[1], first[0].latent_size
@@ -63,7 +63,7 @@ class DevicePeople:
         return self._count
 
     def views(self, index: int) -> int:
-        """How many views there are of one person."""
+        """Number of views of one person."""
         return self._views
 
     def person(self, index: int) -> PersonViews:
@@ -71,8 +71,8 @@ class DevicePeople:
         return self._first[index]
 
     def add(self, person: PersonViews) -> bool:
-        """Add a person; False when the memory is full. One thread at a time. Raises
-        DataError when it is unlike the first."""
+        """Add a person; returns False if the capacity is reached. Not thread-safe. Raises
+        DataError when its arrays do not match the first person's."""
         if self._count >= self.capacity:
             return False
         shape = (len(person.rgb), person.rgb.shape[1], person.latent_size)
@@ -86,7 +86,7 @@ class DevicePeople:
         return True
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
-        """`size` random views of all people, with replacement. generator: on the CPU; it seeds one
+        """Sample `size` views of all people with replacement. generator: on the CPU; it seeds one
         on this device, which avoids copies and synchronisation."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         own = torch.Generator(self.device).manual_seed(seed)
@@ -111,7 +111,7 @@ class DevicePeople:
 
 
 def _stored(person: PersonViews) -> Example:
-    """The arrays that are stored of a person's views; None for those computed when sampled."""
+    """The stored arrays of a person's views; None for those computed when sampling."""
     depth, solid = zip(*(neural_depth(depth) for depth in person.depth), strict=True)
     latents = np.stack([person.picture_latent(view) for view in range(len(person.rgb))])
     alpha = torch.from_numpy(person.alpha)[:, None].float() / 255.0

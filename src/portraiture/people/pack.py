@@ -1,9 +1,9 @@
 """Pack many people into one small file, to send to a training machine.
 
 PersonViews ─WebP images; depth of n² pixels in 13 bits; xz─▶ people.zip ─▶ PersonViews
-About 90 kB a person of four views of 256 pixels, a twentieth of `save_person`'s file. Images lose a
-little (41 dB). Depth is kept as `people_set` reads it, merged to half the side: what `neural_depth`
-makes of an unpacked person is what it made of the packed one, but for the 13 bits.
+About 90 kB per person with four views of 256 pixels, a twentieth of `save_person`'s file. Images
+are slightly lossy (41 dB). Depth is stored at half the side, as `people_set` uses it: the output of
+`neural_depth` for an unpacked person equals that for the original up to the 13-bit quantisation.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from portraiture.people.people_set import neural_depth
 QUALITY = 90
 """WebP quality of the images."""
 DEPTH_STEPS = (1 << 13) - 2
-"""Quantisation steps of depth over `DEPTH_RANGE`: 0.2 thousandths of an EG3D unit each; 0 is
-background."""
+"""Quantisation steps of depth over `DEPTH_RANGE`, 0.0002 EG3D units each; 0 is background."""
 
 
 def pack_person(person: PersonViews) -> bytes:
-    """One person, compressed."""
+    """Compress one person."""
     images = [_webp(image) for image in person.rgb]
     depth, solid = _merged(person.depth)
     along = np.diff(depth.astype(np.int32), axis=2, prepend=0).astype(np.int16).view(np.uint16)
@@ -57,7 +56,7 @@ def pack_person(person: PersonViews) -> bytes:
 
 
 def unpack_person(data: bytes) -> PersonViews:
-    """Read what `pack_person` wrote. Raises DataError on anything else."""
+    """Decompress the output of `pack_person`. Raises DataError on anything else."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             packed = dict(arrays)
@@ -71,11 +70,11 @@ def unpack_person(data: bytes) -> PersonViews:
             unit_m=float(packed["unit_m"]), scenes=packed.get("scenes"),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise DataError(f"this is no person that was packed: {error}.") from error
+        raise DataError(f"the data hold no person packed by pack_person: {error}.") from error
 
 
 def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -> int:
-    """Write as many people as fit in `limit_bytes`, in order; returns their number."""
+    """Write as many people as fit into `limit_bytes`, in order; returns their number."""
     count, size = 0, 0
     with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for person in people:
@@ -83,14 +82,14 @@ def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -
             size += len(data) + 200
             if size > limit_bytes:
                 break
-            # fixed time stamps: equal people are equal files
+            # a fixed time stamp makes the file deterministic
             archive.writestr(zipfile.ZipInfo(f"{count:05d}.npz", (1980, 1, 1, 0, 0, 0)), data)
             count += 1
     return count
 
 
 def read_pack(path: Path) -> list[bytes]:
-    """Read the people of `write_pack`, each still compressed. Raises DataError."""
+    """Read the people written by `write_pack`, each still compressed. Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [archive.read(name) for name in sorted(archive.namelist())]
@@ -107,7 +106,7 @@ def _webp(image: UInt8[ndarray, "R R 3"]) -> bytes:
 def _merged(
     depth: Float32[ndarray, "V R R"],
 ) -> tuple[UInt16[ndarray, "V n n"], UInt8[ndarray, "V n n"]]:
-    """Quantised depth at half the resolution, and a mask of pixels that show a single surface."""
+    """Quantised depth at half the resolution, and the mask of pixels with a single surface."""
     pairs = [neural_depth(view) for view in depth]
     merged = np.stack([pair[0][0, 0].numpy() for pair in pairs])
     steps = np.round(np.clip((merged - NEAREST) / DEPTH_RANGE, 0.0, 1.0) * DEPTH_STEPS) + 1.0
@@ -120,8 +119,8 @@ def _read_planes(
 ) -> tuple[
     Float32[ndarray, "V R R"], UInt8[ndarray, "V R R"], UInt8[ndarray, "V R R"]
 ]:  # fmt: skip
-    """Depth, alpha and segmentation. Where no one surface fills four pixels, one has the depth and
-    three have none."""
+    """Depth, alpha and segmentation. Where four pixels do not share a single surface, one of them
+    gets the depth and the others are background."""
     n = side // 2
     data = np.frombuffer(lzma.decompress(packed.tobytes()), np.uint8)
     few, bits, many = views * n * n, -(-views * n * n // 8), views * side * side

@@ -1,7 +1,7 @@
 """Render people with known latents: one file per person with several views, depth and cameras.
 
 z ─person_from_latent─▶ build_bust ─render_view × V─▶ person_00017.npz
-scene ─▶ camera and light of a view; without one, studio light.
+scene ─▶ camera and light of a view; studio light by default.
 Training data of the supervised recipes and the supporting networks. Rerunning resumes or extends a
 folder; files are written atomically.
 """
@@ -37,8 +37,8 @@ TEXTURE_SIZE = 512
 
 
 def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
-    """Yaw and pitch of a person's views, radians: the first nearly frontal, then alternately from a
-    side and from anywhere; yaw within 65°, pitch mostly within 12°."""
+    """Sample yaw and pitch of a person's views, radians: the first nearly frontal, then alternating
+    between side views and arbitrary ones; yaw within 65°, pitch mostly within 12°."""
     rng = np.random.default_rng(seed)
     spans = [(-0.3, 0.3), (-1.1, -0.2), (0.2, 1.1), (-0.7, 0.7)]
     yaw = [rng.uniform(*spans[k % len(spans)]) for k in range(count)]
@@ -49,7 +49,7 @@ def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
 def render_person(
     z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2
 ) -> PersonViews:
-    """Build the person of z and render it under the studio light from EG3D cameras."""
+    """Build the person of z and render it under studio light with EG3D cameras."""
     takes = [(float(yaw), float(pitch), studio_light()) for yaw, pitch in angles]
     return _render(z, takes, size=size, supersample=supersample)
 
@@ -106,11 +106,11 @@ def make_people(
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> None:
-    """Render the people `indices` of a seed into `folder`, skipping those that are there.
+    """Render the people `indices` of a seed into `folder`, skipping existing ones.
 
-    Person k is the same whatever else is rendered, and however many workers there are. scenes:
-    cameras and light are drawn as `people.scene` says, not the studio's. Raises DataError when
-    the folder holds people of other settings, OutputError when it cannot be made.
+    Person k does not depend on the other people or on the number of workers. scenes: cameras and
+    light are sampled as in `people.scene` instead of using studio light. Raises DataError when the
+    folder holds people of other settings, OutputError when it cannot be created.
     """
     _claim(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
     wanted = list(indices)
@@ -154,7 +154,7 @@ class _Job(NamedTuple):
 def make_person(
     index: int, *, seed: int, views: int, size: int, scenes: bool = False, supersample: int = 2
 ) -> PersonViews:
-    """Render person `index` of a seed; `make_people` says what the others are."""
+    """Render person `index` of a seed; for the other arguments see `make_people`."""
     z = draw_latents(1, seed, first=index)[0]
     if scenes:
         numbers = np.random.default_rng([seed, index, 1]).standard_normal((views, SCENE_SIZE))

@@ -1,7 +1,7 @@
-"""The file of one person's views: written atomically, validated when read.
+"""File format of one person's views: written atomically, validated when read.
 
-PersonViews ⇄ person_00017.npz: arrays of fixed names, types and shapes, not compressed. Letters:
-V views, n pixels a side, Z latent size.
+PersonViews ⇄ person_00017.npz: uncompressed arrays of fixed names, types and shapes. Letters:
+V views, n pixels per side, Z latent size.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ LAYOUT: dict[str, tuple[type[np.generic], str]] = {
     "unit_m": (np.float32, ""),
     "scenes": (np.float32, "V 6"),
 }
-"""Type and shape of each array; letters stand for the same number in all of them."""
+"""Type and shape of each array; a letter has the same value in all of them."""
 
 
 @dataclass(frozen=True)
 class PersonViews:
-    """V views of one person, n pixels a side.
+    """V views of one person, n pixels per side.
 
-    z: the latent. rgb: over white. alpha: (V, n, n). depth: along the rays, 0 where nothing is.
+    z: the latent. rgb: over white. alpha: (V, n, n). depth: along the rays, 0 for background.
     segmentation: `Segment` values. cameras: EG3D's 25 numbers. landmarks: pixels. points:
-    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit. scenes: what
-    `people.scene` says of each view, where the views are made of such numbers; else each has the
-    studio's light.
+    mediapipe's landmarks in EG3D's world. unit_m: metres of this person per EG3D unit. scenes: the
+    numbers of `people.scene` for each view, if the views were rendered from scenes; otherwise they
+    are under studio light.
     """
 
     z: Float32[ndarray, "Z"]
@@ -63,11 +63,11 @@ class PersonViews:
 
     @property
     def latent_size(self) -> int:
-        """Numbers of a picture's latent."""
+        """Size of an image's latent."""
         return len(self.z) + (0 if self.scenes is None else self.scenes.shape[1])
 
     def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
-        """z of the person, and of the scene where there is one."""
+        """z of the person, followed by that of the scene if there is one."""
         return self.z if self.scenes is None else np.concatenate([self.z, self.scenes[view]])
 
 
@@ -76,12 +76,12 @@ def person_path(folder: Path, index: int) -> Path:
 
 
 def people_in(folder: Path) -> list[Path]:
-    """The files of all people of a folder, in order."""
+    """Files of all people in a folder, in order."""
     return sorted(folder.glob("person_*.npz"))
 
 
 def save_person(person: PersonViews, path: Path) -> None:
-    """Write one person, whole or not at all."""
+    """Write one person atomically."""
     with atomic_path(path) as part, part.open("wb") as file:
         np.savez(
             file,
@@ -99,7 +99,7 @@ def save_person(person: PersonViews, path: Path) -> None:
 
 
 def load_person(path: Path) -> PersonViews:
-    """Read what `save_person` wrote. Raises DataError, one sentence, on anything else."""
+    """Read a file written by `save_person`. Raises DataError, one sentence, on anything else."""
     return _views(read_arrays(path, LAYOUT))
 
 
@@ -122,8 +122,8 @@ def _views(arrays: Mapping[str, ndarray]) -> PersonViews:
 class PersonFile:
     """A validated file from which single views are read.
 
-    views: V. side: n. whole: the arrays that are not of views. starts: where in the file the
-    numbers of each array of views begin, bytes.
+    views: V. side: n. whole: the arrays that are not per view. starts: byte offset of the data of
+    each per-view array.
     """
 
     path: Path
@@ -134,12 +134,12 @@ class PersonFile:
 
     @property
     def latent_size(self) -> int:
-        """Numbers of a picture's latent."""
+        """Size of an image's latent."""
         size = len(self.whole["z"])
         return size + int(LAYOUT["scenes"][1].split()[1]) if "scenes" in self.starts else size
 
     def view(self, index: int) -> PersonViews:
-        """One view, V = 1. Raises DataError when the file has been cut short since."""
+        """Read one view, V = 1. Raises DataError when the file has been truncated since."""
         arrays = dict(self.whole)
         try:
             with self.path.open("rb") as file:
@@ -152,12 +152,13 @@ class PersonFile:
                         raise ValueError(f"{name} is cut short")
                     arrays[name] = values
         except (OSError, ValueError) as error:
-            raise DataError(f"{self.path} is no person that synth wrote: {error}.") from error
+            raise DataError(f"{self.path} is not a person file of synth: {error}.") from error
         return _views(arrays)
 
 
 def open_person(path: Path) -> PersonFile:
-    """Check what `save_person` wrote, and find its views. Raises DataError as `load_person`."""
+    """Validate a file written by `save_person` and locate its views. Raises DataError as
+    `load_person` does."""
     arrays = read_arrays(path, LAYOUT)
     of_views = [name for name in arrays if LAYOUT[name][1].startswith("V ")]
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
@@ -172,8 +173,8 @@ def open_person(path: Path) -> PersonFile:
 
 
 def _start_of(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> int:
-    """Offset of an array's data, after the headers of the archive member (30 bytes, name and extra
-    field) and of the array."""
+    """Byte offset of an array's data, after the headers of the archive member (30 bytes, name and
+    extra field) and of the array."""
     member = archive.getinfo(f"{name}.npy")
     file.seek(member.header_offset + 26)
     name_length, extra_length = struct.unpack("<HH", file.read(4))
@@ -184,10 +185,10 @@ def _start_of(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> int:
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, ndarray]:
-    """Some arrays of a person's file by name; "scenes" only where it is there.
+    """Read some arrays of a person's file by name; "scenes" only if present.
 
-    Raises DataError, one sentence, when the file is no such file: nothing is allocated for what a
-    header promises and the file does not hold.
+    Raises DataError, one sentence, on any other file. No memory is allocated for data that a header
+    declares but the file does not contain.
     """
     sizes: dict[str, int] = {}
     try:
@@ -196,11 +197,11 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, ndarray]:
             wanted = [name for name in names if name != "scenes" or "scenes.npy" in present]
             return {name: _read_array(archive, name, sizes) for name in wanted}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no person that synth wrote: {error}.") from error
+        raise DataError(f"{path} is not a person file of synth: {error}.") from error
 
 
 def _read_array(archive: zipfile.ZipFile, name: str, sizes: dict[str, int]) -> ndarray:
-    """One array; `sizes` holds what the letters stand for. Raises ValueError."""
+    """Read one array; `sizes` holds the values of the letters and is updated. Raises ValueError."""
     kind, letters = LAYOUT[name]
     member = archive.getinfo(f"{name}.npy")
     if member.compress_type != zipfile.ZIP_STORED:

@@ -34,16 +34,16 @@ WEIGHTS: dict[int, float] = {
 """Loss weight of pixels of each class."""
 
 EDGE = 0.03
-"""Depth difference (EG3D units) of neighbouring pixels above which they show two surfaces."""
+"""Depth difference (EG3D units) above which neighbouring pixels belong to different surfaces."""
 
 
 class Example(NamedTuple):
     """One view of each of B people; n is the neural resolution, R = 2n the images' side.
 
-    z: latents, of the person or of the image (`PersonViews.picture_latent`). camera: EG3D's
-    numbers. image: in [-1, 1], over white. weight: importance of its pixels. small, small_weight:
-    both at half the side. depth: along the rays through the centres of n² pixels, 0 where there is
-    none. alpha: share of those pixels that is covered. solid: 1 where one surface fills the pixel.
+    z: latents, of the person or of the image (`PersonViews.picture_latent`). camera: EG3D's 25
+    numbers. image: in [-1, 1], over white. weight: loss weight of its pixels. small, small_weight:
+    both at half the side. depth: along the rays through the centres of n² pixels, 0 for background.
+    alpha: coverage of those pixels. solid: 1 where a single surface fills the pixel.
     """
 
     z: Float[Tensor, "B Z"]
@@ -74,31 +74,31 @@ class PeopleSet:
         return len(self.paths)
 
     def append(self, path: Path) -> None:
-        """Add a person. Sampling depends on the number of people."""
+        """Append a person. Sampling depends on the number of people."""
         self.paths.append(path)
 
     @property
     def latent_size(self) -> int:
-        """Numbers of an example's z."""
+        """Size of an example's z."""
         return self._file(0).latent_size
 
     @property
     def side(self) -> int:
-        """Of its images, pixels."""
+        """Side of the images, pixels."""
         return self._file(0).side
 
     def person(self, index: int) -> PersonViews:
-        """All views of one person, read anew. Raises DataError when the file is damaged or not
-        like the first one."""
+        """Read all views of one person. Raises DataError when the file is damaged or its arrays
+        do not match those of the first one."""
         self._file(index)
         return load_person(self.paths[index])
 
     def views(self, index: int) -> int:
-        """How many views there are of one person. Raises DataError as `person` does."""
+        """Number of views of one person. Raises DataError as `person` does."""
         return self._file(index).views
 
     def view(self, index: int, view: int) -> PersonViews:
-        """One view of one person, V = 1. Raises DataError as `person` does."""
+        """Read one view of one person, V = 1. Raises DataError as `person` does."""
         return self._file(index).view(view)
 
     def _file(self, index: int) -> PersonFile:
@@ -110,7 +110,7 @@ class PeopleSet:
         return self._files[index]
 
     def draw(self, size: int, generator: torch.Generator) -> Example:
-        """One random view each of `size` people, without repetition if there are enough."""
+        """Sample one view each of `size` people, without replacement if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         people = order.repeat(-(-size // len(self)))[:size].tolist()
         views = torch.randint(1 << 30, (size,), generator=generator).tolist()
@@ -140,7 +140,7 @@ class PeopleSet:
 
 
 def weight_table() -> Float[ndarray, "S"]:
-    """`WEIGHTS` by the number of the segment; 1 for those that it leaves out."""
+    """`WEIGHTS` as a table indexed by segment; 1 for segments not listed."""
     table = np.full(max(Segment) + 1, 1.0, np.float32)
     for segment, weight in WEIGHTS.items():
         table[segment] = weight
@@ -150,8 +150,8 @@ def weight_table() -> Float[ndarray, "S"]:
 def neural_depth(
     depth: Float[ndarray, "R R"],
 ) -> tuple[Float[Tensor, "1 1 n n"], Float[Tensor, "1 1 n n"]]:
-    """Depth at half the resolution: the mean over the four pixels where they show one surface,
-    the nearest surface elsewhere; and where the first is the case."""
+    """Downsample depth by two: the mean of four pixels if they show a single surface, else the
+    nearest depth. Also returns the mask of pixels with a single surface."""
     side = depth.shape[0] // 2
     four = depth.reshape(side, 2, side, 2).transpose(0, 2, 1, 3).reshape(side, side, 4)
     hit = four > 0

@@ -1,7 +1,7 @@
-"""Map six Gaussian numbers to camera and light of an image, and back.
+"""Map six Gaussian numbers to the camera and light of an image.
 
-Together with a person's latent (`people.latent`) they are the z of one image, which is what
-generators of images need: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.
+Together with a person's latent (`people.latent`) they form the z of one image, as image generators
+need it: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CONTRAST, EXPOSURE = (0.1, 0.75), (0.7, 1.0)
 
 @dataclass(frozen=True)
 class Scene:
-    """yaw, pitch: of the camera (`camera.eg3d_orbit`), radians."""
+    """Camera and light of one image. yaw, pitch: of the camera (`camera.eg3d_orbit`), radians."""
 
     yaw: float
     pitch: float
@@ -44,10 +44,10 @@ class Scene:
 
 
 def scene_from_numbers(numbers: Float[ndarray, "S"]) -> Scene:
-    """The scene given by `SCENE_SIZE` standard normal numbers: yaw within 44° and pitch
-    within 15°, a key light from up to 77° beside and from below the eyes to 58° above.
+    """Decode a scene from `SCENE_SIZE` standard normal numbers: yaw within 44° and pitch within
+    15°, a key light with azimuth within 77° and elevation from below the eyes to 58°.
 
-    Raises ValueError on another length or on numbers that are not finite.
+    Raises ValueError on a wrong length or on numbers that are not finite.
     """
     numbers = np.asarray(numbers, np.float64)
     if numbers.shape != (SCENE_SIZE,) or not np.isfinite(numbers).all():

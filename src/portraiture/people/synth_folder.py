@@ -1,14 +1,14 @@
 """Write folders of synthetic people (`portraiture synth`).
 
-    synth.json                the settings; the same ones go on where an earlier run stopped
+    synth.json                the settings; a run with the same settings resumes an earlier one
     dataset.json              EG3D's list of images and cameras (`data.folders`)
     images/00012_3.png        view 3 of person 12
-    depth/00012_3.png         16 bit: distance along the ray in 1/10,000 EG3D units, 0 for nothing
+    depth/00012_3.png         16 bit: distance along the ray in 1/10,000 EG3D units, 0: background
     segmentation/00012_3.png  8 bit: `types.Segment`
     landmarks/00012.npy       (V, 478, 2) float32, pixels
     people/00012.json         parameters, expressions, lights, cameras; written last
 
-A person whose JSON is there is complete; dataset.json lists complete people only.
+A person is complete once its JSON exists; dataset.json lists only complete people.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
 
 DEPTH_STEPS = 10_000
-"""Steps of the depth images in one EG3D unit."""
+"""Quantisation steps of the depth images per EG3D unit."""
 FOLDERS = ("images", "depth", "segmentation", "landmarks", "people")
 NAMED_BY_FIVE_DIGITS = 100_000
 
@@ -48,9 +48,9 @@ def synth(
 ) -> int:
     """Render the people `first` … `first + people - 1` into `out`; existing ones are kept.
 
-    Every person is the same whatever `people` and `workers` are. workers: processes, of one thread
-    each. Returns how many people the folder holds.
-    Raises DataError when `out` holds other settings' people, OutputError when it cannot be written.
+    Each person does not depend on `people` or `workers`. workers: number of processes, with one
+    thread each. Returns the number of people in the folder.
+    Raises DataError when `out` holds people of other settings, OutputError when it is not writable.
     """
     if people < 1 or first < 0 or first + people > NAMED_BY_FIVE_DIGITS or workers < 1:
         raise DataError(
@@ -92,7 +92,7 @@ def _claim(out: Path, config: SynthConfig) -> None:
 
 
 def write_person(out: Path, index: int, person: SynthPerson) -> None:
-    """Write one person's files, each whole or not at all, the JSON last."""
+    """Write one person's files, each atomically, the JSON last."""
     for k, view in enumerate(person.views):
         name = f"{index:05d}_{k}.png"
         write_image(out / "images" / name, view.image)
@@ -155,13 +155,13 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read; delete it to make it anew.") from error
+        raise DataError(f"{path} cannot be read; delete it to render it again.") from error
 
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Pictures of one person as a folder holds them, without depth. parameters: as in the JSON.
-    assets: names of pack pieces worn."""
+    """Images of one person as stored in a folder, without depth. parameters: as in the JSON.
+    assets: names of the pack pieces worn."""
 
     images: UInt8[ndarray, "V n n 3"]
     segmentation: UInt8[ndarray, "V n n"]

@@ -1,9 +1,9 @@
-"""Render the engine's people as photos with ground truth, in any light, expression and pose.
+"""Render the engine's people as photos with ground truth, in varied light, expression and pose.
 
-seed, index ─▶ sample_parameters (+ pack pieces) ─▶ build_bust ─┬─ expression, light, side
+seed, index ─▶ sample_parameters (+ pack assets) ─▶ build_bust ─┬─ expression, light, angle
                                                                ▼
                       SynthPerson ◀─ background ◀─ render_view × V
-The crop and the camera are those that `photo.align` gives photos (`people.views`).
+Crop and camera match those of photos aligned by `photo.align` (see `people.views`).
 Letters: V views, n side of an image.
 """
 
@@ -34,21 +34,21 @@ from portraiture.render.light import sample_light
 from portraiture.types import Bust, Light, Part, Segment
 
 VIEWS_PER_EXPRESSION = 2
-"""Views rendered per expression; changing it costs as much as two views."""
+"""Views rendered per expression; a change of expression costs as much as two views."""
 PACKED = 0.5
-"""Share of people who wear assets of packs, if there are any."""
+"""Fraction of people who wear assets of packs, if there are any."""
 SCALP_TEXELS, SCALP_HAIR = 256, 165
-"""Side of the map on which the scalp is painted black, and the level below which it is hair."""
+"""Side of the map on which hair is painted black on white, and the level below which it is hair."""
 YAW, PITCH = (0.42, 1.15), (0.15, 0.4)
 """Standard deviation and maximum of the views' yaw and pitch, radians."""
 
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """seed: of everybody. views: images a person. size: their side, pixels. supersample: samples
-    along a pixel's side. asset_folder: MakeHuman assets that half of the people wear.
+    """seed: of all people. views: images per person. size: their side, pixels. supersample: samples
+    along each axis of a pixel. asset_folder: MakeHuman assets that half of the people wear.
 
-    Raises DataError on numbers that make no images.
+    Raises DataError on out-of-range numbers.
     """
 
     seed: int = 0
@@ -67,8 +67,9 @@ class SynthConfig:
 
 @dataclass(frozen=True)
 class SynthView:
-    """One image. image: over its background. truth: depth, segmentation, landmarks, camera.
-    expression: ARKit weights. yaw, pitch: of the camera, radians."""
+    """One image with ground truth. image: composited over its background. truth: depth,
+    segmentation, landmarks, camera. expression: ARKit weights. yaw, pitch: of the camera,
+    radians."""
 
     image: UInt8[ndarray, "n n 3"]
     truth: View
@@ -80,7 +81,7 @@ class SynthView:
 
 @dataclass(frozen=True)
 class SynthPerson:
-    """unit_m: metres of this person per EG3D unit. assets: names of pack pieces worn."""
+    """One person. unit_m: metres of this person per EG3D unit. assets: names of the worn assets."""
 
     parameters: AvatarParameters
     assets: tuple[str, ...]
@@ -89,7 +90,7 @@ class SynthPerson:
 
 
 def synth_person(config: SynthConfig, index: int) -> SynthPerson:
-    """Person `index` of the config's seed: the same whatever else is made.
+    """Sample and render person `index` of the config's seed, independently of all others.
 
     Raises AssetError when the asset folder cannot be used.
     """
@@ -117,8 +118,8 @@ def synth_person(config: SynthConfig, index: int) -> SynthPerson:
 
 
 def as_annotated(bust: Bust, parameters: AvatarParameters) -> Bust:
-    """The same person labelled as CelebAMask-HQ's annotators would: the skin under the roots is
-    hair, for much of short hair is painted on the scalp; beards are skin."""
+    """Relabel a person by the conventions of CelebAMask-HQ: skin under hair roots is hair, since
+    much of short hair is painted on the scalp; beards are skin."""
     dark = replace(parameters, hair_melanin=1.0, hair_redness=0.0, hair_grey=0.0)
     blank = np.full((SCALP_TEXELS, SCALP_TEXELS, 3), 255, np.uint8)
     painted = paint_scalp(blank, dark, shape_head(parameters)).max(2)
@@ -139,7 +140,7 @@ def as_annotated(bust: Bust, parameters: AvatarParameters) -> Bust:
 def with_expression(
     bust: Bust, parameters: AvatarParameters, expression: Mapping[str, float]
 ) -> Bust:
-    """The same person with another expression; parameters: those it was built from."""
+    """Change a person's expression. parameters: those from which the bust was built."""
     shape = shape_head(parameters)
     vertices = shape.vertices.copy()
     for name, weight in expression.items():
@@ -150,7 +151,7 @@ def with_expression(
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
     """Sample an expression: mostly neutral or smiling, else talking, surprised, angry or sad, with
-    a gaze, and eyes sometimes half shut."""
+    a random gaze and sometimes half-closed eyes."""
     moods = (_calm, _smile, _talk, _surprise, _cross, _sad)
     weights = moods[int(rng.choice(6, p=[0.28, 0.32, 0.16, 0.08, 0.09, 0.07]))](rng)
     side, up = rng.normal(0.0, 0.16), rng.normal(0.0, 0.12)
@@ -164,7 +165,7 @@ def sample_expression(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _pair(outward: str, inward: str, side: float) -> dict[str, float]:
-    """Both eyes look to the person's left (side > 0) or right."""
+    """Weights for both eyes looking to the person's left (side > 0) or right."""
     return {
         f"{outward}Left": side, f"{inward}Right": side,
         f"{outward}Right": -side, f"{inward}Left": -side,
@@ -172,7 +173,7 @@ def _pair(outward: str, inward: str, side: float) -> dict[str, float]:
 
 
 def _both(rng: np.random.Generator, name: str, weight: float) -> dict[str, float]:
-    """The action on both sides, nearly as strong."""
+    """Weights of an action on both sides, with slight random asymmetry."""
     left, right = weight * np.exp(rng.normal(0.0, 0.12, 2))
     return {f"{name}Left": float(left), f"{name}Right": float(right)}
 
@@ -234,5 +235,5 @@ def _worn(
 
 @lru_cache(maxsize=2)
 def _assets(folder: Path, stamp: tuple[tuple[Path, int, int], ...]) -> tuple[Asset, ...]:
-    """stamp: of all files, in which state they are."""
+    """Find assets, cached. stamp: path, modification time and size of all files."""
     return tuple(find_assets(folder))

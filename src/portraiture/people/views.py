@@ -44,7 +44,7 @@ class HeadFrame:
         return (points - self.centre) @ self.rotation / self.scale + EG3D_ANCHOR
 
     def camera(self, camera: Camera) -> Camera:
-        """The engine's camera that sees what an EG3D camera sees."""
+        """Convert an EG3D camera to the engine camera with the same view."""
         T = np.eye(4)
         T[:3, :3] = self.rotation @ camera.T_world_cam[:3, :3]
         T[:3, 3] = self.to_world(camera.T_world_cam[None, :3, 3])[0]
@@ -53,11 +53,11 @@ class HeadFrame:
 
 @dataclass(frozen=True)
 class View:
-    """One image with its truth.
+    """One image with ground truth.
 
     rgba: (n, n, 4) uint8, straight alpha. depth: (n, n) float32, distance along the pixel's ray in
-    EG3D units, 0 where nothing is. segmentation: (n, n) uint8. landmarks: (478, 2) pixels.
-    camera: (25,) EG3D's numbers.
+    EG3D units, 0 for background. segmentation: (n, n) uint8. landmarks: (478, 2) pixels.
+    camera: (25,) EG3D's camera numbers.
     """
 
     rgba: UInt8[ndarray, "n n 4"]
@@ -68,8 +68,8 @@ class View:
 
 
 def head_frame(landmarks: Float[ndarray, "478 3"]) -> HeadFrame:
-    """The similarity that brings the mean face onto a person's landmarks (metres), in weighted
-    least squares (Umeyama 1991); `photo.align` fits the same face to photos."""
+    """Fit the similarity that maps the mean face to a person's landmarks (metres) by weighted least
+    squares (Umeyama 1991); `photo.align` fits the same face to photos."""
     points, weights = mean_face()
     share = weights / weights.sum()
     target = np.asarray(landmarks, np.float64)
@@ -96,7 +96,7 @@ def render_view(
     light: Light | None = None,
     supersample: int = 2,
 ) -> View:
-    """Render one EG3D camera's image of a bust. light: `studio_light` by default."""
+    """Render a bust with an EG3D camera. light: `studio_light` by default."""
     rendered = render_bust(
         bust, frame.camera(camera), size=size, light=light, supersample=supersample
     )
@@ -114,7 +114,7 @@ def render_view(
 def over(
     rgba: UInt8[ndarray, "n n 4"], background: Float[ndarray, "n n 3"] | float
 ) -> UInt8[ndarray, "n n 3"]:
-    """Composite a cut-out over a background in [0, 1]; 1.0 is white."""
+    """Composite an RGBA image over a background in [0, 1]; 1.0 is white."""
     alpha = rgba[..., 3:].astype(np.float32) / 255.0
     return (rgba[..., :3] * alpha + 255.0 * (1.0 - alpha) * background + 0.5).astype(np.uint8)
 

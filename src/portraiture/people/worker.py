@@ -1,8 +1,8 @@
 """Worker processes that render people during a training run and write one file each.
 
-Worker k of n: person k, k + n, … ─data.people─▶ folder/person_*.npz   (folder/worker_k.log)
-A worker imports no more than the engine, runs on one thread and ends with the process that began
-it. What goes wrong with one person is written down and the next is begun.
+Worker k of n: person k, k + n, … ─people.people─▶ folder/person_*.npz   (folder/worker_k.log)
+A worker imports only the engine, runs on one thread and exits with its parent process. An error
+with one person is logged, and the worker continues with the next.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 STOP = "stop"
 """Name of the file that stops all workers of a folder."""
 BACKLOG = 400
-"""Maximum number of files waiting to be picked up, before workers pause."""
+"""Maximum number of files waiting to be consumed before workers pause."""
 GIVEN_UP = 5
 """Consecutive failures after which a worker exits."""
 
@@ -26,7 +26,8 @@ GIVEN_UP = 5
 def start_workers(
     folder: Path, *, count: int, seed: int, views: int, size: int, scenes: bool = False
 ) -> list[subprocess.Popen[bytes]]:
-    """Start `count` processes that render people of a seed into `folder` until it holds `STOP`."""
+    """Start `count` processes that render people of a seed into `folder` until `STOP` appears in
+    it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP).unlink(missing_ok=True)
     one = dict.fromkeys(
@@ -60,7 +61,8 @@ def work(
     folder: Path, *, first: int, step: int, seed: int, views: int, size: int, scenes: bool,
     parent: int,
 ) -> None:  # fmt: skip
-    """Render until `folder` holds `STOP` or the process `parent` is gone."""
+    """Render until `folder` contains `STOP`, the process `parent` has exited, or `GIVEN_UP` people
+    in a row have failed."""
     from portraiture.people.people import make_person
     from portraiture.people.people_file import people_in, person_path, save_person
 
@@ -77,7 +79,7 @@ def work(
             )
             failures = 0
             print(f"person {k}: {time.monotonic() - begun:.2f} s")
-        except Exception:  # a worker outlives what it cannot render
+        except Exception:  # one failure must not stop the worker
             failures += 1
             traceback.print_exc()
         k += step

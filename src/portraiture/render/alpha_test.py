@@ -1,4 +1,4 @@
-"""Which fragments a texture's opacity keeps: shared by the rasteriser and its CPU kernel."""
+"""Alpha test of fragments, shared by the reference rasteriser and its CPU kernel."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from numpy import ndarray
 
 
 class AlphaTest(NamedTuple):
-    """What decides whether a fragment is kept.
+    """Inputs of the alpha test.
 
-    cutoff: (F,) float32, a fragment needs opacity >= cutoff; negative: every one passes.
+    cutoff: (F,) float32, a fragment passes if opacity >= cutoff; negative: every fragment passes.
     texture: (F, 3) int64 offset, rows and columns of the triangle's RGBA texture in `texels`.
-    uv: (V, 2) float32, v up, textures repeat. texels: flat uint8. spread: in [0, 1], how far the
-    cutoffs of neighbouring samples differ, as a share of the cutoff; the pattern covers 2 × 2
-    samples and turns with the triangle's index, so that supersampled edges of thin hair get soft
-    (alpha to coverage).
+    uv: (V, 2) float32, v up, textures repeat. texels: flat uint8. spread: in [0, 1], relative
+    variation of the cutoff between neighbouring samples. The pattern covers 2 × 2 samples and
+    rotates with the triangle's index, so that supersampled edges of thin hair become soft (alpha to
+    coverage).
     """
 
     cutoff: ndarray

@@ -1,4 +1,4 @@
-"""Per-vertex geometry that shading needs: tangents, curvature and texel density."""
+"""Geometric attributes for shading: tangents, curvature and texel density."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True, error_model="numpy")
 def tangents(vertices, normals, uv, faces, along_v):
-    """(V, 4) unit tangents, orthogonal to the normals, and the handedness of the UV frame.
+    """(V, 4): unit tangents, orthogonal to the normals, and the handedness of the UV frame.
 
     The tangent is dP/du, or dP/dv for triangles with along_v[f] (hair: towards the root). The
     bitangent of a normal map is handedness * (normal × tangent).
@@ -43,7 +43,7 @@ def tangents(vertices, normals, uv, faces, along_v):
 
 @njit(cache=True, error_model="numpy")
 def _orthonormal(tangent, normal):
-    """Make `tangent` unit and orthogonal to `normal`; any such direction where it vanishes."""
+    """Orthonormalise `tangent` against `normal`; an arbitrary direction where it vanishes."""
     along = tangent[0] * normal[0] + tangent[1] * normal[1] + tangent[2] * normal[2]
     x = tangent[0] - along * normal[0]
     y = tangent[1] - along * normal[1]
@@ -60,7 +60,8 @@ def _orthonormal(tangent, normal):
 
 @njit(cache=True, error_model="numpy")
 def curvature(vertices, normals, faces):
-    """(V,) mean over the edges of |normal curvature| in 1/m, averaged once over neighbours.
+    """(V,) mean of |normal curvature| over the edges of each vertex, 1/m, smoothed once over its
+    neighbours.
 
     Along an edge from p to q it is (n_q - n_p) · (q - p) / |q - p|².
     """

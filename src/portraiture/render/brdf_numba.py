@@ -77,8 +77,8 @@ def fresnel(f0, cosine):
 
 @njit(forceinline=True, error_model="numpy")
 def environment_share(f0, roughness, ndv):
-    """Share of uniform light that a rough surface reflects specularly (a fit of the split-sum
-    integral, Karis 2014, "Physically based shading on mobile")."""
+    """Specular reflectance of a rough surface under uniform light (a fit of the split-sum integral,
+    Karis 2014, "Physically based shading on mobile")."""
     r0 = 1.0 - roughness
     a = min(r0 * r0, 2.0 ** (-9.28 * ndv)) * r0 + 0.0425 - 0.0275 * roughness
     scale = 1.04 - 1.04 * a - 0.572 * roughness
@@ -88,8 +88,8 @@ def environment_share(f0, roughness, ndv):
 
 @njit(forceinline=True, error_model="numpy")
 def multibounce(visibility, albedo):
-    """Occluded ambient light with the light that the occluders return (Jimenez et al. 2016,
-    "Practical real-time strategies for accurate indirect occlusion", eq. 10)."""
+    """Ambient visibility with interreflection from the occluders (Jimenez et al. 2016, "Practical
+    real-time strategies for accurate indirect occlusion", eq. 10)."""
     a = 2.0404 * albedo - 0.3324
     b = 4.7951 * albedo - 0.6417
     c = 2.7552 * albedo + 0.6903
@@ -98,8 +98,8 @@ def multibounce(visibility, albedo):
 
 @njit(forceinline=True, error_model="numpy")
 def strand_lobe(tangent, shift, normal, half, exponent):
-    """Highlight along a strand: sine of the angle between the half vector and the tangent tilted
-    towards the normal by `shift`, to a power (Kajiya and Kay 1989; Scheuermann 2004)."""
+    """Specular lobe of a strand: a power of the sine of the angle between the half vector and the
+    tangent, shifted towards the normal by `shift` (Kajiya and Kay 1989; Scheuermann 2004)."""
     x, y, z = unit3(
         tangent[0] + shift * normal[0],
         tangent[1] + shift * normal[1],
@@ -111,10 +111,10 @@ def strand_lobe(tangent, shift, normal, half, exponent):
 
 @njit(forceinline=True, error_model="numpy")
 def tone(x):
-    """Linear radiance to display-linear: the same up to 0.7, then a smooth shoulder towards 1.
+    """Map linear radiance to display-linear: identity up to 0.7, then a smooth shoulder towards 1.
 
-    Mid-tones stay true, so a surface of albedo up to 0.7 under white light of radiance 1 comes
-    back as its albedo; 1 becomes 0.89. Value and slope are continuous at the knee.
+    Mid-tones are preserved: a surface of albedo up to 0.7 under white light of radiance 1 is
+    displayed as its albedo; 1 maps to 0.89. Value and slope are continuous at the knee.
     """
     if x <= 0.7:
         return max(x, 0.0)

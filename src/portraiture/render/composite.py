@@ -1,4 +1,4 @@
-"""Resolve supersampled linear colour to an image: outlines, filter, background, sRGB."""
+"""Resolve supersampled linear colour to an image: outlines, filtering, background, sRGB."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def decode_srgb(code: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
 def shrink(
     image: Float[ndarray, "H W 4"], factor: int, background: ndarray | None
 ) -> Float[ndarray, "h w 4"]:
-    """Average factor × factor premultiplied display-linear samples; sRGB with straight alpha.
+    """Average factor × factor premultiplied display-linear samples; returns sRGB, straight alpha.
 
-    background: (3,) sRGB laid under in linear light, which makes the result opaque.
+    background: (3,) sRGB, composited underneath in linear light; the result is then opaque.
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
     mean = np.zeros((height, width, 4), np.float32)
@@ -57,11 +57,11 @@ def draw_outlines(
     hair: Bool[ndarray, "H W"],
     radius: float,
 ) -> None:
-    """Ink dark lines, in place, where depth jumps, surfaces fold or groups meet.
+    """Draw dark outlines, in place, at depth discontinuities, creases and group boundaries.
 
-    group: -1 where nothing is; group 0 has no lines of its own. hair: samples that are outlined
-    as one mass, where at least half of the neighbourhood is hair. radius: half the line's width in
-    samples; lines of folds are thinner.
+    group: -1 for background; group 0 has no outlines of its own. hair: samples that are outlined
+    as one mass, where more than half of the neighbourhood is hair. radius: half the line width in
+    samples; lines at creases are thinner.
     """
     reach = max(1, int(np.ceil(radius)))
     mass = uniform_filter(hair.astype(np.float32), 8 * reach + 1) > 0.5
@@ -72,7 +72,7 @@ def draw_outlines(
 
 _HAIR_MASS = 1 << 20
 _LOOSE = 1 << 21
-"""Regions: hair as one mass, and strands that get no lines."""
+"""Region ids: hair as one mass, and strands without outlines."""
 
 
 @one_at_a_time
@@ -105,7 +105,7 @@ def _outline(image, depth, normal, group, reach, radius):
 
 @njit(cache=True, error_model="numpy")
 def _edge(depth, normal, group, row, column, y, x):
-    """How much of an edge lies between two samples: 1 a silhouette, less a fold, 0 none."""
+    """Edge strength between two samples: 1 for a silhouette, less for a crease, 0 for none."""
     first, second = group[row, column], group[y, x]
     if first == _LOOSE or second == _LOOSE:
         return 0.0
@@ -127,8 +127,8 @@ def _edge(depth, normal, group, row, column, y, x):
 
 @njit(cache=True, error_model="numpy")
 def gather_transparent(triangles, order, depth, near):
-    """Fragments of the triangles in `order` in front of `depth` (H, W): triangle (N,), bary
-    (N, 3) and pixel (N, 2), in that order."""
+    """Fragments of the triangles in `order` that lie in front of `depth` (H, W): triangle (N,),
+    barycentrics (N, 3) and pixel (N, 2), in the order of the triangles."""
     triangle, bary, pixel = _no_fragments(0)
     for pass_ in range(2):
         count = 0
@@ -163,7 +163,7 @@ def _no_fragments(count):
 
 @njit(cache=True, error_model="numpy")
 def composite(image, colour, pixel):
-    """Lay fragments, given from far to near, over the premultiplied `image` (H, W, 4)."""
+    """Composite fragments, ordered back to front, over the premultiplied `image` (H, W, 4)."""
     for s in range(colour.shape[0]):
         under = image[pixel[s, 0], pixel[s, 1]]
         for c in range(4):

@@ -11,19 +11,19 @@ FOCAL = 85.0 / 24.0
 """Normalised focal length of an 85 mm lens on the short side of a 36 mm by 24 mm sensor."""
 
 EYE_LINE = 0.42
-"""Height of the eyes in the image, as a share from the top."""
+"""Vertical position of the eyes in the image, as a fraction from the top."""
 
 FRAME_HEIGHT_M = 0.38
-"""Height of the image at the eyes' depth, more where hair, a hat or a style needs it."""
+"""Height of the frame at the eyes' depth; enlarged if hair, a hat or a style requires it."""
 
 HEADROOM_M = 0.015
 
 
 def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
-    """Head and shoulders with a long lens, the eyes at `EYE_LINE` for a square image.
+    """Frame head and shoulders with a long lens, the eyes at `EYE_LINE` of a square image.
 
     yaw, pitch: radians; positive moves the camera to the person's left (+x) and up. The camera
-    orbits a point inside the head, so the head stays where it is in the image.
+    orbits a point inside the head, so the head's position in the image is constant.
     """
     centre = _head_centre(bust)
     top = max(float(part.vertices[part.faces.ravel(), 1].max()) for part in bust.parts)
@@ -36,7 +36,7 @@ def portrait_camera(bust: Bust, *, yaw: float = 0.0, pitch: float = 0.0) -> Came
 
 
 def _head_centre(bust: Bust) -> np.ndarray:
-    """A point at the height of the eyes in the middle of the head."""
+    """The centre of the head at eye height."""
     skin = next((p for p in bust.parts if p.name == "skin"), bust.parts[0])
     heads = dict(zip(bust.skeleton.names, bust.skeleton.heads, strict=True))
     if "leftEye" in heads and "rightEye" in heads:

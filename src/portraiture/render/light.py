@@ -1,4 +1,4 @@
-"""Light in linear radiance: order-2 spherical harmonics, studio light and natural variety.
+"""Light in linear radiance: order-2 spherical harmonics, studio light and sampled portrait light.
 
 SH order of the nine coefficients: Y00; Y1-1 (y), Y10 (z), Y11 (x); Y2-2 (xy), Y2-1 (yz),
 Y20 (3z² - 1), Y21 (xz), Y22 (x² - y²).
@@ -45,12 +45,12 @@ def diffuse_ambient(
 def project_light(
     directions: Float[ndarray, "N 3"], radiance: Float[ndarray, "N 3"]
 ) -> Float[ndarray, "9 3"]:
-    """SH coefficients of radiance given at N directions spread evenly over the sphere."""
+    """Project radiance, given at N evenly spaced directions on the sphere, to SH coefficients."""
     return sh_basis(directions).T @ radiance * (4.0 * np.pi / len(directions))
 
 
 def even_directions(count: int) -> Float[ndarray, "N 3"]:
-    """Directions spread evenly over the sphere (Fibonacci lattice)."""
+    """Evenly spaced directions on the sphere (Fibonacci lattice)."""
     i = np.arange(count) + 0.5
     y = 1.0 - 2.0 * i / count
     turn = np.pi * (1.0 + 5.0**0.5) * i
@@ -64,12 +64,12 @@ def _unit(*xyz: float) -> ndarray:
 
 
 def _lobe(directions: ndarray, towards: ndarray, sharpness: float) -> ndarray:
-    """A soft light: 1 at its centre, falling off with the angle; (N, 1)."""
+    """A soft light lobe: 1 at its centre, falling off with the angle; (N, 1)."""
     return np.exp(sharpness * (directions @ towards - 1.0))[:, None]
 
 
 def studio_light() -> Light:
-    """A large warm key from the upper left of the image, cool fill and a slight rim."""
+    """A large warm key light from the upper left of the image, cool fill and a slight rim light."""
     d = even_directions(_SKY_DIRECTIONS)
     sky = np.array([0.31, 0.33, 0.37]) * (0.75 + 0.25 * d[:, 1:2])
     fill = np.array([0.40, 0.44, 0.50]) * _lobe(d, _unit(0.75, 0.1, 0.7), 3.0)
@@ -85,11 +85,11 @@ def studio_light() -> Light:
 
 
 def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposure: float) -> Light:
-    """One key light over soft, even surroundings.
+    """One key light with soft, uniform fill.
 
     azimuth: of the key, radians from the front towards the person's left. elevation: radians.
-    contrast: the key's share of the light, in [0, 1]. exposure: mean radiance of white surfaces
-    that face forward or half sideways. Raises ValueError when no light reaches those.
+    contrast: the key's fraction of the light, in [0, 1]. exposure: mean radiance of white surfaces
+    facing forward or half sideways. Raises ValueError when no light reaches those.
     """
     d = even_directions(_SKY_DIRECTIONS)
     sky = np.array([0.97, 1.0, 1.03]) * (0.85 + 0.2 * d[:, 1:2] + 0.15 * d[:, 2:3])
@@ -97,17 +97,16 @@ def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposur
     light = Light(ambient, _from(azimuth, elevation), contrast * np.array([1.06, 1.0, 0.94]))
     seen = _face_exposure(light).mean()
     if not seen > 0.0:
-        raise ValueError("a face is not lit by a key light behind it and no other")
+        raise ValueError("a key light behind the head alone does not light the face")
     gain = exposure / seen
     return Light(light.ambient * gain, light.key_direction, light.key_color * gain)
 
 
 def sample_light(rng: np.random.Generator) -> Light:
-    """A natural portrait light: studio, window, room, overcast, sun or low sun.
+    """Sample a natural portrait light: studio, window, room, overcast, sun or low sun.
 
-    The face is always exposed as a photographer would: white surfaces that face forward or half
-    sideways have a mean radiance of 0.7 to 1.05, and the camera's white balance takes most of the
-    colour cast away.
+    The face is always well exposed: white surfaces facing forward or half sideways have a mean
+    radiance of 0.7 to 1.05, and white balance removes most of the colour cast.
     """
     scenes = (_studio, _window, _room, _overcast, _sun, _low_sun)
     chances = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
@@ -125,7 +124,7 @@ _COOL = np.array([0.80, 0.90, 1.0])
 
 
 def _face_exposure(light: Light) -> Float[ndarray, "3"]:
-    """Mean radiance of white surfaces that face forward or half sideways."""
+    """Mean radiance of white surfaces facing forward or half sideways."""
     d = even_directions(256)
     n = d[(d[:, 2] > 0.4) & (np.abs(d[:, 1]) < 0.6)]
     key = np.maximum(n @ light.key_direction, 0.0)[:, None] * light.key_color
@@ -133,7 +132,7 @@ def _face_exposure(light: Light) -> Float[ndarray, "3"]:
 
 
 def _balanced(light: Light, *, keep: float) -> Light:
-    """White balance on the face's light; `keep` is the share of the colour cast that stays."""
+    """White-balance on the light of the face; `keep`: fraction of the colour cast that remains."""
     seen = _face_exposure(light)
     gain = (seen.mean() / seen) ** (1.0 - keep)
     return Light(light.ambient * gain, light.key_direction, light.key_color * gain)

@@ -26,19 +26,19 @@ PLAIN, SKIN, HAIR, EYE, MOUTH, CLOTH, GLASS = range(7)
 """Material kinds, in the order of `scene.KINDS`."""
 
 HAIR_EXTINCTION = 95.0
-"""Share of key light lost per metre in black hair."""
+"""Extinction of key light in black hair, 1/m."""
 
 SKIN_PATH_M = (0.0037, 0.0016, 0.0009)
-"""How far red, green and blue light spreads in skin (orders of d'Eon and Luebke 2007)."""
+"""Scattering distance of red, green and blue light in skin (as in d'Eon and Luebke 2007)."""
 
 FLESH_PATH_M = (0.0032, 0.0009, 0.0006)
-"""Lengths over which red, green and blue light passing through flesh falls to 1/e."""
+"""Attenuation lengths (to 1/e) of red, green and blue light transmitted through flesh."""
 
 
 class Lighting(NamedTuple):
-    """Light as the kernels read it (one level of arrays).
+    """Light in the layout of the kernels (a flat tuple of arrays).
 
-    ambient: (9, 3) SH radiance. reach: (V, 3) share of it that arrives at each vertex.
+    ambient: (9, 3) SH radiance. reach: (V, 3) fraction of it that reaches each vertex.
     key_direction, key_color: (3,), see `types.Light`. spread: tangent of the key light's angular
     radius. taps: (N, 2), see `shadow.visibility`. heights, axes, corner, scale: the fields of the
     key light's `shadow.HeightMap`.
@@ -59,9 +59,9 @@ class Lighting(NamedTuple):
 class Look(NamedTuple):
     """Shading parameters of a style.
 
-    scatter: multiplies the spread of light in skin. warmth: how red light leaves skin at the
-    terminator, 0 to 1. specular: multiplies highlights. rim: light on grazing surfaces. bands: 0
-    for continuous light, else the number of flat tones. spread: tangent of the key light's angular
+    scatter: factor on the scattering distance in skin. warmth: redness of scattered light at the
+    terminator, 0 to 1. specular: factor on highlights. rim: light at grazing angles. bands: 0 for
+    continuous shading, else the number of flat tones. spread: tangent of the key light's angular
     radius.
     """
 
@@ -81,8 +81,8 @@ def diffuse_sh(ambient, n, channel):
 
 @njit(forceinline=True, error_model="numpy")
 def softbox(lighting, reflected):
-    """Radiance of the key light as a square window, over the key's colour: what wet eyes and
-    glass mirror. Its solid angle and radiance give the key's irradiance."""
+    """Radiance of the key light as a square softbox, relative to the key's colour, for reflections
+    in wet eyes and glass. Its solid angle and radiance match the key's irradiance."""
     axes = lighting.axes
     towards = dot3(axes[2], reflected)
     if towards < 0.5:
@@ -95,14 +95,14 @@ def softbox(lighting, reflected):
 
 @njit(forceinline=True, error_model="numpy")
 def mirror(n, view):
-    """The view direction mirrored at n."""
+    """Reflect the view direction at n."""
     d = 2.0 * dot3(n, view)
     return d * n[0] - view[0], d * n[1] - view[1], d * n[2] - view[2]
 
 
 @njit(forceinline=True, error_model="numpy")
 def key_highlight(lighting, n, view, f0, roughness):
-    """Specular radiance of an unshadowed key light of colour 1."""
+    """Specular radiance due to an unshadowed key light of colour 1."""
     light = lighting.key_direction
     ndl = dot3(n, light)
     if ndl <= 0.0:
@@ -115,17 +115,17 @@ def key_highlight(lighting, n, view, f0, roughness):
 
 @njit(forceinline=True, error_model="numpy")
 def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, channel):
-    """Soft skin without its highlights: per-channel normals and diffuse wrap by curvature (after
-    Penner and Borshukov 2011, "Pre-integrated skin shading"), shadows that red light enters,
-    translucent ears."""
+    """Subsurface scattering of skin without highlights: per-channel normals, diffuse wrap by
+    curvature (after Penner and Borshukov 2011, "Pre-integrated skin shading"), red-tinted shadow
+    edges and translucent ears."""
     light = lighting.key_direction
     path = SKIN_PATH_M[channel] * look.scatter
     n = mix3(bent, smooth, 0.15 + 0.25 * (2 - channel))
     n = unit3(n[0], n[1], n[2])
     width = min(max(1.7 * path * bend, 25.0 * path), 0.75)
     cosine = dot3(n, light)
-    # At the terminator skin shades itself at no distance, and light seeps through; elsewhere what
-    # lies close is hair or glasses.
+    # At the terminator the skin shadows itself at zero distance, and light scatters through;
+    # elsewhere a nearby occluder is hair or glasses.
     seep = path * (0.4 + 2.1 * smoothstep(0.35, 0.0, cosine))
     through = 1.0 - (1.0 - lit) * smoothstep(0.0, seep, depth)
     out = wrapped(cosine, width) * through
@@ -141,9 +141,9 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
 
 @njit(forceinline=True, error_model="numpy")
 def hair(lighting, look, albedo, n, tangent, view, white, coloured, depth, reach, channel):
-    """Hair: wrapped diffuse and two highlights along the strand (Marschner et al. 2003, in the
-    tangent form of Kajiya and Kay). white, coloured: the values of `strand_lobe` shifted to the
-    root and to the tip. depth: below the hair's surface, seen from the key light, metres."""
+    """Hair: wrapped diffuse and two specular lobes along the strand (Marschner et al. 2003, in the
+    tangent form of Kajiya and Kay). white, coloured: values of `strand_lobe` shifted to the root
+    and to the tip. depth: below the hair's surface, along the key light, metres."""
     light = lighting.key_direction
     lit = math.exp(-depth * HAIR_EXTINCTION * (1.0 - 0.55 * math.sqrt(albedo)))
     along = dot3(tangent, light)
@@ -161,7 +161,7 @@ def hair(lighting, look, albedo, n, tangent, view, white, coloured, depth, reach
 
 @njit(forceinline=True, error_model="numpy")
 def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
-    """Eyes, mouth, cloth, glass and everything else without highlights: wrapped Lambert."""
+    """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
     width = 0.30 if kind in (EYE, MOUTH) else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
     diffuse += diffuse_sh(lighting.ambient, n, channel) * multibounce(reach, albedo)
@@ -173,25 +173,25 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
 
 @njit(forceinline=True, error_model="numpy")
 def mirrored(lighting, n, view, kind, roughness, f0, lit):
-    """What the surface mirrors: factor of the key's colour, of the ambient light in the mirrored
-    direction, and how much bands 1 and 2 of that light are dulled."""
+    """Specular reflection: factors on the key's colour and on the ambient light in the reflected
+    direction, and the attenuation of SH bands 1 and 2 of that light."""
     ndv = max(dot3(n, view), 1e-3)
     if kind == GLASS or (kind == EYE and roughness < 0.35):
         f = fresnel(f0, ndv)
-        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # a catchlight stays under hats and hair
+        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
         return f * softbox(lighting, mirror(n, view)) * seen, f, 1.0, 1.0
     key = key_highlight(lighting, n, view, f0, roughness)
     share = environment_share(f0, roughness, ndv)
     if kind == SKIN:
         key = 0.85 * key + 0.15 * key_highlight(lighting, n, view, f0, 0.6 * roughness)
-        share *= 0.75  # pores shade themselves
+        share *= 0.75  # pores shadow themselves
     alpha = roughness * roughness
     return key * lit, share, math.exp(-alpha), math.exp(-3.0 * alpha)
 
 
 @njit(forceinline=True, error_model="numpy")
 def specular_at_normal(kind):
-    """Fresnel reflectance at normal incidence: skin, tears, coated glasses, everything else."""
+    """Fresnel reflectance at normal incidence: skin, tears, coated lenses, other materials."""
     if kind == SKIN:
         return 0.028
     if kind == EYE:
@@ -201,8 +201,9 @@ def specular_at_normal(kind):
 
 @njit(forceinline=True, error_model="numpy")
 def cone_visibility(towards, opening, reach):
-    """Whether mirrored light arrives: the open directions are taken as a cone around `opening`
-    as wide as the ambient light that gets in, cos² = 1 - reach for a cosine-weighted cone."""
+    """Visibility of reflected light: the unoccluded directions are modelled as a cone around
+    `opening` whose width follows from the visible ambient light, cos² = 1 - reach for a
+    cosine-weighted cone."""
     edge = math.sqrt(max(1.0 - reach, 0.0))
     return smoothstep(edge - 0.35, edge + 0.35, dot3(towards, opening))
 
@@ -212,10 +213,10 @@ def material_radiance(
     lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness, metallic, lit, depth,
     reach, opening,
 ):  # fmt: skip
-    """Linear radiance of a naturally shaded material with linear albedo `rgb`, three numbers.
+    """Linear RGB radiance of a material with natural shading and linear albedo `rgb`.
 
-    Albedo means all that a surface returns of uniform white light, as photos show it: what the
-    surface film mirrors of such light (seen from the front) is taken from the diffuse part.
+    Albedo is the total reflectance under uniform white light, as observed in photos: the specular
+    reflectance of such light (at normal incidence) is subtracted from the diffuse part.
     """
     f0 = specular_at_normal(kind)
     key, share, k1, k2, white, coloured, film = 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0
@@ -263,7 +264,7 @@ def material_radiance(
 
 @njit(forceinline=True, error_model="numpy")
 def flat_tones(lighting, look, rgb, n, view, kind, lit):
-    """Toon: two or three flat tones of key light, a flat cool shadow, hard highlight and rim."""
+    """Toon shading: flat tones of key light, a flat cool shadow, hard highlight and rim."""
     light = lighting.key_direction
     cosine = dot3(n, light)
     open_ = smoothstep(0.3, 0.6, lit)

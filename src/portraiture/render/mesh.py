@@ -1,6 +1,6 @@
 """Mesh renderer: a bust, a camera and a light in, a `Frame` out.
 
-bust ──scene_of──▶ Scene ──visible, 2 × 2 a pixel──▶ fragments ──shade──▶ colour ──shrink──▶ rgba
+bust ──scene_of──▶ Scene ──visible, 2 × 2 samples──▶ fragments ──shade──▶ colour ──shrink──▶ rgba
                      │         light ──shadows, lighting──────────┘  └─blend, outline
                      └──visible, pixel centres──▶ depth, normal, segmentation, uv, part
 """
@@ -35,13 +35,13 @@ Shading = Literal["natural", "soft", "toon", "ink"]
 
 NEAR_M = 0.01
 SHARPEN_LOD = -0.6
-"""Mip levels are chosen this much finer than one texel a sample; supersampling averages them."""
+"""Mip bias relative to one texel per sample: finer, since supersampling averages the texels."""
 
 HAIR_SPREAD = 0.65
-"""`AlphaTest.spread` of supersampled colour."""
+"""`AlphaTest.spread` for supersampled colour."""
 
 OUTLINE_SHARE = 1.0 / 500.0
-"""Half the width of ink lines as a share of the image's height."""
+"""Half the width of outlines, as a fraction of the image's height."""
 
 LOOKS: dict[Shading, Look] = {
     "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=0.12),
@@ -54,8 +54,8 @@ LOOKS: dict[Shading, Look] = {
 class View(NamedTuple):
     """A scene projected by one camera.
 
-    points: (V, 3) homogeneous pixels. lod: (F,) mip levels. eye: (3,) the camera's place. spread:
-    of the alpha test for colour.
+    points: (V, 3) homogeneous pixels. lod: (F,) mip levels. eye: (3,) camera position. spread: of
+    the alpha test for colour.
     """
 
     scene: Scene
@@ -82,12 +82,12 @@ def render_bust(
 
     size: pixels, a number or (height, width). light: `studio_light()` by default. background:
     sRGB in [0, 1], or None for a transparent image. supersample: samples along each axis of a
-    pixel for colour and alpha; depth, normal, segmentation, uv and part are those of the one
-    surface at the pixel's centre, where clear glass changes nothing but the segmentation, and
-    other transparent parts count where their opacity reaches their material's cutoff.
+    pixel for colour and alpha. depth, normal, segmentation, uv and part are those of the single
+    surface at the pixel's centre; there, clear glass affects only the segmentation, and other
+    transparent parts are included where their opacity reaches their material's cutoff.
     shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones) or "ink"
     (flat tones and dark outlines). backend: of `render.rasterize`.
-    Colours up to 0.7 in linear light come back as they are (see `lobes_numba.tone`).
+    Colours up to 0.7 in linear light are preserved (see `brdf_numba.tone`).
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
     height, width = (size, size) if isinstance(size, int) else size
@@ -120,7 +120,7 @@ def view_of(
 
 
 def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
-    """The light with its shadows."""
+    """Prepare the light with its shadows for the kernels."""
     direction = np.asarray(light.key_direction, np.float64)
     direction = direction / np.linalg.norm(direction)
     ambient = np.ascontiguousarray(light.ambient, np.float64)
@@ -144,7 +144,7 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
 
 
 def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
-    """Nearest of the `chosen` triangles at every sample, by their index in the scene."""
+    """Nearest of the `chosen` triangles at every sample, as an index into the scene."""
     scene = view.scene
     texture = level_table(scene.textures, scene.part, view.lod)
     alpha = AlphaTest(scene.cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
@@ -185,7 +185,7 @@ def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
 
 
 def _maps(view: View) -> dict[str, ndarray]:
-    """The fields of `Frame` that are taken at pixel centres."""
+    """The fields of `Frame` that are sampled at pixel centres."""
     scene = view.scene
     glass = (scene.kind[scene.part] == GLASS) & (scene.blend == 1)
     triangle, bary, depth = nearest(view, np.flatnonzero(~glass))
@@ -206,7 +206,7 @@ def _maps(view: View) -> dict[str, ndarray]:
 
 
 def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarray) -> ndarray:
-    """Vertex values (V, C) at every sample, float32, zero where nothing is."""
+    """Interpolate vertex values (V, C) at every sample, float32, zero for background."""
     out = np.zeros((*triangle.shape, values.shape[1]), np.float32)
     hit = triangle >= 0
     corners = values[faces[triangle[hit]]]
@@ -215,8 +215,8 @@ def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarr
 
 
 def _groups(scene: Scene, triangle: ndarray) -> tuple[ndarray, ndarray]:
-    """What ink lines keep apart: a number for each region (parts, and the lips; nose, ears and
-    neck show by their folds), and a mask of hair, whose single strands get no lines."""
+    """Regions separated by outlines: an id per region (parts, and the lips; nose, ears and neck are
+    outlined by their creases), and a mask of hair, whose single strands are not outlined."""
     segment = scene.segment.astype(np.int32)
     for fold in (Segment.NOSE, Segment.NECK, Segment.LEFT_EAR, Segment.RIGHT_EAR):
         segment[segment == fold] = Segment.SKIN

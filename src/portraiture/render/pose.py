@@ -14,8 +14,8 @@ from portraiture.types import Part
 def posed(part: Part, expression: Mapping[str, float]) -> Float32[ndarray, "V 3"]:
     """Vertices of `part` with the ARKit weights of `expression` applied, world metres.
 
-    Names that do not move this part are passed over. Without motion the part's own array comes
-    back, not a copy.
+    Names that do not move this part are ignored. Without motion the part's own array is returned,
+    not a copy.
     """
     vertices = part.vertices
     moving = [(part.morphs[n], w) for n, w in expression.items() if w != 0.0 and n in part.morphs]

@@ -4,10 +4,9 @@ vertices ──homogeneous_points──▶ points ──rasterize──▶ Fragm
                                    └─────────────────────────────────antialias──▶ smooth image
 
 Points are homogeneous pixel coordinates (x z, y z, z): x to the right and y down in pixels, with
-pixel centres at +0.5, and z the depth in the camera, which may be negative. Which triangle is
-nearest is decided without gradients, by a backend; barycentrics and depth are then computed anew
-from the winning triangle's corners, so that gradients flow into the points. What that misses, the
-motion of silhouettes, `antialias` gives.
+pixel centres at +0.5, and z the camera-space depth, which may be negative. A backend finds the
+nearest triangle without gradients; barycentrics and depth are then recomputed from its corners, so
+that gradients flow to the points. Gradients due to moving silhouettes are provided by `antialias`.
 
 Letters: B images, V vertices, F triangles, H height, W width, C channels.
 """
@@ -32,10 +31,10 @@ from portraiture.render.silhouette import blend_silhouettes
 Backend = Literal["auto", "numba", "torch"]
 
 NEAR = 0.01
-"""Default distance in front of the camera, metres, below which nothing is seen."""
+"""Default near plane, metres."""
 
 _PAIRS = 1 << 21
-"""Candidate (triangle, pixel) pairs that the reference looks at together."""
+"""Candidate (triangle, pixel) pairs per batch of the reference."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def homogeneous_points(
     intrinsics: Float[Tensor, "B 3 3"],
     size: tuple[int, int],
 ) -> Float[Tensor, "B V 3"]:
-    """World vertices in homogeneous pixels; intrinsics are normalised as in `types.Camera`."""
+    """Project world vertices to homogeneous pixels; intrinsics normalised as in `types.Camera`."""
     scale = vertices.new_tensor([[size[1]], [size[0]], [1.0]])
     camera = vertices @ T_cam_world[:, :3, :3].mT + T_cam_world[:, None, :3, 3]
     return camera @ (intrinsics * scale).mT
@@ -77,9 +76,9 @@ def rasterize(
 ) -> Fragments:
     """The nearest triangle at every pixel centre, with differentiable barycentrics and depth.
 
-    Triangles that cross the plane z = near or reach behind the camera are seen where they lie in
-    front of it. An edge's samples belong to exactly one of the two triangles that share it.
-    cull: drop triangles seen from behind (counter-clockwise is outside).
+    Triangles that cross the near plane or extend behind the camera are visible in front of it. A
+    sample on a shared edge belongs to exactly one of its two triangles. cull: back-face culling
+    (counter-clockwise is the front).
     Raises ValueError on wrong shapes, indices or sizes, and RuntimeError when `backend` is missing.
     """
     if points.ndim != 3 or points.shape[2] != 3:
@@ -99,8 +98,8 @@ def rasterize(
 def interpolate(
     fragments: Fragments, attributes: Float[Tensor, "B V C"] | Float[Tensor, "V C"]
 ) -> Float[Tensor, "B H W C"]:
-    """Vertex attributes at every pixel, zero where nothing is. One set serves all images when
-    `attributes` has no batch dimension."""
+    """Interpolate vertex attributes at every pixel, zero for background. Without a batch dimension,
+    `attributes` are shared by all images."""
     hit = fragments.triangle >= 0
     image = torch.nonzero(hit)[:, 0]
     corner = fragments.faces[fragments.triangle[hit]]
@@ -117,10 +116,10 @@ def antialias(
     """Blend neighbouring pixels across silhouettes by analytic coverage (after Laine et al. 2020,
     "Modular primitives for high-performance differentiable rendering", section 3.6).
 
-    Where a silhouette edge crosses the line between two pixel centres, the pixel that it enters
-    takes the share of the other's colour that the crossing covers, so the picture changes
-    smoothly, and with gradients, as silhouettes move. Mostly vertical edges act between horizontal
-    neighbours and the others between vertical ones: each edge is counted once.
+    Where a silhouette edge crosses the line between two pixel centres, the pixel that it enters is
+    blended with the other's colour by the covered fraction, so that the image changes smoothly, and
+    with gradients, as silhouettes move. Mostly vertical edges act between horizontal neighbours and
+    all others between vertical ones, so that each edge is counted once.
     """
     return blend_silhouettes(image, fragments.triangle, fragments.depth, points, fragments.faces)
 
@@ -135,10 +134,10 @@ def visible(
     alpha: AlphaTest | None = None,
     backend: Backend = "auto",
 ) -> tuple[Int[ndarray, "H W"], Float[ndarray, "H W 3"], Float[ndarray, "H W"]]:
-    """One image without gradients: triangle (int32, -1 for none), barycentric and depth.
+    """Rasterise one image without gradients: triangle (int32, -1 for none), barycentric and depth.
 
-    cull: (F,) non-zero drops the triangle where it is seen from behind. Both backends give the
-    same triangles, bit for bit. Raises as `rasterize` does.
+    cull: (F,) non-zero culls the triangle if it faces away. Both backends give identical triangles.
+    Raises as `rasterize` does.
     """
     points = np.ascontiguousarray(points, np.float64)
     faces = np.ascontiguousarray(faces, np.int32)
@@ -161,7 +160,7 @@ def _resolve(backend: Backend) -> Literal["numba", "torch"]:
         raise ValueError(f"backend must be auto, numba or torch, not {backend!r}")
     if backend == "torch" or _numba_missing():
         if backend == "numba":
-            raise RuntimeError("backend 'numba' was asked for but numba is not installed")
+            raise RuntimeError("backend 'numba' was requested but numba is not installed")
         if backend == "auto":
             _log_fallback()
         return "torch"
@@ -180,8 +179,8 @@ def _log_fallback() -> None:
 def _barycentric(points: Tensor, faces: Tensor, triangle: Tensor) -> tuple[Tensor, Tensor]:
     """Differentiable barycentrics (B, H, W, 3) and depth (B, H, W) of known triangles.
 
-    With corners moved so that the pixel's centre is the origin, the edge functions are twice the
-    signed areas X_j Y_k - Y_j X_k, and depth is det / their sum.
+    With corners translated so that the pixel's centre is the origin, the edge functions are twice
+    the signed areas X_j Y_k - Y_j X_k, and depth is det divided by their sum.
     """
     hit = triangle >= 0
     image, row, column = torch.nonzero(hit).unbind(1)
@@ -208,7 +207,7 @@ def rasterize_torch(
     cull: ndarray,
     alpha: AlphaTest | None = None,
 ) -> tuple[ndarray, ndarray, ndarray]:
-    """The reference: every pixel of every triangle's box, with the same arithmetic as the kernel.
+    """Reference: test every pixel of every triangle's bounding box, with the kernel's arithmetic.
 
     points: (V, 3) float64. Returns what `visible` returns.
     """
@@ -267,7 +266,7 @@ def _edges(corners: Tensor) -> tuple[Tensor, Tensor]:
 def _boxes(
     corners: Tensor, det: Tensor, cull: Tensor, height: int, width: int, near: float
 ) -> Tensor:
-    """(F, 4) first and last column, first and last row; empty where nothing can be seen."""
+    """Bounding boxes (F, 4): first and last column, first and last row; empty if not visible."""
     z = corners[:, :, 2]
     xy = corners[:, :, :2] / z[:, :, None]
     low = torch.floor(xy.amin(1) - 0.5)
@@ -283,7 +282,7 @@ def _boxes(
 
 
 def _evaluate(edges: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Edge values (N, 3) of N pixel centres and whether the centre is inside."""
+    """Edge functions (N, 3) at N pixel centres, and whether each centre is inside."""
     a, b, c = edges.unbind(2)
     e = a * (x + 0.5)[:, None] + (b * (y + 0.5)[:, None] + c)
     tie = (a > 0) | ((a == 0) & (b > 0))
@@ -299,7 +298,7 @@ def _resolve_depth(
     owner: Tensor,
     weights: Tensor,
 ) -> None:
-    """Keep at each pixel the largest 1/z so far; of equal ones the first triangle."""
+    """Keep the largest 1/z so far at each pixel; on ties, the first triangle."""
     closer = inverse > nearest[pixel]
     pixel, inverse, owner, weights = (v[closer] for v in (pixel, inverse, owner, weights))
     nearest.scatter_reduce_(0, pixel, inverse, "amax")
@@ -315,7 +314,8 @@ def _resolve_depth(
 def _opaque(
     alpha: AlphaTest, faces: ndarray, owner: Tensor, weights: Tensor, place: Tensor
 ) -> Tensor:
-    """Which fragments pass the alpha test (bilinear, repeating). place: in the 2 × 2 pattern."""
+    """Whether each fragment passes the alpha test (bilinear, repeating). place: position in the
+    2 × 2 pattern."""
     f = owner.numpy()
     uv = np.einsum("nk,nkc->nc", weights.numpy(), alpha.uv[faces[f]].astype(np.float64))
     offset, rows, columns = alpha.texture[f].T

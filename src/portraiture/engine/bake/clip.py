@@ -19,7 +19,7 @@ class Cut:
     _known: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def point(self, a: int, b: int, t: float, offset: int) -> int:
-        """Index (from `offset`) of the point at share `t` of the edge from `a` to `b`."""
+        """Index (starting at `offset`) of the point at fraction `t` of the edge from `a` to `b`."""
         key = (a, b) if a < b else (b, a)
         if key not in self._known:
             self._known[key] = offset + len(self.t)
@@ -45,10 +45,10 @@ def clip_triangles(
     inside: Float[ndarray, "V"],
     uv_count: int,
 ) -> tuple[Int[ndarray, "G 3"], Int[ndarray, "G 3"], Cut, Cut]:
-    """Keep what has ``inside > 0``; triangles across the zero set are cut along it.
+    """Keep the region ``inside > 0``; triangles that cross the zero set are cut along it.
 
-    faces, faces_uv: corner indices of positions and of texture coordinates. inside: field at every
-    position. Returns new corner indices and the new points of positions and of UV.
+    faces, faces_uv: corner indices of positions and of texture coordinates. inside: the field at
+    every position. Returns both new corner indices, and the new points of positions and of UV.
     """
     positive = inside[faces] > 0
     whole = positive.all(1)

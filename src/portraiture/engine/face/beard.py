@@ -1,9 +1,9 @@
-"""Beards: cards of hair rooted on cheeks, jaw, chin and upper lip.
+"""Beards: hair cards rooted on cheeks, jaw, chin and upper lip.
 
 zone on the canonical face ──scatter──▶ roots ──comb, hang──▶ strands off the skin ──▶ cards
 
-Segment: CelebAMask-HQ labels trimmed facial hair as skin, so everything here is SKIN but the full
-beard, which hides the face's outline and is HAIR.
+Segmentation: CelebAMask-HQ labels trimmed facial hair as skin, so every style is SKIN except the
+full beard, which occludes the face contour and is HAIR.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
 BEARD_TRIANGLES = 15000
-"""Most triangles of a beard."""
+"""Maximum number of triangles of a beard."""
 
 _COLUMNS = 8
 _BARE = (
@@ -39,8 +39,8 @@ _BARE = (
 
 @dataclass(frozen=True)
 class _Form:
-    """One style. cards: at full density. length: shortest and longest setting, mm. sections: cross
-    sections of a card. width: of a card, mm. lift: angle off the skin, radians. hairs: per card.
+    """One style. cards: number at full density. length: minimum and maximum, mm. sections: cross-
+    sections per card. width: of a card, mm. lift: angle off the skin, radians. hairs: per card.
     paint: darkness of the skin below. stagger: see `strand_texture`."""
 
     cards: int
@@ -65,8 +65,8 @@ _FORMS: dict[BeardStyle, _Form] = {
 
 
 def make_beard(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """The beard, at most `BEARD_TRIANGLES` triangles, each card following its root; None for
-    "none"."""
+    """Build the beard: at most `BEARD_TRIANGLES` triangles, each card bound to its root. None for
+    the style "none"."""
     style = parameters.beard_style
     if style == "none":
         return None
@@ -102,7 +102,7 @@ def make_beard(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
 
 
 def beard_color(parameters: AvatarParameters) -> Float[ndarray, "3"]:
-    """sRGB of the ungreyed hairs: a touch warmer than the head's hair."""
+    """sRGB of the pigmented hairs: slightly warmer than the hair of the head."""
     redness = min(1.0, parameters.hair_redness + 0.08)
     melanin = float(np.clip(parameters.hair_melanin, 0.15, 1.0))
     return np.asarray(hair_rgb(melanin, redness, 0.0), np.float64)
@@ -111,7 +111,7 @@ def beard_color(parameters: AvatarParameters) -> Float[ndarray, "3"]:
 def paint_beard(
     albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
 ) -> UInt8[ndarray, "s s 3"]:
-    """A copy of the skin's albedo with the shade of the beard's roots in it."""
+    """Copy the skin's albedo with the beard's roots painted in."""
     style = parameters.beard_style
     if style == "none":
         return albedo.copy()
@@ -175,7 +175,7 @@ def _grow(
 
 
 def _narrowing(style: BeardStyle, zone: BeardZone) -> ndarray:
-    """Cards are narrower where the zone's border is near, so that it stays soft."""
+    """Card width factors: narrower near the zone's border, so that the border stays soft."""
     return 0.55 + 0.45 * np.clip(zone.density * 1.5, 0.0, 1.0)
 
 
@@ -188,7 +188,7 @@ def _strands(
     length: ndarray,
     sections: int,
 ) -> Float[ndarray, "P K 3"]:
-    """Polylines that leave along `first`, lie down along `tangent` and turn to `hang`."""
+    """Polylines that start along `first`, flatten towards `tangent` and bend towards `hang`."""
     points = [start]
     step = length[:, None] / (sections - 1)
     for k in range(sections - 1):
@@ -207,7 +207,7 @@ def _off_skin(
     style: BeardStyle,
     rng: np.random.Generator,
 ) -> tuple[ndarray, ndarray]:
-    """Strands lifted clear of the skin, and the skin's normal below every cross-section."""
+    """Lift strands clear of the skin; also returns the skin normal below every cross-section."""
     count, sections = centre.shape[:2]
     t = np.linspace(0.0, 1.0, sections)
     layer = rng.uniform(0.3, 1.0, count) * np.clip(length * 0.22, 0.0004, 0.006)
@@ -225,12 +225,12 @@ def _off_skin(
 
 
 def _off_lips(points: ndarray, feet: follicles.Roots, t: ndarray) -> ndarray:
-    """Hair of the moustache that would hang over the lips is pulled up to their border."""
+    """Move moustache hair that would hang over the lips up to their border."""
     inside = np.clip(-lip_distance(feet.canonical) - 0.0005, 0.0, 0.01)
     upper = feet.canonical[:, 1] > 0.6603
     return points + (np.where(upper, inside, -inside) * (t > 0))[:, None] * [0.0, 1.0, 0.0]
 
 
 def _shading_normal(normal: ndarray, roots: follicles.Roots) -> ndarray:
-    """The root's normal, drifting to the skin's below the strand: soft, without facets."""
+    """Blend from the root's normal to that of the skin below the strand, for smooth shading."""
     return unit(0.7 * roots.normal[:, None] + 0.3 * normal)

@@ -1,7 +1,7 @@
 """Density, length and direction of beard growth on the canonical face.
 
-Heights and distances are metres of the base mesh. `around` is the angle around the head's vertical
-axis, 0 in front and about pi/2 at the ear.
+Heights and distances are in metres on the base mesh. `around` is the angle around the head's
+vertical axis, 0 in front and about pi/2 at the ear.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LIPS_M = (0.0285, 0.0132)
 
 @dataclass(frozen=True)
 class BeardZone:
-    """density: (P,) in [0, 1]. length: (P,) share of the style's length. direction: (P, 3) grain
-    on the base mesh. hang: (P,) how much the hair falls with gravity rather than lying."""
+    """density: (P,) in [0, 1]. length: (P,) fraction of the style's length. direction: (P, 3)
+    growth direction on the base mesh. hang: (P,) how strongly gravity bends the hair downwards."""
 
     density: Float[ndarray, "P"]
     length: Float[ndarray, "P"]
@@ -30,7 +30,7 @@ class BeardZone:
 
 
 def beard_zone(points: Float[ndarray, "P 3"], style: BeardStyle) -> BeardZone:
-    """The zone of a style at canonical points."""
+    """Evaluate the zone of a style at canonical points."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
     side = np.sign(points[:, 0])
     around = np.arctan2(x, z - 0.06)
@@ -61,7 +61,8 @@ def beard_zone(points: Float[ndarray, "P 3"], style: BeardStyle) -> BeardZone:
 
 
 def lip_distance(points: Float[ndarray, "P 3"]) -> Float[ndarray, "P"]:
-    """Metres outside the lips' outline (negative inside), large off the front of the face."""
+    """Signed distance (metres) to the lips' outline, negative inside, large away from the front of
+    the face."""
     x, y = points[:, 0] / _LIPS_M[0], (points[:, 1] - _MOUTH_Y_M) / _LIPS_M[1]
     radius = np.hypot(x, y)
     away = (radius - 1.0) * np.where(np.abs(y) > np.abs(x), _LIPS_M[1], 0.6 * _LIPS_M[0])
@@ -106,7 +107,7 @@ def _soul_patch(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
 
 
 def _links(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
-    """The strips beside the mouth that join moustache and chin."""
+    """Strips beside the mouth that connect moustache and chin."""
     middle = np.interp(y, [0.632, 0.650, 0.668], [0.024, 0.0325, 0.0330])
     rows = _ramp((0.670 - y) / 0.004) * _ramp((y - 0.628) / 0.006)
     return rows * _ramp((0.0062 - np.abs(x - middle)) / 0.004 + 0.2) * (z > 0.11)
@@ -137,7 +138,7 @@ def _length(style: BeardStyle, y: ndarray, z: ndarray, around: ndarray, on_lip: 
 def _direction(
     x: ndarray, y: ndarray, side: ndarray, around: ndarray, on_lip: ndarray
 ) -> Float[ndarray, "P 3"]:
-    """Down, a little forward on the jaw; on the lip outward and down along the mouth."""
+    """Downward, slightly forward on the jaw; on the upper lip outward and down along the mouth."""
     forward = np.interp(around, [0.0, 0.6, 1.2], [0.10, 0.30, 0.22])
     down = np.stack([0.10 * side, -np.ones_like(x), forward], axis=1)
     outward = np.interp(x, [0.0, 0.006, 0.02, 0.034], [0.35, 0.9, 1.0, 0.45])

@@ -1,8 +1,8 @@
 """Eyebrows: cards of fine hairs lying on the brow ridge.
 
-The brow is a curve on the canonical face with a half height that changes along it. Hairs start
-upright at the inner end, lean outward along the brow, and above its middle line they sweep down to
-meet those from below, as real ones do.
+The brow is a curve on the canonical face with a half height that varies along it. Hairs are upright
+at the inner end and lean outward along the brow; above its centre line they sweep down to meet
+those from below, as in real brows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from portraiture.engine.skin.texels import texel_map
 from portraiture.types import Material, Part, Segment
 
 BROW_TRIANGLES = 4000
-"""Most triangles that both brows together have."""
+"""Maximum number of triangles of both brows together."""
 
 _SECTIONS = 4
 _COLUMNS = 8
@@ -29,14 +29,14 @@ _INNER_M, _OUTER_M = 0.0095, 0.0585
 _KNOTS = np.linspace(0.0, 1.0, 6)
 _FRONT_Z_M = 0.095
 _LEVEL_M = (0.7392, 0.7420)
-"""Height that `_Form.line` counts from: masculine brows sit on the ridge, feminine ones above."""
+"""Reference heights of `_Form.line`: masculine brows lie on the ridge, feminine ones above it."""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """One style. line: the middle's height above `_LEVEL_M` at `_KNOTS`, mm. height: half heights
-    there, mm. fullness: share of the largest number of hairs. length: of a hair, mm. lean: angle
-    of the inner hairs, radians from the brow's line."""
+    """One style. line: height of the centre line above `_LEVEL_M` at `_KNOTS`, mm. height: half
+    heights there, mm. fullness: fraction of the maximum number of hairs. length: of a hair, mm.
+    lean: angle of the inner hairs to the brow's line, radians."""
 
     line: tuple[float, ...]
     height: tuple[float, ...]
@@ -71,7 +71,7 @@ _FORMS: dict[BrowStyle, _Form] = {
 
 
 def make_brows(parameters: AvatarParameters, shape: HeadShape) -> Part:
-    """Both brows, at most `BROW_TRIANGLES` triangles, bound to the skin."""
+    """Build both brows: at most `BROW_TRIANGLES` triangles, bound to the skin."""
     form = _FORMS[parameters.brow_style]
     rng = np.random.default_rng(71)
     most = BROW_TRIANGLES // (2 * (_SECTIONS - 1))
@@ -104,8 +104,8 @@ def make_brows(parameters: AvatarParameters, shape: HeadShape) -> Part:
 def brow_density(
     points: Float[ndarray, "P 3"], parameters: AvatarParameters, *, softness: float = 0.5
 ) -> Float[ndarray, "P"]:
-    """How hairy the canonical `points` are, in [0, 1]. softness: width of the fading borders as
-    a share of the brow's half height."""
+    """Hair density at canonical `points`, in [0, 1]. softness: width of the soft borders relative
+    to the brow's half height."""
     along, across = _brow_coordinates(points, parameters)
     ends = _ramp(along / 0.13 + 0.35) * _ramp((1.0 - along) / 0.2 + 0.1)
     rows = _ramp((1.0 - np.abs(across)) / softness + 0.5)
@@ -117,7 +117,7 @@ def brow_density(
 def paint_brows(
     albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
 ) -> UInt8[ndarray, "s s 3"]:
-    """A copy of the skin's albedo with the soft shade of roots and skin seen through the brows."""
+    """Copy the skin's albedo with the soft shade of roots and skin visible through the brows."""
     size = albedo.shape[0]
     texels = texel_map(shape.model, size)
     face = np.maximum(texels.face, 0)
@@ -185,7 +185,7 @@ def _brow_coordinates(points: ndarray, parameters: AvatarParameters) -> tuple[nd
 
 
 def _smooth(along: ndarray, values: tuple[float, ...]) -> ndarray:
-    """Catmull-Rom through the values at `_KNOTS`; constant slope outside."""
+    """Catmull-Rom spline through the values at `_KNOTS`; constant slope outside."""
     v = np.array([2 * values[0] - values[1], *values, 2 * values[-1] - values[-2]])
     position = np.clip(along, 0.0, 1.0) * (len(values) - 1)
     k = np.minimum(position.astype(int), len(values) - 2)
@@ -205,14 +205,15 @@ def _slope(along: ndarray, form: _Form) -> ndarray:
 
 
 def _fan(along: ndarray, across: ndarray, form: _Form) -> ndarray:
-    """Angle of a hair to the brow's line: upright inside, flat outside, converging rows."""
+    """Angle of a hair to the brow's line: upright at the inner end, flat at the outer end, rows
+    converging."""
     upright = form.lean * np.exp(-np.clip(along, 0.0, 1.0) / 0.16)
     converge = np.clip(-across, -1.0, 1.0) * np.interp(along, [0.0, 0.2, 0.5], [0.15, 0.4, 0.35])
     return upright + 0.22 + converge
 
 
 def _color(parameters: AvatarParameters) -> ndarray:
-    """sRGB: the hair's colour, darker or lighter by `brow_darkness`; never as pale as pale hair."""
+    """sRGB hair colour, darkened or lightened by `brow_darkness`; never as pale as pale hair."""
     melanin = np.clip(parameters.hair_melanin + 0.7 * (parameters.brow_darkness - 0.4), 0.12, 1.0)
     rgb = np.asarray(hair_rgb(float(melanin), parameters.hair_redness, 0.0), np.float64)
     return np.clip(rgb * (1.12 - 0.35 * parameters.brow_darkness), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Eyeballs: a sphere with a corneal bulge, fitted to each socket, that turns with the gaze."""
+"""Eyeballs: a sphere with a corneal bulge, fitted to each socket and rotated with the gaze."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portraiture.types import Material, Morph, Part, Segment
 SECTORS = 36
 BACK_ANGLE = np.radians(100.0)
 BULGE = 0.030
-"""Height of the cornea over the sphere, in radii."""
+"""Height of the cornea above the sphere, in radii."""
 
 GAZE = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 
@@ -70,9 +70,9 @@ def _make_eye(
 
 
 def eyeball(limbus: float) -> tuple[Float32[ndarray, "V 3"], ndarray, Float32[ndarray, "V 2"]]:
-    """A ball of radius 1 that looks along +z: vertices, triangles, polar UV.
+    """Eyeball of radius 1 facing +z: vertices, triangles, polar UV.
 
-    limbus: polar angle of the cornea's rim, radians. u is 0 towards -x.
+    limbus: polar angle of the cornea's edge, radians. u is 0 towards -x.
     """
     inner = limbus * np.array([0.18, 0.36, 0.54, 0.70, 0.84, 0.94, 1.0, 1.08, 1.2])
     outer = np.linspace(limbus * 1.45, BACK_ANGLE, 9)
@@ -102,9 +102,9 @@ def eyeball(limbus: float) -> tuple[Float32[ndarray, "V 3"], ndarray, Float32[nd
 
 
 def socket_affine(shape: HeadShape, side: str) -> Float[ndarray, "4 3"]:
-    """Affine map ``unit @ A[:3] + A[3]`` from the unit ball to this person's eye.
+    """Affine map ``unit @ A[:3] + A[3]`` from the unit eyeball to this person's eye.
 
-    Least squares between the helper ball of the template and the same vertices of `shape`.
+    Least-squares fit of the template's helper eye to the same vertices of `shape`.
     """
     centre, radius = template_ball(shape.model, side)
     group = shape.model.arrays[f"group:helper-{side[0]}-eye"]
@@ -115,7 +115,7 @@ def socket_affine(shape: HeadShape, side: str) -> Float[ndarray, "4 3"]:
 
 @lru_cache(maxsize=4)
 def template_ball(model: HeadModel, side: str) -> tuple[Float[ndarray, "3"], float]:
-    """Centre and radius in metres of the template's helper eye."""
+    """Centre and radius of the template's helper eye, metres."""
     return fit_ball(model.arrays["template"][model.arrays[f"group:helper-{side[0]}-eye"]])
 
 
@@ -129,7 +129,7 @@ def fit_ball(points: Float[ndarray, "N 3"]) -> tuple[Float[ndarray, "3"], float]
 
 
 def gaze_rotation(shape: HeadShape, action: str, side: str) -> Float[ndarray, "3 3"]:
-    """Rotation nearest to what the action does to the helper eye at weight 1 (Kabsch 1976)."""
+    """Rotation that best fits the action's motion of the helper eye at weight 1 (Kabsch 1976)."""
     group = shape.model.arrays[f"group:helper-{side[0]}-eye"]
     rest = shape.vertices[group].astype(np.float64)
     moved = rest + shape.action_deltas(action)[group]

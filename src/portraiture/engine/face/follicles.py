@@ -1,7 +1,7 @@
 """Short hair on skin: scattered roots, combed directions, and cards grown from them.
 
-Regions and directions are written on the canonical face (the base mesh), so that they sit on the
-same feature of every head; roots are barycentric points of skin triangles, so that they ride on
+Regions and directions are defined on the canonical face (the base mesh), so that they lie on the
+same feature of every head. Roots are barycentric points of skin triangles, so that they follow
 every shape and expression.
 
 canonical density ──scatter──▶ Roots ──comb──▶ directions ──grow──▶ Cards ──hair_part──▶ Part
@@ -24,21 +24,21 @@ from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
 Density = Callable[[Float[ndarray, "P 3"]], Float[ndarray, "P"]]
-"""Relative number of hairs per area at canonical positions, in [0, 1]."""
+"""Relative density of hairs per area at canonical positions, in [0, 1]."""
 
 _NEAREST_TRIANGLES = 12
 _GREY = 0.60
-"""sRGB of a hair without pigment, before its random shade."""
+"""sRGB of a hair without pigment, before random variation."""
 _PROBES = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6.0
-"""Barycentric lattice on which a density's largest value in a triangle is looked for."""
+"""Barycentric lattice on which the maximum of a density within a triangle is searched."""
 
 
 @dataclass(frozen=True)
 class Roots:
-    """P points of the skin.
+    """P points on the skin.
 
-    face: triangle. barycentric: (P, 3) in it. position, normal: (P, 3) on this person's skin,
-    normal unit. canonical: (P, 3) the same points on the base mesh.
+    face: (P,) triangle. barycentric: (P, 3) coordinates in it. position, normal: (P, 3) on this
+    person's skin, unit normals. canonical: (P, 3) the same points on the base mesh.
     """
 
     face: Int[ndarray, "P"]
@@ -63,8 +63,8 @@ class Cards:
     """Ribbons of K cross-sections with two vertices each, root first.
 
     centre: (P, K, 3). side: (P, K, 3) half-width vector. normal: (P, K, 3) for shading.
-    column: (P,) which column of the texture. face, barycentric: (P, K) the skin that each
-    cross-section follows.
+    column: (P,) column of the texture. face, barycentric: (P, K) the skin point to which each
+    cross-section is bound.
     """
 
     centre: Float[ndarray, "P K 3"]
@@ -76,7 +76,7 @@ class Cards:
 
 
 def canonical_skin(model: HeadModel) -> Float32[ndarray, "S 3"]:
-    """The base mesh's positions of the skin vertices, metres."""
+    """Positions of the skin vertices on the base mesh, metres."""
     return model.arrays["template"][model.arrays["skin_vertex"]]
 
 
@@ -88,10 +88,10 @@ def scatter(
     *,
     bare: tuple[Segment, ...] = (),
 ) -> Roots:
-    """`count` roots distributed as `density` per canonical area, none on the segments `bare`.
+    """Sample `count` roots with `density` per canonical area, none on the segments `bare`.
 
-    The choice depends on the base mesh alone, so the same generator gives every head the same
-    roots. Fewer come back only when the density is zero everywhere.
+    Sampling depends only on the base mesh, so the same generator state gives every head the same
+    roots. Fewer are returned only if the density is zero everywhere.
     """
     canonical = canonical_skin(shape.model)
     corners = canonical[shape.faces]
@@ -116,10 +116,10 @@ def scatter(
 
 
 def _spread(weight: ndarray, count: int, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Points on triangles in proportion to `weight`, more evenly than by chance.
+    """Sample points on triangles in proportion to `weight`, with low discrepancy.
 
-    Triangles come from systematic resampling; the places in them from Roberts' R2 sequence (2018),
-    folded into the triangle.
+    Triangles come from systematic resampling, the points within them from Roberts' R2 sequence
+    (2018), folded into the triangle.
     """
     total = np.cumsum(weight / weight.sum())
     face = np.searchsorted(total, (np.arange(count) + rng.random()) / count)
@@ -143,10 +143,10 @@ def roots_at(shape: HeadShape, face: ndarray, barycentric: ndarray) -> Roots:
 
 
 def comb(roots: Roots, shape: HeadShape, direction: Float[ndarray, "P 3"]) -> Float[ndarray, "P 3"]:
-    """Canonical directions carried by each root's triangle to this person's skin; unit tangents.
+    """Map canonical directions through each root's triangle to unit tangents on this person's skin.
 
-    The direction is written in the canonical triangle's two edges (least squares, which drops its
-    normal part) and read in the person's.
+    The direction is expressed in two edges of the canonical triangle (least squares, which drops
+    the normal component) and evaluated with the person's edges.
     """
     canonical = canonical_skin(shape.model)[shape.faces[roots.face]].astype(np.float64)
     actual = shape.skin[shape.faces[roots.face]].astype(np.float64)
@@ -170,9 +170,10 @@ def closest_on_skin(
 
 
 def carry(points: Float[ndarray, "P 3"], shape: HeadShape) -> Float[ndarray, "P 3"]:
-    """Points placed about the base mesh, at the same place about this person's skin.
+    """Map points near the base mesh to the corresponding positions near this person's skin.
 
-    Each moves with its nearest skin triangle: edges with edges, unit normal with unit normal.
+    Each moves with the frame of its nearest skin triangle: edges map to edges, unit normal to unit
+    normal.
     """
     canonical = canonical_skin(shape.model)
     face, barycentric = closest_on_mesh(points, canonical, shape.faces)
@@ -194,7 +195,7 @@ def closest_on_mesh(
 ) -> tuple[Int[ndarray, "P"], Float[ndarray, "P 3"]]:
     """Triangle and barycentric coordinates of the nearest point of a mesh.
 
-    Exact within the twelve triangles whose centres are nearest.
+    Exact among the twelve triangles with the nearest centroids.
     """
     points = np.ascontiguousarray(points, np.float64)
     corners = np.ascontiguousarray(vertices[faces], np.float64)
@@ -205,7 +206,7 @@ def closest_on_mesh(
 
 @njit(cache=True)
 def _closest_of(points, corners, candidate):
-    """The best candidate triangle of each point and barycentric coordinates in it."""
+    """Nearest candidate triangle of each point, and barycentric coordinates in it."""
     face = np.zeros(len(points), np.int64)
     barycentric = np.zeros((len(points), 3))
     for i in range(len(points)):
@@ -227,7 +228,8 @@ def _closest_of(points, corners, candidate):
 def closest_barycentric(point, corners):
     """Barycentric coordinates (3,) of a triangle's (3, 3) point closest to `point` (3,).
 
-    The foot on the plane where it is inside, else the best of the three edges' closest points.
+    The projection onto the plane if it is inside, else the nearest of the three edges' closest
+    points.
     """
     e1, e2, p = corners[1] - corners[0], corners[2] - corners[0], point - corners[0]
     d11, d12, d22 = np.dot(e1, e1), np.dot(e1, e2), np.dot(e2, e2)
@@ -259,8 +261,8 @@ def hug(
     width: Float[ndarray, "P K"],
     column: Int[ndarray, "P"],
 ) -> Cards:
-    """Cards lying on the skin: every cross-section is put `height` metres above its closest skin
-    point (among triangles near the roots) and follows that point."""
+    """Lay cards on the skin: every cross-section is placed `height` metres above its closest skin
+    point (among triangles near the roots) and bound to that point."""
     count, sections = centre.shape[:2]
     near = _faces_near(roots, shape, radius=0.02)
     feet = closest_on_skin(centre.reshape(-1, 3), shape, near)
@@ -292,9 +294,9 @@ def hair_part(
     *,
     columns: int,
 ) -> Part:
-    """The cards as a mesh that moves with the skin it is bound to.
+    """Convert cards to a mesh that moves with the skin to which it is bound.
 
-    segment: the class of each card. columns: number of card images side by side in the texture.
+    segment: class of each card. columns: number of card images side by side in the texture.
     """
     count, sections = cards.centre.shape[:2]
     both = np.stack([cards.centre - cards.side, cards.centre + cards.side], axis=2)
@@ -346,11 +348,11 @@ def strand_texture(
     spread: float = 0.25,
     stagger: float = 0.0,
 ) -> UInt8[ndarray, "h w 4"]:
-    """Pictures of a few tapering hairs on a card, root at the top row.
+    """Paint card images of a few tapering hairs each, the root at the top row.
 
-    color: sRGB in [0, 1]. hairs: per column. thickness: of a hair at its root, as a share of the
-    column's width. grey: share of grey hairs. spread: how far hairs wander sideways. stagger: share
-    of the card's length over which the hairs' roots are spread. size: (H, W).
+    color: sRGB in [0, 1]. hairs: per column. thickness: of a hair at its root, relative to the
+    column's width. grey: fraction of grey hairs. spread: lateral variation of hairs. stagger:
+    fraction of the card's length over which the hairs' roots are distributed. size: (H, W).
     """
     height, width = size
     cell = width // columns
@@ -382,7 +384,7 @@ def strand_texture(
 
 
 def with_anchor(cards: Cards, roots: Roots) -> Cards:
-    """The same cards, every cross-section following its root instead of the skin below it."""
+    """Rebind every cross-section of the cards to its root instead of the skin below it."""
     sections = cards.centre.shape[1]
     return replace(
         cards,

@@ -1,8 +1,8 @@
 """The eye's texture: iris with fibres and crypts, limbal ring, pupil, veined sclera.
 
-Polar layout (no seam): the gaze axis is the middle, the nose is at the left (u = 0), up is up. The
-distance from the middle is ``0.5 * (angle / EYE_REACH) ** EYE_POWER``, so that the iris gets most
-of the texels.
+Polar layout without a seam: the gaze axis is at the centre, the nose at the left (u = 0), up is up.
+The distance from the centre is ``0.5 * (angle / EYE_REACH) ** EYE_POWER``, so that the iris gets
+most of the texels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from portraiture.engine.skin.tone import encode_srgb
 from portraiture.ops.parallel import one_at_a_time
 
 EYE_REACH = np.radians(100.0)
-"""Polar angle at the rim of the texture."""
+"""Polar angle at the edge of the texture."""
 
 EYE_POWER = 0.72
 
@@ -32,12 +32,12 @@ _DARK = np.array([0.024, 0.011, 0.006])
 
 
 def texture_radius(angle: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
-    """Distance from the texture's middle (half its side is 0.5) at a polar angle in radians."""
+    """Distance from the texture's centre, in texture sides, at a polar angle in radians."""
     return 0.5 * (np.clip(angle, 0.0, EYE_REACH) / EYE_REACH) ** EYE_POWER
 
 
 def iris_colors(parameters: AvatarParameters) -> Float[ndarray, "2 3"]:
-    """Linear RGB of the iris's outer part and of the ring around the pupil."""
+    """Linear RGB of the outer iris and of the ring around the pupil."""
     melanin = parameters.iris_melanin
     cold = _GREY + (_BLUE - _GREY) * np.clip(1.0 - 2.2 * melanin, 0.0, 1.0)
     cold = cold + (_GREEN - cold) * parameters.iris_green
@@ -52,7 +52,7 @@ def iris_colors(parameters: AvatarParameters) -> Float[ndarray, "2 3"]:
 
 
 def iris_angle(parameters: AvatarParameters) -> float:
-    """Polar angle of the limbus in radians, seen from the middle of our 16.7 mm eyeball."""
+    """Polar angle of the limbus in radians, from the centre of the engine's 16.7 mm eyeball."""
     diameter_mm = 10.5 + 2.5 * parameters.iris_size
     return float(np.arcsin(0.5 * diameter_mm / 16.7))
 
@@ -101,7 +101,7 @@ def _smooth(low: float, high: float, value: float) -> float:
 
 @numba.njit(cache=True)
 def _lid_shade(x: float, y: float) -> float:
-    """What the lids and lashes take of the light at angles x (from the nose) and y (up)."""
+    """Shadowing by lids and lashes at angles x (from the nose) and y (up)."""
     upper = 0.17 - 0.22 * x * x
     lower = -0.31 + 0.22 * x * x
     above = _smooth(upper - 0.20, upper + 0.06, y)
@@ -142,7 +142,7 @@ def _iris(angle, cx, sy, colors, dials):
 
 @numba.njit(cache=True)
 def _sclera(angle, cx, sy, dials):
-    """Linear RGB of the white: warmer and redder towards the corners, veined, shaded above."""
+    """Linear RGB of the sclera: warmer and redder towards the corners, veined, shadowed above."""
     away = _smooth(dials[0], 1.0, angle)
     side = abs(cx)
     x, y = angle * cx, angle * sy

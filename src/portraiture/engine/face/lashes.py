@@ -1,7 +1,7 @@
 """Eyelashes: alpha-tested strips along the lid margins that follow blinks.
 
-The base mesh's lash helpers give the margins and the curl; their vertices move with the lids in
-every action, and each of our vertices is a fixed blend of theirs.
+The base mesh's lash helpers define the margins and the curl. Their vertices move with the lids in
+every action, and each lash vertex is a fixed blend of theirs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ UPPER_GRID = (
     (63, 62, 52, 53, 64, 56, 58, 59, 54, 55, 60, 61, 57),
     (39, 42, 41, 40, 43, 50, 51, 49, 48, 47, 46, 45, 44),
 )
-"""Rows of helper vertices from the lid's margin to the tips; columns from the nose outwards."""
+"""Helper vertices: rows from the lid margin to the tips, columns from the nose outwards."""
 
 BLINK_REACH_M = 6.9e-3
-"""Opening of the lids that the base mesh's blink closes fully."""
+"""Lid opening that the base mesh's blink closes completely."""
 
 COLUMNS = 36
 TEXTURE = (256, 1024)
@@ -86,7 +86,7 @@ def make_lashes(parameters: AvatarParameters, shape: HeadShape) -> Part:
 
 
 def blink_gain(shape: HeadShape, side: str) -> float:
-    """How much farther than the action says the lids must go to close these eyes (1 to 2)."""
+    """Gain (1 to 2) on the blink action needed to close these eyes completely."""
     upper = shape.group(f"helper-{side[0]}-eyelashes-2")[list(UPPER_GRID[0][3:10])]
     lower = shape.group(f"helper-{side[0]}-eyelashes-1")[list(LOWER_GRID[0][3:9])]
     opening = float(upper[:, 1].mean() - lower[:, 1].mean())
@@ -94,7 +94,7 @@ def blink_gain(shape: HeadShape, side: str) -> float:
 
 
 def lid_deltas(shape: HeadShape, action: str) -> Float[ndarray, "V 3"]:
-    """The action's displacement of all baked vertices; blinks are made to close the eyes."""
+    """The action's displacement of all baked vertices; blinks are scaled to close the eyes."""
     deltas = shape.action_deltas(action)
     if action == "eyeBlinkLeft":
         return deltas * np.float32(blink_gain(shape, "left"))
@@ -104,7 +104,7 @@ def lid_deltas(shape: HeadShape, action: str) -> Float[ndarray, "V 3"]:
 
 
 def _outward(points: ndarray, faces: ndarray, shape: HeadShape) -> ndarray:
-    """Normals that face away from the head's middle, so that both sides shade alike."""
+    """Normals facing away from the head's centre, so that both sides of a card shade alike."""
     normals = vertex_normals(points, faces)
     middle = shape.joints[shape.model.joint_names.index("head")]
     inwards = ((points - middle) * normals).sum(1) < 0
@@ -132,7 +132,8 @@ def _strip(
 
 
 def _spline_weights(knots: int, samples: int) -> Float[ndarray, "N K"]:
-    """Catmull-Rom interpolation of `knots` evenly spaced values at `samples` even places."""
+    """Catmull-Rom interpolation of `knots` evenly spaced values at `samples` evenly spaced
+    positions."""
     weights = np.zeros((samples, knots))
     for n, at in enumerate(np.linspace(0, knots - 1, samples)):
         k = min(int(at), knots - 2)
@@ -149,7 +150,7 @@ def _spline_weights(knots: int, samples: int) -> Float[ndarray, "N K"]:
 
 
 def paint_lashes(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
-    """Colour and coverage: the upper lid's lashes in the top half, roots at each half's top."""
+    """Colour and coverage: upper lashes in the top half, roots at the top of each half."""
     density = 0.55 + 0.45 * parameters.lash_length
     cover = _lash_coverage(round(density, 2))
     dark = np.array([22.0, 17.0, 15.0])

@@ -1,8 +1,8 @@
 """Teeth with gums, and the tongue.
 
-Every tooth is its own rounded body on an arch; both arches are laid out on the template and carried
-to a person by the affine map that moves the base mesh's helper teeth, so that the lower arch also
-follows the jaw's actions. The tongue is the base mesh's own.
+Every tooth is a separate rounded solid on an arch. Both arches are laid out on the template and
+mapped to a person by the affine transform of the base mesh's helper teeth, so that the lower arch
+also follows the jaw's actions. The tongue is that of the base mesh.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from portraiture.types import Material, Morph, Part, Segment
 
 @dataclass(frozen=True)
 class Jaw:
-    """One row of teeth, from the middle outwards; lengths in mm on a head of the template's size.
+    """One row of teeth, from the midline outwards; lengths in mm on a head of the template's size.
 
     widths, heights, depths: of the crowns. up: -1 where the crowns point down (the upper jaw).
-    inset: how far the arch stands behind the helper's outline. edge: how far the biting edges lie
+    inset: distance of the arch behind the helper's outline. edge: distance of the biting edges
     beyond the helper's (negative: shorter).
     """
 
@@ -60,14 +60,14 @@ LOWER = Jaw(
 )
 
 TONGUE_WIDTH, TONGUE_HEIGHT, TONGUE_DROP_M = 0.92, 0.72, 0.003
-"""The helper tongue fills the mouth; ours lies a little lower and flatter."""
+"""Scale and lowering of the tongue: the base mesh's helper tongue fills the mouth."""
 
 SIDE_DROP_MM = 0.9
-"""How much shorter canines and premolars stand, so that closed lips hide them."""
+"""Amount by which canines and premolars are shortened, so that closed lips occlude them."""
 
 RING = 10
 TOOTH_OUTLINE = ((-0.25, 0.05, 0.65, 0.9, 1.0), (0.66, 0.76, 0.985, 0.94, 0.78))
-"""Levels, and the crown's width there as a share of the widest."""
+"""Levels, and the crown's width at each relative to its maximum width."""
 
 LEVELS = np.array([-0.25, 0.05, 0.3, 0.6, 0.82, 0.95, 1.0])
 """Heights along a tooth: below 0 is inside the gum, 1 is the biting edge."""
@@ -197,7 +197,7 @@ def jaw_mesh(model: HeadModel, jaw: Jaw) -> tuple[ndarray, ndarray, ndarray]:
 
 @dataclass(frozen=True)
 class _Arch:
-    """Half an arch in mm: distance along it, to x, z, and height of the biting edge."""
+    """Half an arch in mm: x, z and height of the biting edge as functions of the arc length."""
 
     along: ndarray
     x: ndarray
@@ -205,7 +205,7 @@ class _Arch:
     edge: ndarray
 
     def at(self, along: ndarray | float, sign: float) -> tuple[ndarray, ndarray, ndarray]:
-        """Points (…, 3) of the biting edge, outward normals and tangents away from the middle."""
+        """Points (…, 3) of the biting edge, outward normals and tangents away from the midline."""
         along = np.asarray(along, np.float64)
         x = np.interp(along, self.along, self.x)
         z = np.interp(along, self.along, self.z)
@@ -220,7 +220,7 @@ class _Arch:
 
 
 def _arch(model: HeadModel, jaw: Jaw) -> _Arch:
-    """A half ellipse (blunted in front) through the helper's outline."""
+    """Fit a half ellipse, blunted in front, to the helper's outline."""
     helper = model.arrays["template"][model.arrays[f"group:{jaw.helper}"]] * 1e3
     half = np.abs(helper[:, 0]).max() - jaw.inset - 1.0
     front, back = helper[:, 2].max() - jaw.inset, helper[:, 2].min()
@@ -241,7 +241,7 @@ def _arch(model: HeadModel, jaw: Jaw) -> _Arch:
 def _tooth(
     jaw: Jaw, arch: _Arch, sign: float, middle: float, kind: int
 ) -> tuple[ndarray, ndarray, ndarray]:
-    """One crown: rings from inside the gum to the biting edge, closed there."""
+    """One crown: rings from inside the gum to the biting edge, capped at the edge."""
     width, height, depth = jaw.widths[kind], jaw.heights[kind], jaw.depths[kind]
     point, normal, tangent = arch.at(middle, sign)
     turn = np.arange(RING) * (2 * np.pi / RING)

@@ -14,15 +14,16 @@ from portraiture.engine.skin.detail import fractal
 from portraiture.engine.skin.tone import encode_srgb
 
 KINDS_OF_TOOTH = 7
-"""From the central incisor to the second molar: one column of the texture each."""
+"""Number of tooth types, central incisor to second molar, with one texture column each."""
 
 SIZE = 256
 
 
 def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
-    """Left three quarters: one column for each kind of tooth, its neck at the top. Right: gum.
+    """Texture of teeth and gum. Left three quarters: one column per tooth type, the neck of the
+    tooth at the top. Right: gum.
 
-    The mouth's shade is painted in: teeth darken towards the back.
+    The occlusion of the mouth is painted in: teeth darken towards the back.
     """
     x, y = np.meshgrid((np.arange(SIZE) + 0.5) / SIZE, (np.arange(SIZE) + 0.5) / SIZE)
     kind = np.clip((x / 0.75 * KINDS_OF_TOOTH).astype(int), 0, KINDS_OF_TOOTH - 1)
@@ -53,7 +54,8 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
 
 @lru_cache(maxsize=1)
 def paint_tongue() -> UInt8[ndarray, "h w 4"]:
-    """Tongue from above, its tip at the bottom; darker towards the throat. Shared: do not write."""
+    """Tongue from above, tip at the bottom, darker towards the throat. The array is shared: do not
+    modify it."""
     x, y = np.meshgrid((np.arange(SIZE) + 0.5) / SIZE, (np.arange(SIZE) + 0.5) / SIZE)
     base = np.array([0.34, 0.115, 0.105])
     coat = np.array([0.40, 0.185, 0.165])

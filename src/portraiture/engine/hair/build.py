@@ -44,7 +44,7 @@ __all__ = ["make_hair", "paint_scalp"]
 
 
 def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """The hair of one person, or None when bald. The same parameters give the same bits."""
+    """Build one person's hair, or None if bald. The result is deterministic, bit for bit."""
     if parameters.hair_style == "bald":
         return None
     field = skin_field(shape)
@@ -99,9 +99,9 @@ def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
 
 
 def _skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, ndarray]:
-    """Joints and weights: the head's, below the chin also the neck's and the upper chest's.
+    """Joints and weights: the head, and below the chin also the neck and upper chest.
 
-    height: metres on the average head.
+    height: of each vertex on the average head, metres.
     """
     joints, weights = follow_head(len(height), shape)
     names = shape.model.joint_names

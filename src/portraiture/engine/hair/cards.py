@@ -1,6 +1,6 @@
 """Hair cards: ribbons of triangles along strands.
 
-Dimension letters: P strands, K segments a strand, V = P * 2 * (K + 1) vertices, F = 2 * K * P.
+Dimension letters: P strands, K segments per strand, V = P * 2 * (K + 1) vertices, F = 2 * K * P.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Cards:
 def volume_normal(
     points: Float[ndarray, "... 3"], centre: Float[ndarray, "3"]
 ) -> Float[ndarray, "... 3"]:
-    """Outward direction of the hair's volume: from the cranium's centre, below it from the
+    """Outward direction of the hair volume: away from the cranium's centre, or, below it, from the
     vertical axis through it."""
     axis = np.broadcast_to(centre, points.shape).copy()
     axis[..., 1] = np.minimum(points[..., 1] - 0.012, centre[1])
@@ -47,11 +47,11 @@ def ribbons(
     root_width: float = 0.75,
     tip_width: float = 0.55,
 ) -> Cards:
-    """One ribbon a strand, facing out of the hair's volume.
+    """Build one ribbon per strand, facing out of the hair volume.
 
-    width: metres at the widest. twist: standard deviation (radians) of each card's turn about
-    its strand. roundness: share of the volume's normal in the shading normal. root_width,
-    tip_width: share of the width there.
+    width: maximum width, metres. twist: standard deviation (radians) of each card's rotation about
+    its strand. roundness: weight of the volume normal in the shading normal. root_width,
+    tip_width: fraction of the width at the root and the tip.
     """
     rng = np.random.default_rng(seed)
     count, points = strands.shape[:2]
@@ -96,7 +96,7 @@ def _strip_faces(count: int, points: int) -> Int[ndarray, "F 3"]:
 
 
 def join(parts: list[Cards]) -> Cards:
-    """Several sets of ribbons as one."""
+    """Concatenate several sets of ribbons."""
     offsets = np.cumsum([0] + [len(p.vertices) for p in parts[:-1]])
     return Cards(
         np.concatenate([p.vertices for p in parts]),

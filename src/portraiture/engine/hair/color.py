@@ -10,25 +10,25 @@ EUMELANIN = np.array([0.419, 0.697, 1.37])
 """Absorption per unit of eumelanin, linear RGB (d'Eon et al. 2011, section 6)."""
 
 PHEOMELANIN = np.array([0.06, 0.50, 1.35])
-"""Absorption per unit of pheomelanin, redder than d'Eon's fit so that ginger reads as ginger."""
+"""Absorption per unit of pheomelanin, redder than d'Eon's fit so that ginger hair looks ginger."""
 
 WHITE = np.array([0.66, 0.645, 0.62])
-"""Linear RGB of a hair without pigment in a clump of such hairs."""
+"""Linear RGB of a clump of hairs without pigment."""
 
 SURFACE = 0.007
-"""Linear reflection of the cuticle, which keeps black hair from being a hole."""
+"""Linear reflectance of the cuticle, so that black hair is not pure black."""
 
 _BETA = 5.888
 """The denominator of Chiang et al. 2016, equation 9, at azimuthal roughness 0.3."""
 
 
 def hair_rgb(melanin: float, redness: float, grey: float) -> Float[ndarray, "3"]:
-    """Mean sRGB colour in [0, 1] of hair.
+    """Mean sRGB colour of hair, in [0, 1].
 
     melanin: 0 white blond, 1 black (eumelanin on a logarithmic scale); redness: 0 ash, 1 ginger
-    (pheomelanin); grey: share of hairs without pigment. All in [0, 1]; the colour darkens
-    strictly with melanin. Absorption to albedo after Chiang et al. 2016, "A Practical and
-    Controllable Hair and Fur Model for Production Path Tracing", equation 9, inverted.
+    (pheomelanin); grey: fraction of hairs without pigment. All in [0, 1]; the colour darkens
+    strictly with melanin. Absorption is converted to albedo by inverting equation 9 of Chiang et
+    al. 2016, "A Practical and Controllable Hair and Fur Model for Production Path Tracing".
     """
     pigmented = pigment_rgb(melanin, redness)
     return to_srgb((1.0 - grey) * pigmented + grey * WHITE)

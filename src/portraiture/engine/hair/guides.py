@@ -1,6 +1,6 @@
 """Guide strands: a style's growth directions integrated outside the skin.
 
-Dimension letters: P strands, K segments a strand.
+Dimension letters: P strands, K segments per strand.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from portraiture.ops.vectors import unit
 GRAVITY = np.array([0.0, -1.0, 0.0])
 
 NECK_Y = 0.80
-"""Height on the average head below which hair keeps clear of clothes as well."""
+"""Height on the average head below which hair also keeps clear of clothes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a style wants of each strand. Lengths in metres, positions on the average head.
+    """A style's settings for each strand. Lengths in metres, positions on the average head.
 
     start, start_normal: (P, 3) roots on the person's head.
-    comb: (P, 3) direction at the root; the part along the skin counts. droop: length over which
-        gravity takes over from it.
-    lift: how far the root stands up, 0 flat to 1 upright. clearance: distance from the skin that
-        the strand rises to over `rise`. stick: how strongly it comes back down to it, 0 to 1.
+    comb: (P, 3) direction at the root; only its tangential component is used. droop: length over
+        which gravity takes over from it.
+    lift: elevation of the root, 0 flat to 1 upright. clearance: distance from the skin to which
+        the strand rises over the length `rise`. stick: strength of the pull back to it, 0 to 1.
     curl_radius, curl_wave: radius and wavelength of the helix around the strand.
     hem: (P,) height on the average head below which the strand is cut (-inf never).
-    clump: 0 separate, 1 tips meet in the tip of their clump's first strand; clump_of: (P,) index
-        of that strand.
-    width: widest width of the card. tier: (P,) row group of the texture, see `hair_texture`.
-    segments: K. dodge, aside: how strongly strands part around the ears and leave the face, 0 to
+    clump: 0 separate, 1 tips converge to the tip of their clump's first strand; clump_of: (P,)
+        index of that strand.
+    width: maximum width of the card. tier: (P,) column group of the texture, see `hair.texture`.
+    segments: K. dodge, aside: strength with which strands avoid the ears and the face, 0 to
         about 1.
-    flat: share of the helix's depth that is left, 0 a flat wave. crowding: above 1 spends more of
+    flat: remaining fraction of the helix's depth, 0 a flat wave. crowding: above 1 concentrates
         the segments near the root.
-    tie: (3,) point on the person's head that all strands are pulled to, or None.
+    tie: (3,) point on the person's head to which all strands are pulled, or None.
     """
 
     start: Float[ndarray, "P 3"]
@@ -67,7 +67,7 @@ class Plan:
 
 
 def scaled(plan: Plan, scale: float) -> Plan:
-    """The plan for a head `scale` times as large as the average one."""
+    """Rescale the plan to a head `scale` times as large as the average one."""
     lengths = ("length", "droop", "clearance", "rise", "curl_radius", "curl_wave", "width")
     return replace(plan, **{name: scale * getattr(plan, name) for name in lengths})
 
@@ -82,7 +82,7 @@ def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"
 
 
 def nearest_clump(points: Float[ndarray, "P 3"], every: int) -> Int[ndarray, "P"]:
-    """Index of the clump's first strand: of every `every`-th point the nearest one."""
+    """Index of each clump's first strand: the nearest among every `every`-th point."""
     centres = np.arange(0, len(points), max(every, 1))
     _, index = KDTree(points[centres]).query(points)
     return centres[index]
@@ -133,7 +133,7 @@ def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
 def _over_shoulders(
     wish: ndarray, position: ndarray, close: ndarray, field: SkinField
 ) -> Float[ndarray, "P 3"]:
-    """Turn strands that lie on a shoulder to the chest or the back instead of along the arm."""
+    """Steer strands that lie on a shoulder towards the chest or back instead of along the arm."""
     canonical = field.canonical(position)
     weight = close * _smooth((NECK_Y - canonical[:, 1:2]) / 0.05)
     away = np.where(canonical[:, 2:] > 0.02, 0.5, -0.5)
@@ -143,7 +143,7 @@ def _over_shoulders(
 
 
 def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
-    """Push away from the nearer ear's middle, fading out 48 mm from it."""
+    """Push away from the centre of the nearer ear, fading out at 48 mm."""
     ear = np.where(position[:, :1] > 0, field.ears[0], field.ears[1])
     offset = position - ear
     reach = np.linalg.norm(offset, axis=1, keepdims=True)
@@ -151,7 +151,7 @@ def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
 
 
 def _out_of_face(position: ndarray, start: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
-    """Push to the root's side where a strand hangs before the face."""
+    """Push strands that hang in front of the face towards their root's side."""
     x, y, z = field.canonical(position).T
     weight = _smooth((0.066 - np.abs(x)) / 0.02) * _smooth((z - 0.08) / 0.02)
     push = weight * _smooth((0.955 - y) / 0.02) * np.sign(start[:, 0])
@@ -188,7 +188,7 @@ def _clump(strands: ndarray, plan: Plan) -> ndarray:
 
 
 def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
-    """Turn each strand into a helix around itself, its radius growing from the root."""
+    """Curl each strand into a helix around itself, with a radius that grows from the root."""
     if not (plan.curl_radius > 1e-4).any():
         return strands
     tangent = unit(np.gradient(strands, axis=1))
@@ -207,7 +207,7 @@ def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
 
 
 def _push_out(strands: ndarray, plan: Plan, field: SkinField) -> ndarray:
-    """Move points that ended closer to the skin than a part of their clearance."""
+    """Push out points that ended closer to the skin than a fraction of their clearance."""
     out = strands.copy()
     flat = out[:, 1:].reshape(-1, 3)
     along = np.linspace(0.0, 1.0, strands.shape[1])[1:]

@@ -1,6 +1,6 @@
 """Long hair: bob, straight, wavy, ponytail and bun.
 
-Each is one function from parameters and head to the pieces of hair it is made of.
+Each style is one function from parameters and head to its pieces of hair.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from portraiture.ops.vectors import unit
 
 PONYTAIL = np.array([0.0, 0.962, -0.066])
 BUN = np.array([0.0, 0.998, -0.040])
-"""Where the hair is tied, on the average head."""
+"""Position of the tie on the average head."""
 
 _CURTAIN = (0.33, 0.37, 0.27, 0.03)
-"""Shares of the layers in hair that hangs in one mass."""
+"""Fractions of the layers in hair that hangs as one mass."""
 
 
 def bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
-    """Cut between jaw and neck; with a parting near the middle (0.4 to 0.6) also a fringe."""
+    """Cut between jaw and neck; with a fringe if the parting is near the middle (0.4 to 0.6)."""
     hem = mix(0.855, 0.775, parameters.hair_length)
     fringe = abs(parameters.hair_parting - 0.5) <= 0.1
     pieces = []
@@ -82,7 +82,7 @@ def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 def _curtain(
     parameters: AvatarParameters, shape: HeadShape, count: int, *, seed: int
 ) -> list[Patch]:
-    """The scalp's roots and denser ones along the parting."""
+    """Roots over the scalp, and denser ones along the parting."""
     return [
         sow(parameters, shape, count, seed=seed, layers=_CURTAIN),
         along_part(parameters, shape, parameters.hair_parting, seed=seed + 100),
@@ -90,7 +90,7 @@ def _curtain(
 
 
 def ponytail(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> list[Piece]:
-    """Pulled back to a tie at the back of the head, the tail falling from it."""
+    """Pulled back to a tie at the back of the head, from which the tail falls."""
     tie = _on_head(PONYTAIL, field)
     pulled = _pulled(parameters, shape, tie, seed=53)
     count = 150
@@ -141,7 +141,7 @@ def band_strands(
 def bun_strands(
     parameters: AvatarParameters, field: SkinField
 ) -> tuple[Float[ndarray, "P K+1 3"], Float[ndarray, "P"], ndarray]:
-    """The knot: strands of a rope coiled around an axis out of the head, widths and tiers."""
+    """The knot, a rope coiled around an axis pointing out of the head: strands, widths, tiers."""
     rng = np.random.default_rng(67)
     tie = _on_head(BUN, field)
     _, normal = field(tie[None])
@@ -292,7 +292,7 @@ def _free_plan(
 
 
 def _on_head(canonical: Float[ndarray, "3"], field: SkinField) -> Float[ndarray, "3"]:
-    """A point of the average head on this one, 6 mm off the skin."""
+    """Map a point of the average head to this head, 6 mm off the skin."""
     point = (canonical - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
     distance, normal = field(point[None])
     return point + (0.006 - distance[0]) * normal[0]

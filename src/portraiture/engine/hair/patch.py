@@ -1,6 +1,6 @@
 """Building blocks of hair styles: patches of roots, growth plans and combing directions.
 
-Directions and heights are those of the average head (metres, y up, the face along +z).
+Directions and heights refer to the average head (metres, y up, the face along +z).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
 
 @dataclass(frozen=True)
 class Piece:
-    """Strands that share ribbon options (see `hair_cards.ribbons`)."""
+    """Strands that share ribbon options (see `cards.ribbons`)."""
 
     plan: Plan
     twist: float = 0.35
@@ -38,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Patch:
-    """Roots of one piece with what styles ask about them.
+    """Roots of one piece, with the attributes that styles query.
 
     azimuth, elevation: degrees in the chart of the average head. top: 1 on the crown, 0 at the
     sides and nape. layer: 0 inner to 2 outer, 3 wisps.
@@ -55,11 +55,11 @@ class Patch:
 
     @property
     def place(self) -> Float[ndarray, "P 3"]:
-        """Roots on the average head."""
+        """Root positions on the average head."""
         return self.roots.canonical
 
     def take(self, chosen: ndarray) -> Patch:
-        """The patch of the roots at an index or mask."""
+        """Select roots by index or mask."""
         return Patch(
             self.roots.take(chosen),
             self.start[chosen],
@@ -73,20 +73,20 @@ class Patch:
 
     @property
     def size(self) -> int:
-        """P."""
+        """Number of roots, P."""
         return len(self.roots.face)
 
     @property
     def height(self) -> Float[ndarray, "P"]:
-        """Share of the clearance that the root's layer gets, with some spread."""
+        """Fraction of the clearance for each root's layer, with random variation."""
         return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.88, 1.12, self.size)
 
     def vary(self, low: float, high: float) -> Float[ndarray, "P"]:
-        """Uniform random factors."""
+        """Sample uniform factors in [low, high]."""
         return self.rng.uniform(low, high, self.size)
 
     def noise(self, scale: float) -> Float[ndarray, "P 3"]:
-        """Normal random vectors: half of it smooth over the scalp, half per strand."""
+        """Sample normal vectors: half smooth over the scalp, half independent per strand."""
         waves = np.sin(self.place @ self.rng.normal(0, 90.0, (3, 3)) + self.rng.uniform(0, 6, 3))
         return scale * (0.6 * waves + 0.6 * self.rng.normal(size=(self.size, 3)))
 
@@ -100,7 +100,8 @@ def sow(
     edge: float = 0.006,
     layers: tuple[float, float, float, float] = (0.34, 0.36, 0.22, 0.08),
 ) -> Patch:
-    """A patch of about `count` roots; `layers` are the shares of inner to outer and wisps."""
+    """Sample a patch of about `count` roots; `layers`: fractions of the layers, inner to outer,
+    and of wisps."""
     roots = grow_roots(count, parameters.hair_line, edge=edge, seed=seed, model=shape.model)
     rng = np.random.default_rng(seed + 1)
     azimuth, elevation = chart(roots.canonical)
@@ -133,7 +134,7 @@ def make_plan(
     crowding: float = 1.0,
     aside: float = 0.0,
 ) -> Plan:
-    """A plan over a patch; numbers hold for every strand."""
+    """Build a plan for a patch; scalars apply to every strand."""
 
     def each(value: Float[ndarray, "P"] | float) -> Float[ndarray, "P"]:
         return np.broadcast_to(np.asarray(value, np.float64), (patch.size,)).copy()
@@ -176,7 +177,7 @@ def mix(a: ndarray | float, b: ndarray | float, t: ndarray | float) -> ndarray:
 
 
 def away_from_whorl(patch: Patch) -> Float[ndarray, "P 3"]:
-    """The direction hair grows in by nature: away from the crown's whorl, turning a little."""
+    """Natural growth direction: away from the crown's whorl, turning slightly."""
     out = unit(patch.place - WHORL)
     turn = np.cross(out, unit(patch.place - CENTRE))
     near = np.exp(-np.linalg.norm(patch.place - WHORL, axis=1, keepdims=True) / 0.03)
@@ -189,7 +190,8 @@ def sideburn(patch: Patch) -> Float[ndarray, "P"]:
 
 
 def over_the_crown(patch: Patch, share: Float[ndarray, "P"] | None = None) -> Float[ndarray, "P 3"]:
-    """Straight back: on top (or by `share`) up the forehead and over the crown, else level."""
+    """Comb straight back: on top (or weighted by `share`) up the forehead and over the crown,
+    elsewhere horizontally."""
     share = patch.top if share is None else share
     relative = patch.place - CENTRE
     over = unit(np.stack([0 * relative[:, 0], relative[:, 2], -relative[:, 1]], axis=1) + 1e-9)
@@ -199,7 +201,7 @@ def over_the_crown(patch: Patch, share: Float[ndarray, "P"] | None = None) -> Fl
 def along_part(
     parameters: AvatarParameters, shape: HeadShape, parting: float, *, seed: int
 ) -> Patch:
-    """Extra roots within 8 mm of the parting, so that the scalp is but a thin line there."""
+    """Extra roots within 8 mm of the parting, so that only a thin line of scalp is visible."""
     patch = sow(parameters, shape, 4000, seed=seed, layers=(0.0, 0.7, 0.3, 0.0))
     off = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parting))
     return patch.take((off < 0.008) & (patch.place[:, 2] > -0.01) & (patch.top > 0.3))
@@ -208,8 +210,8 @@ def along_part(
 def away_from_part(
     patch: Patch, parting: float, *, sharpness: float = 0.002
 ) -> tuple[Float[ndarray, "P"], Float[ndarray, "P"]]:
-    """Which side of the parting each root lies on, -1 to 1 (the person's left is positive), and
-    how far behind the crown it is, where the parting ends and the head's middle divides."""
+    """Side of the parting on which each root lies, -1 to 1 (the person's left is positive), and
+    how far behind the crown it is; there the parting ends and the midline divides the hair."""
     part = 0.045 * (1.0 - 2.0 * parting) + 0.001 * patch.rng.normal(size=patch.size)
     behind = smooth((0.02 - patch.place[:, 2]) / 0.05)
     offset = patch.place[:, 0] - (1.0 - behind) * part

@@ -1,7 +1,7 @@
 """Hairline on the average head, and hair roots bound to the skin.
 
-The hairline is a curve in spherical coordinates around the cranium of the average head, so that
-everything here is computed once on that head and follows any other through barycentrics.
+The hairline is a curve in spherical coordinates around the cranium of the average head. Everything
+here is computed once on that head and transferred to any other by barycentric coordinates.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.ops.vectors import unit
 
 CENTRE = np.array([0.0, 0.925, 0.052])
-"""Middle of the average cranium, metres."""
+"""Centre of the average cranium, metres."""
 
 RADIUS = 0.092
-"""Mean radius of the average cranium, metres: converts angles of the chart to lengths."""
+"""Mean radius of the average cranium, metres; converts angles of the chart to lengths."""
 
 _FRONT = np.array([0.0, 12.0, 22.0, 30.0, 36.0, 41.0, 46.0, 52.0, 57.0, 61.0])
 _LOW_LINE = np.array([27.0, 27.0, 26.5, 25.0, 22.5, 19.0, 14.0, 9.0, 4.0, -1.0])
@@ -38,8 +38,8 @@ _SIDE_LINE = np.array(
 )
 _BACK = np.array([132.0, 145.0, 160.0, 172.0, 180.0])
 _BACK_LINE = np.array([-49.5, -50.5, -50.0, -49.0, -49.5])
-"""Azimuth from the face (degrees) and elevation of the hairline: forehead and temple (a low and a
-high one), sideburn and around the ear, nape."""
+"""Azimuth from the face (degrees) and elevation of the hairline: forehead and temple (one low and
+one high variant), sideburn and around the ear, nape."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Roots:
         return position.astype(np.float64), unit(normal.astype(np.float64))
 
     def take(self, chosen: ndarray) -> Roots:
-        """The roots at an index or mask."""
+        """Select roots by index or mask."""
         return Roots(
             self.face[chosen],
             self.barycentric[chosen],
@@ -130,7 +130,7 @@ def depth_table(recession: float) -> Float32[ndarray, "181 181"]:
 
 @lru_cache(maxsize=2)
 def ear_mask(model: HeadModel) -> ndarray:
-    """(S,) bool: skin vertices of the outer ears, by what MakeHuman's ear targets move most."""
+    """(S,) bool: skin vertices of the outer ears, those that MakeHuman's ear targets move most."""
     row = model.shape_names.index("local+:ear_wing")
     moved = np.linalg.norm(model.arrays["shapes"][row], axis=1)[model.arrays["skin_vertex"]]
     return moved > 0.22 * moved.max()
@@ -139,10 +139,10 @@ def ear_mask(model: HeadModel) -> ndarray:
 def grow_roots(
     count: int, recession: float, *, edge: float, seed: int, model: HeadModel | None = None
 ) -> Roots:
-    """At most `count` evenly spread roots on the scalp.
+    """Sample at most `count` evenly spaced roots on the scalp.
 
-    edge: metres inside the hairline over which the density rises from a little to full.
-    Deterministic in `seed`, the same for every head; a receding hairline only takes roots away.
+    edge: distance (metres) inside the hairline over which the density rises from low to full.
+    Deterministic in `seed` and the same for every head; a receding hairline only removes roots.
     """
     face, barycentric, points, chance = _even_points(count, seed, model)
     depth = scalp_depth(points, recession)
@@ -155,7 +155,7 @@ def _even_points(
     count: int, seed: int, model: HeadModel | None
 ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Triangle, barycentrics, position and a random number in [0, 1) of about `count` points
-    evenly spread inside the lowest hairline of the average head."""
+    evenly spaced inside the lowest hairline of the average head."""
     head = canonical_head(model)
     rng = np.random.default_rng(seed)
     corners = head.skin[head.faces].astype(np.float64)
@@ -179,8 +179,8 @@ def _even_points(
 
 
 def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
-    """At most `count` of the points, evenly spread: those without an earlier neighbour inside a
-    radius, the radius found by bisection (dart throwing, Cook 1986)."""
+    """Select at most `count` evenly spaced points: those with no earlier neighbour within a radius
+    found by bisection (dart throwing, Cook 1986)."""
     if len(points) <= count:
         return np.arange(len(points))
     low, high = 0.0, 0.02
@@ -197,8 +197,8 @@ def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
 
 @njit(cache=True)
 def _darts(points: ndarray, radius: float) -> ndarray:
-    """(N,) bool: points accepted in order, each unless an accepted one is nearer than `radius`.
-    A hashed grid of cells as wide as the radius holds the accepted ones."""
+    """(N,) bool: points accepted in order, each unless an accepted point is nearer than `radius`.
+    Accepted points are stored in a hashed grid with cells as wide as the radius."""
     count = points.shape[0]
     slots = 4 * count + 1
     first = np.full(slots, -1, np.int64)

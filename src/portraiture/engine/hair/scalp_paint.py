@@ -1,4 +1,4 @@
-"""Blend hair roots and shadow into the skin's albedo, so that no scalp shows through."""
+"""Blend hair roots and shadow into the skin's albedo, so that no bare scalp is visible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bilinear, texel_map
 
 _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, "bob": 0.9}
-"""How much of the skin's colour the roots replace; other styles take `_USUAL`."""
+"""Opacity of the roots over the skin colour; other styles use `_USUAL`."""
 
 _USUAL = 0.88
 
@@ -27,9 +27,9 @@ _USUAL = 0.88
 def paint_scalp(
     albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
 ) -> UInt8[ndarray, "s s 3"]:
-    """The skin's albedo (engine UV) with the scalp darkened towards the hair's colour.
+    """Blend the scalp of the skin's albedo (engine UV) towards the hair colour.
 
-    The hairline is soft and ragged; short hair shows as follicles, a bald head stays as it is.
+    The hairline is soft and irregular; short hair appears as follicles; a bald head is unchanged.
     """
     strength = _STRENGTH.get(parameters.hair_style, _USUAL)
     if strength == 0.0:
@@ -54,7 +54,7 @@ def paint_scalp(
 
 
 def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float[ndarray, "N"]:
-    """Share of hair over skin at points of the average scalp."""
+    """Hair opacity over the skin at points of the average scalp."""
     depth = _depth(points, parameters.hair_line)
     wave = np.sin(points @ np.array([[700.0, -410.0], [300.0, 620.0], [520.0, 350.0]])).sum(1)
     grain = np.random.default_rng(7).random(len(points))
@@ -69,7 +69,7 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
 
 
 def _depth(points: Float[ndarray, "N 3"], recession: float) -> Float[ndarray, "N"]:
-    """`scalp_depth` from a table."""
+    """`scalp_depth`, interpolated from a table."""
     azimuth, elevation = chart(points)
     table = depth_table(recession)[..., None]
     rows, columns = table.shape[0] - 1, table.shape[1] - 1

@@ -1,6 +1,6 @@
 """Short cuts: buzz, short, crop, side part, quiff, slicked back, curly and afro.
 
-Each is one function from parameters and head to the pieces of hair it is made of.
+Each style is one function from parameters and head to its pieces of hair.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def crop(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 
 def side_part(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
-    """Combed away from a sharp parting, never in the very middle."""
+    """Combed away from a sharp parting that is never exactly central."""
     off = parameters.hair_parting - 0.5
     parting = float(np.clip(0.5 + np.copysign(0.12 + 0.8 * abs(off), off - 1e-9), 0.0, 1.0))
     sides = _tapered(parameters, shape, top_mm=(45, 95), side_mm=(14, 30), seed=29)
@@ -232,7 +232,7 @@ def _tapered(
     side_mm: tuple[float, float],
     seed: int,
 ) -> tuple[Patch, Float[ndarray, "P"]]:
-    """Roots and lengths of a cut that is longer on top and tapers to the edges of the sides."""
+    """Roots and lengths of a cut that is longer on top and tapers towards the hairline."""
     patch = sow(parameters, shape, 1700, seed=seed)
     top = mix(*top_mm, parameters.hair_length) * MM
     side = mix(*side_mm, parameters.hair_length) * MM
@@ -279,5 +279,5 @@ def _front(patch: Patch) -> Float[ndarray, "P"]:
 
 
 def _sweep(parameters: AvatarParameters) -> float:
-    """-1 to the person's right, 1 to the left: away from the parting."""
+    """Sweep direction away from the parting: -1 to the person's right, 1 to the left."""
     return float(np.clip(3.0 * (parameters.hair_parting - 0.5), -1.0, 1.0))

@@ -1,4 +1,4 @@
-"""A smooth skull: radial distance of the head in every direction, without ears and face."""
+"""A smooth skull: the head's radius in every direction, without ears and face."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _SIDES = np.array([[0.0735, 0.762, 0.040], [-0.0735, 0.762, 0.040]])
 
 @dataclass(frozen=True)
 class Skull:
-    """centre: (3,) metres. coefficients: of the radius in the polynomials of `_basis`."""
+    """centre: (3,) metres. coefficients: of the radius in the polynomial basis `_basis`."""
 
     centre: Float[ndarray, "3"]
     coefficients: Float[ndarray, "K"]
 
     def radius(self, directions: Float[ndarray, "P 3"]) -> Float[ndarray, "P"]:
-        """Metres from the centre to the skin along unit directions."""
+        """Distance (metres) from the centre to the skin along unit directions."""
         return _basis(directions) @ self.coefficients
 
     def polar(
         self, points: Float[ndarray, "P 3"]
     ) -> tuple[Float[ndarray, "P"], Float[ndarray, "P"], Float[ndarray, "P"]]:
         """Azimuth (0 in front, positive to the person's left), elevation and radius of points
-        about an axis that leans back, so that a hat's rim has nearly one elevation."""
+        about an axis tilted back, so that a hat's rim has nearly constant elevation."""
         offset = np.asarray(points, np.float64) - self.centre
         radius = np.linalg.norm(offset, axis=1)
         x, up, ahead = (offset @ _axes().T / np.maximum(radius, 1e-9)[:, None]).T
@@ -51,7 +51,7 @@ class Skull:
 
 
 def fit_skull(shape: HeadShape) -> Skull:
-    """Fit the radius to the cranium's skin: least squares, the ridge keeps it tame elsewhere."""
+    """Fit the radius to the cranium's skin by ridge regression; the ridge bounds it elsewhere."""
     canonical = canonical_skin(shape.model)
     ears = np.isin(
         shape.model.arrays["skin_segment"], (Segment.LEFT_EAR, Segment.RIGHT_EAR, Segment.NECK)
@@ -87,8 +87,8 @@ def _multinomial(i: int, j: int, k: int) -> int:
 
 
 def _powers() -> list[tuple[int, int, int]]:
-    """Exponents of the monomials of the two highest degrees, which on the sphere span all the
-    spherical harmonics up to `_DEGREE`."""
+    """Exponents of the monomials of the two highest degrees, which span all spherical harmonics up
+    to `_DEGREE` on the sphere."""
     return [
         (i, j, degree - i - j)
         for degree in (_DEGREE - 1, _DEGREE)
@@ -104,6 +104,6 @@ def _basis(directions: ndarray) -> ndarray:
 
 
 def _axes() -> ndarray:
-    """Rows: left, up (leaning back), ahead."""
+    """Rows: left, up (tilted back), forward."""
     c, s = np.cos(_TILT_RAD), np.sin(_TILT_RAD)
     return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])

@@ -1,4 +1,4 @@
-"""A smooth implicit surface of the skin, for collisions of strands."""
+"""A smooth implicit surface of the skin, for collision of strands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SkinField:
 
     tree: over `points` (M, 3), the skin's vertices and triangle centres, with unit `normals`.
     to_canonical: (4, 3) affine map from this head to the average one, fitted on the scalp.
-    ears: (2, 3) middles of the outer ears, left first.
+    ears: (2, 3) centres of the outer ears, left first.
     """
 
     tree: KDTree
@@ -48,16 +48,16 @@ class SkinField:
 
     @property
     def scale(self) -> float:
-        """Size of this head's cranium over the average one's."""
+        """Size of this head's cranium relative to the average one's."""
         return float(abs(np.linalg.det(self.to_canonical[:3])) ** (-1 / 3))
 
     def canonical(self, points: Float[ndarray, "Q 3"]) -> Float[ndarray, "Q 3"]:
-        """The points in the average head's coordinates."""
+        """Map points to the coordinates of the average head."""
         return points @ self.to_canonical[:3] + self.to_canonical[3]
 
 
 def skin_field(shape: HeadShape) -> SkinField:
-    """The field of a head, neck and shoulders; the mouth's inside is left out."""
+    """Build the field of head, neck and shoulders, without the inside of the mouth."""
     corners = shape.skin[shape.faces].astype(np.float64)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     outside = shape.model.arrays["skin_segment"] != 10

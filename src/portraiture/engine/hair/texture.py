@@ -26,11 +26,11 @@ _SHADE = (0.62, 0.84, 1.0, 0.95, 0.92)
 
 @dataclass(frozen=True)
 class Weave:
-    """How the hairs of the atlas look.
+    """Appearance of the hairs in the atlas.
 
-    coil: sideways amplitude of each hair in columns [0, 0.5]; coil_turns: waves along the card.
-    gather: how much tips meet in tufts. thinning: share of the hairs that are drawn.
-    fray: share of the length over which tips end. hair_width: of a 64-texel column, in texels.
+    coil: lateral amplitude of each hair, in columns [0, 0.5]; coil_turns: waves along the card.
+    gather: how strongly tips converge into tufts. thinning: fraction of the hairs that are drawn.
+    fray: fraction of the length over which tips end. hair_width: texels, in a 64-texel column.
     """
 
     coil: float = 0.0
@@ -42,7 +42,7 @@ class Weave:
 
 
 def column_span(tier: Int[ndarray, "P"], pick: Float[ndarray, "P"]) -> tuple[ndarray, ndarray]:
-    """u of the left and right edge of a column of each tier; `pick` in [0, 1) chooses which."""
+    """u of the left and right edge of one column of each tier, selected by `pick` in [0, 1)."""
     first = np.array([a for a, _ in TIER_COLUMNS])[tier]
     count = np.array([b - a for a, b in TIER_COLUMNS])[tier]
     column = first + np.minimum((pick * count).astype(int), count - 1)
@@ -59,8 +59,8 @@ def strand_atlas(
     size: tuple[int, int] = (512, 1024),
     seed: int = 0,
 ) -> tuple[UInt8[ndarray, "h w 4"], UInt8[ndarray, "h w"]]:
-    """sRGB with alpha and roughness of the atlas. The hairs of one head differ in pigment and
-    gloss; `grey` is the share without pigment."""
+    """Paint the atlas: sRGB with alpha, and roughness. The hairs of one head vary in pigment and
+    gloss; `grey` is the fraction without pigment."""
     rng = np.random.default_rng(seed)
     height, width = size
     colour = np.zeros((height, width, 4), np.float32)
@@ -113,8 +113,8 @@ def _hairs(
 def _tones(
     count: int, melanin: float, grey: float, table: ndarray, rng: np.random.Generator
 ) -> Float[ndarray, "N 3"]:
-    """Linear colour of each hair; those drawn last (in front) are a little lighter.
-    One drawn hair stands for several, so it is never all white or all pigmented."""
+    """Linear colour of each hair; those drawn last (in front) are slightly lighter.
+    One drawn hair represents several, so it is never entirely white or entirely pigmented."""
     own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
     tone = table[np.rint(own * 64).astype(int)]
     white = rng.random(count) < grey

@@ -1,7 +1,7 @@
 """Fit a MakeHuman asset to a head: place its mesh, crop it to the bust, split it at UV seams.
 
-An asset's vertex is a weighted sum of three vertices of the base mesh plus an offset in units of
-three measured distances; its displacement by an expression is the same sum of displacements.
+Each vertex of an asset is a weighted sum of three vertices of the base mesh plus an offset in units
+of three measured distances; its displacement by an expression is the same weighted sum of theirs.
 Dimension letters: G vertices of the asset's mesh, F its triangles, V baked vertices of the head.
 """
 
@@ -27,13 +27,13 @@ from portraiture.types import Material, MaterialKind, Morph, Part
 log = logging.getLogger(__name__)
 
 HEM = 0.08
-"""Garments end this far outside the bust's skin, decimetres, so that its edge is covered."""
+"""Distance by which garments extend beyond the bust's edge, decimetres, to cover it."""
 
 FALLBACK_RGB: dict[MaterialKind, tuple[float, float, float]] = {
     "hair": (0.17, 0.11, 0.08),
     "cloth": (0.30, 0.33, 0.38),
 }
-"""Colours where a pack lacks the texture that its material names."""
+"""Fallback colours if a pack lacks the texture that its material names."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Worn:
     """A garment's mesh on a head, cropped. W vertices before the split at UV seams, T texture
     coordinates.
 
-    vertices: (W, 3) metres. rows, weights: (W, 3) the baked vertices that each hangs on and how
-    much on each.
+    vertices: (W, 3) metres. rows, weights: (W, 3) the baked vertices to which each is bound, and
+    their weights.
     """
 
     vertices: Float64[ndarray, "W 3"]
@@ -54,7 +54,7 @@ class Worn:
 
 
 def rows_of_hm08(model: HeadModel) -> Int[ndarray, " H"]:
-    """Baked vertex of every hm08 vertex, -1 where it was not kept."""
+    """Baked index of every hm08 vertex, -1 if it was not kept."""
     rows = np.full(HM08_VERTICES, -1)
     kept = model.arrays["hm08_index"]
     rows[kept] = np.arange(len(kept))
@@ -64,7 +64,8 @@ def rows_of_hm08(model: HeadModel) -> Int[ndarray, " H"]:
 def place(
     garment: Garment, shape: HeadShape
 ) -> tuple[Float64[ndarray, "G 3"], Bool[ndarray, " G"]]:
-    """Vertices of the garment on this head, metres, and which of them hang on kept vertices."""
+    """Vertices of the garment on this head, metres, and whether each is bound to kept vertices
+    only."""
     rows = rows_of_hm08(shape.model)
     references = rows[garment.references]
     known = (references >= 0).all(1)
@@ -80,9 +81,9 @@ def place(
 
 
 def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
-    """Place the garment, drop what hangs on missing vertices, cut it where the bust ends.
+    """Place the garment, drop parts bound to missing vertices and cut it at the bust's edge.
 
-    Raises AssetError when the files disagree or nothing of the garment is on the bust.
+    Raises AssetError when the files are inconsistent or no part of the garment is on the bust.
     """
     if len(mesh.vertices) != len(garment.references):
         raise AssetError(
@@ -99,7 +100,7 @@ def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
     )
     if len(faces) == 0:
         raise AssetError(f"The asset {garment.name} has nothing to show on a bust.")
-    # A point cut into an edge hangs on the nearer end's vertices.
+    # A new point on a cut edge is bound to the vertices of the nearer end.
     ends = np.where(np.array(cut.t) < 0.5, cut.first, cut.second).astype(np.int64)
     return Worn(
         vertices=cut.extend(points),
@@ -112,7 +113,7 @@ def wear(garment: Garment, mesh: Mesh, shape: HeadShape) -> Worn:
 
 
 def part_of(worn: Worn, shape: HeadShape, material: Material, name: str, *, moves: bool) -> Part:
-    """Split at UV seams. moves: whether expressions move it. Segments are left at zero."""
+    """Build the part, split at UV seams. moves: whether expressions move it. Segments are zero."""
     pairs, inverse = np.unique(
         np.stack([worn.faces.ravel(), worn.faces_uv.ravel()], 1), axis=0, return_inverse=True
     )
@@ -146,7 +147,7 @@ def _morphs(worn: Worn, shape: HeadShape, chosen: Int[ndarray, " P"]) -> Mapping
 def _skinning(
     worn: Worn, shape: HeadShape, chosen: Int[ndarray, " P"]
 ) -> tuple[Int[ndarray, "P 4"], Float[ndarray, "P 4"]]:
-    """The four heaviest joints of the three referenced vertices, each by its share."""
+    """The four largest joint weights of the weighted mean of the three referenced vertices."""
     arrays = shape.model.arrays
     rows, share = worn.rows[chosen], np.clip(worn.weights[chosen], 0.0, None)
     dense = np.zeros((len(chosen), len(shape.model.joint_names)))
@@ -173,8 +174,8 @@ def material_of(
     rgb: Float[ndarray, "3"] | None,
     label: str,
 ) -> Material:
-    """A material of `kind`; rgb: colour in sRGB [0, 1] to give to the texture, keeping its
-    shades. label: the asset's name for the log."""
+    """Build a material of `kind`; rgb: sRGB colour in [0, 1] with which the texture is recoloured,
+    keeping its shading. label: the asset's name, for the log."""
     if file.diffuse is not None:
         texture = read_texture(file.diffuse, side=side)
         if rgb is not None:
@@ -197,7 +198,7 @@ def material_of(
 
 
 def plain_texture(rgb: Float[ndarray, "3"], kind: MaterialKind) -> UInt8[ndarray, "h w 4"]:
-    """One colour; hair gets streaks along v, as its strands usually run."""
+    """Texture of one colour; hair gets streaks along v, the usual direction of its strands."""
     shade = np.ones((4, 4))
     if kind == "hair":
         rng = np.random.default_rng(0)
@@ -209,7 +210,7 @@ def plain_texture(rgb: Float[ndarray, "3"], kind: MaterialKind) -> UInt8[ndarray
 
 
 def recolor(texture: UInt8[ndarray, "h w 4"], rgb: Float[ndarray, "3"]) -> UInt8[ndarray, "h w 4"]:
-    """The texture's shades around another colour: its mean over what is visible becomes `rgb`."""
+    """Recolour a texture so that its mean over the visible texels is `rgb`, keeping its shading."""
     color = texture[:, :, :3].astype(np.float32) / 255.0
     shade = color @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     alpha = texture[:, :, 3].astype(np.float32)

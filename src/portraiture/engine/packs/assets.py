@@ -44,7 +44,7 @@ FOLDERS: dict[str, AssetKind] = {
     "skins": "skin",
     "clothes": "clothes",
 }
-"""MakeHuman's folders and what is in them."""
+"""MakeHuman's folder names and the kind of asset in each."""
 
 HAT_WORDS = frozenset({"hat", "hats", "cap", "caps", "fedora", "beanie", "helmet", "beret"})
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -55,8 +55,8 @@ MAX_ASSETS = 5000
 class Asset:
     """One piece of a pack.
 
-    path: its .mhclo, .mhmat (eyes, skins) or image (skins). root: the pack's folder, which no
-    file that it refers to may leave. licence: a short name such as ``"CC0 1.0"``.
+    path: its .mhclo, .mhmat (eyes, skins) or image (skins). root: the pack's folder; files that it
+    refers to must lie inside. licence: a short name such as ``"CC0 1.0"``.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class _Look:
-    """How a kind is drawn: shading, alpha cutoff, texture size and whether expressions move it."""
+    """How a kind is rendered: shading, alpha cutoff, texture size, whether expressions move it."""
 
     material: MaterialKind
     cutoff: float
@@ -88,15 +88,16 @@ LOOKS: dict[AssetKind, _Look] = {
 
 
 def packs_folder() -> Path:
-    """Where installed packs live: in the cache folder."""
+    """Folder of the installed packs, inside the cache folder."""
     return cache_path("assets")
 
 
 def find_assets(folder: Path) -> list[Asset]:
-    """Every asset under `folder`, sorted by kind and name.
+    """Find every asset under `folder`, sorted by kind and name.
 
     The kind comes from MakeHuman's folder names, else from tags and the asset's name. Files that
-    links lead out of the folder are left out. Raises AssetError when `folder` is not a folder.
+    resolve through links to outside the folder are skipped. Raises AssetError when `folder` is not
+    a folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -118,7 +119,7 @@ def find_assets(folder: Path) -> list[Asset]:
 
 
 def _kind(path: Path, root: Path) -> AssetKind | None:
-    """The kind of the file at `path`, None for files that are only parts of an asset."""
+    """Kind of the asset at `path`; None for files that are only parts of an asset."""
     names = [root.name.lower(), *(p.lower() for p in path.relative_to(root).parts[:-1])]
     by_folder = _first_kind(reversed(names))
     suffix = path.suffix.lower()
@@ -136,7 +137,7 @@ def _kind(path: Path, root: Path) -> AssetKind | None:
 
 
 def _kind_by_words(path: Path) -> AssetKind:
-    """By the words of the file's name and tags; clothes unless they tell otherwise."""
+    """Kind by the words of the file's name and tags; clothes by default."""
     words = set(path.stem.lower().replace("_", " ").rstrip("0123456789").split())
     for line in read_text(path).splitlines():
         if line.startswith("tag "):
@@ -156,7 +157,8 @@ def _first_kind(words: Iterable[str]) -> AssetKind | None:
 
 
 def find_named(name: str, folder: Path | None = None) -> Asset:
-    """The asset called `name` in `folder`, else in the installed packs. Raises AssetError."""
+    """Find the asset called `name` in `folder`, else in the installed packs. Raises AssetError if
+    there is none."""
     places = [] if folder is None else [Path(folder)]
     if packs_folder().is_dir():
         places += sorted(p for p in packs_folder().iterdir() if _is_pack(p))
@@ -174,11 +176,11 @@ def _is_pack(path: Path) -> bool:
 
 
 def fit_asset(asset: Asset, shape: HeadShape, *, rgb: Float[ndarray, "3"] | None = None) -> Part:
-    """The asset on one head, cropped to the bust.
+    """Fit an asset to one head, cropped to the bust.
 
     rgb: sRGB colour in [0, 1] for hair, brows and lashes; None keeps the pack's own.
-    Raises AssetError when its files are missing or damaged, or for skins and eyes (see
-    `skin_albedo`), which are no meshes.
+    Raises AssetError when its files are missing or damaged, or for skins (see `skin_albedo`) and
+    eyes, which are not meshes.
     """
     look = LOOKS.get(asset.kind)
     if look is None:
@@ -215,7 +217,7 @@ def _segments(kind: AssetKind, part: Part) -> UInt8[ndarray, " F"]:
 
 
 def skin_albedo(asset: Asset, model: HeadModel, *, size: int = 1024) -> UInt8[ndarray, "s s 3"]:
-    """A photographic skin as albedo in the engine's UV. Raises AssetError."""
+    """Resample a photographic skin to albedo in the engine's UV. Raises AssetError."""
     path: Path | None = asset.path
     if asset.path.suffix.lower() == ".mhmat":
         path = read_mhmat(asset.path, asset.root).diffuse

@@ -10,14 +10,14 @@ from portraiture.engine.packs.assets import Asset
 from portraiture.engine.parameters import AvatarParameters
 
 LONG_HAIR = ("long", "bob", "ponytail", "braid")
-"""Words in an asset's name that tell hair below the ears."""
+"""Words in an asset's name that indicate hair reaching below the ears."""
 
 
 def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> list[Asset]:
-    """At most one asset of each kind worn: hair, brows, clothes and skin.
+    """Choose at most one asset of each kind: hair, brows, clothes and skin.
 
-    Hair follows the length of the person's procedural style; skins and suits whose names tell a
-    sex, age or tone follow the parameters. Bald people stay bald. Same seed, same clothes.
+    Hair matches the length of the person's procedural style; skins and suits whose names state a
+    sex, age or tone match the parameters. Bald people stay bald. Deterministic in `seed`.
     """
     rng = np.random.default_rng([seed, 7])
     chosen: list[Asset] = []
@@ -34,7 +34,7 @@ def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> l
 
 
 def _has_picture(asset: Asset) -> bool:
-    """Hair without a texture of its own looks like plastic."""
+    """Whether hair has its own texture; without one it looks like plastic."""
     return any(asset.path.parent.glob("*.png"))
 
 
@@ -47,7 +47,7 @@ def _wears_long(parameters: AvatarParameters) -> bool:
 
 
 def _suits(name: str, parameters: AvatarParameters) -> bool:
-    """Whether what the name says of sex, age and tone agrees with the person."""
+    """Whether the sex, age and tone in the name, if any, match the person."""
     female = parameters.sex > 0.5
     if ("female" in name) if not female else ("male" in name.replace("female", "")):
         return False

@@ -18,14 +18,14 @@ TITLES = (
     (r"mit license|permission is hereby granted, free of charge", "MIT"),
     (r"apache license", "Apache 2.0"),
 )
-"""What to look for in a licence's text, first match wins, and the title to show."""
+"""Patterns to search for in a licence's text, first match wins, and the title to show."""
 
 UNKNOWN = "not stated"
 
 
 def licence_text(folder: Path) -> str:
-    """The text of the licence file nearest the top of `folder`, else the comments that open its
-    first .mhclo or .mhmat with a licence in them, else an empty string."""
+    """Text of the licence file nearest the root of `folder`, else the header comments of its first
+    .mhclo or .mhmat that name a licence, else an empty string."""
     files = sorted(
         (p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()),
         key=lambda p: (len(p.parts), p.name),
@@ -40,7 +40,7 @@ def licence_text(folder: Path) -> str:
 
 
 def header_of(path: Path) -> str:
-    """The comment lines that open a file, without their marks, where they name a licence."""
+    """Header comments of a file without comment markers, if they name a licence."""
     lines = []
     for line in _read(path).splitlines():
         if line.strip() and not line.lstrip().startswith(("#", "//")):
@@ -51,7 +51,7 @@ def header_of(path: Path) -> str:
 
 
 def licence_title(text: str) -> str:
-    """A short name such as ``"CC0 1.0"``; ``"not stated"`` where the text names none we know."""
+    """Short name such as ``"CC0 1.0"``; ``"not stated"`` if the text names no known licence."""
     for pattern, title in TITLES:
         if re.search(rf"\b(?:{pattern})\b", text, re.IGNORECASE):
             return title

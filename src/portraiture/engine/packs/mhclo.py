@@ -1,7 +1,7 @@
 """Read MakeHuman's asset files: .mhclo (binding to the base mesh), .obj and .mhmat.
 
-Everything read here comes from strangers: paths must stay inside the pack, sizes are bounded,
-numbers finite, indices in range. Whatever is wrong raises `AssetError` naming the file.
+All input is untrusted: paths must stay inside the pack, sizes are bounded, numbers must be finite
+and indices in range. Any violation raises `AssetError` naming the file.
 
 Dimension letters: G vertices of the asset's mesh, T its texture coordinates, F its triangles.
 """
@@ -25,17 +25,17 @@ HM08_VERTICES = 19158
 MAX_TEXT_BYTES = 64_000_000
 MAX_IMAGE_SIDE = 8192
 TEXTURE_SIDE = 2048
-"""Larger textures are scaled down to this."""
+"""Larger textures are downsampled to this side, pixels."""
 
 
 @dataclass(frozen=True)
 class Garment:
     """A .mhclo file.
 
-    references: (G, 3) hm08 vertices. weights: (G, 3), of each row the sum is about 1.
+    references: (G, 3) hm08 vertices. weights: (G, 3), each row sums to about 1.
     offsets: (G, 3) in units of the three scales (decimetres on the mesh it was made for).
-    scales: per axis x, y, z two hm08 vertices and their distance along the axis, decimetres, when
-    the asset was made; absent axes keep decimetres. deleted: hm08 vertices that it covers.
+    scales: per axis x, y, z two hm08 vertices and their distance along the axis, decimetres, on the
+    mesh it was made for; absent axes use decimetres. deleted: hm08 vertices that it covers.
     """
 
     name: str
@@ -71,8 +71,8 @@ class MaterialFile:
 
 
 def inside(root: Path, folder: Path, name: str) -> Path:
-    """The file `name` that a file in `folder` refers to. Raises AssetError unless it lies within
-    `root` after links are followed."""
+    """Resolve the file `name` referred to by a file in `folder`. Raises AssetError unless it lies
+    within `root` after links are resolved."""
     if not name or "\0" in name or Path(name).is_absolute() or ":" in name or "\\" in name:
         raise AssetError(f"The asset refers to the file {name!r}, which is not a path in the pack.")
     path = (folder / name).resolve()
@@ -82,7 +82,7 @@ def inside(root: Path, folder: Path, name: str) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """A text file of bounded size. Raises AssetError."""
+    """Read a text file of bounded size. Raises AssetError."""
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise AssetError(f"{path.name} is larger than {MAX_TEXT_BYTES // 1_000_000} MB.")
@@ -101,7 +101,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @dataclass
 class _Draft:
-    """What has been read of a .mhclo so far."""
+    """Partially parsed contents of a .mhclo."""
 
     name: str = ""
     tags: list[str] = field(default_factory=list)
@@ -152,7 +152,7 @@ def _read_line(draft: _Draft, words: list[str]) -> None:
         elif draft.section == "delete_verts":
             draft.deleted += words
         return
-    if key in ("verts", "delete_verts", "weights"):  # these may come before other keys
+    if key in ("verts", "delete_verts", "weights"):  # other keys may follow these
         draft.section = key
     elif key in ("x_scale", "y_scale", "z_scale"):
         first, second, distance = int(words[1]), int(words[2]), float(words[3])
@@ -181,7 +181,7 @@ def _vertex(words: list[str]) -> list[float]:
 
 
 def _ranges(words: list[str]) -> Int32[ndarray, " D"]:
-    """``3 5 - 7`` is 3, 5, 6, 7; what makes no sense is left out."""
+    """Parse index ranges: ``3 5 - 7`` is 3, 5, 6, 7; invalid entries are ignored."""
     out: list[int] = []
     for k, word in enumerate(words):
         if word.isdigit() and int(word) < HM08_VERTICES:
@@ -191,7 +191,8 @@ def _ranges(words: list[str]) -> Int32[ndarray, " D"]:
 
 
 def read_obj(path: Path) -> Mesh:
-    """Vertices, texture coordinates and faces (fans of polygons) of a .obj. Raises AssetError."""
+    """Read vertices, texture coordinates and faces (polygons as triangle fans) of a .obj. Raises
+    AssetError."""
     vertices: list[list[float]] = []
     uv: list[list[float]] = []
     faces: list[list[tuple[int, int]]] = []
@@ -220,7 +221,7 @@ def read_obj(path: Path) -> Mesh:
 
 
 def _corner(word: str, vertices: int, uv: int) -> tuple[int, int]:
-    """``7``, ``7/9``, ``7/9/2`` or ``7//2``, counted from 1, or from the end when negative."""
+    """Parse ``7``, ``7/9``, ``7/9/2`` or ``7//2``: 1-based, or counted from the end if negative."""
     parts = word.split("/")
     vertex = int(parts[0])
     texture = int(parts[1]) if len(parts) > 1 and parts[1] else 1
@@ -258,7 +259,7 @@ def read_mhmat(path: Path, root: Path) -> MaterialFile:
 
 
 def read_texture(path: Path, *, side: int = TEXTURE_SIDE) -> UInt8[ndarray, "h w 4"]:
-    """A texture as RGBA, at most `side` pixels a side. Raises AssetError."""
+    """Read a texture as RGBA with at most `side` pixels per side. Raises AssetError."""
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP", "BMP", "TGA", "TIFF")) as picture:
             if max(picture.size) > MAX_IMAGE_SIDE:

@@ -25,19 +25,19 @@ MAX_FILES = 20_000
 MAX_FILE_BYTES = 256_000_000
 MAX_TOTAL_BYTES = 4_000_000_000
 MAX_RATIO = 200.0
-"""Uncompressed over compressed size, of files over a megabyte; text compresses about tenfold."""
+"""Maximum compression ratio of files over a megabyte; text compresses about tenfold."""
 
 SUFFIXES = (
     *(".mhclo", ".mhmat", ".obj", ".png", ".jpg", ".jpeg", ".webp", ".bmp"),
     *(".txt", ".md", ".json", ""),
 )
-"""Other files (programs, archives, blends) are left behind."""
+"""Permitted file types; others (programs, archives, blends) are skipped."""
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A pack in the user's folder. licence: its text, empty where none is stated.
-    counts: assets by kind."""
+    """An installed pack. licence: its text, empty if none is stated.
+    counts: number of assets by kind."""
 
     name: str
     path: Path
@@ -46,7 +46,7 @@ class Installed:
 
     @property
     def licence_title(self) -> str:
-        """A short name such as ``"CC0 1.0"``, ``"not stated"`` where there is none."""
+        """Short name such as ``"CC0 1.0"``; ``"not stated"`` if there is none."""
         return licence_title(self.licence)
 
     def summary(self) -> str:
@@ -64,10 +64,11 @@ def installed_packs() -> list[Installed]:
 
 
 def install_pack(source: Path | str, *, overwrite: bool = False) -> Installed:
-    """Copy a ZIP or folder of assets into the user's data folder.
+    """Copy a ZIP or folder of assets into `packs_folder()`.
 
-    Raises AssetError when it is neither, holds no asset, is already there and not `overwrite`, is
-    larger than the limits here, or has paths that lead out of it. Then nothing is changed.
+    Raises AssetError when it is neither, contains no asset, is already installed without
+    `overwrite`, exceeds the limits of this module, or has paths that lead out of it. The installed
+    packs are then unchanged.
     """
     source = Path(source)
     name = _pack_name(source)
@@ -110,7 +111,7 @@ def _pack_name(source: Path) -> str:
 
 
 class _Budget:
-    """Counts files and bytes as they are written, whatever an archive's directory claims."""
+    """Counts files and bytes as they are written, regardless of the archive's directory."""
 
     def __init__(self) -> None:
         self.files, self.bytes = 0, 0
@@ -132,7 +133,7 @@ class _Budget:
 
 
 def _copy_folder(source: Path, stage: Path) -> None:
-    """Ordinary files only: links are refused, as they could lead anywhere."""
+    """Copy regular files only; links are refused, since they could point anywhere."""
     budget = _Budget()
     for path in _walk(source):
         if path.is_symlink():
@@ -175,7 +176,7 @@ def _extract(source: Path, stage: Path) -> None:
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
-    """Raises AssetError for names that leave the folder, links and bombs."""
+    """Raises AssetError for paths that leave the folder, links and zip bombs."""
     name = entry.filename
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
@@ -190,7 +191,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 
 def _strip_single_folder(stage: Path) -> None:
-    """An archive of one folder is installed as what is in that folder."""
+    """If the archive consists of one folder, replace it by its contents."""
     entries = list(stage.iterdir())
     if len(entries) == 1 and entries[0].is_dir() and entries[0].name.lower() not in KEPT_FOLDERS:
         inner = entries[0].rename(stage / f".{secrets.token_hex(4)}")
@@ -203,7 +204,7 @@ KEPT_FOLDERS = ("hair", "clothes", "eyebrows", "eyelashes", "teeth", "tongue", "
 
 
 def _swap_in(stage: Path, target: Path) -> None:
-    """Rename `stage` to `target`; what was there comes back when that fails."""
+    """Rename `stage` to `target`; on failure, the previous `target` is restored."""
     if not target.exists():
         stage.rename(target)
         return

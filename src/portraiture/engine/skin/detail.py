@@ -1,8 +1,8 @@
-"""Small features of the skin: noise, pores, freckles, moles, wrinkles, and relief to normals.
+"""Fine detail of the skin: noise, pores, freckles, moles, wrinkles, and normals from relief.
 
 Everything is painted in canonical coordinates: millimetres on the average head, the origin midway
-between the eyes, x to the person's left, y up, z forward. So features follow the anatomy and have
-no seams. Numba functions here are called per texel by `portraiture.engine.skin.paint`.
+between the eyes, x to the person's left, y up, z forward. Features therefore follow the anatomy and
+have no seams. `portraiture.engine.skin.paint` calls the numba functions here per texel.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
     (0.14, 1.0, ((2, 4), (6, 3.5), (10, 1))),
     (0.14, 1.0, ((2, 8), (6, 7.5), (9, 6))),
 )
-"""Creases of the face: depth and half width in mm, then points (|x|, y) in mm, on both sides."""
+"""Creases of the face, on both sides: depth and half width in mm, then points (|x|, y) in mm."""
 
 
 @numba.njit(cache=True, inline="always")
 def hash_unit(i: int, j: int, k: int, seed: int) -> float:
-    """A fixed pseudo-random number in [0, 1) of a lattice point."""
+    """Hash a lattice point to a pseudo-random number in [0, 1)."""
     h = (i * 374761393 + j * 668265263 + k * 2147483647 + seed * 1274126177) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1103515245 + 12345) & 0xFFFFFFFF
     h = ((h ^ (h >> 16)) * 2246822519) & 0xFFFFFFFF
@@ -80,7 +80,7 @@ def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
 def cell_spots(
     x: float, y: float, z: float, share: float, low: float, high: float, seed: int
 ) -> float:
-    """Largest of soft round spots at jittered lattice points, in [0, 1].
+    """Maximum of soft round spots at jittered lattice points, in [0, 1].
 
     share: probability that a lattice cell (one unit) holds a spot. low, high: radii in units.
     """
@@ -110,10 +110,10 @@ PORE, WRINKLE, CRINKLE, LIP_CREASE, FINE, PATCH, MOTTLE, MOTTLE_TOO, GRAIN, GRAI
 def fixed_grain(
     position: Float32[ndarray, "s s 3"], pores: Float32[ndarray, "s s"]
 ) -> Float32[ndarray, "s s 10"]:
-    """All fine structure that every face shares; channels as named above.
+    """Fine structure shared by all faces; channels as named above.
 
-    pores: how marked they are, in [0, 1]. PORE is about [-1, 0.5] times that; WRINKLE and CRINKLE
-    are relief in mm at full strength, LIP_CREASE about [-1, 0.4]; the rest noise of unit size.
+    pores: strength, in [0, 1]. PORE is about [-1, 0.5] times that; WRINKLE and CRINKLE are relief
+    in mm at full strength, LIP_CREASE is about [-1, 0.4]; the rest is noise of unit amplitude.
     """
     out = np.zeros((*position.shape[:2], 10), np.float32)
     _fixed_grain(position, pores, _crease_segments(), out)
@@ -145,7 +145,7 @@ def _fixed_grain(position, pores, segments, out):
 
 @numba.njit(cache=True)
 def _pore(x, y, z):
-    """Pores and the fine net of lines between them."""
+    """Pores and the fine network of lines between them."""
     warp = 0.35 * noise(0.5 * x, 0.5 * y, 0.5 * z, 5)
     pores = cell_spots(x / 1.15 + warp, y / 1.15, z / 1.15 - warp, 0.75, 0.22, 0.42, 11)
     net = abs(noise(1.1 * x, 0.9 * y, 1.1 * z, 21)) + 0.6 * abs(
@@ -156,7 +156,8 @@ def _pore(x, y, z):
 
 @numba.njit(cache=True)
 def _crinkle(x, y, z):
-    """Fine lines of ageing skin: level on the forehead and round the eyes, crossed elsewhere."""
+    """Fine lines of ageing skin: horizontal on the forehead and around the eyes, crossed
+    elsewhere."""
     bend = 0.6 * noise(x / 5.0, y / 5.0, z / 5.0, 51)
     forehead = min(max((y - 22.0) / 14.0, 0.0), 1.0)
     lines = 0.0
@@ -184,9 +185,10 @@ def _lip_crease(x, y, z):
 
 
 def _crease_segments() -> Float[ndarray, "N 8"]:
-    """`WRINKLES` as line segments: ends, depth, width and place along the crease at either end.
+    """`WRINKLES` as line segments: ends, depth, width, and position along the crease at either end.
 
-    A crease that starts at the middle of the face goes on across it, so it starts half-way.
+    A crease that starts at the midline of the face continues across it, so its position starts
+    half-way.
     """
     segments = []
     for depth, width, points in WRINKLES:
@@ -202,7 +204,7 @@ def _crease_segments() -> Float[ndarray, "N 8"]:
 
 @numba.njit(cache=True)
 def _wrinkle(x, y, z, segments):
-    """Creases with wavering course and depth, in mm (negative inwards)."""
+    """Creases with randomly perturbed course and depth, in mm (negative inwards)."""
     wx = 1.3 * noise(x / 11.0, y / 11.0, z / 11.0, 31) + 0.5 * noise(x / 4, y / 4, z / 4, 33)
     wy = 1.3 * noise(x / 11.0, y / 11.0, z / 11.0, 32) + 0.5 * noise(x / 4, y / 4, z / 4, 34)
     uneven = 0.75 + 0.55 * noise(x / 7.0, y / 7.0, z / 7.0, 35)
@@ -211,7 +213,7 @@ def _wrinkle(x, y, z, segments):
 
 @numba.njit(cache=True)
 def _crease_depth(x: float, y: float, segments: ndarray) -> float:
-    """Relief at one point: each crease counts once, by its nearest segment."""
+    """Relief at one point; each crease contributes once, through its nearest segment."""
     deepest, total, last_depth = 0.0, 0.0, -1.0
     for s in range(segments.shape[0]):
         ax, ay, bx, by, depth, width, t0, t1 = segments[s]
@@ -240,9 +242,9 @@ def _crease_depth(x: float, y: float, segments: ndarray) -> float:
 def relief_normals(
     height: Float32[ndarray, "s s"], texel_mm: Float32[ndarray, "s s 2"]
 ) -> UInt8[ndarray, "s s 3"]:
-    """Tangent-space normal map (glTF: +y is up in the texture) of a relief in mm.
+    """Tangent-space normal map (glTF: +y is up in the texture) of relief in mm.
 
-    texel_mm: size of one texel along u and v in mm; slopes are limited to 0.9.
+    texel_mm: size of one texel along u and v in mm; slopes are clamped to 0.9.
     """
     size = height.shape[0]
     out = np.empty((size, size, 3), np.uint8)

@@ -21,16 +21,16 @@ from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bili
 from portraiture.types import Segment
 
 EYE_X_MM = 31.3
-"""Canonical eye centres lie at (±31.3, 0, 0)."""
+"""The canonical eye centres are at (±31.3, 0, 0)."""
 
 LAYOUT_SIZE = 256
 LAYOUT_RANGE = np.array([0.30, 0.40, 0.60])
-"""Largest change of melanin, haemoglobin (units of `tone_table`) and log shade in the file."""
+"""Range of the stored offsets of melanin, haemoglobin (units of `tone_table`) and log shade."""
 
 
 @lru_cache(maxsize=3)
 def learned_layout(size: int) -> Float32[ndarray, "3 s s 3"]:
-    """Changes of melanin, haemoglobin and log shade: light men, light women, dark skin.
+    """Offsets of melanin, haemoglobin and log shade: light-skinned men, women, and dark skin.
 
     From ``assets/skin_layout.png`` (means over CC0 photographic skins, see NOTICE).
     """
@@ -45,11 +45,11 @@ def learned_layout(size: int) -> Float32[ndarray, "3 s s 3"]:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Static maps of the skin at one size, shared: do not write to them.
+    """Static maps of the skin at one size. The arrays are shared: do not modify them.
 
-    position: (S, S, 3) canonical mm (see `skin_detail`), gutters filled. masks: (S, S, K), 255
-    for all of it, in the order of `MASKS`. texel_mm: (S, S, 2) size of a texel along u and v.
-    grain: (S, S, 10), see `skin_detail.fixed_grain`. near: (S, S), the skin and its gutters.
+    position: (S, S, 3) canonical mm (see `skin.detail`), gutters filled. masks: (S, S, K), 255
+    at full strength, in the order of `MASKS`. texel_mm: (S, S, 2) size of a texel along u and v.
+    grain: (S, S, 10), see `skin.detail.fixed_grain`. near: (S, S), the skin and its gutters.
     """
 
     position: Float32[ndarray, "s s 3"]
@@ -60,10 +60,10 @@ class Anatomy:
 
 
 GUTTER = 12
-"""Texels around the islands that are painted; farther ones get the plain tone."""
+"""Width of the painted margin around the islands, texels; beyond it the base tone is used."""
 
 LIP_SOFTNESS = 0.0042
-"""Blur of the lips' polygonal outline, in textures' sides."""
+"""Blur of the lips' polygonal outline, as a fraction of the texture's side."""
 
 MASKS = (
     "lips",
@@ -88,7 +88,7 @@ MASKS = (
 
 @lru_cache(maxsize=3)
 def anatomy(model: HeadModel, size: int) -> Anatomy:
-    """All static maps; about a second at 1024², once."""
+    """Compute all static maps, cached; about a second at 1024²."""
     shape = shape_head(AvatarParameters(), model)
     eyes = 0.5 * (shape.group("helper-l-eye").mean(0) + shape.group("helper-r-eye").mean(0))
     canonical = ((shape.skin - eyes) * 1e3).astype(np.float32)
@@ -108,13 +108,13 @@ def anatomy(model: HeadModel, size: int) -> Anatomy:
 
 
 def _smoothstep(low: float, high: float, value: ndarray) -> ndarray:
-    """0 at `low`, 1 at `high`; they may come in either order."""
+    """0 at `low`, 1 at `high`; `low` may exceed `high`."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
 def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
-    """(P, K) in the order of `MASKS`. Blobs are Gaussians: centre and spread in mm."""
+    """(P, K) in the order of `MASKS`. Blobs are Gaussians: centre and standard deviation in mm."""
     x, y, z = np.abs(canonical[:, 0]), canonical[:, 1], canonical[:, 2]
     inside = _label_share(shape, Segment.MOUTH, split=True)
     sockets = _label_share(shape, Segment.LEFT_EYE, split=True) + _label_share(
@@ -159,7 +159,7 @@ def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
 
 
 def _beard_zone(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
-    """Where beards grow: upper lip, chin, jaw, sideburns and the throat's upper part."""
+    """Mask of the beard area: upper lip, chin, jaw, sideburns and the upper throat."""
     jaw_top = np.interp(x, [0, 14, 22, 34, 48, 60, 75], [-46, -47, -58, -60, -44, -22, -8])
     below = _smoothstep(-3.0, 12.0, jaw_top - y)
     above = _smoothstep(-150.0, -132.0, y)
@@ -168,7 +168,7 @@ def _beard_zone(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
 
 
 def _label_share(shape: HeadShape, label: Segment, *, split: bool = False) -> ndarray:
-    """Share of each vertex's triangles that have a label; across UV seams unless `split`."""
+    """Fraction of each vertex's triangles with a label; across UV seams unless `split`."""
     faces = shape.faces
     rows = np.arange(len(shape.skin)) if split else shape.model.arrays["skin_vertex"]
     has = np.repeat(shape.model.arrays["skin_segment"] == label, 3).astype(np.float64)
@@ -179,7 +179,7 @@ def _label_share(shape: HeadShape, label: Segment, *, split: bool = False) -> nd
 
 
 def _cavities(shape: HeadShape) -> ndarray:
-    """Share of the sky in front of each vertex that is hidden, beyond what open skin loses."""
+    """Ambient occlusion of each vertex in excess of that of open skin."""
     directions = _hemisphere_free_directions(64)
     points = shape.skin + shape.normals * 5e-4
     hidden = np.zeros(len(points))
@@ -192,7 +192,7 @@ def _cavities(shape: HeadShape) -> ndarray:
 
 
 def _hemisphere_free_directions(count: int) -> ndarray:
-    """Even directions over the sphere (Fibonacci lattice)."""
+    """Evenly spaced directions on the sphere (Fibonacci lattice)."""
     k = np.arange(count) + 0.5
     height = 1.0 - 2.0 * k / count
     angle = np.pi * (1.0 + 5.0**0.5) * k
@@ -201,7 +201,7 @@ def _hemisphere_free_directions(count: int) -> ndarray:
 
 
 def _occluded(points: ndarray, skin: ndarray, faces: ndarray, direction: ndarray) -> ndarray:
-    """Whether the skin lies between each point and infinity along `direction`, by a depth map."""
+    """Whether the skin occludes each point along `direction`, by a depth map."""
     side = np.cross(direction, [0.0, 1.0, 0.1])
     side /= np.linalg.norm(side)
     basis = np.stack([side, np.cross(direction, side), direction], axis=1)
@@ -215,7 +215,7 @@ def _occluded(points: ndarray, skin: ndarray, faces: ndarray, direction: ndarray
 
 @numba.njit(cache=True)
 def _depth_map(xy: ndarray, depth: ndarray, faces: ndarray, pixels: int) -> ndarray:
-    """Largest depth at each pixel's centre, -inf where nothing is."""
+    """Maximum depth at each pixel's centre, -inf where empty."""
     out = np.full((pixels, pixels), -np.inf)
     for f in range(faces.shape[0]):
         i, j, k = faces[f]

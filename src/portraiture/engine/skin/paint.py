@@ -55,7 +55,7 @@ class SkinTextures:
 
 
 def paint_skin(parameters: AvatarParameters, shape: HeadShape, *, size: int = 1024) -> SkinTextures:
-    """Paint the skin of `parameters`. The same face (shape and ancestry) has the same moles."""
+    """Paint the skin of `parameters`. The same face (shape, ancestry, sex) has the same moles."""
     maps = anatomy(shape.model, size)
     layout = learned_layout(size)
     dials = _dials(parameters)
@@ -77,7 +77,7 @@ def paint_skin(parameters: AvatarParameters, shape: HeadShape, *, size: int = 10
 
 
 def face_seed(parameters: AvatarParameters) -> int:
-    """A number in [0, 2³¹) that depends on the face's shape alone."""
+    """Seed in [0, 2³¹) that depends only on the face's shape, ancestry and sex."""
     named = sorted((k, round(v, 3)) for k, v in parameters.shape.items())
     ancestry = [round(x, 3) for x in (parameters.african, parameters.asian, parameters.sex)]
     return zlib.crc32(repr((named, ancestry)).encode()) & 0x7FFFFFFF
@@ -122,7 +122,7 @@ _DIALS = (
 
 
 def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
-    """What the kernel needs, in the order of `_DIALS`."""
+    """The kernel's parameters, in the order of `_DIALS`."""
     melanin = 0.03 + 0.94 * p.skin_melanin
     aged = float(np.clip((p.age - 0.5) / 0.45, 0.0, 1.0))
     young = float(np.clip((0.5 - p.age) / 0.35, 0.0, 1.0))
@@ -150,7 +150,7 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
 @one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
-    """Every texel on its own: pigments, colour, relief and roughness."""
+    """Paint each texel independently: pigments, colour, relief and roughness."""
     position, masks, grain, near = maps
     size = position.shape[0]
     dark = dials[2]
@@ -233,7 +233,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
 
 @numba.njit(cache=True)
 def _regions(mask, fixed, dials, melanin, blood, shade):
-    """What anatomy and the dials add: blush, lips, lids, under-eye."""
+    """Pigment added by anatomy and parameters: blush, lips, lids, under-eye."""
     dark = dials[2]
     flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]

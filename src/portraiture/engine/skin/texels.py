@@ -1,6 +1,6 @@
-"""Rasterise the skin in UV space: triangle and barycentric position of each texel.
+"""Rasterise the skin in UV space: triangle and barycentric coordinates of each texel.
 
-Row 0 of every texture is its top (v = 1). Dimension letters: S texels a side, P skin vertices
+Row 0 of every texture is its top (v = 1). Dimension letters: S texels per side, P skin vertices
 (split at UV seams), F triangles, C channels.
 """
 
@@ -21,20 +21,20 @@ from portraiture.ops.parallel import one_at_a_time
 
 @dataclass(frozen=True)
 class TexelMap:
-    """face: (S, S) triangle of each texel's centre, -1 outside. barycentric: (S, S, 3), sum 1."""
+    """face: (S, S) triangle at each texel's centre, -1 outside. barycentric: (S, S, 3), sum 1."""
 
     face: Int32[ndarray, "s s"]
     barycentric: Float32[ndarray, "s s 3"]
 
     @property
     def inside(self) -> Bool[ndarray, "s s"]:
-        """Texels that lie on the skin."""
+        """Whether each texel lies on the skin."""
         return self.face >= 0
 
 
 @lru_cache(maxsize=6)
 def texel_map(model: HeadModel, size: int) -> TexelMap:
-    """Rasterise the skin's triangles in engine UV. The arrays are shared: do not write to them."""
+    """Rasterise the skin's triangles in engine UV. The arrays are shared: do not modify them."""
     uv = model.arrays["skin_uv"].astype(np.float64)
     corners = np.stack([uv[:, 0] * size, (1.0 - uv[:, 1]) * size], axis=1)
     face = np.full((size, size), -1, np.int32)
@@ -49,7 +49,8 @@ def _nearest_inside(model: HeadModel, size: int) -> Int32[ndarray, "s s"]:
 
 
 def nearest_texel(inside: Bool[ndarray, "h w"]) -> Int32[ndarray, "h w"]:
-    """Flat index of the nearest inside texel, of every texel. Raises ValueError if none is."""
+    """Flat index, for every texel, of the nearest inside texel. Raises ValueError if there are
+    none."""
     if not inside.any():
         raise ValueError("no texel is inside")
     _, (rows, columns) = distance_transform_edt(~inside, return_indices=True)  # pyright: ignore
@@ -57,13 +58,13 @@ def nearest_texel(inside: Bool[ndarray, "h w"]) -> Int32[ndarray, "h w"]:
 
 
 def dilate(image: ndarray, inside: Bool[ndarray, "h w"]) -> ndarray:
-    """Copy of (H, W) or (H, W, C) whose texels outside take the value of the nearest inside."""
+    """Copy an (H, W) or (H, W, C) image, filling outside texels from the nearest inside texel."""
     flat = image.reshape(inside.size, -1)
     return flat[nearest_texel(inside).ravel()].reshape(image.shape)
 
 
 def fill_gutter(image: ndarray, model: HeadModel) -> ndarray:
-    """`dilate` with the model's own texel map; the nearest texels are remembered by size."""
+    """`dilate` with the model's texel map; the nearest-texel indices are cached by size."""
     size = image.shape[0]
     flat = image.reshape(size * size, -1)
     return flat[_nearest_inside(model, size).ravel()].reshape(image.shape)
@@ -72,7 +73,7 @@ def fill_gutter(image: ndarray, model: HeadModel) -> ndarray:
 def interpolate(
     values: Float[ndarray, "P C"], model: HeadModel, size: int
 ) -> Float32[ndarray, "s s C"]:
-    """Values of skin vertices at every texel, zero outside."""
+    """Interpolate values of skin vertices at every texel, zero outside."""
     texels = texel_map(model, size)
     out = np.zeros((size, size, values.shape[1]), np.float32)
     _interpolate(
@@ -88,7 +89,8 @@ def interpolate(
 def resample_makehuman(
     image: UInt8[ndarray, "h w C"], model: HeadModel, size: int
 ) -> UInt8[ndarray, "s s C"]:
-    """A texture in MakeHuman's UV (row 0 at v = 1), bilinearly, in engine UV with full gutters."""
+    """Resample a texture from MakeHuman's UV (row 0 at v = 1) to engine UV, bilinearly, with filled
+    gutters."""
     uv = interpolate(model.arrays["skin_uv_makehuman"], model, size)
     height, width = image.shape[:2]
     x, y = uv[..., 0] * width - 0.5, (1.0 - uv[..., 1]) * height - 0.5
@@ -99,7 +101,8 @@ def resample_makehuman(
 def sample_bilinear(
     image: Float32[ndarray, "h w C"], x: Float[ndarray, "*n"], y: Float[ndarray, "*n"]
 ) -> Float32[ndarray, "*n C"]:
-    """`image` at pixel coordinates (0, 0 is the first pixel's centre), clamped at the border."""
+    """Sample `image` bilinearly at pixel coordinates, (0, 0) being the first pixel's centre,
+    clamped at the border."""
     out = np.empty((x.size, image.shape[2]), np.float32)
     _bilinear(
         np.ascontiguousarray(image, np.float32),
@@ -112,7 +115,7 @@ def sample_bilinear(
 
 @numba.njit(cache=True)
 def _fill_triangles(corners: ndarray, faces: ndarray, face: ndarray, barycentric: ndarray) -> None:
-    """Texels whose centre lies in a triangle; a shared edge goes to the later triangle."""
+    """Fill texels whose centre lies in a triangle; on shared edges the later triangle wins."""
     size = face.shape[0]
     for f in range(faces.shape[0]):
         ax, ay = corners[faces[f, 0]]

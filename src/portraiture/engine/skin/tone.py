@@ -1,4 +1,4 @@
-"""Skin colour from melanin and haemoglobin, by a table of sRGB albedo.
+"""Skin colour from melanin and haemoglobin, as a table of linear RGB albedo.
 
 Two layers, as in Donner and Jensen 2006 ("A Spectral BSSRDF for Shading Human Skin", section 4) and
 Jimenez et al. 2010 ("A Practical Appearance Model for Dynamic Facial Color"), in closed form:
@@ -51,11 +51,11 @@ OXYGENATION = 0.72
 HAEMOGLOBIN_GRAM_PER_LITRE = 150.0
 EPIDERMIS_MM = 0.06
 EPIDERMIS_BACKSCATTER = 0.027
-"""Albedo that light scattered above the pigment adds: dark skin is brown, not orange."""
+"""Albedo added by light scattered above the pigment, which makes dark skin brown, not orange."""
 
 IN_VIVO_FLATTENING = 1.2
-"""Exponent by which melanin's spectrum is flatter in skin than in solution: light that would be
-absorbed most takes the shortest paths."""
+"""Exponent by which melanin's spectrum is flatter in skin than in solution, since strongly absorbed
+light takes the shortest paths."""
 
 
 def _lobe(centre: float, below: float, above: float) -> ndarray:
@@ -82,7 +82,7 @@ def spectral_albedo(
 
     melanin: volume fraction of melanosomes in the epidermis (0.01 pale to 0.45 dark).
     blood: volume fraction of blood in the dermis (0.002 to 0.07).
-    warmth: in [0, 1]; share of pheomelanin and of yellow carotenoids and bilirubin.
+    warmth: in [0, 1]; amount of pheomelanin and of yellow carotenoids and bilirubin.
     """
     nm = WAVELENGTHS_NM
     melanin, blood = np.asarray(melanin)[..., None], np.asarray(blood)[..., None]
@@ -113,12 +113,12 @@ def _spectrum_to_rgb() -> Float[ndarray, "W 3"]:
 
 
 def melanin_fraction(unit: Float[ndarray, "*n"] | float) -> Float[ndarray, "*n"]:
-    """0 (palest) to 1 (darkest) as a volume fraction; equal steps look about equally large."""
+    """Convert 0 (palest) to 1 (darkest) to a volume fraction, nearly uniform perceptually."""
     return 0.006 + 0.50 * np.clip(np.asarray(unit, np.float64), 0.0, 1.2) ** 2.0
 
 
 def blood_fraction(unit: Float[ndarray, "*n"] | float) -> Float[ndarray, "*n"]:
-    """0 (sallow) to 1 (flushed lips) as a volume fraction."""
+    """Convert 0 (sallow) to 1 (flushed lips) to a volume fraction."""
     return 0.0015 + 0.075 * np.clip(np.asarray(unit, np.float64), 0.0, 1.0) ** 1.6
 
 
@@ -126,7 +126,7 @@ def blood_fraction(unit: Float[ndarray, "*n"] | float) -> Float[ndarray, "*n"]:
 def tone_table(undertone: float) -> Float32[ndarray, "T T 3"]:
     """Linear-light RGB albedo; axis 0 is melanin in [0, 1], axis 1 haemoglobin in [0, 1].
 
-    undertone: 0 cool, 1 warm. The array is shared: do not write to it.
+    undertone: 0 cool, 1 warm. The array is shared: do not modify it.
     """
     unit = np.linspace(0.0, 1.0, TABLE_SIZE)
     spectrum = spectral_albedo(

@@ -39,7 +39,7 @@ _BOTTOM_M = 0.356
 
 
 def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """The garment of `parameters.neckline`; None for bare shoulders."""
+    """Build the garment of `parameters.neckline`; None for bare shoulders."""
     if parameters.neckline == "bare":
         return None
     draped = drape(shape, folds=0.8 if parameters.neckline == "shirt" else 1.0)
@@ -59,7 +59,7 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
 
 
 def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
-    """Metres along the upper arm past the shoulder joint, on the base mesh, either arm."""
+    """Distance (metres) along either upper arm past the shoulder joint, on the base mesh."""
     mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
     return (mirrored - SHOULDER) @ ARM
 
@@ -103,7 +103,7 @@ def _cap(draped: Draped, rows: csr_matrix) -> Block:
 
 
 def _ribbing(draped: Draped, line: neckline.Line) -> Block:
-    """The knitted band of a T-shirt's neck, sewn over the sheet's edge and rolled inside."""
+    """Build the knitted neckband of a T-shirt, sewn over the sheet's edge and rolled inwards."""
     levels = np.array([0.0012, 0.0004, -0.0004, -0.003, -0.007, -0.011, -0.0135, -0.0142, -0.0135])
     raised = np.array([-0.0012, 0.0012, 0.0018, 0.0019, 0.0019, 0.0019, 0.0015, 0.0002, -0.0022])
     v = np.interp(np.arange(len(levels)), [0, len(levels) - 1], RIB_V)
@@ -111,7 +111,7 @@ def _ribbing(draped: Draped, line: neckline.Line) -> Block:
 
 
 def _hem(draped: Draped, line: neckline.Line) -> Block:
-    """A shirt's edge, turned in and stitched."""
+    """Build the edge of a shirt, turned in and stitched."""
     levels = np.array([0.0125, 0.0118, 0.0060, 0.0004, -0.0004, 0.0])
     raised = np.array([-0.0008, 0.0008, 0.0010, 0.0010, 0.0002, -0.0020])
     return band(draped, line, levels, raised, fabric_v(0.40 + levels))
@@ -124,7 +124,7 @@ def band(
     raised: Float[ndarray, "K"],
     v: Float[ndarray, "K"],
 ) -> Block:
-    """A closed band of rings at `levels` of the neckline, `raised` metres off the cloth.
+    """Build a closed band of rings at `levels` of the neckline, `raised` metres off the cloth.
 
     v: texture v of each ring.
     """
@@ -144,7 +144,7 @@ def band(
 
 
 def _armhole_seams(draped: Draped) -> list[Block]:
-    """The ridges where the sleeves are sewn on."""
+    """Build the ridges of the armhole seams."""
     points = draped.hull.points
     samples = np.linspace(-np.pi, np.pi, 65)
     v = fabric_v(np.array([0.44, 0.442, 0.444, 0.446]))
@@ -172,7 +172,7 @@ def _armhole_seams(draped: Draped) -> list[Block]:
 
 
 def _facing(faces: ndarray, vertices: ndarray, normals: ndarray) -> ndarray:
-    """The triangles, all turned over if most of them face against the normals."""
+    """Flip the winding of all triangles if most of them face against the normals."""
     corners = vertices[faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     agree = (across * normals[faces].sum(1)).sum(1)
@@ -196,7 +196,7 @@ def _part(block: Block, shape: HeadShape, parameters: AvatarParameters) -> Part:
 
 
 def _blend_weights(rows: csr_matrix, arrays: Mapping[str, ndarray]) -> tuple[ndarray, ndarray]:
-    """The four largest joint weights of the mean of baked vertices, summing to 1."""
+    """The four largest joint weights of the averaged baked vertices, normalised to sum to 1."""
     count = int(arrays["vertex_joints"].max()) + 1
     vertices = np.arange(len(arrays["vertex_joints"]))[:, None]
     dense = np.zeros((len(vertices), count))

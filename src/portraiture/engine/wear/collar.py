@@ -1,7 +1,7 @@
-"""A shirt's collar, placket and buttons, on a draped body hull.
+"""Collar, placket and buttons of a shirt, on a draped body hull.
 
-The collar is one swept profile: a stand that rises along the neck, a fold, and a leaf that comes
-down outside, longer towards its two points in front.
+The collar is one swept profile: a stand that rises along the neck, a fold, and a leaf that falls
+outside it, longer towards its two points in front.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LEAF = np.array([0.0, 0.15, 0.35, 0.55, 0.75, 0.92, 1.0])
 
 
 def collar_block(draped: Draped, line: neckline.Line, shape: HeadShape) -> Block:
-    """Stand and leaf, open in front."""
+    """Build the collar's stand and leaf, open in front."""
     half = np.linspace(_END_RAD, np.pi, 41)
     samples = np.concatenate([half, 2 * np.pi - half[-2::-1]])
     samples = np.where(samples > np.pi, samples - 2 * np.pi, samples)
@@ -97,7 +97,7 @@ def _clear_of_cloth(points: ndarray, draped: Draped, clearance: float) -> ndarra
 
 
 def front_strip(draped: Draped, tip_m: float, bottom_m: float) -> Block:
-    """The doubled strip that carries the buttons, from the opening's tip down."""
+    """Build the placket, the doubled strip with the buttons, from the opening's tip down."""
     points = draped.hull.points
     whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), draped.hull.faces)
     level = np.minimum(_STRIP_HALF_M - np.abs(points[:, 0]), points[:, 1] - bottom_m)
@@ -112,7 +112,7 @@ def front_strip(draped: Draped, tip_m: float, bottom_m: float) -> Block:
 
 
 def _edge(draped: Draped, rows: csr_matrix) -> Block:
-    """The thickness of a strip along its border."""
+    """Side faces that give a strip its thickness along its border."""
     points, normal = rows @ draped.points, unit(rows @ draped.normals)
     vertices = np.concatenate([points + 0.0014 * normal, points - 0.0010 * normal])
     count = len(points)
@@ -123,12 +123,12 @@ def _edge(draped: Draped, rows: csr_matrix) -> Block:
 
 
 def buttons(draped: Draped) -> list[Block]:
-    """Round buttons with a raised rim, lying on the front strip."""
+    """Build round buttons with a raised rim on the placket."""
     points, blocks = draped.hull.points, []
     front = draped.hull.faces[points[draped.hull.faces][:, :, 2].min(1) > 0.03]
     for height in BUTTON_HEIGHTS_M:
         face, barycentric = closest_on_mesh(np.array([[0.0, height, 0.2]]), points, front)
-        # The nearest point in front is found from far ahead; slide it to the wanted height.
+        # The closest point is searched from far in front; move it to the button's height.
         at = np.array([[0.0, height, float(points[front[face]].mean(1)[0, 2])]])
         face, barycentric = closest_on_mesh(at, points, front)
         row = csr_matrix((barycentric[0], ([0, 0, 0], front[face[0]])), shape=(1, len(points)))
@@ -155,7 +155,7 @@ def _button(draped: Draped, row: csr_matrix) -> Block:
 
 
 def join(blocks: list[Block]) -> Block:
-    """Several blocks as one."""
+    """Concatenate several blocks."""
     start = np.cumsum([0] + [len(block.vertices) for block in blocks])
     return Block(
         np.concatenate([block.vertices for block in blocks]),

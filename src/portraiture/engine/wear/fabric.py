@@ -1,7 +1,7 @@
 """Cloth textures: jersey and oxford weave, ribbing and trim in one 512² texture.
 
-The sheet repeats to the sides only. From the bottom: a strip of plain trim (buttons), a strip of
-ribbing, and the fabric. Heights become normals; colour varies a little from yarn to yarn.
+The texture tiles horizontally only. From the bottom: a strip of plain trim (buttons), a strip of
+ribbing, and the fabric. Heights are converted to normals; colour varies slightly between yarns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SIZE = 512
 TRIM_V = (0.01, 0.09)
 RIB_V = (0.115, 0.205)
 FABRIC_V = (0.225, 0.995)
-"""Strips of the sheet as (lowest, highest) v."""
+"""Strips of the texture as (lowest, highest) v."""
 FABRIC_HEIGHT_M = 0.29
-"""What the fabric's strip is high; the sheet is as wide as the same scale makes it."""
+"""Physical height of the fabric strip; the texture's width follows from the same scale."""
 WIDTH_M = FABRIC_HEIGHT_M / (FABRIC_V[1] - FABRIC_V[0])
 RIB_PERIOD_PX = 8
 
@@ -45,7 +45,7 @@ def cloth_material(parameters: AvatarParameters) -> Material:
 
 @lru_cache(maxsize=2)
 def _weave(shirt: bool) -> tuple[ndarray, ndarray, ndarray]:
-    """Tone (S, S), normal map and roughness of the whole sheet. The arrays are shared."""
+    """Tone (S, S), normal map and roughness of the whole texture. The arrays are shared."""
     rng = np.random.default_rng(23)
     height, tone = _oxford(rng) if shirt else _jersey(rng)
     rows = 1.0 - (np.arange(SIZE) + 0.5) / SIZE
@@ -60,18 +60,18 @@ def _weave(shirt: bool) -> tuple[ndarray, ndarray, ndarray]:
 
 
 def _in_trim() -> ndarray:
-    """Rows of the sheet that show plain trim."""
+    """Rows of the texture that hold plain trim."""
     rows = 1.0 - (np.arange(SIZE) + 0.5) / SIZE
     return rows <= 0.5 * (TRIM_V[1] + RIB_V[0])
 
 
 def cloth_color(color: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
-    """Dyed cloth is never pure black nor pure white: sRGB squeezed into [0.05, 0.93]."""
+    """Compress sRGB to [0.05, 0.93]: dyed cloth is never pure black or pure white."""
     return 0.05 + 0.88 * np.asarray(color)
 
 
 def height_normals(height: Float[ndarray, "h w"], strength: float) -> UInt8[ndarray, "h w 3"]:
-    """Tangent-space normal map (glTF, +y up) of a height field that repeats; height in texels."""
+    """Tangent-space normal map (glTF, +y up) of a tiling height field; height in texels."""
     dx = 0.5 * strength * (np.roll(height, -1, 1) - np.roll(height, 1, 1))
     dy = 0.5 * strength * (np.roll(height, 1, 0) - np.roll(height, -1, 0))
     normal = np.stack([-dx, -dy, np.ones_like(dx)], axis=2)
@@ -93,7 +93,7 @@ def _jersey(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
 
 
 def _oxford(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Height and tone of a plain weave whose weft is a little paler than its warp."""
+    """Height and tone of a plain weave whose weft is slightly lighter than its warp."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     over = ((x // 2 + y // 2) % 2).astype(float)
     height = 0.3 * gaussian_filter(over, 0.6, mode="wrap") + 0.12 * _blotches(rng, (0.6, 4.0))
@@ -111,7 +111,7 @@ def _ribbing(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
 
 
 def _blotches(rng: np.random.Generator, sigma: tuple[float, float]) -> ndarray:
-    """Repeating smooth noise of unit variance; sigma in texels (across, along the warp)."""
+    """Tiling smooth noise of unit variance; sigma in texels (across, along the warp)."""
     noise = gaussian_filter(rng.normal(size=(SIZE, SIZE)), sigma[::-1], mode="wrap")
     return noise / noise.std()
 

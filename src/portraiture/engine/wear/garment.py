@@ -18,7 +18,7 @@ from portraiture.engine.wear.fabric import FABRIC_HEIGHT_M, FABRIC_V
 from portraiture.ops.vectors import unit
 
 CLEARANCE_M = 0.003
-"""Least distance of cloth to the skin."""
+"""Minimum distance between cloth and skin."""
 
 SHOULDER = np.array([0.168, 0.525, 0.015])
 ARM = np.array([0.636, -0.772, -0.009])
@@ -30,8 +30,8 @@ _NECK_TOP_M = 0.64
 
 @dataclass(frozen=True)
 class Block:
-    """Triangles of a garment. rows: (N, H) hull weights, which give the skinning. uv: metres
-    across and texture v."""
+    """Triangles of a garment. rows: (N, H) hull weights, from which skinning is derived. uv: u in
+    metres and texture v."""
 
     vertices: Float[ndarray, "N 3"]
     normals: Float[ndarray, "N 3"]
@@ -50,7 +50,7 @@ class Draped:
 
 
 def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
-    """Hang the hull on this body: bridged over hollows, folded, and pushed off the skin.
+    """Drape the hull over this body: bridge hollows, add folds and push it off the skin.
 
     folds: factor on the depth of the folds.
     """
@@ -69,13 +69,13 @@ def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
 
 
 def _sides(hull: pattern.Hull) -> ndarray:
-    """(H, 3) factors that turn a place on the person's left into the one on the vertex's side."""
+    """(H, 3) factors that mirror a point on the person's left to each vertex's side."""
     left = np.where(hull.points[:, :1] < 0.0, -1.0, 1.0)
     return np.concatenate([left, np.ones((len(left), 2))], axis=1)
 
 
 def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarray:
-    """Push the triangles out through which the skin's own vertices would show."""
+    """Push out the triangles through which skin vertices would protrude."""
     canonical = shape.model.arrays["template"][shape.model.arrays["skin_vertex"]]
     skin = shape.skin[canonical[:, 1] < _NECK_TOP_M - 0.04].astype(np.float64)
     for _ in range(3):
@@ -100,7 +100,7 @@ def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarra
 
 @lru_cache(maxsize=2)
 def _smoothing(model: HeadModel) -> tuple[csr_matrix, ndarray]:
-    """Mean of the hull's neighbours (H, H), and which vertices are on its border."""
+    """Neighbour-averaging matrix of the hull (H, H), and which vertices are on its border."""
     hull = pattern.body_hull(model)
     count = len(hull.points)
     both = np.concatenate([hull.edges, hull.edges[:, ::-1]])
@@ -132,8 +132,8 @@ def _folds(points: Float[ndarray, "H 3"]) -> Float[ndarray, "H"]:
 def clear_of_skin(
     points: Float[ndarray, "N 3"], shape: HeadShape, clearance: float
 ) -> Float[ndarray, "N 3"]:
-    """Points that are nearer to the torso's or neck's skin than `clearance` metres, or inside,
-    moved out along its normal."""
+    """Move points inside the torso or neck, or nearer to its skin than `clearance` metres, out
+    along the skin's normal."""
     canonical = shape.model.arrays["template"][shape.model.arrays["skin_vertex"]]
     torso = np.flatnonzero(canonical[shape.faces][:, :, 1].max(1) < _NECK_TOP_M)
     for _ in range(3):
@@ -146,7 +146,8 @@ def clear_of_skin(
 
 
 def sheet_block(draped: Draped, sheet: pattern.Cut, *, raised: float = 0.0) -> Block:
-    """The sheet, `raised` metres off the hull; vertices are split where fabric panels meet."""
+    """Build the sheet, `raised` metres off the hull; vertices are split where fabric panels
+    meet."""
     canonical = sheet.rows @ draped.hull.points
     corners = canonical[sheet.faces]
     normal = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
@@ -171,7 +172,7 @@ def sheet_block(draped: Draped, sheet: pattern.Cut, *, raised: float = 0.0) -> B
 
 
 def fabric_v(height: Float[ndarray, "N"]) -> Float[ndarray, "N"]:
-    """Texture v of a height in metres on the base mesh."""
+    """Texture v at a height (metres) on the base mesh."""
     share = np.clip((height - 0.345) / FABRIC_HEIGHT_M, 0.0, 1.0)
     return FABRIC_V[0] + share * (FABRIC_V[1] - FABRIC_V[0])
 
@@ -188,7 +189,7 @@ def ring_faces(rings: int, count: int, *, closed: bool) -> Int[ndarray, "F 3"]:
 def closed_normals(
     vertices: Float[ndarray, "N 3"], faces: Int[ndarray, "F 3"], rings: int, count: int
 ) -> Float[ndarray, "N 3"]:
-    """Smooth normals of rings whose last column lies on the first."""
+    """Smooth normals of rings whose last column coincides with the first."""
     normals = vertex_normals(vertices, faces).reshape(rings, count, 3)
     seam = unit(normals[:, 0] + normals[:, -1])
     normals[:, 0] = normals[:, -1] = seam
@@ -196,6 +197,6 @@ def closed_normals(
 
 
 def arc_length(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
-    """Metres along a polyline up to each of its points."""
+    """Arc length (metres) of a polyline up to each of its points."""
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(step)])

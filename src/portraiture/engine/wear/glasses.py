@@ -1,7 +1,7 @@
 """Fit glasses to a face: lenses, bridge on the nose, temples over the ears.
 
 The front is built flat (x to the person's left, y up, w forward, origin between the eyes), then
-bent around the face, tilted and moved forward until nothing but the pads touches skin.
+bent around the face, tilted and moved forward until only the nose pads touch the skin.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from portraiture.engine.wear.sweep import Solid
 from portraiture.types import Material, Part, Segment
 
 VERTEX_DISTANCE_M = 0.012
-"""From the eye's front to the lens, where nose and brows allow it."""
+"""Distance from the front of the eye to the lens, if nose and brows allow it."""
 CLEARANCE_M = 0.0015
-"""Least distance between the frame and skin."""
+"""Minimum distance between frame and skin."""
 TEXTURE_M = 0.06
-"""Length of frame on which the material's texture repeats."""
+"""Length of frame after which the material's texture repeats."""
 
 _SAMPLES = 56
 _BEND_RADIUS_M = 0.20
@@ -102,8 +102,8 @@ _FORMS: dict[GlassesStyle, _Form] = {
 
 @dataclass(frozen=True)
 class _Fit:
-    """One person's measures. origin: (3,) between the eyes, in the plane of the lenses. centre_x:
-    of a lens, metres from the middle. scale: of the outline."""
+    """Measurements of one person. origin: (3,) between the eyes, in the plane of the lenses.
+    centre_x: distance of a lens's centre from the midline, metres. scale: of the outline."""
 
     origin: Float[ndarray, "3"]
     centre_x: float
@@ -111,7 +111,7 @@ class _Fit:
 
 
 def make_glasses(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
-    """ "glasses_frame" and "glasses_lenses"; nothing for "none"."""
+    """Build the parts "glasses_frame" and "glasses_lenses"; an empty list for "none"."""
     style = parameters.glasses_style
     if style == "none":
         return []
@@ -146,7 +146,7 @@ def _fit(form: _Form, parameters: AvatarParameters, shape: HeadShape) -> _Fit:
 
 
 def _nose_width(shape: HeadShape) -> float:
-    """Distance between lenses, metres: the nose's width beside the eyes' inner corners."""
+    """Distance between the lenses, metres: the nose's width at the inner eye corners."""
     sides = carry(np.array([[0.0095, 0.722, 0.146], [-0.0095, 0.722, 0.146]]), shape)
     return float(np.clip(sides[0, 0] - sides[1, 0], 0.015, 0.024))
 
@@ -160,7 +160,7 @@ def _outline(form: _Form, fit: _Fit, side: float) -> Float[ndarray, "N 2"]:
 
 
 def _front(form: _Form, fit: _Fit) -> list[Solid]:
-    """Rims, bridge and end pieces, flat."""
+    """Build rims, bridge and end pieces, flat."""
     solids = []
     for side in (1.0, -1.0):
         if form.rim[0] > 0:
@@ -188,7 +188,7 @@ def _outward(outline: ndarray) -> ndarray:
 
 
 def _edge_point(outline: ndarray, side: float, y: float, *, inner: bool) -> ndarray:
-    """Point of the lens's edge at a height, on its nasal or temporal side."""
+    """Point on the lens's edge at height `y`, on its nasal or temporal side."""
     middle = outline[:, 0].mean()
     nasal = (outline[:, 0] - middle) * side < 0
     chosen = np.flatnonzero(nasal if inner else ~nasal)
@@ -219,7 +219,7 @@ def _bridge(form: _Form, fit: _Fit) -> list[Solid]:
 
 
 def _end_piece(form: _Form, fit: _Fit, side: float) -> Solid:
-    """From the rim's outer side to the hinge, turning back."""
+    """Build the end piece, from the rim's outer side back to the hinge."""
     y = 1e-3 * form.hinge_y * fit.scale
     start = _edge_point(_outline(form, fit, side), side, y, inner=False)
     out = 0.0 if form.rim[0] == 0 else 1e-3 * form.rim[0] * 0.5
@@ -250,7 +250,7 @@ def _temple_profile(form: _Form) -> ndarray:
 
 
 def _warp(solid: Solid, fit: _Fit) -> Solid:
-    """Bend around the face, tilt the lower edge in, put before the eyes."""
+    """Bend around the face, tilt the lower edge inwards and place in front of the eyes."""
 
     def place(points: ndarray) -> ndarray:
         x, y, w = points.T
@@ -269,7 +269,7 @@ def _warp(solid: Solid, fit: _Fit) -> Solid:
 
 
 def _pushed_forward(front: list[Solid], fit: _Fit, shape: HeadShape) -> _Fit:
-    """The fit moved ahead until the front is clear of brows, nose and cheeks."""
+    """Move the fit forward until the front is clear of brows, nose and cheeks."""
     points, forwards = sweep.merge(front), np.array([0.0, 0.0, 1.0])
     for _ in range(6):
         placed = _warp(points, fit).vertices
@@ -284,7 +284,7 @@ def _pushed_forward(front: list[Solid], fit: _Fit, shape: HeadShape) -> _Fit:
 
 
 def _pads(form: _Form, fit: _Fit, shape: HeadShape) -> list[Solid]:
-    """Nose pads lying on the sides of the nose, on wires where the rim is thin."""
+    """Build nose pads on the sides of the nose, on wires if the rim is thin."""
     solids = []
     for side in (1.0, -1.0):
         outline = _outline(form, fit, side)
@@ -308,7 +308,7 @@ def _pads(form: _Form, fit: _Fit, shape: HeadShape) -> list[Solid]:
 
 
 def _temple(form: _Form, fit: _Fit, shape: HeadShape, side: float) -> Solid:
-    """From the hinge straight to the ear's root, over it and down behind."""
+    """Build a temple: from the hinge straight to the root of the ear, over it and down behind."""
     reach, y = _hinge_x(form, fit), 1e-3 * form.hinge_y * fit.scale
     flat = Solid(
         np.array([[side * reach, y, -0.0062]]),
@@ -340,11 +340,11 @@ _EAR = np.array(
         [0.0660, 0.7075, 0.0400],
     ]
 )
-"""The temple's way over and behind the left ear, on the base mesh."""
+"""Path of the temple over and behind the left ear, on the base mesh."""
 
 
 def _outside(path: ndarray, shape: HeadShape, clearance: float) -> ndarray:
-    """The path's points pushed off the skin, smoothly."""
+    """Push the path's points smoothly off the skin, to `clearance` metres."""
     for _ in range(4):
         feet = closest_on_skin(path, shape)
         away = ((path - feet.position) * feet.normal).sum(1)
@@ -355,7 +355,7 @@ def _outside(path: ndarray, shape: HeadShape, clearance: float) -> ndarray:
 
 
 def _lens(form: _Form, fit: _Fit, side: float) -> Solid:
-    """A thin curved disc inside the rim, with a front, a back and an edge."""
+    """Build a lens: a thin curved disc inside the rim, with front, back and edge."""
     outline = _outline(form, fit, side)
     if form.rim[0] > 0:
         outline = outline - 0.1e-3 * _outward(outline)

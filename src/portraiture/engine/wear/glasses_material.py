@@ -16,7 +16,7 @@ _BLACK = (0.022, 0.022, 0.026)
 
 
 def frame_material(tone: float, *, metal: bool) -> Material:
-    """tone 0: black; 0.5: tortoiseshell, or steel where `metal`; 1: honey, or gold."""
+    """tone 0: black; 0.5: tortoiseshell, or steel if `metal`; 1: honey, or gold if `metal`."""
     if metal:
         rgb = np.broadcast_to(_between(tone, _METALS), (_SIZE, _SIZE, 3))
         return Material(
@@ -36,7 +36,7 @@ def frame_material(tone: float, *, metal: bool) -> Material:
 
 
 def lens_material(tint: float) -> Material:
-    """tint 0: clear; 1: sunglasses, a little paler towards the lower edge."""
+    """tint 0: clear; 1: sunglasses, slightly lighter towards the lower edge."""
     down = np.linspace(0.0, 1.0, 64)[:, None]
     strength = tint * (1.0 - 0.25 * down * (1.0 - 0.5 * tint))
     alpha = 0.03 + 0.89 * strength
@@ -59,7 +59,7 @@ def _between(tone: float, colors: tuple[tuple[float, ...], ...]) -> Float[ndarra
 
 
 def _tortoiseshell() -> Float[ndarray, "s s 3"]:
-    """Dark clouds in amber. The texture repeats both ways."""
+    """Dark clouds in amber. The texture tiles in both directions."""
     noise = np.random.default_rng(41).normal(size=(_SIZE, _SIZE))
     cloud = gaussian_filter(noise, (9.0, 6.0), mode="wrap")
     cloud += 0.35 * gaussian_filter(noise[::-1], (3.0, 2.5), mode="wrap") * 0.4

@@ -1,4 +1,4 @@
-"""Materials of hats: rib-knitted wool and cotton twill, as repeating tiles."""
+"""Materials of hats: rib-knitted wool and cotton twill, as tiling textures."""
 
 from __future__ import annotations
 

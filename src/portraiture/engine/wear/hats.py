@@ -19,13 +19,13 @@ from portraiture.types import Part, Segment
 
 _AROUND = 84
 _TILE_M = 0.06
-"""Cloth shown by one side of the hat's texture, which repeats."""
+"""Physical side length of the hat's tiling texture."""
 _CUFF_RAD = 0.40
 _MARGIN_RAD = 0.05
 
 
 def make_hat(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """The hat; None for "none"."""
+    """Build the hat; None for "none"."""
     style = parameters.hat_style
     if style == "none":
         return None
@@ -50,7 +50,7 @@ def make_hat(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
 def hair_hidden(
     points: Float[ndarray, "P 3"], shape: HeadShape, parameters: AvatarParameters
 ) -> Bool[ndarray, "P"]:
-    """Which points of the hair are under the hat, or would stick out through it at its rim."""
+    """Whether each hair point is under the hat, or would protrude through it at its rim."""
     if parameters.hat_style == "none":
         return np.zeros(len(points), bool)
     skull = fit_skull(shape)
@@ -61,7 +61,8 @@ def hair_hidden(
 
 
 def hair_allowance(parameters: AvatarParameters) -> float:
-    """Metres between the skull and the hat's inside: the hair pressed flat."""
+    """Distance (metres) between the skull and the inside of the hat: the thickness of compressed
+    hair."""
     if parameters.hair_style in ("bald", "buzz"):
         return 0.0045
     return 0.0065 + 0.004 * parameters.hair_volume
@@ -82,7 +83,7 @@ def _surface(skull: Skull, azimuth: ndarray, elevation: ndarray, off: ndarray) -
 
 
 def _rings(skull: Skull, elevation: ndarray, off: ndarray) -> Solid:
-    """A surface from rows (K, A) of elevations and distances off the skull; uv in metres."""
+    """Build a surface from rows (K, A) of elevations and distances off the skull; uv in metres."""
     azimuth = np.broadcast_to(_azimuths(), elevation.shape)
     points = _surface(skull, azimuth, elevation, off)
     solid = sweep.tube(points, capped=False)
@@ -140,7 +141,7 @@ def _cap(skull: Skull, allowance: float) -> list[Solid]:
 
 
 def _crown_off(azimuth: ndarray, share: ndarray, allowance: float) -> ndarray:
-    """Distance of the cap's crown off the skull: the front panels stand upright."""
+    """Distance of the cap's crown from the skull; the front panels stand upright."""
     front = (0.5 + 0.5 * np.cos(azimuth)) ** 1.5
     dome = np.sin(np.pi * np.clip(share, 0.0, 1.0) ** 0.9 * 0.60)
     panel = -0.0012 * np.cos(6 * azimuth) * np.sin(np.pi * share)
@@ -158,7 +159,7 @@ def _button(skull: Skull, allowance: float) -> Solid:
 
 
 def _seam(skull: Skull, allowance: float, at: float) -> Solid:
-    """The taped seam between two panels: a low flat ridge along a meridian."""
+    """Build the taped seam between two panels, a low flat ridge along a meridian."""
     share = np.linspace(0.02, 0.985, 22)[:, None]
     azimuth = np.full_like(share, at)
     rim = _rim(azimuth, "cap")
@@ -177,7 +178,7 @@ def _seam(skull: Skull, allowance: float, at: float) -> Solid:
 
 
 def _visor(skull: Skull, allowance: float) -> Solid:
-    """The peak: bowed down at its sides, thick, with a rounded edge."""
+    """Build the visor: bent down at its sides, with thickness and a rounded edge."""
     across = np.linspace(-1.0, 1.0, 33)
     azimuth = 1.02 * across[:, None]
     rim = _rim(azimuth, "cap")

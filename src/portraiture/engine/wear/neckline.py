@@ -1,7 +1,7 @@
 """Necklines of garments as level functions on the base mesh.
 
-Around the neck's axis a point has an angle (0 in front, positive to the person's left) and a
-descent that grows outward and down. A neckline is a descent for every angle.
+A point is described by its angle around the neck's axis (0 in front, positive to the person's left)
+and a descent that increases outward and down. A neckline is a descent for every angle.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from portraiture.engine.wear import pattern
 AXIS_Y_M, AXIS_Z_M = 0.6, 0.028
 _AROUND = 129
 SHIRT_TIP_M = 0.512
-"""Where an open shirt's fronts meet, height on the base mesh."""
+"""Height on the base mesh at which the fronts of an open shirt meet."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """samples: (N,) angles from -pi to pi. descent: (N,) metres there."""
+    """samples: (N,) angles from -pi to pi. descent: (N,) metres at those angles."""
 
     samples: Float[ndarray, "N"]
     descent: Float[ndarray, "N"]
@@ -42,14 +42,15 @@ def angle_of(points: Float[ndarray, "P 3"]) -> Float[ndarray, "P"]:
 
 
 def descent_of(points: Float[ndarray, "P 3"]) -> Float[ndarray, "P"]:
-    """Metres outward and down from the neck, in proportions that suit its slope."""
+    """Descent (metres), a combination of outward and downward distance that suits the neck's
+    slope."""
     radius = np.hypot(points[:, 0], points[:, 2] - AXIS_Z_M)
     return 0.6 * radius + 0.8 * (AXIS_Y_M - points[:, 1])
 
 
 @lru_cache(maxsize=8)
 def neckline(model: HeadModel, kind: Neckline) -> Line:
-    """The neckline of a garment. Raises ValueError for bare shoulders, which have none."""
+    """Build the neckline of a garment. Raises ValueError for bare shoulders, which have none."""
     if kind == "crew":
         return _round(((0.0, 0.0665), (0.6, 0.064), (1.4, 0.058), (2.2, 0.057), (np.pi, 0.057)))
     if kind == "v_neck":
@@ -60,7 +61,7 @@ def neckline(model: HeadModel, kind: Neckline) -> Line:
 
 
 def _round(knots: tuple[tuple[float, float], ...]) -> Line:
-    """Descents over the angle's magnitude, joined smoothly and symmetrically."""
+    """Build a symmetric line by smooth interpolation of descents over the absolute angle."""
     angle, descent = np.array(knots).T
     both = np.concatenate([-angle[:0:-1], angle]), np.concatenate([descent[:0:-1], descent])
     samples = np.linspace(-np.pi, np.pi, _AROUND)
@@ -70,8 +71,8 @@ def _round(knots: tuple[tuple[float, float], ...]) -> Line:
 def _pointed(
     model: HeadModel, tip: tuple[float, float], side: tuple[float, float], bulge: float
 ) -> Line:
-    """A V, given in the front view by its tip and where it meets the shoulder (x, y in metres);
-    bulge: metres by which its arms bow outward."""
+    """Build a V, given in the front view by its tip and its intersection with the shoulder (x, y in
+    metres); bulge: outward bow of its arms, metres."""
     points = pattern.body_hull(model).points
     front = points[points[:, 2] > 0.012]
     depth = LinearNDInterpolator(front[:, :2], front[:, 2])
@@ -85,7 +86,7 @@ def _pointed(
     angle, descent = angle[rising], descent[rising]
     angle = np.concatenate([angle, [2.3, np.pi]])
     descent = np.concatenate([descent, [0.057, 0.057]])
-    # More samples near the tip, where the angle changes fast along the line.
+    # More samples near the tip, where the angle changes quickly along the line.
     half = np.unique(np.concatenate([np.linspace(0.0, np.pi, _AROUND // 2 + 1), angle[:-2]]))
     samples = np.concatenate([-half[:0:-1], half])
     return Line(samples, np.interp(np.abs(samples), angle, descent))

@@ -1,8 +1,8 @@
 """Garment patterns: cut once on the base mesh's body helper, then worn by any body.
 
-Every vertex of a garment is a weighted mean of vertices of the finely subdivided body helper
-(``helper-tights``, a smooth skin-tight hull), so that it follows sex, weight and muscle; a level
-function on the base mesh says where fabric ends.
+Every vertex of a garment is a weighted mean of vertices of the subdivided body helper
+(``helper-tights``, a smooth skin-tight hull), so it follows sex, weight and muscle. A level
+function on the base mesh defines where the fabric ends.
 
 helper quads ──Catmull-Clark──▶ Hull ──cut along levels──▶ triangles, ──loops──▶ hems and collars
 """
@@ -25,8 +25,8 @@ from portraiture.engine.head import HeadModel
 class Hull:
     """The subdivided helper. H hull vertices, V baked vertices.
 
-    rows: (H, V) weights of baked vertices. faces: (F, 3) into the hull, outward. edges: (E, 2) each
-    once. points: (H, 3) positions on the base mesh.
+    rows: (H, V) weights of baked vertices. faces: (F, 3) hull indices, facing outward. edges:
+    (E, 2), unique. points: (H, 3) positions on the base mesh.
     """
 
     rows: csr_matrix
@@ -37,7 +37,7 @@ class Hull:
 
 @dataclass(frozen=True)
 class Cut:
-    """Cloth cut from a hull. rows: (N, H) weights of hull vertices. faces: (F, 3) into them."""
+    """Cloth cut from a hull. rows: (N, H) weights of hull vertices. faces: (F, 3) row indices."""
 
     rows: csr_matrix
     faces: Int[ndarray, "F 3"]
@@ -45,7 +45,7 @@ class Cut:
 
 @lru_cache(maxsize=2)
 def body_hull(model: HeadModel, low_m: float = 0.34, half_width_m: float = 0.37) -> Hull:
-    """The helper above `low_m` and within `half_width_m` of the middle, subdivided once."""
+    """The helper above `low_m` and within `half_width_m` of the midline, subdivided once."""
     template = model.arrays["template"].astype(np.float64)
     quads = model.arrays["quads:helper-tights"].astype(np.int64)
     corners = template[quads]
@@ -104,7 +104,7 @@ def catmull_clark(quads: Int[ndarray, "Q 4"], count: int) -> tuple[csr_matrix, n
 
 
 def cut(part: Cut, level: Float[ndarray, "N"]) -> Cut:
-    """What of the cloth has ``level > 0``, its triangles clipped where the level crosses zero."""
+    """Keep the cloth where ``level > 0``; triangles are clipped where the level crosses zero."""
     positive = level > 0
     inside = positive[part.faces]
     whole = part.faces[inside.all(1)]
@@ -155,7 +155,7 @@ def ring(
 ) -> csr_matrix:
     """(N, H) weights of the points of a closed curve around an axis at the angles `samples`.
 
-    The curve is where `level` crosses zero on the hull (between the vertices `among`); `angle` is
+    The curve is the zero crossing of `level` on the hull (between the vertices `among`); `angle` is
     each hull vertex's angle around the axis, over which the curve must be single-valued. Radians.
     """
     edges = hull.edges
@@ -179,7 +179,7 @@ def ring(
 
 
 def border_loops(faces: Int[ndarray, "F 3"]) -> list[Int[ndarray, "L"]]:
-    """Closed loops of border vertices, each running against its triangles' direction."""
+    """Closed loops of border vertices, oriented against their triangles' winding."""
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     pairs = {(int(a), int(b)) for a, b in directed}
     following = {b: a for a, b in pairs if (b, a) not in pairs}
@@ -195,7 +195,7 @@ def border_loops(faces: Int[ndarray, "F 3"]) -> list[Int[ndarray, "L"]]:
 
 
 def stack(blocks: Sequence[csr_matrix]) -> csr_matrix:
-    """The matrices' rows below one another."""
+    """Stack matrices vertically."""
     return csr_matrix(vstack(blocks))
 
 

@@ -13,7 +13,7 @@ from portraiture.engine.shape import vertex_normals
 
 @dataclass(frozen=True)
 class Solid:
-    """Triangles with uv: metres along the path, share of the way around the profile."""
+    """Triangles with uv: metres along the path, fraction of the profile's perimeter."""
 
     vertices: Float[ndarray, "V 3"]
     faces: Int[ndarray, "F 3"]
@@ -22,9 +22,9 @@ class Solid:
 
 
 def tube(rings: Float[ndarray, "N M 3"], *, closed: bool = False, capped: bool = True) -> Solid:
-    """The surface through rings of M points each, counter-clockwise seen from the path's end.
+    """Build the surface through rings of M points, counter-clockwise seen from the path's end.
 
-    closed: the last ring meets the first. capped: ends of an open tube are filled.
+    closed: the last ring connects to the first. capped: the ends of an open tube are filled.
     """
     wrapped = np.concatenate([rings, rings[:, :1]], axis=1)
     if closed:
@@ -47,7 +47,7 @@ def tube(rings: Float[ndarray, "N M 3"], *, closed: bool = False, capped: bool =
 
 
 def _smooth(vertices: ndarray, faces: ndarray, length: int, width: int, closed: bool) -> ndarray:
-    """Normals that agree where the surface meets itself."""
+    """Smooth normals that agree where the surface closes on itself."""
     normals = vertex_normals(vertices, faces).astype(np.float64).reshape(length, width, 3)
     normals[:, 0] = normals[:, -1] = normals[:, 0] + normals[:, -1]
     if closed:
@@ -74,7 +74,7 @@ def sweep(
     *,
     scale: Float[ndarray, "N"] | None = None,
 ) -> Solid:
-    """A profile carried along an open path. profile: metres (sideways, up), counter-clockwise
+    """Sweep a profile along an open path. profile: metres (sideways, up), counter-clockwise
     seen from the path's end, where sideways is up × direction. scale: of the profile."""
     direction = np.gradient(path, axis=0)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -124,7 +124,7 @@ def ellipsoid(
 
 
 def merge(solids: list[Solid]) -> Solid:
-    """Several solids as one."""
+    """Concatenate several solids."""
     start = np.cumsum([0] + [len(s.vertices) for s in solids])
     return Solid(
         np.concatenate([s.vertices for s in solids]),
