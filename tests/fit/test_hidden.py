@@ -19,7 +19,7 @@ from portraiture.fit.hidden import find_hidden
 from portraiture.fit.projection import SIZE, WINDOW, Projection, core_mask
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.run import Fitted, fit_photo
-from portraiture.photo.align import align
+from portraiture.photo.align import align, crop_image
 from portraiture.types import Photo
 
 SKIN = np.array([0.42, 0.25, 0.18])
@@ -119,7 +119,7 @@ def plain(photo: Photo) -> Fitted:
 def painted(photo: Photo, mask: np.ndarray, colour: tuple[int, ...]) -> Photo:
     image = photo.image.copy()
     image[mask] = colour
-    return replace(photo, image=image)
+    return replace(photo, image=image, crop=crop_image(image, photo.crop_from_image))
 
 
 def check_completed(plain: Fitted, fitted: Fitted, zone: np.ndarray) -> None:
@@ -158,6 +158,29 @@ def test_sunglasses_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> Non
     check_completed(plain, fitted, zone)
     assert fitted.parameters.glasses_style != "none"
     assert fitted.parameters.brow_darkness == pytest.approx(0.5)
+
+
+def test_thick_frames_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> None:
+    """Round frames whose upper rims run along the brows, with a bridge and temples."""
+    at = photo.landmarks.astype(float)
+    iod = float(np.linalg.norm(at[473] - at[468]))
+    y, x = np.mgrid[: photo.image.shape[0], : photo.image.shape[1]] + 0.5
+    frame = np.zeros(x.shape, bool)
+    for eye, side in ((at[468], -1.0), (at[473], 1.0)):
+        u, v = (x - eye[0]) / iod, (y - eye[1]) / iod - 0.03
+        frame |= np.abs(np.hypot(u / 1.15, v) - 0.31) < 0.03
+        frame |= (np.abs(v + 0.1) < 0.03) & (side * u > 0.33) & (side * u < 0.75)
+    middle = 0.5 * (at[468] + at[473])
+    frame |= (np.abs(x - middle[0]) < 0.17 * iod) & (
+        np.abs(y - middle[1] + 0.06 * iod) < 0.03 * iod
+    )
+    fitted = fit_photo(painted(photo, frame, (25, 22, 22)))
+    assert fitted.parameters.glasses_style not in ("none", "rimless")
+    position = anatomy(load_head(), SIZE).position[WINDOW]
+    px, py, pz = np.abs(position[..., 0]), position[..., 1], position[..., 2]
+    zone = (px > 10) & (px < 50) & (py > 8) & (py < 22) & (pz > -40)  # brows and above
+    dark = fitted.albedo[WINDOW].mean(-1) < 0.55 * plain.albedo[WINDOW].mean(-1)
+    assert dark[zone].mean() < 0.01
 
 
 def hand_before(photo: Photo) -> Photo:

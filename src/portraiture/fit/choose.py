@@ -203,17 +203,13 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
 def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesStyle, float]:
     """Choose frame and tone; "none" if the hint is weak. Many dark pixels below the eyes and on the
     bridge indicate a thick black frame, some a thin dark one, none thin metal. Dark occlusion of
-    both eyes but not of the nose indicates sunglasses; otherwise, if the bridge of the nose is
-    occluded, the hint is ignored."""
+    both eyes but not of the nose indicates sunglasses whatever the hint."""
     both = all(eyes_covered(regions))
     nose = covered_share(regions, disc(regions, 4, 0.1)) > 0.5
-    bridge = np.any([disc(regions, k, 0.1) for k in (6, 197)], axis=0)
     lens = decode(regions.image[np.any([disc(regions, k, 0.1) for k in (223, 443)], axis=0)])
     dark = np.median(lens) < 0.15 * zone_colour(regions, cheek_mask(regions)).mean()
     if both and dark and not nose:
         hint = 1.0
-    elif covered_share(regions, bridge) > 0.25:
-        hint = 0.0
     if hint < 0.5:
         return "none", 0.1
     x, y = regions.head_coordinates()
@@ -248,7 +244,8 @@ def choose_neckline(regions: Regions) -> Neckline:
 def choose_styles(
     regions: Regions, cues: Cues, glasses: float, parameters: AvatarParameters
 ) -> AvatarParameters:
-    """Set every discrete parameter. glasses: the quality report's hint."""
+    """Set every discrete parameter. glasses: probability that the person wears
+    some."""
     hair = choose_hair(regions, cues)
     beard, stubble = choose_beard(regions, cues)
     frame, tone = choose_glasses(regions, cues, glasses)

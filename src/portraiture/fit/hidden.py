@@ -33,7 +33,7 @@ from scipy.spatial import KDTree
 from skimage import measure
 
 from portraiture.engine.skin.tone import tone_table
-from portraiture.fit.occluders import Parsed
+from portraiture.fit.occluders import ParsedTexels
 from portraiture.fit.projection import Projection, disk
 from portraiture.fit.regions import WINDOW_PX, Regions, window_transform
 
@@ -106,7 +106,7 @@ class Hidden:
 
 
 def find_hidden(
-    projection: Projection, hair: Float[ndarray, "H W"], parsed: Parsed | None = None
+    projection: Projection, hair: Float[ndarray, "H W"], parsed: ParsedTexels | None = None
 ) -> Hidden:
     """Find the parts of the projected face that must not be used. hair: where hair is before the
     skin. parsed: what the portrait parser sees; without it colours alone decide."""

@@ -48,6 +48,8 @@ STRAND_DISTANCE = 2.6
 hair."""
 
 BROW_TEXELS = 13
+RIM_TEXELS = (10, 18)
+"""Texels, of 0.3 mm, that a frame reaches outside and inside of the edge of parsed glasses."""
 """Radius larger than half a brow's height."""
 
 OUTLINE_IOD = 0.1
@@ -309,11 +311,14 @@ def occluded(
     return gaussian_filter(grown.astype(np.float32), 6.0)
 
 
-def spectacles(
-    colour: Float[ndarray, "h w 3"], position: Float[ndarray, "h w 3"]
+def glasses_frames(
+    colour: Float[ndarray, "h w 3"],
+    position: Float[ndarray, "h w 3"],
+    glasses: Float[ndarray, "h w"],
 ) -> Float32[ndarray, "h w"]:
-    """Soft mask in [0, 1] of glasses frames over the skin: thin lines darker than their
-    surroundings, around the eyes and over the nose, excluding lashes, lids and brows."""
+    """Soft mask in [0, 1] of glasses frames over the skin: the rim of the parsed `glasses`, whose
+    probability covers the lenses, too, and thin lines darker than their surroundings, around the
+    eyes and over the nose, excluding lashes, lids and brows."""
     light = np.log(np.clip(colour.mean(-1), 4e-3, 2.0))
     line = light - gaussian_filter(light, 16.0)
     x, y = np.abs(position[..., 0]), position[..., 1]
@@ -322,6 +327,13 @@ def spectacles(
     brow = (y > 9.0) & (y < 24.0) & (x > 8.0) & (x < 60.0)
     dark = (line < -0.14) & around & ~lids & ~brow
     grown = np.asarray(binary_dilation(dark, disk(4)), bool) & around & ~lids
+    worn = glasses > 0.5
+    if worn.any():
+        outside = np.asarray(distance_transform_edt(~worn))
+        inside = np.asarray(distance_transform_edt(worn))
+        rim = (outside < RIM_TEXELS[0]) & (inside < RIM_TEXELS[1])
+        margins = np.hypot((x - 31.0) / 17.0, y / 6.0) < 1.0
+        grown |= rim & ~margins & (position[..., 2] > -60.0)
     return gaussian_filter(grown.astype(np.float32), 2.0)
 
 

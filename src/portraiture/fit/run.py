@@ -18,7 +18,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hidden import covered_in_window, find_hidden
-from portraiture.fit.occluders import parse_texels
+from portraiture.fit.occluders import parse_crop, parsed_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.skin import fit_skin, hair_on_texels
@@ -58,13 +58,14 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     landmarks = photo.landmarks.astype(np.float64)
     times.stage("Segment the photo")
     regions = photo_regions(photo.image, landmarks)
+    parsed = parse_crop(photo)
     cues = read_cues(regions)
     raise_if_cancelled(times)
     times.stage("Fit the landmarks")
     placed = place_head(photo, cues)
     projection = placed.project(photo)
     hair = hair_on_texels(regions, landmarks, projection)
-    hidden = find_hidden(projection, hair, parse_texels(photo, projection))
+    hidden = find_hidden(projection, hair, parsed_texels(parsed, photo, projection))
     if hidden.everything().any():
         covered = covered_in_window(hidden, projection, landmarks, regions)
         regions = replace(regions, covered=covered)
@@ -74,10 +75,11 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     raise_if_cancelled(times)
     times.stage("Choose colours and styles")
     parameters = measure_colours(regions, photo.image, landmarks, placed.parameters)
-    parameters = choose_styles(regions, cues, photo.quality.glasses, parameters)
+    parameters = choose_styles(regions, cues, parsed.glasses, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")
-    skin = fit_skin(photo, placed, projection, hair, hidden, parameters)
+    glasses = parsed_texels(parsed, photo, projection).glasses
+    skin = fit_skin(photo, placed, projection, hair, hidden, glasses, parameters)
     times.finish()
     raise_if_cancelled(times)
     return Fitted(

@@ -33,8 +33,8 @@ from portraiture.fit.projection import (
     WINDOW,
     Projection,
     core_mask,
+    glasses_frames,
     occluded,
-    spectacles,
 )
 from portraiture.fit.regions import Regions, window_transform
 from portraiture.fit.texture import blend_albedo
@@ -61,17 +61,19 @@ def fit_skin(
     projection: Projection,
     hair: Float[ndarray, "h w"],
     hidden: Hidden,
+    glasses: Float[ndarray, "h w"],
     parameters: AvatarParameters,
 ) -> FittedSkin:
     """Fit tone, light and albedo; see the module. hair: hair mask of the photo's window; hidden:
-    other occluders of the skin."""
+    other occluders of the skin. glasses: probability of glasses at each texel."""
     shape, camera = placed.shape, placed.camera
     lit = projection.weight * (1.0 - hidden.unlit())
     light = even_light(projection.colour, projection.normal, lit > TRUSTED)
     even = projection.colour / shading(light, projection.normal)
     before = occluded(even, lit, projection.position, hair)
     if parameters.glasses_style != "none":
-        before = np.maximum(before, spectacles(projection.colour, projection.position))
+        frames = glasses_frames(projection.colour, projection.position, glasses)
+        before = np.maximum(before, frames)
     lit = lit * (1.0 - before)
     parameters, textures, light = _tone_and_light(projection, lit, parameters, shape)
     weight = lit * (1.0 - hidden.shadow)
