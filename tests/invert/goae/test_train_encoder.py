@@ -19,7 +19,7 @@ from portraiture.data.fitted_photos import SIDE
 from portraiture.data.photo_set import TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.gates import gated_groups, set_rate
+from portraiture.invert.goae.param_groups import parameter_groups, set_rate
 from portraiture.invert.goae.presets import ENCODER, SMALL, as_baseline, fitted_encoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.goae.train_alignment import TrainAlignment, perturb
@@ -324,7 +324,7 @@ def test_ranger_pulls_back_every_few_steps() -> None:
 
 def test_gates_learn_faster_than_the_rest() -> None:
     encoder = GoaeEncoder(replace(SMALL, w_dim=16))
-    optimizer = torch.optim.SGD(gated_groups(encoder), lr=0.0)
+    optimizer = torch.optim.SGD(parameter_groups(encoder), lr=0.0)
     set_rate(optimizer, 0.01)
     gates = encoder.gates.detach().clone()
     first = encoder.mapper_base_channel[0].bias
@@ -337,7 +337,7 @@ def test_gates_learn_faster_than_the_rest() -> None:
     held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert held == sum(p.numel() for p in encoder.parameters())
     plain = GoaeEncoder(replace(SMALL, w_dim=16, gated=False))
-    assert len(gated_groups(plain)) == 1
+    assert len(parameter_groups(plain)) == 1
 
 
 def test_some_latents_are_perturbed_towards_the_next() -> None:

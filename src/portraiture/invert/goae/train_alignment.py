@@ -21,8 +21,8 @@ from torch import Tensor
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.gates import set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.param_groups import set_rate
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator

@@ -28,10 +28,10 @@ from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.gates import gated_groups, set_rate
 from portraiture.invert.goae.image_losses import OwnView, own_view_losses
 from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
 from portraiture.invert.goae.latent_prior import LatentPrior
+from portraiture.invert.goae.param_groups import parameter_groups, set_rate
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -168,7 +168,7 @@ class TrainEncoder:
 
     def _optimizer(self, encoder: Encoder) -> torch.optim.Optimizer:
         rate = self.config.learning_rate
-        groups = gated_groups(encoder)
+        groups = parameter_groups(encoder)
         if self.config.optimizer == "ranger":
             return Ranger(groups, rate)
         return torch.optim.AdamW(groups, rate, betas=(0.9, 0.99), foreach=False)
