@@ -66,8 +66,8 @@ def _synthesize(generator: TriPlaneGenerator, seed: int) -> Call:
 
     def call() -> Sequence[ndarray]:
         with torch.no_grad():
-            draws = torch.Generator().manual_seed(seed)
-            shown = generator.synthesize(generator.mapping(z, camera), camera, generator=draws)
+            rng = torch.Generator().manual_seed(seed)
+            shown = generator.synthesize(generator.mapping(z, camera), camera, generator=rng)
         return [shown.image.numpy(), shown.depth.numpy()]
 
     return call

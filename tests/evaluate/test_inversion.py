@@ -71,14 +71,14 @@ def _inversion(generator: TriPlaneGenerator, seed: int = 0) -> Inversion:
 
 
 def test_geometry_errors_forgive_distance_and_scale() -> None:
-    draws = np.random.default_rng(0)
-    truth = 2.0 + 0.1 * draws.random((32, 32))
-    face = draws.random((32, 32)) < 0.7
+    rng = np.random.default_rng(0)
+    truth = 2.0 + 0.1 * rng.random((32, 32))
+    face = rng.random((32, 32)) < 0.7
     all_met = np.ones((32, 32), bool)
     same = geometry_error(3.0 * truth - 1.0, all_met, truth, face)
     assert same == pytest.approx((0.0, 0.0), abs=1e-12)
     assert geometry_error(-truth, all_met, truth, face)[0] == pytest.approx(4.0)
-    other = draws.random((32, 32))
+    other = rng.random((32, 32))
     expected = 2.0 - 2.0 * np.corrcoef(other[face], truth[face])[0, 1]
     assert geometry_error(other, all_met, truth, face)[0] == pytest.approx(expected)
     assert np.isnan(geometry_error(truth, all_met, truth, ~all_met)).all()

@@ -86,8 +86,8 @@ def test_what_is_not_shaded_is_a_drawing() -> None:
     ramp = (torch.arange(side) * 0.5 / 127.5 - 0.5).expand(1, 3, side, side).clone()
     assert unshaded(_target(ramp)) == 0.0
     assert unshaded(_target(torch.full((1, 3, side, side), 0.2))) == 1.0
-    draws = torch.Generator().manual_seed(0)
-    noise = 0.3 * torch.rand(1, 1, 512, 512, generator=draws).expand(1, 3, -1, -1)
+    rng = torch.Generator().manual_seed(0)
+    noise = 0.3 * torch.rand(1, 1, 512, 512, generator=rng).expand(1, 3, -1, -1)
     assert unshaded(_target(noise)) < 0.01
     paper = (1.0 - 0.05 * noise).clone()
     paper[..., ::16] = -1.0

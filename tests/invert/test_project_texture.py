@@ -66,8 +66,8 @@ def ws(generator: TriPlaneGenerator) -> torch.Tensor:
 def planes() -> torch.Tensor:
     """A ball with smooth random colours: the mean over planes of a - b (u² + v²) is
     a - 2/3 b r²."""
-    draws = torch.Generator().manual_seed(2)
-    coarse = torch.randn(3, 32, 6, 6, generator=draws)
+    rng = torch.Generator().manual_seed(2)
+    coarse = torch.randn(3, 32, 6, 6, generator=rng)
     made = torch.nn.functional.interpolate(coarse, (32, 32), mode="bicubic")[None]
     side = CONFIG.rendering.box_warp * ((torch.arange(32) + 0.5) / 32 - 0.5)
     square = side[:, None].square() + side[None].square()
@@ -100,9 +100,9 @@ def test_slopes_are_those_of_the_decoder() -> None:
 
 
 def test_the_least_change_is_the_pseudoinverses() -> None:
-    draws = torch.Generator().manual_seed(4)
-    slopes = torch.randn(1, 3, 4, 7, generator=draws, dtype=torch.float64)
-    sides = torch.randn(1, 3, 4, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(4)
+    slopes = torch.randn(1, 3, 4, 7, generator=rng, dtype=torch.float64)
+    sides = torch.randn(1, 3, 4, generator=rng, dtype=torch.float64)
     wanted = (torch.linalg.pinv(slopes) @ sides[..., None])[..., 0]
     torch.testing.assert_close(least_change(slopes, sides, 1e-12), wanted)
     assert least_change(slopes, sides, 1.0).norm() < wanted.norm()

@@ -19,7 +19,7 @@ from portraiture.perception.weights import load_attributes, save_network
 from portraiture.perception_training.attributes import TrainAttributes, known_spread
 from portraiture.train.distributed import World
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 
 SIZES = AttributesConfig(("smile", "age"), (0.5, 0.3), (0.1, 0.2), width=4, size=32)
 
@@ -60,7 +60,7 @@ def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
     batch = recipe.batch(0, 8, generator(0))
     losses = []
     for step in range(40):
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         losses.append(float(found["loss"]))
         state.step += 1
     assert losses[-1] < 0.3 * losses[0]

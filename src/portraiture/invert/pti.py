@@ -106,8 +106,8 @@ class WSpace:
 def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
     """Statistics of canonical w; a conditional mapping gets the frontal camera."""
     where = generator.backbone.mapping.w_avg
-    draws = torch.Generator().manual_seed(seed)
-    z = torch.randn(samples, generator.config.z_dim, generator=draws).to(where)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(samples, generator.config.z_dim, generator=rng).to(where)
     frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where).expand(samples, -1)
     camera = frontal if generator.config.c_dim else None
     parts = [

@@ -26,7 +26,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import WARMUP, annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
 PEOPLE, PEOPLE_SEED = 4_000, 0xA77
@@ -94,7 +94,7 @@ class TrainAttributes:
         return torch.from_numpy(np.stack(columns, 1)).float()
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config, (photos, wanted) = self.config, batch

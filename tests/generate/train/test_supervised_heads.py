@@ -41,7 +41,7 @@ from portraiture.train.patches import (
     cut_patch,
     patch_camera,
 )
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.triplane.rendering import RenderingConfig
@@ -93,7 +93,7 @@ def test_learning_brings_every_loss_down_and_finds_the_ball(tmp_path: Path) -> N
     history = []
     for step in range(CONFIG.run.steps):
         batch = recipe.batch(step, 2, generator(0, 0, step))
-        history.append(recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world))
+        history.append(recipe.step(state, batch, step_rng(0, step, 0, world.device), world))
         state.step += 1
     for name, share in (("raw", 0.7), ("solid", 0.7), ("rays", 0.95)):
         assert float(history[-1][name]) < share * float(history[1][name]), name
@@ -186,9 +186,9 @@ def test_the_densest_of_what_should_be_empty_is_asked_to_be(tmp_path: Path) -> N
     network = TriPlaneGenerator(CONFIG.generator)
     batch = recipe.batch(0, 1, generator(0))
     rays = make_rays(batch.camera, batch.depth.shape[-1])
-    draws = torch.Generator().manual_seed(3)
-    pixels = torch.randint(0, rays[0].shape[1], (1, 128), generator=draws)
-    depth = 2.3 + torch.rand(1, 128, generator=draws)
+    rng = torch.Generator().manual_seed(3)
+    pixels = torch.randint(0, rays[0].shape[1], (1, 128), generator=rng)
+    depth = 2.3 + torch.rand(1, 128, generator=rng)
     with torch.no_grad():
         planes = 3.0 * network.planes(network.mapping(batch.z, None))
         every = network.query(planes, along_points(rays, pixels, depth))[1][0]

@@ -19,7 +19,7 @@ from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.people.latent import draw_latents
 from portraiture.people.people_file import person_path, save_person
 from portraiture.train.distributed import World
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 
 TINY = SUPERVISED["tiny"].generator
 
@@ -79,8 +79,8 @@ def test_a_run_goes_on_from_a_file_with_the_file_s_sizes(tmp_path: Path) -> None
     assert recipe.config.generator.mapping_layers == TINY.mapping_layers
     assert recipe.config.coarse_steps == 0
     state = recipe.build(World())
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    metrics = recipe.step(state, recipe.batch(0, 2, generator(0)), draws, World())
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
+    metrics = recipe.step(state, recipe.batch(0, 2, generator(0)), rng, World())
     assert float(metrics["start_unknown"]) > 0.0
     assert "flow_unknown" not in metrics
     learned = state.models["heads"].get_parameter("backbone.synthesis.b32.conv1.weight")
@@ -122,8 +122,8 @@ def test_polishing_keeps_what_w_means(tmp_path: Path, monkeypatch: pytest.Monkey
     state = recipe.build(World())
     for step in range(2):
         state.step = step
-        draws = draws_of_step(0, step, 0, torch.device("cpu"))
-        recipe.step(state, recipe.batch(step, 2, generator(step)), draws, World())
+        rng = step_rng(0, step, 0, torch.device("cpu"))
+        recipe.step(state, recipe.batch(step, 2, generator(step)), rng, World())
     before = start.state_dict()
     for network in (state.models["heads"], state.averages["heads"]):
         moved = {

@@ -15,7 +15,7 @@ from portraiture.networks.layers import Linear
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.weights import load_identity, load_parser
-from portraiture.train.rng import draws_of_step
+from portraiture.train.rng import step_rng
 from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(
@@ -73,8 +73,8 @@ def _photo(network: TriPlaneGenerator, ws: torch.Tensor) -> Shown:
 def _losses(
     network: TriPlaneGenerator, networks: LossNetworks, ws: torch.Tensor, shown: Shown
 ) -> dict[str, torch.Tensor]:
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    return own_view_losses(network, networks, ws, network.planes(ws), shown, draws, CONFIG)
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
+    return own_view_losses(network, networks, ws, network.planes(ws), shown, rng, CONFIG)
 
 
 def test_a_head_is_nearest_to_its_own_picture(
@@ -114,14 +114,14 @@ def test_the_outline_wants_nothing_where_nobody_is(
         for bias in (8.0, 2.0):
             with torch.no_grad():
                 thinner.fill_(bias)
-            draws = draws_of_step(0, 0, 0, torch.device("cpu"))
+            rng = step_rng(0, 0, 0, torch.device("cpu"))
             all_losses = own_view_losses(
                 network,
                 networks,
                 ws,
                 network.planes(ws),
                 shown._replace(person=person),
-                draws,
+                rng,
                 alone,
             )
             losses.append(float(sum(all_losses.values())))

@@ -31,9 +31,9 @@ def test_a_scale_of_w_that_pictures_do_not_see_changes_nothing() -> None:
 
 
 def test_the_mean_person_is_at_distance_one() -> None:
-    draws = torch.Generator().manual_seed(2)
-    w = torch.randn(100_000, 4, generator=draws) @ torch.randn(4, 4, generator=draws)
-    seen = torch.randn(500, 4, generator=draws) @ torch.randn(4, 4, generator=draws)
+    rng = torch.Generator().manual_seed(2)
+    w = torch.randn(100_000, 4, generator=rng) @ torch.randn(4, 4, generator=rng)
+    seen = torch.randn(500, 4, generator=rng) @ torch.randn(4, 4, generator=rng)
     metric = LatentMetric(4)
     metric.matrix.copy_(visible_metric(seen, w, floor=0.1))
     distance = metric((w - w.mean(0))[:, None])

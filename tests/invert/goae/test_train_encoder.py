@@ -35,7 +35,7 @@ from portraiture.train.distributed import World
 from portraiture.train.gan_losses import r1_penalty
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
@@ -110,7 +110,7 @@ def test_learning_brings_w_nearer(folder: Path) -> None:
     latent = []
     for step in range(60):
         batch = recipe.batch(step, 3, generator(0, 0, step))
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         latent.append(float(found["latent"]))
         state.step += 1
     assert latent[-1] < 0.6 * latent[0]
@@ -121,7 +121,7 @@ def test_before_the_whole_begins_there_is_w_alone(folder: Path) -> None:
     state = recipe.build(world)
     for step, more in ((0, False), (1, True)):
         batch = recipe.batch(step, 2, generator(0, 0, step))
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         assert ("image" in found, "loss_d" in found, "adversarial" in found) == (more,) * 3
         assert "latent" in found
         state.step += 1
@@ -175,8 +175,8 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
     recipe.measure(state)
     offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.drawn.photo]))
     ws = recipe.network.backbone.mapping.w_avg + offsets
-    draws = draws_of_step(0, 0, 0, world.device)
-    losses = recipe.losses(state, ws, offsets, batch, draws)
+    rng = step_rng(0, 0, 0, world.device)
+    losses = recipe.losses(state, ws, offsets, batch, rng)
     expected = {"latent", "offset", "adversarial", "empty", "solid", "rays", "raw", "image"}
     assert losses.keys() == expected | {"perceptual", "prior"}
     for name, loss in losses.items():
@@ -185,7 +185,7 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
         (gradient,) = torch.autograd.grad(loss, ws, retain_graph=True)
         assert torch.isfinite(gradient).all(), name
         assert gradient.abs().sum() > 0, name
-    recipe.step(state, batch, draws, world)
+    recipe.step(state, batch, rng, world)
     for name, value in recipe.network.state_dict().items():
         assert torch.equal(value, before[name]), name
 
@@ -341,10 +341,10 @@ def test_gates_learn_faster_than_the_rest() -> None:
 
 
 def test_some_latents_are_perturbed_towards_the_next() -> None:
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
     ws = torch.arange(400.0).reshape(400, 1, 1).expand(-1, 3, 2)
-    assert perturb(ws, 0.0, draws) is ws
-    moved = perturb(ws, 0.5, draws)[1:] - ws[1:]
+    assert perturb(ws, 0.0, rng) is ws
+    moved = perturb(ws, 0.5, rng)[1:] - ws[1:]
     assert torch.equal(moved, moved[:, :1, :1].expand_as(moved))
     steps = moved[:, 0, 0]
     assert -1.0 <= steps.min() <= -0.9  # the one before is 1 less

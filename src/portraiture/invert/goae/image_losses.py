@@ -26,7 +26,7 @@ from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.sparse_rays import march_some
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
 from portraiture.perception.identity import IdentityNetwork, face_crop, similarity
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.triplane.sampling import make_rays
 
 ANYWHERE = 0.05
@@ -56,7 +56,7 @@ def own_view_losses(
     ws: Float[Tensor, "B N D"],
     planes: Float[Tensor, "B 3 C P P"],
     shown: Shown,
-    draws: Draws,
+    rng: StepRng,
     config: OwnView,
 ) -> dict[str, Tensor]:
     """Weighted losses by name; gradients flow to the planes and, through superresolution, to ws.
@@ -71,7 +71,7 @@ def own_view_losses(
         "own_perceptual": config.perceptual
         * perceptual_distance(features, ours, shown.image).mean(),
         "own_identity": config.identity * (1.0 - alike).mean(),
-        "own_outline": config.outline * _outline(network, planes, shown, draws, config),
+        "own_outline": config.outline * _outline(network, planes, shown, rng, config),
     }
 
 
@@ -91,14 +91,14 @@ def _picture(
 
 
 def _outline(
-    network: TriPlaneGenerator, planes: Tensor, shown: Shown, draws: Draws, config: OwnView
+    network: TriPlaneGenerator, planes: Tensor, shown: Shown, rng: StepRng, config: OwnView
 ) -> Float[Tensor, ""]:
     """Mean absolute error of rays' opacity against the matte, sampled mostly near outlines."""
     n = network.config.neural_resolution
     person = F.interpolate(shown.person, (n, n), mode="area")
     around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)
     chance = (ANYWHERE + 4.0 * around * (1.0 - around)).flatten(1)
-    chosen = torch.multinomial(chance, config.rays, False, generator=draws.device)
+    chosen = torch.multinomial(chance, config.rays, False, generator=rng.device)
     rays = make_rays(shown.camera, n)
-    marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
+    marched = march_some(network, planes, rays, chosen, config.ray_samples, rng.device)
     return (marched.weights.sum(-1) - person.flatten(1).gather(1, chosen)).abs().mean()

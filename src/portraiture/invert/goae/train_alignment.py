@@ -34,7 +34,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.train.truth_losses import TruthLosses
@@ -121,7 +121,7 @@ class TrainAlignment:
         return AlignmentBatch(people, self.fitted.draw(fitted, generator))
 
     def step(
-        self, state: TrainState, batch: AlignmentBatch, draws: Draws, world: World
+        self, state: TrainState, batch: AlignmentBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the alignment and its EMA."""
         config = self.config
@@ -132,7 +132,7 @@ class TrainAlignment:
             config.learning_rate * annealed(state.step, config.decay_steps, warmup=config.warmup),
         )
         optimizer.zero_grad(set_to_none=True)
-        losses = self.losses(alignment, batch, draws)
+        losses = self.losses(alignment, batch, rng)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(alignment.parameters(), world)
         torch.nn.utils.clip_grad_norm_(alignment.parameters(), config.clip)
@@ -143,13 +143,13 @@ class TrainAlignment:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(
-        self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
+        self, alignment: FeatureAlignment, batch: AlignmentBatch, rng: StepRng
     ) -> dict[str, Tensor]:
         """All weighted losses by name: Eq. 13's, and λ7 on F* - F (supplement A). Names of losses
         at the other view start with `other_`."""
         config, network = self.config, self.network
         people, real = batch
-        ws = perturb(self._ws(people.photo), config.perturbed, draws)
+        ws = perturb(self._ws(people.photo), config.perturbed, rng)
         image, camera = people.seen.image, people.seen.camera
         if real is not None:  # in one pass, for the batch norms
             ws = torch.cat([ws, self._ws(real.photo)])
@@ -159,25 +159,25 @@ class TrainAlignment:
         moved = (found.features - found.plain_features).square().mean()
         losses = {"features": config.feature_weight * moved}
         known = len(people.photo)
-        losses |= self._known(ws[:known], found.planes[:known], people, draws)
+        losses |= self._known(ws[:known], found.planes[:known], people, rng)
         if real is not None:
             networks = (self.features, self.identity)
             losses |= own_view_losses(
-                network, networks, ws[known:], found.planes[known:], real.shown, draws,
+                network, networks, ws[known:], found.planes[known:], real.shown, rng,
                 config.own_view,
             )  # fmt: skip
         return losses
 
     def _known(
         self, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"], people: PhotoBatch,
-        draws: Draws,
+        rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Losses on two views of synthetic people."""
         network, weight = self.network, self.config.other_weight
         compare = TruthLosses(self.config.truth, self.features)
-        found = compare(network, ws, planes, people.seen, draws, coarse=False)
+        found = compare(network, ws, planes, people.seen, rng, coarse=False)
         if weight:
-            other = compare(network, ws, planes, people.truth, draws, coarse=False)
+            other = compare(network, ws, planes, people.truth, rng, coarse=False)
             found |= {f"other_{name}": weight * loss for name, loss in other.items()}
         return found
 
@@ -209,9 +209,9 @@ class TrainAlignment:
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
 
 
-def perturb(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
+def perturb(ws: Float[Tensor, "B N D"], share: float, rng: StepRng) -> Float[Tensor, "B N D"]:
     """Move a share of the w+ by a random fraction towards the next one in the batch."""
     if not share:
         return ws
-    drawn = torch.rand(2, len(ws), 1, 1, generator=draws.cpu).to(ws)
+    drawn = torch.rand(2, len(ws), 1, 1, generator=rng.cpu).to(ws)
     return ws + (drawn[0] < share) * drawn[1] * (ws.roll(1, 0) - ws)

@@ -45,7 +45,7 @@ from portraiture.train.gan_losses import discriminator_loss, generator_loss, r1_
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.train.truth_losses import TruthLosses
@@ -187,7 +187,7 @@ class TrainEncoder:
         return EncoderBatch(people, DrawnBatch(*map(torch.cat, pairs)), real)
 
     def step(
-        self, state: TrainState, batch: EncoderBatch, draws: Draws, world: World
+        self, state: TrainState, batch: EncoderBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of D_Wc, then of the encoder and its EMA."""
         config = self.config
@@ -201,7 +201,7 @@ class TrainEncoder:
         ws = self.network.backbone.mapping.w_avg + offsets
         judged = self._judge(state, ws.detach(), batch.people.truth.z, world)
         optimizer.zero_grad(set_to_none=True)
-        losses = self.losses(state, ws, offsets, batch, draws)
+        losses = self.losses(state, ws, offsets, batch, rng)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(encoder.parameters(), world)
         if config.optimizer == "adamw":
@@ -222,14 +222,14 @@ class TrainEncoder:
 
     def measure(self, state: TrainState) -> None:
         """Estimate the metric of w and the prior; the same on every process."""
-        config, draws = self.config, generator(METRIC_SEED)
+        config, rng = self.config, generator(METRIC_SEED)
         where = self.network.backbone.mapping.w_avg
-        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=draws).to(where)
+        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=rng).to(where)
         with torch.no_grad():
             w = self.network.mapping(z, None)[:, 0]
         count, floor = config.metric_gradients, config.metric_floor
         if count:
-            seen = picture_gradients(self.network, self.data.people, count, draws)
+            seen = picture_gradients(self.network, self.data.people, count, rng)
         else:
             seen, floor = torch.ones(1, w.shape[1]).to(w), 1.0
         metric, prior = state.models[METRIC], state.models[PRIOR]
@@ -239,7 +239,7 @@ class TrainEncoder:
 
     def losses(
         self, state: TrainState, ws: Float[Tensor, "B N D"], offsets: Float[Tensor, "B N D"],
-        batch: EncoderBatch, draws: Draws,
+        batch: EncoderBatch, rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. `TruthLosses` and
         `own_view` replace Eqs. 4 and 13."""
@@ -261,14 +261,14 @@ class TrainEncoder:
             truth = batch.people.truth
             own = ws[: len(truth.z)]
             compare = TruthLosses(config.truth, self.features)
-            drawn = compare(network, own, network.planes(own), truth, draws, coarse=False)
+            drawn = compare(network, own, network.planes(own), truth, rng, coarse=False)
             found |= {name: config.truth_weight * loss for name, loss in drawn.items()}
         if config.own_view is not None and batch.fitted is not None:
             shown = batch.fitted.shown
             own = ws[-len(shown.image) :]
             found |= own_view_losses(
                 network, (self.features, self.identity), own, network.planes(own), shown,
-                draws, config.own_view,
+                rng, config.own_view,
             )  # fmt: skip
         return found
 
