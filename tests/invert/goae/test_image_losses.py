@@ -9,7 +9,7 @@ import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.fitted_photos import Shown
-from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.image_losses import ImageLosses, image_losses
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.layers import Linear
 from portraiture.perception.features import FeatureNetwork
@@ -28,7 +28,7 @@ SIZES = TriPlaneConfig(
     ),
 )  # fmt: skip
 LOSSES = {"own_picture", "own_perceptual", "own_identity", "own_outline"}
-CONFIG = OwnView(rays=64, ray_samples=12, side=32)
+CONFIG = ImageLosses(rays=64, ray_samples=12, side=32)
 LossNetworks = tuple[FeatureNetwork, IdentityNetwork]
 
 
@@ -74,7 +74,7 @@ def _losses(
     network: TriPlaneGenerator, networks: LossNetworks, ws: torch.Tensor, shown: Shown
 ) -> dict[str, torch.Tensor]:
     rng = step_rng(0, 0, 0, torch.device("cpu"))
-    return own_view_losses(network, networks, ws, network.planes(ws), shown, rng, CONFIG)
+    return image_losses(network, networks, ws, network.planes(ws), shown, rng, CONFIG)
 
 
 def test_a_head_is_nearest_to_its_own_picture(
@@ -115,7 +115,7 @@ def test_the_outline_wants_nothing_where_nobody_is(
             with torch.no_grad():
                 thinner.fill_(bias)
             rng = step_rng(0, 0, 0, torch.device("cpu"))
-            all_losses = own_view_losses(
+            all_losses = image_losses(
                 network,
                 networks,
                 ws,

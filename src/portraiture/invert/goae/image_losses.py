@@ -36,7 +36,7 @@ NEAR = 9
 
 
 @dataclass(frozen=True)
-class OwnView:
+class ImageLosses:
     """Loss weights: picture is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
     of the rays' opacity, replaces λ5. rays: number per photo. ray_samples: coarse samples per ray,
     and as many fine ones. side: of the depth map."""
@@ -50,14 +50,14 @@ class OwnView:
     side: int = 64
 
 
-def own_view_losses(
+def image_losses(
     network: TriPlaneGenerator,
     networks: tuple[FeatureNetwork, IdentityNetwork],
     ws: Float[Tensor, "B N D"],
     planes: Float[Tensor, "B 3 C P P"],
     shown: Shown,
     rng: StepRng,
-    config: OwnView,
+    config: ImageLosses,
 ) -> dict[str, Tensor]:
     """Weighted losses by name; gradients flow to the planes and, through superresolution, to ws.
     networks: for the perceptual and the identity loss."""
@@ -91,7 +91,7 @@ def _picture(
 
 
 def _outline(
-    network: TriPlaneGenerator, planes: Tensor, shown: Shown, rng: StepRng, config: OwnView
+    network: TriPlaneGenerator, planes: Tensor, shown: Shown, rng: StepRng, config: ImageLosses
 ) -> Float[Tensor, ""]:
     """Mean absolute error of rays' opacity against the matte, sampled mostly near outlines."""
     n = network.config.neural_resolution

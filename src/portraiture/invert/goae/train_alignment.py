@@ -4,7 +4,7 @@ section 4.2 and supplement): encoder and generator are frozen.
 photo ─encoder─▶ w+ ─▶ reconstruction - photo ─alignment─▶ F* ─planes, mixed─▶ renders
 The photo's own view is rendered, as in the paper, and for synthetic people, whose ground truth is
 known, another view. [ours] Photos of real people, whose heads fit them less well, are compared at
-their own view only (`own_view`). Letters: B photos, N rows of w+.
+their own view only (`image_losses`). Letters: B photos, N rows of w+.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.image_losses import ImageLosses, image_losses
 from portraiture.invert.goae.param_groups import set_rate
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
@@ -54,9 +54,10 @@ class AlignmentTraining:
 
     truth: losses against the engine (`train.truth_losses`). encoder, fitted: fingerprints of the
     frozen encoder and of the photos of real people, so that a run never resumes with others.
-    fitted_share: share of these photos in a batch. own_view: losses on them. other_weight: weight
-    of losses at another view than the photo's; 0 in the paper. perturbed: share of heads whose w+
-    is moved towards another's, to imitate the inversion error of real photos [ours].
+    fitted_share: share of these photos in a batch. image_losses: weights of the losses on them.
+    other_weight: weight of losses at another view than the photo's; 0 in the paper. perturbed:
+    share of heads whose w+ is moved towards another's, to imitate the inversion error of real
+    photos [ours].
     feature_weight: λ7, on the mean squared F* - F. mixed: planes that are mixed by visibility.
     learning_rate: Adam's, after `warmup` steps, with cosine decay over decay_steps. clip: maximum
     gradient norm.
@@ -69,7 +70,7 @@ class AlignmentTraining:
     encoder: str = ""
     fitted: str = ""
     fitted_share: float = 0.5
-    own_view: OwnView = field(default_factory=OwnView)
+    image_losses: ImageLosses = field(default_factory=ImageLosses)
     other_weight: float = 1.0
     perturbed: float = 0.0
     feature_weight: float = 1e-4
@@ -162,9 +163,9 @@ class TrainAlignment:
         losses |= self._known(ws[:known], found.planes[:known], people, rng)
         if real is not None:
             networks = (self.features, self.identity)
-            losses |= own_view_losses(
+            losses |= image_losses(
                 network, networks, ws[known:], found.planes[known:], real.shown, rng,
-                config.own_view,
+                config.image_losses,
             )  # fmt: skip
         return losses
 

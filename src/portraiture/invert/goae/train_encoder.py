@@ -9,7 +9,7 @@ the losses of `train.truth_losses`, at other views than the photo's, replace its
 its background depth loss. The loss on w alone costs a fraction of a step and comes first; for it,
 half of the photos are sampled from an image generator, without renders. Photos of real people, to
 whom the engine was fitted, add the statistics of real images; they are compared as in the paper
-(`own_view`). Letters: B photos, K of them sampled from the generator, N rows of w+.
+(`image_losses`). Letters: B photos, K of them sampled from the generator, N rows of w+.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.image_losses import ImageLosses, image_losses
 from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
 from portraiture.invert.goae.latent_prior import LatentPrior
 from portraiture.invert.goae.param_groups import parameter_groups, set_rate
@@ -77,7 +77,7 @@ class EncoderTraining:
     of w is weighted by its visible effect, estimated from metric_gradients image gradients;
     metric_floor: isotropic share of this metric, all of it for 0 gradients. whole_from: step from
     which the image losses are used: those weighted by truth_weight, adversarial_weight (λ4) and
-    prior_weight (of `latent_prior`), and own_view's on photos of real people, if given.
+    prior_weight (of `latent_prior`), and those of image_losses on photos of real people, if given.
     offset_weight: λ6. r1_gamma, judge_rate: R1 weight and learning rate of D_Wc. optimizer: Ranger
     as in the paper, or AdamW with gradients clipped to norm 1. learning_rate: with warm-up over
     warmup steps and cosine decay over decay_steps. whole_rate, whole_decay: the same from
@@ -97,7 +97,7 @@ class EncoderTraining:
     metric_floor: float = 0.1
     whole_from: int = 0
     truth_weight: float = 1.0
-    own_view: OwnView | None = None
+    image_losses: ImageLosses | None = None
     prior_weight: float = 0.3
     adversarial_weight: float = 0.05
     offset_weight: float = 0.001
@@ -242,7 +242,7 @@ class TrainEncoder:
         batch: EncoderBatch, rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. `TruthLosses` and
-        `own_view` replace Eqs. 4 and 13."""
+        `image_losses` replace Eqs. 4 and 13."""
         config, network = self.config, self.network
         wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
         found = {
@@ -263,12 +263,12 @@ class TrainEncoder:
             compare = TruthLosses(config.truth, self.features)
             drawn = compare(network, own, network.planes(own), truth, rng, coarse=False)
             found |= {name: config.truth_weight * loss for name, loss in drawn.items()}
-        if config.own_view is not None and batch.fitted is not None:
+        if config.image_losses is not None and batch.fitted is not None:
             shown = batch.fitted.shown
             own = ws[-len(shown.image) :]
-            found |= own_view_losses(
+            found |= image_losses(
                 network, (self.features, self.identity), own, network.planes(own), shown,
-                rng, config.own_view,
+                rng, config.image_losses,
             )  # fmt: skip
         return found
 
