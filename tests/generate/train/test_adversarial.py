@@ -215,7 +215,7 @@ def test_a_trained_generator_waits_for_its_discriminator(
         save_generator(fresh, tmp_path / "start.safetensors")
         recipe = make_recipe(name, replace(choices, start=tmp_path / "start.safetensors"))
         state = recipe.build(world)
-        begun, judge = (
+        begun, discriminator = (
             {k: v.detach().clone() for k, v in state.models[network].named_parameters()}
             for network in ("generator", "discriminator")
         )
@@ -229,7 +229,7 @@ def test_a_trained_generator_waits_for_its_discriminator(
             state.step += 1
     assert moved == [False, True]
     after = dict(state.models["discriminator"].named_parameters())
-    assert any(not torch.equal(after[k], v) for k, v in judge.items())
+    assert any(not torch.equal(after[k], v) for k, v in discriminator.items())
 
 
 def test_the_generator_learns_to_please(data: Path) -> None:

@@ -291,11 +291,11 @@ def test_other_generators_are_refused(folder: Path) -> None:
         make_recipe("encoder", choices)
 
 
-def test_the_latent_judge_sees_rows_alone() -> None:
+def test_the_latent_discriminator_sees_rows_alone() -> None:
     torch.manual_seed(0)
-    judge = LatentDiscriminator(8, layers=2)
+    discriminator = LatentDiscriminator(8, layers=2)
     ws = torch.randn(2, 3, 8)
-    assert torch.allclose(judge(ws)[1, 2], judge(ws[1:2, 2])[0])
+    assert torch.allclose(discriminator(ws)[1, 2], discriminator(ws[1:2, 2])[0])
 
 
 def test_r1_of_rows_is_the_squared_slope() -> None:

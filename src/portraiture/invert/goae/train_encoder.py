@@ -50,7 +50,7 @@ from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.train.truth_losses import TruthLosses
 
-JUDGE = "latent discriminator"
+DISCRIMINATOR = "latent discriminator"
 METRIC, PRIOR = "metric", "prior"
 METRIC_SEED = 0x5EE
 
@@ -78,9 +78,9 @@ class EncoderTraining:
     metric_floor: isotropic share of this metric, all of it for 0 gradients. whole_from: step from
     which the image losses are used: those weighted by truth_weight, adversarial_weight (λ4) and
     prior_weight (of `latent_prior`), and those of image_losses on photos of real people, if given.
-    offset_weight: λ6. r1_gamma, judge_rate: R1 weight and learning rate of D_Wc. optimizer: Ranger
-    as in the paper, or AdamW with gradients clipped to norm 1. learning_rate: with warm-up over
-    warmup steps and cosine decay over decay_steps. whole_rate, whole_decay: the same from
+    offset_weight: λ6. r1_gamma, discriminator_rate: R1 weight and learning rate of D_Wc. optimizer:
+    Ranger as in the paper, or AdamW with gradients clipped to norm 1. learning_rate: with warm-up
+    over warmup steps and cosine decay over decay_steps. whole_rate, whole_decay: the same from
     whole_from on, if given. half_life: of the EMA, in images.
     """
 
@@ -102,7 +102,7 @@ class EncoderTraining:
     adversarial_weight: float = 0.05
     offset_weight: float = 0.001
     r1_gamma: float = 10.0
-    judge_rate: float = 2e-5
+    discriminator_rate: float = 2e-5
     optimizer: Literal["ranger", "adamw"] = "ranger"
     learning_rate: float = 1e-4
     warmup: int = 0
@@ -150,7 +150,7 @@ class TrainEncoder:
             begun = self.start.config
             levels_are_new = isinstance(begun, EncoderConfig) and begun.single_w
             encoder.load_state_dict(self.start.state_dict(), strict=not levels_are_new)
-        judge = LatentDiscriminator(config.encoder.w_dim).to(world.device)
+        discriminator = LatentDiscriminator(config.encoder.w_dim).to(world.device)
         self.network.to(world.device)
         self.features.to(world.device)
         self.identity.to(world.device)
@@ -158,11 +158,13 @@ class TrainEncoder:
             kind(config.encoder.w_dim).to(world.device) for kind in (LatentMetric, LatentPrior)
         )
         return TrainState(
-            models={"encoder": encoder, JUDGE: judge, METRIC: metric, PRIOR: prior},
+            models={"encoder": encoder, DISCRIMINATOR: discriminator, METRIC: metric, PRIOR: prior},
             averages={"encoder": averaged_copy(encoder)},
             optimizers={
                 "encoder": self._optimizer(encoder),
-                JUDGE: torch.optim.Adam(judge.parameters(), config.judge_rate, foreach=False),
+                DISCRIMINATOR: torch.optim.Adam(
+                    discriminator.parameters(), config.discriminator_rate, foreach=False
+                ),
             },
         )
 
@@ -199,7 +201,7 @@ class TrainEncoder:
         photos = torch.cat([batch.people.photo, batch.drawn.photo])
         offsets = encoder(photos, levels=levels)
         ws = self.network.backbone.mapping.w_avg + offsets
-        judged = self._judge(state, ws.detach(), batch.people.truth.z, world)
+        metrics = self._update_discriminator(state, ws.detach(), batch.people.truth.z, world)
         optimizer.zero_grad(set_to_none=True)
         losses = self.losses(state, ws, offsets, batch, rng)
         torch.stack(list(losses.values())).sum().backward()
@@ -210,7 +212,7 @@ class TrainEncoder:
         seen = float((state.step + 1) * self.run.batch)
         beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
         update(state.averages["encoder"], encoder, beta)
-        return {name: loss.detach() for name, loss in losses.items()} | judged
+        return {name: loss.detach() for name, loss in losses.items()} | metrics
 
     def rate(self, step: int) -> float:
         """The encoder's learning rate at a step."""
@@ -255,7 +257,7 @@ class TrainEncoder:
         if config.prior_weight:
             found["prior"] = config.prior_weight * state.models[PRIOR](ws)
         if config.adversarial_weight:
-            logits = state.models[JUDGE](ws.flatten(0, 1))
+            logits = state.models[DISCRIMINATOR](ws.flatten(0, 1))
             found["adversarial"] = config.adversarial_weight * generator_loss(logits)
         if config.truth_weight:
             truth = batch.people.truth
@@ -272,22 +274,22 @@ class TrainEncoder:
             )  # fmt: skip
         return found
 
-    def _judge(
+    def _update_discriminator(
         self, state: TrainState, fakes: Float[Tensor, "B N D"], z: Float[Tensor, "B Z"],
         world: World,
     ) -> dict[str, Tensor]:  # fmt: skip
         """One update of D_Wc (Eq. 2): w of other people as real, all rows of w+ as fake."""
-        config, judge = self.config, state.models[JUDGE]
+        config, discriminator = self.config, state.models[DISCRIMINATOR]
         if not config.adversarial_weight or state.step < config.whole_from:
             return {}
         reals = self.network.mapping(z.roll(1, 0), None).flatten(0, 1).requires_grad_(True)
 
         def losses() -> Iterator[Tensor]:
-            logits = judge(reals)
+            logits = discriminator(reals)
             penalty = 0.5 * config.r1_gamma * r1_penalty(logits, [reals])
-            yield discriminator_loss(logits, judge(fakes.flatten(0, 1))) + penalty
+            yield discriminator_loss(logits, discriminator(fakes.flatten(0, 1))) + penalty
 
-        total = update_weights(state.optimizers[JUDGE], judge, losses(), 1, world)
+        total = update_weights(state.optimizers[DISCRIMINATOR], discriminator, losses(), 1, world)
         return {"loss_d": total}
 
     @torch.no_grad()
