@@ -1,4 +1,4 @@
-"""The attribute network on balls and drawn people: its targets, and that it learns."""
+"""The attribute network on balls and sampled people: its targets, and that it learns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _recipe(folder: Path) -> TrainAttributes:
 
 def test_its_targets_are_the_engines_scores(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
-    z = recipe.drawn.draw(3, generator(1)).z
+    z = recipe.sampled.draw(3, generator(1)).z
     wanted, scores = recipe.standardised(z), score_people(z.numpy())
     names, means, deviations = known_spread()
     for k, name in enumerate(names):
@@ -54,7 +54,7 @@ def test_scores_are_standard_over_people() -> None:
 def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     config = replace(recipe.config, learning_rate=0.01, decay_steps=10_000)
-    recipe = TrainAttributes(config, recipe.data, recipe.drawn)
+    recipe = TrainAttributes(config, recipe.data, recipe.sampled)
     torch.manual_seed(0)
     state, world = recipe.build(World()), World()
     batch = recipe.batch(0, 8, generator(0))

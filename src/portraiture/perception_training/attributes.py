@@ -16,8 +16,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.data.drawn_photos import DrawnPhotos
 from portraiture.data.photo_set import PhotoSet
+from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.people.attributes import score_people
 from portraiture.people.latent import draw_latents
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
@@ -34,12 +34,12 @@ PEOPLE, PEOPLE_SEED = 4_000, 0xA77
 
 @dataclass(frozen=True)
 class AttributesTraining:
-    """drawn_share: of a batch that a generator of images draws. learning_rate: AdamW's, falling
+    """sampled_share: of a batch, sampled from an image generator. learning_rate: AdamW's, falling
     along a half cosine over decay_steps. half_life: of the average, in images."""
 
     run: RunConfig
     network: AttributesConfig = field(default_factory=AttributesConfig)
-    drawn_share: float = 0.5
+    sampled_share: float = 0.5
     learning_rate: float = 0.002
     weight_decay: float = 0.02
     decay_steps: int = 1_000
@@ -49,10 +49,10 @@ class AttributesTraining:
 class TrainAttributes:
     """Recipe; see `train.loop.Recipe`."""
 
-    def __init__(self, config: AttributesTraining, data: PhotoSet, drawn: DrawnPhotos) -> None:
+    def __init__(self, config: AttributesTraining, data: PhotoSet, sampled: SampledPhotos) -> None:
         names, means, deviations = known_spread()
         network = replace(config.network, names=names, means=means, deviations=deviations)
-        self.config, self.data, self.drawn = replace(config, network=network), data, drawn
+        self.config, self.data, self.sampled = replace(config, network=network), data, sampled
 
     @property
     def run(self) -> RunConfig:
@@ -76,11 +76,11 @@ class TrainAttributes:
         self, number: int, size: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B A"]]:
         """Photos and their people's standardised scores."""
-        count = round(size * self.config.drawn_share)
+        count = round(size * self.config.sampled_share)
         people = self.data.draw(size - count, generator)
-        drawn = self.drawn.draw(count, generator)
-        photos = torch.cat([people.photo, drawn.photo])
-        return photos, self.standardised(torch.cat([people.seen.z, drawn.z]))
+        sampled = self.sampled.draw(count, generator)
+        photos = torch.cat([people.photo, sampled.photo])
+        return photos, self.standardised(torch.cat([people.seen.z, sampled.z]))
 
     def standardised(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B A"]:
         """Scores of people by their latents."""

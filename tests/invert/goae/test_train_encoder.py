@@ -71,7 +71,7 @@ def _recipe(folder: Path, **changes: object) -> TrainEncoder:
     made = make_recipe("encoder", _choices(folder))
     assert isinstance(made, TrainEncoder)
     config = replace(made.config, **changes)  # type: ignore[arg-type]
-    return TrainEncoder(config, made.data, made.drawn, made.network)
+    return TrainEncoder(config, made.data, made.sampled, made.network)
 
 
 def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None:
@@ -86,8 +86,8 @@ def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None
     assert batch.photo.shape == (3, 3, 32, 32)
     corners = batch.photo[:, :, 0, 0]
     assert torch.allclose(corners, torch.full_like(corners, -1.0), atol=0.02)
-    drawn = {tuple(z.tolist()) for z in batch.truth.z}
-    assert drawn == {tuple(people.person(k).z.tolist()) for k in range(3)}
+    sampled = {tuple(z.tolist()) for z in batch.truth.z}
+    assert sampled == {tuple(people.person(k).z.tolist()) for k in range(3)}
     middle = batch.photo[:, :, 14:18, 14:18].mean((2, 3))
     assert ((middle > -0.9).any(1)).all()
     again = photos.draw(3, generator(5))
@@ -102,7 +102,7 @@ def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
     recipe, world = (
-        _recipe(folder, learning_rate=0.01, truth_weight=0.0, drawn_share=0.0),
+        _recipe(folder, learning_rate=0.01, truth_weight=0.0, sampled_share=0.0),
         World(),
     )
     torch.manual_seed(1)
@@ -159,11 +159,11 @@ def test_a_baseline_trains_the_same_way(folder: Path, architecture: str) -> None
 def test_half_of_a_batch_is_drawn(folder: Path) -> None:
     recipe = _recipe(folder)
     batch = recipe.batch(0, 4, generator(3))
-    assert batch.people.photo.shape == batch.drawn.photo.shape == (2, 3, 32, 32)
-    assert batch.drawn.z.shape == (2, LATENT_SIZE)
+    assert batch.people.photo.shape == batch.sampled.photo.shape == (2, 3, 32, 32)
+    assert batch.sampled.z.shape == (2, LATENT_SIZE)
     again = recipe.batch(0, 4, generator(3))
-    assert torch.equal(batch.drawn.photo, again.drawn.photo)
-    assert recipe.drawn.draw(0, generator(0)).photo.shape == (0, 3, 32, 32)
+    assert torch.equal(batch.sampled.photo, again.sampled.photo)
+    assert recipe.sampled.draw(0, generator(0)).photo.shape == (0, 3, 32, 32)
 
 
 def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
     before = {k: v.clone() for k, v in recipe.network.state_dict().items()}
     batch = recipe.batch(0, 2, generator(0))
     recipe.measure(state)
-    offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.drawn.photo]))
+    offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.sampled.photo]))
     ws = recipe.network.backbone.mapping.w_avg + offsets
     rng = step_rng(0, 0, 0, world.device)
     losses = recipe.losses(state, ws, offsets, batch, rng)
@@ -194,7 +194,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
         recipe = _recipe(folder)
         config = replace(recipe.config, run=replace(recipe.run, steps=steps))
-        made = TrainEncoder(config, recipe.data, recipe.drawn, recipe.network)
+        made = TrainEncoder(config, recipe.data, recipe.sampled, recipe.network)
         state = run_recipe(made, out, world=World()).state
         return state.averages["encoder"].state_dict() | state.models["encoder"].state_dict()
 
@@ -226,7 +226,7 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
 
 
 def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
-    """Their share of a batch comes after the known people's, and is drawn from its own view."""
+    """Their share of a batch comes after the known people's, and is rendered at its own view."""
     torch.manual_seed(5)
     network = load_generator(folder / "small.safetensors")
     fitted = fitted_encoder(ENCODER["tiny"], network.config, network.num_ws).encoder
@@ -366,9 +366,9 @@ def test_photos_of_real_people_join_the_batch(
     assert make_recipe("encoder", _choices(folder)).config.fitted_share == 0.0
     batch = recipe.batch(0, 8, generator(0))
     assert len(batch.people.photo) == 3
-    assert len(batch.drawn.photo) == 5
-    assert (batch.drawn.z[-2:, 0] == 7.0).all()
-    assert not (batch.drawn.z[:-2, 0] == 7.0).any()
+    assert len(batch.sampled.photo) == 5
+    assert (batch.sampled.z[-2:, 0] == 7.0).all()
+    assert not (batch.sampled.z[:-2, 0] == 7.0).any()
     run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
     assert {"own_picture", "own_perceptual", "own_identity", "own_outline"} <= row.keys()

@@ -23,9 +23,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.data.drawn_photos import DrawnBatch, DrawnPhotos
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
+from portraiture.data.sampled_photos import SampledBatch, SampledPhotos
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
 from portraiture.invert.goae.image_losses import ImageLosses, image_losses
@@ -56,11 +56,11 @@ METRIC_SEED = 0x5EE
 
 
 class EncoderBatch(NamedTuple):
-    """people: photos and other views of synthetic people. drawn: photos with a known latent only,
+    """people: photos and other views of synthetic people. sampled: photos with a known latent only,
     those of real people last. fitted: the latter with their own views."""
 
     people: PhotoBatch
-    drawn: DrawnBatch
+    sampled: SampledBatch
     fitted: FittedBatch | None = None
 
 
@@ -70,7 +70,7 @@ class EncoderTraining:
 
     truth: losses against the engine (`train.truth_losses`). start, fitted: fingerprints of the
     initial encoder and of the photos of real people, so that a run never resumes with others.
-    fitted_share: share of a batch that are photos of real people, if there are any. drawn_share:
+    fitted_share: share of a batch that are photos of real people, if there are any. sampled_share:
     share of the rest sampled from an image generator. levels_from: steps from which coarse, middle
     and fine rows are trained; the defaults are the published program's.
     latent_weight: weight of the squared distance of w+ (`visible_metric`), in which each direction
@@ -89,7 +89,7 @@ class EncoderTraining:
     truth: TruthConfig
     start: str = ""
     fitted: str = ""
-    drawn_share: float = 0.5
+    sampled_share: float = 0.5
     fitted_share: float = 0.25
     levels_from: tuple[int, int, int] = (10_000, 20_000, 30_001)
     latent_weight: float = 1.0
@@ -124,7 +124,7 @@ class TrainEncoder:
     people. start: encoder to start from."""
 
     def __init__(
-        self, config: EncoderTraining, data: PhotoSet, drawn: DrawnPhotos,
+        self, config: EncoderTraining, data: PhotoSet, sampled: SampledPhotos,
         network: TriPlaneGenerator, *, fitted: FittedPhotos | None = None,
         start: Encoder | None = None,
     ) -> None:  # fmt: skip
@@ -132,7 +132,7 @@ class TrainEncoder:
             raise ValueError("the encoder's rows are not the generator's")
         if fitted is not None and not round(config.run.batch * config.fitted_share):
             raise TrainingError("The batch is too small for a share of photos of real people.")
-        self.config, self.data, self.drawn, self.fitted = config, data, drawn, fitted
+        self.config, self.data, self.sampled, self.fitted = config, data, sampled, fitted
         self.start = start
         self.network = network.requires_grad_(False)
         self.features = load_parser()
@@ -179,14 +179,14 @@ class TrainEncoder:
         """Photos of different people with other views, and photos without other views."""
         config = self.config
         fitted = 0 if self.fitted is None else round(size * config.fitted_share)
-        drawn = round((size - fitted) * config.drawn_share)
-        people = self.data.draw(size - fitted - drawn, generator)
-        others = self.drawn.draw(drawn, generator)
+        sampled = round((size - fitted) * config.sampled_share)
+        people = self.data.draw(size - fitted - sampled, generator)
+        others = self.sampled.draw(sampled, generator)
         if self.fitted is None:
             return EncoderBatch(people, others)
         real = self.fitted.draw(fitted, generator)
         pairs = zip(others, (real.photo, real.z), strict=True)
-        return EncoderBatch(people, DrawnBatch(*map(torch.cat, pairs)), real)
+        return EncoderBatch(people, SampledBatch(*map(torch.cat, pairs)), real)
 
     def step(
         self, state: TrainState, batch: EncoderBatch, rng: StepRng, world: World
@@ -198,7 +198,7 @@ class TrainEncoder:
         encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
         set_rate(optimizer, self.rate(state.step))
         levels = sum(state.step >= first for first in config.levels_from)
-        photos = torch.cat([batch.people.photo, batch.drawn.photo])
+        photos = torch.cat([batch.people.photo, batch.sampled.photo])
         offsets = encoder(photos, levels=levels)
         ws = self.network.backbone.mapping.w_avg + offsets
         metrics = self._update_discriminator(state, ws.detach(), batch.people.truth.z, world)
@@ -246,7 +246,7 @@ class TrainEncoder:
         """All weighted losses of the encoder by name: Eq. 14 with Eq. 3 and λ6. `TruthLosses` and
         `image_losses` replace Eqs. 4 and 13."""
         config, network = self.config, self.network
-        wanted = network.mapping(torch.cat([batch.people.truth.z, batch.drawn.z]), None)
+        wanted = network.mapping(torch.cat([batch.people.truth.z, batch.sampled.z]), None)
         found = {
             "latent": config.latent_weight * state.models[METRIC](ws - wanted),
             "offset": config.offset_weight
@@ -263,8 +263,8 @@ class TrainEncoder:
             truth = batch.people.truth
             own = ws[: len(truth.z)]
             compare = TruthLosses(config.truth, self.features)
-            drawn = compare(network, own, network.planes(own), truth, rng, coarse=False)
-            found |= {name: config.truth_weight * loss for name, loss in drawn.items()}
+            supervised = compare(network, own, network.planes(own), truth, rng, coarse=False)
+            found |= {name: config.truth_weight * loss for name, loss in supervised.items()}
         if config.image_losses is not None and batch.fitted is not None:
             shown = batch.fitted.shown
             own = ws[-len(shown.image) :]
