@@ -61,8 +61,8 @@ def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
     def colour() -> tuple[int, ...]:
         return tuple(int(v) for v in rng.integers(60, 256, 3))
 
-    picture = Image.new("RGB", (512, 512), colour())
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (512, 512), colour())
+    pen = ImageDraw.Draw(image)
     iris = colour()
     wide, tall, eye = rng.uniform(110, 150), rng.uniform(140, 180), rng.uniform(14, 34)
 
@@ -79,12 +79,12 @@ def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
         ellipse(side * 0.42 * wide, -40 - 1.8 * eye, eye * 1.2, 4, "black", 0)
     ellipse(0, 30, 14, 20, None)
     ellipse(0, 0.55 * tall, 0.35 * wide, rng.uniform(6, 26), (190, 40, 50))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
-def pencil(picture: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
+def pencil(image: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
     """Dark lines on white where a picture has edges."""
-    grey = gaussian_filter(picture.mean(-1), 1.0)
+    grey = gaussian_filter(image.mean(-1), 1.0)
     edges = np.hypot(sobel(grey, 0), sobel(grey, 1))
     lines = 255.0 * np.clip(1.2 - edges / np.quantile(edges, 0.95), 0.0, 1.0)
     return np.repeat(lines.astype(np.uint8)[..., None], 3, 2)
@@ -120,11 +120,11 @@ def main(
         found["upside down"] += tried(upright[::-1].copy(), measured, models)
         found["pencil"] += through_align(pencil(upright), measured, models)
         before = target
-    for picture in track(cartoons(count), "Cartoons"):
-        found["cartoon"] += through_align(picture, measured, models)
-    for picture in track(no_faces(count), "No faces"):
-        found["no face"] += tried(picture, measured, models)
-        found["no face, as given"] += through_align(picture, measured, models)
+    for image in track(cartoons(count), "Cartoons"):
+        found["cartoon"] += through_align(image, measured, models)
+    for image in track(no_faces(count), "No faces"):
+        found["no face"] += tried(image, measured, models)
+        found["no face, as given"] += through_align(image, measured, models)
     for folder in photos:
         found[folder.name] = []
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
@@ -143,11 +143,11 @@ def through_align(
         return [float("nan")]
 
 
-def tried(picture: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
+def tried(image: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
     """The residual of a picture; none where it is refused."""
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
     try:
-        return [measured(make_target(picture, camera, models.generator(), models.parser()))]
+        return [measured(make_target(image, camera, models.generator(), models.parser()))]
     except PortraitureError:
         return []
 

@@ -67,7 +67,7 @@ class Row:
     other_change: float
 
 
-def pictures(head: Head) -> Float[Tensor, "V 3 R R"]:
+def renders(head: Head) -> Float[Tensor, "V 3 R R"]:
     """In [-1, 1]."""
     views = np.stack([head_image(head, yaw) for yaw in YAWS])
     return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 127.5 - 1.0
@@ -83,10 +83,10 @@ def measure_edit(
     similar: list[float] = []
     changes: list[Tensor] = []
     for head in heads:
-        before = pictures(head)
+        before = renders(head)
         plain, who = attributes.standardised(before), identity.extract(before)
         for amount in (1.0, -1.0):
-            after = pictures(edit(head, {name: amount}, directions=known))
+            after = renders(edit(head, {name: amount}, directions=known))
             cosine = torch.cosine_similarity(identity.extract(after), who, dim=1)
             similar.append(float(cosine.mean()))
             changes.append(amount * (attributes.standardised(after) - plain).mean(0))
@@ -105,7 +105,7 @@ def measure_glasses(
     """Cosine of identities, and share of pictures that show glasses, before and after."""
     similar, found = [], []
     for head in heads:
-        both = [pictures(one) for one in (head, edit(head, {GLASSES: 1.0}, directions=known))]
+        both = [renders(one) for one in (head, edit(head, {GLASSES: 1.0}, directions=known))]
         who = [identity.extract(one) for one in both]
         similar.append(float(torch.cosine_similarity(*who, dim=1).mean()))
         labels = [parser.segment(one) == Segment.GLASSES for one in both]

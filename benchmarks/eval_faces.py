@@ -111,16 +111,13 @@ def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path
     for path in track(paths, "Held-out people"):
         person = load_person(path)
         images = _images(generator, _latents(path))
-        for k, picture in enumerate(to_pixels(images)):
+        for k, pixels in enumerate(to_pixels(images)):
             mask = face_mask(person.segmentation[k])
             if not mask.any():
                 continue
-            ratios.append(psnr(picture / 255.0, person.rgb[k] / 255.0, mask=mask))
-            if (
-                abs(scene_from_numbers(person.picture_latent(k)[LATENT_SIZE:]).yaw)
-                <= WIDEST_DETECTED
-            ):
-                found.append(picture)
+            ratios.append(psnr(pixels / 255.0, person.rgb[k] / 255.0, mask=mask))
+            if abs(scene_from_numbers(person.image_latent(k)[LATENT_SIZE:]).yaw) <= WIDEST_DETECTED:
+                found.append(pixels)
                 truths.append(detect_face(person.rgb[k]))
         ours.append(images)
         theirs.append(_tensor(person.rgb))
@@ -153,7 +150,7 @@ def _samples(generator: FacesGenerator, count: int) -> Float[Tensor, "N Z"]:
 def _latents(path: Path) -> Float[Tensor, "V Z"]:
     person = load_person(path)
     views = range(len(person.rgb))
-    return torch.from_numpy(np.stack([person.picture_latent(view) for view in views]))
+    return torch.from_numpy(np.stack([person.image_latent(view) for view in views]))
 
 
 @torch.no_grad()
@@ -161,8 +158,8 @@ def _images(generator: FacesGenerator, z: Float[Tensor, "N Z"]) -> Float[Tensor,
     return torch.cat([generator.images(generator.mapping(part, None)) for part in z.split(16)])
 
 
-def _tensor(pictures: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+def _tensor(images: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def sheet_rows(generator: FacesGenerator, paths: list[Path]) -> list[list[UInt8[ndarray, "R R 3"]]]:

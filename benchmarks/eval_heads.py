@@ -45,7 +45,7 @@ from portraiture.metrics.extractors import (
 from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities, verification
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
-from portraiture.metrics.perceptual import PictureDistance, perceptual_synthetic
+from portraiture.metrics.perceptual import ImageDistance, perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.metrics.published import fid, identity_arcface
 from portraiture.metrics.published import lpips as lpips_of
@@ -104,7 +104,7 @@ class Published:
 
     identity: FeatureExtractor | None
     fid: FeatureExtractor | None
-    lpips: PictureDistance | None
+    lpips: ImageDistance | None
 
 
 def main(
@@ -233,7 +233,7 @@ def measure_samples(
         side.append(both[1])
     scores.samples = count
     scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
-    a, b, pictures = torch.stack(front), torch.stack(side), _pictures(held_out)
+    a, b, pictures = torch.stack(front), torch.stack(side), _images(held_out)
     if published.fid is not None:
         scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
     if identity is None:
@@ -258,7 +258,7 @@ def frechet_of(
     return frechet_distance(statistics(fake), statistics(true)), halves
 
 
-def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
+def _images(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
     """The nearly frontal engine picture of everybody in a folder."""
     return [
         torch.from_numpy(load_person(path).rgb[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0

@@ -52,7 +52,7 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_all_exif_orientations_give_the_same_picture(tmp_path: Path, orientation: int) -> None:
+def test_all_exif_orientations_give_the_same_image(tmp_path: Path, orientation: int) -> None:
     undo = {  # how a camera held that way stores the upright picture
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -171,7 +171,7 @@ def test_unusable_profile_is_ignored(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "photo.png"), np.asarray(corners()))
 
 
-def test_refuses_what_is_no_picture(tmp_path: Path) -> None:
+def test_refuses_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("this is not a picture")
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
@@ -193,7 +193,7 @@ def test_refuses_truncated_files(tmp_path: Path, suffix: str) -> None:
     refused(path)
 
 
-def test_refuses_tiny_pictures(tmp_path: Path) -> None:
+def test_refuses_tiny_images(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     assert "1×1" in refused(tmp_path / "dot.png")
 

@@ -89,7 +89,7 @@ def test_faces2d_draws_the_person_the_camera_and_the_light_of_a_latent() -> None
     scenes = np.zeros((2, SCENE_SIZE), np.float32)
     scenes[1, 0] = 1.0
     person = render_scenes(draw_latents(1, 2)[0], scenes, size=painter.config.size)
-    z = torch.from_numpy(np.stack([person.picture_latent(k) for k in range(2)]))
+    z = torch.from_numpy(np.stack([person.image_latent(k) for k in range(2)]))
     images = painter.images(painter.mapping(z, None))
     ratios = [
         psnr(pixels_of(image[None]), person.rgb[k] / 255.0, mask=face_mask(person.segmentation[k]))

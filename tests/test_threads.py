@@ -134,7 +134,7 @@ def test_every_parallel_kernel_waits_where_it_has_to() -> None:
     assert {lines[k - 1] for k in parallel} == {"@one_at_a_time"}
 
 
-def test_reading_pictures_together_leaves_the_filters_of_warnings(tmp_path: Path) -> None:
+def test_reading_images_together_leaves_the_filters_of_warnings(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((400, 400, 3), np.uint8)).save(tmp_path / "a.png")
     before = list(warnings.filters)
     _together(*[lambda: [read_image(tmp_path / "a.png") for _ in range(30)]] * 4)

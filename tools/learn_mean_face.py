@@ -55,8 +55,8 @@ def random_expression(rng: np.random.Generator) -> Mapping[str, float]:
 
 def see(bust: Bust, camera: Camera) -> np.ndarray | None:
     """(478, 2) detections in units of the picture's side, or None."""
-    picture = render_bust(bust, camera, size=SIZE, background=(0.6, 0.62, 0.65)).rgba[..., :3]
-    faces = find_faces(as_uint8(picture))
+    image = render_bust(bust, camera, size=SIZE, background=(0.6, 0.62, 0.65)).rgba[..., :3]
+    faces = find_faces(as_uint8(image))
     return faces[0][:, :2] / SIZE if faces else None
 
 

@@ -32,7 +32,7 @@ from portraiture.paths import (
     reason,
     refuse_existing,
 )
-from portraiture.pixels import check_size, picture_pixels, too_large
+from portraiture.pixels import check_size, image_pixels, too_large
 from portraiture.quiet import warnings_off
 from portraiture.types import as_uint8
 
@@ -69,7 +69,7 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
         check_size(path.name, *picture.size)
         try:
             picture.seek(0)
-            return picture_pixels(picture)
+            return image_pixels(picture)
         except Exception as error:
             message = f"{path.name} is damaged or cut short; export or download it again."
             raise PhotoError(message) from error
@@ -124,7 +124,7 @@ def write_image(path: Path | str, image: ndarray) -> None:
             case ".webp":
                 picture.save(partial, "WEBP", quality=92, method=4)
             case _:
-                Image.fromarray(picture_pixels(picture)).save(
+                Image.fromarray(image_pixels(picture)).save(
                     partial, "JPEG", quality=93, subsampling=0
                 )
 

@@ -36,7 +36,7 @@ def _draw(count: int, seed: int = 0) -> Draw:
     return Draw(torch.Generator().manual_seed(seed), CPU, count)
 
 
-def _pictures(count: int, side: int, seed: int = 0) -> Tensor:
+def _images(count: int, side: int, seed: int = 0) -> Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
@@ -46,7 +46,7 @@ def _photos(count: int = 4, side: int = 32) -> LabelledPhotos:
     labels[:, side // 2 :] = CLOTH
     labels[:, side // 2 :, : side // 4] = UNKNOWN
     return LabelledPhotos(
-        images=(_pictures(count, side) * 255).to(torch.uint8),
+        images=(_images(count, side) * 255).to(torch.uint8),
         alpha=torch.full((count, 1, side, side), 255, dtype=torch.uint8),
         labels=labels,
         frames=torch.tensor([[0.5, 0.5, 1.0]]).repeat(count, 1),
@@ -70,14 +70,14 @@ def test_compression_is_pillows(quality: int) -> None:
 
 
 def test_the_best_quality_changes_greys_by_rounding_alone() -> None:
-    grey = _pictures(2, 32)[:, :1].expand(-1, 3, -1, -1)
+    grey = _images(2, 32)[:, :1].expand(-1, 3, -1, -1)
     found = compressed(grey, torch.full((2, 1, 1, 1), 100.0))
     assert float((found - grey).square().mean().sqrt()) < 0.3 / 255.0 * 1.05
     assert float((compressed(grey, torch.full((2, 1, 1, 1), 20.0)) - grey).abs().mean()) > 0.01
 
 
-def test_each_picture_has_its_own_quality() -> None:
-    both = _pictures(1, 32).repeat(2, 1, 1, 1)
+def test_each_image_has_its_own_quality() -> None:
+    both = _images(1, 32).repeat(2, 1, 1, 1)
     found = compressed(both, torch.tensor([95.0, 20.0]).view(2, 1, 1, 1))
     for k, quality in enumerate((95.0, 20.0)):
         alone = compressed(both[:1], torch.full((1, 1, 1, 1), quality))
@@ -86,7 +86,7 @@ def test_each_picture_has_its_own_quality() -> None:
 
 def test_crops_are_the_frames_own_pixels_and_mirrored_ones_swap_sides() -> None:
     count = 16
-    images = _pictures(count, 32)
+    images = _images(count, 32)
     labels = torch.full((count, 32, 32), int(Segment.LEFT_EYE), dtype=torch.uint8)
     labels[:, :, 16:] = UNKNOWN
     labels[:, 20:, :16] = CLOTH
@@ -102,8 +102,8 @@ def test_crops_are_the_frames_own_pixels_and_mirrored_ones_swap_sides() -> None:
         assert torch.equal(classes[k], swapped[k] if mirrored[k] else expected[k])
 
 
-def test_nothing_is_known_outside_the_picture() -> None:
-    images = _pictures(8, 32)
+def test_nothing_is_known_outside_the_image() -> None:
+    images = _images(8, 32)
     labels = torch.full((8, 32, 32), SKIN, dtype=torch.uint8)
     frames = torch.tensor([[0.0, 0.5, 0.5]]).repeat(8, 1)
     found, classes = cropped(images, labels, frames, STILL, _draw(8))
@@ -145,7 +145,7 @@ def test_hands_are_as_the_face() -> None:
 
 
 def test_dye_changes_cloth_alone() -> None:
-    images = 0.2 + 0.6 * _pictures(16, 32)
+    images = 0.2 + 0.6 * _images(16, 32)
     labels = torch.full((16, 32, 32), SKIN)
     labels[:, 20:] = CLOTH
     labels[:, :, :4] = UNKNOWN
@@ -170,7 +170,7 @@ def test_cut_outs_get_backgrounds() -> None:
     assert torch.allclose(found[[0, 2, 3]], plain[[0, 2, 3]])
 
 
-def test_equal_generators_give_equal_pictures() -> None:
+def test_equal_generators_give_equal_images() -> None:
     photos, pool = _photos(), background_pool(2, 32, 0)
     how = Augmentation(32, dye=0.5, occlude=0.5)
     index = torch.tensor([0, 3, 3, 1, 2, 0])

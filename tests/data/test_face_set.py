@@ -80,7 +80,7 @@ def _halves(count: int, side: int) -> FaceBatch:
 PLAIN = Distortion(size=32, light=0, colour=0, grey=0, occlude=0, blur=0, grain=0, jpeg=0)
 
 
-def test_labels_move_with_the_picture() -> None:
+def test_labels_move_with_the_image() -> None:
     images, labels = distorted(
         _halves(16, 48), PLAIN, background_pool(1, 48, 0), np.random.default_rng(0)
     )

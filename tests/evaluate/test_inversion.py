@@ -32,7 +32,7 @@ from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.inversion import Inversion, InversionMethod, check_count
 from portraiture.invert.target import Target
 from portraiture.metrics.extractors import FeatureExtractor
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
@@ -60,7 +60,7 @@ def metrics() -> MetricNetworks:
     parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64)).eval().requires_grad_(False)
     return MetricNetworks(
         parser,
-        PictureDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
+        ImageDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
         FeatureExtractor("pixels", lambda x: x.flatten(1)),
     )
 
@@ -114,7 +114,7 @@ def test_a_head_is_scored_by_its_images(
     assert scores.seconds == 2.5
 
 
-def test_a_target_has_the_picture_before_a_background(
+def test_a_target_has_the_image_before_a_background(
     generator: TriPlaneGenerator, metrics: MetricNetworks
 ) -> None:
     person = sphere_person(seed=0, size=128)

@@ -19,7 +19,7 @@ from portraiture.invert.confidence import (
 )
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.triplane.rendering import RenderingConfig
 
@@ -30,7 +30,7 @@ SIZES = TriPlaneConfig(
         depth_resolution=6, importance_resolution=0, white_background=True
     ),
 )  # fmt: skip
-MEAN_SQUARE = PictureDistance("mean-square", lambda a, b: (a - b).square().mean((1, 2, 3)))
+MEAN_SQUARE = ImageDistance("mean-square", lambda a, b: (a - b).square().mean((1, 2, 3)))
 
 
 def _inverted() -> tuple[TriPlaneGenerator, Inversion, Target]:
@@ -49,7 +49,7 @@ def test_what_the_generator_draws_itself_leaves_nothing() -> None:
     assert photo_distance(found, generator, target, MEAN_SQUARE) < 1e-4
 
 
-def test_tuning_and_refining_do_not_make_a_strange_picture_known(
+def test_tuning_and_refining_do_not_make_a_strange_image_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What counts is the untuned generator's picture of w+ alone."""

@@ -58,7 +58,7 @@ def _error(case: Case, residual: torch.Tensor) -> float:
     return float((network.upsample(volume.features, ws) - photo).abs().mean())
 
 
-def test_the_picture_comes_nearer_and_steps_are_told(case: Case, features: FeatureNetwork) -> None:
+def test_the_image_comes_nearer_and_steps_are_told(case: Case, features: FeatureNetwork) -> None:
     network, ws, planes, photo, camera = case
     nothing, everybody = torch.zeros_like(planes), torch.ones_like(photo[:, :1])
     told = RecordedProgress()

@@ -121,7 +121,7 @@ def _grid(size: int) -> tuple[Tensor, Tensor]:
     return u, v
 
 
-def test_warp_of_a_smooth_picture() -> None:
+def test_warp_of_a_smooth_image() -> None:
     size, angle = 64, 0.6
     c, s = float(np.cos(angle) * 0.8), float(np.sin(angle) * 0.8)
     maps = torch.tensor([[[1.0, 0, 0], [0, 1, 0]], [[c, -s, 0.1], [s, c, -0.05]]])

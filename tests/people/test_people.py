@@ -179,7 +179,7 @@ def test_single_views_are_those_of_the_whole_file(tmp_path: Path) -> None:
         assert (file.views, file.side, file.latent_size) == (2, 32, whole.latent_size)
         for view in (1, 0):
             shown = file.view(view)
-            assert np.array_equal(shown.picture_latent(0), whole.picture_latent(view))
+            assert np.array_equal(shown.image_latent(0), whole.image_latent(view))
             assert np.array_equal(shown.points, whole.points) and shown.unit_m == whole.unit_m
             for name in ("rgb", "alpha", "depth", "segmentation", "cameras", "landmarks"):
                 assert np.array_equal(getattr(shown, name)[0], getattr(whole, name)[view])

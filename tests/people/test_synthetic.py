@@ -52,8 +52,8 @@ def test_backgrounds_are_repeatable_varied_and_in_range() -> None:
 
 def test_over_is_straight_alpha() -> None:
     rgba = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [200, 100, 0, 51]]], np.uint8)
-    picture = over(rgba, np.full((1, 3, 3), 0.5, np.float32))
-    np.testing.assert_array_equal(picture[0], [[200, 100, 0], [128, 128, 128], [142, 122, 102]])
+    image = over(rgba, np.full((1, 3, 3), 0.5, np.float32))
+    np.testing.assert_array_equal(image[0], [[200, 100, 0], [128, 128, 128], [142, 122, 102]])
 
 
 def test_expressions_are_arkit_weights_of_both_sides() -> None:

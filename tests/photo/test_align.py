@@ -186,7 +186,7 @@ def test_no_face(name: str) -> None:
         align(getattr(skimage.data, name)())
 
 
-def test_flat_and_tiny_pictures() -> None:
+def test_flat_and_tiny_images() -> None:
     with pytest.raises(PhotoError, match="No face"):
         align(np.zeros((300, 300, 3), np.uint8))
     with pytest.raises(PhotoError, match="only 1×1 pixels"):

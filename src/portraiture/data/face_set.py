@@ -134,13 +134,13 @@ def _synth(
         yield images, alpha, shrunk_labels(person.segmentation, size)
 
 
-def shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
+def shrunk(images: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
     """Downsample images to `size` pixels by area averaging."""
     side = (size, size)
-    if pictures.shape[1] == size:
-        return pictures
+    if images.shape[1] == size:
+        return images
     return np.stack(
-        [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BOX)) for p in pictures]
+        [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BOX)) for p in images]
     )
 
 

@@ -26,7 +26,7 @@ from portraiture.invert.inversion import Inversion, InversionMethod
 from portraiture.invert.target import Target, make_target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import FeatureExtractor
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.backgrounds import sample_background
@@ -78,7 +78,7 @@ class MetricNetworks:
     """The networks that the metrics look through, and whose names the scores carry."""
 
     parser: ParserNetwork
-    perceptual: PictureDistance
+    perceptual: ImageDistance
     identity: FeatureExtractor
 
 

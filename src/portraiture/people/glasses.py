@@ -22,7 +22,7 @@ from torch import Tensor
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import GlassesStyle
 from portraiture.errors import EditError
-from portraiture.meshing.bake_texture import Picture
+from portraiture.meshing.bake_texture import PosedImage
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents, person_from_latent
 from portraiture.people.views import HeadFrame, head_frame, render_view
@@ -90,7 +90,7 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
     return found.clamp(-FARTHEST, FARTHEST).float()
 
 
-def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
+def put_on(shown: PosedImage, glasses: Glasses, camera: Camera) -> PosedImage:
     """Composite glasses onto an image of a head. shown: needs opacity and depth, else ValueError is
     raised. camera: EG3D's."""
     if shown.opacity is None or shown.depth is None:

@@ -113,7 +113,7 @@ class DevicePeople:
 def _stored(person: PersonViews) -> Example:
     """The stored arrays of a person's views; None for those computed when sampling."""
     depth, solid = zip(*(neural_depth(depth) for depth in person.depth), strict=True)
-    latents = np.stack([person.picture_latent(view) for view in range(len(person.rgb))])
+    latents = np.stack([person.image_latent(view) for view in range(len(person.rgb))])
     alpha = torch.from_numpy(person.alpha)[:, None].float() / 255.0
     values = {
         "z": torch.from_numpy(latents),

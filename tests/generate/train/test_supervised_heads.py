@@ -163,7 +163,7 @@ def test_the_tiny_preset_learns_goes_on_and_can_be_loaded(
         assert torch.allclose(loaded.planes(ws), average.planes(ws), atol=1e-3)
 
 
-def test_a_patch_s_camera_sees_what_the_whole_picture_shows_there(tmp_path: Path) -> None:
+def test_a_patch_s_camera_sees_what_the_whole_image_shows_there(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     torch.manual_seed(5)
     network = TriPlaneGenerator(recipe.config.generator).eval()
@@ -281,7 +281,7 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
         make_recipe("supervised-heads", Choices("cpu", tmp_path))
 
 
-def test_cut_edges_of_a_patch_do_not_count_but_the_pictures_do(tmp_path: Path) -> None:
+def test_cut_edges_of_a_patch_do_not_count_but_the_images_do(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     batch = recipe.data.example(0, 0)
     rays = make_rays(batch.camera, 16)

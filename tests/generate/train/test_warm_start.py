@@ -31,7 +31,7 @@ def _network(seed: int, config: TriPlaneConfig = TINY) -> TriPlaneGenerator:
     return network
 
 
-def test_a_mapping_with_shuffled_numbers_gives_the_old_pictures() -> None:
+def test_a_mapping_with_shuffled_numbers_gives_the_old_images() -> None:
     old, new = _network(0), _network(1)
     last = old.backbone.mapping.layers - 1
     shuffled = torch.randperm(TINY.w_dim)

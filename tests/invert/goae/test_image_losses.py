@@ -27,7 +27,7 @@ SIZES = TriPlaneConfig(
         plane_axes="fixed",
     ),
 )  # fmt: skip
-LOSSES = {"own_picture", "own_perceptual", "own_identity", "own_outline"}
+LOSSES = {"own_image", "own_perceptual", "own_identity", "own_outline"}
 CONFIG = ImageLosses(rays=64, ray_samples=12, side=32)
 LossNetworks = tuple[FeatureNetwork, IdentityNetwork]
 
@@ -77,7 +77,7 @@ def _losses(
     return image_losses(network, networks, ws, network.planes(ws), shown, rng, CONFIG)
 
 
-def test_a_head_is_nearest_to_its_own_picture(
+def test_a_head_is_nearest_to_its_own_image(
     network: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     """Colours are asked at the surface and not composited, so that nothing is quite 0."""
@@ -86,7 +86,7 @@ def test_a_head_is_nearest_to_its_own_picture(
     assert own.keys() == LOSSES
     for seed in (1, 2):
         others = _losses(network, networks, _ws(network, seed), shown)
-        assert own["own_picture"] < 0.5 * others["own_picture"]
+        assert own["own_image"] < 0.5 * others["own_image"]
         assert own["own_perceptual"] < others["own_perceptual"]
 
 
@@ -106,7 +106,7 @@ def test_the_outline_wants_nothing_where_nobody_is(
     shows somebody everywhere, more."""
     ws = _ws(network, 0)
     shown = _photo(network, ws)
-    alone = replace(CONFIG, picture=0.0, perceptual=0.0, identity=0.0)
+    alone = replace(CONFIG, image=0.0, perceptual=0.0, identity=0.0)
     thinner = _last(network).bias[0]
     found = []
     for person in (torch.zeros_like(shown.person), torch.ones_like(shown.person)):

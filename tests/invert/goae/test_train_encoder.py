@@ -94,7 +94,7 @@ def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None
     assert torch.equal(again.photo, batch.photo)
 
 
-def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
+def test_a_photo_may_be_smaller_than_the_images(folder: Path) -> None:
     people = PeopleSet(folder / "people")
     photos = PhotoSet(people, background_pool(2, 16, 0), replace(TAKEN, size=16))
     assert photos.draw(2, generator(1)).photo.shape == (2, 3, 16, 16)
@@ -240,7 +240,7 @@ def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
     assert len(batch.people.photo) == len(batch.fitted.photo) == 2
     run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
-    assert {"own_picture", "own_perceptual", "own_outline", "other_image"} <= row.keys()
+    assert {"own_image", "own_perceptual", "own_outline", "other_image"} <= row.keys()
     with pytest.raises(TrainingError, match="another configuration"):
         run_recipe(make_recipe("alignment", known), folder / "run", world=World())
     alone = replace(recipe.config, run=replace(recipe.config.run, batch=1), fitted_share=0.4)
@@ -371,7 +371,7 @@ def test_photos_of_real_people_join_the_batch(
     assert not (batch.sampled.z[:-2, 0] == 7.0).any()
     run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
-    assert {"own_picture", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
+    assert {"own_image", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
     with pytest.raises(TrainingError, match="--photos"):
         make_recipe("identity", replace(choices, start=None))
     _portraits(folder / "portraits.safetensors", grey=129)

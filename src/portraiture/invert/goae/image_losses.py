@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.data.fitted_photos import Shown
-from portraiture.networks.deferred import deferred_picture
+from portraiture.networks.deferred import deferred_image
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.sparse_rays import march_some
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
@@ -37,11 +37,11 @@ NEAR = 9
 
 @dataclass(frozen=True)
 class ImageLosses:
-    """Loss weights: picture is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
+    """Loss weights: image is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
     of the rays' opacity, replaces λ5. rays: number per photo. ray_samples: coarse samples per ray,
     and as many fine ones. side: of the depth map."""
 
-    picture: float = 1.0
+    image: float = 1.0
     perceptual: float = 0.8
     identity: float = 0.1
     outline: float = 1.0
@@ -61,13 +61,13 @@ def image_losses(
 ) -> dict[str, Tensor]:
     """Weighted losses by name; gradients flow to the planes and, through superresolution, to ws.
     networks: for the perceptual and the identity loss."""
-    picture = _picture(network, ws, planes, shown.camera, config.side)
+    image = _image(network, ws, planes, shown.camera, config.side)
     features, identity = networks
-    ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
+    ours = F.interpolate(image, shown.image.shape[-2:], mode="bilinear", antialias=True)
     faces = (face_crop(x, identity.config.size) for x in (ours, shown.image))
     alike = similarity(*(identity(face) for face in faces))
     return {
-        "own_picture": config.picture * (ours - shown.image).square().mean(),
+        "own_image": config.image * (ours - shown.image).square().mean(),
         "own_perceptual": config.perceptual
         * perceptual_distance(features, ours, shown.image).mean(),
         "own_identity": config.identity * (1.0 - alike).mean(),
@@ -75,7 +75,7 @@ def image_losses(
     }
 
 
-def _picture(
+def _image(
     network: TriPlaneGenerator, ws: Tensor, planes: Tensor, camera: Tensor, side: int
 ) -> Float[Tensor, "B 3 R R"]:
     """The superresolved colours at the rendered depth, composited over white by opacity."""
@@ -87,7 +87,7 @@ def _picture(
         depth, opacity = (
             F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
         )
-    return deferred_picture(network, ws, planes, depth, opacity, make_rays(camera, n))
+    return deferred_image(network, ws, planes, depth, opacity, make_rays(camera, n))
 
 
 def _outline(

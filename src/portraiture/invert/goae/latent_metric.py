@@ -44,7 +44,7 @@ class LatentMetric(nn.Module):
         return ((differences @ self.matrix) * differences).sum(-1).mean()
 
 
-def picture_gradients(
+def image_gradients(
     network: TriPlaneGenerator, people: PeopleSet, count: int, generator: torch.Generator
 ) -> Float[Tensor, "P D"]:
     """Gradients with respect to w of raw images times white noise, for random people seen from the

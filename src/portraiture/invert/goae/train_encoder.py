@@ -29,7 +29,7 @@ from portraiture.data.sampled_photos import SampledBatch, SampledPhotos
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
 from portraiture.invert.goae.image_losses import ImageLosses, image_losses
-from portraiture.invert.goae.latent_metric import LatentMetric, picture_gradients, visible_metric
+from portraiture.invert.goae.latent_metric import LatentMetric, image_gradients, visible_metric
 from portraiture.invert.goae.latent_prior import LatentPrior
 from portraiture.invert.goae.param_groups import parameter_groups, set_rate
 from portraiture.invert.goae.ranger import Ranger
@@ -231,7 +231,7 @@ class TrainEncoder:
             w = self.network.mapping(z, None)[:, 0]
         count, floor = config.metric_gradients, config.metric_floor
         if count:
-            seen = picture_gradients(self.network, self.data.people, count, rng)
+            seen = image_gradients(self.network, self.data.people, count, rng)
         else:
             seen, floor = torch.ones(1, w.shape[1]).to(w), 1.0
         metric, prior = state.models[METRIC], state.models[PRIOR]
