@@ -38,14 +38,14 @@ class Options:
     out: Path = Path("out/sheets")
     sheet: Sheet = "all"
     size: int = 320
-    """Pixels of each picture."""
+    """Pixels of each image."""
     first_seed: int = 0
     assets: Path | None = None
     """MakeHuman assets to dress the people from (sheet `people`)."""
 
 
 def shoot(avatar: Avatar, yaws: tuple[float, ...], size: int, light: Light) -> list[ndarray]:
-    """Pictures of one avatar from several yaws (degrees)."""
+    """Images of one avatar from several yaws (degrees)."""
     bust = avatar.bust()
     return [
         as_uint8(
@@ -63,7 +63,7 @@ def shoot(avatar: Avatar, yaws: tuple[float, ...], size: int, light: Light) -> l
 
 
 def grid(images: list[ndarray], columns: int) -> ndarray:
-    """Equal pictures row by row; the last row is filled with grey."""
+    """Equal images row by row; the last row is filled with grey."""
     blank = np.full_like(images[0], 220)
     images = images + [blank] * (-len(images) % columns)
     rows = [np.concatenate(images[k : k + columns], axis=1) for k in range(0, len(images), columns)]
@@ -108,7 +108,7 @@ def views(options: Options) -> ndarray:
 
 
 def sheets(options: Options) -> Iterator[tuple[str, ndarray]]:
-    """Name and picture of every sheet asked for."""
+    """Name and image of every sheet asked for."""
     man = replace(
         sample_parameters(3), sex=0.1, beard_style="none", glasses_style="none", hat_style="none"
     )

@@ -3,12 +3,12 @@
     python benchmarks/eval_confidence.py [--people 40] [--photos FOLDER ...] [--weights ENCODER]
 
 Held-out people's photos (`bench invert`'s) to their own heads and to those of strangers, photos of
-the given folders, drawings (faces of ellipses, and people as pencil lines), and pictures of no
+the given folders, drawings (faces of ellipses, and people as pencil lines), and images of no
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
-go the way of every photo, so that some are refused before they have a head; so do pictures of no
+go the way of every photo, so that some are refused before they have a head; so do images of no
 face once more, as a user would give them. Distances are those of
 `invert.confidence.photo_distance`, infinite for what is not shaded; its scale goes from the median
-of the first to that of pictures without a face.
+of the first to that of images without a face.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
 
 
 def pencil(image: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
-    """Dark lines on white where a picture has edges."""
+    """Dark lines on white where an image has edges."""
     grey = gaussian_filter(image.mean(-1), 1.0)
     edges = np.hypot(sobel(grey, 0), sobel(grey, 1))
     lines = 255.0 * np.clip(1.2 - edges / np.quantile(edges, 0.95), 0.0, 1.0)
@@ -94,7 +94,7 @@ def main(
     people: int = 40, photos: tuple[Path, ...] = (), count: int = 40,
     weights: str | None = None, alignment: str | None = None,
 ) -> None:  # fmt: skip
-    """photos: folders of portraits. count: of pictures of each other kind."""
+    """photos: folders of portraits. count: of images of each other kind."""
     models = default_models()
     generator, parser = models.generator(), models.parser()
     distance = perceptual_synthetic(parser)
@@ -144,7 +144,7 @@ def through_align(
 
 
 def tried(image: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
-    """The residual of a picture; none where it is refused."""
+    """The residual of an image; none where it is refused."""
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
     try:
         return [measured(make_target(image, camera, models.generator(), models.parser()))]

@@ -1,11 +1,11 @@
-"""How good a generator of pictures of our people is.
+"""How good a generator of images of our people is.
 
     portraiture synth --kind scenes --people 200 --seed 2 --views 3 --size 128 --out HELD_OUT
     python benchmarks/eval_faces.py HELD_OUT NETWORK [--samples 1000] [--json F] [--sheet F.png]
 
-Held-out pictures (person, camera and light known, unseen in training): PSNR inside the face, faces
+Held-out images (person, camera and light known, unseen in training): PSNR inside the face, faces
 found by mediapipe within ±35°, their landmarks against those found on the truth, similarity by our
-identity network. Random samples: faces found, Fréchet distance to the engine's pictures beside that
+identity network. Random samples: faces found, Fréchet distance to the engine's images beside that
 of two halves of these.
 """
 
@@ -76,7 +76,7 @@ def main(
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     sheet: Path | None = None,
 ) -> None:
-    """Print a table of scores; write JSON and a contact sheet: rows of engine pictures, each with a
+    """Print a table of scores; write JSON and a contact sheet: rows of engine images, each with a
     row of ours below, then random samples."""
     generator, scores = load_image_generator(network), Scores()
     paths = people_in(held_out)[:people]
@@ -106,7 +106,7 @@ def measure(
 
 
 def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path]) -> None:
-    """Against the engine's own pictures."""
+    """Against the engine's own images."""
     ratios, found, truths, ours, theirs = [], [], [], [], []
     for path in track(paths, "Held-out people"):
         person = load_person(path)
@@ -163,7 +163,7 @@ def _tensor(images: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
 
 
 def sheet_rows(generator: FacesGenerator, paths: list[Path]) -> list[list[UInt8[ndarray, "R R 3"]]]:
-    """Up to three full rows of held-out pictures above ours, four rows of samples."""
+    """Up to three full rows of held-out images above ours, four rows of samples."""
     rows: list[list[ndarray]] = []
     for row in range(min(len(paths) // SHEET_COLUMNS, 3)):
         chosen = paths[row * SHEET_COLUMNS : (row + 1) * SHEET_COLUMNS]

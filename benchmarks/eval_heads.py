@@ -176,7 +176,7 @@ def measure_held_out(
     paths: list[Path],
     published: Published,
 ) -> None:
-    """Against the engine's own pictures of people whom the network has not seen."""
+    """Against the engine's own images of people whom the network has not seen."""
     depths, ratios, pictures, truths = [], [], [], []
     ours, theirs = [], []
     for path in track(paths, "Held-out people"):
@@ -251,7 +251,7 @@ def measure_samples(
 def frechet_of(
     extractor: FeatureExtractor, made: Float[Tensor, "N 3 R R"], real: list[Tensor]
 ) -> tuple[float, float]:
-    """The distance of pictures from the engine's, and that of two halves of the latter."""
+    """The distance of images from the engine's, and that of two halves of the latter."""
     fake, true = features_of(extractor, made.split(16)), features_of(extractor, real)
     half = len(true) // 2
     halves = frechet_distance(statistics(true[:half]), statistics(true[half : 2 * half]))
@@ -259,7 +259,7 @@ def frechet_of(
 
 
 def _images(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
-    """The nearly frontal engine picture of everybody in a folder."""
+    """The nearly frontal engine image of everybody in a folder."""
     return [
         torch.from_numpy(load_person(path).rgb[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         for path in people_in(folder)

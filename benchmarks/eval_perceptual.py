@@ -2,9 +2,9 @@
 
     python benchmarks/eval_perceptual.py FOLDER [--squeeze FILE] [--json FILE]
 
-FOLDER: held-out people (`portraiture synth --kind latents`). Each picture is changed in five ways
+FOLDER: held-out people (`portraiture synth --kind latents`). Each image is changed in five ways
 at four strengths. Printed for each distance: how often the stronger change of a kind is the greater
-distance, and how often a picture blurred by 2.5 pixels is farther away than one shifted by 1.5,
+distance, and how often an image blurred by 2.5 pixels is farther away than one shifted by 1.5,
 which everybody sees at once and plain error gets wrong.
 """
 
@@ -69,7 +69,7 @@ def main(
 
 
 def changed(images: Float[Tensor, "B 3 R R"], kind: str, strength: float) -> Tensor:
-    """Pictures in [-1, 1] after one change, the same at every call."""
+    """Images in [-1, 1] after one change, the same at every call."""
     torch.manual_seed(0)
     match kind:
         case "blur":

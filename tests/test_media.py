@@ -1,4 +1,4 @@
-"""Every odd picture is read as what it shows, every bad one refused in a sentence, and files
+"""Every odd image is read as what it shows, every bad one refused in a sentence, and files
 appear whole or not at all."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZE = (48, 32)  # width, height
 
 
 def corners() -> Image.Image:
-    """A picture that tells every orientation: red, green, blue, grey quarters."""
+    """An image that tells every orientation: red, green, blue, grey quarters."""
     pixels = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
     h, w = SIZE[1] // 2, SIZE[0] // 2
     pixels[:h, :w], pixels[:h, w:] = (220, 30, 30), (30, 200, 40)
@@ -53,7 +53,7 @@ def refused(path: Path) -> str:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_all_exif_orientations_give_the_same_image(tmp_path: Path, orientation: int) -> None:
-    undo = {  # how a camera held that way stores the upright picture
+    undo = {  # how a camera held that way stores the upright image
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,

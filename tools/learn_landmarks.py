@@ -63,7 +63,7 @@ UNDER_JAW = (379, 378, 400, 377, 152, 148, 176, 149, 150)
 
 @dataclass(frozen=True)
 class Views:
-    """Everything seen. n pictures, V all baked vertices.
+    """Everything seen. n images, V all baked vertices.
 
     vertices: (n, V, 3); cameras: n; landmarks: (n, 478, 2) pixels; iod: (n,) pixels.
     """
@@ -83,7 +83,7 @@ def draw_bust(
     camera: Camera,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(SIZE, SIZE, 3) uint8 picture of the engine's own person.
+    """(SIZE, SIZE, 3) uint8 image of the engine's own person.
 
     Without brows: where they belong is what the detector shall say, not what the engine thinks.
     """
@@ -212,7 +212,7 @@ def strip(landmark: int, point: np.ndarray, candidates: np.ndarray) -> np.ndarra
 
 
 def learn_irises(views: Views, model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
-    """rows (10, 3) and weights (10, 3) on the eyeballs, by least squares over all pictures."""
+    """rows (10, 3) and weights (10, 3) on the eyeballs, by least squares over all images."""
     rows, weights = [], []
     for side, first in (("r", 468), ("l", 473)):
         group = model.arrays[f"group:helper-{side}-eye"]

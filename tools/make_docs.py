@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: the demo photo's avatar and its neural head, and sampled people.
+"""Draw the images of the README: the demo photo's avatar and its neural head, and sampled people.
 
 python tools/make_docs.py [--out docs]
 """
@@ -42,7 +42,7 @@ SIZE = 360
 
 
 def shoot(avatar: Avatar, yaw: float, expression: dict[str, float]) -> ndarray:
-    """One square picture before a studio wall; yaw in degrees."""
+    """One square image before a studio wall; yaw in degrees."""
     bust = avatar.bust(expression=expression)
     frame = render_bust(
         bust,

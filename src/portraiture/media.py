@@ -1,6 +1,6 @@
-"""Reading pictures as they come and writing results whole or not at all.
+"""Reading images as they come and writing results whole or not at all.
 
-Every picture becomes (H, W, 3) uint8, sRGB, upright. Every writer goes through `atomic_path` or
+Every image becomes (H, W, 3) uint8, sRGB, upright. Every writer goes through `atomic_path` or
 `staged_folder`: the data are written under another name, synced, then renamed, so that a file is
 either complete or absent. What goes wrong raises `PhotoError` or `OutputError`, in one sentence.
 """
@@ -45,15 +45,15 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 
 
 def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
-    """The picture at `path`: (H, W, 3) uint8, sRGB, upright.
+    """The image at `path`: (H, W, 3) uint8, sRGB, upright.
 
-    EXIF orientation is applied. Greyscale, palette, CMYK, 16-bit and floating-point pictures are
+    EXIF orientation is applied. Greyscale, palette, CMYK, 16-bit and floating-point images are
     converted; an embedded ICC profile is converted to sRGB; transparent pixels are laid over
-    white, as on a page; of an animation or a multi-page file the first picture is taken. HEIC
+    white, as on a page; of an animation or a multi-page file the first image is taken. HEIC
     needs the ``heic`` extra (pillow-heif).
 
     Raises PhotoError, with one sentence for the user, when the file is missing, a folder, empty,
-    not a picture, damaged or cut short, under `pixels.MIN_SIDE` or over `pixels.MAX_PIXELS`.
+    not an image, damaged or cut short, under `pixels.MIN_SIDE` or over `pixels.MAX_PIXELS`.
     """
     path = Path(path)
     with _open(path) as file, warnings_off():  # Pillow's, of odd metadata and large sizes

@@ -41,7 +41,7 @@ def _images(count: int, side: int, seed: int = 0) -> Tensor:
 
 
 def _photos(count: int = 4, side: int = 32) -> LabelledPhotos:
-    """Pictures of noise; their lower halves are cloth, and the left of that is unknown."""
+    """Images of noise; their lower halves are cloth, and the left of that is unknown."""
     labels = torch.full((count, side, side), SKIN, dtype=torch.uint8)
     labels[:, side // 2 :] = CLOTH
     labels[:, side // 2 :, : side // 4] = UNKNOWN

@@ -1,4 +1,4 @@
-"""Faces for the supporting networks: labels cleaned, pictures distorted together with them."""
+"""Faces for the supporting networks: labels cleaned, images distorted together with them."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_images_of_a_synth_folder(tmp_path: Path) -> None:
 
 
 def _folder(folder: Path) -> Path:
-    """The demo photo twice, once with a hair mask of another size, and a picture of nobody."""
+    """The demo photo twice, once with a hair mask of another size, and an image of nobody."""
     for name in ("photos", "hair"):
         (folder / name).mkdir()
     shutil.copyfile(demo_photo(), folder / "photos" / "b1.png")

@@ -25,7 +25,7 @@ def test_somebody_before_white_is_cut_out_with_the_whites_inside() -> None:
 
 
 def test_photos_show_their_latents_people() -> None:
-    """Before black and as the generator draws them, they are its pictures."""
+    """Before black and as the generator draws them, they are its images."""
     network = load_image_generator("faces2d").requires_grad_(False)
     plain = replace(
         TAKEN, zoom=(1.0, 1.0), shift=0.0, turn=0.0, light=0.0, colour=0.0, occlude=0.0, blur=0.0,

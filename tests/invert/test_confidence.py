@@ -34,7 +34,7 @@ MEAN_SQUARE = ImageDistance("mean-square", lambda a, b: (a - b).square().mean((1
 
 
 def _inverted() -> tuple[TriPlaneGenerator, Inversion, Target]:
-    """A head and the picture of it, as a photo."""
+    """A head and the image of it, as a photo."""
     torch.manual_seed(0)
     generator = TriPlaneGenerator(SIZES).eval().requires_grad_(False)
     ws = generator.mapping(torch.randn(1, 8), None)
@@ -52,7 +52,7 @@ def test_what_the_generator_draws_itself_leaves_nothing() -> None:
 def test_tuning_and_refining_do_not_make_a_strange_image_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What counts is the untuned generator's picture of w+ alone."""
+    """What counts is the untuned generator's image of w+ alone."""
     generator, found, target = _inverted()
     strange = replace(target, image=-target.image)
     tuned = TriPlaneGenerator(SIZES).eval()

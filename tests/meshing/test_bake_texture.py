@@ -124,7 +124,7 @@ def _neighbours(mesh: unit.TexturedMesh) -> ndarray:
 
 
 def test_background_never_bleeds_in(mesh: unit.TexturedMesh) -> None:
-    """The pictures' background is white and the surface nowhere is."""
+    """The images' background is white and the surface nowhere is."""
     assert (mesh.texture.min(2) < 240).all()
 
 

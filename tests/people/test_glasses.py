@@ -96,7 +96,7 @@ def test_only_what_the_head_does_not_hide_is_drawn(glasses: Glasses) -> None:
 
 
 def test_lenses_are_seen_through(glasses: Glasses) -> None:
-    """Between the rims the picture shines through."""
+    """Between the rims the image shines through."""
     free = put_on(_image(FAR), glasses, CAMERA).image
     changed = np.abs(free - 0.5).max(-1)
     assert ((changed > 0.01) & (changed < 0.25)).mean() > 0.01

@@ -75,7 +75,7 @@ def test_a_person_depends_on_seed_and_index_alone(person: SynthPerson) -> None:
 
 
 def test_views_agree_with_their_cameras(person: SynthPerson) -> None:
-    """The tip of the nose, moved out of the picture by its depth, is one point in all views with
+    """The tip of the nose, moved out of the image by its depth, is one point in all views with
     the same expression."""
     found = []
     for view in person.views[:2]:

@@ -1,4 +1,4 @@
-"""Pictures of the engine through EG3D's cameras."""
+"""Images of the engine through EG3D's cameras."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_depth_along_the_rays_leads_to_the_surface() -> None:
 
 
 def test_align_finds_the_same_crop() -> None:
-    """Our own pictures are already in the crop that photographs are brought to."""
+    """Our own images are already in the crop that photographs are brought to."""
     _, _, view = _seen()
     photo = align(over(view.rgba, 1.0))
     scale = photo.crop_from_image[0, 0] * SIZE / photo.crop.shape[0]

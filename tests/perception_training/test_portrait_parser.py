@@ -88,7 +88,7 @@ def test_glasses_that_were_seen_are_asked_for() -> None:
 
 
 def _flat(segment: Segment, count: int = 3) -> LabelledPhotos:
-    """Grey pictures of one label, by people with thick glasses."""
+    """Grey images of one label, by people with thick glasses."""
     looks = torch.full((count, len(NAMES)), -1, dtype=torch.int8)
     looks[:, GLASSES] = LOOKS["glasses"].index("thick")
     return LabelledPhotos(

@@ -2,7 +2,7 @@
 
 LabelledPhotos ─crop, mirror─▶ dye ─▶ light ─▶ occluders ─▶ colour ─▶ blur ─▶ grain ─▶ JPEG
 `data.distort` does the same on the CPU, face by face. All randomness is one CPU generator's.
-Letters: B pictures, n side before, m side after.
+Letters: B images, n side before, m side after.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FINGERS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths; chances are per picture.
+    """Strengths; chances are per image.
 
     size: side of the result. zoom: range of the crop's side, in EG3D crops; turn: radians; shift:
     standard deviation of its position, in crops. colour: of gain, gamma, saturation and cast. dye:
@@ -51,7 +51,7 @@ def augmented(
     photos: LabelledPhotos, index: Int[Tensor, "B"], how: Augmentation,
     backgrounds: UInt8[Tensor, "J 3 k k"], rng: torch.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
-    """Augmented pictures in [-1, 1] and their labels, on the photos' device."""
+    """Augmented images in [-1, 1] and their labels, on the photos' device."""
     device = photos.images.device
     draw = Draw(rng, device, len(index))
     index = index.to(device)
@@ -93,7 +93,7 @@ class Draw:
 def over_backgrounds(
     photos: LabelledPhotos, index: Tensor, backgrounds: UInt8[Tensor, "J 3 k k"], draw: Draw
 ) -> Float[Tensor, "B 3 n n"]:
-    """Pictures in [0, 1]; cut-outs over white get backgrounds."""
+    """Images in [0, 1]; cut-outs over white get backgrounds."""
     images = photos.images[index].float() / 255.0
     through = 1.0 - photos.alpha[index].float() / 255.0
     if not bool(through.any()):
@@ -108,7 +108,7 @@ def cropped(
     images: Float[Tensor, "B 3 n n"], labels: UInt8[Tensor, "B n n"], frames: Float[Tensor, "B 3"],
     how: Augmentation, draw: Draw,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
-    """Crops around the frames, half of them mirrored; beyond the picture labels are unknown."""
+    """Crops around the frames, half of them mirrored; beyond the image labels are unknown."""
     low, high = (math.log(z) for z in how.zoom)
     zoom = torch.exp(draw.uniform(low, high, 1))[:, 0]
     angle, flip = draw.normal(how.turn, 1)[:, 0], draw.chance(0.5)[:, 0, 0, 0] > 0
@@ -179,7 +179,7 @@ def relit(
 def occluded(
     images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], how: Augmentation, draw: Draw
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Cover some pictures with hands of the face's own colour, or with ovals and boxes of any; they
+    """Cover some images with hands of the face's own colour, or with ovals and boxes of any; they
     count as background, as in CelebAMask-HQ."""
     hand, (cover, shade) = draw.chance(how.hands) > 0, _hand(images.shape[-1], draw)
     other, pattern = _thing(images.shape[-1], draw)
@@ -194,7 +194,7 @@ def occluded(
 
 
 def _hand(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
-    """A palm with fingers that reach into the picture from a random side: mask and shading."""
+    """A palm with fingers that reach into the image from a random side: mask and shading."""
     i = torch.linspace(-1.0, 1.0, side, device=draw.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
     angle, size = draw.uniform(0.0, 2.0 * math.pi), draw.uniform(0.16, 0.34)
@@ -218,7 +218,7 @@ def _hand(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def _thing(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
-    """A soft box or an oval from the picture's edge: mask and pattern."""
+    """A soft box or an oval from the image's edge: mask and pattern."""
     i = torch.linspace(-1.0, 1.0, side, device=draw.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
     angle = draw.uniform(0.0, 2.0 * math.pi)
@@ -247,7 +247,7 @@ def recoloured(
 def softened(
     images: Float[Tensor, "B 3 m m"], chance: float, draw: Draw
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some pictures at a lower resolution, one for the whole batch, mixed by a share of each."""
+    """Some images at a lower resolution, one for the whole batch, mixed by a share of each."""
     side = max(4, int(images.shape[-1] * (0.25 + 0.5 * float(torch.rand((), generator=draw.rng)))))
     small = F.interpolate(images, (side, side), mode="area")
     blurred = F.interpolate(small, images.shape[-2:], mode="bilinear")

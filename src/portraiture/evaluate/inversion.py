@@ -3,7 +3,7 @@
 
 held-out z ─engine─▶ views at known yaws ─each before a background─▶ method ─▶ head
 head ─from the input's camera, and from those of the other views─▶ picture, depth ◀─▶ the engine's
-Letters: V views, R side of a picture.
+Letters: V views, R side of an image.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Where = Literal["input", "novel"]
 
 @dataclass(frozen=True)
 class Scores:
-    """mse, psnr, ssim: of the whole picture over white, in [0, 1]. perceptual: distance. identity:
+    """mse, psnr, ssim: of the whole image over white, in [0, 1]. perceptual: distance. identity:
     cosine. depth: mean squared difference of depths inside the face where the head is, each of mean
     0 and variance 1 there. missed: share of the face where the head is not.
     seconds: from the crop to the head."""

@@ -21,10 +21,10 @@ from portraiture.media import atomic_path
 from portraiture.types import Quality, as_uint8
 
 IMAGE_SIDE = 900
-"""Pictures are scaled down to this height, and to this width or, wide ones, to twice of it."""
+"""Images are scaled down to this height, and to this width or, wide ones, to twice of it."""
 
 WIDE = 1.6
-"""Pictures of at least this width for their height get a row of their own."""
+"""Images of at least this width for their height get a row of their own."""
 
 MAX_COLUMNS = 5
 

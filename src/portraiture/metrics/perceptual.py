@@ -1,4 +1,4 @@
-"""How different two pictures look, and the name that the number then carries."""
+"""How different two images look, and the name that the number then carries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from portraiture.perception.parser import ParserNetwork
 
 @dataclass(frozen=True)
 class ImageDistance:
-    """metric: its name in tables and JSON. measure: pictures (B, 3, R, R) in [-1, 1] and their
-    originals to (B,), 0 for equal pictures. LPIPS wrapped in one keeps its standard name."""
+    """metric: its name in tables and JSON. measure: images (B, 3, R, R) in [-1, 1] and their
+    originals to (B,), 0 for equal images. LPIPS wrapped in one keeps its standard name."""
 
     metric: str
     measure: Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +34,7 @@ def perceptual_synthetic(network: ParserNetwork) -> ImageDistance:
 
 
 def perceptual_squeezenet(network: SqueezeFeatures) -> ImageDistance:
-    """Through SqueezeNet trained on ImageNet, at the pictures' size, without LPIPS's learned
+    """Through SqueezeNet trained on ImageNet, at the images' size, without LPIPS's learned
     weights."""
     return ImageDistance("perceptual-squeezenet", partial(_measured, network))
 

@@ -70,7 +70,7 @@ def _embedded(network: ArcFace, images: Float[Tensor, "B 3 R R"]) -> Float[Tenso
 
 @torch.no_grad()
 def _pooled(network: Inception, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B 2048"]:
-    """Of pictures as they would be in a file."""
+    """Of images as they would be in a file."""
     return network(((images + 1.0) * 127.5).round().clamp(0.0, 255.0) / 127.5 - 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Losses at a photo's own view, on heads whose pictures are the photos."""
+"""Losses at a photo's own view, on heads whose images are the photos."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _last(network: TriPlaneGenerator) -> Linear:
 
 @pytest.fixture(scope="module")
 def network() -> TriPlaneGenerator:
-    """A solid box of clouds, with the box's edges in the picture."""
+    """A solid box of clouds, with the box's edges in the image."""
     torch.manual_seed(3)
     made = TriPlaneGenerator(SIZES).requires_grad_(False)
     _last(made).bias[0] = 8.0

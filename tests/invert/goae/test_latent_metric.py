@@ -1,4 +1,4 @@
-"""The metric of w against pictures whose derivative is known."""
+"""The metric of w against images whose derivative is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _images(shown: torch.Tensor, count: int) -> torch.Tensor:
 
 def test_directions_count_by_the_deviation_that_they_cause() -> None:
     """w varies alike along three axes; J shows them 4 : 1 : 0, and the metric's variances are
-    deviations of pictures."""
+    deviations of images."""
     w = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0))
     matrix = visible_metric(_images(torch.tensor([4.0, 1.0, 0.0]), 200_000), w, floor=0.0)
     assert torch.allclose(matrix, torch.diag(torch.tensor([0.8, 0.2, 0.0])), atol=0.01)

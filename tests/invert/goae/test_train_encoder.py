@@ -52,7 +52,7 @@ SIZES = TriPlaneConfig(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three people whose pictures are 32 pixels a side, and a generator for them."""
+    """Three people whose images are 32 pixels a side, and a generator for them."""
     (tmp_path / "people").mkdir()
     for index in range(3):
         save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
