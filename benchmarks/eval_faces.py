@@ -143,8 +143,8 @@ def measure_samples(
 
 
 def _samples(generator: FacesGenerator, count: int) -> Float[Tensor, "N Z"]:
-    draw = torch.Generator().manual_seed(SAMPLE_SEED)
-    return torch.randn(count, generator.config.z_dim, generator=draw)
+    rng = torch.Generator().manual_seed(SAMPLE_SEED)
+    return torch.randn(count, generator.config.z_dim, generator=rng)
 
 
 def _latents(path: Path) -> Float[Tensor, "V Z"]:

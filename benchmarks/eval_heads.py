@@ -50,7 +50,7 @@ from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.metrics.published import fid, identity_arcface
 from portraiture.metrics.published import lpips as lpips_of
 from portraiture.networks.eg3d import Render, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_file import PersonViews, load_person, people_in
 from portraiture.people.views import frontal_camera
 from portraiture.perception.identity import IdentityNetwork
@@ -226,7 +226,7 @@ def measure_samples(
 ) -> None:
     """Random people: are they faces, and is each one person from the front and the side?"""
     front, side = [], []
-    z = torch.from_numpy(draw_latents(count, SAMPLE_SEED))
+    z = torch.from_numpy(sample_latents(count, SAMPLE_SEED))
     for k in track(range(count), "Samples"):
         both = _views(generator, z[k : k + 1], (0.0, np.radians(30.0)))
         front.append(both[0])
@@ -319,7 +319,7 @@ def sheet_rows(generator: TriPlaneGenerator, count: int) -> list[list[UInt8[ndar
     """`count` samples, two in a row, each from the side to the side."""
     heads = [
         list(to_pixels(_views(generator, torch.from_numpy(z[None]), SHEET_YAWS)))
-        for z in draw_latents(count, SAMPLE_SEED)
+        for z in sample_latents(count, SAMPLE_SEED)
     ]
     return [a + b for a, b in zip(heads[::2], heads[1::2], strict=True)]
 

@@ -76,7 +76,7 @@ class Row:
 
 
 @torch.no_grad()
-def drawn(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
+def rendered(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
     """The image and depth map from the photo's camera."""
     volume = head.network.render(head.planes, head.camera, deterministic=True)
     image = head.network.upsample(volume.features, head.modulation).clamp(-1.0, 1.0)
@@ -131,7 +131,7 @@ def rows_of(
             print(f"{path.name}: {error}")
             continue
         seconds = time.perf_counter() - start
-        image, depth = drawn(head)
+        image, depth = rendered(head)
         similar = torch.cosine_similarity(who.extract(image), who.extract(target.image), dim=1)
         rows.append(
             Row(

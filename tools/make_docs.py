@@ -29,7 +29,7 @@ from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
 from portraiture.meshing.head_mesh import pixels_of, render_head
 from portraiture.models import default_models
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.pixels import squared
@@ -78,7 +78,7 @@ def neural_heads(count: int = 8) -> ndarray:
     """Random people of the generator's test, from five sides, two people a row."""
     generator = load_generator("heads")
     with torch.no_grad():
-        ws = generator.mapping(torch.from_numpy(draw_latents(count, 77)), None)
+        ws = generator.mapping(torch.from_numpy(sample_latents(count, 77)), None)
         each = []
         for w in ws.split(1):
             planes = generator.planes(w)

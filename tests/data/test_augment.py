@@ -13,7 +13,7 @@ from torch import Tensor
 
 from portraiture.data.augment import (
     Augmentation,
-    Draw,
+    BatchRng,
     augmented,
     compressed,
     cropped,
@@ -32,8 +32,8 @@ STILL = Augmentation(16, zoom=(1.0, 1.0), turn=0.0, shift=0.0)
 BACKGROUND, SKIN, CLOTH = (int(s) for s in (Segment.BACKGROUND, Segment.SKIN, Segment.CLOTH))
 
 
-def _draw(count: int, seed: int = 0) -> Draw:
-    return Draw(torch.Generator().manual_seed(seed), CPU, count)
+def _rng(count: int, seed: int = 0) -> BatchRng:
+    return BatchRng(torch.Generator().manual_seed(seed), CPU, count)
 
 
 def _images(count: int, side: int, seed: int = 0) -> Tensor:
@@ -91,7 +91,7 @@ def test_crops_are_the_frames_own_pixels_and_mirrored_ones_swap_sides() -> None:
     labels[:, :, 16:] = UNKNOWN
     labels[:, 20:, :16] = CLOTH
     frames = torch.tensor([[0.5, 0.5, 0.5]]).repeat(count, 1)
-    found, classes = cropped(images, labels, frames, STILL, _draw(count))
+    found, classes = cropped(images, labels, frames, STILL, _rng(count))
     own, expected = images[:, :, 8:24, 8:24], labels[:, 8:24, 8:24].long()
     swapped = torch.where(expected == Segment.LEFT_EYE, int(Segment.RIGHT_EYE), expected).flip(-1)
     plain = (found - own).abs().amax((1, 2, 3)) < 1e-5
@@ -106,7 +106,7 @@ def test_nothing_is_known_outside_the_image() -> None:
     images = _images(8, 32)
     labels = torch.full((8, 32, 32), SKIN, dtype=torch.uint8)
     frames = torch.tensor([[0.0, 0.5, 0.5]]).repeat(8, 1)
-    found, classes = cropped(images, labels, frames, STILL, _draw(8))
+    found, classes = cropped(images, labels, frames, STILL, _rng(8))
     outside = classes == UNKNOWN
     left, right = outside[:, :, :8].all((1, 2)), outside[:, :, 8:].all((1, 2))
     assert (left ^ right).all()
@@ -122,7 +122,7 @@ def test_what_is_covered_is_background(hands: float) -> None:
     labels = torch.full((32, 64, 64), SKIN)
     labels[:, 32:] = UNKNOWN
     how = replace(STILL, size=64, occlude=0.7, hands=hands)
-    found, classes = occluded(images, labels, how, _draw(32))
+    found, classes = occluded(images, labels, how, _rng(32))
     changed = (found != images).any(1)
     assert torch.equal(changed, classes == BACKGROUND)
     assert torch.equal(classes[~changed], labels[~changed])
@@ -138,7 +138,7 @@ def test_hands_are_as_the_face() -> None:
     labels[:, 24:40, 24:40] = SKIN
     images = torch.where((labels == SKIN)[:, None], skin, images)
     how = replace(STILL, size=64, occlude=1.0, hands=1.0)
-    found, classes = occluded(images, labels, how, _draw(16))
+    found, classes = occluded(images, labels, how, _rng(16))
     red, green, blue = (found[:, k][classes == BACKGROUND] for k in range(3))
     assert len(red) > 100
     assert ((red > green) & (green > blue)).all()
@@ -149,13 +149,13 @@ def test_dye_changes_cloth_alone() -> None:
     labels = torch.full((16, 32, 32), SKIN)
     labels[:, 20:] = CLOTH
     labels[:, :, :4] = UNKNOWN
-    found = dyed(images, labels, 1.0, _draw(16))
+    found = dyed(images, labels, 1.0, _rng(16))
     cloth = (labels == CLOTH)[:, None].expand_as(images)
     assert torch.equal(found[~cloth], images[~cloth])
     assert float((found != images)[cloth].float().mean()) > 0.95
-    some = (dyed(images, labels, 0.5, _draw(16)) != images).flatten(1).any(1)
+    some = (dyed(images, labels, 0.5, _rng(16)) != images).flatten(1).any(1)
     assert 2 < int(some.sum()) < 14
-    assert torch.equal(dyed(images, labels, 0.0, _draw(16)), images)
+    assert torch.equal(dyed(images, labels, 0.0, _rng(16)), images)
 
 
 def test_cut_outs_get_backgrounds() -> None:
@@ -163,7 +163,7 @@ def test_cut_outs_get_backgrounds() -> None:
     photos.alpha[1, :, :16] = 0
     photos.images[1, :, :16] = 255
     black = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    found = over_backgrounds(photos, torch.arange(4), black, _draw(4))
+    found = over_backgrounds(photos, torch.arange(4), black, _rng(4))
     plain = photos.images.float() / 255.0
     assert (found[1, :, :16] == 0.0).all()
     assert torch.allclose(found[1, :, 16:], plain[1, :, 16:])

@@ -37,10 +37,10 @@ def test_draws_views_of_different_people() -> None:
         (6, 2, 4, 4, 3), np.uint8
     )
     faces = FaceSet(images, images[..., 0], images[..., 0])
-    batch = faces.draw(5, torch.Generator().manual_seed(0))
+    batch = faces.sample(5, torch.Generator().manual_seed(0))
     assert len(set(batch.person.tolist())) == 5
     assert (batch.images[:, 0, 0, 0] == batch.person).all()
-    assert len(faces.draw(9, torch.Generator()).person) == 9
+    assert len(faces.sample(9, torch.Generator()).person) == 9
     assert len(faces.part(2, 5)) == 3
 
 
@@ -49,7 +49,7 @@ def test_pairs_are_two_views_of_each_person() -> None:
         (6, 2, 4, 4, 3), np.uint8
     )
     faces = FaceSet(images, images[..., 0], images[..., 0])
-    batch = faces.draw_pairs(8, torch.Generator().manual_seed(0))
+    batch = faces.sample_pairs(8, torch.Generator().manual_seed(0))
     first, second = batch.person.split(4)
     assert torch.equal(first, second) and len(set(first.tolist())) == 4
     values = batch.images[:, 0, 0, 0]

@@ -32,7 +32,7 @@ def test_photos_show_their_latents_people() -> None:
         grain=0.0, jpeg=0.0,
     )  # fmt: skip
     black = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
-    batch = SampledPhotos(network, black, plain).draw(2, torch.Generator().manual_seed(4))
+    batch = SampledPhotos(network, black, plain).sample(2, torch.Generator().manual_seed(4))
     assert batch.z.shape == (2, LATENT_SIZE)
     z = torch.randn(2, network.config.z_dim, generator=torch.Generator().manual_seed(4))
     assert torch.equal(batch.z, z[:, :LATENT_SIZE])

@@ -18,7 +18,7 @@ from portraiture.meshing.bake_texture import PosedImage
 from portraiture.meshing.surface import metric_camera
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.glasses import PARTS, Glasses, check_wearer, fit_glasses, latents_of, put_on
-from portraiture.people.latent import SHAPE_AXES, draw_latents, person_from_latent
+from portraiture.people.latent import SHAPE_AXES, person_from_latent, sample_latents
 from portraiture.people.views import head_frame
 
 SIDE = 96
@@ -34,7 +34,7 @@ def heads() -> TriPlaneGenerator:
 
 @pytest.fixture(scope="module")
 def ws(heads: TriPlaneGenerator) -> torch.Tensor:
-    return heads.mapping(torch.from_numpy(draw_latents(1, 123)), None)
+    return heads.mapping(torch.from_numpy(sample_latents(1, 123)), None)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def _image(depth: float, opacity: float = 1.0) -> PosedImage:
 
 
 def test_w_tells_the_shape_of_people_who_were_not_regressed_on(heads: TriPlaneGenerator) -> None:
-    z = torch.from_numpy(draw_latents(64, 321))
+    z = torch.from_numpy(sample_latents(64, 321))
     found = latents_of(heads, heads.mapping(z, None)[:, 0])[:, :SHAPE_AXES]
     known = z[:, :SHAPE_AXES]
     unknown = (found - known).square().mean() / known.square().mean()
@@ -60,7 +60,7 @@ def test_w_tells_the_shape_of_people_who_were_not_regressed_on(heads: TriPlaneGe
 
 def test_they_are_a_frame_and_lenses_before_the_eyes(glasses: Glasses) -> None:
     assert tuple(part.name for part in glasses.bust.parts) == PARTS
-    person = person_from_latent(draw_latents(1, 123)[0])
+    person = person_from_latent(sample_latents(1, 123)[0])
     bust = build_bust(person.parameters, expression=person.expression, texture_size=64)
     frame = head_frame(bust.landmarks)
     eyes = np.concatenate(
@@ -90,9 +90,9 @@ def test_only_what_the_head_does_not_hide_is_drawn(glasses: Glasses) -> None:
     half = replace(before, depth=np.where(np.arange(SIDE // 2) < SIDE // 4, FAR, 0.5).astype("f4"))
     assert half.depth is not None
     half = replace(half, depth=np.broadcast_to(half.depth, (SIDE // 2, SIDE // 2)).copy())
-    drawn = put_on(half, glasses, CAMERA).image
-    assert np.array_equal(drawn[:, : SIDE // 2], free[:, : SIDE // 2])
-    assert np.array_equal(drawn[:, SIDE // 2 :], before.image[:, SIDE // 2 :])
+    rendered = put_on(half, glasses, CAMERA).image
+    assert np.array_equal(rendered[:, : SIDE // 2], free[:, : SIDE // 2])
+    assert np.array_equal(rendered[:, SIDE // 2 :], before.image[:, SIDE // 2 :])
 
 
 def test_lenses_are_seen_through(glasses: Glasses) -> None:

@@ -12,7 +12,7 @@ from people_cases import sphere_person
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.folders import open_folder
 from portraiture.errors import TrainingError
-from portraiture.people.latent import LATENT_SIZE, draw_latents
+from portraiture.people.latent import LATENT_SIZE, sample_latents
 from portraiture.people.people import make_people
 from portraiture.people.people_file import load_person, person_path, save_person
 from portraiture.people.people_set import PeopleSet
@@ -76,7 +76,7 @@ def test_numbers_that_are_no_scene_are_refused() -> None:
 def test_people_of_scenes_are_photographed_as_their_numbers_say(tmp_path: Path) -> None:
     make_people(tmp_path, range(1), seed=4, views=2, size=32, supersample=1, scenes=True)
     person = load_person(person_path(tmp_path, 0))
-    assert (person.z == draw_latents(1, 4)[0]).all()
+    assert (person.z == sample_latents(1, 4)[0]).all()
     assert person.scenes is not None and person.scenes.shape == (2, SCENE_SIZE)
     for view, numbers in enumerate(person.scenes):
         scene = scene_from_numbers(numbers)

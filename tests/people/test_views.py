@@ -9,7 +9,7 @@ import torch
 
 from portraiture.camera import EG3D_ANCHOR, EG3D_RADIUS, eg3d_orbit, project
 from portraiture.engine.build import build_bust
-from portraiture.people.latent import draw_latents, person_from_latent
+from portraiture.people.latent import person_from_latent, sample_latents
 from portraiture.people.views import HeadFrame, View, head_frame, over, render_view
 from portraiture.photo.align import align, mean_face
 from portraiture.triplane.sampling import make_rays
@@ -21,7 +21,7 @@ YAW = 0.35
 
 @lru_cache(maxsize=1)
 def _seen() -> tuple[Bust, HeadFrame, View]:
-    person = person_from_latent(draw_latents(1, 1)[0])
+    person = person_from_latent(sample_latents(1, 1)[0])
     bust = build_bust(person.parameters, texture_size=256)
     frame = head_frame(bust.landmarks)
     return bust, frame, render_view(bust, frame, eg3d_orbit(YAW, 0.1), size=SIZE, supersample=1)

@@ -25,12 +25,12 @@ SIZES |= {"fire5": (256, 32, 128), "fire6": (256, 48, 192)}
 
 
 def _random_weights() -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def layer(outputs: int, inputs: int, side: int) -> dict[str, Tensor]:
         scale = (2.0 / (inputs * side * side)) ** 0.5
-        weight = torch.randn(outputs, inputs, side, side, generator=draw) * scale
-        return {"weight": weight, "bias": 0.1 * torch.randn(outputs, generator=draw)}
+        weight = torch.randn(outputs, inputs, side, side, generator=rng) * scale
+        return {"weight": weight, "bias": 0.1 * torch.randn(outputs, generator=rng)}
 
     shapes = {"conv1": (96, 3, 7)}
     for name in FIRES:
@@ -70,8 +70,8 @@ def test_features_are_normalised_so_that_their_scale_does_not_count() -> None:
 
 def test_gradients_flow_to_the_first_image_alone() -> None:
     network = SqueezeFeatures(_random_weights())
-    draw = torch.Generator().manual_seed(4)
-    a, b = (torch.rand(1, 3, 40, 40, generator=draw).requires_grad_() for _ in range(2))
+    rng = torch.Generator().manual_seed(4)
+    a, b = (torch.rand(1, 3, 40, 40, generator=rng).requires_grad_() for _ in range(2))
     perceptual_distance(network, a, b).sum().backward()
     assert a.grad is not None
     assert a.grad.abs().max() > 0

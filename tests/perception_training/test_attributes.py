@@ -35,7 +35,7 @@ def _recipe(folder: Path) -> TrainAttributes:
 
 def test_its_targets_are_the_engines_scores(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
-    z = recipe.sampled.draw(3, generator(1)).z
+    z = recipe.sampled.sample(3, generator(1)).z
     wanted, scores = recipe.standardised(z), score_people(z.numpy())
     names, means, deviations = known_spread()
     for k, name in enumerate(names):

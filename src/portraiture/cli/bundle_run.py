@@ -320,8 +320,8 @@ def _steps(
     run = recipe.run
     for _ in range(count):
         begun = time.monotonic()
-        draw = generator(run.seed, DATA, state.step)
-        batch = to_device(recipe.batch(state.step, run.share(world), draw), world.device)
+        data_rng = generator(run.seed, DATA, state.step)
+        batch = to_device(recipe.batch(state.step, run.share(world), data_rng), world.device)
         rng = step_rng(run.seed, state.step, world.rank, world.device)
         metrics = recipe.step(state, batch, rng, world)
         state.step += 1

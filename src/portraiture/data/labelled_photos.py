@@ -41,7 +41,7 @@ WHOLE = (0.5, 0.5, 1.0)
 class LabelledPhotos:
     """images over white where alpha is below 255. labels: of `Segment`, or UNKNOWN. frames: centre
     x, y and side of the EG3D crop, in sides of the image. looks: rows of `LOOKS`, -1 unknown.
-    chance: how often each is drawn, relative to the others."""
+    chance: how often each is sampled, relative to the others."""
 
     images: UInt8[Tensor, "K 3 n n"]
     alpha: UInt8[Tensor, "K 1 n n"]
@@ -137,7 +137,7 @@ def labelled_faces(faces: FaceSet) -> LabelledPhotos:
 
 
 def _chances(looks: Int8[Tensor, "K A"]) -> Float[Tensor, "K"]:
-    """Images with seldom classes are drawn more often, at most eight times: by the square root
+    """Images with seldom classes are sampled more often, at most eight times: by the square root
     of how much rarer their rarest class is than the commonest."""
     chance = torch.ones(len(looks))
     for column in looks.T.long():

@@ -46,7 +46,7 @@ class PhotoSet:
     backgrounds: UInt8[Tensor, "K 3 n n"]
     how: Distortion
 
-    def draw(self, size: int, generator: torch.Generator) -> PhotoBatch:
+    def sample(self, size: int, generator: torch.Generator) -> PhotoBatch:
         """Sample one photo and one view each of `size` people, without repetition if possible."""
         order = torch.randperm(len(self.people), generator=generator)
         chosen = order.repeat(-(-size // len(order)))[:size].tolist()

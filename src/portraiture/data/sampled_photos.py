@@ -45,7 +45,7 @@ class SampledPhotos:
     how: Distortion
 
     @torch.no_grad()
-    def draw(self, size: int, generator: torch.Generator) -> SampledBatch:
+    def sample(self, size: int, generator: torch.Generator) -> SampledBatch:
         """Sample photos of `size` new people with random camera and light; empty for 0."""
         side = self.backgrounds.shape[-1]
         if not size:

@@ -30,7 +30,7 @@ from portraiture.metrics.perceptual import ImageDistance
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.backgrounds import sample_background
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people import render_person
 from portraiture.people.people_file import PersonViews
 from portraiture.perception.parser import ParserNetwork
@@ -125,7 +125,7 @@ def bench(
 
 def held_out_person(index: int, yaws: Sequence[float], size: int) -> PersonViews:
     """A person that no training has seen, at these yaws."""
-    z = draw_latents(1, HELD_OUT_SEED, first=index)[0]
+    z = sample_latents(1, HELD_OUT_SEED, first=index)[0]
     return render_person(z, np.array([(yaw, 0.0) for yaw in yaws]), size=size)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.errors import InversionError
 from portraiture.invert.inversion import Inversion, check_count
-from portraiture.invert.reconstruct import LossNetworks, LossWeights, draw, losses
+from portraiture.invert.reconstruct import LossNetworks, LossWeights, losses, render_image
 from portraiture.invert.target import Target
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -154,7 +154,7 @@ def optimise(
         weights = [p for n, p in network.named_parameters() if "mapping" not in n]
 
         def tuning() -> Tensor:
-            image = draw(network, ws, network.planes(ws), camera, rays=config.rays)
+            image = render_image(network, ws, network.planes(ws), camera, rays=config.rays)
             return _total(losses(image, photo, networks, config.weights))
 
         groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
@@ -211,7 +211,7 @@ class _Begun:
         networks: LossNetworks, config: OptimiseConfig,
     ) -> Tensor:  # fmt: skip
         ws = self.ws()
-        image = draw(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
+        image = render_image(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
         return _total(losses(image, photo, networks, config.weights)) + config.pull * (
             self.u.square().mean()
         )

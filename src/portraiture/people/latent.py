@@ -93,7 +93,7 @@ class Person:
     expression: Mapping[str, float]
 
 
-def draw_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
+def sample_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
     """Sample latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed; a
     latent does not depend on `count`."""
     people = range(first, first + count)

@@ -109,7 +109,7 @@ class PeopleSet:
             self._files[index] = file
         return self._files[index]
 
-    def draw(self, size: int, generator: torch.Generator) -> Example:
+    def sample(self, size: int, generator: torch.Generator) -> Example:
         """Sample one view each of `size` people, without replacement if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         people = order.repeat(-(-size // len(self)))[:size].tolist()

@@ -19,7 +19,7 @@ from torch import Tensor
 from portraiture.data.photo_set import PhotoSet
 from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.people.attributes import score_people
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
@@ -77,8 +77,8 @@ class TrainAttributes:
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B A"]]:
         """Photos and their people's standardised scores."""
         count = round(size * self.config.sampled_share)
-        people = self.data.draw(size - count, generator)
-        sampled = self.sampled.draw(count, generator)
+        people = self.data.sample(size - count, generator)
+        sampled = self.sampled.sample(count, generator)
         photos = torch.cat([people.photo, sampled.photo])
         return photos, self.standardised(torch.cat([people.seen.z, sampled.z]))
 
@@ -126,7 +126,7 @@ class TrainAttributes:
 
 def known_spread() -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
     """Names of the attributes, and mean and standard deviation of each over people."""
-    scores = score_people(draw_latents(PEOPLE, PEOPLE_SEED))
+    scores = score_people(sample_latents(PEOPLE, PEOPLE_SEED))
     means = tuple(float(values.mean()) for values in scores.values())
     deviations = tuple(float(values.std()) for values in scores.values())
     return tuple(scores), means, deviations

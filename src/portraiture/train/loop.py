@@ -273,8 +273,8 @@ class _Session:
         """Prefetch the batch of the step that is `after` steps ahead."""
         run, world = self.recipe.run, self.world
         number = (self.state.step + after) * world.size + world.rank
-        draw = generator(run.seed, DATA, number)
-        return pool.submit(self.recipe.batch, number, run.share(world), draw)
+        rng = generator(run.seed, DATA, number)
+        return pool.submit(self.recipe.batch, number, run.share(world), rng)
 
     def _late(self) -> bool:
         return self.limit is not None and time.monotonic() > self.limit

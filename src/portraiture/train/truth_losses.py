@@ -40,7 +40,7 @@ class TruthLosses:
         out |= self._ray_losses(network, planes, batch, rays, rng)
         if coarse:
             return out | self._point_losses(network, planes, batch, rays, rng)
-        place = draw_patch(batch, self.config.patch, rng)
+        place = sample_patch(batch, self.config.patch, rng)
         return out | self._patch_losses(network, ws, planes, *cut_patch(batch, rays, *place))
 
     def _point_losses(
@@ -102,7 +102,7 @@ class TruthLosses:
         return {"rays": config.ray_weight * (rgb + mismatch + opacity + 4.0 * off)}
 
 
-def draw_patch(batch: Example, side: int, rng: StepRng) -> tuple[int, int, int]:
+def sample_patch(batch: Example, side: int, rng: StepRng) -> tuple[int, int, int]:
     """Top, left and side of a random patch of the n² pixels."""
     n = batch.depth.shape[-1]
     top, left = (int(v) for v in rng.numpy.integers(0, n - side + 1, 2))

@@ -28,7 +28,7 @@ from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.networks.deferred import deferred_features
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.stylegan2 import Mapping
-from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, sample_latents
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.people_set import PeopleSet
 from portraiture.train.density import _densest
@@ -251,7 +251,7 @@ def test_a_mapping_passes_its_input_on() -> None:
 
 def test_pretraining_weighs_colours_and_choices() -> None:
     """Its weights line up with the numbers: a choice is one-hot, a one a kind."""
-    numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
+    numbers = describe_people(torch.from_numpy(sample_latents(20, 4)))
     weights = number_weights(LATENT_SIZE)
     assert weights.shape == numbers.shape[1:]
     assert list(CONTINUOUS)[int(weights.argmax())] == "skin_melanin"

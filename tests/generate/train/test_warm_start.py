@@ -16,7 +16,7 @@ from portraiture.generate.train.supervised_heads import SupervisedHeads
 from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.generate.train.warm_start import readers_of_w, take_over
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_file import person_path, save_person
 from portraiture.train.distributed import World
 from portraiture.train.rng import generator, step_rng
@@ -39,7 +39,7 @@ def test_a_mapping_with_shuffled_numbers_gives_the_old_images() -> None:
     for name in (f"fc{last}.weight", f"fc{last}.bias", "w_avg"):
         state["backbone.mapping." + name] = state["backbone.mapping." + name][shuffled]
     new.load_state_dict(new.state_dict() | state)
-    z = torch.from_numpy(draw_latents(256, 3))
+    z = torch.from_numpy(sample_latents(256, 3))
     with torch.no_grad():
         before = old.planes(old.mapping(z[:4], None))
         assert not torch.allclose(new.planes(new.mapping(z[:4], None)), before, atol=0.1)
@@ -54,7 +54,7 @@ def test_what_the_new_mapping_does_not_say_is_reported() -> None:
     with torch.no_grad():
         for parameter in new.backbone.mapping.parameters():
             parameter.zero_()
-    assert take_over(new, old, torch.from_numpy(draw_latents(64, 3))) == pytest.approx(1.0)
+    assert take_over(new, old, torch.from_numpy(sample_latents(64, 3))) == pytest.approx(1.0)
 
 
 def test_every_layer_that_reads_w_is_turned() -> None:
@@ -104,7 +104,7 @@ def test_a_network_with_other_layers_is_refused() -> None:
         take_over(
             _network(0),
             _network(1, TriPlaneConfig(**{**vars(TINY), "channel_max": 24})),
-            torch.from_numpy(draw_latents(64, 3)),
+            torch.from_numpy(sample_latents(64, 3)),
         )
 
 

@@ -63,11 +63,11 @@ def _camera() -> torch.Tensor:
 
 @torch.no_grad()
 def _photo(network: TriPlaneGenerator, ws: torch.Tensor) -> Shown:
-    drawn = network.synthesize(ws, _camera(), deterministic=True)
+    rendered = network.synthesize(ws, _camera(), deterministic=True)
     opacity = network.render(network.planes(ws), _camera(), deterministic=True).opacity
-    side = drawn.image.shape[-1]
+    side = rendered.image.shape[-1]
     person = torch.nn.functional.interpolate(opacity, (side, side), mode="nearest")
-    return Shown(drawn.image, person, _camera())
+    return Shown(rendered.image, person, _camera())
 
 
 def _losses(

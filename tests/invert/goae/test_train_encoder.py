@@ -82,7 +82,7 @@ def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None
     )  # fmt: skip
     black = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     photos = PhotoSet(people, black, plain)
-    batch = photos.draw(3, generator(5))
+    batch = photos.sample(3, generator(5))
     assert batch.photo.shape == (3, 3, 32, 32)
     corners = batch.photo[:, :, 0, 0]
     assert torch.allclose(corners, torch.full_like(corners, -1.0), atol=0.02)
@@ -90,14 +90,14 @@ def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None
     assert sampled == {tuple(people.person(k).z.tolist()) for k in range(3)}
     middle = batch.photo[:, :, 14:18, 14:18].mean((2, 3))
     assert ((middle > -0.9).any(1)).all()
-    again = photos.draw(3, generator(5))
+    again = photos.sample(3, generator(5))
     assert torch.equal(again.photo, batch.photo)
 
 
 def test_a_photo_may_be_smaller_than_the_images(folder: Path) -> None:
     people = PeopleSet(folder / "people")
     photos = PhotoSet(people, background_pool(2, 16, 0), replace(TAKEN, size=16))
-    assert photos.draw(2, generator(1)).photo.shape == (2, 3, 16, 16)
+    assert photos.sample(2, generator(1)).photo.shape == (2, 3, 16, 16)
 
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_half_of_a_batch_is_drawn(folder: Path) -> None:
     assert batch.sampled.z.shape == (2, LATENT_SIZE)
     again = recipe.batch(0, 4, generator(3))
     assert torch.equal(batch.sampled.photo, again.sampled.photo)
-    assert recipe.sampled.draw(0, generator(0)).photo.shape == (0, 3, 32, 32)
+    assert recipe.sampled.sample(0, generator(0)).photo.shape == (0, 3, 32, 32)
 
 
 def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None:

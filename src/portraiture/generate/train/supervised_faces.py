@@ -91,7 +91,7 @@ class SupervisedFaces:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
         """A batch of different people, one view each."""
-        return self.data.draw(size, generator)
+        return self.data.sample(size, generator)
 
     def step(
         self, state: TrainState, batch: Example, rng: StepRng, world: World

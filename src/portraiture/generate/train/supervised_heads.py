@@ -31,7 +31,7 @@ from portraiture.generate.train.supervised import (
 )
 from portraiture.generate.train.warm_start import take_over
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_set import Example, PeopleSet
 from portraiture.perception.features import load_squeeze
 from portraiture.perception.weights import load_parser
@@ -45,7 +45,7 @@ from portraiture.train.patches import cut_patch, patch_camera
 from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
-from portraiture.train.truth_losses import TruthLosses, draw_patch
+from portraiture.train.truth_losses import TruthLosses, sample_patch
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.tables import VolumeBackend
 
@@ -141,7 +141,7 @@ class SupervisedHeads:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
         """A batch of different people, one view each."""
-        return self.data.draw(size, generator)
+        return self.data.sample(size, generator)
 
     def step(
         self, state: TrainState, batch: Example, rng: StepRng, world: World
@@ -213,7 +213,7 @@ class SupervisedHeads:
         anneal(optimizer, step, decay_steps=config.finish_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
         side = config.truth.patch
-        place = draw_patch(batch, side, rng)
+        place = sample_patch(batch, side, rng)
         with torch.no_grad():
             ws = network.mapping(batch.z, batch.camera)
             with autocast(world.device, self.run.precision):
@@ -255,7 +255,7 @@ class SupervisedHeads:
                 coefficients=None if targets is None else network.flow.coefficients,
             )  # fmt: skip
         if self.start is not None:
-            z = torch.from_numpy(draw_latents(COMPARED, COMPARED_SEED + self.run.seed))
+            z = torch.from_numpy(sample_latents(COMPARED, COMPARED_SEED + self.run.seed))
             unknown["start_unknown"] = take_over(network, self.start, z)
         return unknown
 

@@ -55,7 +55,7 @@ def image_gradients(
     rendering = replace(network.config.rendering, depth_resolution=half, importance_resolution=half)
     found = []
     for _ in range(-(-count // TOGETHER)):
-        views = people.draw(TOGETHER, generator)
+        views = people.sample(TOGETHER, generator)
         weight = F.interpolate(views.small_weight, (size, size), mode="area")
         noise = torch.randn(TOGETHER, 3, size, size, generator=generator) * weight.sqrt()
         z = torch.randn(TOGETHER, network.config.z_dim, generator=generator).to(where)

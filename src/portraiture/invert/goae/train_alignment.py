@@ -116,10 +116,10 @@ class TrainAlignment:
     def batch(self, number: int, size: int, generator: torch.Generator) -> AlignmentBatch:
         """Photos of different people with their own and other views, and photos of real people."""
         if self.fitted is None:
-            return AlignmentBatch(self.data.draw(size, generator))
+            return AlignmentBatch(self.data.sample(size, generator))
         fitted = round(size * self.config.fitted_share)
-        people = self.data.draw(size - fitted, generator)
-        return AlignmentBatch(people, self.fitted.draw(fitted, generator))
+        people = self.data.sample(size - fitted, generator)
+        return AlignmentBatch(people, self.fitted.sample(fitted, generator))
 
     def step(
         self, state: TrainState, batch: AlignmentBatch, rng: StepRng, world: World
@@ -192,19 +192,19 @@ class TrainAlignment:
         network, alignment = self.network, state.averages["alignment"]
         assert isinstance(alignment, FeatureAlignment)
         people = min(self.config.grid_people, len(self.data.people))
-        batch = self.data.draw(people, generator(0))
+        batch = self.data.sample(people, generator(0))
         where = network.backbone.mapping.w_avg
         ws = self._ws(batch.photo.to(where))
         seen, other = (part.camera.to(where) for part in (batch.seen, batch.truth))
         image = batch.seen.image.to(where)
         found = refine(network, alignment, ws, image, seen, mixed=self.config.mixed)
 
-        def drawn(planes: Tensor, camera: Tensor) -> Tensor:
+        def rendered(planes: Tensor, camera: Tensor) -> Tensor:
             return network.upsample(network.render(planes, camera, deterministic=True).features, ws)
 
         rows = (
-            drawn(network.planes(ws), seen), drawn(found.planes, seen), image,
-            drawn(found.planes, other), batch.truth.image.to(where),
+            rendered(network.planes(ws), seen), rendered(found.planes, seen), image,
+            rendered(found.planes, other), batch.truth.image.to(where),
         )  # fmt: skip
         side = image.shape[-1]
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
@@ -214,5 +214,5 @@ def perturb(ws: Float[Tensor, "B N D"], share: float, rng: StepRng) -> Float[Ten
     """Move a share of the w+ by a random fraction towards the next one in the batch."""
     if not share:
         return ws
-    drawn = torch.rand(2, len(ws), 1, 1, generator=rng.cpu).to(ws)
-    return ws + (drawn[0] < share) * drawn[1] * (ws.roll(1, 0) - ws)
+    sampled = torch.rand(2, len(ws), 1, 1, generator=rng.cpu).to(ws)
+    return ws + (sampled[0] < share) * sampled[1] * (ws.roll(1, 0) - ws)

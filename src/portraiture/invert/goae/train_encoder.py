@@ -180,11 +180,11 @@ class TrainEncoder:
         config = self.config
         fitted = 0 if self.fitted is None else round(size * config.fitted_share)
         sampled = round((size - fitted) * config.sampled_share)
-        people = self.data.draw(size - fitted - sampled, generator)
-        others = self.sampled.draw(sampled, generator)
+        people = self.data.sample(size - fitted - sampled, generator)
+        others = self.sampled.sample(sampled, generator)
         if self.fitted is None:
             return EncoderBatch(people, others)
-        real = self.fitted.draw(fitted, generator)
+        real = self.fitted.sample(fitted, generator)
         pairs = zip(others, (real.photo, real.z), strict=True)
         return EncoderBatch(people, SampledBatch(*map(torch.cat, pairs)), real)
 
@@ -297,7 +297,7 @@ class TrainEncoder:
         """Rows: photos, the head at the truth's view, the truth, the head of the true w."""
         network, encoder = self.network, state.averages["encoder"].eval()
         people = min(self.config.grid_people, len(self.data.people))
-        batch = self.data.draw(people, generator(0))
+        batch = self.data.sample(people, generator(0))
         where = network.backbone.mapping.w_avg
         camera = batch.truth.camera.to(where)
         ws = where + encoder(batch.photo.to(where))
