@@ -106,9 +106,9 @@ def sample_ws(
     generator: TriPlaneGenerator, seed: int, *, truncation: float = 1.0
 ) -> Float[Tensor, "1 N D"]:
     """Sample ws of a seed; a conditional mapping gets the frontal camera."""
-    where = next(generator.parameters())
-    z = latent_of_seed(seed, generator.config.z_dim).to(where)
-    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where)[None]
+    like = next(generator.parameters())
+    z = latent_of_seed(seed, generator.config.z_dim).to(like)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(like)[None]
     camera = frontal if generator.config.c_dim else None
     return generator.mapping(z, camera, truncation_psi=truncation)
 

@@ -105,10 +105,10 @@ class WSpace:
 @torch.no_grad()
 def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
     """Statistics of canonical w; a conditional mapping gets the frontal camera."""
-    where = generator.backbone.mapping.w_avg
+    w_avg = generator.backbone.mapping.w_avg
     rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(samples, generator.config.z_dim, generator=rng).to(where)
-    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where).expand(samples, -1)
+    z = torch.randn(samples, generator.config.z_dim, generator=rng).to(w_avg)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(w_avg).expand(samples, -1)
     camera = frontal if generator.config.c_dim else None
     parts = [
         generator.mapping(part, None if camera is None else camera[: len(part)])[:, 0]
@@ -120,7 +120,7 @@ def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0)
     share = deviations.square().cumsum(0) / deviations.square().sum()
     count = int((share < KEPT_VARIANCE).sum()) + 1
     scale = deviations[:count] / max(samples - 1, 1) ** 0.5
-    return WSpace(mean.to(where), (scale[:, None] * directions[:count]).to(where))
+    return WSpace(mean.to(w_avg), (scale[:, None] * directions[:count]).to(w_avg))
 
 
 def optimise(

@@ -67,9 +67,9 @@ def mesh_head(
     Raises SurfaceError when the densities hold no head.
     """
     config = config or MeshConfig()
-    where = next(generator.parameters())
-    ws = ws.to(where)
-    planes = generator.planes(ws) if planes is None else planes.to(where)
+    like = next(generator.parameters())
+    ws = ws.to(like)
+    planes = generator.planes(ws) if planes is None else planes.to(like)
     surface = head_surface(generator, planes, config=config)
     unwrapped = unwrap(surface, texture_size=config.texture_size)
     images = [
@@ -129,9 +129,9 @@ def render_head(
     kind: Literal["image", "raw"] = "image",
 ) -> PosedImage:
     """Render a head from an EG3D camera, with the metric camera."""
-    where = next(generator.parameters())
-    ws, planes = ws.to(where), planes.to(where)
-    vector = torch.from_numpy(to_eg3d(camera)).to(where)[None]
+    like = next(generator.parameters())
+    ws, planes = ws.to(like), planes.to(like)
+    vector = torch.from_numpy(to_eg3d(camera)).to(like)[None]
     raw = kind == "raw"
     resolution = generator.config.image_size if raw else generator.config.neural_resolution
     volume = generator.render(planes, vector, resolution=resolution, deterministic=True)

@@ -193,10 +193,10 @@ class TrainAlignment:
         assert isinstance(alignment, FeatureAlignment)
         people = min(self.config.grid_people, len(self.data.people))
         batch = self.data.sample(people, generator(0))
-        where = network.backbone.mapping.w_avg
-        ws = self._ws(batch.photo.to(where))
-        seen, other = (part.camera.to(where) for part in (batch.seen, batch.truth))
-        image = batch.seen.image.to(where)
+        w_avg = network.backbone.mapping.w_avg
+        ws = self._ws(batch.photo.to(w_avg))
+        seen, other = (part.camera.to(w_avg) for part in (batch.seen, batch.truth))
+        image = batch.seen.image.to(w_avg)
         found = refine(network, alignment, ws, image, seen, mixed=self.config.mixed)
 
         def rendered(planes: Tensor, camera: Tensor) -> Tensor:
@@ -204,7 +204,7 @@ class TrainAlignment:
 
         rows = (
             rendered(network.planes(ws), seen), rendered(found.planes, seen), image,
-            rendered(found.planes, other), batch.truth.image.to(where),
+            rendered(found.planes, other), batch.truth.image.to(w_avg),
         )  # fmt: skip
         side = image.shape[-1]
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))

@@ -225,8 +225,8 @@ class TrainEncoder:
     def measure(self, state: TrainState) -> None:
         """Estimate the metric of w and the prior; the same on every process."""
         config, rng = self.config, generator(METRIC_SEED)
-        where = self.network.backbone.mapping.w_avg
-        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=rng).to(where)
+        w_avg = self.network.backbone.mapping.w_avg
+        z = torch.randn(config.w_samples, self.network.config.z_dim, generator=rng).to(w_avg)
         with torch.no_grad():
             w = self.network.mapping(z, None)[:, 0]
         count, floor = config.metric_gradients, config.metric_floor
@@ -298,10 +298,10 @@ class TrainEncoder:
         network, encoder = self.network, state.averages["encoder"].eval()
         people = min(self.config.grid_people, len(self.data.people))
         batch = self.data.sample(people, generator(0))
-        where = network.backbone.mapping.w_avg
-        camera = batch.truth.camera.to(where)
-        ws = where + encoder(batch.photo.to(where))
-        true = network.mapping(batch.truth.z.to(where), None)
+        w_avg = network.backbone.mapping.w_avg
+        camera = batch.truth.camera.to(w_avg)
+        ws = w_avg + encoder(batch.photo.to(w_avg))
+        true = network.mapping(batch.truth.z.to(w_avg), None)
         ours, best = (network.synthesize(w, camera, deterministic=True).image for w in (ws, true))
         side = ours.shape[-1]
         rows = (batch.photo, ours, batch.truth.image, best)
