@@ -177,7 +177,7 @@ def measure_held_out(
     published: Published,
 ) -> None:
     """Against the engine's own images of people whom the network has not seen."""
-    depths, ratios, pictures, truths = [], [], [], []
+    depths, ratios, renders, truths = [], [], [], []
     ours, theirs = [], []
     for path in track(paths, "Held-out people"):
         person = load_person(path)
@@ -192,11 +192,11 @@ def measure_held_out(
             depths.append(depth_error_mm(found[view], truth, unit_m=person.unit_m, mask=small))
             ratios.append(psnr(images[view] / 255.0, person.rgb[view] / 255.0, mask=mask))
             if abs(_yaw(person.cameras[view])) <= WIDEST_DETECTED:
-                pictures.append(images[view])
+                renders.append(images[view])
                 truths.append(detect_face(person.rgb[view]))
         ours.append(render.image)
         theirs.append(torch.from_numpy(person.rgb).permute(0, 3, 1, 2).float() / 127.5 - 1.0)
-    seen = agreement(pictures, truths)
+    seen = agreement(renders, truths)
     scores.people = len(paths)
     scores.depth_mm, scores.psnr_face_db = float(np.median(depths)), float(np.mean(ratios))
     scores.detected, scores.landmarks_percent = seen.detected, seen.error
@@ -233,9 +233,9 @@ def measure_samples(
         side.append(both[1])
     scores.samples = count
     scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
-    a, b, pictures = torch.stack(front), torch.stack(side), _images(held_out)
+    a, b, renders = torch.stack(front), torch.stack(side), _images(held_out)
     if published.fid is not None:
-        scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
+        scores.fid, scores.fid_halves = frechet_of(published.fid, a, renders)
     if identity is None:
         return
     embed = identity_synthetic(identity).extract
@@ -244,7 +244,7 @@ def measure_samples(
     pairs = np.concatenate([same, other]), np.arange(2 * count) < count
     scores.sample_same_person = float((same >= verification(*pairs).threshold).mean())
     scores.frechet_synthetic, scores.frechet_synthetic_halves = frechet_of(
-        frechet_synthetic(identity), a, pictures
+        frechet_synthetic(identity), a, renders
     )
 
 

@@ -74,10 +74,10 @@ class Views:
     iod: np.ndarray
 
 
-Draw = Callable[[AvatarParameters, dict[str, float], Camera, np.random.Generator], np.ndarray]
+Render = Callable[[AvatarParameters, dict[str, float], Camera, np.random.Generator], np.ndarray]
 
 
-def draw_bust(
+def render_person(
     parameters: AvatarParameters,
     expression: dict[str, float],
     camera: Camera,
@@ -95,7 +95,7 @@ def draw_bust(
     return as_uint8(frame.rgba[..., :3])
 
 
-def gather(people: int, seed: int, model: HeadModel, draw: Draw = draw_bust) -> Views:
+def gather(people: int, seed: int, model: HeadModel, render: Render = render_person) -> Views:
     """Render and detect."""
     rng = np.random.default_rng(seed)
     vertices, cameras, landmarks = [], [], []
@@ -110,7 +110,7 @@ def gather(people: int, seed: int, model: HeadModel, draw: Draw = draw_bust) -> 
             turn = np.radians([yaw, pitch]) + np.radians(2.0) * rng.standard_normal(2)
             distance = rng.uniform(0.8, 1.6)
             camera = orbit(*turn, target=target, distance=distance, focal=2.9 * distance)
-            faces = find_faces(draw(parameters, expression, camera, rng))
+            faces = find_faces(render(parameters, expression, camera, rng))
             if faces:
                 vertices.append(moved)
                 cameras.append(camera)
