@@ -6,7 +6,7 @@
 encoder: from one encoder that has learned w alone (so that what is left out has not acted yet),
 `--steps` of the losses on what is drawn, D_Wc and the levels: with everything, without D_Wc, and
 without what stands for L_BG here, the density asked of empty space. alignment: attention and plain
-convolutions from the picture, as in the paper, and ours, from what is carried to the planes, all
+convolutions from the image, as in the paper, and ours, from what is carried to the planes, all
 from the beginning; then attention with other masks. No textures are projected. Tables like
 `portraiture bench invert`'s. A variant whose folder is complete is not trained again.
 """

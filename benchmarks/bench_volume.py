@@ -101,8 +101,8 @@ def figures_of(options: Options) -> Figures:
     planes = generator.planes(ws)
 
     def view(backend: VolumeBackend) -> Tensor:
-        draws = torch.Generator().manual_seed(1)
-        seen = generator.render(planes, camera, backend=backend, generator=draws)
+        rng = torch.Generator().manual_seed(1)
+        seen = generator.render(planes, camera, backend=backend, generator=rng)
         return generator.upsample(seen.features, ws, backend=backend)
 
     figures = Figures(threads=torch.get_num_threads(), load=os.getloadavg()[0])

@@ -1,4 +1,4 @@
-"""Exports of sampled people in every style, judged by other programs.
+"""Exports of sampled people in every style, checked by other programs.
 
 For each person: the size of GLB and VRM, what the Khronos validator says, whether three-vrm finds
 every required bone, and (with ``--blender PYTHON``, a Python that has bpy) whether Blender finds
@@ -109,7 +109,7 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 when a row fails."""
-    parser = argparse.ArgumentParser(description="Exports judged by other programs.")
+    parser = argparse.ArgumentParser(description="Exports checked by other programs.")
     parser.add_argument("--seeds", type=int, default=2, help="people per style")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=list(STYLES))

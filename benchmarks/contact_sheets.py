@@ -38,14 +38,14 @@ class Options:
     out: Path = Path("out/sheets")
     sheet: Sheet = "all"
     size: int = 320
-    """Pixels of each picture."""
+    """Pixels of each image."""
     first_seed: int = 0
     assets: Path | None = None
     """MakeHuman assets to dress the people from (sheet `people`)."""
 
 
 def shoot(avatar: Avatar, yaws: tuple[float, ...], size: int, light: Light) -> list[ndarray]:
-    """Pictures of one avatar from several yaws (degrees)."""
+    """Images of one avatar from several yaws (degrees)."""
     bust = avatar.bust()
     return [
         as_uint8(
@@ -62,59 +62,53 @@ def shoot(avatar: Avatar, yaws: tuple[float, ...], size: int, light: Light) -> l
     ]
 
 
-def grid(pictures: list[ndarray], columns: int) -> ndarray:
-    """Equal pictures row by row; the last row is filled with grey."""
-    blank = np.full_like(pictures[0], 220)
-    pictures = pictures + [blank] * (-len(pictures) % columns)
-    rows = [
-        np.concatenate(pictures[k : k + columns], axis=1) for k in range(0, len(pictures), columns)
-    ]
+def grid(images: list[ndarray], columns: int) -> ndarray:
+    """Equal images row by row; the last row is filled with grey."""
+    blank = np.full_like(images[0], 220)
+    images = images + [blank] * (-len(images) % columns)
+    rows = [np.concatenate(images[k : k + columns], axis=1) for k in range(0, len(images), columns)]
     return np.concatenate(rows, axis=0)
 
 
 def people(options: Options) -> ndarray:
     """24 sampled people under varied light, front or turned a little."""
     rng = np.random.default_rng(options.first_seed)
-    pictures = []
+    images = []
     for seed in track(range(options.first_seed, options.first_seed + 24), "people"):
         avatar = Avatar.sample(seed, asset_folder=options.assets)
         light = studio_light() if seed % 2 == 0 else sample_light(rng)
-        pictures += shoot(avatar, (float(rng.uniform(-35, 35)),), options.size, light)
-    return grid(pictures, 6)
+        images += shoot(avatar, (float(rng.uniform(-35, 35)),), options.size, light)
+    return grid(images, 6)
 
 
 def choices(options: Options, name: str, base: AvatarParameters) -> ndarray:
     """Every choice of one discrete parameter from four sides."""
-    pictures = []
+    images = []
     for choice in track(DISCRETE[name], name):
         avatar = Avatar(parameters=replace(base, **{name: choice}))
-        pictures += shoot(avatar, (0.0, 35.0, 85.0, 180.0), options.size, studio_light())
-    return grid(pictures, 8)
+        images += shoot(avatar, (0.0, 35.0, 85.0, 180.0), options.size, studio_light())
+    return grid(images, 8)
 
 
 def styles(options: Options) -> ndarray:
     """Six people in the five styles."""
-    pictures = []
+    images = []
     for seed in track(range(options.first_seed, options.first_seed + 6), "styles"):
         for style in STYLES:
-            pictures += shoot(
-                Avatar.sample(seed, style=style), (20.0,), options.size, studio_light()
-            )
-    return grid(pictures, len(STYLES))
+            images += shoot(Avatar.sample(seed, style=style), (20.0,), options.size, studio_light())
+    return grid(images, len(STYLES))
 
 
 def views(options: Options) -> ndarray:
     """Six people from front, three-quarter, profile and behind."""
-    pictures = []
+    images = []
     for seed in track(range(options.first_seed, options.first_seed + 6), "views"):
-        pictures += shoot(
-            Avatar.sample(seed), (0.0, 40.0, 85.0, 180.0), options.size, studio_light()
-        )
-    return grid(pictures, 4)
+        images += shoot(Avatar.sample(seed), (0.0, 40.0, 85.0, 180.0), options.size, studio_light())
+    return grid(images, 4)
 
 
 def sheets(options: Options) -> Iterator[tuple[str, ndarray]]:
-    """Name and picture of every sheet asked for."""
+    """Name and image of every sheet asked for."""
     man = replace(
         sample_parameters(3), sex=0.1, beard_style="none", glasses_style="none", hat_style="none"
     )
@@ -139,9 +133,9 @@ def sheets(options: Options) -> Iterator[tuple[str, ndarray]]:
 def main(options: Options) -> None:
     """Write the sheets as PNG and print their paths."""
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, picture in sheets(options):
+    for name, image in sheets(options):
         path = options.out / f"{name}.png"
-        write_image(path, picture)
+        write_image(path, image)
         print(path)
 
 

@@ -1,11 +1,11 @@
-"""How well the attribute network reads people off pictures.
+"""How well the attribute network reads people off images.
 
     portraiture train attributes --data PEOPLE --out RUN
     portraiture synth --kind latents --people 200 --seed 2 --views 3 --out HELD_OUT
     python benchmarks/eval_attributes.py HELD_OUT --network RUN/networks/attributes.safetensors
         [--json F]
 
-Per attribute: the correlation of its scores with the engine's on pictures before white, of all
+Per attribute: the correlation of its scores with the engine's on images before white, of all
 views; "known" is the share of the variance that it explains.
 """
 

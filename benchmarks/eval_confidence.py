@@ -3,12 +3,12 @@
     python benchmarks/eval_confidence.py [--people 40] [--photos FOLDER ...] [--weights ENCODER]
 
 Held-out people's photos (`bench invert`'s) to their own heads and to those of strangers, photos of
-the given folders, drawings (faces of ellipses, and people as pencil lines), and pictures of no
+the given folders, drawings (faces of ellipses, and people as pencil lines), and images of no
 face: scenery, patterns, and people upside down, cut out as if they were photos. Photos and drawings
-go the way of every photo, so that some are refused before they have a head; so do pictures of no
+go the way of every photo, so that some are refused before they have a head; so do images of no
 face once more, as a user would give them. Distances are those of
 `invert.confidence.photo_distance`, infinite for what is not shaded; its scale goes from the median
-of the first to that of pictures without a face.
+of the first to that of images without a face.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
     def colour() -> tuple[int, ...]:
         return tuple(int(v) for v in rng.integers(60, 256, 3))
 
-    picture = Image.new("RGB", (512, 512), colour())
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (512, 512), colour())
+    pen = ImageDraw.Draw(image)
     iris = colour()
     wide, tall, eye = rng.uniform(110, 150), rng.uniform(140, 180), rng.uniform(14, 34)
 
@@ -79,12 +79,12 @@ def _cartoon(rng: np.random.Generator) -> UInt8[ndarray, "n n 3"]:
         ellipse(side * 0.42 * wide, -40 - 1.8 * eye, eye * 1.2, 4, "black", 0)
     ellipse(0, 30, 14, 20, None)
     ellipse(0, 0.55 * tall, 0.35 * wide, rng.uniform(6, 26), (190, 40, 50))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
-def pencil(picture: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
-    """Dark lines on white where a picture has edges."""
-    grey = gaussian_filter(picture.mean(-1), 1.0)
+def pencil(image: UInt8[ndarray, "n n 3"]) -> UInt8[ndarray, "n n 3"]:
+    """Dark lines on white where an image has edges."""
+    grey = gaussian_filter(image.mean(-1), 1.0)
     edges = np.hypot(sobel(grey, 0), sobel(grey, 1))
     lines = 255.0 * np.clip(1.2 - edges / np.quantile(edges, 0.95), 0.0, 1.0)
     return np.repeat(lines.astype(np.uint8)[..., None], 3, 2)
@@ -94,7 +94,7 @@ def main(
     people: int = 40, photos: tuple[Path, ...] = (), count: int = 40,
     weights: str | None = None, alignment: str | None = None,
 ) -> None:  # fmt: skip
-    """photos: folders of portraits. count: of pictures of each other kind."""
+    """photos: folders of portraits. count: of images of each other kind."""
     models = default_models()
     generator, parser = models.generator(), models.parser()
     distance = perceptual_synthetic(parser)
@@ -120,11 +120,11 @@ def main(
         found["upside down"] += tried(upright[::-1].copy(), measured, models)
         found["pencil"] += through_align(pencil(upright), measured, models)
         before = target
-    for picture in track(cartoons(count), "Cartoons"):
-        found["cartoon"] += through_align(picture, measured, models)
-    for picture in track(no_faces(count), "No faces"):
-        found["no face"] += tried(picture, measured, models)
-        found["no face, as given"] += through_align(picture, measured, models)
+    for image in track(cartoons(count), "Cartoons"):
+        found["cartoon"] += through_align(image, measured, models)
+    for image in track(no_faces(count), "No faces"):
+        found["no face"] += tried(image, measured, models)
+        found["no face, as given"] += through_align(image, measured, models)
     for folder in photos:
         found[folder.name] = []
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
@@ -143,11 +143,11 @@ def through_align(
         return [float("nan")]
 
 
-def tried(picture: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
-    """The residual of a picture; none where it is refused."""
+def tried(image: ndarray, measured: Callable[[Target], float], models: Models) -> list[float]:
+    """The residual of an image; none where it is refused."""
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
     try:
-        return [measured(make_target(picture, camera, models.generator(), models.parser()))]
+        return [measured(make_target(image, camera, models.generator(), models.parser()))]
     except PortraitureError:
         return []
 

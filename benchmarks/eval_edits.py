@@ -5,10 +5,10 @@
         [--people 20] [--json-file F] [--sheet-file F.png] [--weights ENCODER]
 
 Held-out people (`bench invert`'s) become heads by the encoder; each attribute is set to +1 and -1.
-Of pictures from the front and from 30° to either side: identity before and after, and the change
+Of images from the front and from 30° to either side: identity before and after, and the change
 that the attribute network sees, in deviations over people: of the attribute (an edit of -1 counts
 with its sign turned), and of the other that changes most. Style channels likewise. Of glasses:
-identity, and the share of pictures in which the face parser sees some, without and with them.
+identity, and the share of images in which the face parser sees some, without and with them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from portraiture.types import Segment
 
 YAWS = (radians(-30.0), 0.0, radians(30.0))
 WORN = 0.01
-"""Share of a picture's pixels that glasses have at least."""
+"""Share of an image's pixels that glasses have at least."""
 REPORTED: tuple[Attribute, ...] = ("smile", "age", "sex", "hair-length")
 """Edits that the suite reports."""
 SHOWN: tuple[tuple[str, float], ...] = (("smile", 1.0), ("age", 1.0), (GLASSES, 1.0))
@@ -67,7 +67,7 @@ class Row:
     other_change: float
 
 
-def pictures(head: Head) -> Float[Tensor, "V 3 R R"]:
+def renders(head: Head) -> Float[Tensor, "V 3 R R"]:
     """In [-1, 1]."""
     views = np.stack([head_image(head, yaw) for yaw in YAWS])
     return torch.from_numpy(views).permute(0, 3, 1, 2).float() / 127.5 - 1.0
@@ -83,10 +83,10 @@ def measure_edit(
     similar: list[float] = []
     changes: list[Tensor] = []
     for head in heads:
-        before = pictures(head)
+        before = renders(head)
         plain, who = attributes.standardised(before), identity.extract(before)
         for amount in (1.0, -1.0):
-            after = pictures(edit(head, {name: amount}, directions=known))
+            after = renders(edit(head, {name: amount}, directions=known))
             cosine = torch.cosine_similarity(identity.extract(after), who, dim=1)
             similar.append(float(cosine.mean()))
             changes.append(amount * (attributes.standardised(after) - plain).mean(0))
@@ -102,10 +102,10 @@ def measure_edit(
 def measure_glasses(
     heads: list[Head], known: Directions, parser: ParserNetwork, identity: FeatureExtractor
 ) -> tuple[float, float, float]:
-    """Cosine of identities, and share of pictures that show glasses, before and after."""
+    """Cosine of identities, and share of images that show glasses, before and after."""
     similar, found = [], []
     for head in heads:
-        both = [pictures(one) for one in (head, edit(head, {GLASSES: 1.0}, directions=known))]
+        both = [renders(one) for one in (head, edit(head, {GLASSES: 1.0}, directions=known))]
         who = [identity.extract(one) for one in both]
         similar.append(float(torch.cosine_similarity(*who, dim=1).mean()))
         labels = [parser.segment(one) == Segment.GLASSES for one in both]

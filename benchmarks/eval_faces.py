@@ -1,11 +1,11 @@
-"""How good a generator of pictures of our people is.
+"""How good a generator of images of our people is.
 
     portraiture synth --kind scenes --people 200 --seed 2 --views 3 --size 128 --out HELD_OUT
     python benchmarks/eval_faces.py HELD_OUT NETWORK [--samples 1000] [--json F] [--sheet F.png]
 
-Held-out pictures (person, camera and light known, unseen in training): PSNR inside the face, faces
+Held-out images (person, camera and light known, unseen in training): PSNR inside the face, faces
 found by mediapipe within ±35°, their landmarks against those found on the truth, similarity by our
-identity network. Random samples: faces found, Fréchet distance to the engine's pictures beside that
+identity network. Random samples: faces found, Fréchet distance to the engine's images beside that
 of two halves of these.
 """
 
@@ -76,7 +76,7 @@ def main(
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     sheet: Path | None = None,
 ) -> None:
-    """Print a table of scores; write JSON and a contact sheet: rows of engine pictures, each with a
+    """Print a table of scores; write JSON and a contact sheet: rows of engine images, each with a
     row of ours below, then random samples."""
     generator, scores = load_image_generator(network), Scores()
     paths = people_in(held_out)[:people]
@@ -106,21 +106,18 @@ def measure(
 
 
 def measure_held_out(scores: Scores, generator: FacesGenerator, paths: list[Path]) -> None:
-    """Against the engine's own pictures."""
+    """Against the engine's own images."""
     ratios, found, truths, ours, theirs = [], [], [], [], []
     for path in track(paths, "Held-out people"):
         person = load_person(path)
         images = _images(generator, _latents(path))
-        for k, picture in enumerate(to_pixels(images)):
+        for k, pixels in enumerate(to_pixels(images)):
             mask = face_mask(person.segmentation[k])
             if not mask.any():
                 continue
-            ratios.append(psnr(picture / 255.0, person.rgb[k] / 255.0, mask=mask))
-            if (
-                abs(scene_from_numbers(person.picture_latent(k)[LATENT_SIZE:]).yaw)
-                <= WIDEST_DETECTED
-            ):
-                found.append(picture)
+            ratios.append(psnr(pixels / 255.0, person.rgb[k] / 255.0, mask=mask))
+            if abs(scene_from_numbers(person.image_latent(k)[LATENT_SIZE:]).yaw) <= WIDEST_DETECTED:
+                found.append(pixels)
                 truths.append(detect_face(person.rgb[k]))
         ours.append(images)
         theirs.append(_tensor(person.rgb))
@@ -146,14 +143,14 @@ def measure_samples(
 
 
 def _samples(generator: FacesGenerator, count: int) -> Float[Tensor, "N Z"]:
-    draw = torch.Generator().manual_seed(SAMPLE_SEED)
-    return torch.randn(count, generator.config.z_dim, generator=draw)
+    rng = torch.Generator().manual_seed(SAMPLE_SEED)
+    return torch.randn(count, generator.config.z_dim, generator=rng)
 
 
 def _latents(path: Path) -> Float[Tensor, "V Z"]:
     person = load_person(path)
     views = range(len(person.rgb))
-    return torch.from_numpy(np.stack([person.picture_latent(view) for view in views]))
+    return torch.from_numpy(np.stack([person.image_latent(view) for view in views]))
 
 
 @torch.no_grad()
@@ -161,12 +158,12 @@ def _images(generator: FacesGenerator, z: Float[Tensor, "N Z"]) -> Float[Tensor,
     return torch.cat([generator.images(generator.mapping(part, None)) for part in z.split(16)])
 
 
-def _tensor(pictures: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+def _tensor(images: UInt8[ndarray, "N R R 3"]) -> Float[Tensor, "N 3 R R"]:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def sheet_rows(generator: FacesGenerator, paths: list[Path]) -> list[list[UInt8[ndarray, "R R 3"]]]:
-    """Up to three full rows of held-out pictures above ours, four rows of samples."""
+    """Up to three full rows of held-out images above ours, four rows of samples."""
     rows: list[list[ndarray]] = []
     for row in range(min(len(paths) // SHEET_COLUMNS, 3)):
         chosen = paths[row * SHEET_COLUMNS : (row + 1) * SHEET_COLUMNS]

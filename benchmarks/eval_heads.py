@@ -45,12 +45,12 @@ from portraiture.metrics.extractors import (
 from portraiture.metrics.frechet import features_of, frechet_distance, statistics
 from portraiture.metrics.identity import similarities, verification
 from portraiture.metrics.landmarks import agreement, detect_face, detection_rate
-from portraiture.metrics.perceptual import PictureDistance, perceptual_synthetic
+from portraiture.metrics.perceptual import ImageDistance, perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.metrics.published import fid, identity_arcface
 from portraiture.metrics.published import lpips as lpips_of
 from portraiture.networks.eg3d import Render, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_file import PersonViews, load_person, people_in
 from portraiture.people.views import frontal_camera
 from portraiture.perception.identity import IdentityNetwork
@@ -104,7 +104,7 @@ class Published:
 
     identity: FeatureExtractor | None
     fid: FeatureExtractor | None
-    lpips: PictureDistance | None
+    lpips: ImageDistance | None
 
 
 def main(
@@ -176,8 +176,8 @@ def measure_held_out(
     paths: list[Path],
     published: Published,
 ) -> None:
-    """Against the engine's own pictures of people whom the network has not seen."""
-    depths, ratios, pictures, truths = [], [], [], []
+    """Against the engine's own images of people whom the network has not seen."""
+    depths, ratios, renders, truths = [], [], [], []
     ours, theirs = [], []
     for path in track(paths, "Held-out people"):
         person = load_person(path)
@@ -192,11 +192,11 @@ def measure_held_out(
             depths.append(depth_error_mm(found[view], truth, unit_m=person.unit_m, mask=small))
             ratios.append(psnr(images[view] / 255.0, person.rgb[view] / 255.0, mask=mask))
             if abs(_yaw(person.cameras[view])) <= WIDEST_DETECTED:
-                pictures.append(images[view])
+                renders.append(images[view])
                 truths.append(detect_face(person.rgb[view]))
         ours.append(render.image)
         theirs.append(torch.from_numpy(person.rgb).permute(0, 3, 1, 2).float() / 127.5 - 1.0)
-    seen = agreement(pictures, truths)
+    seen = agreement(renders, truths)
     scores.people = len(paths)
     scores.depth_mm, scores.psnr_face_db = float(np.median(depths)), float(np.mean(ratios))
     scores.detected, scores.landmarks_percent = seen.detected, seen.error
@@ -226,16 +226,16 @@ def measure_samples(
 ) -> None:
     """Random people: are they faces, and is each one person from the front and the side?"""
     front, side = [], []
-    z = torch.from_numpy(draw_latents(count, SAMPLE_SEED))
+    z = torch.from_numpy(sample_latents(count, SAMPLE_SEED))
     for k in track(range(count), "Samples"):
         both = _views(generator, z[k : k + 1], (0.0, np.radians(30.0)))
         front.append(both[0])
         side.append(both[1])
     scores.samples = count
     scores.sample_detected = detection_rate([to_pixels(x[None])[0] for x in front])
-    a, b, pictures = torch.stack(front), torch.stack(side), _pictures(held_out)
+    a, b, renders = torch.stack(front), torch.stack(side), _images(held_out)
     if published.fid is not None:
-        scores.fid, scores.fid_halves = frechet_of(published.fid, a, pictures)
+        scores.fid, scores.fid_halves = frechet_of(published.fid, a, renders)
     if identity is None:
         return
     embed = identity_synthetic(identity).extract
@@ -244,22 +244,22 @@ def measure_samples(
     pairs = np.concatenate([same, other]), np.arange(2 * count) < count
     scores.sample_same_person = float((same >= verification(*pairs).threshold).mean())
     scores.frechet_synthetic, scores.frechet_synthetic_halves = frechet_of(
-        frechet_synthetic(identity), a, pictures
+        frechet_synthetic(identity), a, renders
     )
 
 
 def frechet_of(
     extractor: FeatureExtractor, made: Float[Tensor, "N 3 R R"], real: list[Tensor]
 ) -> tuple[float, float]:
-    """The distance of pictures from the engine's, and that of two halves of the latter."""
+    """The distance of images from the engine's, and that of two halves of the latter."""
     fake, true = features_of(extractor, made.split(16)), features_of(extractor, real)
     half = len(true) // 2
     halves = frechet_distance(statistics(true[:half]), statistics(true[half : 2 * half]))
     return frechet_distance(statistics(fake), statistics(true)), halves
 
 
-def _pictures(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
-    """The nearly frontal engine picture of everybody in a folder."""
+def _images(folder: Path) -> list[Float[Tensor, "1 3 R R"]]:
+    """The nearly frontal engine image of everybody in a folder."""
     return [
         torch.from_numpy(load_person(path).rgb[:1]).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         for path in people_in(folder)
@@ -319,7 +319,7 @@ def sheet_rows(generator: TriPlaneGenerator, count: int) -> list[list[UInt8[ndar
     """`count` samples, two in a row, each from the side to the side."""
     heads = [
         list(to_pixels(_views(generator, torch.from_numpy(z[None]), SHEET_YAWS)))
-        for z in draw_latents(count, SAMPLE_SEED)
+        for z in sample_latents(count, SAMPLE_SEED)
     ]
     return [a + b for a, b in zip(heads[::2], heads[1::2], strict=True)]
 

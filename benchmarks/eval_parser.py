@@ -64,7 +64,7 @@ def measure(folder: Path, *, first: int = 0) -> list[Metric]:
 
 
 def synthetic_figures(network: ParserNetwork, faces: FaceSet) -> dict[str, dict[str, float]]:
-    """Intersection over union by class, on pictures as they are and as bad photos."""
+    """Intersection over union by class, on images as they are and as bad photos."""
     people, views = faces.images.shape[:2]
     batch = faces.take(*np.divmod(np.arange(people * views), views))
     plain = batch.images.float() / 127.5 - 1.0, batch.labels.long()

@@ -2,9 +2,9 @@
 
     python benchmarks/eval_perceptual.py FOLDER [--squeeze FILE] [--json FILE]
 
-FOLDER: held-out people (`portraiture synth --kind latents`). Each picture is changed in five ways
+FOLDER: held-out people (`portraiture synth --kind latents`). Each image is changed in five ways
 at four strengths. Printed for each distance: how often the stronger change of a kind is the greater
-distance, and how often a picture blurred by 2.5 pixels is farther away than one shifted by 1.5,
+distance, and how often an image blurred by 2.5 pixels is farther away than one shifted by 1.5,
 which everybody sees at once and plain error gets wrong.
 """
 
@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import Tensor
 
 from portraiture.metrics.perceptual import (
-    PictureDistance,
+    ImageDistance,
     perceptual_squeezenet,
     perceptual_synthetic,
 )
@@ -54,12 +54,12 @@ def main(
     """Print a table; `--json FILE` writes it."""
     distances = [
         perceptual_synthetic(load_parser()),
-        PictureDistance("mean-squared-error", _squared_error),
+        ImageDistance("mean-squared-error", _squared_error),
     ]
     if squeeze is not None:
         distances.append(perceptual_squeezenet(load_squeeze(squeeze)))
-    pictures = _pictures(folder, people)
-    scores = {d.metric: _score(d, pictures) for d in track(distances, "Distances")}
+    images = _images(folder, people)
+    scores = {d.metric: _score(d, images) for d in track(distances, "Distances")}
     table = Table("distance", *STRENGTHS, "blur over shift")
     for name, row in scores.items():
         table.add_row(name, *(f"{100 * value:.0f} %" for value in row.values()))
@@ -69,7 +69,7 @@ def main(
 
 
 def changed(images: Float[Tensor, "B 3 R R"], kind: str, strength: float) -> Tensor:
-    """Pictures in [-1, 1] after one change, the same at every call."""
+    """Images in [-1, 1] after one change, the same at every call."""
     torch.manual_seed(0)
     match kind:
         case "blur":
@@ -86,7 +86,7 @@ def changed(images: Float[Tensor, "B 3 R R"], kind: str, strength: float) -> Ten
             return (images + 2 * strength * cast).clamp(-1, 1)
 
 
-def _score(distance: PictureDistance, images: Tensor) -> dict[str, float]:
+def _score(distance: ImageDistance, images: Tensor) -> dict[str, float]:
     row = {}
     for kind, strengths in STRENGTHS.items():
         found = [distance.measure(changed(images, kind, s), images) for s in strengths]
@@ -121,7 +121,7 @@ def _resampled(images: Tensor, pixels: Float[Tensor, "1 2 h w"]) -> Tensor:
     return F.grid_sample(images, where, padding_mode="border", align_corners=False)
 
 
-def _pictures(folder: Path, people: int) -> Float[Tensor, "N 3 R R"]:
+def _images(folder: Path, people: int) -> Float[Tensor, "N 3 R R"]:
     paths = sorted(folder.glob("person_*.npz"))[:people]
     faces = np.stack([load_person(path).rgb[0] for path in paths])
     return torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 127.5 - 1.0

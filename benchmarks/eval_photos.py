@@ -3,7 +3,7 @@
     python benchmarks/eval_photos.py FOLDER [--count 24] [--method goae+refine] [--json-file F]
 
 For each photo that `align` takes: PSNR where the person is, perceptual distance to the cut-out
-photo, identity of the picture from its camera, the head's confidence, seconds. Depth: of the 400
+photo, identity of the image from its camera, the head's confidence, seconds. Depth: of the 400
 or so inner landmarks, as the engine's fitted avatar has them and as the head's depth map has them
 at the same pixels, each brought to mean 0 and variance 1; their mean squared difference (0 for the
 same shape, 2 for unrelated ones). Photos are never written anywhere but into --sheet-file.
@@ -76,8 +76,8 @@ class Row:
 
 
 @torch.no_grad()
-def drawn(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
-    """The picture and depth map from the photo's camera."""
+def rendered(head: Head) -> tuple[torch.Tensor, Float[ndarray, "n n"]]:
+    """The image and depth map from the photo's camera."""
     volume = head.network.render(head.planes, head.camera, deterministic=True)
     image = head.network.upsample(volume.features, head.modulation).clamp(-1.0, 1.0)
     return image, volume.depth[0, 0].numpy()
@@ -131,7 +131,7 @@ def rows_of(
             print(f"{path.name}: {error}")
             continue
         seconds = time.perf_counter() - start
-        image, depth = drawn(head)
+        image, depth = rendered(head)
         similar = torch.cosine_similarity(who.extract(image), who.extract(target.image), dim=1)
         rows.append(
             Row(

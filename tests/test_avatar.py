@@ -49,7 +49,7 @@ def test_saving_and_loading_is_bit_exact(tmp_path: Path) -> None:
     assert again.read_bytes() == (tmp_path / "avatar.json").read_bytes()
 
 
-def test_same_seed_same_person_same_picture() -> None:
+def test_same_seed_same_person_same_image() -> None:
     first, second = Avatar.sample(5), Avatar.sample(5)
     assert first.parameters == second.parameters
     assert first.parameters != Avatar.sample(6).parameters
@@ -79,10 +79,10 @@ def test_views_of_an_expression_are_of_one_bust(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_render_is_a_person_on_nothing() -> None:
-    picture = Avatar.sample(1).render(size=96, yaw=0.5)
-    assert picture.shape == (96, 96, 4) and picture.dtype == np.float32
-    assert picture.min() >= 0.0 and picture.max() <= 1.0
-    assert picture[0, 0, 3] == 0.0 and picture[48, 48, 3] == 1.0
+    image = Avatar.sample(1).render(size=96, yaw=0.5)
+    assert image.shape == (96, 96, 4) and image.dtype == np.float32
+    assert image.min() >= 0.0 and image.max() <= 1.0
+    assert image[0, 0, 3] == 0.0 and image[48, 48, 3] == 1.0
 
 
 def _damage(**changes: object) -> str:
@@ -145,8 +145,8 @@ def test_a_vrm_says_whose_it_is_and_shows_its_front(tmp_path: Path) -> None:
     assert meta["otherLicenseUrl"].startswith("https://creativecommons.org/licenses/by/")
     view = document["bufferViews"][document["images"][meta["thumbnailImage"]]["bufferView"]]
     start = 28 + length + view["byteOffset"]
-    with Image.open(io.BytesIO(data[start : start + view["byteLength"]])) as picture:
-        shown = np.asarray(picture.convert("RGB"), np.float32)
+    with Image.open(io.BytesIO(data[start : start + view["byteLength"]])) as image:
+        shown = np.asarray(image.convert("RGB"), np.float32)
     rgba = avatar.render(size=512)
     solid = rgba[..., 3] == 1.0
     assert shown.shape == (512, 512, 3) and solid.mean() > 0.2

@@ -26,7 +26,7 @@ def test_front_camera_shows_the_left_side_on_the_right_and_up_on_top() -> None:
     assert np.isclose(pixels[2, 2], 1.5)
 
 
-def test_look_at_is_a_rotation_and_roll_turns_the_picture() -> None:
+def test_look_at_is_a_rotation_and_roll_turns_the_image() -> None:
     T = look_at(np.array([0.3, 1.0, 2.0]), np.array([0.0, 0.9, 0.0]), roll=0.4)
     R = T[:3, :3]
     assert np.allclose(R.T @ R, np.eye(3)) and np.isclose(np.linalg.det(R), 1.0)

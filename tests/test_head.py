@@ -180,7 +180,7 @@ def test_edits_are_kept_in_the_file(head: Head, tmp_path: Path) -> None:
     assert (again.edits, again.facts) == ({"smile": 1.5}, head.facts)
 
 
-def test_what_was_tuned_is_in_the_pictures(head: Head) -> None:
+def test_what_was_tuned_is_in_the_images(head: Head) -> None:
     bias = head.network.state_dict()["superresolution.block1.torgb.bias"]
     tuned = replace(head, tuned={"superresolution.block1.torgb.bias": (bias + 0.5).half()})
     before, after = (one.render(background=(0.0, 0.0, 0.0)) for one in (head, tuned))

@@ -1,4 +1,4 @@
-"""Every odd picture is read as what it shows, every bad one refused in a sentence, and files
+"""Every odd image is read as what it shows, every bad one refused in a sentence, and files
 appear whole or not at all."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIZE = (48, 32)  # width, height
 
 
 def corners() -> Image.Image:
-    """A picture that tells every orientation: red, green, blue, grey quarters."""
+    """An image that tells every orientation: red, green, blue, grey quarters."""
     pixels = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
     h, w = SIZE[1] // 2, SIZE[0] // 2
     pixels[:h, :w], pixels[:h, w:] = (220, 30, 30), (30, 200, 40)
@@ -52,8 +52,8 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_all_exif_orientations_give_the_same_picture(tmp_path: Path, orientation: int) -> None:
-    undo = {  # how a camera held that way stores the upright picture
+def test_all_exif_orientations_give_the_same_image(tmp_path: Path, orientation: int) -> None:
+    undo = {  # how a camera held that way stores the upright image
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -171,7 +171,7 @@ def test_unusable_profile_is_ignored(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "photo.png"), np.asarray(corners()))
 
 
-def test_refuses_what_is_no_picture(tmp_path: Path) -> None:
+def test_refuses_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("this is not a picture")
     (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
@@ -193,7 +193,7 @@ def test_refuses_truncated_files(tmp_path: Path, suffix: str) -> None:
     refused(path)
 
 
-def test_refuses_tiny_pictures(tmp_path: Path) -> None:
+def test_refuses_tiny_images(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     assert "1×1" in refused(tmp_path / "dot.png")
 

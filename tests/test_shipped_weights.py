@@ -30,7 +30,7 @@ from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.models import default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people import render_scenes
 from portraiture.people.people_file import PersonViews
 from portraiture.people.scene import SCENE_SIZE
@@ -88,8 +88,8 @@ def test_faces2d_draws_the_person_the_camera_and_the_light_of_a_latent() -> None
     painter = load_image_generator("faces2d")
     scenes = np.zeros((2, SCENE_SIZE), np.float32)
     scenes[1, 0] = 1.0
-    person = render_scenes(draw_latents(1, 2)[0], scenes, size=painter.config.size)
-    z = torch.from_numpy(np.stack([person.picture_latent(k) for k in range(2)]))
+    person = render_scenes(sample_latents(1, 2)[0], scenes, size=painter.config.size)
+    z = torch.from_numpy(np.stack([person.image_latent(k) for k in range(2)]))
     images = painter.images(painter.mapping(z, None))
     ratios = [
         psnr(pixels_of(image[None]), person.rgb[k] / 255.0, mask=face_mask(person.segmentation[k]))

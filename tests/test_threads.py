@@ -66,8 +66,8 @@ def _synthesize(generator: TriPlaneGenerator, seed: int) -> Call:
 
     def call() -> Sequence[ndarray]:
         with torch.no_grad():
-            draws = torch.Generator().manual_seed(seed)
-            shown = generator.synthesize(generator.mapping(z, camera), camera, generator=draws)
+            rng = torch.Generator().manual_seed(seed)
+            shown = generator.synthesize(generator.mapping(z, camera), camera, generator=rng)
         return [shown.image.numpy(), shown.depth.numpy()]
 
     return call
@@ -134,7 +134,7 @@ def test_every_parallel_kernel_waits_where_it_has_to() -> None:
     assert {lines[k - 1] for k in parallel} == {"@one_at_a_time"}
 
 
-def test_reading_pictures_together_leaves_the_filters_of_warnings(tmp_path: Path) -> None:
+def test_reading_images_together_leaves_the_filters_of_warnings(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((400, 400, 3), np.uint8)).save(tmp_path / "a.png")
     before = list(warnings.filters)
     _together(*[lambda: [read_image(tmp_path / "a.png") for _ in range(30)]] * 4)

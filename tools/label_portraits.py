@@ -27,7 +27,7 @@ from portraiture.cli.progress import TerminalProgress
 from portraiture.data.labelled_photos import HELD, save_labelled
 from portraiture.data.portrait_folder import (
     held_out,
-    labelled_pictures,
+    labelled_images,
     labelled_portraits,
     read_portraits,
 )
@@ -55,7 +55,7 @@ def main(
             lines.append(f"Wrote {path}: {count} of {len(chosen)} portraits")
         if pictures is not None:
             path = out / "pictures.safetensors"
-            found = labelled_pictures(pictures, PortraitParserConfig().size, progress)
+            found = labelled_images(pictures, PortraitParserConfig().size, progress)
             lines.append(f"Wrote {path}: {save_labelled(found, path)} pictures")
     print(*lines, sep="\n")
 

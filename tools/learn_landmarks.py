@@ -63,7 +63,7 @@ UNDER_JAW = (379, 378, 400, 377, 152, 148, 176, 149, 150)
 
 @dataclass(frozen=True)
 class Views:
-    """Everything seen. n pictures, V all baked vertices.
+    """Everything seen. n images, V all baked vertices.
 
     vertices: (n, V, 3); cameras: n; landmarks: (n, 478, 2) pixels; iod: (n,) pixels.
     """
@@ -74,16 +74,16 @@ class Views:
     iod: np.ndarray
 
 
-Draw = Callable[[AvatarParameters, dict[str, float], Camera, np.random.Generator], np.ndarray]
+Render = Callable[[AvatarParameters, dict[str, float], Camera, np.random.Generator], np.ndarray]
 
 
-def draw_bust(
+def render_person(
     parameters: AvatarParameters,
     expression: dict[str, float],
     camera: Camera,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(SIZE, SIZE, 3) uint8 picture of the engine's own person.
+    """(SIZE, SIZE, 3) uint8 image of the engine's own person.
 
     Without brows: where they belong is what the detector shall say, not what the engine thinks.
     """
@@ -95,7 +95,7 @@ def draw_bust(
     return as_uint8(frame.rgba[..., :3])
 
 
-def gather(people: int, seed: int, model: HeadModel, draw: Draw = draw_bust) -> Views:
+def gather(people: int, seed: int, model: HeadModel, render: Render = render_person) -> Views:
     """Render and detect."""
     rng = np.random.default_rng(seed)
     vertices, cameras, landmarks = [], [], []
@@ -110,7 +110,7 @@ def gather(people: int, seed: int, model: HeadModel, draw: Draw = draw_bust) -> 
             turn = np.radians([yaw, pitch]) + np.radians(2.0) * rng.standard_normal(2)
             distance = rng.uniform(0.8, 1.6)
             camera = orbit(*turn, target=target, distance=distance, focal=2.9 * distance)
-            faces = find_faces(draw(parameters, expression, camera, rng))
+            faces = find_faces(render(parameters, expression, camera, rng))
             if faces:
                 vertices.append(moved)
                 cameras.append(camera)
@@ -212,7 +212,7 @@ def strip(landmark: int, point: np.ndarray, candidates: np.ndarray) -> np.ndarra
 
 
 def learn_irises(views: Views, model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
-    """rows (10, 3) and weights (10, 3) on the eyeballs, by least squares over all pictures."""
+    """rows (10, 3) and weights (10, 3) on the eyeballs, by least squares over all images."""
     rows, weights = [], []
     for side, first in (("r", 468), ("l", 473)):
         group = model.arrays[f"group:helper-{side}-eye"]

@@ -54,14 +54,14 @@ def random_expression(rng: np.random.Generator) -> Mapping[str, float]:
 
 
 def see(bust: Bust, camera: Camera) -> np.ndarray | None:
-    """(478, 2) detections in units of the picture's side, or None."""
-    picture = render_bust(bust, camera, size=SIZE, background=(0.6, 0.62, 0.65)).rgba[..., :3]
-    faces = find_faces(as_uint8(picture))
+    """(478, 2) detections in units of the image's side, or None."""
+    image = render_bust(bust, camera, size=SIZE, background=(0.6, 0.62, 0.65)).rgba[..., :3]
+    faces = find_faces(as_uint8(image))
     return faces[0][:, :2] / SIZE if faces else None
 
 
 def triangulate(seen: list[tuple[Camera, np.ndarray]]) -> np.ndarray:
-    """(478, 3) points in the world that explain the pictures best (direct linear transform)."""
+    """(478, 3) points in the world that explain the images best (direct linear transform)."""
     rows = []
     for camera, points in seen:
         P = camera.intrinsics @ world_to_camera(camera)[:3]

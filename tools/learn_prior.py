@@ -193,11 +193,11 @@ def main() -> None:
     held_out = match.targets(scans.sample(np.random.default_rng(options.seed + 1), HELD_OUT))
     report(fit(model, basis, held_out, match.weight, prior), match, "held-out scans", console)
     rng = np.random.default_rng(options.seed + 2)
-    draws = {
+    samples = {
         "the prior": np.array([prior.sample(rng) for _ in range(HELD_OUT)]),
         "uniform in +-0.6": rng.uniform(-0.6, 0.6, (HELD_OUT, len(SHAPES))),
     }
-    for title, local in draws.items():
+    for title, local in samples.items():
         square, distance = naturalness(scans, match, faces_of(model, match, local))
         console.print(f"{title}: scan modes {square:.2f} (scans 1), {distance:.2f} mm from a scan")
     console.print(f"wrote {options.out} ({options.out.stat().st_size / 1000:.0f} kB)")

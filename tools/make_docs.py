@@ -1,4 +1,4 @@
-"""Draw the pictures of the README: the demo photo's avatar and its neural head, and sampled people.
+"""Draw the images of the README: the demo photo's avatar and its neural head, and sampled people.
 
 python tools/make_docs.py [--out docs]
 """
@@ -27,9 +27,9 @@ from portraiture.head import head_image
 from portraiture.invert.method import choose_method
 from portraiture.invert.run import invert_photos
 from portraiture.media import write_image
-from portraiture.meshing.head_mesh import head_picture, pixels_of
+from portraiture.meshing.head_mesh import pixels_of, render_head
 from portraiture.models import default_models
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
 from portraiture.pixels import squared
@@ -42,7 +42,7 @@ SIZE = 360
 
 
 def shoot(avatar: Avatar, yaw: float, expression: dict[str, float]) -> ndarray:
-    """One square picture before a studio wall; yaw in degrees."""
+    """One square image before a studio wall; yaw in degrees."""
     bust = avatar.bust(expression=expression)
     frame = render_bust(
         bust,
@@ -58,34 +58,32 @@ def demo() -> ndarray:
     """The photo, its avatar from three sides, and three styles."""
     photo = align(demo_photo())
     avatar = make_avatar(photo, fit_photo(photo))
-    pictures = [np.asarray(Image.fromarray(photo.crop).resize((SIZE, SIZE)))]
-    pictures += [shoot(avatar, 0.0, dict(avatar.expression)), shoot(avatar, 40.0, {})]
+    images = [np.asarray(Image.fromarray(photo.crop).resize((SIZE, SIZE)))]
+    images += [shoot(avatar, 0.0, dict(avatar.expression)), shoot(avatar, 40.0, {})]
     styles = ("pixar", "cartoon", "comic")
-    pictures += [shoot(replace(avatar, style=style), 20.0, FRIENDLY) for style in styles]
-    return np.concatenate([np.concatenate(pictures[k : k + 3], 1) for k in (0, 3)])
+    images += [shoot(replace(avatar, style=style), 20.0, FRIENDLY) for style in styles]
+    return np.concatenate([np.concatenate(images[k : k + 3], 1) for k in (0, 3)])
 
 
 def people(seeds: tuple[int, ...]) -> ndarray:
     """Sampled people, six a row."""
-    pictures = [
+    images = [
         shoot(Avatar.sample(seed), 25.0 if k % 2 else -25.0, FRIENDLY)
         for k, seed in enumerate(seeds)
     ]
-    return np.concatenate(
-        [np.concatenate(pictures[k : k + 6], 1) for k in range(0, len(pictures), 6)]
-    )
+    return np.concatenate([np.concatenate(images[k : k + 6], 1) for k in range(0, len(images), 6)])
 
 
 def neural_heads(count: int = 8) -> ndarray:
     """Random people of the generator's test, from five sides, two people a row."""
     generator = load_generator("heads")
     with torch.no_grad():
-        ws = generator.mapping(torch.from_numpy(draw_latents(count, 77)), None)
+        ws = generator.mapping(torch.from_numpy(sample_latents(count, 77)), None)
         each = []
         for w in ws.split(1):
             planes = generator.planes(w)
             views = [
-                head_picture(generator, w, planes, eg3d_orbit(float(yaw), 0.0)).image
+                render_head(generator, w, planes, eg3d_orbit(float(yaw), 0.0)).image
                 for yaw in np.radians((-40.0, -20.0, 0.0, 20.0, 40.0))
             ]
             each.append([squared(as_uint8(view), 160) for view in views])
@@ -100,7 +98,7 @@ def inverted() -> ndarray:
     head, target = invert_photos([align(demo_photo())], method)
     known = known_directions(method.generator)
     camera = from_eg3d(head.camera[0].numpy())
-    shown = head_picture(head.network, head.modulation, head.planes, camera)
+    shown = render_head(head.network, head.modulation, head.planes, camera)
     top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
     top += [head_image(head, float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
     edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})

@@ -22,7 +22,7 @@ from torch import Tensor
 from portraiture.checkpoints import load_card, load_generator, save_generator
 from portraiture.generate.train.pretrain_mapping import PEOPLE_SEED, describe_people, number_weights
 from portraiture.networks.stylegan2 import Mapping
-from portraiture.people.latent import LATENT_SIZE, draw_latents
+from portraiture.people.latent import LATENT_SIZE, sample_latents
 
 NEARNESS = 0.2
 """Weight of the distance from the w that is wanted, in units of w's variance."""
@@ -40,7 +40,7 @@ def main(
     """Write the generator with its mapping sharpened."""
     generator = load_generator(network)
     mapping = generator.backbone.mapping
-    z = torch.from_numpy(draw_latents(people, PEOPLE_SEED))
+    z = torch.from_numpy(sample_latents(people, PEOPLE_SEED))
     truth, weight = _normal(describe_people(z))
     before = _w(mapping, z)
     reader, encoder = _read(before, truth), _encode(before, truth)
@@ -97,9 +97,9 @@ def _train(
     optimizer = torch.optim.Adam(mapping.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 1e-5)
     variance = wanted.var(0).mean()
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in track(range(steps), "Mapping"):
-        chosen = torch.randint(EXAM, len(z), (BATCH,), generator=draw)
+        chosen = torch.randint(EXAM, len(z), (BATCH,), generator=rng)
         w = mapping(z[chosen], None)[:, 0]
         wrong = ((_said(w, reader) - truth[chosen]).square() * weight).sum(1).mean()
         far = (w - wanted[chosen]).square().mean() / variance

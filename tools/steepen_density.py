@@ -3,7 +3,7 @@
     python tools/steepen_density.py NETWORK --people FOLDER --settings 1 0 1.5 4 1.5 6
     python tools/steepen_density.py NETWORK --people FOLDER --settings 1.5 6 --out NEW.safetensors
 
-Prints what each pair (gain, less) does to pictures of people: PSNR of the whole picture, opacity
+Prints what each pair (gain, less) does to images of people: PSNR of the whole image, opacity
 and depth off, identity. People of the training, so that none is chosen by those who judge. With
 --out and one pair, writes the changed generator as float16.
 """

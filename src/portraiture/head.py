@@ -35,8 +35,8 @@ from portraiture.errors import HeadError, OutputError
 from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
 from portraiture.media import atomic_path, write_video
-from portraiture.meshing.bake_texture import Picture, TexturedMesh
-from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head
+from portraiture.meshing.bake_texture import PosedImage, TexturedMesh
+from portraiture.meshing.head_mesh import MeshConfig, mesh_head, render_head
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.ops.resize import resized
@@ -145,7 +145,7 @@ class Head:
         `Avatar.render` gives it: RGBA in [0, 1], straight alpha, or over `background`. size: pixels
         a side, the generator's own by default. Raises HeadError when the weights are others."""
         camera = eg3d_orbit(yaw, pitch)
-        shown = head_picture(self.network, self.modulation, self.planes, camera)
+        shown = render_head(self.network, self.modulation, self.planes, camera)
         shown = shown if self.glasses is None else put_on(shown, self.glasses, camera)
         color = squared(as_uint8(shown.image), size).astype(np.float32) / 255.0
         if background == self._ground:
@@ -254,7 +254,7 @@ def head_image(
     return as_uint8(head.render(yaw=yaw, pitch=pitch, size=size, background=WHITE)[..., :3])
 
 
-def _opacity_at(shown: Picture, size: int) -> Float32[ndarray, "n n 1"]:
+def _opacity_at(shown: PosedImage, size: int) -> Float32[ndarray, "n n 1"]:
     """How opaque the head is in each pixel, in [0, 1]."""
     assert shown.opacity is not None
     opacity = torch.from_numpy(np.asarray(shown.opacity, np.float32))[None, None]

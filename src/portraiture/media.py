@@ -1,6 +1,6 @@
-"""Reading pictures as they come and writing results whole or not at all.
+"""Reading images as they come and writing results whole or not at all.
 
-Every picture becomes (H, W, 3) uint8, sRGB, upright. Every writer goes through `atomic_path` or
+Every image becomes (H, W, 3) uint8, sRGB, upright. Every writer goes through `atomic_path` or
 `staged_folder`: the data are written under another name, synced, then renamed, so that a file is
 either complete or absent. What goes wrong raises `PhotoError` or `OutputError`, in one sentence.
 """
@@ -32,7 +32,7 @@ from portraiture.paths import (
     reason,
     refuse_existing,
 )
-from portraiture.pixels import check_size, picture_pixels, too_large
+from portraiture.pixels import check_size, image_pixels, too_large
 from portraiture.quiet import warnings_off
 from portraiture.types import as_uint8
 
@@ -45,15 +45,15 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 
 
 def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
-    """The picture at `path`: (H, W, 3) uint8, sRGB, upright.
+    """The image at `path`: (H, W, 3) uint8, sRGB, upright.
 
-    EXIF orientation is applied. Greyscale, palette, CMYK, 16-bit and floating-point pictures are
+    EXIF orientation is applied. Greyscale, palette, CMYK, 16-bit and floating-point images are
     converted; an embedded ICC profile is converted to sRGB; transparent pixels are laid over
-    white, as on a page; of an animation or a multi-page file the first picture is taken. HEIC
+    white, as on a page; of an animation or a multi-page file the first image is taken. HEIC
     needs the ``heic`` extra (pillow-heif).
 
     Raises PhotoError, with one sentence for the user, when the file is missing, a folder, empty,
-    not a picture, damaged or cut short, under `pixels.MIN_SIDE` or over `pixels.MAX_PIXELS`.
+    not an image, damaged or cut short, under `pixels.MIN_SIDE` or over `pixels.MAX_PIXELS`.
     """
     path = Path(path)
     with _open(path) as file, warnings_off():  # Pillow's, of odd metadata and large sizes
@@ -69,7 +69,7 @@ def read_image(path: Path | str) -> UInt8[ndarray, "h w 3"]:
         check_size(path.name, *picture.size)
         try:
             picture.seek(0)
-            return picture_pixels(picture)
+            return image_pixels(picture)
         except Exception as error:
             message = f"{path.name} is damaged or cut short; export or download it again."
             raise PhotoError(message) from error
@@ -124,7 +124,7 @@ def write_image(path: Path | str, image: ndarray) -> None:
             case ".webp":
                 picture.save(partial, "WEBP", quality=92, method=4)
             case _:
-                Image.fromarray(picture_pixels(picture)).save(
+                Image.fromarray(image_pixels(picture)).save(
                     partial, "JPEG", quality=93, subsampling=0
                 )
 

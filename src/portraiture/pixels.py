@@ -30,7 +30,7 @@ FLOAT_UNIT, FLOAT_BYTE = 2.0, 32.0
 """Floats up to the first are in [0, 1] with some overshoot, from the second on in 0 to 255."""
 
 
-def picture_pixels(picture: Image.Image) -> UInt8[ndarray, "h w 3"]:
+def image_pixels(picture: Image.Image) -> UInt8[ndarray, "h w 3"]:
     """The pixels of a Pillow image of any mode, upright, in sRGB, transparency over white.
 
     EXIF orientation and an embedded ICC profile are applied; unreadable ones count as none. Raises
@@ -214,7 +214,7 @@ def source_pixels(source: object) -> UInt8[ndarray, "h w 3"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
             try:
-                return picture_pixels(source)
+                return image_pixels(source)
             except Exception as error:
                 raise PhotoError("The picture is damaged or cut short; load it again.") from error
     if not hasattr(source, "__array__"):

@@ -63,9 +63,9 @@ def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
     main([*arguments, "--overwrite"])
     assert (out / "avatar.glb").read_bytes() == before
 
-    picture = tmp_path / "left.png"
-    main(["render", str(out / "avatar.json"), "--yaw", "30", "--size", "64", "--out", str(picture)])
-    assert np.asarray(Image.open(picture)).shape == (64, 64, 3)
+    image = tmp_path / "left.png"
+    main(["render", str(out / "avatar.json"), "--yaw", "30", "--size", "64", "--out", str(image)])
+    assert np.asarray(Image.open(image)).shape == (64, 64, 3)
 
 
 @pytest.mark.slow

@@ -51,12 +51,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _random(name: LayoutName) -> dict[str, torch.Tensor]:
-    draws = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     table: dict[str, torch.Tensor] = {}
     for key, shape in layout(name).items():
         cut = [min(n, 2) for n in shape]
         whole = key.endswith(("num_batches_tracked", "relative_position_index"))
-        table[key] = torch.randint(9, cut) if whole else torch.randn(cut, generator=draws)
+        table[key] = torch.randint(9, cut) if whole else torch.randn(cut, generator=rng)
     return table
 
 

@@ -69,10 +69,10 @@ KERNEL = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 
 def rosinality_state(seed: int = 0) -> dict[str, torch.Tensor]:
     """A random 8² generator under rosinality's names."""
-    draws = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def random(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=draws)
+        return torch.randn(shape, generator=rng)
 
     state = {
         f"style.{i}.{p}": random(*s)

@@ -38,10 +38,10 @@ def refusal(data: bytes) -> str:
 
 @pytest.mark.parametrize("modern", [True, False])
 def test_tensors_are_what_torch_saved(modern: bool) -> None:
-    draws = torch.Generator().manual_seed(0)
-    table = {str(t): (torch.rand(3, 5, generator=draws) * 9 - 3).to(t) for t in TYPES}
-    table["bits"] = torch.rand(7, generator=draws) > 0.5
-    whole = torch.rand(6, 8, generator=draws)
+    rng = torch.Generator().manual_seed(0)
+    table = {str(t): (torch.rand(3, 5, generator=rng) * 9 - 3).to(t) for t in TYPES}
+    table["bits"] = torch.rand(7, generator=rng) > 0.5
+    whole = torch.rand(6, 8, generator=rng)
     table |= {"turned": whole.T, "part": whole[1:4, ::2], "whole": whole, "one": torch.tensor(2.0)}
     table["empty"] = torch.zeros(0, 3)
     table["parameter"] = torch.nn.Parameter(whole[0])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from portraiture.data.augment import (
     Augmentation,
-    Draw,
+    BatchRng,
     augmented,
     compressed,
     cropped,
@@ -32,21 +32,21 @@ STILL = Augmentation(16, zoom=(1.0, 1.0), turn=0.0, shift=0.0)
 BACKGROUND, SKIN, CLOTH = (int(s) for s in (Segment.BACKGROUND, Segment.SKIN, Segment.CLOTH))
 
 
-def _draw(count: int, seed: int = 0) -> Draw:
-    return Draw(torch.Generator().manual_seed(seed), CPU, count)
+def _rng(count: int, seed: int = 0) -> BatchRng:
+    return BatchRng(torch.Generator().manual_seed(seed), CPU, count)
 
 
-def _pictures(count: int, side: int, seed: int = 0) -> Tensor:
+def _images(count: int, side: int, seed: int = 0) -> Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 def _photos(count: int = 4, side: int = 32) -> LabelledPhotos:
-    """Pictures of noise; their lower halves are cloth, and the left of that is unknown."""
+    """Images of noise; their lower halves are cloth, and the left of that is unknown."""
     labels = torch.full((count, side, side), SKIN, dtype=torch.uint8)
     labels[:, side // 2 :] = CLOTH
     labels[:, side // 2 :, : side // 4] = UNKNOWN
     return LabelledPhotos(
-        images=(_pictures(count, side) * 255).to(torch.uint8),
+        images=(_images(count, side) * 255).to(torch.uint8),
         alpha=torch.full((count, 1, side, side), 255, dtype=torch.uint8),
         labels=labels,
         frames=torch.tensor([[0.5, 0.5, 1.0]]).repeat(count, 1),
@@ -70,14 +70,14 @@ def test_compression_is_pillows(quality: int) -> None:
 
 
 def test_the_best_quality_changes_greys_by_rounding_alone() -> None:
-    grey = _pictures(2, 32)[:, :1].expand(-1, 3, -1, -1)
+    grey = _images(2, 32)[:, :1].expand(-1, 3, -1, -1)
     found = compressed(grey, torch.full((2, 1, 1, 1), 100.0))
     assert float((found - grey).square().mean().sqrt()) < 0.3 / 255.0 * 1.05
     assert float((compressed(grey, torch.full((2, 1, 1, 1), 20.0)) - grey).abs().mean()) > 0.01
 
 
-def test_each_picture_has_its_own_quality() -> None:
-    both = _pictures(1, 32).repeat(2, 1, 1, 1)
+def test_each_image_has_its_own_quality() -> None:
+    both = _images(1, 32).repeat(2, 1, 1, 1)
     found = compressed(both, torch.tensor([95.0, 20.0]).view(2, 1, 1, 1))
     for k, quality in enumerate((95.0, 20.0)):
         alone = compressed(both[:1], torch.full((1, 1, 1, 1), quality))
@@ -86,12 +86,12 @@ def test_each_picture_has_its_own_quality() -> None:
 
 def test_crops_are_the_frames_own_pixels_and_mirrored_ones_swap_sides() -> None:
     count = 16
-    images = _pictures(count, 32)
+    images = _images(count, 32)
     labels = torch.full((count, 32, 32), int(Segment.LEFT_EYE), dtype=torch.uint8)
     labels[:, :, 16:] = UNKNOWN
     labels[:, 20:, :16] = CLOTH
     frames = torch.tensor([[0.5, 0.5, 0.5]]).repeat(count, 1)
-    found, classes = cropped(images, labels, frames, STILL, _draw(count))
+    found, classes = cropped(images, labels, frames, STILL, _rng(count))
     own, expected = images[:, :, 8:24, 8:24], labels[:, 8:24, 8:24].long()
     swapped = torch.where(expected == Segment.LEFT_EYE, int(Segment.RIGHT_EYE), expected).flip(-1)
     plain = (found - own).abs().amax((1, 2, 3)) < 1e-5
@@ -102,11 +102,11 @@ def test_crops_are_the_frames_own_pixels_and_mirrored_ones_swap_sides() -> None:
         assert torch.equal(classes[k], swapped[k] if mirrored[k] else expected[k])
 
 
-def test_nothing_is_known_outside_the_picture() -> None:
-    images = _pictures(8, 32)
+def test_nothing_is_known_outside_the_image() -> None:
+    images = _images(8, 32)
     labels = torch.full((8, 32, 32), SKIN, dtype=torch.uint8)
     frames = torch.tensor([[0.0, 0.5, 0.5]]).repeat(8, 1)
-    found, classes = cropped(images, labels, frames, STILL, _draw(8))
+    found, classes = cropped(images, labels, frames, STILL, _rng(8))
     outside = classes == UNKNOWN
     left, right = outside[:, :, :8].all((1, 2)), outside[:, :, 8:].all((1, 2))
     assert (left ^ right).all()
@@ -122,7 +122,7 @@ def test_what_is_covered_is_background(hands: float) -> None:
     labels = torch.full((32, 64, 64), SKIN)
     labels[:, 32:] = UNKNOWN
     how = replace(STILL, size=64, occlude=0.7, hands=hands)
-    found, classes = occluded(images, labels, how, _draw(32))
+    found, classes = occluded(images, labels, how, _rng(32))
     changed = (found != images).any(1)
     assert torch.equal(changed, classes == BACKGROUND)
     assert torch.equal(classes[~changed], labels[~changed])
@@ -138,24 +138,24 @@ def test_hands_are_as_the_face() -> None:
     labels[:, 24:40, 24:40] = SKIN
     images = torch.where((labels == SKIN)[:, None], skin, images)
     how = replace(STILL, size=64, occlude=1.0, hands=1.0)
-    found, classes = occluded(images, labels, how, _draw(16))
+    found, classes = occluded(images, labels, how, _rng(16))
     red, green, blue = (found[:, k][classes == BACKGROUND] for k in range(3))
     assert len(red) > 100
     assert ((red > green) & (green > blue)).all()
 
 
 def test_dye_changes_cloth_alone() -> None:
-    images = 0.2 + 0.6 * _pictures(16, 32)
+    images = 0.2 + 0.6 * _images(16, 32)
     labels = torch.full((16, 32, 32), SKIN)
     labels[:, 20:] = CLOTH
     labels[:, :, :4] = UNKNOWN
-    found = dyed(images, labels, 1.0, _draw(16))
+    found = dyed(images, labels, 1.0, _rng(16))
     cloth = (labels == CLOTH)[:, None].expand_as(images)
     assert torch.equal(found[~cloth], images[~cloth])
     assert float((found != images)[cloth].float().mean()) > 0.95
-    some = (dyed(images, labels, 0.5, _draw(16)) != images).flatten(1).any(1)
+    some = (dyed(images, labels, 0.5, _rng(16)) != images).flatten(1).any(1)
     assert 2 < int(some.sum()) < 14
-    assert torch.equal(dyed(images, labels, 0.0, _draw(16)), images)
+    assert torch.equal(dyed(images, labels, 0.0, _rng(16)), images)
 
 
 def test_cut_outs_get_backgrounds() -> None:
@@ -163,14 +163,14 @@ def test_cut_outs_get_backgrounds() -> None:
     photos.alpha[1, :, :16] = 0
     photos.images[1, :, :16] = 255
     black = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    found = over_backgrounds(photos, torch.arange(4), black, _draw(4))
+    found = over_backgrounds(photos, torch.arange(4), black, _rng(4))
     plain = photos.images.float() / 255.0
     assert (found[1, :, :16] == 0.0).all()
     assert torch.allclose(found[1, :, 16:], plain[1, :, 16:])
     assert torch.allclose(found[[0, 2, 3]], plain[[0, 2, 3]])
 
 
-def test_equal_generators_give_equal_pictures() -> None:
+def test_equal_generators_give_equal_images() -> None:
     photos, pool = _photos(), background_pool(2, 32, 0)
     how = Augmentation(32, dye=0.5, occlude=0.5)
     index = torch.tensor([0, 3, 3, 1, 2, 0])

@@ -1,4 +1,4 @@
-"""Faces for the supporting networks: labels cleaned, pictures distorted together with them."""
+"""Faces for the supporting networks: labels cleaned, images distorted together with them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_draws_views_of_different_people() -> None:
         (6, 2, 4, 4, 3), np.uint8
     )
     faces = FaceSet(images, images[..., 0], images[..., 0])
-    batch = faces.draw(5, torch.Generator().manual_seed(0))
+    batch = faces.sample(5, torch.Generator().manual_seed(0))
     assert len(set(batch.person.tolist())) == 5
     assert (batch.images[:, 0, 0, 0] == batch.person).all()
-    assert len(faces.draw(9, torch.Generator()).person) == 9
+    assert len(faces.sample(9, torch.Generator()).person) == 9
     assert len(faces.part(2, 5)) == 3
 
 
@@ -49,7 +49,7 @@ def test_pairs_are_two_views_of_each_person() -> None:
         (6, 2, 4, 4, 3), np.uint8
     )
     faces = FaceSet(images, images[..., 0], images[..., 0])
-    batch = faces.draw_pairs(8, torch.Generator().manual_seed(0))
+    batch = faces.sample_pairs(8, torch.Generator().manual_seed(0))
     first, second = batch.person.split(4)
     assert torch.equal(first, second) and len(set(first.tolist())) == 4
     values = batch.images[:, 0, 0, 0]
@@ -80,7 +80,7 @@ def _halves(count: int, side: int) -> FaceBatch:
 PLAIN = Distortion(size=32, light=0, colour=0, grey=0, occlude=0, blur=0, grain=0, jpeg=0)
 
 
-def test_labels_move_with_the_picture() -> None:
+def test_labels_move_with_the_image() -> None:
     images, labels = distorted(
         _halves(16, 48), PLAIN, background_pool(1, 48, 0), np.random.default_rng(0)
     )

@@ -45,8 +45,8 @@ def _plain(**changes: torch.Tensor) -> FittedPhotos:
 
 def test_photos_keep_their_background_or_get_another() -> None:
     photos = _plain()
-    drawn = photos.draw(64, torch.Generator().manual_seed(1))
-    red = drawn.photo[(drawn.photo[:, 0].amax((1, 2)) > 0.9)]
+    sampled = photos.sample(64, torch.Generator().manual_seed(1))
+    red = sampled.photo[(sampled.photo[:, 0].amax((1, 2)) > 0.9)]
     assert 16 < len(red) < 48
     left = red[:, 0, :, 0].amax(1) > 0.9
     behind = torch.where(left[:, None, None], red[:, :, 0, -1, None], red[:, :, 0, 0, None])
@@ -60,15 +60,15 @@ def test_photos_keep_their_background_or_get_another() -> None:
 
 
 def test_what_a_photo_shows_comes_over_white_with_its_camera() -> None:
-    drawn = _plain().draw(64, torch.Generator().manual_seed(1))
-    red = (drawn.shown.person == 0.0).any(-1).any(-1)[:, 0]
-    left = drawn.shown.person[:, 0, 0, 0] == 1.0
+    sampled = _plain().sample(64, torch.Generator().manual_seed(1))
+    red = (sampled.shown.person == 0.0).any(-1).any(-1)[:, 0]
+    left = sampled.shown.person[:, 0, 0, 0] == 1.0
     for flipped, column in ((False, 0), (True, SMALL - 1)):
-        some = drawn.shown.image[red & (left != flipped)]
+        some = sampled.shown.image[red & (left != flipped)]
         assert len(some) > 4
         assert torch.allclose(some[:, :, 0, column], torch.tensor([1.0, -1.0, -1.0]), atol=0.01)
         assert torch.allclose(some[:, :, 0, SMALL - 1 - column], torch.ones(1))
-    positions = drawn.shown.camera[:, :16].view(-1, 4, 4)[:, :3, 3]
+    positions = sampled.shown.camera[:, :16].view(-1, 4, 4)[:, :3, 3]
     expected = _plain().cameras[0, :16].view(4, 4)[:3, 3]
     for camera in positions[red & left]:
         assert torch.allclose(camera, expected, atol=1e-5)
@@ -100,10 +100,10 @@ def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
     assert fit_portraits([bad, demo_photo()], out, everybody) == 1
     photos = load_fitted(out, background_pool(2, 32, 0), TAKEN)
     assert photos.crops.shape == (1, 3, SIDE, SIDE)
-    drawn = photos.draw(3, torch.Generator().manual_seed(0))
-    assert drawn.photo.shape == (3, 3, TAKEN.size, TAKEN.size)
-    assert drawn.z.shape == (3, LATENT_SIZE)
-    assert drawn.shown.image.shape == (3, 3, SIDE, SIDE)
+    sampled = photos.sample(3, torch.Generator().manual_seed(0))
+    assert sampled.photo.shape == (3, 3, TAKEN.size, TAKEN.size)
+    assert sampled.z.shape == (3, LATENT_SIZE)
+    assert sampled.shown.image.shape == (3, 3, SIDE, SIDE)
     expected = torch.from_numpy(to_eg3d(align(demo_photo()).camera)).float()
     assert torch.equal(photos.cameras[0], expected)
     for paths, matte in (([bad], everybody), ([demo_photo()], lambda x: 0.0 * x[:, :1])):

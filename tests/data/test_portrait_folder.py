@@ -14,7 +14,7 @@ from PIL import Image
 from portraiture.data.portrait_folder import (
     Portrait,
     held_out,
-    labelled_pictures,
+    labelled_images,
     labelled_portraits,
     looks_from_parameters,
     looks_from_row,
@@ -89,7 +89,7 @@ def test_hair_of_packs_is_unknown() -> None:
     assert bald["hair"] == "bald"
 
 
-def test_pictures_of_a_synth_folder(tmp_path: Path) -> None:
+def test_images_of_a_synth_folder(tmp_path: Path) -> None:
     for name in ("people", "images", "segmentation", "landmarks"):
         (tmp_path / name).mkdir()
     record = {"parameters": _person(glasses_style="rimless"), "assets": [], "views": [{}, {}]}
@@ -99,7 +99,7 @@ def test_pictures_of_a_synth_folder(tmp_path: Path) -> None:
         name = f"00003_{k}.png"
         Image.new("RGB", (32, 32), (k, 100, 200)).save(tmp_path / "images" / name)
         Image.new("L", (32, 32), int(segment)).save(tmp_path / "segmentation" / name)
-    first, second = labelled_pictures(tmp_path, 16)
+    first, second = labelled_images(tmp_path, 16)
     assert first.image.shape == (16, 16, 3)
     assert second.image[0, 0].tolist() == [1, 100, 200]
     assert (first.labels == Segment.SKIN).all()
@@ -107,11 +107,11 @@ def test_pictures_of_a_synth_folder(tmp_path: Path) -> None:
     assert second.frame.tolist() == [0.5, 0.5, 1.0]
     assert _words(second.looks)["glasses"] == "rimless"
     with pytest.raises(DataError, match="no synthetic people"):
-        list(labelled_pictures(tmp_path / "images", 16))
+        list(labelled_images(tmp_path / "images", 16))
 
 
 def _folder(folder: Path) -> Path:
-    """The demo photo twice, once with a hair mask of another size, and a picture of nobody."""
+    """The demo photo twice, once with a hair mask of another size, and an image of nobody."""
     for name in ("photos", "hair"):
         (folder / name).mkdir()
     shutil.copyfile(demo_photo(), folder / "photos" / "b1.png")

@@ -21,8 +21,8 @@ from portraiture.errors import EditError
 
 
 def test_a_score_along_a_known_axis_gives_that_axis() -> None:
-    draws = torch.Generator().manual_seed(0)
-    w = torch.randn(4_000, 12, generator=draws)
+    rng = torch.Generator().manual_seed(0)
+    w = torch.randn(4_000, 12, generator=rng)
     axis = torch.zeros(12)
     axis[3], axis[7] = 0.6, -0.8
     found = hyperplane(w, (w @ axis).numpy())
@@ -42,16 +42,16 @@ def test_a_support_vector_machine_of_two_points_is_its_closed_form() -> None:
 
 def test_a_support_vector_machine_is_at_its_minimum() -> None:
     """The loss is strictly convex: no step from its minimum, however small, makes it less."""
-    draws = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sides = np.repeat([-1.0, 1.0], 40)
-    points = draws.normal(size=(80, 5)) + 0.4 * sides[:, None]
+    points = rng.normal(size=(80, 5)) + 0.4 * sides[:, None]
 
     def loss(weights: np.ndarray) -> float:
         short = np.maximum(1 - sides * (points @ weights[:-1] + weights[-1]), 0)
         return float(weights @ weights / 2 + short @ short)
 
     best = np.append(*linear_svm(points, sides))
-    for step in draws.normal(size=(50, 6)):
+    for step in rng.normal(size=(50, 6)):
         assert loss(best) < loss(best + 1e-4 * step)
 
 
@@ -71,8 +71,8 @@ def test_what_is_kept_apart_does_not_move() -> None:
 
 
 def test_what_other_scores_say_is_taken_out() -> None:
-    draws = np.random.default_rng(0)
-    sex, own = draws.random(500), draws.random(500)
+    rng = np.random.default_rng(0)
+    sex, own = rng.random(500), rng.random(500)
     scores = {"sex": sex, "beard": 3.0 - 2.0 * sex + own}
     left = unexplained(scores, "beard")  # type: ignore[arg-type]
     assert abs(np.corrcoef(left, sex)[0, 1]) < 1e-9
@@ -80,9 +80,9 @@ def test_what_other_scores_say_is_taken_out() -> None:
 
 
 def test_steadied_directions_leave_sex_age_and_skin_alone() -> None:
-    draws = torch.Generator().manual_seed(4)
+    rng = torch.Generator().manual_seed(4)
     some = {
-        name: Direction(torch.nn.functional.normalize(torch.randn(32, generator=draws), dim=0), 2.0)
+        name: Direction(torch.nn.functional.normalize(torch.randn(32, generator=rng), dim=0), 2.0)
         for name in ("beard", "sex", "age", "skin-tone")
     }
     found = steadied(some)
@@ -94,9 +94,9 @@ def test_steadied_directions_leave_sex_age_and_skin_alone() -> None:
 
 def test_a_regression_finds_what_moves_with_the_score_and_nothing_else() -> None:
     """Of two causes one shows ten times as much in w; the score of the other hardly moves it."""
-    draws = torch.Generator().manual_seed(0)
-    causes = torch.randn(6_000, 40, generator=draws)
-    ways = torch.linalg.qr(torch.randn(64, 40, generator=draws))[0]
+    rng = torch.Generator().manual_seed(0)
+    causes = torch.randn(6_000, 40, generator=rng)
+    ways = torch.linalg.qr(torch.randn(64, 40, generator=rng))[0]
     ways[:, 0] *= 10.0
     w = causes @ ways.T
     score = (0.5 + 0.1 * causes[:, 1]).numpy()
@@ -106,10 +106,10 @@ def test_a_regression_finds_what_moves_with_the_score_and_nothing_else() -> None
 
 
 def test_principal_axes_are_those_of_a_known_cloud() -> None:
-    draws = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     deviations = torch.tensor([0.5, 3.0, 1.0, 0.1])
-    turn, _ = torch.linalg.qr(torch.randn(4, 4, generator=draws))
-    w = (torch.randn(20_000, 4, generator=draws) * deviations) @ turn.T + 7.0
+    turn, _ = torch.linalg.qr(torch.randn(4, 4, generator=rng))
+    w = (torch.randn(20_000, 4, generator=rng) * deviations) @ turn.T + 7.0
     found = principal_axes(w)
     for name, at in (("pc1", 1), ("pc2", 2), ("pc3", 0)):
         assert abs(float(found[name].normal @ turn[:, at])) > 0.99, name
@@ -118,8 +118,8 @@ def test_principal_axes_are_those_of_a_known_cloud() -> None:
 
 
 def test_telling_channels_are_those_that_follow_the_score() -> None:
-    draws = torch.Generator().manual_seed(0)
-    styles = torch.randn(5_000, 40, generator=draws)
+    rng = torch.Generator().manual_seed(0)
+    styles = torch.randn(5_000, 40, generator=rng)
     score = styles[:, 7] * 2.0
     styles[:, 7] = 100.0 * styles[:, 7] + 3.0
     change = telling(styles, score.numpy())

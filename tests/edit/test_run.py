@@ -37,8 +37,8 @@ from portraiture.people.latent import (
     CHOICE_GROUPS,
     LATENT_SIZE,
     SINGLE_SLOTS,
-    draw_latents,
     person_from_latent,
+    sample_latents,
 )
 from portraiture.progress import Progress
 from portraiture.triplane.rendering import RenderingConfig
@@ -58,7 +58,7 @@ def head(tmp_path: Path) -> Head:
     torch.manual_seed(0)
     generator = TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
     save_generator(generator, tmp_path / "small.safetensors")
-    ws = generator.mapping(torch.from_numpy(draw_latents(1, 3)), None)
+    ws = generator.mapping(torch.from_numpy(sample_latents(1, 3)), None)
     plain, features = planes_and_features(generator, ws, 16)
     visible = torch.ones(1, 3, 1, 32, 32)
     visible[..., :8] = 0.0
@@ -76,7 +76,7 @@ def _only(**of_w: Direction) -> Directions:
 
 
 def test_scores_follow_what_z_says() -> None:
-    z = np.tile(draw_latents(1, 8), (2, 1))
+    z = np.tile(sample_latents(1, 8), (2, 1))
     z[:, SINGLE_SLOTS["smile"]] = (-1.0, 2.0)
     z[:, SINGLE_SLOTS["melanin"]] = (-1.0, 2.0)
     z[:, SINGLE_SLOTS["years"]] = (1.5, -1.0)
@@ -85,7 +85,7 @@ def test_scores_follow_what_z_says() -> None:
     assert scores["smile"][1] > scores["smile"][0] + 0.3
     assert scores["skin-tone"][1] > scores["skin-tone"][0]
     assert scores["age"][1] < scores["age"][0]
-    many = score_people(draw_latents(200, 1))
+    many = score_people(sample_latents(200, 1))
     for name, values in many.items():
         assert values.min() >= 0.0, name
         assert values.max() <= 1.1, name
@@ -93,14 +93,14 @@ def test_scores_follow_what_z_says() -> None:
 
 
 def test_measures_are_of_the_heads_that_the_engine_builds() -> None:
-    head, people = load_head(), [person_from_latent(z) for z in draw_latents(3, 4)]
+    head, people = load_head(), [person_from_latent(z) for z in sample_latents(3, 4)]
     points = neutral_landmarks(people)
     for one, measured in zip(people, points, strict=True):
         built = landmark_positions(shape_head(one.parameters, head).vertices, head)
         known = ~np.isnan(measured[:, 0])
         assert known.sum() >= 10
         assert np.allclose(measured[known], built[known], atol=1e-5)
-    z = draw_latents(3, 4)
+    z = sample_latents(3, 4)
     wide = [np.linalg.norm(p[234] - p[454]) / np.linalg.norm(p[10] - p[152]) for p in points]
     assert np.allclose(score_people(z)["face-width"], 0.5 * np.array(wide))
 
@@ -143,7 +143,7 @@ def test_directions_of_the_shipped_heads_come_with_them(
     generator = load_generator("heads")
     known = known_directions(generator)
     assert not (tmp_path / "cache").exists()
-    z = draw_latents(400, 0x5EED)
+    z = sample_latents(400, 0x5EED)
     with torch.no_grad():
         w = generator.mapping(torch.from_numpy(z), None)[:, 0]
     scores = score_people(z)
@@ -293,7 +293,7 @@ def test_a_style_channel_moves_alone_and_edits_of_styles_last(head: Head) -> Non
     """A deviation of channel 3, by hand; then an edit of w keeps it."""
     generator = head.network
     widths = style_widths(generator)
-    ws = generator.mapping(torch.from_numpy(draw_latents(50, 1)), None)[:, 0]
+    ws = generator.mapping(torch.from_numpy(sample_latents(50, 1)), None)[:, 0]
     spread = conv_styles(generator, ws).std(0)
     assert len(spread) == sum(widths)
     known = Directions({"pc1": Direction(torch.ones(32) / 32**0.5, 1.0)}, {}, spread)

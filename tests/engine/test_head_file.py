@@ -31,8 +31,8 @@ def _head(shapes: ndarray) -> BakedHead:
 
 
 def test_a_head_comes_back_within_half_a_step(tmp_path: Path) -> None:
-    draws = np.random.default_rng(0)
-    shapes = draws.uniform(-0.8, 0.8, (5, 11, 3)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    shapes = rng.uniform(-0.8, 0.8, (5, 11, 3)).astype(np.float32)
     shapes[:, 3] = 0.0
     shapes[1], shapes[2] = 0.0, np.rint(shapes[2] / STEP_M) * STEP_M
     head = _head(shapes)

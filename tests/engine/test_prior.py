@@ -77,7 +77,7 @@ def test_scale_and_limits():
     assert (np.abs(prior.sample(np.random.default_rng(0), 50.0)) <= 1.0).all()
 
 
-def test_sex_moves_a_draw_along_one_axis_alone():
+def test_sex_moves_a_sample_along_one_axis_alone():
     prior = load_prior()
     prior = replace(prior, lower=np.full(N, -9.0), upper=np.full(N, 9.0))
     np.testing.assert_allclose(np.linalg.norm(prior.feminine), 1.0, atol=1e-6)

@@ -32,7 +32,7 @@ from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.inversion import Inversion, InversionMethod, check_count
 from portraiture.invert.target import Target
 from portraiture.metrics.extractors import FeatureExtractor
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
@@ -60,7 +60,7 @@ def metrics() -> MetricNetworks:
     parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64)).eval().requires_grad_(False)
     return MetricNetworks(
         parser,
-        PictureDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
+        ImageDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),
         FeatureExtractor("pixels", lambda x: x.flatten(1)),
     )
 
@@ -71,14 +71,14 @@ def _inversion(generator: TriPlaneGenerator, seed: int = 0) -> Inversion:
 
 
 def test_geometry_errors_forgive_distance_and_scale() -> None:
-    draws = np.random.default_rng(0)
-    truth = 2.0 + 0.1 * draws.random((32, 32))
-    face = draws.random((32, 32)) < 0.7
+    rng = np.random.default_rng(0)
+    truth = 2.0 + 0.1 * rng.random((32, 32))
+    face = rng.random((32, 32)) < 0.7
     all_met = np.ones((32, 32), bool)
     same = geometry_error(3.0 * truth - 1.0, all_met, truth, face)
     assert same == pytest.approx((0.0, 0.0), abs=1e-12)
     assert geometry_error(-truth, all_met, truth, face)[0] == pytest.approx(4.0)
-    other = draws.random((32, 32))
+    other = rng.random((32, 32))
     expected = 2.0 - 2.0 * np.corrcoef(other[face], truth[face])[0, 1]
     assert geometry_error(other, all_met, truth, face)[0] == pytest.approx(expected)
     assert np.isnan(geometry_error(truth, all_met, truth, ~all_met)).all()
@@ -114,7 +114,7 @@ def test_a_head_is_scored_by_its_images(
     assert scores.seconds == 2.5
 
 
-def test_a_target_has_the_picture_before_a_background(
+def test_a_target_has_the_image_before_a_background(
     generator: TriPlaneGenerator, metrics: MetricNetworks
 ) -> None:
     person = sphere_person(seed=0, size=128)

@@ -226,7 +226,7 @@ def test_bones_stand_at_the_joints_and_bind_to_identity(bust: Bust, glb: Glb):
         np.testing.assert_allclose(world @ inverse[row], np.eye(4), atol=1e-6)
 
 
-def test_textures_hold_the_pictures(bust: Bust, glb: Glb):
+def test_textures_hold_the_images(bust: Bust, glb: Glb):
     skin, surface = bust.part("skin").material, glb.material("skin")["pbrMetallicRoughness"]
     color = glb.image(surface["baseColorTexture"]).astype(float)
     assert np.abs(color - skin.base_color[..., :3]).mean() < 1.5
@@ -264,7 +264,7 @@ def test_the_photo_s_expression_is_a_note(bust: Bust, glb: Glb):
     assert glb.json["scenes"][0]["extras"]["expression"] == bust.expression
 
 
-def test_equal_pictures_are_stored_once():
+def test_equal_images_are_stored_once():
     builder = GltfBuilder()
     first = builder.texture(b"\x89PNG one", "a")
     assert builder.texture(b"\x89PNG one", "b") == first

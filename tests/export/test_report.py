@@ -94,7 +94,7 @@ def test_facts_are_told_and_escaped(tmp_path, glb: bytes):
     assert "<small>." not in (tmp_path / "report.html").read_text()
 
 
-def test_pictures_keep_transparency_and_are_scaled(tmp_path, glb: bytes):
+def test_images_keep_transparency_and_are_scaled(tmp_path, glb: bytes):
     render = np.zeros((1200, 600, 4), np.uint8)
     render[:600] = 255
     page = write(tmp_path / "r.html", glb, photo_image=None, overlay=None, renders={"x": render})
@@ -106,7 +106,7 @@ def test_pictures_keep_transparency_and_are_scaled(tmp_path, glb: bytes):
         assert image.getpixel((200, 800))[3] == 0
 
 
-def test_a_strip_of_pictures_gets_a_row_of_its_own(tmp_path, glb: bytes):
+def test_a_strip_of_images_gets_a_row_of_its_own(tmp_path, glb: bytes):
     strip = np.full((1000, 3000, 3), 90, np.uint8)
     page = write(tmp_path / "r.html", glb, overlay=strip)
     data = base64.b64decode(page.pictures[-1].split(",")[1])
@@ -118,7 +118,7 @@ def test_a_strip_of_pictures_gets_a_row_of_its_own(tmp_path, glb: bytes):
 
 
 @pytest.mark.parametrize("count", range(0, 14))
-def test_any_number_of_pictures(tmp_path, glb: bytes, count: int):
+def test_any_number_of_images(tmp_path, glb: bytes, count: int):
     renders = {f"view {k}": np.zeros((8, 8, 3), np.uint8) for k in range(count)}
     page = write(
         tmp_path / "r.html", glb, photo_image=None, overlay=None, renders=renders,

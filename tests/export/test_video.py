@@ -31,12 +31,12 @@ class Recorder:
 @pytest.mark.parametrize("frames", [4, 6, 16, 30])
 def test_the_swing_is_a_sine_and_renders_each_yaw_once(frames: int):
     record = Recorder()
-    pictures = list(turntable(synthetic_bust(), record, frames=frames, sweep=0.8))
+    images = list(turntable(synthetic_bust(), record, frames=frames, sweep=0.8))
     expected = 0.8 * np.sin(2 * np.pi * np.arange(frames) / frames)
-    values = [picture[0, 0, 0] / 255 for picture in pictures]
+    values = [image[0, 0, 0] / 255 for image in images]
     np.testing.assert_allclose(values, 0.5 + expected / 4, atol=0.003)
     assert len(record.yaws) == len(np.unique(np.round(expected, 9)))
-    assert all(picture.dtype == np.uint8 for picture in pictures)
+    assert all(image.dtype == np.uint8 for image in images)
 
 
 def test_odd_or_few_frames_are_refused():

@@ -66,9 +66,9 @@ def test_a_cut_out_on_white_has_the_photos_hair(regions: Regions) -> None:
 def test_transparent_ground_is_white_ground() -> None:
     ground = cut_out(0)
     alpha = np.where(ground.max(-1) > 0, 255, 0).astype(np.uint8)
-    picture = Image.fromarray(ground)
-    picture.putalpha(Image.fromarray(alpha))
-    photo = align(picture)
+    image = Image.fromarray(ground)
+    image.putalpha(Image.fromarray(alpha))
+    photo = align(image)
     cut = photo_regions(photo.image, photo.landmarks.astype(np.float64))
     assert read_cues(cut).hair > 0.8
 

@@ -22,7 +22,7 @@ from portraiture.generate.run import (
     latent_of_seed,
     parse_seeds,
     sample_heads,
-    sample_pictures,
+    sample_images,
     sample_ws,
 )
 from portraiture.meshing.head_mesh import MeshConfig
@@ -50,29 +50,29 @@ def generator() -> TriPlaneGenerator:
     return made
 
 
-def test_an_image_generator_gives_a_picture_a_seed(tmp_path: Path) -> None:
+def test_an_image_generator_gives_an_image_a_seed(tmp_path: Path) -> None:
     torch.manual_seed(0)
     painter = FacesGenerator(
         FacesConfig(size=16, z_dim=8, w_dim=16, mapping_layers=2, channel_base=64, channel_max=8)
     ).eval()
     seeds = list(range(9))
-    pictures = sample_pictures(seeds, tmp_path / "out", network=painter)
+    images = sample_images(seeds, tmp_path / "out", network=painter)
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == sorted([*(f"seed{k}.png" for k in seeds), "sheet.png"])
     sheet = np.asarray(Image.open(tmp_path / "out" / "sheet.png"))
     assert sheet.shape == (32, 8 * 16, 3)
-    assert np.array_equal(sheet[16:, :16], pictures[8])
+    assert np.array_equal(sheet[16:, :16], images[8])
     assert (sheet[16:, 16:] == 255).all()
     z = latent_of_seed(3, 8)
     with torch.no_grad():
         image = painter.images(painter.mapping(z, None, truncation_psi=0.7))[0]
     expected = (image.clamp(-1, 1).permute(1, 2, 0).numpy() + 1.0) * 127.5
-    assert np.abs(pictures[3] - expected).max() <= 1.0
+    assert np.abs(images[3] - expected).max() <= 1.0
     with pytest.raises(OutputError, match="exists"):
-        sample_pictures(seeds, tmp_path / "out", network=painter)
+        sample_images(seeds, tmp_path / "out", network=painter)
 
 
-def test_flat_pictures_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flat_images_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     config = FacesConfig(
         size=16, z_dim=8, w_dim=16, mapping_layers=2, channel_base=64, channel_max=8
@@ -86,7 +86,7 @@ def test_flat_pictures_have_no_mesh(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "flat images" in capsys.readouterr().err
 
 
-def test_the_embedded_pictures_show_faces() -> None:
+def test_the_embedded_images_show_faces() -> None:
     if "faces2d" not in shipped():
         pytest.skip("faces2d is not shipped")
     painter = load_image_generator("faces2d")
@@ -141,7 +141,7 @@ def test_all_files_are_written(generator: TriPlaneGenerator, tmp_path: Path) -> 
     assert record["settings"]["views"] == [-30.0, 0.0]
 
 
-def test_same_seed_same_pictures(generator: TriPlaneGenerator, tmp_path: Path) -> None:
+def test_same_seed_same_images(generator: TriPlaneGenerator, tmp_path: Path) -> None:
     config = SampleConfig(views=VIEWS)
     one = sample_heads([1, 2], tmp_path / "a", network=generator, config=config)
     two = sample_heads([2], tmp_path / "b", network=generator, config=config)
@@ -181,7 +181,7 @@ def test_settings_out_of_range_are_refused(config: SampleConfig, tmp_path: Path)
 
 
 def test_the_sheet_has_a_row_a_head() -> None:
-    pictures = [np.full((4, 4, 3), k, np.uint8) for k in range(6)]
-    sheet = contact_sheet([pictures[:3], pictures[3:]])
+    images = [np.full((4, 4, 3), k, np.uint8) for k in range(6)]
+    sheet = contact_sheet([images[:3], images[3:]])
     assert sheet.shape == (8, 12, 3)
     assert sheet[5, 9, 0] == 5

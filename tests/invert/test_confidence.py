@@ -19,7 +19,7 @@ from portraiture.invert.confidence import (
 )
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.triplane.rendering import RenderingConfig
 
@@ -30,11 +30,11 @@ SIZES = TriPlaneConfig(
         depth_resolution=6, importance_resolution=0, white_background=True
     ),
 )  # fmt: skip
-MEAN_SQUARE = PictureDistance("mean-square", lambda a, b: (a - b).square().mean((1, 2, 3)))
+MEAN_SQUARE = ImageDistance("mean-square", lambda a, b: (a - b).square().mean((1, 2, 3)))
 
 
 def _inverted() -> tuple[TriPlaneGenerator, Inversion, Target]:
-    """A head and the picture of it, as a photo."""
+    """A head and the image of it, as a photo."""
     torch.manual_seed(0)
     generator = TriPlaneGenerator(SIZES).eval().requires_grad_(False)
     ws = generator.mapping(torch.randn(1, 8), None)
@@ -49,10 +49,10 @@ def test_what_the_generator_draws_itself_leaves_nothing() -> None:
     assert photo_distance(found, generator, target, MEAN_SQUARE) < 1e-4
 
 
-def test_tuning_and_refining_do_not_make_a_strange_picture_known(
+def test_tuning_and_refining_do_not_make_a_strange_image_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What counts is the untuned generator's picture of w+ alone."""
+    """What counts is the untuned generator's image of w+ alone."""
     generator, found, target = _inverted()
     strange = replace(target, image=-target.image)
     tuned = TriPlaneGenerator(SIZES).eval()
@@ -86,8 +86,8 @@ def test_what_is_not_shaded_is_a_drawing() -> None:
     ramp = (torch.arange(side) * 0.5 / 127.5 - 0.5).expand(1, 3, side, side).clone()
     assert unshaded(_target(ramp)) == 0.0
     assert unshaded(_target(torch.full((1, 3, side, side), 0.2))) == 1.0
-    draws = torch.Generator().manual_seed(0)
-    noise = 0.3 * torch.rand(1, 1, 512, 512, generator=draws).expand(1, 3, -1, -1)
+    rng = torch.Generator().manual_seed(0)
+    noise = 0.3 * torch.rand(1, 1, 512, 512, generator=rng).expand(1, 3, -1, -1)
     assert unshaded(_target(noise)) < 0.01
     paper = (1.0 - 0.05 * noise).clone()
     paper[..., ::16] = -1.0

@@ -66,8 +66,8 @@ def ws(generator: TriPlaneGenerator) -> torch.Tensor:
 def planes() -> torch.Tensor:
     """A ball with smooth random colours: the mean over planes of a - b (u² + v²) is
     a - 2/3 b r²."""
-    draws = torch.Generator().manual_seed(2)
-    coarse = torch.randn(3, 32, 6, 6, generator=draws)
+    rng = torch.Generator().manual_seed(2)
+    coarse = torch.randn(3, 32, 6, 6, generator=rng)
     made = torch.nn.functional.interpolate(coarse, (32, 32), mode="bicubic")[None]
     side = CONFIG.rendering.box_warp * ((torch.arange(32) + 0.5) / 32 - 0.5)
     square = side[:, None].square() + side[None].square()
@@ -79,7 +79,7 @@ def _camera(yaw: float) -> torch.Tensor:
     return torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None]
 
 
-def _picture(
+def _image(
     generator: TriPlaneGenerator, ws: torch.Tensor, planes: torch.Tensor, camera: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     volume = generator.render(planes, camera, deterministic=True)
@@ -100,9 +100,9 @@ def test_slopes_are_those_of_the_decoder() -> None:
 
 
 def test_the_least_change_is_the_pseudoinverses() -> None:
-    draws = torch.Generator().manual_seed(4)
-    slopes = torch.randn(1, 3, 4, 7, generator=draws, dtype=torch.float64)
-    sides = torch.randn(1, 3, 4, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(4)
+    slopes = torch.randn(1, 3, 4, 7, generator=rng, dtype=torch.float64)
+    sides = torch.randn(1, 3, 4, generator=rng, dtype=torch.float64)
     wanted = (torch.linalg.pinv(slopes) @ sides[..., None])[..., 0]
     torch.testing.assert_close(least_change(slopes, sides, 1e-12), wanted)
     assert least_change(slopes, sides, 1.0).norm() < wanted.norm()
@@ -137,13 +137,13 @@ def test_a_photo_is_met_where_it_shows_the_head(
     residual = add_residual(
         generator, planes,
         project_texture(
-            generator, ws, planes, striped(_picture(generator, ws, planes, camera)[0], camera),
-            _picture(generator, ws, planes, camera)[1], camera,
+            generator, ws, planes, striped(_image(generator, ws, planes, camera)[0], camera),
+            _image(generator, ws, planes, camera)[1], camera,
         ), ws,
     )  # fmt: skip
     for view, share in ((camera, 0.05), (aside, 0.1)):
-        before, solid = _picture(generator, ws, planes, view)
-        after, _ = _picture(generator, ws, residual, view)
+        before, solid = _image(generator, ws, planes, view)
+        after, _ = _image(generator, ws, residual, view)
         inside = solid.expand(-1, 3, -1, -1) > 0.5
         missed, left = (
             (x - striped(before, view))[inside].square().mean() for x in (before, after)
@@ -175,14 +175,12 @@ def test_paint_moves_with_the_planes(generator: TriPlaneGenerator, ws: torch.Ten
 
 def test_where_nobody_is_nothing_is_painted(generator: TriPlaneGenerator, ws: torch.Tensor) -> None:
     planes, camera = generator.planes(ws), _camera(0.2)
-    picture, solid = _picture(generator, ws, planes, camera)
-    nobody = project_texture(generator, ws, planes, -picture, torch.zeros_like(solid), camera)
+    image, solid = _image(generator, ws, planes, camera)
+    nobody = project_texture(generator, ws, planes, -image, torch.zeros_like(solid), camera)
     assert not nobody.any()
-    same = project_texture(
-        generator, ws, planes, picture, solid, camera, TextureConfig(blurs=(0.0,))
-    )
+    same = project_texture(generator, ws, planes, image, solid, camera, TextureConfig(blurs=(0.0,)))
     other = project_texture(
-        generator, ws, planes, -picture, solid, camera, TextureConfig(blurs=(0.0,))
+        generator, ws, planes, -image, solid, camera, TextureConfig(blurs=(0.0,))
     )
     assert same.abs().max() < 0.05 * other.abs().max()
 
@@ -192,7 +190,7 @@ def test_several_photos_are_met_at_once(
 ) -> None:
     """From either side; each alone does less for the other."""
     cameras = torch.cat([_camera(-0.6), _camera(0.6)])
-    shots = [_picture(generator, ws, planes, camera[None]) for camera in cameras]
+    shots = [_image(generator, ws, planes, camera[None]) for camera in cameras]
     photos = torch.cat([0.5 * image for image, _ in shots])
     solid = torch.cat([mask for _, mask in shots])
 
@@ -203,7 +201,7 @@ def test_several_photos_are_met_at_once(
         moved = add_residual(generator, planes, residual, ws)
         total = 0.0
         for k in range(2):
-            image = _picture(generator, ws, moved, cameras[k : k + 1])[0]
+            image = _image(generator, ws, moved, cameras[k : k + 1])[0]
             total += float(((image - photos[k : k + 1]) * solid[k : k + 1]).square().mean())
         return total
 

@@ -17,7 +17,7 @@ from portraiture.invert.pti import (
     optimise,
     w_space,
 )
-from portraiture.invert.reconstruct import LossNetworks, LossWeights, draw, losses
+from portraiture.invert.reconstruct import LossNetworks, LossWeights, losses, render_image
 from portraiture.invert.target import Target
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
@@ -50,7 +50,7 @@ def networks() -> LossNetworks:
 def _target(generator: TriPlaneGenerator, ws: torch.Tensor, yaw: float = 0.0) -> Target:
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(yaw, 0.0))).float()[None]
     with torch.no_grad():
-        image = draw(generator, ws, generator.planes(ws), camera, rays=16)
+        image = render_image(generator, ws, generator.planes(ws), camera, rays=16)
     return Target(image, image, torch.ones(1, 1, *image.shape[2:]), camera)
 
 
@@ -132,10 +132,11 @@ def test_a_turned_camera_is_found_with_the_person(
         weights=LossWeights(perceptual=0.0),
     )  # fmt: skip
     found = optimise(generator, wrong, networks, config, with_camera=True, start=ws)
-    errors = [
-        float((draw(generator, ws, generator.planes(ws), camera, rays=16) - truth.image).norm())
+    renders = [
+        render_image(generator, ws, generator.planes(ws), camera, rays=16)
         for camera in (wrong.camera, found.camera)
     ]
+    errors = [float((image - truth.image).norm()) for image in renders]
     assert errors[1] < 0.3 * errors[0]
 
 

@@ -1,4 +1,4 @@
-"""Silhouette and texture, on a box of clouds that is to show the picture of other clouds."""
+"""Silhouette and texture, on a box of clouds that is to show the image of other clouds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def features() -> FeatureNetwork:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    """Generator, w, planes, and the picture of other clouds, from a side."""
+    """Generator, w, planes, and the image of other clouds, from a side."""
     torch.manual_seed(3)
     network = TriPlaneGenerator(SIZES).eval().requires_grad_(False)
     last = network.decoder.net[2]
@@ -58,7 +58,7 @@ def _error(case: Case, residual: torch.Tensor) -> float:
     return float((network.upsample(volume.features, ws) - photo).abs().mean())
 
 
-def test_the_picture_comes_nearer_and_steps_are_told(case: Case, features: FeatureNetwork) -> None:
+def test_the_image_comes_nearer_and_steps_are_told(case: Case, features: FeatureNetwork) -> None:
     network, ws, planes, photo, camera = case
     nothing, everybody = torch.zeros_like(planes), torch.ones_like(photo[:, :1])
     told = RecordedProgress()

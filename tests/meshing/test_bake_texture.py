@@ -30,14 +30,16 @@ def unwrapped(surface: Surface) -> Unwrapped:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[unit.Picture]:
+def images() -> list[unit.PosedImage]:
     views = [(yaw, 0.0) for yaw in YAWS] + [(0.0, 0.4), (0.0, -0.4)]
-    return [ellipsoid.picture(yaw, pitch) for yaw, pitch in views]
+    return [ellipsoid.posed_image(yaw, pitch) for yaw, pitch in views]
 
 
 @pytest.fixture(scope="module")
-def mesh(surface: Surface, unwrapped: Unwrapped, pictures: list[unit.Picture]) -> unit.TexturedMesh:
-    return unit.bake_texture(surface, unwrapped, pictures, texture_size=SIZE)
+def mesh(
+    surface: Surface, unwrapped: Unwrapped, images: list[unit.PosedImage]
+) -> unit.TexturedMesh:
+    return unit.bake_texture(surface, unwrapped, images, texture_size=SIZE)
 
 
 def _looked_up(mesh: unit.TexturedMesh) -> tuple[ndarray, ndarray]:
@@ -122,11 +124,11 @@ def _neighbours(mesh: unit.TexturedMesh) -> ndarray:
 
 
 def test_background_never_bleeds_in(mesh: unit.TexturedMesh) -> None:
-    """The pictures' background is white and the surface nowhere is."""
+    """The images' background is white and the surface nowhere is."""
     assert (mesh.texture.min(2) < 240).all()
 
 
-def test_mesh_renders_as_the_pictures(mesh: unit.TexturedMesh) -> None:
+def test_mesh_renders_as_the_images(mesh: unit.TexturedMesh) -> None:
     """Rendered from a view that was not baked: 30 dB inside the outline."""
     camera = ellipsoid.camera(0.2, 0.1)
     truth, hit = ellipsoid.trace(camera, SIZE)
@@ -151,7 +153,7 @@ def test_hidden_points_take_no_colour_from_what_hides_them() -> None:
     )
     camera = ellipsoid.camera(0.0)
     red = np.broadcast_to(np.float32([1.0, 0.0, 0.0]), (64, 64, 3))
-    shown = unit._Shown.of(both, unit.Picture(red, camera))
+    shown = unit._Shown.of(both, unit.PosedImage(red, camera))
     normals = unit.vertex_normals(both.vertices, both.faces)
     seen, _, _ = shown.look_up(both.vertices, normals)
     count = len(near.vertices)
@@ -160,6 +162,6 @@ def test_hidden_points_take_no_colour_from_what_hides_them() -> None:
     assert not seen[count:].any()
 
 
-def test_pictures_are_needed(surface: Surface, unwrapped: Unwrapped) -> None:
+def test_images_are_needed(surface: Surface, unwrapped: Unwrapped) -> None:
     with pytest.raises(ValueError, match="at least one picture"):
         unit.bake_texture(surface, unwrapped, [])

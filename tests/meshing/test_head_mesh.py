@@ -11,7 +11,7 @@ SIDE = 0.9
 
 
 def test_one_frontal_view_sees_its_pyramid() -> None:
-    """The camera looks along -z through the anchor, which lies in the picture's centre."""
+    """The camera looks along -z through the anchor, which lies in the image's centre."""
     seen = seen_space([(0.0, 0.0)], side=SIDE, resolution=31)
     steps = np.linspace(-SIDE / 2, SIDE / 2, 31)
     x, y, z = np.meshgrid(steps, steps, steps, indexing="ij")

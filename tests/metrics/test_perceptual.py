@@ -1,4 +1,4 @@
-"""The shipped parser as a judge of pictures."""
+"""The shipped parser as a perceptual distance of images."""
 
 from __future__ import annotations
 

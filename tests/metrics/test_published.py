@@ -172,7 +172,7 @@ def test_a_gate_weighs_channels_by_their_means() -> None:
         assert np.abs(gate(torch.from_numpy(x)).numpy() - expected).max() < 1e-6
 
 
-def test_fid_sees_pictures_as_files_hold_them(tmp_path: Path) -> None:
+def test_fid_sees_images_as_files_hold_them(tmp_path: Path) -> None:
     torch.save(Inception().eval().state_dict(), tmp_path / "inception.pth")
     extractor = fid(tmp_path / "inception.pth")
     levels = torch.randint(0, 256, (1, 3, 32, 32)).float()

@@ -121,7 +121,7 @@ def _grid(size: int) -> tuple[Tensor, Tensor]:
     return u, v
 
 
-def test_warp_of_a_smooth_picture() -> None:
+def test_warp_of_a_smooth_image() -> None:
     size, angle = 64, 0.6
     c, s = float(np.cos(angle) * 0.8), float(np.sin(angle) * 0.8)
     maps = torch.tensor([[[1.0, 0, 0], [0, 1, 0]], [[c, -s, 0.1], [s, c, -0.05]]])
@@ -130,7 +130,7 @@ def test_warp_of_a_smooth_picture() -> None:
     out = _warp(x, maps, torch.tensor([True, True]))
     inner = slice(8, -8)
     assert (out[0] - x[0])[:, inner, inner].abs().max() < 1e-5
-    assert (out[0] - x[0]).abs().max() < 0.01  # the kink where the picture is reflected
+    assert (out[0] - x[0]).abs().max() < 0.01  # the kink where the image is reflected
     expected = _pattern(c * u - s * v + 0.1, s * u + c * v - 0.05)
     assert (out[1] - expected)[:, inner, inner].abs().max() < 4e-3
 

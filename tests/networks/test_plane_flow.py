@@ -27,7 +27,7 @@ def test_a_flow_of_whole_texels_shifts_and_the_edge_goes_on() -> None:
     assert torch.allclose(moved[:, 2, :, 2:], planes[:, 2, :, :14], atol=1e-4)
 
 
-def test_a_picture_of_coordinates_shows_where_it_is_read() -> None:
+def test_a_image_of_coordinates_shows_where_it_is_read() -> None:
     """A plane whose texels hold their own place, moved, holds the place plus the flow."""
     places = flow_places(32)
     planes = places.permute(2, 0, 1).expand(1, 3, 2, 32, 32).contiguous()

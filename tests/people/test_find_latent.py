@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from portraiture.people.find_latent import find_latent
-from portraiture.people.latent import SHAPE_AXES, Person, draw_latents, person_from_latent
+from portraiture.people.latent import SHAPE_AXES, Person, person_from_latent, sample_latents
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_latents_person_comes_back(number: int) -> None:
-    z = draw_latents(1, 11, first=number)[0]
+    z = sample_latents(1, 11, first=number)[0]
     person = person_from_latent(z)
     found = find_latent(person)
     again = person_from_latent(found)
@@ -29,7 +29,7 @@ def test_a_latents_person_comes_back(number: int) -> None:
 
 
 def test_a_person_beyond_the_latents_gets_the_nearest() -> None:
-    person = person_from_latent(draw_latents(1, 11)[0])
+    person = person_from_latent(sample_latents(1, 11)[0])
     white = replace(person.parameters, hair_grey=1.0, skin_melanin=0.0)
     found = find_latent(Person(white, {"mouthSmileLeft": 1.0}))
     again = person_from_latent(found)
@@ -41,7 +41,7 @@ def test_a_person_beyond_the_latents_gets_the_nearest() -> None:
 
 def test_a_face_between_the_sexes_keeps_its_shape() -> None:
     """Latents know two sexes only; the shape is that of the person all the same."""
-    person = person_from_latent(draw_latents(1, 12)[0])
+    person = person_from_latent(sample_latents(1, 12)[0])
     for sex in (0.35, 0.5, 0.65):
         found = find_latent(Person(replace(person.parameters, sex=sex), person.expression))
         again = person_from_latent(found).parameters.local_changes()

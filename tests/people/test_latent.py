@@ -14,8 +14,8 @@ from portraiture.people.latent import (
     HAIR_DRAWERS,
     LATENT_SIZE,
     SINGLE_SLOTS,
-    draw_latents,
     person_from_latent,
+    sample_latents,
 )
 
 
@@ -30,10 +30,10 @@ def test_slots_cover_the_latent_once() -> None:
 
 
 def test_people_do_not_depend_on_how_many_are_drawn() -> None:
-    few, many = draw_latents(2, 7), draw_latents(5, 7)
+    few, many = sample_latents(2, 7), sample_latents(5, 7)
     assert (few == many[:2]).all()
-    assert (draw_latents(1, 7, first=4)[0] == many[4]).all()
-    assert not (draw_latents(2, 8) == few).any(1).all()
+    assert (sample_latents(1, 7, first=4)[0] == many[4]).all()
+    assert not (sample_latents(2, 8) == few).any(1).all()
 
 
 def test_the_largest_entry_of_a_group_decides() -> None:
@@ -52,7 +52,7 @@ def test_the_largest_entry_of_a_group_decides() -> None:
 
 
 def test_single_numbers_move_their_parameter_smoothly() -> None:
-    z = draw_latents(1, 3)[0].astype(np.float64)
+    z = sample_latents(1, 3)[0].astype(np.float64)
     for name, parameter in (("haemoglobin", "skin_haemoglobin"), ("iris_size", "iris_size")):
         values = []
         for number in np.linspace(-1.5, 1.5, 7):
@@ -64,7 +64,7 @@ def test_single_numbers_move_their_parameter_smoothly() -> None:
 
 
 def test_people_are_as_varied_as_a_gaussian_says() -> None:
-    people = [person_from_latent(z).parameters for z in draw_latents(400, 11)]
+    people = [person_from_latent(z).parameters for z in sample_latents(400, 11)]
     women = np.mean([p.sex > 0.5 for p in people])
     assert 0.42 < women < 0.58
     assert len({p.hair_style for p in people}) >= 11
@@ -87,7 +87,7 @@ def test_the_generators_mapping_sees_the_choice_and_not_by_how_much() -> None:
         superres_widths=(4, 4),
     )  # fmt: skip
     generator = TriPlaneGenerator(config)
-    z = torch.from_numpy(draw_latents(1, 5))
+    z = torch.from_numpy(sample_latents(1, 5))
     first, last = GROUP_SLOTS["beard"]
     more, other = z.clone(), z.clone()
     more[:, first + int(z[0, first:last].argmax())] += 2.0

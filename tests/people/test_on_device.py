@@ -31,10 +31,10 @@ def test_draws_reach_all_views_and_those_that_came_later() -> None:
     table = DevicePeople([sphere_person(seed=0)], capacity=2, device=CPU)
     assert table.add(sphere_person(seed=1)) and len(table) == 2
     assert not table.add(sphere_person(seed=2)) and len(table) == 2
-    drawn = table.draw(64, torch.Generator().manual_seed(0))
-    again = table.draw(64, torch.Generator().manual_seed(0))
-    assert torch.equal(drawn.z, again.z)
-    seen = torch.cat([drawn.z[:, :1], drawn.camera[:, :1]], 1).unique(dim=0)
+    sampled = table.sample(64, torch.Generator().manual_seed(0))
+    again = table.sample(64, torch.Generator().manual_seed(0))
+    assert torch.equal(sampled.z, again.z)
+    seen = torch.cat([sampled.z[:, :1], sampled.camera[:, :1]], 1).unique(dim=0)
     assert len(seen) == 4
 
 

@@ -142,9 +142,9 @@ def test_a_header_that_promises_more_than_there_is_allocates_nothing(tmp_path: P
 def test_batches_may_be_larger_than_the_folder(tmp_path: Path) -> None:
     for index in range(2):
         save_person(sphere_person(seed=index), person_path(tmp_path, index))
-    drawn = PeopleSet(tmp_path).draw(5, torch.Generator().manual_seed(0))
-    assert drawn.image.shape[0] == 5
-    assert len({tuple(z.tolist()) for z in drawn.z[:2]}) == 2
+    sampled = PeopleSet(tmp_path).sample(5, torch.Generator().manual_seed(0))
+    assert sampled.image.shape[0] == 5
+    assert len({tuple(z.tolist()) for z in sampled.z[:2]}) == 2
 
 
 def test_a_person_of_another_size_is_named(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_person_of_another_size_is_named(tmp_path: Path) -> None:
     people = PeopleSet(tmp_path)
     for _ in range(2):
         with pytest.raises(DataError, match="person_00001"):
-            people.draw(2, torch.Generator().manual_seed(0))
+            people.sample(2, torch.Generator().manual_seed(0))
 
 
 def test_examples_have_one_depth_a_neural_pixel(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_single_views_are_those_of_the_whole_file(tmp_path: Path) -> None:
         assert (file.views, file.side, file.latent_size) == (2, 32, whole.latent_size)
         for view in (1, 0):
             shown = file.view(view)
-            assert np.array_equal(shown.picture_latent(0), whole.picture_latent(view))
+            assert np.array_equal(shown.image_latent(0), whole.image_latent(view))
             assert np.array_equal(shown.points, whole.points) and shown.unit_m == whole.unit_m
             for name in ("rgb", "alpha", "depth", "segmentation", "cameras", "landmarks"):
                 assert np.array_equal(getattr(shown, name)[0], getattr(whole, name)[view])
@@ -199,10 +199,10 @@ def test_a_set_keeps_little_of_what_it_has_shown(tmp_path: Path) -> None:
     for index in range(4):
         save_person(sphere_person(seed=index, size=256), person_path(tmp_path, index))
     people = PeopleSet(tmp_path)
-    people.draw(1, torch.Generator().manual_seed(0))
+    people.sample(1, torch.Generator().manual_seed(0))
     tracemalloc.start()
     try:
-        people.draw(8, torch.Generator().manual_seed(1))
+        people.sample(8, torch.Generator().manual_seed(1))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -12,20 +12,20 @@ from people_cases import sphere_person
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.folders import open_folder
 from portraiture.errors import TrainingError
-from portraiture.people.latent import LATENT_SIZE, draw_latents
+from portraiture.people.latent import LATENT_SIZE, sample_latents
 from portraiture.people.people import make_people
 from portraiture.people.people_file import load_person, person_path, save_person
 from portraiture.people.people_set import PeopleSet
 from portraiture.people.scene import (
     CONTRAST,
-    PICTURE_LATENT_SIZE,
+    IMAGE_LATENT_SIZE,
     SCENE_NUMBERS,
     SCENE_SIZE,
     scene_from_numbers,
 )
 
 
-def test_zeros_are_a_frontal_picture_lit_from_above() -> None:
+def test_zeros_are_a_frontal_image_lit_from_above() -> None:
     scene = scene_from_numbers(np.zeros(SCENE_SIZE))
     assert scene.yaw == scene.pitch == 0.0
     assert scene.light.key_direction == pytest.approx(
@@ -76,14 +76,14 @@ def test_numbers_that_are_no_scene_are_refused() -> None:
 def test_people_of_scenes_are_photographed_as_their_numbers_say(tmp_path: Path) -> None:
     make_people(tmp_path, range(1), seed=4, views=2, size=32, supersample=1, scenes=True)
     person = load_person(person_path(tmp_path, 0))
-    assert (person.z == draw_latents(1, 4)[0]).all()
+    assert (person.z == sample_latents(1, 4)[0]).all()
     assert person.scenes is not None and person.scenes.shape == (2, SCENE_SIZE)
     for view, numbers in enumerate(person.scenes):
         scene = scene_from_numbers(numbers)
         camera = to_eg3d(eg3d_orbit(scene.yaw, scene.pitch))
         assert np.abs(person.cameras[view] - camera).max() < 1e-6
     people = PeopleSet(tmp_path)
-    assert (people.latent_size, people.side) == (PICTURE_LATENT_SIZE, 32)
+    assert (people.latent_size, people.side) == (IMAGE_LATENT_SIZE, 32)
     z = people.example(0, 1).z[0]
     assert torch.equal(z[:LATENT_SIZE], torch.from_numpy(person.z))
     assert torch.equal(z[LATENT_SIZE:], torch.from_numpy(person.scenes[1]))
@@ -104,7 +104,7 @@ def test_a_folder_of_two_kinds_is_refused(tmp_path: Path) -> None:
         open_folder(tmp_path, size=32)
 
 
-def test_people_serve_as_a_folder_of_pictures(tmp_path: Path) -> None:
+def test_people_serve_as_a_folder_of_images(tmp_path: Path) -> None:
     for index in range(2):
         save_person(sphere_person(seed=index), person_path(tmp_path, index))
     data = open_folder(tmp_path, size=32)

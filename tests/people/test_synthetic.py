@@ -52,8 +52,8 @@ def test_backgrounds_are_repeatable_varied_and_in_range() -> None:
 
 def test_over_is_straight_alpha() -> None:
     rgba = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [200, 100, 0, 51]]], np.uint8)
-    picture = over(rgba, np.full((1, 3, 3), 0.5, np.float32))
-    np.testing.assert_array_equal(picture[0], [[200, 100, 0], [128, 128, 128], [142, 122, 102]])
+    image = over(rgba, np.full((1, 3, 3), 0.5, np.float32))
+    np.testing.assert_array_equal(image[0], [[200, 100, 0], [128, 128, 128], [142, 122, 102]])
 
 
 def test_expressions_are_arkit_weights_of_both_sides() -> None:
@@ -75,7 +75,7 @@ def test_a_person_depends_on_seed_and_index_alone(person: SynthPerson) -> None:
 
 
 def test_views_agree_with_their_cameras(person: SynthPerson) -> None:
-    """The tip of the nose, moved out of the picture by its depth, is one point in all views with
+    """The tip of the nose, moved out of the image by its depth, is one point in all views with
     the same expression."""
     found = []
     for view in person.views[:2]:

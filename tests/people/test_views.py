@@ -1,4 +1,4 @@
-"""Pictures of the engine through EG3D's cameras."""
+"""Images of the engine through EG3D's cameras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from portraiture.camera import EG3D_ANCHOR, EG3D_RADIUS, eg3d_orbit, project
 from portraiture.engine.build import build_bust
-from portraiture.people.latent import draw_latents, person_from_latent
+from portraiture.people.latent import person_from_latent, sample_latents
 from portraiture.people.views import HeadFrame, View, head_frame, over, render_view
 from portraiture.photo.align import align, mean_face
 from portraiture.triplane.sampling import make_rays
@@ -21,7 +21,7 @@ YAW = 0.35
 
 @lru_cache(maxsize=1)
 def _seen() -> tuple[Bust, HeadFrame, View]:
-    person = person_from_latent(draw_latents(1, 1)[0])
+    person = person_from_latent(sample_latents(1, 1)[0])
     bust = build_bust(person.parameters, texture_size=256)
     frame = head_frame(bust.landmarks)
     return bust, frame, render_view(bust, frame, eg3d_orbit(YAW, 0.1), size=SIZE, supersample=1)
@@ -65,7 +65,7 @@ def test_depth_along_the_rays_leads_to_the_surface() -> None:
 
 
 def test_align_finds_the_same_crop() -> None:
-    """Our own pictures are already in the crop that photographs are brought to."""
+    """Our own images are already in the crop that photographs are brought to."""
     _, _, view = _seen()
     photo = align(over(view.rgba, 1.0))
     scale = photo.crop_from_image[0, 0] * SIZE / photo.crop.shape[0]

@@ -25,12 +25,12 @@ SIZES |= {"fire5": (256, 32, 128), "fire6": (256, 48, 192)}
 
 
 def _random_weights() -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def layer(outputs: int, inputs: int, side: int) -> dict[str, Tensor]:
         scale = (2.0 / (inputs * side * side)) ** 0.5
-        weight = torch.randn(outputs, inputs, side, side, generator=draw) * scale
-        return {"weight": weight, "bias": 0.1 * torch.randn(outputs, generator=draw)}
+        weight = torch.randn(outputs, inputs, side, side, generator=rng) * scale
+        return {"weight": weight, "bias": 0.1 * torch.randn(outputs, generator=rng)}
 
     shapes = {"conv1": (96, 3, 7)}
     for name in FIRES:
@@ -46,7 +46,7 @@ def _random_weights() -> dict[str, Tensor]:
     return made
 
 
-def test_it_is_zero_for_equal_pictures_and_grows_with_blur() -> None:
+def test_it_is_zero_for_equal_images_and_grows_with_blur() -> None:
     network = SqueezeFeatures(_random_weights())
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     soft = F.avg_pool2d(F.pad(image, (1, 1, 1, 1), mode="reflect"), 3, 1)
@@ -68,10 +68,10 @@ def test_features_are_normalised_so_that_their_scale_does_not_count() -> None:
     assert torch.allclose(perceptual_distance(SqueezeFeatures(louder), a, b), quiet, rtol=1e-4)
 
 
-def test_gradients_flow_to_the_first_picture_alone() -> None:
+def test_gradients_flow_to_the_first_image_alone() -> None:
     network = SqueezeFeatures(_random_weights())
-    draw = torch.Generator().manual_seed(4)
-    a, b = (torch.rand(1, 3, 40, 40, generator=draw).requires_grad_() for _ in range(2))
+    rng = torch.Generator().manual_seed(4)
+    a, b = (torch.rand(1, 3, 40, 40, generator=rng).requires_grad_() for _ in range(2))
     perceptual_distance(network, a, b).sum().backward()
     assert a.grad is not None
     assert a.grad.abs().max() > 0
@@ -80,7 +80,7 @@ def test_gradients_flow_to_the_first_picture_alone() -> None:
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="../shared/data/squeezenet is absent")
-def test_real_weights_see_a_shift_of_a_pixel_less_than_another_picture() -> None:
+def test_real_weights_see_a_shift_of_a_pixel_less_than_another_image() -> None:
     network = load_squeeze(WEIGHTS)
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, 113)] * 2, indexing="ij")
     disc = ((x**2 + y**2) < 0.4).float() * 2 - 1

@@ -30,7 +30,7 @@ def test_default_fits_its_file() -> None:
     assert sum(t.numel() for t in network.state_dict().values()) * 2 < 12e6
 
 
-def test_face_crop_is_a_box_of_the_picture_and_differentiable() -> None:
+def test_face_crop_is_a_box_of_the_image_and_differentiable() -> None:
     y, x = torch.meshgrid(torch.arange(100.0), torch.arange(100.0), indexing="ij")
     images = torch.stack([x, y, x * 0])[None].requires_grad_()
     face = face_crop(images, 21)

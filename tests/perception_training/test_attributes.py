@@ -1,4 +1,4 @@
-"""The attribute network on balls and drawn people: its targets, and that it learns."""
+"""The attribute network on balls and sampled people: its targets, and that it learns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portraiture.perception.weights import load_attributes, save_network
 from portraiture.perception_training.attributes import TrainAttributes, known_spread
 from portraiture.train.distributed import World
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 
 SIZES = AttributesConfig(("smile", "age"), (0.5, 0.3), (0.1, 0.2), width=4, size=32)
 
@@ -35,7 +35,7 @@ def _recipe(folder: Path) -> TrainAttributes:
 
 def test_its_targets_are_the_engines_scores(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
-    z = recipe.drawn.draw(3, generator(1)).z
+    z = recipe.sampled.sample(3, generator(1)).z
     wanted, scores = recipe.standardised(z), score_people(z.numpy())
     names, means, deviations = known_spread()
     for k, name in enumerate(names):
@@ -54,13 +54,13 @@ def test_scores_are_standard_over_people() -> None:
 def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     config = replace(recipe.config, learning_rate=0.01, decay_steps=10_000)
-    recipe = TrainAttributes(config, recipe.data, recipe.drawn)
+    recipe = TrainAttributes(config, recipe.data, recipe.sampled)
     torch.manual_seed(0)
     state, world = recipe.build(World()), World()
     batch = recipe.batch(0, 8, generator(0))
     losses = []
     for step in range(40):
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         losses.append(float(found["loss"]))
         state.step += 1
     assert losses[-1] < 0.3 * losses[0]

@@ -41,12 +41,12 @@ def test_loss_by_hand() -> None:
 
 
 def test_colours_tell_classes_apart() -> None:
-    pictures = coloured(torch.arange(19).view(1, 1, 19))
-    assert pictures.shape == (1, 3, 1, 19)
-    assert len({tuple(c) for c in pictures[0, :, 0].T.tolist()}) == 19
+    images = coloured(torch.arange(19).view(1, 1, 19))
+    assert images.shape == (1, 3, 1, 19)
+    assert len({tuple(c) for c in images[0, :, 0].T.tolist()}) == 19
 
 
-def test_training_learns_a_flat_picture(tmp_path: Path) -> None:
+def test_training_learns_a_flat_image(tmp_path: Path) -> None:
     """Two steps run, are repeatable, and move towards the only label there is."""
     images = np.full((3, 2, 32, 32, 3), 90, np.uint8)
     alpha = np.full(images.shape[:4], 255, np.uint8)

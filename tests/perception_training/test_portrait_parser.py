@@ -88,7 +88,7 @@ def test_glasses_that_were_seen_are_asked_for() -> None:
 
 
 def _flat(segment: Segment, count: int = 3) -> LabelledPhotos:
-    """Grey pictures of one label, by people with thick glasses."""
+    """Grey images of one label, by people with thick glasses."""
     looks = torch.full((count, len(NAMES)), -1, dtype=torch.int8)
     looks[:, GLASSES] = LOOKS["glasses"].index("thick")
     return LabelledPhotos(
@@ -118,7 +118,7 @@ def test_batches_have_their_shares() -> None:
     assert (len(batch["portraits"]), len(batch["cutouts"])) == (10, 10)
 
 
-def test_training_learns_a_flat_picture(tmp_path: Path) -> None:
+def test_training_learns_a_flat_image(tmp_path: Path) -> None:
     """Two steps run, are repeatable, and move towards the only label and the only look."""
     recipe = _recipe()
     first = run_recipe(recipe, tmp_path / "a", world=World())

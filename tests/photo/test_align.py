@@ -186,7 +186,7 @@ def test_no_face(name: str) -> None:
         align(getattr(skimage.data, name)())
 
 
-def test_flat_and_tiny_pictures() -> None:
+def test_flat_and_tiny_images() -> None:
     with pytest.raises(PhotoError, match="No face"):
         align(np.zeros((300, 300, 3), np.uint8))
     with pytest.raises(PhotoError, match="only 1×1 pixels"):
@@ -208,7 +208,7 @@ def test_profile_is_refused(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("yaw", [-55, -20, 0, 35, 55])
 @pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (20, -30), (-25, 170)])
 def test_pose_of_known_projections(yaw: float, pitch: float, roll: float) -> None:
-    """Perspective pictures of the rigid face from any camera distance near a metre."""
+    """Perspective images of the rigid face from any camera distance near a metre."""
     angles = np.radians([yaw, pitch, roll])
     points, _ = mean_face()
     moved = points @ head_rotation(*angles).T

@@ -227,7 +227,7 @@ def test_backends_agree():
 
 
 @pytest.mark.parametrize("shading", ("natural", "soft", "toon", "ink"))
-def test_every_style_gives_a_picture(shading):
+def test_every_style_gives_an_image(shading):
     scene = bust(sphere(material((180, 140, 120), kind="skin")))
     frame = render_bust(scene, CAMERA, size=33, supersample=2, shading=shading)
     assert np.isfinite(frame.rgba).all() and frame.rgba.min() >= 0 and frame.rgba.max() <= 1

@@ -241,7 +241,7 @@ def smooth_image(points, faces, colours, size):
 
 
 def test_silhouette_gradients_match_finite_differences():
-    """Coverage moves with the outline: autograd against central differences of the picture."""
+    """Coverage moves with the outline: autograd against central differences of the image."""
     points, faces = two_triangles()
     generator = torch.manual_seed(3)
     colours = torch.rand(8, 2, dtype=torch.float64, generator=generator)
@@ -262,7 +262,7 @@ def test_silhouette_gradients_match_finite_differences():
 
 
 def test_silhouette_gradient_is_that_of_the_area():
-    """A white polygon on nothing: the picture's sum follows the polygon's area."""
+    """A white polygon on nothing: the image's sum follows the polygon's area."""
     corners = torch.tensor(
         [[3.2, 4.1], [25.7, 6.3], [22.4, 27.8], [5.6, 23.9]], dtype=torch.float64
     )

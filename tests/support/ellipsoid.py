@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from portraiture.camera import EG3D_FOCAL, look_at, pinhole
-from portraiture.meshing.bake_texture import Picture
+from portraiture.meshing.bake_texture import PosedImage
 from portraiture.meshing.surface import EG3D_UNIT_M, raw_density, to_metres
 from portraiture.types import Camera
 
@@ -54,7 +54,7 @@ def camera(yaw: float, pitch: float = 0.0) -> Camera:
 
 
 def trace(camera: Camera, size: int) -> tuple[ndarray, ndarray]:
-    """Picture over white and which pixels show the ellipsoid, by the quadratic formula."""
+    """An image over white and which pixels show the ellipsoid, by the quadratic formula."""
     i = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(i, i, indexing="ij")
     K, T = camera.intrinsics, camera.T_world_cam
@@ -71,7 +71,7 @@ def trace(camera: Camera, size: int) -> tuple[ndarray, ndarray]:
     return image.astype(np.float32), hit
 
 
-def picture(yaw: float, pitch: float = 0.0, size: int = 256) -> Picture:
+def posed_image(yaw: float, pitch: float = 0.0, size: int = 256) -> PosedImage:
     view = camera(yaw, pitch)
     image, hit = trace(view, size)
-    return Picture(image, view, hit.astype(np.float32))
+    return PosedImage(image, view, hit.astype(np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_file import PersonViews
 
 RADIUS = 0.22
@@ -31,7 +31,7 @@ def sphere_person(*, seed: int, size: int = 32) -> PersonViews:
         depth.append(t.astype(np.float32))
     covered = np.stack(depth) > 0
     return PersonViews(
-        z=draw_latents(1, seed)[0],
+        z=sample_latents(1, seed)[0],
         rgb=np.stack(rgb),
         alpha=(covered * 255).astype(np.uint8),
         depth=np.stack(depth),

@@ -26,7 +26,7 @@ from portraiture.train.adversary import (
 from portraiture.train.distributed import World
 from portraiture.train.log import open_log
 from portraiture.train.loop import RunConfig
-from portraiture.train.rng import draws_of_step
+from portraiture.train.rng import step_rng
 from portraiture.train.state import TrainState
 
 TINY = DiscriminatorConfig(size=8, channel_base=32, channel_max=4)
@@ -86,8 +86,8 @@ def _opponent(target: float | None, precision: str = "fp32") -> Opponent:
     config = AdversaryConfig(augment_target=target, augment_kimg=0.16)
     run = RunConfig(steps=1, batch=4, precision=precision)  # type: ignore[arg-type]
     with torch.random.fork_rng():
-        draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    return Opponent(state, config, run, draws, World())
+        rng = step_rng(0, 0, 0, torch.device("cpu"))
+    return Opponent(state, config, run, rng, World())
 
 
 @pytest.mark.parametrize(("target", "expected"), [(-2.0, 0.1), (2.0, 0.0), (None, 0.0)])

@@ -23,7 +23,7 @@ from portraiture.train.ema import averaged_copy, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.log import Meter, open_log, read_log
 from portraiture.train.loop import RunConfig, run_recipe, stop_signals, to_device
-from portraiture.train.rng import Draws, draws_of_step, generator, seeds
+from portraiture.train.rng import StepRng, generator, seeds, step_rng
 from portraiture.train.state import TrainState, checkpoints
 
 
@@ -59,13 +59,11 @@ class Toy:
         return {"x": torch.randn(size, 3, generator=generator) + number}
 
     def step(
-        self, state: TrainState, batch: dict[str, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: dict[str, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         self.at_step(state.step)
-        noise = torch.randn(len(batch["x"]), generator=draws.cpu)
-        noise = (
-            noise + torch.rand((), generator=draws.device) + draws.numpy.normal() + torch.randn(())
-        )
+        noise = torch.randn(len(batch["x"]), generator=rng.cpu)
+        noise = noise + torch.rand((), generator=rng.device) + rng.numpy.normal() + torch.randn(())
         loss = (state.models["net"](batch["x"])[:, 0] - noise).square().mean()
         state.optimizers["adam"].zero_grad()
         loss.backward()
@@ -187,9 +185,9 @@ def test_batches_must_divide() -> None:
 
 def test_draws_depend_on_seed_step_and_rank_alone() -> None:
     def numbers(seed: int, step: int, rank: int) -> tuple[float, ...]:
-        draws = draws_of_step(seed, step, rank, torch.device("cpu"))
-        torches = [float(torch.rand((), generator=g)) for g in (draws.cpu, draws.device)]
-        return (*torches, draws.numpy.random(), float(torch.rand(())))
+        rng = step_rng(seed, step, rank, torch.device("cpu"))
+        torches = [float(torch.rand((), generator=g)) for g in (rng.cpu, rng.device)]
+        return (*torches, rng.numpy.random(), float(torch.rand(())))
 
     with torch.random.fork_rng():
         first = numbers(1, 2, 0)

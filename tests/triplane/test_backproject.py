@@ -12,8 +12,8 @@ SIZE = 8
 
 
 def _places(count: int, seed: int = 0, reach: float = 0.95) -> torch.Tensor:
-    draws = torch.Generator().manual_seed(seed)
-    return (torch.rand(2, 3, count, 2, generator=draws, dtype=torch.float64) * 2.0 - 1.0) * reach
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.rand(2, 3, count, 2, generator=rng, dtype=torch.float64) * 2.0 - 1.0) * reach
 
 
 def test_splats_are_the_adjoint_of_samples() -> None:
@@ -38,8 +38,8 @@ def test_a_lone_point_gets_its_value() -> None:
 @pytest.mark.parametrize("rounds", [1, 4, 16])
 def test_more_rounds_come_nearer(rounds: int) -> None:
     """Values that some planes have."""
-    draws = torch.Generator().manual_seed(2)
-    truth = torch.randn(2, 3, 4, SIZE, SIZE, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(2)
+    truth = torch.randn(2, 3, 4, SIZE, SIZE, generator=rng, dtype=torch.float64)
     places = _places(60, seed=3)
     values = sample_places(truth, places)
     shares = torch.full((2, 3, 60), 1.0 / 3.0, dtype=torch.float64)

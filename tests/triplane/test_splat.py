@@ -33,8 +33,8 @@ def test_texels_get_the_mean_of_what_falls_on_them() -> None:
 
 def test_what_was_carried_lies_where_it_was_painted() -> None:
     """Maps of the unmoved planes, moved like these, show each point's value at the point."""
-    draws = torch.Generator().manual_seed(0)
-    flow = 0.06 * torch.randn(1, 3, 2, 4, 4, generator=draws)
+    rng = torch.Generator().manual_seed(0)
+    flow = 0.06 * torch.randn(1, 3, 2, 4, 4, generator=rng)
     flow = torch.nn.functional.interpolate(flow.flatten(0, 1), (16, 16), mode="bicubic")[None]
     steps = torch.linspace(-0.8, 0.8, 160)
     x, y = torch.meshgrid(steps, steps, indexing="xy")
@@ -53,14 +53,14 @@ def test_what_was_carried_lies_where_it_was_painted() -> None:
 
 def test_places_are_where_moving_the_planes_takes_from() -> None:
     """Planes that hold their own coordinates, moved by a coarse and crooked flow, tell them."""
-    draws = torch.Generator().manual_seed(1)
-    flow = 0.15 * torch.randn(1, 3, 2, 8, 8, generator=draws)
+    rng = torch.Generator().manual_seed(1)
+    flow = 0.15 * torch.randn(1, 3, 2, 8, 8, generator=rng)
     size = 64
     centres = (torch.arange(size) + 0.5) * (2.0 / size) - 1.0
     rows, columns = torch.meshgrid(centres, centres, indexing="ij")
     planes = torch.stack([columns, rows])[None, None].expand(1, 3, 2, size, size)
     moved = move_planes(planes, flow)
-    points = 1.2 * torch.rand(1, 500, 3, generator=draws) - 0.6
+    points = 1.2 * torch.rand(1, 500, 3, generator=rng) - 0.6
     found = splat_places(points, size=size, box_warp=BOX, axes="fixed", flow=flow)
     where = project_on_planes(points, box_warp=BOX, axes="fixed")
     told = torch.nn.functional.grid_sample(

@@ -37,7 +37,7 @@ from portraiture.people.worker import start_workers, stop_workers
 from portraiture.train.distributed import World, open_world
 from portraiture.train.loop import Recipe, Watch, export_networks, run_recipe, to_device
 from portraiture.train.pace import fit_schedule
-from portraiture.train.rng import DATA, draws_of_step, generator
+from portraiture.train.rng import DATA, generator, step_rng
 from portraiture.train.state import TrainState
 from portraiture.types import RecipeName
 
@@ -320,10 +320,10 @@ def _steps(
     run = recipe.run
     for _ in range(count):
         begun = time.monotonic()
-        draw = generator(run.seed, DATA, state.step)
-        batch = to_device(recipe.batch(state.step, run.share(world), draw), world.device)
-        draws = draws_of_step(run.seed, state.step, world.rank, world.device)
-        metrics = recipe.step(state, batch, draws, world)
+        data_rng = generator(run.seed, DATA, state.step)
+        batch = to_device(recipe.batch(state.step, run.share(world), data_rng), world.device)
+        rng = step_rng(run.seed, state.step, world.rank, world.device)
+        metrics = recipe.step(state, batch, rng, world)
         state.step += 1
         shown = ", ".join(f"{name} {float(value):.4g}" for name, value in metrics.items())
         log(f"{what}: {1000 * (time.monotonic() - begun):.0f} ms; {shown}")

@@ -198,13 +198,13 @@ def sample(command: SampleHeads) -> None:
 
 
 def _sample_images(command: SampleHeads) -> None:
-    from portraiture.generate.run import parse_seeds, sample_pictures
+    from portraiture.generate.run import parse_seeds, sample_images
     from portraiture.models import Models, choose_device
 
     if command.video or command.mesh:
         raise SampleError(f"{command.network} generates flat images; leave out --video and --mesh.")
     with TerminalProgress() as progress:
-        sample_pictures(
+        sample_images(
             parse_seeds(command.seeds),
             command.out,
             network=command.network,

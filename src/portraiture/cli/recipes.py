@@ -14,12 +14,12 @@ from portraiture.checkpoints import (
     w_fingerprint,
 )
 from portraiture.data.distort import background_pool
-from portraiture.data.drawn_photos import DrawnPhotos
 from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
 from portraiture.data.folders import open_folder
 from portraiture.data.labelled_photos import labelled_faces, load_labelled
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
+from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.errors import TrainingError
 from portraiture.generate.train.adversarial_faces import AdversarialFaces
 from portraiture.generate.train.adversarial_heads import AdversarialHeads, HeadsConfig
@@ -191,7 +191,9 @@ def _encoder(config: EncoderTraining, choices: Choices) -> TrainEncoder:
     if fitted is None:
         config = replace(config, fitted_share=0.0)
     config = replace(config, fitted=digest)
-    return TrainEncoder(config, photos, _drawn(photos), network, fitted=fitted, start=start)
+    return TrainEncoder(
+        config, photos, _sampled_photos(photos), network, fitted=fitted, start=start
+    )
 
 
 def _portrait_parser(config: PortraitParserTraining, choices: Choices) -> TrainPortraitParser:
@@ -222,11 +224,11 @@ def _attributes(config: AttributesTraining, choices: Choices) -> TrainAttributes
     how = replace(TAKEN, size=config.network.size, zoom=(0.9, 1.1), shift=0.03, turn=0.05)
     backgrounds = background_pool(BACKGROUNDS, config.network.size, config.run.seed)
     photos = PhotoSet(people, backgrounds, how)
-    return TrainAttributes(config, photos, _drawn(photos))
+    return TrainAttributes(config, photos, _sampled_photos(photos))
 
 
-def _drawn(photos: PhotoSet) -> DrawnPhotos:
-    return DrawnPhotos(load_image_generator("faces2d"), photos.backgrounds, photos.how)
+def _sampled_photos(photos: PhotoSet) -> SampledPhotos:
+    return SampledPhotos(load_image_generator("faces2d"), photos.backgrounds, photos.how)
 
 
 def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:

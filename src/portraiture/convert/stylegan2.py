@@ -113,10 +113,10 @@ def _mean_w(config: FacesConfig, tensors: Mapping[str, Tensor]) -> Float[Tensor,
         if name.startswith("mapping.")
     }
     mapping.load_state_dict(own | {"w_avg": torch.zeros(config.w_dim)})
-    draws = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     total = torch.zeros(config.w_dim, dtype=torch.float64)
     for count in [1_000] * (AVERAGED // 1_000):
-        z = torch.randn(count, config.z_dim, generator=draws)
+        z = torch.randn(count, config.z_dim, generator=rng)
         total += mapping(z, None)[:, 0].double().sum(0)
     return (total / AVERAGED).float()
 

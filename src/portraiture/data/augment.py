@@ -2,7 +2,7 @@
 
 LabelledPhotos ─crop, mirror─▶ dye ─▶ light ─▶ occluders ─▶ colour ─▶ blur ─▶ grain ─▶ JPEG
 `data.distort` does the same on the CPU, face by face. All randomness is one CPU generator's.
-Letters: B pictures, n side before, m side after.
+Letters: B images, n side before, m side after.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FINGERS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths; chances are per picture.
+    """Strengths; chances are per image.
 
     size: side of the result. zoom: range of the crop's side, in EG3D crops; turn: radians; shift:
     standard deviation of its position, in crops. colour: of gain, gamma, saturation and cast. dye:
@@ -51,26 +51,26 @@ def augmented(
     photos: LabelledPhotos, index: Int[Tensor, "B"], how: Augmentation,
     backgrounds: UInt8[Tensor, "J 3 k k"], rng: torch.Generator,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
-    """Augmented pictures in [-1, 1] and their labels, on the photos' device."""
+    """Augmented images in [-1, 1] and their labels, on the photos' device."""
     device = photos.images.device
-    draw = Draw(rng, device, len(index))
+    batch_rng = BatchRng(rng, device, len(index))
     index = index.to(device)
-    images = over_backgrounds(photos, index, backgrounds, draw)
-    images, labels = cropped(images, photos.labels[index], photos.frames[index], how, draw)
-    images = dyed(images, labels, how.dye, draw)
-    images = relit(images, how.light, draw)
-    images, labels = occluded(images, labels, how, draw)
-    images = recoloured(images, how, draw)
-    images = softened(images, how.blur, draw)
-    strength = draw.uniform(0.0, 0.06) * draw.chance(how.grain)
-    noise = torch.randn(images.shape, generator=draw.own, device=device)
+    images = over_backgrounds(photos, index, backgrounds, batch_rng)
+    images, labels = cropped(images, photos.labels[index], photos.frames[index], how, batch_rng)
+    images = dyed(images, labels, how.dye, batch_rng)
+    images = relit(images, how.light, batch_rng)
+    images, labels = occluded(images, labels, how, batch_rng)
+    images = recoloured(images, how, batch_rng)
+    images = softened(images, how.blur, batch_rng)
+    strength = batch_rng.uniform(0.0, 0.06) * batch_rng.chance(how.grain)
+    noise = torch.randn(images.shape, generator=batch_rng.own, device=device)
     images = (images + noise * strength).clamp(0.0, 1.0)
-    spoilt = compressed(images, draw.uniform(20.0, 90.0))
-    images = torch.where(draw.chance(how.jpeg) > 0, spoilt, images)
+    spoilt = compressed(images, batch_rng.uniform(20.0, 90.0))
+    images = torch.where(batch_rng.chance(how.jpeg) > 0, spoilt, images)
     return images * 2.0 - 1.0, labels
 
 
-class Draw:
+class BatchRng:
     """Random columns (B, 1, 1, 1) on a device, out of a CPU generator."""
 
     def __init__(self, rng: torch.Generator, device: torch.device, count: int) -> None:
@@ -79,40 +79,40 @@ class Draw:
         self.own = torch.Generator(device).manual_seed(seed)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        drawn = torch.rand(self.count, *(shape or (1, 1, 1)), generator=self.rng)
-        return (low + (high - low) * drawn).to(self.device)
+        sampled = torch.rand(self.count, *(shape or (1, 1, 1)), generator=self.rng)
+        return (low + (high - low) * sampled).to(self.device)
 
     def normal(self, deviation: float, *shape: int) -> Tensor:
-        drawn = torch.randn(self.count, *(shape or (1, 1, 1)), generator=self.rng)
-        return (deviation * drawn).to(self.device)
+        sampled = torch.randn(self.count, *(shape or (1, 1, 1)), generator=self.rng)
+        return (deviation * sampled).to(self.device)
 
     def chance(self, share: float) -> Tensor:
         return (torch.rand(self.count, 1, 1, 1, generator=self.rng) < share).float().to(self.device)
 
 
 def over_backgrounds(
-    photos: LabelledPhotos, index: Tensor, backgrounds: UInt8[Tensor, "J 3 k k"], draw: Draw
+    photos: LabelledPhotos, index: Tensor, backgrounds: UInt8[Tensor, "J 3 k k"], rng: BatchRng
 ) -> Float[Tensor, "B 3 n n"]:
-    """Pictures in [0, 1]; cut-outs over white get backgrounds."""
+    """Images in [0, 1]; cut-outs over white get backgrounds."""
     images = photos.images[index].float() / 255.0
     through = 1.0 - photos.alpha[index].float() / 255.0
     if not bool(through.any()):
         return images
-    chosen = torch.randint(len(backgrounds), (draw.count,), generator=draw.rng)
-    behind = backgrounds[chosen.to(draw.device)].float() / 255.0
+    chosen = torch.randint(len(backgrounds), (rng.count,), generator=rng.rng)
+    behind = backgrounds[chosen.to(rng.device)].float() / 255.0
     behind = F.interpolate(behind, images.shape[-2:], mode="bilinear")
     return (images + through * (behind - 1.0)).clamp(0.0, 1.0)
 
 
 def cropped(
     images: Float[Tensor, "B 3 n n"], labels: UInt8[Tensor, "B n n"], frames: Float[Tensor, "B 3"],
-    how: Augmentation, draw: Draw,
+    how: Augmentation, rng: BatchRng,
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:  # fmt: skip
-    """Crops around the frames, half of them mirrored; beyond the picture labels are unknown."""
+    """Crops around the frames, half of them mirrored; beyond the image labels are unknown."""
     low, high = (math.log(z) for z in how.zoom)
-    zoom = torch.exp(draw.uniform(low, high, 1))[:, 0]
-    angle, flip = draw.normal(how.turn, 1)[:, 0], draw.chance(0.5)[:, 0, 0, 0] > 0
-    shift = draw.normal(how.shift, 2)
+    zoom = torch.exp(rng.uniform(low, high, 1))[:, 0]
+    angle, flip = rng.normal(how.turn, 1)[:, 0], rng.chance(0.5)[:, 0, 0, 0] > 0
+    shift = rng.normal(how.shift, 2)
     side = frames[:, 2] * zoom
     c, s = side * angle.cos(), side * angle.sin()
     sign = torch.where(flip, -1.0, 1.0)
@@ -133,7 +133,7 @@ def cropped(
 
 
 def dyed(
-    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], chance: float, draw: Draw
+    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], chance: float, rng: BatchRng
 ) -> Float[Tensor, "B 3 m m"]:
     """Clothes of other colours, half of them dark, half with a shirt's and a tie's in front."""
     if not chance:
@@ -142,70 +142,70 @@ def dyed(
     grey = images.mean(1, keepdim=True)
     mean = (grey * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
     shade = (grey / mean.clamp_min(0.02)).clamp(0.0, 2.0)
-    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=draw.device)
+    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=rng.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
-    coat, shirt, tie = (_dye(draw) for _ in range(3))
+    coat, shirt, tie = (_dye(rng) for _ in range(3))
     middle = (x * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
-    apart = (x - middle - draw.normal(0.06)).abs()
-    opening = draw.uniform(0.03, 0.15) + draw.uniform(0.3, 0.9) * (1.0 - y)
-    dye = torch.where((draw.chance(0.5) > 0) & (apart < opening), 0.7 + 0.3 * shirt, coat)
-    dye = torch.where((draw.chance(0.3) > 0) & (apart < draw.uniform(0.04, 0.1)), tie, dye)
-    return torch.where(cloth * draw.chance(chance) > 0, (dye * shade).clamp(0.0, 1.0), images)
+    apart = (x - middle - rng.normal(0.06)).abs()
+    opening = rng.uniform(0.03, 0.15) + rng.uniform(0.3, 0.9) * (1.0 - y)
+    dye = torch.where((rng.chance(0.5) > 0) & (apart < opening), 0.7 + 0.3 * shirt, coat)
+    dye = torch.where((rng.chance(0.3) > 0) & (apart < rng.uniform(0.04, 0.1)), tie, dye)
+    return torch.where(cloth * rng.chance(chance) > 0, (dye * shade).clamp(0.0, 1.0), images)
 
 
-def _dye(draw: Draw) -> Float[Tensor, "B 3 1 1"]:
-    dark = draw.chance(0.5) > 0
-    level = torch.where(dark, draw.uniform(0.02, 0.2), draw.uniform(0.0, 1.0))
-    return (level * torch.exp(draw.normal(0.25, 3, 1, 1))).clamp(0.0, 1.0)
+def _dye(rng: BatchRng) -> Float[Tensor, "B 3 1 1"]:
+    dark = rng.chance(0.5) > 0
+    level = torch.where(dark, rng.uniform(0.02, 0.2), rng.uniform(0.0, 1.0))
+    return (level * torch.exp(rng.normal(0.25, 3, 1, 1))).clamp(0.0, 1.0)
 
 
 def relit(
-    images: Float[Tensor, "B 3 m m"], strength: float, draw: Draw
+    images: Float[Tensor, "B 3 m m"], strength: float, rng: BatchRng
 ) -> Float[Tensor, "B 3 m m"]:
     """Smooth, slightly coloured uneven light; now and then a shadow with an edge."""
-    waves = draw.normal(strength, 1, 3, 3) + draw.normal(0.15 * strength, 3, 3, 3)
+    waves = rng.normal(strength, 1, 3, 3) + rng.normal(0.15 * strength, 3, 3, 3)
     waves = waves - waves.mean((2, 3), keepdim=True)
     field = F.interpolate(waves, images.shape[-2:], mode="bicubic")
-    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=draw.device)
+    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=rng.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
-    angle = draw.uniform(0.0, 2.0 * math.pi)
-    along = x * angle.cos() + y * angle.sin() - draw.normal(0.25)
-    bend = draw.normal(0.15) * torch.sin(4.0 * (y * angle.cos() - x * angle.sin()))
-    edge = torch.sigmoid((along + bend) * draw.uniform(8.0, 60.0))
-    dark = draw.chance(0.2) * draw.uniform(0.3, 1.2) * edge
+    angle = rng.uniform(0.0, 2.0 * math.pi)
+    along = x * angle.cos() + y * angle.sin() - rng.normal(0.25)
+    bend = rng.normal(0.15) * torch.sin(4.0 * (y * angle.cos() - x * angle.sin()))
+    edge = torch.sigmoid((along + bend) * rng.uniform(8.0, 60.0))
+    dark = rng.chance(0.2) * rng.uniform(0.3, 1.2) * edge
     return (images * torch.exp(field - dark)).clamp(0.0, 1.0)
 
 
 def occluded(
-    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], how: Augmentation, draw: Draw
+    images: Float[Tensor, "B 3 m m"], labels: Int[Tensor, "B m m"], how: Augmentation, rng: BatchRng
 ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"]]:
-    """Cover some pictures with hands of the face's own colour, or with ovals and boxes of any; they
+    """Cover some images with hands of the face's own colour, or with ovals and boxes of any; they
     count as background, as in CelebAMask-HQ."""
-    hand, (cover, shade) = draw.chance(how.hands) > 0, _hand(images.shape[-1], draw)
-    other, pattern = _thing(images.shape[-1], draw)
+    hand, (cover, shade) = rng.chance(how.hands) > 0, _hand(images.shape[-1], rng)
+    other, pattern = _thing(images.shape[-1], rng)
     skin = torch.stack([labels == s for s in SKINS]).any(0)[:, None].float()
     mean = (images * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp_min(1.0)
-    tone = mean * torch.exp(draw.normal(0.2)) * torch.exp(draw.normal(0.05, 3, 1, 1))
-    any_colour = draw.uniform(0.05, 0.9) * draw.uniform(0.6, 1.0, 3, 1, 1)
-    drawn = torch.where(hand, tone * shade, any_colour * pattern).clamp(0.0, 1.0)
-    mask = torch.where(hand, cover, other) & (draw.chance(how.occlude) > 0)
+    tone = mean * torch.exp(rng.normal(0.2)) * torch.exp(rng.normal(0.05, 3, 1, 1))
+    any_colour = rng.uniform(0.05, 0.9) * rng.uniform(0.6, 1.0, 3, 1, 1)
+    colours = torch.where(hand, tone * shade, any_colour * pattern).clamp(0.0, 1.0)
+    mask = torch.where(hand, cover, other) & (rng.chance(how.occlude) > 0)
     labels = torch.where(mask[:, 0], int(Segment.BACKGROUND), labels)
-    return torch.where(mask, drawn, images), labels
+    return torch.where(mask, colours, images), labels
 
 
-def _hand(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
-    """A palm with fingers that reach into the picture from a random side: mask and shading."""
-    i = torch.linspace(-1.0, 1.0, side, device=draw.device)
+def _hand(side: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
+    """A palm with fingers that reach into the image from a random side: mask and shading."""
+    i = torch.linspace(-1.0, 1.0, side, device=rng.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
-    angle, size = draw.uniform(0.0, 2.0 * math.pi), draw.uniform(0.16, 0.34)
-    away = draw.uniform(0.15, 0.9)
-    direction = angle + draw.normal(0.5)
+    angle, size = rng.uniform(0.0, 2.0 * math.pi), rng.uniform(0.16, 0.34)
+    away = rng.uniform(0.15, 0.9)
+    direction = angle + rng.normal(0.5)
     px, py = x - away * angle.cos(), y - away * angle.sin()
     u = (px * direction.cos() + py * direction.sin()) / size  # outwards, to the wrist
     v = (py * direction.cos() - px * direction.sin()) / size
     wrist = ((v.abs() - 0.45).clamp_min(0.0) ** 2 + (-u).clamp_min(0.0) ** 2).sqrt()
     height = 1.0 - (wrist / 0.55)
-    spread, length = draw.uniform(0.0, 0.35), draw.uniform(0.8, 1.6)
+    spread, length = rng.uniform(0.0, 0.35), rng.uniform(0.8, 1.6)
     for k in range(FINGERS):
         turn = spread * (k - 1.5)
         fu = u * turn.cos() + v * turn.sin()
@@ -217,41 +217,41 @@ def _hand(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
     return height > 0, shade
 
 
-def _thing(side: int, draw: Draw) -> tuple[Tensor, Tensor]:
-    """A soft box or an oval from the picture's edge: mask and pattern."""
-    i = torch.linspace(-1.0, 1.0, side, device=draw.device)
+def _thing(side: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
+    """A soft box or an oval from the image's edge: mask and pattern."""
+    i = torch.linspace(-1.0, 1.0, side, device=rng.device)
     y, x = torch.meshgrid(i, i, indexing="ij")
-    angle = draw.uniform(0.0, 2.0 * math.pi)
-    u = x * angle.cos() + y * angle.sin() - draw.uniform(0.45, 1.3)
-    v = y * angle.cos() - x * angle.sin() - draw.normal(0.3)
-    power = torch.where(draw.chance(0.5) > 0, 2.0, 8.0)
-    inside = (u / draw.uniform(0.15, 0.5)).abs() ** power
-    inside = inside + (v / draw.uniform(0.06, 0.35)).abs() ** power
+    angle = rng.uniform(0.0, 2.0 * math.pi)
+    u = x * angle.cos() + y * angle.sin() - rng.uniform(0.45, 1.3)
+    v = y * angle.cos() - x * angle.sin() - rng.normal(0.3)
+    power = torch.where(rng.chance(0.5) > 0, 2.0, 8.0)
+    inside = (u / rng.uniform(0.15, 0.5)).abs() ** power
+    inside = inside + (v / rng.uniform(0.06, 0.35)).abs() ** power
     return inside < 1.0, 1.0 + 0.4 * torch.sin(6.0 * u + 4.0 * v)
 
 
 def recoloured(
-    images: Float[Tensor, "B 3 m m"], how: Augmentation, draw: Draw
+    images: Float[Tensor, "B 3 m m"], how: Augmentation, rng: BatchRng
 ) -> Float[Tensor, "B 3 m m"]:
     """Exposure, contrast, gamma, white balance and saturation."""
     s = how.colour
-    images = images.clamp_min(1e-4) ** torch.exp(draw.normal(0.22 * s))
-    images = images * torch.exp(draw.normal(0.07 * s, 3, 1, 1))
+    images = images.clamp_min(1e-4) ** torch.exp(rng.normal(0.22 * s))
+    images = images * torch.exp(rng.normal(0.07 * s, 3, 1, 1))
     mean = images.mean((1, 2, 3), keepdim=True)
-    images = mean + (images - mean) * torch.exp(draw.normal(0.15 * s)) + draw.normal(0.05 * s)
-    saturation = torch.exp(draw.normal(0.3 * s)) * (1.0 - draw.chance(how.grey))
-    grey = (images * torch.tensor(GREY, device=draw.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    images = mean + (images - mean) * torch.exp(rng.normal(0.15 * s)) + rng.normal(0.05 * s)
+    saturation = torch.exp(rng.normal(0.3 * s)) * (1.0 - rng.chance(how.grey))
+    grey = (images * torch.tensor(GREY, device=rng.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return (grey + (images - grey) * saturation).clamp(0.0, 1.0)
 
 
 def softened(
-    images: Float[Tensor, "B 3 m m"], chance: float, draw: Draw
+    images: Float[Tensor, "B 3 m m"], chance: float, rng: BatchRng
 ) -> Float[Tensor, "B 3 m m"]:
-    """Some pictures at a lower resolution, one for the whole batch, mixed by a share of each."""
-    side = max(4, int(images.shape[-1] * (0.25 + 0.5 * float(torch.rand((), generator=draw.rng)))))
+    """Some images at a lower resolution, one for the whole batch, mixed by a share of each."""
+    side = max(4, int(images.shape[-1] * (0.25 + 0.5 * float(torch.rand((), generator=rng.rng)))))
     small = F.interpolate(images, (side, side), mode="area")
     blurred = F.interpolate(small, images.shape[-2:], mode="bilinear")
-    share = draw.chance(chance) * draw.uniform(0.3, 1.0)
+    share = rng.chance(chance) * rng.uniform(0.3, 1.0)
     return images + share * (blurred - images)
 
 

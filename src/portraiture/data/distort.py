@@ -80,8 +80,8 @@ def distorted(
 def background_pool(count: int, size: int, seed: int) -> UInt8[Tensor, "K 3 n n"]:
     """`count` procedural backgrounds."""
     rng = np.random.default_rng([seed, 3])
-    pictures = [(sample_background(rng, size) * 255).astype(np.uint8) for _ in range(count)]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    images = [(sample_background(rng, size) * 255).astype(np.uint8) for _ in range(count)]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 def before_backgrounds(

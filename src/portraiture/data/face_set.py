@@ -1,7 +1,7 @@
 """Small synthetic faces with clean labels in memory, for training the supporting networks.
 
-folders (`people.people`, `people.synth_folder`) ─shrink─▶ FaceSet ─draw─▶ FaceBatch
-Letters: N people, V views, B drawn faces, n side in pixels.
+folders (`people.people`, `people.synth_folder`) ─shrink─▶ FaceSet ─sample─▶ FaceBatch
+Letters: N people, V views, B sampled faces, n side in pixels.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def draw(self, size: int, generator: torch.Generator) -> FaceBatch:
+    def sample(self, size: int, generator: torch.Generator) -> FaceBatch:
         """One random view each of `size` people, without repetition if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         person = order.repeat(-(-size // len(self)))[:size]
         view = torch.randint(self.images.shape[1], (size,), generator=generator)
         return self.take(person.numpy(), view.numpy())
 
-    def draw_pairs(self, size: int, generator: torch.Generator) -> FaceBatch:
+    def sample_pairs(self, size: int, generator: torch.Generator) -> FaceBatch:
         """Two different views of each of `size` / 2 people: all first views, then all second
         ones. There must be so many people, and two views."""
         person = torch.randperm(len(self), generator=generator)[: size // 2]
@@ -134,13 +134,13 @@ def _synth(
         yield images, alpha, shrunk_labels(person.segmentation, size)
 
 
-def shrunk(pictures: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
+def shrunk(images: UInt8[ndarray, "V n n *c"], size: int) -> UInt8[ndarray, "V m m *c"]:
     """Downsample images to `size` pixels by area averaging."""
     side = (size, size)
-    if pictures.shape[1] == size:
-        return pictures
+    if images.shape[1] == size:
+        return images
     return np.stack(
-        [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BOX)) for p in pictures]
+        [np.asarray(Image.fromarray(p).resize(side, Image.Resampling.BOX)) for p in images]
     )
 
 

@@ -72,7 +72,7 @@ class FittedPhotos:
     backgrounds: UInt8[Tensor, "J 3 n n"]
     how: Distortion
 
-    def draw(self, size: int, generator: torch.Generator) -> FittedBatch:
+    def sample(self, size: int, generator: torch.Generator) -> FittedBatch:
         """Augmented photos of `size` portraits, half of them mirrored."""
         index = torch.randint(len(self.z), (size,), generator=generator)
         flip, own = torch.rand(2, size, generator=generator) < 0.5

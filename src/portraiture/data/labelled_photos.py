@@ -1,7 +1,7 @@
 """Portraits with a class for each pixel and what people saw in them, for training a face parser.
 
 LabelledPhotos ⇄ .safetensors: WebP images and PNG labels, one after the other
-Letters: K pictures, n pixels a side, A looks (`perception.looks.NAMES`).
+Letters: K images, n pixels a side, A looks (`perception.looks.NAMES`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNKNOWN = 255
 QUALITY = 80
 """Of the WebP images."""
 HELD = "held"
-"""Folder of the pictures that stay out of training, within that of the others."""
+"""Folder of the images that stay out of training, within that of the others."""
 WHOLE = (0.5, 0.5, 1.0)
 """Frame of an image that is an EG3D crop itself."""
 
@@ -41,7 +41,7 @@ WHOLE = (0.5, 0.5, 1.0)
 class LabelledPhotos:
     """images over white where alpha is below 255. labels: of `Segment`, or UNKNOWN. frames: centre
     x, y and side of the EG3D crop, in sides of the image. looks: rows of `LOOKS`, -1 unknown.
-    chance: how often each is drawn, relative to the others."""
+    chance: how often each is sampled, relative to the others."""
 
     images: UInt8[Tensor, "K 3 n n"]
     alpha: UInt8[Tensor, "K 1 n n"]
@@ -59,7 +59,7 @@ class LabelledPhotos:
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """One picture; see `LabelledPhotos`."""
+    """One image; see `LabelledPhotos`."""
 
     image: UInt8[ndarray, "n n 3"]
     labels: UInt8[ndarray, "n n"]
@@ -68,7 +68,7 @@ class LabelledPhoto:
 
 
 def save_labelled(photos: Iterable[LabelledPhoto], out: Path) -> int:
-    """Write pictures of equal sizes; returns their number. Raises TrainingError without any."""
+    """Write images of equal sizes; returns their number. Raises TrainingError without any."""
     images, labels, frames, looks = [], [], [], []
     for photo in photos:
         images.append(_encoded(photo.image, "WEBP"))
@@ -137,7 +137,7 @@ def labelled_faces(faces: FaceSet) -> LabelledPhotos:
 
 
 def _chances(looks: Int8[Tensor, "K A"]) -> Float[Tensor, "K"]:
-    """Pictures with seldom classes are drawn more often, at most eight times: by the square root
+    """Images with seldom classes are sampled more often, at most eight times: by the square root
     of how much rarer their rarest class is than the commonest."""
     chance = torch.ones(len(looks))
     for column in looks.T.long():

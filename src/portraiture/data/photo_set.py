@@ -46,13 +46,13 @@ class PhotoSet:
     backgrounds: UInt8[Tensor, "K 3 n n"]
     how: Distortion
 
-    def draw(self, size: int, generator: torch.Generator) -> PhotoBatch:
+    def sample(self, size: int, generator: torch.Generator) -> PhotoBatch:
         """Sample one photo and one view each of `size` people, without repetition if possible."""
         order = torch.randperm(len(self.people), generator=generator)
         chosen = order.repeat(-(-size // len(order)))[:size].tolist()
-        draws = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
+        pairs = torch.randint(1 << 30, (size, 2), generator=generator).tolist()
         faces, seen, truths = [], [], []
-        for index, (first, second) in zip(chosen, draws, strict=True):
+        for index, (first, second) in zip(chosen, pairs, strict=True):
             views = self.people.views(index)
             faces.append(self._face(index, first % views))
             seen.append(self.people.example(index, first % views))

@@ -167,7 +167,7 @@ def _mask(path: Path) -> Float32[ndarray, "h w"]:
     return np.asarray(Image.open(path).convert("L"), np.float32) / np.float32(255.0)
 
 
-def labelled_pictures(
+def labelled_images(
     folder: Path, size: int, progress: Progress = SILENT
 ) -> Iterator[LabelledPhoto]:
     """Every view of every person of a `portraiture synth --kind pictures` folder, at `size` pixels.

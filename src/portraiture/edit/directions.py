@@ -30,8 +30,8 @@ from portraiture.errors import EditError
 from portraiture.media import atomic_path
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.attributes import Attribute, score_people
-from portraiture.people.glasses import draws_people
-from portraiture.people.latent import draw_latents
+from portraiture.people.glasses import uses_people_latents
+from portraiture.people.latent import sample_latents
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 
 PEOPLE, PEOPLE_SEED = 12_000, 0xED17
@@ -124,9 +124,9 @@ def find_directions(
     --set hair-length=-1 should not change the sex. Raises EditError for a generator whose z does
     not encode the engine's people, and CancelledError.
     """
-    if not draws_people(generator):
+    if not uses_people_latents(generator):
         raise EditError("Only heads of generators that supervised-heads trained can be edited.")
-    z = draw_latents(people, seed)
+    z = sample_latents(people, seed)
     with torch.no_grad():
         parts = torch.from_numpy(z).to(next(generator.parameters())).split(2_000)
         w = torch.cat([generator.mapping(part, None)[:, 0] for part in parts])

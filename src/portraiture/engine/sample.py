@@ -137,15 +137,15 @@ def sample_parameters(
     Raises AvatarError when they are out of range.
     """
     rng = np.random.default_rng(seed)
-    person = _draw_person(rng, sex, age)
+    person = _sample_person(rng, sex, age)
     values: dict[str, Any] = {"sex": person.sex, "age": person.age}
-    values |= _draw_face(rng, person)
-    values |= _draw_skin(rng, person)
-    values |= _draw_eyes(rng, person)
-    values |= _draw_hair(rng, person)
-    values |= _draw_brows(rng, person)
-    values |= _draw_beard(rng, person, values)
-    values |= _draw_wear(rng, person, values)
+    values |= _sample_face(rng, person)
+    values |= _sample_skin(rng, person)
+    values |= _sample_eyes(rng, person)
+    values |= _sample_hair(rng, person)
+    values |= _sample_brows(rng, person)
+    values |= _sample_beard(rng, person, values)
+    values |= _sample_wear(rng, person, values)
     return AvatarParameters(**values)
 
 
@@ -154,7 +154,7 @@ def years_of(age: float) -> float:
     return float(np.interp(age, [0.0, 0.5, 1.0], [12.0, 25.0, 90.0]))
 
 
-def _draw_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
+def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
     woman = rng.random() < 0.5
     drawn_sex = rng.uniform(0.8, 0.96) if woman else rng.uniform(0.04, 0.2)
     years = 20.0 + 60.0 * rng.beta(1.15, 2.0)
@@ -166,7 +166,7 @@ def _draw_person(rng: Generator, sex: float | None, age: float | None) -> _Perso
     return _Person(sex, age, years_of(age), sex > 0.5, ancestry)
 
 
-def _draw_face(rng: Generator, person: _Person) -> dict[str, Any]:
+def _sample_face(rng: Generator, person: _Person) -> dict[str, Any]:
     """Sample build, ancestry and face shape."""
     african, asian, caucasian = rng.dirichlet(person.ancestry.mixture)
     muscle = rng.normal(0.5 - 0.12 * person.woman, 0.12) - 0.004 * max(person.years - 45.0, 0.0)
@@ -186,7 +186,7 @@ def _draw_face(rng: Generator, person: _Person) -> dict[str, Any]:
     }
 
 
-def _draw_skin(rng: Generator, person: _Person) -> dict[str, float]:
+def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
     ancestry, years = person.ancestry, person.years
     melanin = _unit(rng.normal(*ancestry.melanin), 0.02, 0.98)
     fair = max(0.0, 1.0 - melanin / 0.35)
@@ -207,7 +207,7 @@ def _draw_skin(rng: Generator, person: _Person) -> dict[str, float]:
     }
 
 
-def _draw_eyes(rng: Generator, person: _Person) -> dict[str, float]:
+def _sample_eyes(rng: Generator, person: _Person) -> dict[str, float]:
     years = person.years
     return {
         "iris_melanin": _unit(rng.normal(*person.ancestry.iris), 0.03, 1.0),
@@ -219,7 +219,7 @@ def _draw_eyes(rng: Generator, person: _Person) -> dict[str, float]:
     }
 
 
-def _draw_hair(rng: Generator, person: _Person) -> dict[str, Any]:
+def _sample_hair(rng: Generator, person: _Person) -> dict[str, Any]:
     ancestry, years, woman = person.ancestry, person.years, person.woman
     melanin = rng.normal(*ancestry.hair)
     ginger = rng.random() < ancestry.red
@@ -259,7 +259,7 @@ def _draw_hair(rng: Generator, person: _Person) -> dict[str, Any]:
     }
 
 
-def _draw_brows(rng: Generator, person: _Person) -> dict[str, Any]:
+def _sample_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     woman = person.woman
     style = _choice(rng, BROWS_WOMAN if woman else BROWS_MAN)
     return {
@@ -270,7 +270,7 @@ def _draw_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     }
 
 
-def _draw_beard(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+def _sample_beard(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
     """Sample beard and stubble: sparser on Asian faces, usually greyer than the hair."""
     style = _choice(rng, BEARDS)
     growth = _unit(rng.normal(0.62, 0.15) - 0.3 * values["asian"], 0.05, 1.0)
@@ -289,7 +289,7 @@ def _draw_beard(rng: Generator, person: _Person, values: Mapping[str, Any]) -> d
     }
 
 
-def _draw_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+def _sample_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
     glasses = {"rectangle": 3.0, "round": 2.0, "rimless": 1.0, "aviator": 0.8}
     glasses["cat_eye"] = 1.4 if person.woman else 0.0
     style = _choice(rng, glasses)

@@ -3,7 +3,7 @@
 
 held-out z ─engine─▶ views at known yaws ─each before a background─▶ method ─▶ head
 head ─from the input's camera, and from those of the other views─▶ picture, depth ◀─▶ the engine's
-Letters: V views, R side of a picture.
+Letters: V views, R side of an image.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from portraiture.invert.inversion import Inversion, InversionMethod
 from portraiture.invert.target import Target, make_target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import FeatureExtractor
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.metrics.psnr import face_mask, psnr
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.backgrounds import sample_background
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people import render_person
 from portraiture.people.people_file import PersonViews
 from portraiture.perception.parser import ParserNetwork
@@ -46,7 +46,7 @@ Where = Literal["input", "novel"]
 
 @dataclass(frozen=True)
 class Scores:
-    """mse, psnr, ssim: of the whole picture over white, in [0, 1]. perceptual: distance. identity:
+    """mse, psnr, ssim: of the whole image over white, in [0, 1]. perceptual: distance. identity:
     cosine. depth: mean squared difference of depths inside the face where the head is, each of mean
     0 and variance 1 there. missed: share of the face where the head is not.
     seconds: from the crop to the head."""
@@ -78,7 +78,7 @@ class MetricNetworks:
     """The networks that the metrics look through, and whose names the scores carry."""
 
     parser: ParserNetwork
-    perceptual: PictureDistance
+    perceptual: ImageDistance
     identity: FeatureExtractor
 
 
@@ -125,7 +125,7 @@ def bench(
 
 def held_out_person(index: int, yaws: Sequence[float], size: int) -> PersonViews:
     """A person that no training has seen, at these yaws."""
-    z = draw_latents(1, HELD_OUT_SEED, first=index)[0]
+    z = sample_latents(1, HELD_OUT_SEED, first=index)[0]
     return render_person(z, np.array([(yaw, 0.0) for yaw in yaws]), size=size)
 
 

@@ -20,11 +20,11 @@ from portraiture.export.expressions import VRM_PRESETS
 from portraiture.media import atomic_path
 from portraiture.types import Quality, as_uint8
 
-PICTURE_SIDE = 900
-"""Pictures are scaled down to this height, and to this width or, wide ones, to twice of it."""
+IMAGE_SIDE = 900
+"""Images are scaled down to this height, and to this width or, wide ones, to twice of it."""
 
 WIDE = 1.6
-"""Pictures of at least this width for their height get a row of their own."""
+"""Images of at least this width for their height get a row of their own."""
 
 MAX_COLUMNS = 5
 
@@ -55,18 +55,18 @@ def write_report(
     uint8 or float in [0, 1]. glb_bytes: what `write_glb` wrote. stages: name and seconds, in
     order. what: was made. fit: caption of `overlay`. Raises OutputError.
     """
-    pictures: dict[str, ndarray] = {}
+    images: dict[str, ndarray] = {}
     if photo_image is not None:
-        pictures["The photo"] = photo_image
+        images["The photo"] = photo_image
     if overlay is not None:
-        pictures[fit] = overlay
-    pictures.update(renders)
+        images[fit] = overlay
+    images.update(renders)
     facts = [_quality_section(quality), _stage_section(stages), _provenance_section(provenance)]
     values = {
         "title": escape(title),
         "subtitle": escape(_subtitle(what, quality, stages)),
         "style": _asset("report.css"),
-        "pictures": _picture_section(pictures),
+        "pictures": _image_section(images),
         "facts": "\n".join(filter(None, facts)),
         "glb": base64.b64encode(glb_bytes).decode("ascii"),
         "moods": _inline_json(
@@ -95,11 +95,11 @@ def _subtitle(what: str, quality: Quality | None, stages: Sequence[tuple[str, fl
     return f"{source}, made in {_seconds(sum(seconds for _, seconds in stages))}"
 
 
-def _picture_section(pictures: Mapping[str, ndarray]) -> str:
-    if not pictures:
+def _image_section(images: Mapping[str, ndarray]) -> str:
+    if not images:
         return ""
-    wide = {k: image for k, image in pictures.items() if _is_wide(image)}
-    small = {k: image for k, image in pictures.items() if k not in wide}
+    wide = {k: image for k, image in images.items() if _is_wide(image)}
+    small = {k: image for k, image in images.items() if k not in wide}
     rows = max(math.ceil(len(small) / MAX_COLUMNS), 1)
     columns = max(math.ceil(len(small) / rows), 1)
     figures = [
@@ -116,13 +116,13 @@ def _is_wide(image: ndarray) -> bool:
 
 
 def _data_url(image: ndarray) -> str:
-    """JPEG, or WebP where there is transparency, scaled down to `PICTURE_SIDE`."""
+    """JPEG, or WebP where there is transparency, scaled down to `IMAGE_SIDE`."""
     pixels = np.ascontiguousarray(as_uint8(np.asarray(image)))
     if pixels.ndim == 3 and pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
         pixels = np.ascontiguousarray(pixels[..., :3])
     picture = Image.fromarray(pixels)
-    width = PICTURE_SIDE * (2 if _is_wide(pixels) else 1)
-    picture.thumbnail((width, PICTURE_SIDE), Image.Resampling.LANCZOS)
+    width = IMAGE_SIDE * (2 if _is_wide(pixels) else 1)
+    picture.thumbnail((width, IMAGE_SIDE), Image.Resampling.LANCZOS)
     kind = "webp" if picture.mode == "RGBA" else "jpeg"
     out = io.BytesIO()
     picture.save(out, kind.upper(), quality=88)

@@ -72,16 +72,16 @@ def write_surface_ply(mesh: TexturedMesh, path: Path | str, *, overwrite: bool =
     for programs that show no textures, the texture's colour there.
     """
     path = Path(path)
-    picture = path.with_suffix(".png").name
+    texture_name = path.with_suffix(".png").name
     block = np.empty(len(mesh.vertices), _VERTEX)
     block["position"], block["normal"], block["uv"] = mesh.vertices, mesh.normals, mesh.uv
     block["rgb"] = _vertex_colors(mesh)
     face = np.empty(len(mesh.faces), _FACE)
     face["count"], face["corner"] = 3, mesh.faces
-    header = _ply_header(len(block), len(face), picture)
-    with staged_folder(path.parent, [path.name, picture], overwrite=overwrite) as folder:
+    header = _ply_header(len(block), len(face), texture_name)
+    with staged_folder(path.parent, [path.name, texture_name], overwrite=overwrite) as folder:
         (folder / path.name).write_bytes(header + block.tobytes() + face.tobytes())
-        write_image(folder / picture, mesh.texture)
+        write_image(folder / texture_name, mesh.texture)
 
 
 def _vertex_colors(mesh: TexturedMesh) -> UInt8[ndarray, "V 3"]:
@@ -92,12 +92,12 @@ def _vertex_colors(mesh: TexturedMesh) -> UInt8[ndarray, "V 3"]:
     return mesh.texture[row, column]
 
 
-def _ply_header(vertices: int, faces: int, picture: str) -> bytes:
+def _ply_header(vertices: int, faces: int, texture_name: str) -> bytes:
     """PLY's header; programs such as MeshLab find the texture by its comment."""
     floats = "".join(f"property float {k}\n" for k in ("x", "y", "z", "nx", "ny", "nz", "s", "t"))
     colors = "".join(f"property uchar {k}\n" for k in ("red", "green", "blue"))
     return (
         "ply\nformat binary_little_endian 1.0\ncomment Portraiture, metres, y up\n"
-        f"comment TextureFile {picture}\nelement vertex {vertices}\n{floats}{colors}"
+        f"comment TextureFile {texture_name}\nelement vertex {vertices}\n{floats}{colors}"
         f"element face {faces}\nproperty list uchar int vertex_indices\nend_header\n"
     ).encode()

@@ -35,21 +35,21 @@ def turntable(
     """
     walls: list[ndarray] = [] if backdrop is None else [backdrop]
 
-    def picture(yaw: float) -> UInt8[ndarray, "h w 3"]:
+    def frame_at(yaw: float) -> UInt8[ndarray, "h w 3"]:
         rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch)).rgba
         if not walls:
             walls.append(studio_wall(*rgba.shape[:2]))
         return over(rgba, walls[0])
 
-    return swing(picture, frames=frames, sweep=sweep)
+    return swing(frame_at, frames=frames, sweep=sweep)
 
 
 def swing(
-    picture: Callable[[float], UInt8[ndarray, "h w 3"]], *, frames: int, sweep: float
+    frame_at: Callable[[float], UInt8[ndarray, "h w 3"]], *, frames: int, sweep: float
 ) -> Iterator[UInt8[ndarray, "h w 3"]]:
     """`frames` images of one swing to either side of `sweep` radians that ends where it began.
 
-    picture: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
+    frame_at: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
     Raises ValueError for fewer than 4 frames or an odd number.
     """
     if frames < 4 or frames % 2:
@@ -60,7 +60,7 @@ def swing(
         if twin in kept:
             yield kept.pop(twin)
             continue
-        image = picture(sweep * float(np.sin(2.0 * np.pi * index / frames)))
+        image = frame_at(sweep * float(np.sin(2.0 * np.pi * index / frames)))
         if twin > index:
             kept[index] = image
         yield image

@@ -28,7 +28,7 @@ from portraiture.export.surface import write_surface_glb, write_surface_ply
 from portraiture.export.video import swing
 from portraiture.head import Head, rounded
 from portraiture.media import staged_folder, write_image, write_video
-from portraiture.meshing.head_mesh import MeshConfig, head_picture, mesh_head, pixels_of
+from portraiture.meshing.head_mesh import MeshConfig, mesh_head, pixels_of, render_head
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
@@ -45,7 +45,7 @@ VIDEO_FRAMES = 72
 VIDEO_FPS = 24.0
 SWING = radians(45.0)
 SHEET_SIDE = 8192
-PICTURE_COLUMNS = 8
+IMAGE_COLUMNS = 8
 SHEET_FILES = ("sheet.png", "sample.json")
 MESH_FILES = ("head.glb", "head.ply", "head.png")
 
@@ -106,9 +106,9 @@ def sample_ws(
     generator: TriPlaneGenerator, seed: int, *, truncation: float = 1.0
 ) -> Float[Tensor, "1 N D"]:
     """Sample ws of a seed; a conditional mapping gets the frontal camera."""
-    where = next(generator.parameters())
-    z = latent_of_seed(seed, generator.config.z_dim).to(where)
-    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where)[None]
+    like = next(generator.parameters())
+    z = latent_of_seed(seed, generator.config.z_dim).to(like)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(like)[None]
     camera = frontal if generator.config.c_dim else None
     return generator.mapping(z, camera, truncation_psi=truncation)
 
@@ -194,7 +194,7 @@ def sample_heads(
 
 
 @torch.no_grad()
-def sample_pictures(
+def sample_images(
     seeds: Sequence[int],
     out: Path | str,
     *,
@@ -217,19 +217,19 @@ def sample_pictures(
     faces = network if isinstance(network, FacesGenerator) else models.image_generator(network)
     names = [f"seed{seed}.png" for seed in seeds]
     with staged_folder(Path(out), [*names, "sheet.png"], overwrite=overwrite) as folder:
-        pictures = []
+        images = []
         progress.stage("Sample images", len(seeds))
         for seed, name in counted(zip(seeds, names, strict=True), progress):
             z = latent_of_seed(seed, faces.config.z_dim).to(next(faces.parameters()))
             image = faces.images(faces.mapping(z, None, truncation_psi=truncation))
-            pictures.append(squared(as_uint8(pixels_of(image)), size))
-            write_image(folder / name, pictures[-1])
-        columns = min(len(pictures), PICTURE_COLUMNS)
-        blank = np.full_like(pictures[0], 255)
-        padded = [*pictures, *[blank] * (-len(pictures) % columns)]
+            images.append(squared(as_uint8(pixels_of(image)), size))
+            write_image(folder / name, images[-1])
+        columns = min(len(images), IMAGE_COLUMNS)
+        blank = np.full_like(images[0], 255)
+        padded = [*images, *[blank] * (-len(images) % columns)]
         rows = [padded[k : k + columns] for k in range(0, len(padded), columns)]
         write_image(folder / "sheet.png", contact_sheet(rows))
-    return pictures
+    return images
 
 
 def head_files(config: SampleConfig) -> list[str]:
@@ -270,18 +270,18 @@ def _write_head(
     with torch.no_grad():
         planes = generator.planes(ws)
 
-    def picture(yaw: float) -> UInt8[ndarray, "n n 3"]:
-        shown = head_picture(generator, ws, planes, eg3d_orbit(yaw, config.pitch))
+    def image_at(yaw: float) -> UInt8[ndarray, "n n 3"]:
+        shown = render_head(generator, ws, planes, eg3d_orbit(yaw, config.pitch))
         return squared(as_uint8(shown.image), config.size)
 
-    views = tuple(picture(yaw) for yaw in config.views)
+    views = tuple(image_at(yaw) for yaw in config.views)
     shown = dict(zip(config.views, views, strict=True))
     for yaw, image in shown.items():
         write_image(folder / view_name(yaw), image)
-    write_image(folder / "front.png", shown[0.0] if 0.0 in shown else picture(0.0))
+    write_image(folder / "front.png", shown[0.0] if 0.0 in shown else image_at(0.0))
     save_file({"ws": ws.float().cpu().contiguous()}, folder / "latent.safetensors")
     if config.video:
-        frames = swing(picture, frames=VIDEO_FRAMES, sweep=SWING)
+        frames = swing(image_at, frames=VIDEO_FRAMES, sweep=SWING)
         write_video(folder / "turntable.mp4", frames, VIDEO_FPS)
     if config.mesh:
         mesh = mesh_head(generator, ws, planes=planes, config=config.mesh)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.ops.resize import resized
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
@@ -44,7 +44,7 @@ def knows_people(generator: TriPlaneGenerator) -> bool:
 
 @torch.no_grad()
 def photo_distance(
-    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
+    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: ImageDistance
 ) -> float:
     """Distance between the photo and the render of w+ alone. generator: before any tuning."""
     planes = generator.planes(found.ws)
@@ -54,7 +54,7 @@ def photo_distance(
 
 
 def confidence(
-    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: PictureDistance
+    found: Inversion, generator: TriPlaneGenerator, target: Target, distance: ImageDistance
 ) -> float:
     """1 for a photo as close to its head as those of the engine's people are; 0 for one no closer
     than images without a face, and for drawings. Raises KeyError for a distance without a

@@ -22,7 +22,7 @@ from torch import Tensor
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.errors import InversionError
 from portraiture.invert.inversion import Inversion, check_count
-from portraiture.invert.reconstruct import LossNetworks, LossWeights, draw, losses
+from portraiture.invert.reconstruct import LossNetworks, LossWeights, losses, render_image
 from portraiture.invert.target import Target
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -105,10 +105,10 @@ class WSpace:
 @torch.no_grad()
 def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0) -> WSpace:
     """Statistics of canonical w; a conditional mapping gets the frontal camera."""
-    where = generator.backbone.mapping.w_avg
-    draws = torch.Generator().manual_seed(seed)
-    z = torch.randn(samples, generator.config.z_dim, generator=draws).to(where)
-    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(where).expand(samples, -1)
+    w_avg = generator.backbone.mapping.w_avg
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(samples, generator.config.z_dim, generator=rng).to(w_avg)
+    frontal = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).to(w_avg).expand(samples, -1)
     camera = frontal if generator.config.c_dim else None
     parts = [
         generator.mapping(part, None if camera is None else camera[: len(part)])[:, 0]
@@ -120,7 +120,7 @@ def w_space(generator: TriPlaneGenerator, *, samples: int = 4096, seed: int = 0)
     share = deviations.square().cumsum(0) / deviations.square().sum()
     count = int((share < KEPT_VARIANCE).sum()) + 1
     scale = deviations[:count] / max(samples - 1, 1) ** 0.5
-    return WSpace(mean.to(where), (scale[:, None] * directions[:count]).to(where))
+    return WSpace(mean.to(w_avg), (scale[:, None] * directions[:count]).to(w_avg))
 
 
 def optimise(
@@ -154,7 +154,7 @@ def optimise(
         weights = [p for n, p in network.named_parameters() if "mapping" not in n]
 
         def tuning() -> Tensor:
-            image = draw(network, ws, network.planes(ws), camera, rays=config.rays)
+            image = render_image(network, ws, network.planes(ws), camera, rays=config.rays)
             return _total(losses(image, photo, networks, config.weights))
 
         groups: list[dict[str, object]] = [{"params": weights, "lr": config.generator_rate}]
@@ -211,7 +211,7 @@ class _Begun:
         networks: LossNetworks, config: OptimiseConfig,
     ) -> Tensor:  # fmt: skip
         ws = self.ws()
-        image = draw(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
+        image = render_image(generator, ws, generator.planes(ws), self.camera(), rays=config.rays)
         return _total(losses(image, photo, networks, config.weights)) + config.pull * (
             self.u.square().mean()
         )

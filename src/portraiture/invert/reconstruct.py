@@ -39,7 +39,7 @@ class LossNetworks:
     identity: IdentityNetwork | None = None
 
 
-def draw(
+def render_image(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "B N D"],
     planes: Float[Tensor, "B 3 C P P"],

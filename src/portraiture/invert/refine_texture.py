@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.adam import minimise
-from portraiture.networks.deferred import deferred_picture
+from portraiture.networks.deferred import deferred_image
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
@@ -97,7 +97,7 @@ def _loss(
     generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: _Seen,
     perceptual: FeatureNetwork, config: RefinementConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
-    image = deferred_picture(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
+    image = deferred_image(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
     image = resized(image, seen.photo.shape[-1])
     ours, theirs = (seen.both * x + 1.0 - seen.both for x in (image, seen.photo))
     far = perceptual_distance(perceptual, ours, theirs).mean()

@@ -26,7 +26,7 @@ from portraiture.invert.inversion import InversionMethod, make_head
 from portraiture.invert.method import MethodName, choose_method
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
-from portraiture.meshing.head_mesh import head_picture, pixels_of
+from portraiture.meshing.head_mesh import pixels_of, render_head
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import Models, default_models
 from portraiture.photo.align import align
@@ -161,7 +161,7 @@ def _write_report(
 
 def _side_by_side(head: Head, target: Target) -> UInt8[ndarray, "h w 3"]:
     """The target image, and the head from the photo's camera."""
-    shown = head_picture(
+    shown = render_head(
         head.network, head.modulation, head.planes, from_eg3d(head.camera[0].numpy())
     )
     return np.concatenate([as_uint8(pixels_of(target.image)), as_uint8(shown.image)], axis=1)

@@ -51,7 +51,7 @@ SEEN = 1e-3
 
 
 @dataclass(frozen=True)
-class Picture:
+class PosedImage:
     """An image of the surface.
 
     image: (H, H, 3) in [0, 1]. opacity: (h, h) in [0, 1], how solid what it shows is; None: all.
@@ -82,7 +82,7 @@ class TexturedMesh:
 def bake_texture(
     surface: Surface,
     unwrapped: Unwrapped,
-    pictures: Sequence[Picture],
+    views: Sequence[PosedImage],
     *,
     texture_size: int = 1024,
 ) -> TexturedMesh:
@@ -91,10 +91,10 @@ def bake_texture(
     What no image sees takes colours that spread over the surface from its seen edge, and the
     gutters between charts those of the nearest texel. Raises ValueError without images.
     """
-    if not pictures:
+    if not views:
         raise ValueError("a texture needs at least one picture")
     normals = vertex_normals(surface.vertices, surface.faces)
-    shown = [_Shown.of(surface, picture) for picture in pictures]
+    shown = [_Shown.of(surface, view) for view in views]
     color, weight = _blend(shown, surface.vertices, normals)
     spread = _diffuse(surface, color, weight)
     inside, corner, bary = _texels(unwrapped, texture_size)
@@ -125,14 +125,14 @@ class _Shown:
     """An image prepared for projecting points into it. depth: (S, S) of the surface, metres
     along the camera's axis. trust: (S, S) in [0, 1], zero at outlines."""
 
-    picture: Picture
+    view: PosedImage
     depth: Float32[ndarray, "S S"]
     trust: Float32[ndarray, "S S"]
 
     @staticmethod
-    def of(surface: Surface, picture: Picture) -> _Shown:
+    def of(surface: Surface, view: PosedImage) -> _Shown:
         size = (DEPTH_SIDE, DEPTH_SIDE)
-        points = project(surface.vertices, picture.camera, size)
+        points = project(surface.vertices, view.camera, size)
         points[:, :2] *= points[:, 2:]
         _, _, depth = visible(points, surface.faces, size)
         near = np.where(np.isfinite(depth), depth, 1e3)
@@ -142,19 +142,19 @@ class _Shown:
         inwards = np.minimum(np.minimum(i, DEPTH_SIDE - i) / (FRAME_SHARE * DEPTH_SIDE), 1.0)
         trust = np.minimum(away / (OUTLINE_SHARE * DEPTH_SIDE), 1.0) ** 2
         trust *= np.minimum.outer(inwards, inwards) ** 2
-        if picture.opacity is not None:
-            scale = DEPTH_SIDE / picture.opacity.shape[0]
+        if view.opacity is not None:
+            scale = DEPTH_SIDE / view.opacity.shape[0]
             opacity = np.asarray(
-                ndimage.zoom(picture.opacity, scale, order=1, grid_mode=True, mode="nearest")
+                ndimage.zoom(view.opacity, scale, order=1, grid_mode=True, mode="nearest")
             )
             trust *= np.clip(2.0 * opacity - 1.0, 0.0, 1.0) ** 2
-        return _Shown(picture, depth, trust.astype(np.float32))
+        return _Shown(view, depth, trust.astype(np.float32))
 
     def look_up(
         self, points: Float[ndarray, "P 3"], normals: Float[ndarray, "P 3"]
     ) -> tuple[Bool[ndarray, "P"], Float[ndarray, "Q 3"], Float[ndarray, "Q"]]:
         """Visible points, with their colours and weights."""
-        camera = self.picture.camera
+        camera = self.view.camera
         towards = unit(camera.T_world_cam[:3, 3] - points)
         facing = np.einsum("pc,pc->p", towards, normals)
         where = project(points, camera, (1, 1))
@@ -170,7 +170,7 @@ class _Shown:
         seen[seen] = front
         facing, where = facing[front], where[front]
         weight = facing**FACING_POWER * _sample(self.trust[..., None], where)[:, 0]
-        return seen, _sample(self.picture.image, where), weight
+        return seen, _sample(self.view.image, where), weight
 
 
 def _sample(image: ndarray, where: ndarray) -> ndarray:

@@ -18,7 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.camera import eg3d_orbit, project, to_eg3d
-from portraiture.meshing.bake_texture import Picture, TexturedMesh, bake_texture
+from portraiture.meshing.bake_texture import PosedImage, TexturedMesh, bake_texture
 from portraiture.meshing.surface import ABSORPTION, Surface, extract_surface, metric_camera
 from portraiture.meshing.unwrap import unwrap
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -42,7 +42,7 @@ EMPTY = -20.0
 @dataclass(frozen=True)
 class MeshConfig:
     """resolution: points a side of the density grid. absorption: what counts as solid, see
-    `meshing.surface.ABSORPTION`. triangles: about how many. texture_size: texels a side. pictures:
+    `meshing.surface.ABSORPTION`. triangles: about how many. texture_size: texels a side. images:
     "image" bakes superresolved images, "raw" volume renderings of the texture's fineness, which
     agree between views exactly but are softer. views: yaw and pitch, radians."""
 
@@ -50,7 +50,7 @@ class MeshConfig:
     absorption: float = ABSORPTION
     triangles: int = 20_000
     texture_size: int = 1024
-    pictures: Literal["image", "raw"] = "image"
+    images: Literal["image", "raw"] = "image"
     views: Sequence[tuple[float, float]] = BAKE_VIEWS
 
 
@@ -67,16 +67,16 @@ def mesh_head(
     Raises SurfaceError when the densities hold no head.
     """
     config = config or MeshConfig()
-    where = next(generator.parameters())
-    ws = ws.to(where)
-    planes = generator.planes(ws) if planes is None else planes.to(where)
+    like = next(generator.parameters())
+    ws = ws.to(like)
+    planes = generator.planes(ws) if planes is None else planes.to(like)
     surface = head_surface(generator, planes, config=config)
     unwrapped = unwrap(surface, texture_size=config.texture_size)
-    pictures = [
-        head_picture(generator, ws, planes, eg3d_orbit(yaw, pitch), kind=config.pictures)
+    images = [
+        render_head(generator, ws, planes, eg3d_orbit(yaw, pitch), kind=config.images)
         for yaw, pitch in config.views
     ]
-    return bake_texture(surface, unwrapped, pictures, texture_size=config.texture_size)
+    return bake_texture(surface, unwrapped, images, texture_size=config.texture_size)
 
 
 @torch.no_grad()
@@ -120,24 +120,24 @@ def seen_space(
 
 
 @torch.no_grad()
-def head_picture(
+def render_head(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "1 N D"],
     planes: Float[Tensor, "1 3 C P P"],
     camera: Camera,
     *,
     kind: Literal["image", "raw"] = "image",
-) -> Picture:
+) -> PosedImage:
     """Render a head from an EG3D camera, with the metric camera."""
-    where = next(generator.parameters())
-    ws, planes = ws.to(where), planes.to(where)
-    vector = torch.from_numpy(to_eg3d(camera)).to(where)[None]
+    like = next(generator.parameters())
+    ws, planes = ws.to(like), planes.to(like)
+    vector = torch.from_numpy(to_eg3d(camera)).to(like)[None]
     raw = kind == "raw"
     resolution = generator.config.image_size if raw else generator.config.neural_resolution
     volume = generator.render(planes, vector, resolution=resolution, deterministic=True)
     image = volume.features[:, :3] if raw else generator.upsample(volume.features, ws)
     opacity, depth = (x[0, 0].float().cpu().numpy() for x in (volume.opacity, volume.depth))
-    return Picture(pixels_of(image), metric_camera(camera), opacity, depth)
+    return PosedImage(pixels_of(image), metric_camera(camera), opacity, depth)
 
 
 def pixels_of(image: Float[Tensor, "1 3 R R"]) -> Float[ndarray, "R R 3"]:

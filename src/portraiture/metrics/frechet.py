@@ -1,7 +1,7 @@
-"""Fréchet distance between two sets of pictures (Heusel et al. 2017, eq. 6), on any features.
+"""Fréchet distance between two sets of images (Heusel et al. 2017, eq. 6), on any features.
 
 With Inception's features it is FID; with those of our networks it is called otherwise, see
-`metrics.extractors.FeatureExtractor`. Letters: N pictures, C features.
+`metrics.extractors.FeatureExtractor`. Letters: N images, C features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from portraiture.metrics.extractors import FeatureExtractor
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of features. count: of pictures; the distance of small sets is too
+    """Mean and covariance of features. count: of images; the distance of small sets is too
     large, by a constant that depends on the counts, so compare only like with like."""
 
     mean: Float[ndarray, "C"]
@@ -29,7 +29,7 @@ class Statistics:
 
 
 def statistics(features: Float[ndarray, "N C"]) -> Statistics:
-    """Raises ValueError on fewer than two pictures."""
+    """Raises ValueError on fewer than two images."""
     features = np.asarray(features, np.float64)
     if len(features) < 2:
         raise ValueError(f"statistics need at least two pictures, not {len(features)}")

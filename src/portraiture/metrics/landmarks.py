@@ -13,14 +13,14 @@ from portraiture.fit.solve import interocular
 from portraiture.photo.landmarks import detect, face_size
 
 SMALLEST_SHARE = 0.35
-"""An EG3D crop's face is wider than this share of the picture; smaller ones are something else."""
+"""An EG3D crop's face is wider than this share of the image; smaller ones are something else."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """detected: share of pictures with a face. error: mean distance of landmarks from the truth's
-    in per cent of the truth's inter-ocular distance, median over pictures (NaN if there is none).
-    errors: by picture, NaN where no face was found."""
+    """detected: share of images with a face. error: mean distance of landmarks from the truth's
+    in per cent of the truth's inter-ocular distance, median over images (NaN if there is none).
+    errors: by image, NaN where no face was found."""
 
     detected: float
     error: float
@@ -44,8 +44,8 @@ def landmark_error(found: Float[ndarray, "478 2"], truth: Float[ndarray, "478 2"
 def agreement(
     images: Sequence[UInt8[ndarray, "n n 3"]], truths: Sequence[Float[ndarray, "478 2"] | None]
 ) -> Agreement:
-    """Detections on pictures against true landmarks: mediapipe's own on the true pictures
-    (`detect_face`), or the engine's. Pictures whose truth is None count for the detection alone."""
+    """Detections on images against true landmarks: mediapipe's own on the true images
+    (`detect_face`), or the engine's. Images whose truth is None count for the detection alone."""
     errors = np.full(len(images), np.nan)
     seen = 0
     for k, (image, truth) in enumerate(zip(images, truths, strict=True)):
@@ -59,5 +59,5 @@ def agreement(
 
 
 def detection_rate(images: Sequence[UInt8[ndarray, "n n 3"]]) -> float:
-    """Share of the pictures in which mediapipe finds a face of an EG3D crop's size."""
+    """Share of the images in which mediapipe finds a face of an EG3D crop's size."""
     return agreement(images, [None] * len(images)).detected

@@ -1,4 +1,4 @@
-"""How different two pictures look, and the name that the number then carries."""
+"""How different two images look, and the name that the number then carries."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from portraiture.perception.parser import ParserNetwork
 
 
 @dataclass(frozen=True)
-class PictureDistance:
-    """metric: its name in tables and JSON. measure: pictures (B, 3, R, R) in [-1, 1] and their
-    originals to (B,), 0 for equal pictures. LPIPS wrapped in one keeps its standard name."""
+class ImageDistance:
+    """metric: its name in tables and JSON. measure: images (B, 3, R, R) in [-1, 1] and their
+    originals to (B,), 0 for equal images. LPIPS wrapped in one keeps its standard name."""
 
     metric: str
     measure: Callable[[Tensor, Tensor], Tensor]
 
 
-def perceptual_synthetic(network: ParserNetwork) -> PictureDistance:
+def perceptual_synthetic(network: ParserNetwork) -> ImageDistance:
     """Through our face parser, trained on synthetic people, at twice the size of its training,
     where it punishes blur more than a shift: instead of LPIPS where its weights are absent, with
     which its numbers do not compare."""
-    return PictureDistance(
+    return ImageDistance(
         "perceptual-synthetic", partial(_measured, network, size=2 * network.config.size)
     )
 
 
-def perceptual_squeezenet(network: SqueezeFeatures) -> PictureDistance:
-    """Through SqueezeNet trained on ImageNet, at the pictures' size, without LPIPS's learned
+def perceptual_squeezenet(network: SqueezeFeatures) -> ImageDistance:
+    """Through SqueezeNet trained on ImageNet, at the images' size, without LPIPS's learned
     weights."""
-    return PictureDistance("perceptual-squeezenet", partial(_measured, network))
+    return ImageDistance("perceptual-squeezenet", partial(_measured, network))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Peak signal to noise ratio, over a picture or a part of it."""
+"""Peak signal to noise ratio, over an image or a part of it."""
 
 from __future__ import annotations
 

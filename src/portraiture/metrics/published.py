@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from portraiture.convert.state_file import read_state
 from portraiture.errors import CheckpointError
 from portraiture.metrics.extractors import FeatureExtractor
-from portraiture.metrics.perceptual import PictureDistance
+from portraiture.metrics.perceptual import ImageDistance
 from portraiture.perception.arcface import SIZE as ARCFACE_SIZE
 from portraiture.perception.arcface import ArcFace
 from portraiture.perception.bisenet import BiSeNet
@@ -43,7 +43,7 @@ def fid(path: Path | str) -> FeatureExtractor:
     return FeatureExtractor("fid", partial(_pooled, network))
 
 
-def lpips(network: Path | str, comparison: Path | str, *, kind: Kind = "alex") -> PictureDistance:
+def lpips(network: Path | str, comparison: Path | str, *, kind: Kind = "alex") -> ImageDistance:
     """LPIPS from torchvision's weights of AlexNet or VGG-16 and those of the comparison
     (`alex.pth`, `vgg.pth`). Raises CheckpointError."""
     distance = Lpips(kind)
@@ -51,7 +51,7 @@ def lpips(network: Path | str, comparison: Path | str, *, kind: Kind = "alex") -
     _fill(distance, tensors, network, prefix="features.")
     _fill(distance, read_state(comparison), comparison, prefix="lin")
     name = "lpips" if kind == "alex" else f"lpips-{kind}"
-    return PictureDistance(name, torch.no_grad()(distance))
+    return ImageDistance(name, torch.no_grad()(distance))
 
 
 def parser_bisenet(path: Path | str) -> BiSeNet:
@@ -70,7 +70,7 @@ def _embedded(network: ArcFace, images: Float[Tensor, "B 3 R R"]) -> Float[Tenso
 
 @torch.no_grad()
 def _pooled(network: Inception, images: Float[Tensor, "B 3 R R"]) -> Float[Tensor, "B 2048"]:
-    """Of pictures as they would be in a file."""
+    """Of images as they would be in a file."""
     return network(((images + 1.0) * 127.5).round().clamp(0.0, 255.0) / 127.5 - 1.0)
 
 

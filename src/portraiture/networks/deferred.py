@@ -27,7 +27,7 @@ def deferred_features(
     return over.transpose(1, 2).unflatten(2, depth.shape[-2:])
 
 
-def deferred_picture(
+def deferred_image(
     network: TriPlaneGenerator, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"],
     depth: Float[Tensor, "B 1 n n"], alpha: Float[Tensor, "B 1 n n"],
     rays: tuple[Float[Tensor, "B n*n 3"], Float[Tensor, "B n*n 3"]],

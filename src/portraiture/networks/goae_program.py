@@ -63,8 +63,8 @@ def program_masks(
     """The program's mask of the front plane for planes seen by a camera; ones for the others."""
     sigmas = program.sigmas
     if sigmas is None:
-        drawn = 1.0 + torch.rand(2, generator=torch.Generator().manual_seed(program.seed))
-        sigmas = (float(drawn[0]), float(drawn[1]))
+        sampled = 1.0 + torch.rand(2, generator=torch.Generator().manual_seed(program.seed))
+        sigmas = (float(sampled[0]), float(sampled[1]))
     depth = generator.render(planes, camera, **sampling(program)).depth
     size = planes.shape[-1]
     mask = program_mask(

@@ -13,25 +13,25 @@ from jaxtyping import Float32
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter, zoom
 
-Picture = Float32[ndarray, "n n 3"]
+Image = Float32[ndarray, "n n 3"]
 
 
-def sample_background(rng: np.random.Generator, size: int) -> Picture:
+def sample_background(rng: np.random.Generator, size: int) -> Image:
     """Sample a background of `size` pixels from the kinds below, sometimes with defocus blur and
     noise."""
-    kinds: tuple[tuple[float, Callable[[np.random.Generator, int], Picture]], ...] = (
+    kinds: tuple[tuple[float, Callable[[np.random.Generator, int], Image]], ...] = (
         (0.26, gradient), (0.2, bokeh), (0.18, room), (0.18, clouds), (0.1, tiles), (0.08, plain),
     )  # fmt: skip
     shares = np.array([share for share, _ in kinds])
-    picture = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))][1](rng, size)
+    image = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))][1](rng, size)
     if rng.random() < 0.5:
-        picture = gaussian_filter(picture, (*[rng.uniform(0.0, 0.03) * size] * 2, 0.0))
+        image = gaussian_filter(image, (*[rng.uniform(0.0, 0.03) * size] * 2, 0.0))
     if rng.random() < 0.4:
-        picture = picture + rng.normal(0.0, rng.uniform(0.005, 0.04), picture.shape)
-    return np.clip(picture, 0.0, 1.0).astype(np.float32)
+        image = image + rng.normal(0.0, rng.uniform(0.005, 0.04), image.shape)
+    return np.clip(image, 0.0, 1.0).astype(np.float32)
 
 
-def plain(rng: np.random.Generator, size: int) -> Picture:
+def plain(rng: np.random.Generator, size: int) -> Image:
     """One uniform colour: white, black, grey or random."""
     if rng.random() < 0.5:
         return np.broadcast_to(_colour(rng), (size, size, 3)).astype(np.float32)
@@ -39,7 +39,7 @@ def plain(rng: np.random.Generator, size: int) -> Picture:
     return np.full((size, size, 3), level, np.float32)
 
 
-def gradient(rng: np.random.Generator, size: int) -> Picture:
+def gradient(rng: np.random.Generator, size: int) -> Image:
     """A wall or backdrop: a gradient of one hue with a soft spotlight."""
     x, y = _grid(size)
     angle = rng.uniform(0.0, 2.0 * np.pi)
@@ -48,26 +48,26 @@ def gradient(rng: np.random.Generator, size: int) -> Picture:
     second = np.clip(first * rng.uniform(0.35, 1.3) + rng.normal(0.0, 0.08, 3), 0.0, 1.0)
     centre, width = rng.uniform(-1.0, 1.0, 2), rng.uniform(0.4, 1.4)
     spot = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / width**2)
-    picture = first + (second - first) * along[..., None]
-    return (picture + rng.uniform(-0.2, 0.3) * spot[..., None]).astype(np.float32)
+    image = first + (second - first) * along[..., None]
+    return (image + rng.uniform(-0.2, 0.3) * spot[..., None]).astype(np.float32)
 
 
-def bokeh(rng: np.random.Generator, size: int) -> Picture:
+def bokeh(rng: np.random.Generator, size: int) -> Image:
     """Bokeh: discs of various sizes over a gradient."""
-    picture = gradient(rng, size)
+    image = gradient(rng, size)
     x, y = _grid(size)
     for _ in range(int(rng.integers(6, 40))):
         centre, radius = rng.uniform(-1.1, 1.1, 2), rng.uniform(0.04, 0.5)
         apart = np.hypot(x - centre[0], y - centre[1])
         cover = np.clip((radius - apart) / rng.uniform(0.02, 0.2), 0.0, 1.0)
         cover = cover[..., None] * rng.uniform(0.2, 0.9)
-        picture = picture + cover * (_colour(rng) - picture)
-    return picture
+        image = image + cover * (_colour(rng) - image)
+    return image
 
 
-def room(rng: np.random.Generator, size: int) -> Picture:
+def room(rng: np.random.Generator, size: int) -> Image:
     """Vertical and horizontal stripes and boxes, like doors, shelves, windows and frames."""
-    picture = gradient(rng, size)
+    image = gradient(rng, size)
     x, y = _grid(size)
     for _ in range(int(rng.integers(3, 16))):
         tilt = rng.normal(0.0, 0.03)
@@ -77,23 +77,23 @@ def room(rng: np.random.Generator, size: int) -> Picture:
             half[int(rng.integers(2))] = 3.0
         inside = np.minimum(half[0] - abs(u - middle[0]), half[1] - abs(v - middle[1]))
         cover = np.clip(inside / 0.02, 0.0, 1.0)[..., None] * rng.uniform(0.4, 1.0)
-        picture = picture + cover * (_colour(rng) - picture)
-    return picture
+        image = image + cover * (_colour(rng) - image)
+    return image
 
 
-def clouds(rng: np.random.Generator, size: int) -> Picture:
+def clouds(rng: np.random.Generator, size: int) -> Image:
     """Multi-scale noise, like leaves, plaster, cloth or sky."""
-    picture = np.broadcast_to(_colour(rng), (size, size, 3)).astype(np.float64)
+    image = np.broadcast_to(_colour(rng), (size, size, 3)).astype(np.float64)
     rough = rng.uniform(0.35, 0.8)
     for octave in range(1, 6):
         cells = 2**octave
         values = rng.normal(0.0, 1.0, (cells + 1, cells + 1, 1)) * _colour(rng)
         values = values + 0.3 * rng.normal(0.0, 1.0, (cells + 1, cells + 1, 3))
-        picture = picture + 0.3 * rough**octave * _stretched(values, size)
-    return picture.astype(np.float32)
+        image = image + 0.3 * rough**octave * _stretched(values, size)
+    return image.astype(np.float32)
 
 
-def tiles(rng: np.random.Generator, size: int) -> Picture:
+def tiles(rng: np.random.Generator, size: int) -> Image:
     """A grid of two-coloured boxes, like books, bricks or a façade."""
     x, y = _grid(size)
     columns, rows = rng.uniform(2.0, 14.0, 2)
@@ -103,8 +103,8 @@ def tiles(rng: np.random.Generator, size: int) -> Picture:
     key = (i * 127.1 + j * 311.7 + rng.uniform(0.0, 1000.0)) % 97.0 / 97.0
     seam = ((x + 1.0) * 0.5 * columns + shift * j) % 1.0 < rng.uniform(0.02, 0.15)
     first, second = _colour(rng), _colour(rng)
-    picture = first + (second - first) * key[..., None]
-    return np.where(seam[..., None], 0.6 * first, picture).astype(np.float32)
+    image = first + (second - first) * key[..., None]
+    return np.where(seam[..., None], 0.6 * first, image).astype(np.float32)
 
 
 def _grid(size: int) -> tuple[ndarray, ndarray]:

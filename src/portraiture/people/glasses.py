@@ -22,9 +22,9 @@ from torch import Tensor
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import GlassesStyle
 from portraiture.errors import EditError
-from portraiture.meshing.bake_texture import Picture
+from portraiture.meshing.bake_texture import PosedImage
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, person_from_latent, sample_latents
 from portraiture.people.views import HeadFrame, head_frame, render_view
 from portraiture.types import Bust, Camera
 
@@ -64,7 +64,7 @@ def fit_glasses(
     return Glasses(replace(bust, parts=parts), head_frame(bust.landmarks))
 
 
-def draws_people(generator: TriPlaneGenerator) -> bool:
+def uses_people_latents(generator: TriPlaneGenerator) -> bool:
     """Whether the generator uses the latents z of `people.latent`."""
     config = generator.config
     return (config.z_dim, config.choice_groups, config.c_dim) == (LATENT_SIZE, CHOICE_GROUPS, 0)
@@ -72,14 +72,14 @@ def draws_people(generator: TriPlaneGenerator) -> bool:
 
 def check_wearer(generator: TriPlaneGenerator) -> None:
     """Raises EditError for a generator whose z does not encode people of the engine."""
-    if not draws_people(generator):
+    if not uses_people_latents(generator):
         raise EditError("Glasses are for heads of generators that supervised-heads trained.")
 
 
 @torch.no_grad()
 def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[Tensor, "B Z"]:
     """Estimate z from w by linear regression."""
-    z = torch.from_numpy(draw_latents(PEOPLE, SEED)).double()
+    z = torch.from_numpy(sample_latents(PEOPLE, SEED)).double()
     known = generator.mapping(z.to(next(generator.parameters())), None)[:, 0].cpu().double()
     mean = known.mean(0)
     centred = known - mean
@@ -90,7 +90,7 @@ def latents_of(generator: TriPlaneGenerator, w: Float[Tensor, "B D"]) -> Float[T
     return found.clamp(-FARTHEST, FARTHEST).float()
 
 
-def put_on(shown: Picture, glasses: Glasses, camera: Camera) -> Picture:
+def put_on(shown: PosedImage, glasses: Glasses, camera: Camera) -> PosedImage:
     """Composite glasses onto an image of a head. shown: needs opacity and depth, else ValueError is
     raised. camera: EG3D's."""
     if shown.opacity is None or shown.depth is None:

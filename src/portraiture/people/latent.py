@@ -93,12 +93,12 @@ class Person:
     expression: Mapping[str, float]
 
 
-def draw_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
+def sample_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "count Z"]:
     """Sample latents z ~ N(0, 1), float32, of people `first`, `first` + 1 … of a seed; a
     latent does not depend on `count`."""
     people = range(first, first + count)
-    draws = [np.random.default_rng([seed, k]).standard_normal(LATENT_SIZE) for k in people]
-    return np.asarray(draws, np.float32).reshape(count, LATENT_SIZE)
+    samples = [np.random.default_rng([seed, k]).standard_normal(LATENT_SIZE) for k in people]
+    return np.asarray(samples, np.float32).reshape(count, LATENT_SIZE)
 
 
 def person_from_latent(z: Float[ndarray, "Z"]) -> Person:

@@ -1,6 +1,6 @@
 """Synthetic people in the training device's memory: a batch is one gather, and people can be added.
 
-person_*.npz ─add─▶ uint8 and float tables of all views ─draw─▶ Example
+person_*.npz ─add─▶ uint8 and float tables of all views ─sample─▶ Example
 Letters: K capacity in views, R side of the images, n = R / 2.
 """
 
@@ -23,8 +23,8 @@ class DevicePeople:
     256².
 
     first: initial people, at least one. capacity: maximum number of people; further ones are
-    rejected. The samples of `draw` depend on the number of people at the time of the call, so runs
-    are not reproducible bit for bit while people are added.
+    rejected. The samples depend on the number of people at the time of the call, so runs are not
+    reproducible bit for bit while people are added.
     """
 
     def __init__(self, first: list[PersonViews], *, capacity: int, device: torch.device) -> None:
@@ -85,7 +85,7 @@ class DevicePeople:
         self._count += 1
         return True
 
-    def draw(self, size: int, generator: torch.Generator) -> Example:
+    def sample(self, size: int, generator: torch.Generator) -> Example:
         """Sample `size` views of all people with replacement. generator: on the CPU; it seeds one
         on this device, which avoids copies and synchronisation."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
@@ -113,7 +113,7 @@ class DevicePeople:
 def _stored(person: PersonViews) -> Example:
     """The stored arrays of a person's views; None for those computed when sampling."""
     depth, solid = zip(*(neural_depth(depth) for depth in person.depth), strict=True)
-    latents = np.stack([person.picture_latent(view) for view in range(len(person.rgb))])
+    latents = np.stack([person.image_latent(view) for view in range(len(person.rgb))])
     alpha = torch.from_numpy(person.alpha)[:, None].float() / 255.0
     values = {
         "z": torch.from_numpy(latents),

@@ -23,7 +23,7 @@ from portraiture.engine.build import build_bust
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path
 from portraiture.paths import check_folder
-from portraiture.people.latent import draw_latents, person_from_latent
+from portraiture.people.latent import person_from_latent, sample_latents
 from portraiture.people.people_file import PersonViews, person_path, save_person
 from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
 from portraiture.people.views import head_frame, over, render_view
@@ -155,7 +155,7 @@ def make_person(
     index: int, *, seed: int, views: int, size: int, scenes: bool = False, supersample: int = 2
 ) -> PersonViews:
     """Render person `index` of a seed; for the other arguments see `make_people`."""
-    z = draw_latents(1, seed, first=index)[0]
+    z = sample_latents(1, seed, first=index)[0]
     if scenes:
         numbers = np.random.default_rng([seed, index, 1]).standard_normal((views, SCENE_SIZE))
         return render_scenes(z, numbers, size=size, supersample=supersample)

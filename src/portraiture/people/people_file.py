@@ -66,7 +66,7 @@ class PersonViews:
         """Size of an image's latent."""
         return len(self.z) + (0 if self.scenes is None else self.scenes.shape[1])
 
-    def picture_latent(self, view: int) -> Float32[ndarray, "Z"]:
+    def image_latent(self, view: int) -> Float32[ndarray, "Z"]:
         """z of the person, followed by that of the scene if there is one."""
         return self.z if self.scenes is None else np.concatenate([self.z, self.scenes[view]])
 

@@ -40,7 +40,7 @@ EDGE = 0.03
 class Example(NamedTuple):
     """One view of each of B people; n is the neural resolution, R = 2n the images' side.
 
-    z: latents, of the person or of the image (`PersonViews.picture_latent`). camera: EG3D's 25
+    z: latents, of the person or of the image (`PersonViews.image_latent`). camera: EG3D's 25
     numbers. image: in [-1, 1], over white. weight: loss weight of its pixels. small, small_weight:
     both at half the side. depth: along the rays through the centres of n² pixels, 0 for background.
     alpha: coverage of those pixels. solid: 1 where a single surface fills the pixel.
@@ -109,7 +109,7 @@ class PeopleSet:
             self._files[index] = file
         return self._files[index]
 
-    def draw(self, size: int, generator: torch.Generator) -> Example:
+    def sample(self, size: int, generator: torch.Generator) -> Example:
         """Sample one view each of `size` people, without replacement if there are enough."""
         order = torch.randperm(len(self), generator=generator)
         people = order.repeat(-(-size // len(self)))[:size].tolist()
@@ -127,7 +127,7 @@ class PeopleSet:
         depth, solid = neural_depth(person.depth[0])
         alpha = torch.from_numpy(person.alpha[0])[None, None].float() / 255.0
         return Example(
-            z=torch.from_numpy(person.picture_latent(0))[None],
+            z=torch.from_numpy(person.image_latent(0))[None],
             camera=torch.from_numpy(person.cameras[0])[None],
             image=image,
             weight=weight,

@@ -1,7 +1,7 @@
 """Map six Gaussian numbers to the camera and light of an image.
 
 Together with a person's latent (`people.latent`) they form the z of one image, as image generators
-need it: z ~ N(0, 1) of `PICTURE_LATENT_SIZE` numbers, the person first.
+need it: z ~ N(0, 1) of `IMAGE_LATENT_SIZE` numbers, the person first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from portraiture.types import Light
 
 SCENE_NUMBERS = ("yaw", "pitch", "light_side", "light_height", "contrast", "exposure")
 SCENE_SIZE = len(SCENE_NUMBERS)
-PICTURE_LATENT_SIZE = LATENT_SIZE + SCENE_SIZE
+IMAGE_LATENT_SIZE = LATENT_SIZE + SCENE_SIZE
 
 LIMIT = 2.2
 """Numbers are clipped at this many standard deviations."""

@@ -16,17 +16,17 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.data.drawn_photos import DrawnPhotos
 from portraiture.data.photo_set import PhotoSet
+from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.people.attributes import score_people
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
 from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import WARMUP, annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
 PEOPLE, PEOPLE_SEED = 4_000, 0xA77
@@ -34,12 +34,12 @@ PEOPLE, PEOPLE_SEED = 4_000, 0xA77
 
 @dataclass(frozen=True)
 class AttributesTraining:
-    """drawn_share: of a batch that a generator of images draws. learning_rate: AdamW's, falling
+    """sampled_share: of a batch, sampled from an image generator. learning_rate: AdamW's, falling
     along a half cosine over decay_steps. half_life: of the average, in images."""
 
     run: RunConfig
     network: AttributesConfig = field(default_factory=AttributesConfig)
-    drawn_share: float = 0.5
+    sampled_share: float = 0.5
     learning_rate: float = 0.002
     weight_decay: float = 0.02
     decay_steps: int = 1_000
@@ -49,10 +49,10 @@ class AttributesTraining:
 class TrainAttributes:
     """Recipe; see `train.loop.Recipe`."""
 
-    def __init__(self, config: AttributesTraining, data: PhotoSet, drawn: DrawnPhotos) -> None:
+    def __init__(self, config: AttributesTraining, data: PhotoSet, sampled: SampledPhotos) -> None:
         names, means, deviations = known_spread()
         network = replace(config.network, names=names, means=means, deviations=deviations)
-        self.config, self.data, self.drawn = replace(config, network=network), data, drawn
+        self.config, self.data, self.sampled = replace(config, network=network), data, sampled
 
     @property
     def run(self) -> RunConfig:
@@ -76,11 +76,11 @@ class TrainAttributes:
         self, number: int, size: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B A"]]:
         """Photos and their people's standardised scores."""
-        count = round(size * self.config.drawn_share)
-        people = self.data.draw(size - count, generator)
-        drawn = self.drawn.draw(count, generator)
-        photos = torch.cat([people.photo, drawn.photo])
-        return photos, self.standardised(torch.cat([people.seen.z, drawn.z]))
+        count = round(size * self.config.sampled_share)
+        people = self.data.sample(size - count, generator)
+        sampled = self.sampled.sample(count, generator)
+        photos = torch.cat([people.photo, sampled.photo])
+        return photos, self.standardised(torch.cat([people.seen.z, sampled.z]))
 
     def standardised(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B A"]:
         """Scores of people by their latents."""
@@ -94,7 +94,7 @@ class TrainAttributes:
         return torch.from_numpy(np.stack(columns, 1)).float()
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config, (photos, wanted) = self.config, batch
@@ -126,7 +126,7 @@ class TrainAttributes:
 
 def known_spread() -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
     """Names of the attributes, and mean and standard deviation of each over people."""
-    scores = score_people(draw_latents(PEOPLE, PEOPLE_SEED))
+    scores = score_people(sample_latents(PEOPLE, PEOPLE_SEED))
     means = tuple(float(values.mean()) for values in scores.values())
     deviations = tuple(float(values.std()) for values in scores.values())
     return tuple(scores), means, deviations

@@ -29,12 +29,12 @@ class FaceData:
         self, size: int, how: Distortion, generator: torch.Generator, *, pairs: bool = False
     ) -> tuple[Float[Tensor, "B 3 m m"], Int[Tensor, "B m m"], Int[Tensor, "B"]]:
         """Distorted faces in [-1, 1], their labels, and who they are (rows of the set). pairs: two
-        views of each person, first all first ones (`FaceSet.draw_pairs`)."""
-        draw = self.faces.draw_pairs if pairs else self.faces.draw
-        drawn = draw(size, generator)
+        views of each person, first all first ones (`FaceSet.sample_pairs`)."""
+        sample = self.faces.sample_pairs if pairs else self.faces.sample
+        faces = sample(size, generator)
         seed = int(torch.randint(1 << 62, (), generator=generator))
-        images, labels = distorted(drawn, how, self.backgrounds, np.random.default_rng(seed))
-        return images, labels, drawn.person
+        images, labels = distorted(faces, how, self.backgrounds, np.random.default_rng(seed))
+        return images, labels, faces.person
 
 
 def open_faces(

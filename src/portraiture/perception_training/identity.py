@@ -24,7 +24,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import WARMUP, annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
 
@@ -103,7 +103,7 @@ class TrainIdentity:
         return images, person
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network, the directions and the average."""
         config, (images, person) = self.config, batch

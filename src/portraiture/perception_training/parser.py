@@ -24,7 +24,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import WARMUP, annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
 
@@ -99,7 +99,7 @@ class TrainParser:
         return images, labels
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config, (images, labels) = self.config, batch

@@ -29,7 +29,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
 
@@ -144,7 +144,7 @@ class TrainPortraitParser:
         return images, labels, looks
 
     def step(
-        self, state: TrainState, batch: dict[str, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: dict[str, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config = self.config

@@ -18,7 +18,7 @@ from portraiture.train.distributed import World, average_gradients, mean_over_pr
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.gan_losses import discriminator_loss, r1_penalty
 from portraiture.train.loop import Precision, RunConfig
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 
 W_AVERAGE_DECAY = 0.998
@@ -125,7 +125,7 @@ class Opponent:
     state: TrainState
     config: AdversaryConfig
     run: RunConfig
-    draws: Draws
+    rng: StepRng
     world: World
 
     @property
@@ -139,7 +139,7 @@ class Opponent:
         precision."""
         p = self.state.numbers["augment_p"]
         with autocast(self.world.device, "fp32" if exact else self.run.precision):
-            return self.network(augment(images.float(), p, self.draws.device), cameras)
+            return self.network(augment(images.float(), p, self.rng.device), cameras)
 
     def learn(
         self,

@@ -16,7 +16,7 @@ from torch import Tensor
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.people.people_set import Example
 from portraiture.train.patches import along_points
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.train.truth_config import TruthConfig
 
 Rays = tuple[Tensor, Tensor]
@@ -24,24 +24,22 @@ Rays = tuple[Tensor, Tensor]
 
 def density_losses(
     network: TriPlaneGenerator, planes: Float[Tensor, "B 3 C P P"], batch: Example, rays: Rays,
-    draws: Draws, config: TruthConfig,
+    rng: StepRng, config: TruthConfig,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Losses that make space in front of the surface empty and just behind it solid; weighted, by
     name. rays: origins and directions of the n² pixels."""
     span = network.config.rendering
     weight = batch.small_weight * batch.solid
-    chosen = torch.multinomial(
-        weight.flatten(1), config.surface_points, True, generator=draws.device
-    )
+    chosen = torch.multinomial(weight.flatten(1), config.surface_points, True, generator=rng.device)
     nothing = (batch.alpha == 0).float().flatten(1) + 1e-6
     points = config.empty_points * config.empty_tries
-    vacant = torch.multinomial(nothing, points, True, generator=draws.device)
+    vacant = torch.multinomial(nothing, points, True, generator=rng.device)
     depth = batch.depth.flatten(1).gather(1, chosen)
-    u = _uniform((3, *depth.shape), draws, depth)
+    u = _uniform((3, *depth.shape), rng, depth)
     near = depth - config.near * -torch.log(u[0].clamp_min(1e-6)) - 0.002
     far = span.ray_start + u[1] * (depth - 0.01 - span.ray_start)
     inside = depth + 0.003 + u[2] * config.behind
-    u = _uniform(vacant.shape, draws, depth)
+    u = _uniform(vacant.shape, rng, depth)
     empty = span.ray_start + u * (span.ray_end - span.ray_start)
     vacant, empty = _densest(network, planes, rays, (vacant, empty), config)
     pixels = torch.cat([chosen, chosen, vacant, chosen], 1)
@@ -57,9 +55,9 @@ def density_losses(
     }
 
 
-def _uniform(shape: Sequence[int], draws: Draws, like: Tensor) -> Tensor:
+def _uniform(shape: Sequence[int], rng: StepRng, like: Tensor) -> Tensor:
     """Uniform numbers in [0, 1), sampled on the device of `like`."""
-    return torch.rand(*shape, generator=draws.device, device=like.device, dtype=like.dtype)
+    return torch.rand(*shape, generator=rng.device, device=like.device, dtype=like.dtype)
 
 
 @torch.no_grad()

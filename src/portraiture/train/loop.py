@@ -33,7 +33,7 @@ from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, anywhere, share_weights
 from portraiture.train.log import Meter, Write, open_log
 from portraiture.train.pace import SPARE, Pace
-from portraiture.train.rng import DATA, Draws, draws_of_step, generator
+from portraiture.train.rng import DATA, StepRng, generator, step_rng
 from portraiture.train.state import TrainState, checkpoints, restore, save_checkpoint
 from portraiture.weights import Card, write_weights
 
@@ -79,7 +79,7 @@ class Recipe(Protocol):
     seeded before the call). batch(number, size, generator): `size` items as tensors (or tuples or
     dicts of them) on the CPU. It is called ahead of time in another thread, and must be a pure
     function of its arguments whose only randomness is `generator`. Numbers start at 0 and alternate
-    between processes (step · processes + rank). step(state, batch, draws, world): one update of
+    between processes (step · processes + rank). step(state, batch, rng, world): one update of
     everything in `state` except ``state.step``, the number of steps done before. Gradients go
     through ``average_gradients`` before an optimiser. Returns metrics: floats or 0-d tensors, read
     without synchronisation. grid(state): samples of fixed latents as one image, (H, W, 3) uint8.
@@ -96,7 +96,7 @@ class Recipe(Protocol):
     def batch(self, number: int, size: int, generator: torch.Generator) -> Any: ...
 
     def step(
-        self, state: TrainState, batch: Any, draws: Draws, world: World
+        self, state: TrainState, batch: Any, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]: ...
 
     def grid(self, state: TrainState) -> ndarray: ...
@@ -224,10 +224,10 @@ class _Session:
             if self.pace is not None:
                 self.pace.mark(state.step)
             while state.step < run.steps and not stopping:
-                draws = draws_of_step(run.seed, state.step, world.rank, world.device)
+                rng = step_rng(run.seed, state.step, world.rank, world.device)
                 batch = to_device(ahead.popleft().result(), world.device)
                 ahead.append(self._ahead(pool, self.loaders))
-                meter.add(self.recipe.step(state, batch, draws, world))
+                meter.add(self.recipe.step(state, batch, rng, world))
                 state.step += 1
                 self.progress.step()
                 asked = stop.is_set() or self.progress.cancelled or self._late()
@@ -273,8 +273,8 @@ class _Session:
         """Prefetch the batch of the step that is `after` steps ahead."""
         run, world = self.recipe.run, self.world
         number = (self.state.step + after) * world.size + world.rank
-        draw = generator(run.seed, DATA, number)
-        return pool.submit(self.recipe.batch, number, run.share(world), draw)
+        rng = generator(run.seed, DATA, number)
+        return pool.submit(self.recipe.batch, number, run.share(world), rng)
 
     def _late(self) -> bool:
         return self.limit is not None and time.monotonic() > self.limit

@@ -16,7 +16,7 @@ DATA, STEP, BUILD = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Draws:
+class StepRng:
     """cpu, device: torch generators (separate streams even if the device is the CPU). numpy: a
     generator for numpy."""
 
@@ -35,12 +35,12 @@ def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(seeds(*key)[0])
 
 
-def draws_of_step(seed: int, step: int, rank: int, device: torch.device) -> Draws:
+def step_rng(seed: int, step: int, rank: int, device: torch.device) -> StepRng:
     """Generators of one step on one process. Also seeds torch's global generator, which layers with
     random noise use."""
     first, second, third, fourth = seeds(seed, STEP, step, rank)
     torch.manual_seed(fourth)
-    return Draws(
+    return StepRng(
         cpu=torch.Generator().manual_seed(first),
         device=torch.Generator(device).manual_seed(second),
         numpy=np.random.default_rng(third),

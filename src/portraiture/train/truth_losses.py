@@ -18,7 +18,7 @@ from portraiture.people.people_set import Example
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
 from portraiture.train.density import density_losses
 from portraiture.train.patches import along_points, cut_patch
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.train.truth_config import TruthConfig
 from portraiture.triplane.sampling import make_rays
 
@@ -32,24 +32,24 @@ class TruthLosses:
 
     def __call__(
         self, network: TriPlaneGenerator, ws: Tensor, planes: Tensor, batch: Example,
-        draws: Draws, *, coarse: bool,
+        rng: StepRng, *, coarse: bool,
     ) -> dict[str, Tensor]:  # fmt: skip
         """All weighted losses by name."""
         rays = make_rays(batch.camera, batch.depth.shape[-1])
-        out = density_losses(network, planes, batch, rays, draws, self.config)
-        out |= self._ray_losses(network, planes, batch, rays, draws)
+        out = density_losses(network, planes, batch, rays, rng, self.config)
+        out |= self._ray_losses(network, planes, batch, rays, rng)
         if coarse:
-            return out | self._point_losses(network, planes, batch, rays, draws)
-        place = draw_patch(batch, self.config.patch, draws)
+            return out | self._point_losses(network, planes, batch, rays, rng)
+        place = sample_patch(batch, self.config.patch, rng)
         return out | self._patch_losses(network, ws, planes, *cut_patch(batch, rays, *place))
 
     def _point_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
-        rays: tuple[Tensor, Tensor], draws: Draws,
+        rays: tuple[Tensor, Tensor], rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Colours at surface points, sampled in proportion to their weights."""
         weight = batch.small_weight.flatten(1) * batch.solid.flatten(1)
-        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=draws.device)
+        chosen = torch.multinomial(weight, self.config.coarse_points, True, generator=rng.device)
         depth = batch.depth.flatten(1).gather(1, chosen)
         colors, _ = network.query(planes, along_points(rays, chosen, depth))
         small = batch.small.flatten(2).transpose(1, 2)
@@ -80,14 +80,14 @@ class TruthLosses:
 
     def _ray_losses(
         self, network: TriPlaneGenerator, planes: Tensor, batch: Example,
-        rays: tuple[Tensor, Tensor], draws: Draws,
+        rays: tuple[Tensor, Tensor], rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Volume-rendered rays: colour, opacity, depth, and features, compared with those at the
         surface."""
         config = self.config
         importance = config.ray_floor + batch.small_weight.flatten(1)
-        chosen = torch.multinomial(importance, config.rays, False, generator=draws.device)
-        marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
+        chosen = torch.multinomial(importance, config.rays, False, generator=rng.device)
+        marched = march_some(network, planes, rays, chosen, config.ray_samples, rng.device)
         alpha, depth, solid = (
             t.flatten(1).gather(1, chosen) for t in (batch.alpha, batch.depth, batch.solid)
         )
@@ -102,8 +102,8 @@ class TruthLosses:
         return {"rays": config.ray_weight * (rgb + mismatch + opacity + 4.0 * off)}
 
 
-def draw_patch(batch: Example, side: int, draws: Draws) -> tuple[int, int, int]:
+def sample_patch(batch: Example, side: int, rng: StepRng) -> tuple[int, int, int]:
     """Top, left and side of a random patch of the n² pixels."""
     n = batch.depth.shape[-1]
-    top, left = (int(v) for v in draws.numpy.integers(0, n - side + 1, 2))
+    top, left = (int(v) for v in rng.numpy.integers(0, n - side + 1, 2))
     return top, left, side

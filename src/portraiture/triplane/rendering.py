@@ -45,7 +45,7 @@ class Volume:
     opacity: Float[Tensor, "B 1 n n"]
 
 
-def draw_samples(
+def sample_uniforms(
     b: int, r: int, config: RenderingConfig, deterministic: bool,
     generator: torch.Generator | None, like: Tensor,
 ) -> tuple[Tensor | float, Tensor]:  # fmt: skip

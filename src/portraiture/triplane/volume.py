@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from portraiture.triplane.planes import sample_planes
-from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, draw_samples
+from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, sample_uniforms
 from portraiture.triplane.sampling import Marched, importance, make_rays, march
 from portraiture.triplane.tables import FusedDecoder, VolumeBackend, choose_backend
 from portraiture.triplane.volume_fused import render_fused
@@ -79,7 +79,7 @@ def render_rays(
     """Colour, depth and weights of arbitrary rays; chunked over R. With ray_limits "box", limits
     depend on all of these rays together."""
     b, r = origins.shape[:2]
-    jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
+    jitter, u = sample_uniforms(b, r, config, deterministic, generator, like=origins)
     coarse = coarse_depths(jitter, origins, directions, config)
     span = coarse.detach().aminmax()
     samples = config.depth_resolution + config.importance_resolution

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, draw_samples
+from portraiture.triplane.rendering import RenderingConfig, Volume, coarse_depths, sample_uniforms
 from portraiture.triplane.sampling import importance, make_rays, march
 from portraiture.triplane.tables import Chosen, FusedDecoder, RaySampling, make_tables
 
@@ -31,7 +31,7 @@ def render_fused(
     """`render_volume` by numba or triton, at the same depths as the reference."""
     origins, directions = make_rays(camera, resolution)
     b, r = origins.shape[:2]
-    jitter, u = draw_samples(b, r, config, deterministic, generator, like=origins)
+    jitter, u = sample_uniforms(b, r, config, deterministic, generator, like=origins)
     coarse = coarse_depths(jitter, origins, directions, config)
     if backend == "triton":
         return _render_triton(planes, decode, origins, directions, coarse, u, config)

@@ -274,7 +274,7 @@ def test_every_piece_fits_several_heads(kind: str):
 
 @needs_pack
 @pytest.mark.parametrize("kind", ["eyes", "skin"])
-def test_pictures_are_no_parts(kind: str):
+def test_images_are_no_parts(kind: str):
     asset = next(a for a in find_assets(PACK) if a.kind == kind)
     with pytest.raises(AssetError, match="not a mesh"):
         fit_asset(asset, shape_head(AvatarParameters()))

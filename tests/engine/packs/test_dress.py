@@ -9,10 +9,10 @@ from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 
 
-def _asset(name: str, kind: AssetKind, root: Path, *, picture: bool = False) -> Asset:
+def _asset(name: str, kind: AssetKind, root: Path, *, texture: bool = False) -> Asset:
     folder = root / name
     folder.mkdir(exist_ok=True)
-    if picture:
+    if texture:
         (folder / "diffuse.png").touch()
     return Asset(name, kind, folder / f"{name}.mhclo", "CC0 1.0", root)
 
@@ -22,8 +22,8 @@ def test_names_decide(tmp_path: Path) -> None:
         _asset("female_suit", "clothes", tmp_path),
         _asset("male_suit", "clothes", tmp_path),
         _asset("short01", "hair", tmp_path),
-        _asset("short02", "hair", tmp_path, picture=True),
-        _asset("long01", "hair", tmp_path, picture=True),
+        _asset("short02", "hair", tmp_path, texture=True),
+        _asset("long01", "hair", tmp_path, texture=True),
         _asset("young_lightskinned_male", "skin", tmp_path),
         _asset("old_darkskinned_female", "skin", tmp_path),
     ]

@@ -79,7 +79,7 @@ def test_bilinear_sampling_is_exact_on_a_plane_and_clamped():
     assert np.allclose(sample_bilinear(image, px, py)[:, 0], expected, atol=1e-5)
 
 
-def test_resampling_a_picture_of_makehuman_coordinates_gives_them_back(model):
+def test_resampling_an_image_of_makehuman_coordinates_gives_them_back(model):
     at = (np.arange(256) + 0.5) / 256
     u, v = np.meshgrid(at, 1.0 - at)
     picture = (np.stack([u, v], axis=2) * 255.0 + 0.5).astype(np.uint8)

@@ -34,7 +34,7 @@ from portraiture.train.adversary import Opponent
 from portraiture.train.distributed import World
 from portraiture.train.log import read_log
 from portraiture.train.loop import Outcome
-from portraiture.train.rng import draws_of_step
+from portraiture.train.rng import step_rng
 from portraiture.train.state import checkpoints
 from portraiture.types import RecipeName
 
@@ -161,8 +161,8 @@ def test_swapped_conditions_come_with_the_stated_probability() -> None:
     cameras = torch.arange(2000.0)[:, None].expand(-1, 25)
     now = replace(schedule(HEADS["tiny"], 0.0), swap=0.3)
     with torch.random.fork_rng():
-        draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    draft = recipe._draft(cameras, now, draws)
+        rng = step_rng(0, 0, 0, torch.device("cpu"))
+    draft = recipe._draft(cameras, now, rng)
     assert sorted(draft.seen[:, 0].tolist()) == list(range(2000))
     differ = (draft.told != draft.seen).any(1)
     assert abs(float(differ.float().mean()) - 0.3) < 0.04
@@ -215,21 +215,21 @@ def test_a_trained_generator_waits_for_its_discriminator(
         save_generator(fresh, tmp_path / "start.safetensors")
         recipe = make_recipe(name, replace(choices, start=tmp_path / "start.safetensors"))
         state = recipe.build(world)
-        begun, judge = (
+        begun, discriminator = (
             {k: v.detach().clone() for k, v in state.models[network].named_parameters()}
             for network in ("generator", "discriminator")
         )
         moved = []
         for step in range(2):
-            draws = draws_of_step(0, step, 0, torch.device("cpu"))
+            rng = step_rng(0, step, 0, torch.device("cpu"))
             batch = recipe.batch(step, recipe.run.batch, torch.Generator().manual_seed(step))
-            recipe.step(state, batch, draws, world)
+            recipe.step(state, batch, rng, world)
             now = dict(state.models["generator"].named_parameters())
             moved.append(any(not torch.equal(now[k], v) for k, v in begun.items()))
             state.step += 1
     assert moved == [False, True]
     after = dict(state.models["discriminator"].named_parameters())
-    assert any(not torch.equal(after[k], v) for k, v in judge.items())
+    assert any(not torch.equal(after[k], v) for k, v in discriminator.items())
 
 
 def test_the_generator_learns_to_please(data: Path) -> None:
@@ -241,7 +241,7 @@ def test_the_generator_learns_to_please(data: Path) -> None:
         state = made.build(World())
         losses = []
         for step in range(40):
-            draws = draws_of_step(0, step, 0, torch.device("cpu"))
-            opponent = Opponent(state, made.config.adversary, made.run, draws, World())
+            rng = step_rng(0, step, 0, torch.device("cpu"))
+            opponent = Opponent(state, made.config.adversary, made.run, rng, World())
             losses.append(float(made._improve(state, 8, opponent)["loss_g"]))
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])

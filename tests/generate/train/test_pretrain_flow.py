@@ -12,7 +12,7 @@ from portraiture.generate.train.pretrain_flow import head_points, person_flows, 
 from portraiture.generate.train.pretrain_mapping import pretrain_mapping
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.plane_flow import PlaneFlow, flow_places
-from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, person_from_latent, sample_latents
 from portraiture.people.views import head_frame
 from portraiture.triplane.planes import AXES
 
@@ -25,7 +25,7 @@ CONFIG = TriPlaneConfig(
 
 def test_points_are_the_skin_of_the_person_that_is_rendered() -> None:
     """The built bust's skin, with its morphs added by hand, in the frame of its landmarks."""
-    z = draw_latents(1, 3)[0]
+    z = sample_latents(1, 3)[0]
     person = person_from_latent(z)
     bust = build_bust(person.parameters, expression=person.expression, texture_size=128)
     skin = next(part for part in bust.parts if part.name == "skin")
@@ -41,7 +41,7 @@ def test_points_are_the_skin_of_the_person_that_is_rendered() -> None:
 
 def test_the_flow_of_a_grown_head_leads_back_to_the_mean() -> None:
     """Heads 5 % larger and smaller than their mean: at g a feature of the mean's g / 1.05."""
-    mean = head_points(draw_latents(1, 4)[0])
+    mean = head_points(sample_latents(1, 4)[0])
     points = np.stack([1.05 * mean, 0.95 * mean])
     flows = person_flows(points, size=16, box_warp=0.9, axes="fixed")
     assert flows.shape == (2, 3, 2, 16, 16)
@@ -60,7 +60,7 @@ def test_the_flow_of_a_grown_head_leads_back_to_the_mean() -> None:
 def test_a_basis_of_full_rank_gives_every_measured_flow_back() -> None:
     flow = PlaneFlow(8, rank=12, size=8)
     targets = prepare_flow(flow, people=14, meshes=10, seed=5, box_warp=0.9, axes="fixed")
-    points = np.stack([head_points(z) for z in draw_latents(10, 5)])
+    points = np.stack([head_points(z) for z in sample_latents(10, 5)])
     truth = person_flows(points, size=8, box_warp=0.9, axes="fixed")
     made = flow.mean + torch.einsum("nk,kpcij->npcij", targets.coefficients[:10], flow.basis)
     assert (made - truth).abs().max() < 1e-4
@@ -73,7 +73,7 @@ def test_flows_of_unmeasured_people_are_nearly_those_of_their_meshes() -> None:
     """Built afterwards, and compared in displacements, not in coefficients."""
     flow = PlaneFlow(8, rank=12, size=8)
     targets = prepare_flow(flow, people=130, meshes=120, seed=8, box_warp=0.9, axes="fixed")
-    points = np.stack([head_points(z) for z in draw_latents(130, 8)])
+    points = np.stack([head_points(z) for z in sample_latents(130, 8)])
     truth = person_flows(points, size=8, box_warp=0.9, axes="fixed")
     truth = truth - truth[:120].mean(0)
     made = torch.einsum("nk,kpcij->npcij", targets.coefficients, flow.basis)

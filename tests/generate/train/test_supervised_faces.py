@@ -20,11 +20,11 @@ from portraiture.networks.faces2d import FacesGenerator
 from portraiture.people.latent import CHOICE_GROUPS
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.people_set import PeopleSet
-from portraiture.people.scene import PICTURE_LATENT_SIZE, SCENE_SIZE
+from portraiture.people.scene import IMAGE_LATENT_SIZE, SCENE_SIZE
 from portraiture.train.distributed import World
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 from portraiture.train.state import TrainState
 
 TINY = SUPERVISED_FACES["tiny"]
@@ -41,13 +41,13 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
-def test_learning_brings_the_pictures_nearer(people: Path) -> None:
+def test_learning_brings_the_images_nearer(people: Path) -> None:
     config = replace(TINY, run=replace(TINY.run, steps=60), learning_rate=0.02)
     recipe = SupervisedFaces(config, PeopleSet(people))
     state, first, last = recipe.build(World()), {}, {}
     for step in range(60):
-        draws = draws_of_step(0, step, 0, torch.device("cpu"))
-        last = recipe.step(state, recipe.batch(step, 2, generator(0, 0, step)), draws, World())
+        rng = step_rng(0, step, 0, torch.device("cpu"))
+        last = recipe.step(state, recipe.batch(step, 2, generator(0, 0, step)), rng, World())
         first = first or last
         state.step += 1
     assert float(last["image"]) < 0.5 * float(first["image"])
@@ -85,15 +85,15 @@ def test_adversarial_faces_goes_on_from_it_on_the_same_folder(people: Path, tmp_
     for name, tensor in begun.state_dict().items():
         assert torch.equal(tensor, start_weights[name]), name
     state.step = recipe.run.steps - 1
-    draws = draws_of_step(0, state.step, 0, torch.device("cpu"))
-    losses = recipe.step(state, recipe.batch(0, 2, generator(0)), draws, World())
+    rng = step_rng(0, state.step, 0, torch.device("cpu"))
+    losses = recipe.step(state, recipe.batch(0, 2, generator(0)), rng, World())
     assert np.isfinite(float(losses["loss_g"]))
 
 
 @pytest.mark.parametrize("preset", ["cpu", "gpu"])
-def test_presets_make_pictures_of_whole_scenes(preset: Literal["cpu", "gpu"]) -> None:
+def test_presets_make_images_of_whole_scenes(preset: Literal["cpu", "gpu"]) -> None:
     config = SUPERVISED_FACES[preset].generator
-    assert (config.z_dim, config.choice_groups) == (PICTURE_LATENT_SIZE, CHOICE_GROUPS)
+    assert (config.z_dim, config.choice_groups) == (IMAGE_LATENT_SIZE, CHOICE_GROUPS)
     with torch.device("meta"):
         network = FacesGenerator(config)
         image = network.images(torch.zeros(1, network.num_ws, config.w_dim))

@@ -28,7 +28,7 @@ from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.networks.deferred import deferred_features
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.stylegan2 import Mapping
-from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, draw_latents
+from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE, sample_latents
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.people_set import PeopleSet
 from portraiture.train.density import _densest
@@ -41,7 +41,7 @@ from portraiture.train.patches import (
     cut_patch,
     patch_camera,
 )
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.triplane.rendering import RenderingConfig
@@ -93,7 +93,7 @@ def test_learning_brings_every_loss_down_and_finds_the_ball(tmp_path: Path) -> N
     history = []
     for step in range(CONFIG.run.steps):
         batch = recipe.batch(step, 2, generator(0, 0, step))
-        history.append(recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world))
+        history.append(recipe.step(state, batch, step_rng(0, step, 0, world.device), world))
         state.step += 1
     for name, share in (("raw", 0.7), ("solid", 0.7), ("rays", 0.95)):
         assert float(history[-1][name]) < share * float(history[1][name]), name
@@ -163,7 +163,7 @@ def test_the_tiny_preset_learns_goes_on_and_can_be_loaded(
         assert torch.allclose(loaded.planes(ws), average.planes(ws), atol=1e-3)
 
 
-def test_a_patch_s_camera_sees_what_the_whole_picture_shows_there(tmp_path: Path) -> None:
+def test_a_patch_s_camera_sees_what_the_whole_image_shows_there(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     torch.manual_seed(5)
     network = TriPlaneGenerator(recipe.config.generator).eval()
@@ -186,9 +186,9 @@ def test_the_densest_of_what_should_be_empty_is_asked_to_be(tmp_path: Path) -> N
     network = TriPlaneGenerator(CONFIG.generator)
     batch = recipe.batch(0, 1, generator(0))
     rays = make_rays(batch.camera, batch.depth.shape[-1])
-    draws = torch.Generator().manual_seed(3)
-    pixels = torch.randint(0, rays[0].shape[1], (1, 128), generator=draws)
-    depth = 2.3 + torch.rand(1, 128, generator=draws)
+    rng = torch.Generator().manual_seed(3)
+    pixels = torch.randint(0, rays[0].shape[1], (1, 128), generator=rng)
+    depth = 2.3 + torch.rand(1, 128, generator=rng)
     with torch.no_grad():
         planes = 3.0 * network.planes(network.mapping(batch.z, None))
         every = network.query(planes, along_points(rays, pixels, depth))[1][0]
@@ -251,7 +251,7 @@ def test_a_mapping_passes_its_input_on() -> None:
 
 def test_pretraining_weighs_colours_and_choices() -> None:
     """Its weights line up with the numbers: a choice is one-hot, a one a kind."""
-    numbers = describe_people(torch.from_numpy(draw_latents(20, 4)))
+    numbers = describe_people(torch.from_numpy(sample_latents(20, 4)))
     weights = number_weights(LATENT_SIZE)
     assert weights.shape == numbers.shape[1:]
     assert list(CONTINUOUS)[int(weights.argmax())] == "skin_melanin"
@@ -281,7 +281,7 @@ def test_recipes_refuse_what_they_have_no_use_for(tmp_path: Path) -> None:
         make_recipe("supervised-heads", Choices("cpu", tmp_path))
 
 
-def test_cut_edges_of_a_patch_do_not_count_but_the_pictures_do(tmp_path: Path) -> None:
+def test_cut_edges_of_a_patch_do_not_count_but_the_images_do(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     batch = recipe.data.example(0, 0)
     rays = make_rays(batch.camera, 16)

@@ -16,10 +16,10 @@ from portraiture.generate.train.supervised_heads import SupervisedHeads
 from portraiture.generate.train.supervised_presets import SUPERVISED
 from portraiture.generate.train.warm_start import readers_of_w, take_over
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_file import person_path, save_person
 from portraiture.train.distributed import World
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 
 TINY = SUPERVISED["tiny"].generator
 
@@ -31,7 +31,7 @@ def _network(seed: int, config: TriPlaneConfig = TINY) -> TriPlaneGenerator:
     return network
 
 
-def test_a_mapping_with_shuffled_numbers_gives_the_old_pictures() -> None:
+def test_a_mapping_with_shuffled_numbers_gives_the_old_images() -> None:
     old, new = _network(0), _network(1)
     last = old.backbone.mapping.layers - 1
     shuffled = torch.randperm(TINY.w_dim)
@@ -39,7 +39,7 @@ def test_a_mapping_with_shuffled_numbers_gives_the_old_pictures() -> None:
     for name in (f"fc{last}.weight", f"fc{last}.bias", "w_avg"):
         state["backbone.mapping." + name] = state["backbone.mapping." + name][shuffled]
     new.load_state_dict(new.state_dict() | state)
-    z = torch.from_numpy(draw_latents(256, 3))
+    z = torch.from_numpy(sample_latents(256, 3))
     with torch.no_grad():
         before = old.planes(old.mapping(z[:4], None))
         assert not torch.allclose(new.planes(new.mapping(z[:4], None)), before, atol=0.1)
@@ -54,7 +54,7 @@ def test_what_the_new_mapping_does_not_say_is_reported() -> None:
     with torch.no_grad():
         for parameter in new.backbone.mapping.parameters():
             parameter.zero_()
-    assert take_over(new, old, torch.from_numpy(draw_latents(64, 3))) == pytest.approx(1.0)
+    assert take_over(new, old, torch.from_numpy(sample_latents(64, 3))) == pytest.approx(1.0)
 
 
 def test_every_layer_that_reads_w_is_turned() -> None:
@@ -79,8 +79,8 @@ def test_a_run_goes_on_from_a_file_with_the_file_s_sizes(tmp_path: Path) -> None
     assert recipe.config.generator.mapping_layers == TINY.mapping_layers
     assert recipe.config.coarse_steps == 0
     state = recipe.build(World())
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    metrics = recipe.step(state, recipe.batch(0, 2, generator(0)), draws, World())
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
+    metrics = recipe.step(state, recipe.batch(0, 2, generator(0)), rng, World())
     assert float(metrics["start_unknown"]) > 0.0
     assert "flow_unknown" not in metrics
     learned = state.models["heads"].get_parameter("backbone.synthesis.b32.conv1.weight")
@@ -104,7 +104,7 @@ def test_a_network_with_other_layers_is_refused() -> None:
         take_over(
             _network(0),
             _network(1, TriPlaneConfig(**{**vars(TINY), "channel_max": 24})),
-            torch.from_numpy(draw_latents(64, 3)),
+            torch.from_numpy(sample_latents(64, 3)),
         )
 
 
@@ -122,8 +122,8 @@ def test_polishing_keeps_what_w_means(tmp_path: Path, monkeypatch: pytest.Monkey
     state = recipe.build(World())
     for step in range(2):
         state.step = step
-        draws = draws_of_step(0, step, 0, torch.device("cpu"))
-        recipe.step(state, recipe.batch(step, 2, generator(step)), draws, World())
+        rng = step_rng(0, step, 0, torch.device("cpu"))
+        recipe.step(state, recipe.batch(step, 2, generator(step)), rng, World())
     before = start.state_dict()
     for network in (state.models["heads"], state.averages["heads"]):
         moved = {

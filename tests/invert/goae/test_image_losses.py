@@ -1,4 +1,4 @@
-"""Losses at a photo's own view, on heads whose pictures are the photos."""
+"""Losses at a photo's own view, on heads whose images are the photos."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.fitted_photos import Shown
-from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.image_losses import ImageLosses, image_losses
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.layers import Linear
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.weights import load_identity, load_parser
-from portraiture.train.rng import draws_of_step
+from portraiture.train.rng import step_rng
 from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(
@@ -27,8 +27,8 @@ SIZES = TriPlaneConfig(
         plane_axes="fixed",
     ),
 )  # fmt: skip
-LOSSES = {"own_picture", "own_perceptual", "own_identity", "own_outline"}
-CONFIG = OwnView(rays=64, ray_samples=12, side=32)
+LOSSES = {"own_image", "own_perceptual", "own_identity", "own_outline"}
+CONFIG = ImageLosses(rays=64, ray_samples=12, side=32)
 LossNetworks = tuple[FeatureNetwork, IdentityNetwork]
 
 
@@ -40,7 +40,7 @@ def _last(network: TriPlaneGenerator) -> Linear:
 
 @pytest.fixture(scope="module")
 def network() -> TriPlaneGenerator:
-    """A solid box of clouds, with the box's edges in the picture."""
+    """A solid box of clouds, with the box's edges in the image."""
     torch.manual_seed(3)
     made = TriPlaneGenerator(SIZES).requires_grad_(False)
     _last(made).bias[0] = 8.0
@@ -63,21 +63,21 @@ def _camera() -> torch.Tensor:
 
 @torch.no_grad()
 def _photo(network: TriPlaneGenerator, ws: torch.Tensor) -> Shown:
-    drawn = network.synthesize(ws, _camera(), deterministic=True)
+    rendered = network.synthesize(ws, _camera(), deterministic=True)
     opacity = network.render(network.planes(ws), _camera(), deterministic=True).opacity
-    side = drawn.image.shape[-1]
+    side = rendered.image.shape[-1]
     person = torch.nn.functional.interpolate(opacity, (side, side), mode="nearest")
-    return Shown(drawn.image, person, _camera())
+    return Shown(rendered.image, person, _camera())
 
 
 def _losses(
     network: TriPlaneGenerator, networks: LossNetworks, ws: torch.Tensor, shown: Shown
 ) -> dict[str, torch.Tensor]:
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-    return own_view_losses(network, networks, ws, network.planes(ws), shown, draws, CONFIG)
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
+    return image_losses(network, networks, ws, network.planes(ws), shown, rng, CONFIG)
 
 
-def test_a_head_is_nearest_to_its_own_picture(
+def test_a_head_is_nearest_to_its_own_image(
     network: TriPlaneGenerator, networks: LossNetworks
 ) -> None:
     """Colours are asked at the surface and not composited, so that nothing is quite 0."""
@@ -86,7 +86,7 @@ def test_a_head_is_nearest_to_its_own_picture(
     assert own.keys() == LOSSES
     for seed in (1, 2):
         others = _losses(network, networks, _ws(network, seed), shown)
-        assert own["own_picture"] < 0.5 * others["own_picture"]
+        assert own["own_image"] < 0.5 * others["own_image"]
         assert own["own_perceptual"] < others["own_perceptual"]
 
 
@@ -106,7 +106,7 @@ def test_the_outline_wants_nothing_where_nobody_is(
     shows somebody everywhere, more."""
     ws = _ws(network, 0)
     shown = _photo(network, ws)
-    alone = replace(CONFIG, picture=0.0, perceptual=0.0, identity=0.0)
+    alone = replace(CONFIG, image=0.0, perceptual=0.0, identity=0.0)
     thinner = _last(network).bias[0]
     found = []
     for person in (torch.zeros_like(shown.person), torch.ones_like(shown.person)):
@@ -114,14 +114,14 @@ def test_the_outline_wants_nothing_where_nobody_is(
         for bias in (8.0, 2.0):
             with torch.no_grad():
                 thinner.fill_(bias)
-            draws = draws_of_step(0, 0, 0, torch.device("cpu"))
-            all_losses = own_view_losses(
+            rng = step_rng(0, 0, 0, torch.device("cpu"))
+            all_losses = image_losses(
                 network,
                 networks,
                 ws,
                 network.planes(ws),
                 shown._replace(person=person),
-                draws,
+                rng,
                 alone,
             )
             losses.append(float(sum(all_losses.values())))

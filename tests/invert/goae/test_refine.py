@@ -149,7 +149,7 @@ def test_the_program_s_way_by_hand(generator: TriPlaneGenerator, ws: torch.Tenso
         refined = planes_of(generator, ws, found.features)
         depth = generator.render(refined, camera, deterministic=True).depth
         everywhere = refine(generator, alignment, ws, photo, camera, mixed="none", program=way)
-        drawn = [
+        rendered = [
             refine(generator, alignment, ws, photo, camera, mixed="front", program=other).visible
             for other in (ProgramWay(sigmas=None, seed=1), ProgramWay(sigmas=None, seed=2))
         ]
@@ -162,7 +162,7 @@ def test_the_program_s_way_by_hand(generator: TriPlaneGenerator, ws: torch.Tenso
     assert torch.allclose(found.planes[:, 0], mask * refined[:, 0] + (1.0 - mask) * plain[:, 0],
                           atol=1e-5)  # fmt: skip
     assert torch.allclose(everywhere.planes, everywhere.refined, atol=1e-5)
-    assert not torch.equal(*drawn)
+    assert not torch.equal(*rendered)
     with pytest.raises(ValueError, match="front plane"):
         refine(generator, alignment, ws, photo, camera, program=way)
 

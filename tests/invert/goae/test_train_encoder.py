@@ -19,7 +19,7 @@ from portraiture.data.fitted_photos import SIDE
 from portraiture.data.photo_set import TAKEN, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.discriminator import LatentDiscriminator
-from portraiture.invert.goae.gates import gated_groups, set_rate
+from portraiture.invert.goae.param_groups import parameter_groups, set_rate
 from portraiture.invert.goae.presets import ENCODER, SMALL, as_baseline, fitted_encoder
 from portraiture.invert.goae.ranger import Ranger
 from portraiture.invert.goae.train_alignment import TrainAlignment, perturb
@@ -35,7 +35,7 @@ from portraiture.train.distributed import World
 from portraiture.train.gan_losses import r1_penalty
 from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import draws_of_step, generator
+from portraiture.train.rng import generator, step_rng
 from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 
@@ -52,7 +52,7 @@ SIZES = TriPlaneConfig(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three people whose pictures are 32 pixels a side, and a generator for them."""
+    """Three people whose images are 32 pixels a side, and a generator for them."""
     (tmp_path / "people").mkdir()
     for index in range(3):
         save_person(sphere_person(seed=index), person_path(tmp_path / "people", index))
@@ -71,7 +71,7 @@ def _recipe(folder: Path, **changes: object) -> TrainEncoder:
     made = make_recipe("encoder", _choices(folder))
     assert isinstance(made, TrainEncoder)
     config = replace(made.config, **changes)  # type: ignore[arg-type]
-    return TrainEncoder(config, made.data, made.drawn, made.network)
+    return TrainEncoder(config, made.data, made.sampled, made.network)
 
 
 def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None:
@@ -82,27 +82,27 @@ def test_photos_are_of_the_people_before_other_backgrounds(folder: Path) -> None
     )  # fmt: skip
     black = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
     photos = PhotoSet(people, black, plain)
-    batch = photos.draw(3, generator(5))
+    batch = photos.sample(3, generator(5))
     assert batch.photo.shape == (3, 3, 32, 32)
     corners = batch.photo[:, :, 0, 0]
     assert torch.allclose(corners, torch.full_like(corners, -1.0), atol=0.02)
-    drawn = {tuple(z.tolist()) for z in batch.truth.z}
-    assert drawn == {tuple(people.person(k).z.tolist()) for k in range(3)}
+    sampled = {tuple(z.tolist()) for z in batch.truth.z}
+    assert sampled == {tuple(people.person(k).z.tolist()) for k in range(3)}
     middle = batch.photo[:, :, 14:18, 14:18].mean((2, 3))
     assert ((middle > -0.9).any(1)).all()
-    again = photos.draw(3, generator(5))
+    again = photos.sample(3, generator(5))
     assert torch.equal(again.photo, batch.photo)
 
 
-def test_a_photo_may_be_smaller_than_the_pictures(folder: Path) -> None:
+def test_a_photo_may_be_smaller_than_the_images(folder: Path) -> None:
     people = PeopleSet(folder / "people")
     photos = PhotoSet(people, background_pool(2, 16, 0), replace(TAKEN, size=16))
-    assert photos.draw(2, generator(1)).photo.shape == (2, 3, 16, 16)
+    assert photos.sample(2, generator(1)).photo.shape == (2, 3, 16, 16)
 
 
 def test_learning_brings_w_nearer(folder: Path) -> None:
     recipe, world = (
-        _recipe(folder, learning_rate=0.01, truth_weight=0.0, drawn_share=0.0),
+        _recipe(folder, learning_rate=0.01, truth_weight=0.0, sampled_share=0.0),
         World(),
     )
     torch.manual_seed(1)
@@ -110,7 +110,7 @@ def test_learning_brings_w_nearer(folder: Path) -> None:
     latent = []
     for step in range(60):
         batch = recipe.batch(step, 3, generator(0, 0, step))
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         latent.append(float(found["latent"]))
         state.step += 1
     assert latent[-1] < 0.6 * latent[0]
@@ -121,7 +121,7 @@ def test_before_the_whole_begins_there_is_w_alone(folder: Path) -> None:
     state = recipe.build(world)
     for step, more in ((0, False), (1, True)):
         batch = recipe.batch(step, 2, generator(0, 0, step))
-        found = recipe.step(state, batch, draws_of_step(0, step, 0, world.device), world)
+        found = recipe.step(state, batch, step_rng(0, step, 0, world.device), world)
         assert ("image" in found, "loss_d" in found, "adversarial" in found) == (more,) * 3
         assert "latent" in found
         state.step += 1
@@ -159,11 +159,11 @@ def test_a_baseline_trains_the_same_way(folder: Path, architecture: str) -> None
 def test_half_of_a_batch_is_drawn(folder: Path) -> None:
     recipe = _recipe(folder)
     batch = recipe.batch(0, 4, generator(3))
-    assert batch.people.photo.shape == batch.drawn.photo.shape == (2, 3, 32, 32)
-    assert batch.drawn.z.shape == (2, LATENT_SIZE)
+    assert batch.people.photo.shape == batch.sampled.photo.shape == (2, 3, 32, 32)
+    assert batch.sampled.z.shape == (2, LATENT_SIZE)
     again = recipe.batch(0, 4, generator(3))
-    assert torch.equal(batch.drawn.photo, again.drawn.photo)
-    assert recipe.drawn.draw(0, generator(0)).photo.shape == (0, 3, 32, 32)
+    assert torch.equal(batch.sampled.photo, again.sampled.photo)
+    assert recipe.sampled.sample(0, generator(0)).photo.shape == (0, 3, 32, 32)
 
 
 def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None:
@@ -173,10 +173,10 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
     before = {k: v.clone() for k, v in recipe.network.state_dict().items()}
     batch = recipe.batch(0, 2, generator(0))
     recipe.measure(state)
-    offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.drawn.photo]))
+    offsets = state.models["encoder"](torch.cat([batch.people.photo, batch.sampled.photo]))
     ws = recipe.network.backbone.mapping.w_avg + offsets
-    draws = draws_of_step(0, 0, 0, world.device)
-    losses = recipe.losses(state, ws, offsets, batch, draws)
+    rng = step_rng(0, 0, 0, world.device)
+    losses = recipe.losses(state, ws, offsets, batch, rng)
     expected = {"latent", "offset", "adversarial", "empty", "solid", "rays", "raw", "image"}
     assert losses.keys() == expected | {"perceptual", "prior"}
     for name, loss in losses.items():
@@ -185,7 +185,7 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
         (gradient,) = torch.autograd.grad(loss, ws, retain_graph=True)
         assert torch.isfinite(gradient).all(), name
         assert gradient.abs().sum() > 0, name
-    recipe.step(state, batch, draws, world)
+    recipe.step(state, batch, rng, world)
     for name, value in recipe.network.state_dict().items():
         assert torch.equal(value, before[name]), name
 
@@ -194,7 +194,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
         recipe = _recipe(folder)
         config = replace(recipe.config, run=replace(recipe.run, steps=steps))
-        made = TrainEncoder(config, recipe.data, recipe.drawn, recipe.network)
+        made = TrainEncoder(config, recipe.data, recipe.sampled, recipe.network)
         state = run_recipe(made, out, world=World()).state
         return state.averages["encoder"].state_dict() | state.models["encoder"].state_dict()
 
@@ -226,7 +226,7 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
 
 
 def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
-    """Their share of a batch comes after the known people's, and is drawn from its own view."""
+    """Their share of a batch comes after the known people's, and is rendered at its own view."""
     torch.manual_seed(5)
     network = load_generator(folder / "small.safetensors")
     fitted = fitted_encoder(ENCODER["tiny"], network.config, network.num_ws).encoder
@@ -240,7 +240,7 @@ def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
     assert len(batch.people.photo) == len(batch.fitted.photo) == 2
     run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
-    assert {"own_picture", "own_perceptual", "own_outline", "other_image"} <= row.keys()
+    assert {"own_image", "own_perceptual", "own_outline", "other_image"} <= row.keys()
     with pytest.raises(TrainingError, match="another configuration"):
         run_recipe(make_recipe("alignment", known), folder / "run", world=World())
     alone = replace(recipe.config, run=replace(recipe.config.run, batch=1), fitted_share=0.4)
@@ -291,11 +291,11 @@ def test_other_generators_are_refused(folder: Path) -> None:
         make_recipe("encoder", choices)
 
 
-def test_the_latent_judge_sees_rows_alone() -> None:
+def test_the_latent_discriminator_sees_rows_alone() -> None:
     torch.manual_seed(0)
-    judge = LatentDiscriminator(8, layers=2)
+    discriminator = LatentDiscriminator(8, layers=2)
     ws = torch.randn(2, 3, 8)
-    assert torch.allclose(judge(ws)[1, 2], judge(ws[1:2, 2])[0])
+    assert torch.allclose(discriminator(ws)[1, 2], discriminator(ws[1:2, 2])[0])
 
 
 def test_r1_of_rows_is_the_squared_slope() -> None:
@@ -324,7 +324,7 @@ def test_ranger_pulls_back_every_few_steps() -> None:
 
 def test_gates_learn_faster_than_the_rest() -> None:
     encoder = GoaeEncoder(replace(SMALL, w_dim=16))
-    optimizer = torch.optim.SGD(gated_groups(encoder), lr=0.0)
+    optimizer = torch.optim.SGD(parameter_groups(encoder), lr=0.0)
     set_rate(optimizer, 0.01)
     gates = encoder.gates.detach().clone()
     first = encoder.mapper_base_channel[0].bias
@@ -337,14 +337,14 @@ def test_gates_learn_faster_than_the_rest() -> None:
     held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert held == sum(p.numel() for p in encoder.parameters())
     plain = GoaeEncoder(replace(SMALL, w_dim=16, gated=False))
-    assert len(gated_groups(plain)) == 1
+    assert len(parameter_groups(plain)) == 1
 
 
 def test_some_latents_are_perturbed_towards_the_next() -> None:
-    draws = draws_of_step(0, 0, 0, torch.device("cpu"))
+    rng = step_rng(0, 0, 0, torch.device("cpu"))
     ws = torch.arange(400.0).reshape(400, 1, 1).expand(-1, 3, 2)
-    assert perturb(ws, 0.0, draws) is ws
-    moved = perturb(ws, 0.5, draws)[1:] - ws[1:]
+    assert perturb(ws, 0.0, rng) is ws
+    moved = perturb(ws, 0.5, rng)[1:] - ws[1:]
     assert torch.equal(moved, moved[:, :1, :1].expand_as(moved))
     steps = moved[:, 0, 0]
     assert -1.0 <= steps.min() <= -0.9  # the one before is 1 less
@@ -366,12 +366,12 @@ def test_photos_of_real_people_join_the_batch(
     assert make_recipe("encoder", _choices(folder)).config.fitted_share == 0.0
     batch = recipe.batch(0, 8, generator(0))
     assert len(batch.people.photo) == 3
-    assert len(batch.drawn.photo) == 5
-    assert (batch.drawn.z[-2:, 0] == 7.0).all()
-    assert not (batch.drawn.z[:-2, 0] == 7.0).any()
+    assert len(batch.sampled.photo) == 5
+    assert (batch.sampled.z[-2:, 0] == 7.0).all()
+    assert not (batch.sampled.z[:-2, 0] == 7.0).any()
     run_recipe(recipe, folder / "run", world=World())
     row = read_log(folder / "run" / "log.jsonl")[-1]
-    assert {"own_picture", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
+    assert {"own_image", "own_perceptual", "own_identity", "own_outline"} <= row.keys()
     with pytest.raises(TrainingError, match="--photos"):
         make_recipe("identity", replace(choices, start=None))
     _portraits(folder / "portraits.safetensors", grey=129)

@@ -27,13 +27,13 @@ def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> l
             if parameters.hair_style in ("bald", "buzz") or parameters.hat_style != "none":
                 continue
             fitting = [a for a in fitting if _is_long(a.name) == _wears_long(parameters)]
-            fitting = [a for a in fitting if _has_picture(a)] or fitting
+            fitting = [a for a in fitting if _has_texture(a)] or fitting
         if fitting:
             chosen.append(fitting[int(rng.integers(len(fitting)))])
     return chosen
 
 
-def _has_picture(asset: Asset) -> bool:
+def _has_texture(asset: Asset) -> bool:
     """Whether hair has its own texture; without one it looks like plastic."""
     return any(asset.path.parent.glob("*.png"))
 

@@ -34,7 +34,7 @@ from portraiture.train.distributed import World, mean_over_processes
 from portraiture.train.gan_losses import generator_loss, path_length_penalty, path_lengths
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
 
@@ -84,20 +84,20 @@ class AdversarialFaces:
         return self.data.batch(number, size, generator)
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """Generator, path-length, discriminator and R1 updates, then the EMA."""
         images, unused = batch
         rates = self.config.adversary
-        opponent = Opponent(state, rates, self.run, draws, world)
+        opponent = Opponent(state, rates, self.run, rng, world)
         metrics: dict[str, Tensor | float] = {}
         if self.start is None or state.step >= rates.head_start:
             metrics |= self._improve(state, len(images), opponent)
             if state.step % rates.generator_every == 0 and self.config.path_weight:
-                metrics |= self._even_out(state, len(images), draws, world)
+                metrics |= self._even_out(state, len(images), rng, world)
         with torch.no_grad():
-            parts = pieces(self.run, self._latents(len(images), draws, world))
-            fakes = torch.cat([self._images(state, z, draws, world)[0] for (z,) in parts])
+            parts = pieces(self.run, self._latents(len(images), rng, world))
+            fakes = torch.cat([self._images(state, z, rng, world)[0] for (z,) in parts])
         metrics |= opponent.learn(images, fakes, unused, unused)
         if state.step % rates.r1_every == 0:
             metrics |= opponent.penalize((images,), unused, lambda x: x)
@@ -117,12 +117,12 @@ class AdversarialFaces:
         ]
         return tile(torch.cat(made), columns=self.config.grid_columns)
 
-    def _latents(self, count: int, draws: Draws, world: World) -> Float[Tensor, "B Z"]:
+    def _latents(self, count: int, rng: StepRng, world: World) -> Float[Tensor, "B Z"]:
         size = (count, self.config.generator.z_dim)
-        return torch.randn(size, generator=draws.device, device=world.device)
+        return torch.randn(size, generator=rng.device, device=world.device)
 
     def _images(
-        self, state: TrainState, z: Float[Tensor, "B Z"], draws: Draws, world: World
+        self, state: TrainState, z: Float[Tensor, "B Z"], rng: StepRng, world: World
     ) -> tuple[Float[Tensor, "B 3 R R"], Float[Tensor, "B N D"]]:
         """Images and their ws, with style mixing (Karras et al. 2019, section 3.1)."""
         network = state.models["generator"]
@@ -130,10 +130,10 @@ class AdversarialFaces:
         ws = network.mapping(z, None)
         if torch.is_grad_enabled():
             follow_w(network.mapping.w_avg, ws, world)
-        mixes = torch.rand((), generator=draws.cpu) < self.config.mixing
-        cut = int(torch.randint(1, network.num_ws, (), generator=draws.cpu))
+        mixes = torch.rand((), generator=rng.cpu) < self.config.mixing
+        cut = int(torch.randint(1, network.num_ws, (), generator=rng.cpu))
         if mixes:
-            other = network.mapping(self._latents(len(z), draws, world), None)
+            other = network.mapping(self._latents(len(z), rng, world), None)
             ws = torch.cat([ws[:, :cut], other[:, cut:]], dim=1)
         with autocast(world.device, self.run.precision):
             return network.images(ws, noise="random").float(), ws
@@ -142,12 +142,12 @@ class AdversarialFaces:
         self, state: TrainState, count: int, opponent: Opponent
     ) -> dict[str, Tensor | float]:
         """One generator update by the adversarial loss."""
-        draws, world = opponent.draws, opponent.world
-        parts = pieces(self.run, self._latents(count, draws, world))
+        rng, world = opponent.rng, opponent.world
+        parts = pieces(self.run, self._latents(count, rng, world))
 
         def losses() -> Iterator[Tensor]:
             for (z,) in parts:
-                images, _ = self._images(state, z, draws, world)
+                images, _ = self._images(state, z, rng, world)
                 yield generator_loss(opponent.score(images, None))
 
         network, optimizer = state.models["generator"], state.optimizers["generator"]
@@ -156,18 +156,18 @@ class AdversarialFaces:
         return {"loss_g": loss}
 
     def _even_out(
-        self, state: TrainState, count: int, draws: Draws, world: World
+        self, state: TrainState, count: int, rng: StepRng, world: World
     ) -> dict[str, Tensor | float]:
         """One update by lazy path-length regularisation."""
         config, numbers = self.config, state.numbers
-        parts = pieces(self.run, self._latents(max(1, count // config.path_shrink), draws, world))
+        parts = pieces(self.run, self._latents(max(1, count // config.path_shrink), rng, world))
         gain = config.path_weight * config.adversary.generator_every
         means: list[Tensor] = []
 
         def losses() -> Iterator[Tensor]:
             for (z,) in parts:
-                images, ws = self._images(state, z, draws, world)
-                noise = torch.randn(images.shape, generator=draws.device, device=images.device)
+                images, ws = self._images(state, z, rng, world)
+                noise = torch.randn(images.shape, generator=rng.device, device=images.device)
                 lengths = path_lengths(images, ws, noise)
                 penalty, mean = path_length_penalty(
                     lengths, numbers["path_mean"], decay=config.path_decay

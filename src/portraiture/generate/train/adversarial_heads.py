@@ -42,7 +42,7 @@ from portraiture.train.distributed import World
 from portraiture.train.gan_losses import density_variation, generator_loss
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
 PIVOT = (0.0, 0.0, 0.2)
@@ -165,20 +165,20 @@ class AdversarialHeads:
         return self.data.batch(number, size, generator)
 
     def step(
-        self, state: TrainState, batch: tuple[Tensor, Tensor], draws: Draws, world: World
+        self, state: TrainState, batch: tuple[Tensor, Tensor], rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """Generator, density, discriminator and R1 updates, each with Adam, then the EMA."""
         images, cameras = batch
         config, now = self.config, schedule(self.config, state.step * self.run.batch)
-        opponent = Opponent(state, config.adversary, self.run, draws, world)
+        opponent = Opponent(state, config.adversary, self.run, rng, world)
         metrics: dict[str, Tensor | float] = {}
         if self.start is None or state.step >= config.adversary.head_start:
-            metrics |= self._improve(state, self._draft(cameras, now, draws), now, opponent)
+            metrics |= self._improve(state, self._draft(cameras, now, rng), now, opponent)
             if state.step % config.adversary.generator_every == 0 and config.density_weight:
-                metrics |= self._smooth(state, self._draft(cameras, now, draws), draws, world)
-        draft = self._draft(cameras, now, draws)
+                metrics |= self._smooth(state, self._draft(cameras, now, rng), rng, world)
+        draft = self._draft(cameras, now, rng)
         with torch.no_grad():
-            made = [self._pairs(state, part, now, draws, world) for part in self._parts(draft)]
+            made = [self._pairs(state, part, now, rng, world) for part in self._parts(draft)]
         raw = blurred(resized(images, now.neural), now.blur)
         reals = blurred(images, now.blur)
         fakes = torch.cat(made)
@@ -195,19 +195,19 @@ class AdversarialHeads:
         now = schedule(self.config, state.step * self.run.batch)
         return people_grid(average, self.config.grid_people, neural=now.neural)
 
-    def _draft(self, cameras: Tensor, now: Schedule, draws: Draws) -> Draft:
+    def _draft(self, cameras: Tensor, now: Schedule, rng: StepRng) -> Draft:
         """Random latents, and the batch's cameras in random order."""
         b, device = len(cameras), cameras.device
-        z = torch.randn(b, self.config.generator.z_dim, generator=draws.device, device=device)
-        seen = cameras[torch.randperm(b, generator=draws.device, device=device)]
-        swaps = torch.rand(b, 1, generator=draws.device, device=device) < now.swap
+        z = torch.randn(b, self.config.generator.z_dim, generator=rng.device, device=device)
+        seen = cameras[torch.randperm(b, generator=rng.device, device=device)]
+        swaps = torch.rand(b, 1, generator=rng.device, device=device) < now.swap
         return Draft(z, seen, torch.where(swaps, seen.roll(1, 0), seen))
 
     def _parts(self, draft: Draft) -> list[Draft]:
         return [Draft(*part) for part in pieces(self.run, draft.z, draft.seen, draft.told)]
 
     def _pairs(
-        self, state: TrainState, draft: Draft, now: Schedule, draws: Draws, world: World
+        self, state: TrainState, draft: Draft, now: Schedule, rng: StepRng, world: World
     ) -> Float[Tensor, "B 6 R R"]:
         """Images with their raw images, as D sees them before augmentation."""
         network = state.models["generator"]
@@ -219,7 +219,7 @@ class AdversarialHeads:
             planes = network.planes(ws, noise="random")
         volume = network.render(
             planes.float(), draft.seen, resolution=now.neural, backend="torch",
-            generator=draws.device,
+            generator=rng.device,
         )  # fmt: skip
         with autocast(world.device, self.run.precision):
             image = network.upsample(volume.features, ws)
@@ -233,7 +233,7 @@ class AdversarialHeads:
 
         def losses() -> Iterator[Tensor]:
             for part in parts:
-                made = self._pairs(state, part, now, opponent.draws, opponent.world)
+                made = self._pairs(state, part, now, opponent.rng, opponent.world)
                 yield generator_loss(opponent.score(made, part.seen))
 
         network, optimizer = state.models["generator"], state.optimizers["generator"]
@@ -242,7 +242,7 @@ class AdversarialHeads:
         return {"loss_g": loss}
 
     def _smooth(
-        self, state: TrainState, draft: Draft, draws: Draws, world: World
+        self, state: TrainState, draft: Draft, rng: StepRng, world: World
     ) -> dict[str, Tensor | float]:
         """One update by lazy density regularisation."""
         config, network = self.config, state.models["generator"]
@@ -253,7 +253,7 @@ class AdversarialHeads:
         def losses() -> Iterator[Tensor]:
             for part in parts:
                 shape = (len(part.z), config.density_points, 3)
-                kind = {"generator": draws.device, "device": part.z.device}
+                kind = {"generator": rng.device, "device": part.z.device}
                 points = (torch.rand(shape, **kind) - 0.5) * config.density_side
                 offsets = torch.randn(shape, **kind) * config.density_reach
                 with autocast(world.device, self.run.precision):

@@ -20,7 +20,7 @@ from portraiture.engine.head import load_head
 from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.shape import shape_head, vertex_normals
 from portraiture.networks.plane_flow import PlaneFlow, flow_places
-from portraiture.people.latent import draw_latents, person_from_latent
+from portraiture.people.latent import person_from_latent, sample_latents
 from portraiture.people.views import head_frame
 from portraiture.triplane.planes import AXES, PlaneAxes
 
@@ -67,7 +67,7 @@ def prepare_flow(
     """
     if axes != "fixed":
         raise ValueError("flows need a plane for the side view: plane_axes must be fixed")
-    z = draw_latents(people, seed)
+    z = sample_latents(people, seed)
     meshes = min(meshes, people)
     points = np.stack([head_points(latent) for latent in z[:meshes]])
     flows = person_flows(points, size=flow.mean.shape[-1], box_warp=box_warp, axes=axes)

@@ -23,7 +23,7 @@ from portraiture.engine.shapes import SHAPES
 from portraiture.generate.train.pretrain_flow import FlowTargets
 from portraiture.networks.layers import Linear
 from portraiture.networks.stylegan2 import Mapping
-from portraiture.people.latent import LATENT_SIZE, draw_latents, person_from_latent
+from portraiture.people.latent import LATENT_SIZE, person_from_latent, sample_latents
 from portraiture.people.scene import LIMIT
 
 PEOPLE_SEED = 0x7EAC4
@@ -82,11 +82,11 @@ def number_weights(latent_size: int) -> Float[Tensor, "A"]:
     return weights
 
 
-def sample_latents(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
+def sample_mapping_latents(mapping: Mapping, people: int, seed: int) -> Float[Tensor, "N Z"]:
     """Sample the latents for pre-training a mapping."""
-    z = torch.from_numpy(draw_latents(people, seed))
-    draw = torch.Generator().manual_seed(seed)
-    scenes = torch.randn(people, mapping.z_dim - LATENT_SIZE, generator=draw)
+    z = torch.from_numpy(sample_latents(people, seed))
+    rng = torch.Generator().manual_seed(seed)
+    scenes = torch.randn(people, mapping.z_dim - LATENT_SIZE, generator=rng)
     return torch.cat([z, scenes], 1)
 
 
@@ -109,7 +109,7 @@ def pretrain_mapping(
     of flow coefficients (0 without `flow`) on held-out people. Constant parameters are left out.
     """
     device = mapping.w_avg.device
-    z = sample_latents(mapping, people, PEOPLE_SEED + seed)
+    z = sample_mapping_latents(mapping, people, PEOPLE_SEED + seed)
     truth = describe_people(z)
     spread = truth.std(0)
     truth = ((truth - truth.mean(0)) / spread.clamp_min(1e-6))[:, spread > 1e-4]
@@ -203,11 +203,11 @@ def _descend(
         lr=LINEAR_RATE,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1), 1e-5)
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
         for part, reader in zip(targets, readers, strict=True):
-            chosen = torch.randint(part.held_out, len(part.z), (BATCH,), generator=draw)
+            chosen = torch.randint(part.held_out, len(part.z), (BATCH,), generator=rng)
             chosen = chosen.to(part.z.device)
             error = part.error(reader(_w(mapping, part.z[chosen])), chosen)
             (part.importance * error).backward()

@@ -33,7 +33,7 @@ from portraiture.train.distributed import World, average_gradients
 from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 
 
@@ -91,10 +91,10 @@ class SupervisedFaces:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
         """A batch of different people, one view each."""
-        return self.data.draw(size, generator)
+        return self.data.sample(size, generator)
 
     def step(
-        self, state: TrainState, batch: Example, draws: Draws, world: World
+        self, state: TrainState, batch: Example, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the generator and its EMA."""
         network, optimizer = state.models["generator"], state.optimizers["generator"]

@@ -31,7 +31,7 @@ from portraiture.generate.train.supervised import (
 )
 from portraiture.generate.train.warm_start import take_over
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.people.latent import draw_latents
+from portraiture.people.latent import sample_latents
 from portraiture.people.people_set import Example, PeopleSet
 from portraiture.perception.features import load_squeeze
 from portraiture.perception.weights import load_parser
@@ -42,10 +42,10 @@ from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.pace import Pace
 from portraiture.train.patches import cut_patch, patch_camera
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
-from portraiture.train.truth_losses import TruthLosses, draw_patch
+from portraiture.train.truth_losses import TruthLosses, sample_patch
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.tables import VolumeBackend
 
@@ -141,10 +141,10 @@ class SupervisedHeads:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> Example:
         """A batch of different people, one view each."""
-        return self.data.draw(size, generator)
+        return self.data.sample(size, generator)
 
     def step(
-        self, state: TrainState, batch: Example, draws: Draws, world: World
+        self, state: TrainState, batch: Example, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the generator and its EMA."""
         network, optimizer = state.models["heads"], state.optimizers["heads"]
@@ -160,7 +160,7 @@ class SupervisedHeads:
             pretrained = pretrain_on_first(network, average, pretrain, names, world)
         config = self.config
         if state.step >= config.finish_from:
-            return pretrained | self._finish(state, batch, draws, world)
+            return pretrained | self._finish(state, batch, rng, world)
         anneal(
             optimizer, state.step, decay_steps=config.decay_steps, last=config.final_rate,
             warmup=config.warmup,
@@ -171,7 +171,7 @@ class SupervisedHeads:
         size = config.generator.plane_size // 2 if coarse else None
         with autocast(world.device, self.run.precision):
             planes = network.planes(ws, size=size)
-        losses = self.truth(network, ws, planes.float(), batch, draws, coarse=coarse)
+        losses = self.truth(network, ws, planes.float(), batch, rng, coarse=coarse)
         total = torch.stack(list(losses.values())).sum()
         total.backward()
         average_gradients(network.parameters(), world)
@@ -201,7 +201,7 @@ class SupervisedHeads:
         update(state.averages["heads"], state.models["heads"], beta)
 
     def _finish(
-        self, state: TrainState, batch: Example, draws: Draws, world: World
+        self, state: TrainState, batch: Example, rng: StepRng, world: World
     ) -> dict[str, Tensor]:
         """One update of superresolution alone, on rendered features, which are softer than those at
         the true surface. All other weights are set to the EMA first."""
@@ -213,7 +213,7 @@ class SupervisedHeads:
         anneal(optimizer, step, decay_steps=config.finish_steps, last=config.final_rate)
         optimizer.zero_grad(set_to_none=True)
         side = config.truth.patch
-        place = draw_patch(batch, side, draws)
+        place = sample_patch(batch, side, rng)
         with torch.no_grad():
             ws = network.mapping(batch.z, batch.camera)
             with autocast(world.device, self.run.precision):
@@ -255,7 +255,7 @@ class SupervisedHeads:
                 coefficients=None if targets is None else network.flow.coefficients,
             )  # fmt: skip
         if self.start is not None:
-            z = torch.from_numpy(draw_latents(COMPARED, COMPARED_SEED + self.run.seed))
+            z = torch.from_numpy(sample_latents(COMPARED, COMPARED_SEED + self.run.seed))
             unknown["start_unknown"] = take_over(network, self.start, z)
         return unknown
 

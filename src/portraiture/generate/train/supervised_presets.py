@@ -11,7 +11,7 @@ from portraiture.generate.train.supervised_heads import SupervisedConfig
 from portraiture.networks.eg3d import TriPlaneConfig
 from portraiture.networks.faces2d import FacesConfig
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
-from portraiture.people.scene import PICTURE_LATENT_SIZE
+from portraiture.people.scene import IMAGE_LATENT_SIZE
 from portraiture.train import truth_config
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import TINY_RUN
@@ -130,26 +130,26 @@ SUPERVISED: dict[SupervisedPreset, SupervisedConfig] = {
     ),
 }
 
-_PICTURES = FacesConfig(
-    z_dim=PICTURE_LATENT_SIZE, mapping_layers=3, choice_groups=CHOICE_GROUPS, w_dim=512
+_IMAGE_GENERATOR = FacesConfig(
+    z_dim=IMAGE_LATENT_SIZE, mapping_layers=3, choice_groups=CHOICE_GROUPS, w_dim=512
 )
 
 SUPERVISED_FACES: dict[SupervisedPreset, SupervisedFacesConfig] = {
     "tiny": SupervisedFacesConfig(
         run=replace(TINY_RUN, batch=2),
-        generator=replace(_PICTURES, size=32, w_dim=16, channel_base=256, channel_max=16),
+        generator=replace(_IMAGE_GENERATOR, size=32, w_dim=16, channel_base=256, channel_max=16),
         pretrain_people=32,
         pretrain_steps=2,
         grid_people=2,
     ),
     "cpu": SupervisedFacesConfig(
         run=RunConfig(steps=4_000, batch=16, log_every=50, grid_every=500, checkpoint_every=250),
-        generator=replace(_PICTURES, size=128, channel_base=4096, channel_max=192),
+        generator=replace(_IMAGE_GENERATOR, size=128, channel_base=4096, channel_max=192),
         decay_steps=4_000,
     ),
     "gpu": SupervisedFacesConfig(
         run=replace(_GPU_RUN, steps=20_000),
-        generator=replace(_PICTURES, size=256, channel_base=16384, channel_max=512),
+        generator=replace(_IMAGE_GENERATOR, size=256, channel_base=16384, channel_max=512),
         decay_steps=20_000,
         pretrain_steps=6_000,
     ),

@@ -21,12 +21,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.data.fitted_photos import Shown
-from portraiture.networks.deferred import deferred_picture
+from portraiture.networks.deferred import deferred_image
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.sparse_rays import march_some
 from portraiture.perception.features import FeatureNetwork, perceptual_distance
 from portraiture.perception.identity import IdentityNetwork, face_crop, similarity
-from portraiture.train.rng import Draws
+from portraiture.train.rng import StepRng
 from portraiture.triplane.sampling import make_rays
 
 ANYWHERE = 0.05
@@ -36,12 +36,12 @@ NEAR = 9
 
 
 @dataclass(frozen=True)
-class OwnView:
-    """Loss weights: picture is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
+class ImageLosses:
+    """Loss weights: image is λ1, of the mean squared error; perceptual λ2; identity λ3; outline,
     of the rays' opacity, replaces λ5. rays: number per photo. ray_samples: coarse samples per ray,
     and as many fine ones. side: of the depth map."""
 
-    picture: float = 1.0
+    image: float = 1.0
     perceptual: float = 0.8
     identity: float = 0.1
     outline: float = 1.0
@@ -50,32 +50,32 @@ class OwnView:
     side: int = 64
 
 
-def own_view_losses(
+def image_losses(
     network: TriPlaneGenerator,
     networks: tuple[FeatureNetwork, IdentityNetwork],
     ws: Float[Tensor, "B N D"],
     planes: Float[Tensor, "B 3 C P P"],
     shown: Shown,
-    draws: Draws,
-    config: OwnView,
+    rng: StepRng,
+    config: ImageLosses,
 ) -> dict[str, Tensor]:
     """Weighted losses by name; gradients flow to the planes and, through superresolution, to ws.
     networks: for the perceptual and the identity loss."""
-    picture = _picture(network, ws, planes, shown.camera, config.side)
+    image = _image(network, ws, planes, shown.camera, config.side)
     features, identity = networks
-    ours = F.interpolate(picture, shown.image.shape[-2:], mode="bilinear", antialias=True)
+    ours = F.interpolate(image, shown.image.shape[-2:], mode="bilinear", antialias=True)
     faces = (face_crop(x, identity.config.size) for x in (ours, shown.image))
     alike = similarity(*(identity(face) for face in faces))
     return {
-        "own_picture": config.picture * (ours - shown.image).square().mean(),
+        "own_image": config.image * (ours - shown.image).square().mean(),
         "own_perceptual": config.perceptual
         * perceptual_distance(features, ours, shown.image).mean(),
         "own_identity": config.identity * (1.0 - alike).mean(),
-        "own_outline": config.outline * _outline(network, planes, shown, draws, config),
+        "own_outline": config.outline * _outline(network, planes, shown, rng, config),
     }
 
 
-def _picture(
+def _image(
     network: TriPlaneGenerator, ws: Tensor, planes: Tensor, camera: Tensor, side: int
 ) -> Float[Tensor, "B 3 R R"]:
     """The superresolved colours at the rendered depth, composited over white by opacity."""
@@ -87,18 +87,18 @@ def _picture(
         depth, opacity = (
             F.interpolate(x, (n, n), mode="bilinear") for x in (volume.depth, volume.opacity)
         )
-    return deferred_picture(network, ws, planes, depth, opacity, make_rays(camera, n))
+    return deferred_image(network, ws, planes, depth, opacity, make_rays(camera, n))
 
 
 def _outline(
-    network: TriPlaneGenerator, planes: Tensor, shown: Shown, draws: Draws, config: OwnView
+    network: TriPlaneGenerator, planes: Tensor, shown: Shown, rng: StepRng, config: ImageLosses
 ) -> Float[Tensor, ""]:
     """Mean absolute error of rays' opacity against the matte, sampled mostly near outlines."""
     n = network.config.neural_resolution
     person = F.interpolate(shown.person, (n, n), mode="area")
     around = F.avg_pool2d(person, NEAR, 1, NEAR // 2)
     chance = (ANYWHERE + 4.0 * around * (1.0 - around)).flatten(1)
-    chosen = torch.multinomial(chance, config.rays, False, generator=draws.device)
+    chosen = torch.multinomial(chance, config.rays, False, generator=rng.device)
     rays = make_rays(shown.camera, n)
-    marched = march_some(network, planes, rays, chosen, config.ray_samples, draws.device)
+    marched = march_some(network, planes, rays, chosen, config.ray_samples, rng.device)
     return (marched.weights.sum(-1) - person.flatten(1).gather(1, chosen)).abs().mean()

@@ -44,28 +44,28 @@ class LatentMetric(nn.Module):
         return ((differences @ self.matrix) * differences).sum(-1).mean()
 
 
-def picture_gradients(
+def image_gradients(
     network: TriPlaneGenerator, people: PeopleSet, count: int, generator: torch.Generator
 ) -> Float[Tensor, "P D"]:
     """Gradients with respect to w of raw images times white noise, for random people seen from the
     cameras of known ones, whose pixel weights are used; `count` is rounded up to whole batches."""
-    where = network.backbone.mapping.w_avg
+    w_avg = network.backbone.mapping.w_avg
     size = min(RESOLUTION, network.config.neural_resolution)
     half = min(SAMPLES, network.config.rendering.depth_resolution)
     rendering = replace(network.config.rendering, depth_resolution=half, importance_resolution=half)
     found = []
     for _ in range(-(-count // TOGETHER)):
-        views = people.draw(TOGETHER, generator)
+        views = people.sample(TOGETHER, generator)
         weight = F.interpolate(views.small_weight, (size, size), mode="area")
         noise = torch.randn(TOGETHER, 3, size, size, generator=generator) * weight.sqrt()
-        z = torch.randn(TOGETHER, network.config.z_dim, generator=generator).to(where)
+        z = torch.randn(TOGETHER, network.config.z_dim, generator=generator).to(w_avg)
         w = network.mapping(z, None)[:, 0].detach().requires_grad_(True)
         planes = network.planes(w[:, None].expand(-1, network.num_ws, -1))
         volume = render_volume(
-            planes, network.decoder, views.camera.to(where), rendering, resolution=size,
+            planes, network.decoder, views.camera.to(w_avg), rendering, resolution=size,
             backend="torch", deterministic=True,
         )  # fmt: skip
-        (gradient,) = torch.autograd.grad((volume.features[:, :3] * noise.to(where)).sum(), w)
+        (gradient,) = torch.autograd.grad((volume.features[:, :3] * noise.to(w_avg)).sum(), w)
         found.append(gradient)
     return torch.cat(found)
 

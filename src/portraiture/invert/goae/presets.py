@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.image_losses import OwnView
+from portraiture.invert.goae.image_losses import ImageLosses
 from portraiture.invert.goae.train_alignment import AlignmentTraining
 from portraiture.invert.goae.train_encoder import EncoderTraining
 from portraiture.networks.eg3d import TriPlaneConfig
@@ -46,7 +46,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         truth=truth_config.TINY,
         levels_from=(0, 0, 1),
-        own_view=OwnView(rays=16, ray_samples=4, side=16),
+        image_losses=ImageLosses(rays=16, ray_samples=4, side=16),
         metric_gradients=4,
         grid_people=2,
         w_samples=64,
@@ -60,8 +60,8 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         levels_from=(2_400, 2_400, 2_500),
         whole_from=2_400,
-        own_view=OwnView(),
-        judge_rate=1e-4,
+        image_losses=ImageLosses(),
+        discriminator_rate=1e-4,
         optimizer="adamw",
         learning_rate=1e-3,
         warmup=50,
@@ -80,8 +80,8 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         truth=truth_config.GPU,
         levels_from=(2_000, 4_000, 6_000),
-        own_view=OwnView(),
-        judge_rate=5e-5,
+        image_losses=ImageLosses(),
+        discriminator_rate=5e-5,
         optimizer="adamw",
         learning_rate=5e-4,
         warmup=200,
@@ -93,7 +93,7 @@ ENCODER: dict[EncoderPreset, EncoderTraining] = {
         ),
         encoder=PAPER,
         truth=truth_config.GPU,
-        own_view=OwnView(),
+        image_losses=ImageLosses(),
     ),
 }  # fmt: skip
 

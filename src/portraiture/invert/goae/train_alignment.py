@@ -4,7 +4,7 @@ section 4.2 and supplement): encoder and generator are frozen.
 photo ─encoder─▶ w+ ─▶ reconstruction - photo ─alignment─▶ F* ─planes, mixed─▶ renders
 The photo's own view is rendered, as in the paper, and for synthetic people, whose ground truth is
 known, another view. [ours] Photos of real people, whose heads fit them less well, are compared at
-their own view only (`own_view`). Letters: B photos, N rows of w+.
+their own view only (`image_losses`). Letters: B photos, N rows of w+.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torch import Tensor
 from portraiture.data.fitted_photos import FittedBatch, FittedPhotos
 from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
-from portraiture.invert.goae.gates import set_rate
-from portraiture.invert.goae.image_losses import OwnView, own_view_losses
+from portraiture.invert.goae.image_losses import ImageLosses, image_losses
+from portraiture.invert.goae.param_groups import set_rate
 from portraiture.invert.goae.refine import refine
 from portraiture.invert.weights import Encoder
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -34,7 +34,7 @@ from portraiture.train.ema import averaged_copy, decay, update
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
-from portraiture.train.rng import Draws, generator
+from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.train.truth_config import TruthConfig
 from portraiture.train.truth_losses import TruthLosses
@@ -54,9 +54,10 @@ class AlignmentTraining:
 
     truth: losses against the engine (`train.truth_losses`). encoder, fitted: fingerprints of the
     frozen encoder and of the photos of real people, so that a run never resumes with others.
-    fitted_share: share of these photos in a batch. own_view: losses on them. other_weight: weight
-    of losses at another view than the photo's; 0 in the paper. perturbed: share of heads whose w+
-    is moved towards another's, to imitate the inversion error of real photos [ours].
+    fitted_share: share of these photos in a batch. image_losses: weights of the losses on them.
+    other_weight: weight of losses at another view than the photo's; 0 in the paper. perturbed:
+    share of heads whose w+ is moved towards another's, to imitate the inversion error of real
+    photos [ours].
     feature_weight: λ7, on the mean squared F* - F. mixed: planes that are mixed by visibility.
     learning_rate: Adam's, after `warmup` steps, with cosine decay over decay_steps. clip: maximum
     gradient norm.
@@ -69,7 +70,7 @@ class AlignmentTraining:
     encoder: str = ""
     fitted: str = ""
     fitted_share: float = 0.5
-    own_view: OwnView = field(default_factory=OwnView)
+    image_losses: ImageLosses = field(default_factory=ImageLosses)
     other_weight: float = 1.0
     perturbed: float = 0.0
     feature_weight: float = 1e-4
@@ -115,13 +116,13 @@ class TrainAlignment:
     def batch(self, number: int, size: int, generator: torch.Generator) -> AlignmentBatch:
         """Photos of different people with their own and other views, and photos of real people."""
         if self.fitted is None:
-            return AlignmentBatch(self.data.draw(size, generator))
+            return AlignmentBatch(self.data.sample(size, generator))
         fitted = round(size * self.config.fitted_share)
-        people = self.data.draw(size - fitted, generator)
-        return AlignmentBatch(people, self.fitted.draw(fitted, generator))
+        people = self.data.sample(size - fitted, generator)
+        return AlignmentBatch(people, self.fitted.sample(fitted, generator))
 
     def step(
-        self, state: TrainState, batch: AlignmentBatch, draws: Draws, world: World
+        self, state: TrainState, batch: AlignmentBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the alignment and its EMA."""
         config = self.config
@@ -132,7 +133,7 @@ class TrainAlignment:
             config.learning_rate * annealed(state.step, config.decay_steps, warmup=config.warmup),
         )
         optimizer.zero_grad(set_to_none=True)
-        losses = self.losses(alignment, batch, draws)
+        losses = self.losses(alignment, batch, rng)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(alignment.parameters(), world)
         torch.nn.utils.clip_grad_norm_(alignment.parameters(), config.clip)
@@ -143,13 +144,13 @@ class TrainAlignment:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def losses(
-        self, alignment: FeatureAlignment, batch: AlignmentBatch, draws: Draws
+        self, alignment: FeatureAlignment, batch: AlignmentBatch, rng: StepRng
     ) -> dict[str, Tensor]:
         """All weighted losses by name: Eq. 13's, and λ7 on F* - F (supplement A). Names of losses
         at the other view start with `other_`."""
         config, network = self.config, self.network
         people, real = batch
-        ws = perturb(self._ws(people.photo), config.perturbed, draws)
+        ws = perturb(self._ws(people.photo), config.perturbed, rng)
         image, camera = people.seen.image, people.seen.camera
         if real is not None:  # in one pass, for the batch norms
             ws = torch.cat([ws, self._ws(real.photo)])
@@ -159,25 +160,25 @@ class TrainAlignment:
         moved = (found.features - found.plain_features).square().mean()
         losses = {"features": config.feature_weight * moved}
         known = len(people.photo)
-        losses |= self._known(ws[:known], found.planes[:known], people, draws)
+        losses |= self._known(ws[:known], found.planes[:known], people, rng)
         if real is not None:
             networks = (self.features, self.identity)
-            losses |= own_view_losses(
-                network, networks, ws[known:], found.planes[known:], real.shown, draws,
-                config.own_view,
+            losses |= image_losses(
+                network, networks, ws[known:], found.planes[known:], real.shown, rng,
+                config.image_losses,
             )  # fmt: skip
         return losses
 
     def _known(
         self, ws: Float[Tensor, "B N D"], planes: Float[Tensor, "B 3 C P P"], people: PhotoBatch,
-        draws: Draws,
+        rng: StepRng,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Losses on two views of synthetic people."""
         network, weight = self.network, self.config.other_weight
         compare = TruthLosses(self.config.truth, self.features)
-        found = compare(network, ws, planes, people.seen, draws, coarse=False)
+        found = compare(network, ws, planes, people.seen, rng, coarse=False)
         if weight:
-            other = compare(network, ws, planes, people.truth, draws, coarse=False)
+            other = compare(network, ws, planes, people.truth, rng, coarse=False)
             found |= {f"other_{name}": weight * loss for name, loss in other.items()}
         return found
 
@@ -191,27 +192,27 @@ class TrainAlignment:
         network, alignment = self.network, state.averages["alignment"]
         assert isinstance(alignment, FeatureAlignment)
         people = min(self.config.grid_people, len(self.data.people))
-        batch = self.data.draw(people, generator(0))
-        where = network.backbone.mapping.w_avg
-        ws = self._ws(batch.photo.to(where))
-        seen, other = (part.camera.to(where) for part in (batch.seen, batch.truth))
-        image = batch.seen.image.to(where)
+        batch = self.data.sample(people, generator(0))
+        w_avg = network.backbone.mapping.w_avg
+        ws = self._ws(batch.photo.to(w_avg))
+        seen, other = (part.camera.to(w_avg) for part in (batch.seen, batch.truth))
+        image = batch.seen.image.to(w_avg)
         found = refine(network, alignment, ws, image, seen, mixed=self.config.mixed)
 
-        def drawn(planes: Tensor, camera: Tensor) -> Tensor:
+        def rendered(planes: Tensor, camera: Tensor) -> Tensor:
             return network.upsample(network.render(planes, camera, deterministic=True).features, ws)
 
         rows = (
-            drawn(network.planes(ws), seen), drawn(found.planes, seen), image,
-            drawn(found.planes, other), batch.truth.image.to(where),
+            rendered(network.planes(ws), seen), rendered(found.planes, seen), image,
+            rendered(found.planes, other), batch.truth.image.to(w_avg),
         )  # fmt: skip
         side = image.shape[-1]
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
 
 
-def perturb(ws: Float[Tensor, "B N D"], share: float, draws: Draws) -> Float[Tensor, "B N D"]:
+def perturb(ws: Float[Tensor, "B N D"], share: float, rng: StepRng) -> Float[Tensor, "B N D"]:
     """Move a share of the w+ by a random fraction towards the next one in the batch."""
     if not share:
         return ws
-    drawn = torch.rand(2, len(ws), 1, 1, generator=draws.cpu).to(ws)
-    return ws + (drawn[0] < share) * drawn[1] * (ws.roll(1, 0) - ws)
+    sampled = torch.rand(2, len(ws), 1, 1, generator=rng.cpu).to(ws)
+    return ws + (sampled[0] < share) * sampled[1] * (ws.roll(1, 0) - ws)

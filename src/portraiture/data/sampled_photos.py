@@ -28,7 +28,7 @@ EDGE = 0.7
 """Width of a matte's edge, pixels."""
 
 
-class DrawnBatch(NamedTuple):
+class SampledBatch(NamedTuple):
     """photo: in [-1, 1]. z: latents of the people."""
 
     photo: Float[Tensor, "B 3 S S"]
@@ -36,7 +36,7 @@ class DrawnBatch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DrawnPhotos:
+class SampledPhotos:
     """generator: of images, with the latents of `people.scene`. backgrounds: new ones, at the size
     at which photos are composited. how: augmentation of the photos."""
 
@@ -45,22 +45,22 @@ class DrawnPhotos:
     how: Distortion
 
     @torch.no_grad()
-    def draw(self, size: int, generator: torch.Generator) -> DrawnBatch:
+    def sample(self, size: int, generator: torch.Generator) -> SampledBatch:
         """Sample photos of `size` new people with random camera and light; empty for 0."""
         side = self.backgrounds.shape[-1]
         if not size:
-            return DrawnBatch(
+            return SampledBatch(
                 torch.zeros(0, 3, self.how.size, self.how.size), torch.zeros(0, LATENT_SIZE)
             )
         z = torch.randn(size, self.generator.config.z_dim, generator=generator)
-        drawn = self.generator.images(self.generator.mapping(z, None))
-        drawn = F.interpolate(drawn, (side, side), mode="bilinear", antialias=True)
-        images = ((drawn.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+        generated = self.generator.images(self.generator.mapping(z, None))
+        generated = F.interpolate(generated, (side, side), mode="bilinear", antialias=True)
+        images = ((generated.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
         labels = torch.zeros(size, side, side, dtype=torch.uint8)
         batch = FaceBatch(images, cut_out(images), labels, torch.arange(size))
         seed = int(torch.randint(1 << 62, (), generator=generator))
         photo = distorted(batch, self.how, self.backgrounds, np.random.default_rng(seed))[0]
-        return DrawnBatch(photo, z[:, :LATENT_SIZE])
+        return SampledBatch(photo, z[:, :LATENT_SIZE])
 
 
 def cut_out(images: UInt8[Tensor, "B 3 n n"]) -> UInt8[Tensor, "B 1 n n"]:

@@ -1,5 +1,5 @@
-"""Learning rates of gates, learned factors that start at 0. What they multiply has no effect until
-they have grown, so they learn faster."""
+"""Parameter groups of the GOAE optimisers. Gates are learned factors that start at 0: what they
+multiply has no effect until they have grown, so they learn faster."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
-GATES = "gates"
+GATE_PARAMETER = "gates"
 """Name of the parameter that holds a network's gates."""
 GATE_RATE = 20.0
 """Their learning rate relative to the other parameters'."""
 
 
-def gated_groups(network: nn.Module) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     """Parameter groups for an optimiser, with the gates in a group of their own."""
     named = dict(network.named_parameters())
-    gates = [named.pop(GATES)] if GATES in named else []
+    gates = [named.pop(GATE_PARAMETER)] if GATE_PARAMETER in named else []
     groups = [(list(named.values()), 1.0), (gates, GATE_RATE)]
     return [{"params": part, "times": times} for part, times in groups if part]
 

@@ -1,4 +1,4 @@
-"""Cut-outs of drawn people, and photos made of them."""
+"""Cut-outs of sampled people, and photos made of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from portraiture.checkpoints import load_image_generator
-from portraiture.data.drawn_photos import DrawnPhotos, cut_out
 from portraiture.data.photo_set import TAKEN
+from portraiture.data.sampled_photos import SampledPhotos, cut_out
 from portraiture.people.latent import LATENT_SIZE
 
 
@@ -25,14 +25,14 @@ def test_somebody_before_white_is_cut_out_with_the_whites_inside() -> None:
 
 
 def test_photos_show_their_latents_people() -> None:
-    """Before black and as the generator draws them, they are its pictures."""
+    """Before black and as the generator draws them, they are its images."""
     network = load_image_generator("faces2d").requires_grad_(False)
     plain = replace(
         TAKEN, zoom=(1.0, 1.0), shift=0.0, turn=0.0, light=0.0, colour=0.0, occlude=0.0, blur=0.0,
         grain=0.0, jpeg=0.0,
     )  # fmt: skip
     black = torch.zeros(1, 3, 128, 128, dtype=torch.uint8)
-    batch = DrawnPhotos(network, black, plain).draw(2, torch.Generator().manual_seed(4))
+    batch = SampledPhotos(network, black, plain).sample(2, torch.Generator().manual_seed(4))
     assert batch.z.shape == (2, LATENT_SIZE)
     z = torch.randn(2, network.config.z_dim, generator=torch.Generator().manual_seed(4))
     assert torch.equal(batch.z, z[:, :LATENT_SIZE])
