@@ -86,7 +86,9 @@ def main(
                 methods |= {f"{name}, {k}": make_aligned(mixed=v) for k, v in MASKS.items()}
     parser = models.parser()
     metrics = MetricNetworks(
-        parser, perceptual_synthetic(parser), identity_synthetic(models.identity())
+        models.portrait_parser(),
+        perceptual_synthetic(parser),
+        identity_synthetic(models.identity()),
     )
     rows = bench(methods, models.generator(), metrics, people=people)
     show(rows)

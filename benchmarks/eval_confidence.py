@@ -98,7 +98,9 @@ def main(
     models = default_models()
     generator, parser = models.generator(), models.parser()
     distance = perceptual_synthetic(parser)
-    metrics = MetricNetworks(parser, distance, identity_synthetic(models.identity()))
+    metrics = MetricNetworks(
+        models.portrait_parser(), distance, identity_synthetic(models.identity())
+    )
     how = encoder_method(models, "aligned", weights=weights, alignment=alignment)
 
     def measured(target: Target, by: EncoderMethod = how) -> float:
@@ -138,7 +140,9 @@ def through_align(
 ) -> list[float]:
     """The residual of a photo, not a number where it is refused."""
     try:
-        return [measured(target_of_photo(align(photo), models.generator(), models.parser()))]
+        return [
+            measured(target_of_photo(align(photo), models.generator(), models.portrait_parser()))
+        ]
     except PortraitureError:
         return [float("nan")]
 
@@ -147,7 +151,7 @@ def tried(image: ndarray, measured: Callable[[Target], float], models: Models) -
     """The residual of an image; none where it is refused."""
     camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None]
     try:
-        return [measured(make_target(image, camera, models.generator(), models.parser()))]
+        return [measured(make_target(image, camera, models.generator(), models.portrait_parser()))]
     except PortraitureError:
         return []
 

@@ -118,7 +118,7 @@ def measure_glasses(
 def heads_of(models: Models, how: InversionMethod, people: int) -> list[Head]:
     """Held-out people, inverted from the front."""
     parser, identity = models.parser(), identity_synthetic(models.identity())
-    metrics = MetricNetworks(parser, perceptual_synthetic(parser), identity)
+    metrics = MetricNetworks(models.portrait_parser(), perceptual_synthetic(parser), identity)
     heads = []
     for index in track(range(people), "People"):
         person = held_out_person(index, (0.0,), how.generator.config.image_size)

@@ -17,14 +17,14 @@ from tyro.conf import Positional
 from portraiture.cli.progress import TerminalProgress
 from portraiture.data.fitted_photos import fit_portraits
 from portraiture.invert.target import person_matte
-from portraiture.perception.weights import load_parser
+from portraiture.perception.weights import load_portrait_parser
 
 
 def main(folder: Positional[Path], out: Positional[Path], skip: int = 0) -> None:
     """skip: portraits that are kept apart."""
     known = (".jpg", ".jpeg", ".png")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known)[skip:]
-    matte = partial(person_matte, parser=load_parser())
+    matte = partial(person_matte, parser=load_portrait_parser())
     with TerminalProgress() as progress:
         used = fit_portraits(paths, out, matte, progress=progress)
     print(f"Wrote {out}: {used} of {len(paths)} portraits")

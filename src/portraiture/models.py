@@ -26,7 +26,8 @@ from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.parser import ParserNetwork
-from portraiture.perception.weights import load_identity, load_parser
+from portraiture.perception.portrait_parser import PortraitParser
+from portraiture.perception.weights import load_identity, load_parser, load_portrait_parser
 from portraiture.types import DeviceName
 from portraiture.weights import WEIGHTS
 
@@ -67,8 +68,12 @@ class Models:
         return self.load(load_image_generator, name)
 
     def parser(self) -> ParserNetwork:
-        """The shipped face parser."""
+        """The shipped face parser, whose features the perceptual distance compares."""
         return self.load(load_parser, "parser")
+
+    def portrait_parser(self) -> PortraitParser:
+        """The shipped portrait parser."""
+        return self.load(load_portrait_parser, "portrait-parser")
 
     def identity(self) -> IdentityNetwork:
         """The shipped identity network."""

@@ -92,7 +92,9 @@ def bench(command: Bench) -> None:
     models = Models(choose_device(command.device))
     methods, parser = _methods(command, models), models.parser()
     metrics = MetricNetworks(
-        parser, perceptual_synthetic(parser), identity_synthetic(models.identity())
+        models.portrait_parser(),
+        perceptual_synthetic(parser),
+        identity_synthetic(models.identity()),
     )
     with TerminalProgress() as progress:
         rows = run_bench(

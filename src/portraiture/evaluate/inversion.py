@@ -33,7 +33,7 @@ from portraiture.people.backgrounds import sample_background
 from portraiture.people.latent import sample_latents
 from portraiture.people.people import render_person
 from portraiture.people.people_file import PersonViews
-from portraiture.perception.parser import ParserNetwork
+from portraiture.perception.portrait_parser import PortraitParser
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.triplane.visibility import SOLID
 
@@ -77,7 +77,7 @@ class Row:
 class MetricNetworks:
     """The networks that the metrics look through, and whose names the scores carry."""
 
-    parser: ParserNetwork
+    parser: PortraitParser
     perceptual: ImageDistance
     identity: FeatureExtractor
 

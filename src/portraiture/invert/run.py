@@ -88,7 +88,7 @@ def invert_photos(
 ) -> tuple[Head, Target]:
     """The head of aligned photos, and the target of the first. Its facts include its confidence
     (`invert.confidence`) if the generator makes the engine's people. Raises InversionError."""
-    generator, parser = method.generator, method.models.parser()
+    generator, parser = method.generator, method.models.portrait_parser()
     progress.stage("Cut out the person")
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
     found = method.invert(targets, progress)

@@ -22,7 +22,7 @@ from portraiture.camera import to_eg3d
 from portraiture.errors import InversionError
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.ops.resize import resized
-from portraiture.perception.parser import ParserNetwork
+from portraiture.perception.portrait_parser import PortraitParser
 from portraiture.types import Photo, Segment
 
 WHITE = 1.0
@@ -44,7 +44,7 @@ class Target:
     camera: Float[Tensor, "1 25"]
 
 
-def target_of_photo(photo: Photo, generator: TriPlaneGenerator, parser: ParserNetwork) -> Target:
+def target_of_photo(photo: Photo, generator: TriPlaneGenerator, parser: PortraitParser) -> Target:
     """The target of an aligned photo; see `make_target`."""
     camera = torch.from_numpy(to_eg3d(photo.camera)).float()[None]
     return make_target(photo.crop, camera, generator, parser)
@@ -54,7 +54,7 @@ def make_target(
     crop: UInt8[ndarray, "S S 3"],
     camera: Float[Tensor, "1 25"],
     generator: TriPlaneGenerator,
-    parser: ParserNetwork,
+    parser: PortraitParser,
 ) -> Target:
     """The target, on the CPU, of a crop from `photo.align` and its camera. parser: segments the
     person, on its own device. Raises InversionError if no person is found."""
@@ -78,15 +78,13 @@ def resized_by_pil(images: Float[Tensor, "B 3 S S"], size: int) -> Float[Tensor,
 
 @torch.no_grad()
 def person_matte(
-    images: Float[Tensor, "B 3 R R"], parser: ParserNetwork
+    images: Float[Tensor, "B 3 R R"], parser: PortraitParser
 ) -> Float[Tensor, "B 1 R R"]:
-    """Matte of the person, in [0, 1]: one minus the face parser's background probability, with
+    """Matte of the person, in [0, 1]: one minus the portrait parser's background probability, with
     increased contrast, restricted to the largest connected region."""
-    side = parser.config.size
-    small = resized(images, side)
-    small = small.to(next(parser.parameters()))
-    classes = parser(small).softmax(1).to(images)
-    person = 1.0 - classes[:, int(Segment.BACKGROUND)][:, None]
+    small = resized(images, parser.config.size).to(next(parser.parameters()))
+    classes, _ = parser.read(small)
+    person = 1.0 - classes.to(images)[:, int(Segment.BACKGROUND)][:, None]
     person = ((person - UNSURE[0]) / (UNSURE[1] - UNSURE[0])).clamp(0.0, 1.0)
     person = person * torch.stack([largest_part(one[0]) for one in person])[:, None]
     return F.interpolate(person, images.shape[-2:], mode="bilinear").clamp(0.0, 1.0)
