@@ -17,10 +17,11 @@ from portraiture import checkpoints
 from portraiture.cli import main
 from portraiture.errors import InversionError
 from portraiture.head import Head
-from portraiture.invert import weights
+from portraiture.invert import run, weights
 from portraiture.invert.inversion import make_head, person_psnr
 from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
 from portraiture.invert.run import HEAD_FILES, Inverted, invert, invert_photos
+from portraiture.meshing.head_mesh import MeshConfig
 from portraiture.models import Models
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
@@ -105,8 +106,12 @@ def test_choices_out_of_range_are_refused() -> None:
 
 
 def test_files_of_a_photo_from_the_command_line(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whole but coarse: few frames, a small mesh."""
+    mesh, coarse = Head.mesh, MeshConfig(resolution=48, triangles=500, texture_size=64)
+    monkeypatch.setattr(Head, "mesh", lambda head: mesh(head, coarse))
+    monkeypatch.setattr(run, "VIDEO_FRAMES", 4)
     out, network = folder / "out", str(folder / "small.safetensors")
     command = [
         "invert", str(demo_photo()), "--out", str(out), "--network", network,
