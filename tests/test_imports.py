@@ -3,7 +3,7 @@
 Properties, each over every file of a root folder, so that they hold of a copy with a new folder as
 well: every imported module and name exists; no circle of files, imports inside functions and under
 TYPE_CHECKING counted; folders import lower tiers alone, verbs never each other; 400 lines a file
-and 60 a function.
+and 60 a function, which holds of the tests as well.
 """
 
 from __future__ import annotations
@@ -193,6 +193,10 @@ def package(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_package_is_in_order(check) -> None:
     assert check(ROOT) == []
+
+
+def test_tests_are_as_short() -> None:
+    assert long_parts(Path(__file__).parent) == []
 
 
 def test_tiers_name_what_there_is() -> None:

@@ -6,21 +6,28 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from encoder_cases import choices_of, folder_of_people
 from people_cases import sphere_person
 
-from portraiture.checkpoints import load_generator
+from portraiture.checkpoints import fingerprint, load_generator, load_image_generator
 from portraiture.cli.bundle import LIMIT, write_bundle
-from portraiture.cli.recipes import Choices
+from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.data.labelled_photos import HELD, LabelledPhoto, save_labelled
 from portraiture.errors import OutputError, TrainingError
+from portraiture.invert.goae.train_encoder import TrainEncoder
+from portraiture.invert.weights import load_alignment, save
+from portraiture.networks.goae_encoder import GoaeEncoder
 from portraiture.people.people_file import person_path, save_person
+from portraiture.people.scene import SCENE_SIZE
 from portraiture.perception.looks import NAMES
 from portraiture.train.log import read_log
 from portraiture.types import RecipeName
+from portraiture.weights import Card
 
 ALLOWED = (
     "torch", "triton", "numba", "llvmlite", "numpy", "scipy", "safetensors", "jaxtyping",
@@ -44,10 +51,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def people_folder(folder: Path, count: int = 4) -> Path:
+def people_folder(folder: Path, count: int = 4, *, scenes: bool = False) -> Path:
     folder.mkdir()
     for k in range(count):
-        save_person(sphere_person(seed=k), person_path(folder, k))
+        person = sphere_person(seed=k)
+        if scenes:
+            numbers = np.random.default_rng(k).standard_normal((len(person.rgb), SCENE_SIZE))
+            person = replace(person, scenes=numbers.astype(np.float32))
+        save_person(person, person_path(folder, k))
     return folder
 
 
@@ -118,6 +129,36 @@ def test_other_recipes_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -
     write_bundle(recipe, choices, tmp_path / "bundle")
     done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_an_alignment_trains_from_a_bundle(tmp_path: Path) -> None:
+    """With generator and encoder of the user's, which travel with it."""
+    folder = folder_of_people(tmp_path)
+    made = make_recipe("encoder", choices_of(folder))
+    assert isinstance(made, TrainEncoder)
+    save(GoaeEncoder(made.config.encoder), folder / "encoder", Card("goae-encoder", {}))
+    choices = replace(choices_of(folder), encoder=folder / "encoder")
+    write_bundle("alignment", choices, tmp_path / "bundle")
+    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["files"] == [
+        "start", "encoder",
+    ]  # fmt: skip
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    learned = load_alignment(tmp_path / "out" / "alignment.safetensors")
+    assert learned.config.generator == fingerprint(load_generator(folder / "small.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["supervised-faces", "adversarial-faces"])
+def test_image_generators_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -> None:
+    people = people_folder(tmp_path / "people", 8, scenes=recipe == "supervised-faces")
+    write_bundle(recipe, Choices(preset="tiny", data=people), tmp_path / "bundle")
+    plan = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    assert plan["scenes"] == (recipe == "supervised-faces")
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    load_image_generator(tmp_path / "out" / "generator.safetensors")
 
 
 def test_held_out_portraits_stay_at_home(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from portraiture.cli import main
 from portraiture.create.run import PHOTO_FILES, SEED_FILES
+from portraiture.engine.build import build_bust
 from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
@@ -50,7 +52,7 @@ def test_the_package_runs_as_a_module() -> None:
 
 
 def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "seven"
     arguments = ["avatar", "--seed", "7", "--out", str(out)]
@@ -64,6 +66,8 @@ def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
     assert (out / "avatar.glb").read_bytes() == before
 
     image = tmp_path / "left.png"
+    coarse = partial(build_bust, texture_size=256)  # enough for an image of 64 pixels
+    monkeypatch.setattr("portraiture.avatar.build_bust", coarse)
     main(["render", str(out / "avatar.json"), "--yaw", "30", "--size", "64", "--out", str(image)])
     assert np.asarray(Image.open(image)).shape == (64, 64, 3)
 

@@ -35,7 +35,7 @@ from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import ImageDistance
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.rendering import RenderingConfig
 
@@ -57,7 +57,11 @@ def generator() -> TriPlaneGenerator:
 @pytest.fixture(scope="module")
 def metrics() -> MetricNetworks:
     torch.manual_seed(1)
-    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=64)).eval().requires_grad_(False)
+    parser = (
+        PortraitParser(PortraitParserConfig(widths=(4, 4, 8, 8), size=64))
+        .eval()
+        .requires_grad_(False)
+    )
     return MetricNetworks(
         parser,
         ImageDistance("half-difference", lambda a, b: (a - b).abs().mean((1, 2, 3)) / 2.0),

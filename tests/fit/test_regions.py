@@ -26,11 +26,6 @@ def regions_of(image: np.ndarray) -> Regions:
 
 
 @pytest.fixture(scope="module")
-def photo() -> Photo:
-    return align(astronaut())
-
-
-@pytest.fixture(scope="module")
 def regions(photo: Photo) -> Regions:
     return photo_regions(photo.image, photo.landmarks.astype(np.float64))
 

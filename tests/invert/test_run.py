@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -10,227 +9,27 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from invert_cases import encoder_of, target_of
 from PIL import Image
 from recorded_progress import RecordedProgress
 
 from portraiture import checkpoints
-from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import save_generator
 from portraiture.cli import main
-from portraiture.edit.directions import Direction, Directions
-from portraiture.edit.run import edit
-from portraiture.errors import CheckpointError, InversionError
+from portraiture.errors import InversionError
 from portraiture.head import Head
-from portraiture.invert import weights
-from portraiture.invert.encode import DetailConfig, EncoderMethod
-from portraiture.invert.goae.refine import refine
+from portraiture.invert import run, weights
 from portraiture.invert.inversion import make_head, person_psnr
-from portraiture.invert.method import (
-    chosen_config,
-    encoder_method,
-    optimiser_method,
-)
+from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
 from portraiture.invert.run import HEAD_FILES, Inverted, invert, invert_photos
-from portraiture.invert.target import Target, largest_part, make_target
-from portraiture.invert.weights import check_fit, save
+from portraiture.meshing.head_mesh import MeshConfig
 from portraiture.models import Models
-from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignment
-from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
-from portraiture.networks.goae_program import ProgramWay
-from portraiture.perception.parser import ParserConfig, ParserNetwork
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
-from portraiture.triplane.rendering import RenderingConfig
-from portraiture.weights import Card
-
-CONFIG = TriPlaneConfig(
-    z_dim=8, c_dim=0, w_dim=16, plane_size=32, plane_features=8, first_size=16, channel_base=256,
-    channel_max=16, decoder_hidden=16, neural_resolution=16, superresolution="2X",
-    superres_widths=(8, 8),
-    rendering=RenderingConfig(
-        depth_resolution=12, importance_resolution=0, white_background=True
-    ),
-)  # fmt: skip
-ENCODER = EncoderConfig(
-    image_size=32, embed_dim=8, depths=(1, 1, 1, 1), heads=(1, 1, 1, 1), window=4, w_dim=16,
-    rows=(1, 1, 1), hidden=16, gated=True,
-)  # fmt: skip
-ALIGN = AlignmentConfig(features=16, size=16, feature_ratio=1, widths=(16, 16, 16), gated=True)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Weights of a generator with something solid, of an encoder and an alignment for it."""
-    torch.manual_seed(0)
-    generator = TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
-    generator.decoder.net[2].weight[0] *= 60.0
-    generator.decoder.net[2].bias[0] = 30.0
-    save_generator(generator, tmp_path / "small.safetensors")
-    save(GoaeEncoder(ENCODER), tmp_path / "encoder", Card("goae-encoder", {}))
-    save(FeatureAlignment(ALIGN), tmp_path / "alignment", Card("goae-afa", {}))
-    return tmp_path
-
-
-@pytest.fixture
-def models() -> Models:
-    return Models()
-
-
-def _generator(folder: Path) -> TriPlaneGenerator:
-    return Models().generator(folder / "small.safetensors")
-
-
-def _encoder(
-    folder: Path, models: Models, *, alignment: bool = False, program: ProgramWay | None = None
-) -> EncoderMethod:
-    return encoder_method(
-        models, "aligned", network=folder / "small.safetensors", weights=folder / "encoder",
-        alignment=folder / "alignment" if alignment else None, program=program,
-    )  # fmt: skip
-
-
-def _target(generator: TriPlaneGenerator, *, seed: int = 0) -> Target:
-    torch.manual_seed(1)
-    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=32)).eval()
-    crop = np.random.default_rng(seed).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    camera = torch.from_numpy(to_eg3d(eg3d_orbit(0.2 - 0.5 * seed, 0.0))).float()[None]
-    return make_target(crop, camera, generator, parser)
-
-
-def test_nobody_in_the_photo_is_said_before_any_work(folder: Path) -> None:
-    parser = ParserNetwork(ParserConfig(widths=(4, 4, 8, 8), size=32)).eval()
-    with torch.no_grad():
-        assert parser.head.bias is not None
-        parser.head.bias[0] = 50.0
-    with pytest.raises(InversionError, match="No person"):
-        make_target(np.zeros((64, 64, 3), np.uint8), torch.zeros(1, 25), _generator(folder), parser)
-
-
-def test_the_person_lies_over_white(folder: Path) -> None:
-    target = _target(_generator(folder))
-    assert target.image.shape == (1, 3, 128, 128)
-    assert target.crop.shape == (1, 3, 64, 64)
-    p = target.person
-    assert float(p.min()) >= 0.0
-    assert torch.all(target.image >= 1.0 - 2.0 * p - 1e-5)
-
-
-def test_specks_beside_a_person_are_no_part_of_them() -> None:
-    person = torch.zeros(64, 64)
-    person[10:60, 20:45] = 0.9
-    person[30:34, 30:34] = 0.0  # a hole stays one, but for its rim
-    person[2:8, 55:62] = 1.0
-    person[50, 2] = 1.0
-    found = largest_part(person)
-    assert found[10:60, 20:45].float().mean() > 0.99
-    assert not found[2:8, 55:62].any()
-    assert not found[50, 2]
-    assert not largest_part(torch.zeros(8, 8)).any()
-
-
-def test_an_encoder_gives_w_and_an_alignment_features(folder: Path, models: Models) -> None:
-    plain = _encoder(folder, models)
-    generator = plain.generator
-    target = _target(generator)
-    found = plain.invert([target])
-    assert found.features is None and found.residual is None
-    assert torch.equal(found.planes, generator.planes(found.ws))
-    small = torch.nn.functional.interpolate(target.crop, (32, 32), mode="bilinear", antialias=True)
-    with torch.no_grad():
-        expected = generator.backbone.mapping.w_avg + plain.encoder(small.clamp(-1, 1))
-    assert torch.allclose(found.ws, expected)
-    full = _encoder(folder, models, alignment=True)
-    refined = full.invert([target])
-    assert torch.equal(refined.ws, found.ws)
-    assert refined.features is not None and refined.visible is not None
-    everywhere = replace(full, mixed="none").invert([target])
-    assert everywhere.visible is not None
-    assert (everywhere.visible == 1).all()
-
-
-def test_detail_is_what_is_added_to_the_planes(folder: Path, models: Models) -> None:
-    plain = _encoder(folder, models)
-    target = _target(plain.generator)
-    found = plain.invert([target])
-    textured = replace(plain, detail=DetailConfig(silhouette=None, refinement=None))
-    projected = textured.invert([target])
-    assert projected.residual is not None and projected.residual.any()
-    assert torch.allclose(projected.planes, found.planes + projected.residual)
-    told = RecordedProgress()
-    paths = {"network": folder / "small.safetensors", "weights": folder / "encoder"}
-    whole = encoder_method(models, "goae+refine", **paths, refine_steps=2)
-    refined = whole.invert([target], told)
-    assert [name for name, _ in told.stages] == [
-        "Encode", "Fit the silhouette", "Project the texture", "Refine the texture",
-    ]  # fmt: skip
-    assert (told.steps["Fit the silhouette"], told.steps["Refine the texture"]) == (8, 2)
-    assert refined.residual is not None
-    assert 0.0 < float((refined.residual - projected.residual).abs().max()) < 1.0
-    with pytest.raises(InversionError, match="--refine-steps must be"):
-        encoder_method(models, "goae+refine", **paths, refine_steps=-1)
-
-
-def test_the_program_s_way_sees_the_photo_as_it_is(folder: Path, models: Models) -> None:
-    """The encoder by PIL's own filter, the alignment with the photo's own background."""
-    generator, way = _generator(folder), ProgramWay()
-    target = _target(generator)
-    how = _encoder(folder, models, alignment=True, program=way)
-    assert (how.mixed, how.program) == ("front", way)
-    assert how.alignment is not None
-    crop = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    small = np.asarray(Image.fromarray(crop).resize((32, 32), Image.Resampling.BICUBIC))
-    with torch.no_grad():
-        photo = torch.from_numpy(small.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-        ws = generator.backbone.mapping.w_avg + how.encoder(photo)
-        large = torch.nn.functional.interpolate(
-            target.crop, (128, 128), mode="bilinear", antialias=True
-        )
-        expected = refine(
-            generator, how.alignment, ws, large, target.camera, mixed="front", program=way
-        )
-    found = how.invert([target])
-    assert torch.allclose(found.ws, ws, atol=1e-6)
-    assert found.features is not None
-    assert torch.allclose(found.features, expected.features, atol=1e-4)
-    assert torch.allclose(found.planes, expected.planes, atol=1e-4)
-    carried = replace(ALIGN, carried=True, mixing="convolution")
-    save(FeatureAlignment(carried), folder / "carried", Card("goae-afa", {}))
-    with pytest.raises(InversionError, match="compares images"):
-        encoder_method(
-            models, "aligned", network=folder / "small.safetensors", weights=folder / "encoder",
-            alignment=folder / "carried", program=way,
-        )  # fmt: skip
-
-
-def test_several_photos_share_w_and_add_what_they_show(folder: Path, models: Models) -> None:
-    generator = _generator(folder)
-    first, second = _target(generator), _target(generator, seed=1)
-    how = _encoder(folder, models, alignment=True)
-    one, other, both = (how.invert(targets) for targets in ([first], [second], [first, second]))
-    assert torch.allclose(both.ws, 0.5 * (one.ws + other.ws), atol=1e-5)
-    assert both.features is not None
-    assert len(both.features) == 2
-    same = how.invert([first, first])
-    assert torch.allclose(same.planes, one.planes, atol=1e-3)
-    head = make_head(both, first, how)
-    head.save(folder / "head.safetensors")
-    again = Head.load(folder / "head.safetensors", network=how.network)
-    assert again.photos == 2
-    assert np.array_equal(again.render(yaw=0.2), head.render(yaw=0.2))
-    step = Direction(torch.nn.functional.normalize(torch.ones(16), dim=0), 0.5)
-    kept = edit(again, {"smile": 0.0}, directions=Directions({"smile": step}, {}, torch.zeros(1)))
-    assert torch.allclose(kept.planes, again.planes, atol=5e-3)
-    with pytest.raises(InversionError, match="takes one photo"):
-        optimiser_method(models, "w", network=how.network).invert([first, second])
-    for count in (0, 17):
-        with pytest.raises(InversionError, match="16 photos"):
-            how.invert([first] * count)
 
 
 def test_a_head_says_how_near_it_is(folder: Path, models: Models) -> None:
-    how = _encoder(folder, models)
-    target = _target(how.generator)
+    how = encoder_of(folder, models)
+    target = target_of(how.generator)
     found = replace(how.invert([target]), facts={"loss": float("nan"), "steps": 2})
     head = make_head(found, target, how)
     assert head.tuned == {}
@@ -245,7 +44,7 @@ def test_a_head_says_how_near_it_is(folder: Path, models: Models) -> None:
 def test_only_what_tuning_changed_is_kept(folder: Path, models: Models) -> None:
     how = optimiser_method(models, "pti", network=folder / "small.safetensors", steps=2, rays=16)
     how = replace(how, config=replace(how.config, samples=128))
-    target = _target(how.generator)
+    target = target_of(how.generator)
     head = make_head(how.invert([target]), target, how)
     assert head.tuned
     assert not any("mapping" in name for name in head.tuned)
@@ -271,7 +70,7 @@ def test_one_models_loads_every_network_once(
         )
         head, _ = invert_photos([align(demo_photo())], method)
         head.render(size=32)
-    assert sorted(read) == ["encoder", "parser", "small"]
+    assert sorted(read) == ["encoder", "parser", "portrait-parser", "small"]
 
 
 def test_a_photo_becomes_a_head_by_the_public_function(folder: Path, models: Models) -> None:
@@ -286,38 +85,6 @@ def test_a_photo_becomes_a_head_by_the_public_function(folder: Path, models: Mod
     head = invert(photo, method="w", network=network, models=models, progress=quick)
     assert (head.method, head.models, head.facts["steps"]) == ("w", models, 2)
     assert head.ws is not None and head.ws.shape[-1] == len(mean)
-
-
-def test_two_threads_share_networks(folder: Path, models: Models) -> None:
-    """Encoding and optimising at once, both give what they give alone."""
-    network = folder / "small.safetensors"
-    optimiser = optimiser_method(models, "pti", network=network, steps=3, rays=16)
-    optimiser = replace(optimiser, config=replace(optimiser.config, samples=128))
-    whole = encoder_method(
-        models, "goae+refine", network=network, weights=folder / "encoder", refine_steps=2
-    )
-    target = _target(whole.generator)
-    alone = [one.invert([target]).planes for one in (whole, optimiser)]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda one: one.invert([target]), (whole, optimiser) * 2))
-    for k, found in enumerate(together):
-        assert torch.equal(found.planes, alone[k % 2])
-    assert all(p.grad is None for p in whole.generator.parameters())
-
-
-def test_weights_for_another_generator_are_refused(folder: Path) -> None:
-    generator = _generator(folder)
-    others = (
-        GoaeEncoder(replace(ENCODER, rows=(1, 1, 2))),
-        GoaeEncoder(replace(ENCODER, w_dim=32)),
-        GoaeEncoder(replace(ENCODER, generator="0" * 64)),
-        FeatureAlignment(replace(ALIGN, features=32)),
-        FeatureAlignment(replace(ALIGN, size=32)),
-    )
-    check_fit(generator, GoaeEncoder(ENCODER), FeatureAlignment(ALIGN))
-    for other in others:
-        with pytest.raises(CheckpointError, match="not trained for this generator"):
-            check_fit(generator, other)
 
 
 def test_notes_of_several_photos_name_them() -> None:
@@ -339,8 +106,12 @@ def test_choices_out_of_range_are_refused() -> None:
 
 
 def test_files_of_a_photo_from_the_command_line(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whole but coarse: few frames, a small mesh."""
+    mesh, coarse = Head.mesh, MeshConfig(resolution=48, triangles=500, texture_size=64)
+    monkeypatch.setattr(Head, "mesh", lambda head: mesh(head, coarse))
+    monkeypatch.setattr(run, "VIDEO_FRAMES", 4)
     out, network = folder / "out", str(folder / "small.safetensors")
     command = [
         "invert", str(demo_photo()), "--out", str(out), "--network", network,

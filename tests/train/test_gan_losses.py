@@ -113,3 +113,9 @@ def test_density_variation_of_a_linear_density() -> None:
     points, offsets = torch.rand(2, 7, 3), torch.randn(2, 7, 3)
     got = density_variation(lambda x: x @ slope, points, offsets)
     assert torch.allclose(got, (offsets @ slope).abs().mean(), atol=1e-6)
+
+
+def test_r1_of_rows_is_the_squared_slope() -> None:
+    weight = torch.tensor([3.0, 4.0])
+    rows = torch.randn(5, 2, requires_grad=True)
+    assert torch.isclose(r1_penalty((rows @ weight)[:, None], [rows]), torch.tensor(25.0))

@@ -93,7 +93,8 @@ def invert_photos(
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
     found = method.invert(targets, progress)
     if knows_people(generator):
-        sure = confidence(found, generator, targets[0], perceptual_synthetic(parser))
+        distance = perceptual_synthetic(method.models.parser())
+        sure = confidence(found, generator, targets[0], distance)
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
     return make_head(found, targets[0], method), targets[0]
 
