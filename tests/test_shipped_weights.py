@@ -56,7 +56,9 @@ def people(generator: TriPlaneGenerator) -> list[PersonViews]:
 @pytest.fixture(scope="module")
 def metrics() -> MetricNetworks:
     parser = load_parser()
-    return MetricNetworks(parser, perceptual_synthetic(parser), identity_synthetic(load_identity()))
+    return MetricNetworks(
+        load_portrait_parser(), perceptual_synthetic(parser), identity_synthetic(load_identity())
+    )
 
 
 def _images(people: list[PersonViews]) -> Tensor:
@@ -98,8 +100,8 @@ def test_faces2d_draws_the_person_the_camera_and_the_light_of_a_latent() -> None
     assert min(ratios) > 21.0
 
 
-def test_the_parser_finds_the_classes(people: list[PersonViews], metrics: MetricNetworks) -> None:
-    labels = metrics.parser.segment(_images(people).flatten(0, 1)).numpy()
+def test_the_parser_finds_the_classes(people: list[PersonViews]) -> None:
+    labels = load_parser().segment(_images(people).flatten(0, 1)).numpy()
     truth = np.concatenate([person.segmentation for person in people])
     assert (labels == truth).mean() > 0.85
 
