@@ -26,7 +26,12 @@ from portraiture.errors import CheckpointError
 from portraiture.invert.weights import check_fit, load_alignment, load_encoder
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
-from portraiture.perception.weights import load_attributes, load_identity, load_parser
+from portraiture.perception.weights import (
+    load_attributes,
+    load_identity,
+    load_parser,
+    load_portrait_parser,
+)
 from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Storage
 
@@ -114,6 +119,7 @@ LOADERS = {
     "stylegan2": load_image_generator,
     "identity": load_identity,
     "parser": load_parser,
+    "portrait-parser": load_portrait_parser,
     "attributes": load_attributes,
     "goae-encoder": load_encoder,
     "pyramid-encoder": load_encoder,
