@@ -190,7 +190,7 @@ def test_refuses_truncated_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo{suffix}"
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
-    refused(path)
+    assert refused(path)
 
 
 def test_refuses_tiny_images(tmp_path: Path) -> None:

@@ -47,12 +47,13 @@ def _together(*calls: Call) -> list[Sequence[ndarray]]:
         return list(pool.map(run, calls))
 
 
-def _check(*calls: Call, rounds: int = 1) -> None:
-    """The calls at once give what they give one after the other, after that and before."""
-    for _ in range(rounds):
-        found = _together(*calls)
-        for one, call in zip(found, calls, strict=True):
-            assert all(np.array_equal(a, b) for a, b in zip(one, call(), strict=True))
+def _same_together(*calls: Call) -> bool:
+    """Whether calls at the same time give what they give one after the other."""
+    return all(
+        np.array_equal(a, b)
+        for one, call in zip(_together(*calls), calls, strict=True)
+        for a, b in zip(one, call(), strict=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +80,15 @@ def _avatar(seed: int, yaw: float) -> Call:
 
 
 def test_heads_are_synthesized_together(generator: TriPlaneGenerator) -> None:
-    _check(*(_synthesize(generator, seed) for seed in (0, 1, 0)))
+    assert _same_together(*(_synthesize(generator, seed) for seed in (0, 1, 0)))
 
 
 def test_avatars_are_built_and_rendered_together() -> None:
-    _check(_avatar(3, 0.0), _avatar(4, 0.4))
+    assert _same_together(_avatar(3, 0.0), _avatar(4, 0.4))
     shared = portraiture.Avatar.sample(3)
-    _check(*(lambda yaw=yaw: [shared.render(yaw=yaw, size=64)] for yaw in (0.0, 0.3, 0.0)))
+    assert _same_together(
+        *(lambda yaw=yaw: [shared.render(yaw=yaw, size=64)] for yaw in (0.0, 0.3, 0.0))
+    )
 
 
 def test_one_bust_is_rendered_together_and_scenes_push_each_other_out() -> None:
@@ -99,11 +102,11 @@ def test_one_bust_is_rendered_together_and_scenes_push_each_other_out() -> None:
 
         return render
 
-    _check(*(call(k) for k in (0, 1, 2, 3, 4, 5, 0, 1)))
+    assert _same_together(*(call(k) for k in (0, 1, 2, 3, 4, 5, 0, 1)))
 
 
 def test_heads_and_avatars_do_not_disturb_each_other(generator: TriPlaneGenerator) -> None:
-    _check(_synthesize(generator, 2), _avatar(6, 0.2))
+    assert _same_together(_synthesize(generator, 2), _avatar(6, 0.2))
 
 
 def test_rendering_together_needs_no_thread_safe_layer_of_numba() -> None:
@@ -167,4 +170,4 @@ def test_photos_become_avatars_and_heads_together() -> None:
             changed.render(yaw=0.3),
         ]
 
-    _check(created(photo), created(flipped), inverted, inverted)
+    assert _same_together(created(photo), created(flipped), inverted, inverted)

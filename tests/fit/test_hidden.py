@@ -15,7 +15,7 @@ from portraiture.engine.landmarks import CONTOUR
 from portraiture.engine.skin.layout import anatomy
 from portraiture.fit.colours import eyes_covered, read_cues
 from portraiture.fit.hidden import find_hidden
-from portraiture.fit.occluders import parse_crop, parsed_texels
+from portraiture.fit.parse import parse_crop, parsed_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.projection import SIZE, WINDOW, Projection, core_mask
 from portraiture.fit.regions import photo_regions

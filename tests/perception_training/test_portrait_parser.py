@@ -21,7 +21,6 @@ from portraiture.perception_training.portrait_parser import (
     SMOOTHING,
     TrainPortraitParser,
     looks_loss,
-    pixel_loss,
     seen_loss,
 )
 from portraiture.perception_training.presets import PORTRAIT_PARSER
@@ -36,20 +35,12 @@ def _logits(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_pixels_without_unknown_ones_are_the_parsers() -> None:
-    logits = _logits(2, 19, 3, 4)
-    labels = torch.from_numpy(np.random.default_rng(0).choice([1, 4, 13], (2, 3, 4)))
-    for dice in (0.0, 0.5):
-        ours, theirs = (f(logits, labels, dice=dice) for f in (pixel_loss, parsing_loss))
-        assert float(ours) == pytest.approx(float(theirs), abs=1e-6)
-
-
 def test_unknown_pixels_count_nothing() -> None:
     logits = _logits(2, 19, 3, 4)
     labels = torch.from_numpy(np.random.default_rng(1).choice([1, 4, 13], (2, 3, 4)))
     labels[:, :, 2:] = UNKNOWN
     logits.requires_grad_()
-    found = pixel_loss(logits, labels, dice=0.5)
+    found = parsing_loss(logits, labels, dice=0.5)
     alone = parsing_loss(logits[..., :2], labels[..., :2], dice=0.5)
     assert float(found.detach()) == pytest.approx(float(alone.detach()), abs=1e-6)
     found.backward()

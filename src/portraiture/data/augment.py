@@ -140,17 +140,28 @@ def dyed(
         return images
     cloth = ((labels == Segment.CLOTH)[:, None]).float()
     grey = images.mean(1, keepdim=True)
-    mean = (grey * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
+    mean = _mean(grey, cloth)
     shade = (grey / mean.clamp_min(0.02)).clamp(0.0, 2.0)
-    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=rng.device)
-    y, x = torch.meshgrid(i, i, indexing="ij")
+    x, y = _axes(images.shape[-1], rng.device)
     coat, shirt, tie = (_dye(rng) for _ in range(3))
-    middle = (x * cloth).sum((2, 3), keepdim=True) / cloth.sum((2, 3), keepdim=True).clamp_min(1.0)
+    middle = _mean(x, cloth)
     apart = (x - middle - rng.normal(0.06)).abs()
     opening = rng.uniform(0.03, 0.15) + rng.uniform(0.3, 0.9) * (1.0 - y)
     dye = torch.where((rng.chance(0.5) > 0) & (apart < opening), 0.7 + 0.3 * shirt, coat)
     dye = torch.where((rng.chance(0.3) > 0) & (apart < rng.uniform(0.04, 0.1)), tie, dye)
     return torch.where(cloth * rng.chance(chance) > 0, (dye * shade).clamp(0.0, 1.0), images)
+
+
+def _axes(side: int, device: torch.device) -> tuple[Float[Tensor, "m m"], Float[Tensor, "m m"]]:
+    """x to the right and y down, from -1 to 1."""
+    i = torch.linspace(-1.0, 1.0, side, device=device)
+    y, x = torch.meshgrid(i, i, indexing="ij")
+    return x, y
+
+
+def _mean(values: Tensor, mask: Float[Tensor, "B 1 m m"]) -> Float[Tensor, "B c 1 1"]:
+    """Mean of the values inside of the masks; 0 for an empty one."""
+    return (values * mask).sum((2, 3), keepdim=True) / mask.sum((2, 3), keepdim=True).clamp_min(1.0)
 
 
 def _dye(rng: BatchRng) -> Float[Tensor, "B 3 1 1"]:
@@ -166,8 +177,7 @@ def relit(
     waves = rng.normal(strength, 1, 3, 3) + rng.normal(0.15 * strength, 3, 3, 3)
     waves = waves - waves.mean((2, 3), keepdim=True)
     field = F.interpolate(waves, images.shape[-2:], mode="bicubic")
-    i = torch.linspace(-1.0, 1.0, images.shape[-1], device=rng.device)
-    y, x = torch.meshgrid(i, i, indexing="ij")
+    x, y = _axes(images.shape[-1], rng.device)
     angle = rng.uniform(0.0, 2.0 * math.pi)
     along = x * angle.cos() + y * angle.sin() - rng.normal(0.25)
     bend = rng.normal(0.15) * torch.sin(4.0 * (y * angle.cos() - x * angle.sin()))
@@ -184,7 +194,7 @@ def occluded(
     hand, (cover, shade) = rng.chance(how.hands) > 0, _hand(images.shape[-1], rng)
     other, pattern = _thing(images.shape[-1], rng)
     skin = torch.stack([labels == s for s in SKINS]).any(0)[:, None].float()
-    mean = (images * skin).sum((2, 3), keepdim=True) / skin.sum((2, 3), keepdim=True).clamp_min(1.0)
+    mean = _mean(images, skin)
     tone = mean * torch.exp(rng.normal(0.2)) * torch.exp(rng.normal(0.05, 3, 1, 1))
     any_colour = rng.uniform(0.05, 0.9) * rng.uniform(0.6, 1.0, 3, 1, 1)
     colours = torch.where(hand, tone * shade, any_colour * pattern).clamp(0.0, 1.0)
@@ -195,8 +205,7 @@ def occluded(
 
 def _hand(side: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
     """A palm with fingers that reach into the image from a random side: mask and shading."""
-    i = torch.linspace(-1.0, 1.0, side, device=rng.device)
-    y, x = torch.meshgrid(i, i, indexing="ij")
+    x, y = _axes(side, rng.device)
     angle, size = rng.uniform(0.0, 2.0 * math.pi), rng.uniform(0.16, 0.34)
     away = rng.uniform(0.15, 0.9)
     direction = angle + rng.normal(0.5)
@@ -219,8 +228,7 @@ def _hand(side: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
 
 def _thing(side: int, rng: BatchRng) -> tuple[Tensor, Tensor]:
     """A soft box or an oval from the image's edge: mask and pattern."""
-    i = torch.linspace(-1.0, 1.0, side, device=rng.device)
-    y, x = torch.meshgrid(i, i, indexing="ij")
+    x, y = _axes(side, rng.device)
     angle = rng.uniform(0.0, 2.0 * math.pi)
     u = x * angle.cos() + y * angle.sin() - rng.uniform(0.45, 1.3)
     v = y * angle.cos() - x * angle.sin() - rng.normal(0.3)

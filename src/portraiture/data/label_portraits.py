@@ -3,8 +3,8 @@
 portrait ─landmarks─▶ face, eyes, brows, lips, nose ─┐
 portrait ─person mask, hair mask─▶ background, hair ─┼▶ `Segment` per pixel, or UNKNOWN
 portrait ─`fit.regions`─▶ neck, clothes ─────────────┘
-Where sources disagree or are blurred, and where none of them sees (ears, frames of glasses), a
-pixel is UNKNOWN and teaches nothing. Letters: h, w the portrait, n side of a window.
+Pixels on which sources disagree or are uncertain, and those that none of them covers (ears, frames
+of glasses), are UNKNOWN and excluded from the loss. Letters: h, w the portrait, n side of a window.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SIDE = 400
 IOD = 0.5 * SIDE / WINDOW_HALF_IOD
 """Inter-ocular distance in a window, pixels."""
 SURE = (0.08, 0.8)
-"""Masks below and above are believed."""
+"""Thresholds below and above which a mask is certain."""
 NOSE = (
     *(168, 193, 122, 196, 198, 129, 98, 97, 2, 326, 327, 358, 420, 419, 351, 417),
     *(102, 331, 64, 294, 219, 439),
@@ -73,7 +73,7 @@ def label_portrait(
     hair: Float[ndarray, "h w"], *, bald: bool, bearded: bool, glasses: bool,
 ) -> Labelled:  # fmt: skip
     """Label the window around a face. landmarks: pixels. hair: soft mask. bald, bearded, glasses:
-    what somebody saw; the masks are not believed against it."""
+    annotations, which override the masks."""
     points = landmarks[:, :2].astype(np.float64)
     regions = photo_regions(image, points)
     scale = np.diag([SIDE / regions.image.shape[0]] * 2 + [1.0])

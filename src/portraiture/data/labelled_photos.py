@@ -1,4 +1,4 @@
-"""Portraits with a class for each pixel and what people saw in them, for training a face parser.
+"""Portraits with a class for each pixel and annotated looks, for training a face parser.
 
 LabelledPhotos ⇄ .safetensors: WebP images and PNG labels, one after the other
 Letters: K images, n pixels a side, A looks (`perception.looks.NAMES`).

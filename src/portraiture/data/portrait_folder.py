@@ -55,7 +55,7 @@ GLASSES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Portrait:
-    """name: its id. person: who it is, "" if nobody knows. seen: what somebody saw, by column of
+    """name: its id. person: who it is, "" if unknown. seen: annotations by column of
     labels.csv."""
 
     name: str

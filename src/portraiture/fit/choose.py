@@ -200,17 +200,18 @@ def choose_beard(regions: Regions, cues: Cues) -> tuple[BeardStyle, float]:
     return "none", stubble
 
 
-def choose_glasses(regions: Regions, cues: Cues, hint: float) -> tuple[GlassesStyle, float]:
-    """Choose frame and tone; "none" if the hint is weak. Many dark pixels below the eyes and on the
+def choose_glasses(regions: Regions, cues: Cues, worn: float) -> tuple[GlassesStyle, float]:
+    """Choose frame and tone; "none" if `worn`,
+    the probability of glasses, is below one half. Many dark pixels below the eyes and on the
     bridge indicate a thick black frame, some a thin dark one, none thin metal. Dark occlusion of
-    both eyes but not of the nose indicates sunglasses whatever the hint."""
+    both eyes but not of the nose indicates sunglasses in any case."""
     both = all(eyes_covered(regions))
     nose = covered_share(regions, disc(regions, 4, 0.1)) > 0.5
     lens = decode(regions.image[np.any([disc(regions, k, 0.1) for k in (223, 443)], axis=0)])
     dark = np.median(lens) < 0.15 * zone_colour(regions, cheek_mask(regions)).mean()
     if both and dark and not nose:
-        hint = 1.0
-    if hint < 0.5:
+        worn = 1.0
+    if worn < 0.5:
         return "none", 0.1
     x, y = regions.head_coordinates()
     x = np.abs(x)

@@ -5,7 +5,7 @@ projection ─▶ log luminance, log chroma ─▶ reference skin: the most plau
    ├─ beyond a hard edge of luminance on bare skin: a cast shadow
    └─ no longer measured by the sensor, and the glow around that: over-exposed
 
-The portrait parser (`fit.occluders`) adds coverings of the face's own colour, hands above all, and
+The portrait parser (`fit.parse`) adds coverings of the face's own colour, hands above all, and
 overrules the colours where it sees the face itself: a flushed cheek, warm light, paint.
 
 Dimension letters: h, w: half the texels of the texture's window that holds the face
@@ -33,7 +33,7 @@ from scipy.spatial import KDTree
 from skimage import measure
 
 from portraiture.engine.skin.tone import tone_table
-from portraiture.fit.occluders import ParsedTexels
+from portraiture.fit.parse import ParsedTexels
 from portraiture.fit.projection import Projection, disk
 from portraiture.fit.regions import WINDOW_PX, Regions, window_transform
 

@@ -18,7 +18,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hidden import covered_in_window, find_hidden
-from portraiture.fit.occluders import parse_crop, parsed_texels
+from portraiture.fit.parse import parse_crop, parsed_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.regions import photo_regions
 from portraiture.fit.skin import fit_skin, hair_on_texels

@@ -48,12 +48,18 @@ class ParserNetwork(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 19 H W"]:
         """Logits of images in [-1, 1], whose sides are multiples of 16."""
+        return self.with_context(images)[0]
+
+    def with_context(
+        self, images: Float[Tensor, "B 3 H W"]
+    ) -> tuple[Float[Tensor, "B 19 H W"], Float[Tensor, "B D h w"]]:
+        """The logits, and the deepest features, which see the whole image."""
         *passed, x = self.features(images)
         x = self.context(x)
-        x = x + self.glance(x.mean((2, 3), keepdim=True))
+        context = x = x + self.glance(x.mean((2, 3), keepdim=True))
         for up, skip in zip(self.up, reversed(passed), strict=True):
             x = up(x, skip)
-        return F.interpolate(self.head(x), images.shape[-2:], mode="bilinear")
+        return F.interpolate(self.head(x), images.shape[-2:], mode="bilinear"), context
 
     def features(self, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The encoder's features at 1/2, 1/4 … of the size, also used for the perceptual distance

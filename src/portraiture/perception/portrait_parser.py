@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from portraiture.ops.resize import resized
 from portraiture.perception.looks import Look, LooksHead, split
 from portraiture.perception.parser import ParserConfig, ParserNetwork
 
@@ -43,25 +44,16 @@ class PortraitParser(nn.Module):
         self, images: Float[Tensor, "B 3 H W"]
     ) -> tuple[Float[Tensor, "B 19 H W"], Float[Tensor, "B L"]]:
         """Logits of the pixels and of all looks (`looks.split`) of images in [-1, 1]."""
-        network = self.pixels
-        *passed, x = network.features(images)
-        x = network.context(x)
-        x = x + network.glance(x.mean((2, 3), keepdim=True))
-        deepest = x
-        for up, skip in zip(network.up, reversed(passed), strict=True):
-            x = up(x, skip)
-        logits = F.interpolate(network.head(x), images.shape[-2:], mode="bilinear")
-        return logits, self.looks(deepest, logits, images)
+        logits, context = self.pixels.with_context(images)
+        return logits, self.looks(context, logits, images)
 
     @torch.no_grad()
     def read(
         self, images: Float[Tensor, "B 3 R R"]
     ) -> tuple[Float[Tensor, "B 19 R R"], dict[Look, Float[Tensor, "B n"]]]:
         """Probabilities of the classes of each pixel and of the looks; square crops of any size."""
-        side, size = images.shape[-1], self.config.size
-        if side != size:
-            images = F.interpolate(images, (size, size), mode="bilinear", antialias=side > size)
-        logits, looks = self(images)
-        if side != size:
+        side = images.shape[-1]
+        logits, looks = self(resized(images, self.config.size))
+        if side != self.config.size:
             logits = F.interpolate(logits.float(), (side, side), mode="bilinear")
         return logits.float().softmax(1), {k: v.softmax(1) for k, v in split(looks).items()}

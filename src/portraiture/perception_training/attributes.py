@@ -21,11 +21,10 @@ from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.people.attributes import score_people
 from portraiture.people.latent import sample_latents
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
+from portraiture.train.distributed import World
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
@@ -62,15 +61,7 @@ class TrainAttributes:
         """The network, its average and AdamW."""
         config = self.config
         network = AttributeNetwork(config.network).to(world.device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), config.learning_rate, weight_decay=config.weight_decay,
-            foreach=False,
-        )  # fmt: skip
-        return TrainState(
-            models={"attributes": network},
-            averages={"attributes": averaged_copy(network)},
-            optimizers={"attributes": optimizer},
-        )
+        return adamw_state("attributes", network, config)
 
     def batch(
         self, number: int, size: int, generator: torch.Generator
@@ -98,21 +89,12 @@ class TrainAttributes:
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config, (photos, wanted) = self.config, batch
-        network, optimizer = state.models["attributes"], state.optimizers["attributes"]
+        network = state.models["attributes"]
         assert isinstance(network, AttributeNetwork)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(
-                state.step, config.decay_steps, warmup=WARMUP
-            )
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "attributes", config)
         found = network.standardised(photos)
         loss = F.smooth_l1_loss(found, wanted)
-        loss.backward()
-        average_gradients(network.parameters(), world)
-        optimizer.step()
-        seen = float((state.step + 1) * self.run.batch)
-        beta = decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1)
-        update(state.averages["attributes"], network, beta)
+        finish_step(state, "attributes", config, loss, world)
         unknown = (found.detach() - wanted).square().mean(0)
         names = (f"unknown_{name}" for name in config.network.names)
         return {"loss": loss.detach(), **dict(zip(names, unknown, strict=True))}

@@ -16,14 +16,14 @@ from torch import Tensor
 from portraiture.data.distort import Distortion
 from portraiture.errors import TrainingError
 from portraiture.perception.identity import IdentityConfig, IdentityNetwork
+from portraiture.perception_training.adamw import finish_step, start_step
 from portraiture.perception_training.cosface import CosFace, pair_loss
 from portraiture.perception_training.faces_data import FaceData
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
+from portraiture.train.ema import averaged_copy
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 
@@ -109,28 +109,15 @@ class TrainIdentity:
         config, (images, person) = self.config, batch
         network, loss = state.models["identity"], state.models["people"]
         assert isinstance(loss, CosFace)
-        optimizer = state.optimizers["identity"]
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(
-                state.step, config.decay_steps, warmup=WARMUP
-            )
+        start_step(state, "identity", config)
         loss.margin = config.margin * min(1.0, state.step / max(1, config.margin_steps))
-        optimizer.zero_grad(set_to_none=True)
         with autocast(world.device, self.run.precision):
             embeddings = network(images)
         embeddings = embeddings.float()
         first, second = embeddings.chunk(2)
         pairs = pair_loss(first, second, scale=config.pair_scale, margin=loss.margin)
         value = loss(embeddings, person) + config.pair_weight * pairs
-        value.backward()
-        average_gradients([*network.parameters(), *loss.parameters()], world)
-        optimizer.step()
-        images_seen = state.step * self.run.batch
-        update(
-            state.averages["identity"],
-            network,
-            decay(self.run.batch, images_seen, half_life=config.half_life, ramp=0.1),
-        )
+        finish_step(state, "identity", config, value, world, others=[loss])
         with torch.no_grad():
             right = (loss.cosines(embeddings).argmax(1) == person).float().mean()
             nearest = (first @ second.T).argmax(1).cpu() == torch.arange(len(first))

@@ -16,14 +16,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.distort import Distortion
+from portraiture.data.labelled_photos import UNKNOWN
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
 from portraiture.perception_training.faces_data import FaceData
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import WARMUP, annealed
 from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
@@ -81,17 +81,7 @@ class TrainParser:
     def build(self, world: World) -> TrainState:
         """The network, its average and AdamW."""
         network = ParserNetwork(self.config.network).to(world.device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-            foreach=False,
-        )
-        return TrainState(
-            models={"parser": network},
-            averages={"parser": averaged_copy(network)},
-            optimizers={"parser": optimizer},
-        )
+        return adamw_state("parser", network, self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Distorted faces and their labels."""
@@ -103,24 +93,11 @@ class TrainParser:
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config, (images, labels) = self.config, batch
-        network, optimizer = state.models["parser"], state.optimizers["parser"]
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * annealed(
-                state.step, config.decay_steps, warmup=WARMUP
-            )
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "parser", config)
         with autocast(world.device, self.run.precision):
-            logits = network(images)
+            logits = state.models["parser"](images)
         value = parsing_loss(logits.float(), labels, dice=config.dice)
-        value.backward()
-        average_gradients(network.parameters(), world)
-        optimizer.step()
-        seen = state.step * self.run.batch
-        update(
-            state.averages["parser"],
-            network,
-            decay(self.run.batch, seen, half_life=config.half_life, ramp=0.1),
-        )
+        finish_step(state, "parser", config, value, world)
         right = (logits.detach().argmax(1) == labels).float().mean()
         return {"loss": value.detach(), "accuracy": right}
 
@@ -140,17 +117,18 @@ def parsing_loss(
     logits: Float[Tensor, "B C H W"], labels: Int[Tensor, "B H W"], *, dice: float
 ) -> Float[Tensor, ""]:
     """Cross entropy, weighted by `RARE`, and `dice` times the Dice loss (Milletari et al. 2016,
-    eq. 1) averaged over the classes of the batch."""
+    eq. 1) averaged over the classes of the batch. Pixels labelled UNKNOWN are ignored."""
     weight = torch.ones(logits.shape[1], device=logits.device)
     for segment, value in RARE.items():
         weight[segment] = value
-    entropy = F.cross_entropy(logits, labels, weight=weight)
-    found = logits.softmax(1)
-    right = found.gather(1, labels[:, None])[:, 0]
-    flat = labels.flatten()
-    both = torch.zeros_like(weight).index_add(0, flat, right.flatten())
-    true = torch.zeros_like(weight).index_add(0, flat, torch.ones_like(right).flatten())
-    share = 2.0 * both / (found.sum((0, 2, 3)) + true).clamp_min(1.0)
+    entropy = F.cross_entropy(logits, labels, weight=weight, ignore_index=UNKNOWN)
+    known = labels != UNKNOWN
+    flat = labels[known]
+    found = logits.softmax(1).permute(0, 2, 3, 1)[known]
+    right = found.gather(1, flat[:, None])[:, 0]
+    both = torch.zeros_like(weight).index_add(0, flat, right)
+    true = torch.zeros_like(weight).index_add(0, flat, torch.ones_like(right))
+    share = 2.0 * both / (found.sum(0) + true).clamp_min(1.0)
     return entropy + dice * (1.0 - share[true > 0]).mean()
 
 

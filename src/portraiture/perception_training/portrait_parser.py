@@ -2,8 +2,8 @@
 
 portraits, pictures, cut-outs ─augment─▶ 256² ─PortraitParser─▶ pixels ─cross entropy, Dice─┐
                                                              └▶ looks ─cross entropy────────┴▶ loss
-Unknown pixels and looks have no loss; behind glasses somewhere a pixel has to show them. Letters:
-B pictures, K segments, L logits of looks.
+Unknown pixels and looks are excluded; a photo labelled with glasses must have pixels of them.
+Letters: B images, K segments, L logits of looks.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from portraiture.data.augment import Augmentation, augmented
 from portraiture.data.labelled_photos import UNKNOWN, LabelledPhotos
 from portraiture.perception.looks import NAMES, Look, split
 from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
-from portraiture.perception_training.parser import RARE, coloured
+from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
+from portraiture.perception_training.parser import coloured, parsing_loss
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import StepRng, generator
 from portraiture.train.state import TrainState
 from portraiture.types import Segment
 
+NAME = "portrait-parser"
+CLIP = 5.0
+"""Maximum gradient norm."""
 SMOOTHING = 0.05
 """Of the looks' labels."""
 
@@ -49,7 +51,7 @@ class Source:
 class PortraitParserTraining:
     """portraits, pictures, cutouts: what a batch is made of. dice: weight of the Dice loss. looks:
     of the looks' mean cross entropy. seen: of glasses that have to be somewhere. learning_rate:
-    AdamW's, after `warmup` steps falling along a half cosine over decay_steps. half_life: of the
+    AdamW's, falling along a half cosine over decay_steps. half_life: of the
     average, in images."""
 
     run: RunConfig
@@ -62,7 +64,6 @@ class PortraitParserTraining:
     seen: float = 0.05
     learning_rate: float = 0.002
     weight_decay: float = 0.02
-    warmup: int = 100
     decay_steps: int = 8_000
     half_life: float = 20_000.0
 
@@ -103,15 +104,7 @@ class TrainPortraitParser:
         self.data = {name: photos.to(world.device) for name, photos in self.data.items()}
         self.backgrounds = self.backgrounds.to(world.device)
         network = PortraitParser(self.config.network).to(world.device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay, foreach=False,
-        )  # fmt: skip
-        return TrainState(
-            models={"portrait-parser": network},
-            averages={"portrait-parser": averaged_copy(network)},
-            optimizers={"portrait-parser": optimizer},
-        )
+        return adamw_state(NAME, network, self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Rows of each source, and seeds of their augmentation."""
@@ -148,27 +141,17 @@ class TrainPortraitParser:
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its average."""
         config = self.config
-        network, optimizer = state.models["portrait-parser"], state.optimizers["portrait-parser"]
-        rate = annealed(state.step, config.decay_steps, warmup=config.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * rate
+        start_step(state, NAME, config)
         images, labels, looks = self.augment(batch)
-        optimizer.zero_grad(set_to_none=True)
         with autocast(world.device, self.run.precision):
-            logits, found = network(images)
+            logits, found = state.models[NAME](images)
         losses = {
-            "pixels": pixel_loss(logits.float(), labels, dice=config.dice),
+            "pixels": parsing_loss(logits.float(), labels, dice=config.dice),
             "looks": config.looks * looks_loss(found.float(), looks),
             "seen": config.seen * seen_loss(logits.float(), looks),
         }
-        torch.stack(list(losses.values())).sum().backward()
-        average_gradients(network.parameters(), world)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        beta = decay(
-            self.run.batch, state.step * self.run.batch, half_life=config.half_life, ramp=0.1
-        )
-        update(state.averages["portrait-parser"], network, beta)
+        total = torch.stack(list(losses.values())).sum()
+        finish_step(state, NAME, config, total, world, clip=CLIP)
         known = labels != UNKNOWN
         right = (logits.detach().argmax(1) == labels)[known].float().mean()
         return {name: loss.detach() for name, loss in losses.items()} | {"accuracy": right}
@@ -177,31 +160,12 @@ class TrainPortraitParser:
     def grid(self, state: TrainState) -> ndarray:
         """Rows: pictures, their labels, ours."""
         images, labels, _ = self.augment(self.batch(0, 16, generator(0)))
-        network = state.averages["portrait-parser"]
+        network = state.averages[NAME]
         found = network(images)[0].argmax(1).cpu()
         known = torch.where(labels == UNKNOWN, 0, labels).cpu()
         return stack_rows(
             tile(images.cpu(), columns=16), *(tile(coloured(x), columns=16) for x in (known, found))
         )
-
-
-def pixel_loss(
-    logits: Float[Tensor, "B K H W"], labels: Int[Tensor, "B H W"], *, dice: float
-) -> Float[Tensor, ""]:
-    """Cross entropy weighted by `RARE` and the Dice loss (Milletari et al. 2016, eq. 1), over
-    known pixels, of which there must be one; see `parser.parsing_loss`."""
-    weight = torch.ones(logits.shape[1], device=logits.device)
-    for segment, value in RARE.items():
-        weight[segment] = value
-    entropy = F.cross_entropy(logits, labels, weight=weight, ignore_index=UNKNOWN)
-    known = labels != UNKNOWN
-    flat = labels[known]
-    found = logits.softmax(1).permute(0, 2, 3, 1)[known]
-    right = found.gather(1, flat[:, None])[:, 0]
-    both = torch.zeros_like(weight).index_add(0, flat, right)
-    true = torch.zeros_like(weight).index_add(0, flat, torch.ones_like(right))
-    share = 2.0 * both / (found.sum(0) + true).clamp_min(1.0)
-    return entropy + dice * (1.0 - share[true > 0]).mean()
 
 
 def looks_loss(logits: Float[Tensor, "B L"], looks: Int[Tensor, "B A"]) -> Float[Tensor, ""]:
@@ -218,7 +182,7 @@ def looks_loss(logits: Float[Tensor, "B L"], looks: Int[Tensor, "B A"]) -> Float
 
 def seen_loss(logits: Float[Tensor, "B K H W"], looks: Int[Tensor, "B A"]) -> Float[Tensor, ""]:
     """Minus log probability of glasses, at the likeliest 400th of the pixels (at least one) of each
-    picture in which somebody saw glasses."""
+    image labelled with glasses."""
     glasses: Look = "glasses"
     worn = looks[:, NAMES.index(glasses)] > 0
     if not bool(worn.any()):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 
-WARMUP = 50
-"""Steps of linear warm-up in the recipes of small networks."""
-
 
 def annealed(step: int, steps: int, *, warmup: int = 0, last: float = 0.01) -> float:
     """Factor on the learning rate at `step`: linear warm-up over `warmup` steps, and cosine decay

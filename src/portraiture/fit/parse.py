@@ -1,4 +1,4 @@
-"""Find what lies before the face, a hand, a microphone or glasses, by the portrait parser.
+"""Parse the photo by the portrait parser: skin, glasses, and what occludes the face.
 
 EG3D crop 256² ─PortraitParser─▶ probability of each class at each pixel
                  texels' places in the crop ─┴─▶ the same at each texel
@@ -25,8 +25,7 @@ from portraiture.perception.weights import load_portrait_parser
 from portraiture.types import Photo, Segment
 
 FOREIGN = (Segment.BACKGROUND, Segment.HAT, Segment.CLOTH)
-"""What a pixel within the face shows where something lies before it. CelebAMask-HQ counts hands as
-background."""
+"""Classes of occluders, if within the face. CelebAMask-HQ counts hands as background."""
 NO_GLASSES = LOOKS["glasses"].index("none")
 FACE = (
     Segment.SKIN, Segment.NOSE, Segment.LEFT_EYE, Segment.RIGHT_EYE, Segment.LEFT_BROW,
@@ -43,8 +42,8 @@ class ParsedCrop(NamedTuple):
 
 
 class ParsedTexels(NamedTuple):
-    """Probabilities, in [0, 1], of what the photo shows at a texel: foreign, something before the
-    head; skin, the face itself; glasses, lenses and frames. Hair is none of them."""
+    """Probability of each at a texel, in [0, 1]. foreign: an occluder. skin: the face itself.
+    glasses: lenses and frames. Hair is none of them."""
 
     foreign: Float32[ndarray, "H W"]
     skin: Float32[ndarray, "H W"]
