@@ -35,6 +35,8 @@ HairStyle = Literal[
     "long_wavy",
     "ponytail",
     "bun",
+    "receding",
+    "horseshoe",
 ]
 BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
 BeardStyle = Literal[

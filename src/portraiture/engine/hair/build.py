@@ -35,6 +35,7 @@ from portraiture.engine.hair.short import (
     slick_back,
 )
 from portraiture.engine.hair.surface import SkinField, skin_field
+from portraiture.engine.hair.thinned import horseshoe, receding
 from portraiture.engine.hair.texture import Weave, strand_atlas
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, follow_head
@@ -143,6 +144,10 @@ def _pieces(parameters: AvatarParameters, shape: HeadShape, field: SkinField) ->
             return ponytail(parameters, shape, field)
         case "bun":
             return bun(parameters, shape, field)
+        case "receding":
+            return receding(parameters, shape)
+        case "horseshoe":
+            return horseshoe(parameters, shape)
 
 
 def _weave(parameters: AvatarParameters) -> Weave:
