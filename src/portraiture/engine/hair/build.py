@@ -11,7 +11,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.engine.hair.cards import Cards, join, ribbons
-from portraiture.engine.hair.guides import grow, scaled
+from portraiture.engine.hair.curls import curly_long, curly_medium
+from portraiture.engine.hair.fringe import FRINGE_HEM
+from portraiture.engine.hair.guides import grow, over_face, scaled
+from portraiture.engine.hair.layered import layered_bob, pixie, side_swept, wavy_medium
 from portraiture.engine.hair.long import (
     band_strands,
     bob,
@@ -79,11 +82,15 @@ def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
     cards = []
     for index, piece in enumerate(_pieces(parameters, shape, field)):
         plan = scaled(piece.plan, field.scale)
+        strands = grow(plan, field, seed=3 + index)
+        kept = np.ones(len(strands), bool)
+        if piece.bare_face:
+            kept = ~over_face(strands, field) | (plan.hem > FRINGE_HEM)
         cards.append(
             ribbons(
-                grow(plan, field, seed=3 + index),
-                plan.width,
-                plan.tier,
+                strands[kept],
+                plan.width[kept],
+                plan.tier[kept],
                 centre,
                 seed=5 + index,
                 twist=piece.twist,
@@ -148,6 +155,18 @@ def _pieces(parameters: AvatarParameters, shape: HeadShape, field: SkinField) ->
             return receding(parameters, shape)
         case "horseshoe":
             return horseshoe(parameters, shape)
+        case "side_swept":
+            return side_swept(parameters, shape)
+        case "wavy_medium":
+            return wavy_medium(parameters, shape)
+        case "layered_bob":
+            return layered_bob(parameters, shape)
+        case "pixie":
+            return pixie(parameters, shape)
+        case "curly_medium":
+            return curly_medium(parameters, shape)
+        case "curly_long":
+            return curly_long(parameters, shape)
 
 
 def _weave(parameters: AvatarParameters) -> Weave:
@@ -164,5 +183,7 @@ def _weave(parameters: AvatarParameters) -> Weave:
             )
         case "curly":
             return Weave(coil=0.05 + 0.05 * curl, coil_turns=7.0, fray=0.3)
+        case "curly_medium" | "curly_long":
+            return Weave(coil=0.04 + 0.04 * curl, coil_turns=5.0, gather=0.6, fray=0.25)
         case _:
             return Weave(coil=0.05 * curl)

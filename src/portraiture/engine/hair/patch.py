@@ -27,13 +27,15 @@ LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
 
 @dataclass(frozen=True)
 class Piece:
-    """Strands that share ribbon options (see `cards.ribbons`)."""
+    """Strands that share ribbon options (see `cards.ribbons`). bare_face: drop those that end up
+    on the face and do not belong to a fringe."""
 
     plan: Plan
     twist: float = 0.35
     roundness: float = 0.65
     root_width: float = 0.75
     tip_width: float = 0.55
+    bare_face: bool = False
 
 
 @dataclass(frozen=True)
