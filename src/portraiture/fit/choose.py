@@ -68,6 +68,14 @@ HABIT: dict[str, tuple[float, float]] = {
     "long_wavy": (-0.10, 0.03),
     "ponytail": (-0.15, -0.03),
     "bun": (-0.15, -0.03),
+    "receding": (0.02, -0.15),
+    "horseshoe": (-0.02, -0.2),
+    "side_swept": (0.02, -0.03),
+    "wavy_medium": (-0.1, 0.01),
+    "layered_bob": (-0.12, 0.02),
+    "pixie": (-0.08, -0.02),
+    "curly_medium": (-0.1, -0.04),
+    "curly_long": (-0.12, -0.04),
 }
 """Prior of each style, for men and for women, added to its overlap score."""
 

@@ -38,8 +38,8 @@ from portraiture.engine.hair.short import (
     slick_back,
 )
 from portraiture.engine.hair.surface import SkinField, skin_field
-from portraiture.engine.hair.thinned import horseshoe, receding
 from portraiture.engine.hair.texture import Weave, strand_atlas
+from portraiture.engine.hair.thinned import horseshoe, receding
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, follow_head
 from portraiture.types import Material, Part, Segment

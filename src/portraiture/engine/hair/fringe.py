@@ -31,8 +31,9 @@ def cut_fringe(
 ) -> Plan:
     """Comb the hair above the forehead down and cut it.
 
-    amount: 0 none, then from a few short strands swept to the side to 1, a full fringe to the
-    brows. wave: largest radius of its waves, metres. At amount 0 the plan is returned unchanged.
+    amount: 0 none, then from a few short strands swept to the side, cut aslant, to 1, a full
+    fringe to the brows. wave: largest radius of its waves, metres. At amount 0 the
+    plan is returned unchanged.
     """
     if amount == 0.0:
         return plan
@@ -45,7 +46,10 @@ def cut_fringe(
     comb[near] = unit(fan) + patch.noise(0.04)[near]
     outer = smooth((np.abs(patch.place[near, 0]) - 0.035) / 0.03)
     ragged = patch.rng.normal(0, 0.0025, int(near.sum()))
-    hem[near] = _BROWS + (1.0 - amount) * _RAISED - 0.022 * outer + ragged
+    slant = np.clip(patch.place[near, 0] * np.sign(swept), -0.03, 0.045) * 0.4 * (1.0 - amount)
+    hem[near] = (
+        _BROWS + (1.0 - amount) * _RAISED - np.minimum(0.022 * outer + slant, 0.022) + ragged
+    )
     clearance = np.where(near, (3 + 6 * parameters.hair_volume) * MM * patch.height, plan.clearance)
     return replace(
         plan,
