@@ -1,7 +1,9 @@
 """Render every hair style on the average head and keep its silhouette on a small grid.
 
-styles × lengths × hairlines × volumes × fringes ──render, front──▶ hair mask ──grid in head coordinates──▶
-assets/hair_masks.npz (a few kB), which `portraiture.fit.choose` compares photos with.
+styles × lengths × hairlines × volumes × fringes ──render, front──▶ hair mask
+hair mask ──grid in head coordinates──▶ assets/hair_masks.npz (a few kB)
+
+`portraiture.fit.choose` compares photos with them.
 
     python tools/learn_hair_masks.py
 """

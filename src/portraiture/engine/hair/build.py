@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from portraiture.engine.hair.cards import Cards, join, ribbons
 from portraiture.engine.hair.curls import curly_long, curly_medium
+from portraiture.engine.hair.edge import hairline_wisps
 from portraiture.engine.hair.fringe import FRINGE_HEM
 from portraiture.engine.hair.guides import grow, over_face, scaled
 from portraiture.engine.hair.layered import layered_bob, pixie, side_swept, wavy_medium
@@ -80,7 +81,8 @@ def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
 def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
     centre = (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
     cards = []
-    for index, piece in enumerate(_pieces(parameters, shape, field)):
+    pieces = _pieces(parameters, shape, field) + hairline_wisps(parameters, shape)
+    for index, piece in enumerate(pieces):
         plan = scaled(piece.plan, field.scale)
         strands = grow(plan, field, seed=3 + index)
         kept = np.ones(len(strands), bool)
