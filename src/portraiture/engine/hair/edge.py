@@ -53,7 +53,7 @@ def hairline_wisps(parameters: AvatarParameters, shape: HeadShape) -> list[Piece
         patch,
         length=patch.vary(9.0, 30.0) * MM,
         comb=comb,
-        segments=3,
+        segments=2,
         droop=0.06,
         lift=patch.vary(0.02, 0.22),
         clearance=patch.vary(0.6, 2.6) * MM,

@@ -103,7 +103,7 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """A bob with a full crown, cut in layers, its tips turned in."""
     hem = mix(0.865, 0.785, parameters.hair_length)
     pieces = []
-    for patch in curtain(parameters, shape, 1050, seed=109):
+    for patch in curtain(parameters, shape, 990, seed=109):
         plan = _full(patch, parameters, hem=hem, layers=0.04, wave=0.8)
         plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
         pieces.append(Piece(plan, twist=0.22, tip_width=0.6, bare_face=True))
