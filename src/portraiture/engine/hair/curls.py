@@ -69,6 +69,7 @@ def _curls(
             width=8.5 * MM * patch.vary(0.75, 1.2),
             segments=segments,
             aside=2.0,
+            onset=0.1,
             side=np.where(plan.comb[:, 0] < 0.0, -1.0, 1.0),
             crowding=1.0,
         )

@@ -37,7 +37,8 @@ class Plan:
     width: maximum width of the card. tier: (P,) column group of the texture, see `hair.texture`.
     segments: K. dodge, aside: strength with which strands avoid the ears and the face, 0 to
         about 1.
-    flat: remaining fraction of the helix's depth, 0 a flat wave. crowding: above 1 concentrates
+    flat: remaining fraction of the helix's depth, 0 a flat wave. onset: fraction of the length
+        over which its radius grows, at least 0.8 of a wave. crowding: above 1 concentrates
         the segments near the root.
     tuck: (P,) metres by which the tips turn in towards the neck, 0 none, negative outwards.
     side: (P,) side of the face, -1 or 1, to which `aside` pushes; that of the root if None.
@@ -64,6 +65,7 @@ class Plan:
     dodge: float = 0.0
     aside: float = 0.0
     flat: float = 1.0
+    onset: float = 0.4
     crowding: float = 1.0
     tuck: Float[ndarray, "P"] | None = None
     side: Float[ndarray, "P"] | None = None
@@ -227,7 +229,7 @@ def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
     phase = own[plan.clump_of] + 0.5 * rng.normal(size=len(strands))
     wave = plan.curl_wave * rng.uniform(0.85, 1.2, len(strands))
     angle = 2 * np.pi * length / wave[:, None] + phase[:, None]
-    onset = np.maximum(0.8 * wave, 0.4 * length[:, -1])
+    onset = np.maximum(0.8 * wave, plan.onset * length[:, -1])
     radius = plan.curl_radius[:, None] * _smooth(length / onset[:, None])
     offset = np.cos(angle)[..., None] * side + plan.flat * np.sin(angle)[..., None] * other
     return strands + radius[..., None] * offset

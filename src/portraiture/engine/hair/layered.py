@@ -127,7 +127,7 @@ def _full(
         clearance=body * MM * patch.height,
         lift=(0.15 + 0.4 * volume * crown) * (1.0 - 0.6 * parted),
         rise=np.full(patch.size, 0.035),
-        tuck=patch.vary(0.3, 1.0) * (10 + 10 * volume) * MM,
+        tuck=patch.vary(0.35, 1.0) * (16 + 16 * volume) * MM,
         width=plan.width * 0.85,
         aside=2.0,
         side=np.where(plan.comb[:, 0] < 0.0, -1.0, 1.0),

@@ -79,7 +79,7 @@ def horseshoe(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
         segments=5,
         droop=0.03,
         lift=0.25,
-        clearance=(1.5 + 6 * volume) * (0.35 + 0.65 * full) * MM * patch.height,
+        clearance=(2.5 + 9 * volume) * (0.35 + 0.65 * full) * MM * patch.height,
         rise=0.5 * lengths,
         stick=0.4,
         dodge=0.6,
