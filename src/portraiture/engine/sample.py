@@ -114,7 +114,7 @@ BEARDS = {
     "none": 4.4, "stubble": 2.4, "short_beard": 1.5, "full_beard": 1.0, "goatee": 0.5,
     "circle": 0.6, "moustache": 0.45, "sideburns": 0.25,
 }  # fmt: skip
-NEWER_CUTS: dict[str, dict[str, float]] = {
+NEWER_CUTS: dict[str, dict[str, dict[str, float]]] = {
     "man": {
         "short": {"short": 2.2, "side_swept": 1.3, "receding": 0.4},
         "side_part": {"side_part": 1.4, "side_swept": 1.6},

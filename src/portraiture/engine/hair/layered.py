@@ -111,7 +111,7 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 
 def _full(
-    patch: Patch, parameters: AvatarParameters, *, hem: float, layers: float, wave: float
+    patch: Patch, parameters: AvatarParameters, *, hem: float | ndarray, layers: float, wave: float
 ) -> Plan:
     """Hanging hair that stands off the crown; outer strands are cut up to `layers` (metres)
     higher, and the tips turn in."""

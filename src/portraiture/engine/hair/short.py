@@ -204,7 +204,7 @@ def afro(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     ):
         patch = sow(parameters, shape, count, seed=seed, edge=0.004)
         patch.layer[:] = layer
-        depth = smooth(patch.roots.depth / (0.01 + 0.5 * height)) * 0.75 + 0.25
+        depth = smooth(patch.roots.depth / (0.01 + 0.5 * height)) * 0.9 + 0.1
         base = height * depth * patch.vary(low, high)
         patch.start[:] += patch.normal * base[:, None]
         patch.normal[:] = unit(patch.normal + 0.6 * patch.rng.normal(size=(patch.size, 3)))

@@ -23,9 +23,9 @@ TIER_COLUMNS = ((0, 3), (3, 7), (7, 11), (11, 13), (13, 16))
 _STRANDS = (76, 60, 48, 16, 26)
 _SHADE = (0.62, 0.84, 1.0, 0.95, 0.92)
 
-_SALT = 0.5
-"""How far a drawn hair differs from the mean share of white hairs: 0 uniform grey, 1 either white
-or pigmented."""
+_SALT, _SALT_GREY = 0.28, 0.33
+"""How far a drawn hair differs from the mean share of white hairs, in hair that begins to grey, and
+how much more in white hair: 0 uniform grey, 1 either white or pigmented."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _tones(
     own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
     tone = table[np.rint(own * 64).astype(int)]
     white = rng.random(count) < grey
-    share = (grey + _SALT * (white - grey))[:, None]
+    salt = _SALT + _SALT_GREY * grey
+    share = (grey + salt * (white - grey))[:, None]
     tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.85, 1.1, (count, 1))
     return tone * (rng.uniform(0.7, 1.2, (count, 1)) * np.linspace(0.68, 1.15, count)[:, None])
 
