@@ -114,7 +114,43 @@ BEARDS = {
     "none": 4.4, "stubble": 2.4, "short_beard": 1.5, "full_beard": 1.0, "goatee": 0.5,
     "circle": 0.6, "moustache": 0.45, "sideburns": 0.25,
 }  # fmt: skip
-UNDER_HAT = ("bald", "buzz", "short", "crop", "side_part", "bob", "long_straight", "long_wavy")
+NEWER_CUTS: dict[str, dict[str, dict[str, float]]] = {
+    "man": {
+        "short": {"short": 2.2, "side_swept": 1.3, "receding": 0.4},
+        "side_part": {"side_part": 1.4, "side_swept": 1.6},
+        "quiff": {"quiff": 1.2, "side_swept": 0.6},
+        "curly": {"curly": 3.0, "curly_medium": 0.6, "curly_long": 0.2},
+        "bob": {"bob": 0.6, "wavy_medium": 1.0},
+        "long_wavy": {"long_wavy": 1.0, "wavy_medium": 1.0},
+    },
+    "balding": {
+        "bald": {"bald": 1.0, "horseshoe": 1.4},
+        "buzz": {"buzz": 1.5, "receding": 1.0},
+        "short": {"receding": 1.0},
+        "crop": {"crop": 0.5, "receding": 1.0},
+    },
+    "woman": {
+        "short": {"short": 0.5, "pixie": 1.6, "side_swept": 1.0},
+        "crop": {"crop": 0.6, "pixie": 1.2},
+        "side_part": {"side_part": 0.5, "side_swept": 1.2},
+        "bob": {"bob": 1.0, "layered_bob": 2.0, "wavy_medium": 0.6},
+        "long_straight": {"long_straight": 2.2, "layered_bob": 0.6},
+        "long_wavy": {"long_wavy": 2.0, "wavy_medium": 1.0, "curly_long": 0.3},
+        "curly": {"curly": 1.0, "curly_medium": 1.4, "curly_long": 1.2},
+    },
+}
+"""Cuts of which one is sampled for each cut of the tables above, by sex and balding."""
+
+FRINGED = (
+    *("bob", "layered_bob", "long_straight", "long_wavy", "wavy_medium", "pixie"),
+    *("curly_medium", "curly_long"),
+)
+"""Styles that `hair_fringe` changes."""
+
+UNDER_HAT = (
+    "bald", "buzz", "short", "crop", "side_part", "bob", "long_straight", "long_wavy",
+    "receding", "horseshoe", "side_swept", "wavy_medium", "layered_bob", "pixie",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,6 +179,7 @@ def sample_parameters(
     values |= _sample_skin(rng, person)
     values |= _sample_eyes(rng, person)
     values |= _sample_hair(rng, person)
+    values |= _sample_cut(np.random.default_rng([seed, 1]), person, values)
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)
@@ -256,6 +293,23 @@ def _sample_hair(rng: Generator, person: _Person) -> dict[str, Any]:
         "hair_melanin": _unit(rng.uniform(0.45, 0.65) if ginger else melanin, 0.12, 1.0),
         "hair_redness": _unit(rng.uniform(0.65, 0.95) if ginger else rng.normal(0.25, 0.1)),
         "hair_grey": _unit(grey * (0.25 if dyed else 1.0)),
+    }
+
+
+def _sample_cut(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sample the cut and fringe, from a generator of their own: they were added later, and every
+    seed keeps its other values."""
+    kind = "woman" if person.woman else "balding" if values["hair_line"] >= 0.6 else "man"
+    style = values["hair_style"]
+    cut = _choice(rng, NEWER_CUTS[kind].get(style, {style: 1.0}))
+    fringed = rng.random() < (0.36 if person.woman else 0.06)
+    fringe = float(rng.uniform(0.25, 1.0)) if fringed and cut in FRINGED else 0.0
+    wave = _unit(rng.normal(0.5, 0.12), 0.3)
+    waved = cut in ("wavy_medium", "curly_medium", "curly_long")
+    return {
+        "hair_style": cut,
+        "hair_fringe": fringe,
+        "hair_curl": max(values["hair_curl"], wave) if waved else values["hair_curl"],
     }
 
 

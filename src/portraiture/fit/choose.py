@@ -132,6 +132,8 @@ def choose_styles(
         hair_length=hair.length,
         hair_line=hair.line,
         hair_volume=hair.volume,
+        hair_fringe=hair.fringe,
+        hair_parting=hair.parting,
         beard_style=beard,
         stubble=stubble,
         glasses_style=frame,

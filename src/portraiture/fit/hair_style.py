@@ -22,7 +22,7 @@ from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
 from portraiture.engine.landmarks import CONTOUR
-from portraiture.engine.parameters import HairStyle
+from portraiture.engine.parameters import AvatarParameters, HairStyle
 from portraiture.fit.colours import Cues
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions, crown_unseen
@@ -36,19 +36,20 @@ GRID_Y = 2.16 - np.arange(0.0, 5.76, 0.12) - 0.06
 BALD_BELOW = 0.12
 """Hair fraction of the crown below which, without hair at the sides, a head is bald."""
 
-FEW_CELLS = 40
+FEW = 40
 """Cells of the grid with hair under which there is none to model."""
 
 SURE = 0.5
 """Probability of baldness above which a head that is seen is bald."""
 
 LENGTHS: dict[HairStyle, tuple[str, ...]] = {
+    "bald": ("bald",),
     "buzz": ("buzz",),
     "short": ("short",),
     "crop": ("short",),
     "side_part": ("short",),
     "quiff": ("short",),
-    "slick_back": ("short", "receding"),
+    "slick_back": ("short",),
     "curly": ("short", "medium"),
     "afro": ("short", "medium"),
     "bob": ("medium",),
@@ -56,6 +57,14 @@ LENGTHS: dict[HairStyle, tuple[str, ...]] = {
     "long_wavy": ("long",),
     "ponytail": ("short", "medium"),
     "bun": ("short", "medium"),
+    "receding": ("receding",),
+    "horseshoe": ("bald", "receding"),
+    "side_swept": ("short", "medium"),
+    "wavy_medium": ("medium",),
+    "layered_bob": ("medium",),
+    "pixie": ("short",),
+    "curly_medium": ("medium",),
+    "curly_long": ("long",),
 }
 """Classes of the look "hair" that a style may have."""
 
@@ -63,16 +72,23 @@ FORMS: dict[HairStyle, tuple[str, ...]] = {
     "curly": ("curly",),
     "afro": ("afro",),
     "buzz": ("straight", "wavy", "curly", "afro"),
-    "long_wavy": ("wavy", "curly"),
+    "receding": ("straight", "wavy", "curly", "afro"),
+    "horseshoe": ("straight", "wavy", "curly", "afro"),
+    "long_straight": ("straight",),
+    "long_wavy": ("wavy",),
+    "wavy_medium": ("wavy",),
+    "layered_bob": ("straight", "wavy"),
+    "curly_medium": ("curly",),
+    "curly_long": ("curly",),
 }
 """Classes of the look "form" that a style may have; of the others, straight and wavy."""
 USUAL_FORMS = ("straight", "wavy")
 
-LENGTH_WEIGHT, FORM_WEIGHT, DOUBT = 0.12, 0.2, 0.02
-"""Of the log probabilities of length and form against the overlap, and what is added to each."""
+LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.12, 0.2, 0.04
+"""Weights of the log probabilities of length, form and fringe against the overlap."""
 
-RECEDING = 0.85
-"""Hairline of a receding head, at least."""
+DOUBT = 0.02
+"""What is added to each probability."""
 
 HABIT: dict[str, tuple[float, float]] = {
     "buzz": (0.02, -0.10),
@@ -88,35 +104,50 @@ HABIT: dict[str, tuple[float, float]] = {
     "long_wavy": (-0.10, 0.03),
     "ponytail": (-0.15, -0.03),
     "bun": (-0.15, -0.03),
+    "receding": (0.02, -0.15),
+    "horseshoe": (-0.02, -0.2),
+    "side_swept": (0.02, -0.03),
+    "wavy_medium": (-0.1, 0.01),
+    "layered_bob": (-0.12, 0.02),
+    "pixie": (-0.08, -0.02),
+    "curly_medium": (-0.1, -0.04),
+    "curly_long": (-0.12, -0.04),
 }
 """Prior of each style, for men and for women, added to its overlap score."""
 
 
 @dataclass(frozen=True)
 class HairMasks:
-    """Rendered hair masks. styles: (K,) names; length, line, volume: (K,) parameters; masks:
-    (K, 48, 40)."""
+    """Rendered hair masks. styles: (K,) names; length, line, volume, fringe, parting: (K,)
+    parameters; masks: (K, 48, 40)."""
 
     styles: tuple[HairStyle, ...]
     length: Float[ndarray, "K"]
     line: Float[ndarray, "K"]
     volume: Float[ndarray, "K"]
+    fringe: Float[ndarray, "K"]
+    parting: Float[ndarray, "K"]
     masks: Bool[ndarray, "K 48 40"]
 
 
 @lru_cache(maxsize=1)
 def load_hair_masks() -> HairMasks:
-    """Load the packaged masks."""
+    """Load the packaged masks, each as it is and mirrored, with the parting on the other side."""
     with np.load(MASKS_PATH, allow_pickle=False) as file:
         count = len(file["style"])
         names = get_args(HairStyle)
         bits = np.unpackbits(file["masks"], axis=1)[:, : len(GRID_Y) * len(GRID_X)]
+        masks = bits.reshape(count, len(GRID_Y), len(GRID_X)).astype(bool)
+        numbers = {
+            name: np.tile(file[name].astype(np.float64), 2)
+            for name in ("length", "line", "volume", "fringe")
+        }
+        parting = AvatarParameters().hair_parting
         return HairMasks(
-            styles=tuple(names[i] for i in file["style"]),
-            length=file["length"].astype(np.float64),
-            line=file["line"].astype(np.float64),
-            volume=file["volume"].astype(np.float64),
-            masks=bits.reshape(count, len(GRID_Y), len(GRID_X)).astype(bool),
+            styles=tuple(names[i] for i in file["style"]) * 2,
+            parting=np.repeat([parting, 1.0 - parting], count),
+            masks=np.concatenate([masks, masks[:, :, ::-1]]),
+            **numbers,
         )
 
 
@@ -139,28 +170,32 @@ class HairChoice:
     length: float = 0.5
     line: float = 0.4
     volume: float = 0.5
+    fringe: float = 0.0
+    parting: float = 0.3
 
 
 def choose_hair(regions: Regions, cues: Cues, looks: Looks) -> HairChoice:
     """Choose the style with the highest overlap (IoU) plus prior; hair rendered on the photo's bare
     forehead is penalised twice."""
     hair, seen = hair_grid(regions)
-    crown_seen = not crown_unseen(regions.seen, regions.iod)
-    bare = cues.hair < BALD_BELOW and hair.sum() < FEW_CELLS
-    if crown_seen and (bare or looks.chance("hair", "bald") > SURE):
-        return HairChoice("bald") if hair.sum() < FEW_CELLS else HairChoice("buzz", 0.3, 1.0)
     table = load_hair_masks()
     score = _overlaps(table.masks, hair, seen, face_cells(regions))
     for k, style in enumerate(table.styles):
         score[k] += _prior(style, cues.sex, looks)
-    receding = looks.chance("hair", "receding") > SURE
-    score -= 0.1 * (receding & (table.line < RECEDING))
+    bald = cues.hair < BALD_BELOW or looks.chance("hair", "bald") > SURE
+    if bald and hair.sum() < FEW and not crown_unseen(regions.seen, regions.iod):
+        return HairChoice("bald")
+    fringed = looks.chance("fringe", "yes")
+    chances = np.where(table.fringe > 0.0, fringed, 1.0 - fringed)
+    score += FRINGE_WEIGHT * np.log(chances + DOUBT)
     best = int(score.argmax())
     return HairChoice(
         table.styles[best],
         float(table.length[best]),
         float(table.line[best]),
         float(table.volume[best]),
+        float(table.fringe[best]),
+        float(table.parting[best]),
     )
 
 
@@ -180,15 +215,10 @@ def _prior(style: HairStyle, sex: float, looks: Looks) -> float:
     """What is added to the overlap of a style."""
     habit = HABIT[style][0] * (1.0 - sex) + HABIT[style][1] * sex
     chances = (
-        (LENGTH_WEIGHT, looks.chance("hair", *_lengths(style))),
+        (LENGTH_WEIGHT, looks.chance("hair", *LENGTHS[style])),
         (FORM_WEIGHT, looks.chance("form", *FORMS.get(style, USUAL_FORMS))),
     )
     return habit + float(sum(weight * np.log(chance + DOUBT) for weight, chance in chances))
-
-
-def _lengths(style: HairStyle) -> tuple[str, ...]:
-    """A receding hairline goes with every short style."""
-    return (*LENGTHS[style], "receding") if "short" in LENGTHS[style] else LENGTHS[style]
 
 
 def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:

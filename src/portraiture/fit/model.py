@@ -3,7 +3,8 @@
 unknowns x = phenotypes (7) | local changes (105) | actions (52) | camera (7)
       └─coefficients─▶ c (S,) ─▶ points p(c) (M, 3) ─camera─▶ pixels (M, 2), d pixels / d x
 
-Dimension letters: M points (478 landmarks, then 36 strips of 9), S shapes, D unknowns (171), C contour landmarks (36).
+Dimension letters: M points (478 landmarks, then 36 strips of 9), S shapes, D unknowns (171),
+C contour landmarks (36).
 """
 
 from __future__ import annotations
