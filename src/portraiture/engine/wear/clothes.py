@@ -1,7 +1,8 @@
-"""Clothes of the bust: T-shirts with a crew or V neck, and a shirt with collar and buttons.
+"""Clothes of the bust: T-shirts, a shirt, and jackets over a shirt with or without tie or a blouse.
 
 body_hull ──drape──▶ surface off the skin ──cut at neckline, sleeves, bottom──▶ sheet ┐
-          ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┴─▶ Part
+          ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┼─▶ Parts
+          ──ease──▶ jacket: sheet, lapels, collar; and the tie ───────────────────────┘
 """
 
 from __future__ import annotations
@@ -9,97 +10,75 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
+from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.shape import HeadShape, vertex_normals
+from portraiture.engine.shape import HeadShape
 from portraiture.engine.wear import neckline, pattern
-from portraiture.engine.wear.collar import buttons, collar_block, front_strip, join
+from portraiture.engine.wear.collar import CLOSED, OPEN, buttons, collar_block, front_strip
 from portraiture.engine.wear.fabric import RIB_V, WIDTH_M, cloth_material
-from portraiture.engine.wear.garment import (
-    ARM,
-    SHOULDER,
-    Block,
-    Draped,
-    arc_length,
-    closed_normals,
-    drape,
-    fabric_v,
-    ring_faces,
-    sheet_block,
-)
+from portraiture.engine.wear.garment import Block, Draped, drape, fabric_v, join, sheet_block
+from portraiture.engine.wear.jacket import jacket_blocks
+from portraiture.engine.wear.sheet import BOTTOM_M, armhole_seams, band, caps, cut_sheet
+from portraiture.engine.wear.tie import tie_block
 from portraiture.ops.vectors import unit
-from portraiture.types import Part, Segment
+from portraiture.types import Material, Part, Segment
 
-_SLEEVE_M = 0.118
-_ARMHOLE, _ARMHOLE_NORMAL = np.array([0.160, 0.52, 0.012]), np.array([0.96, -0.28, 0.0])
-_BOTTOM_M = 0.356
+_UNDER_M = 0.02
+"""How far what is worn under a jacket reaches beyond its opening."""
 
 
-def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """Build the garment of `parameters.neckline`; None for bare shoulders."""
-    if parameters.neckline == "bare":
-        return None
-    draped = drape(shape, folds=0.8 if parameters.neckline == "shirt" else 1.0)
-    line = neckline.neckline(shape.model, parameters.neckline)
-    sheet = _sheet(draped, line)
-    blocks = [sheet_block(draped, sheet), *_caps(draped, sheet), *_armhole_seams(draped)]
-    if parameters.neckline == "shirt":
-        blocks += [
-            _hem(draped, line),
-            collar_block(draped, line, shape),
-            front_strip(draped, neckline.SHIRT_TIP_M, _BOTTOM_M),
-            *buttons(draped),
-        ]
+def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, ...]:
+    """Build the garment of `parameters.neckline`: a part `clothes`, and under a jacket `shirt` and
+    perhaps `tie`. Nothing for bare shoulders."""
+    kind, model = parameters.neckline, shape.model
+    if kind == "bare":
+        return ()
+    draped = drape(shape, folds=1.0 if kind in ("crew", "v_neck") else 0.8)
+    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
+    if kind in ("crew", "v_neck"):
+        line = neckline.neckline(model, kind)
+        blocks = [*_bodice(draped, line), _ribbing(draped, line)]
+        return (_part("clothes", blocks, model, cloth_material("jersey", cloth)),)
+    if kind == "shirt":
+        blocks = [*_bodice(draped, neckline.neckline(model, kind)), *_shirt_front(draped, shape)]
+        return (_part("clothes", blocks, model, cloth_material("oxford", cloth)),)
+    jacket = jacket_blocks(draped, model, collar_ease=0.004 if kind == "blouse_jacket" else 0.0105)
+    parts = [_part("clothes", jacket, model, cloth_material("wool", cloth))]
+    line = neckline.neckline(model, kind)
+    within = _UNDER_M - neckline.opening(model).level(draped.hull.points)
+    blocks = [sheet_block(draped, cut_sheet(draped, line, within=within))]
+    if kind == "blouse_jacket":
+        blocks.append(_hem(draped, line))
+    elif kind == "suit_open":
+        blocks += _shirt_front(draped, shape)
     else:
-        blocks.append(_ribbing(draped, line))
-    return _part(join(blocks), shape, parameters)
+        blocks.append(collar_block(draped, CLOSED, shape))
+    shirt = (parameters.shirt_red, parameters.shirt_green, parameters.shirt_blue)
+    weave = "jersey" if kind == "blouse_jacket" else "oxford"
+    parts.append(_part("shirt", blocks, model, cloth_material(weave, shirt)))
+    if kind == "suit_tie":
+        tie = (parameters.tie_red, parameters.tie_green, parameters.tie_blue)
+        parts.append(_part("tie", [tie_block(draped)], model, cloth_material("satin", tie)))
+    return tuple(parts)
 
 
-def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
-    """Distance (metres) along either upper arm past the shoulder joint, on the base mesh."""
-    mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
-    return (mirrored - SHOULDER) @ ARM
+def _bodice(draped: Draped, line: neckline.Line) -> list[Block]:
+    """The sheet with its hems and seams."""
+    sheet = cut_sheet(draped, line)
+    return [sheet_block(draped, sheet), *caps(draped, sheet), *armhole_seams(draped)]
 
 
-def _sheet(draped: Draped, line: neckline.Line) -> pattern.Cut:
-    points = draped.hull.points
-    whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), draped.hull.faces)
-    level = np.minimum(line.level(points), points[:, 1] - _BOTTOM_M)
-    return pattern.cut(whole, np.minimum(level, _SLEEVE_M - arm_distance(points)))
-
-
-def _caps(draped: Draped, sheet: pattern.Cut) -> list[Block]:
-    """Rolled hems that close the sleeves and the lower end."""
-    blocks = []
-    for loop in pattern.border_loops(sheet.faces):
-        rows = sheet.rows[loop]
-        if (rows @ draped.hull.points)[:, 1].mean() < 0.52:
-            blocks.append(_cap(draped, rows))
-    return blocks
-
-
-def _cap(draped: Draped, rows: csr_matrix) -> Block:
-    mean = csr_matrix(np.asarray(rows.mean(0)))
-    shares = (0.0, 0.012, 0.05, 0.12, 0.5, 1.0)
-    sunk = (0.0, 0.0004, 0.0, -0.004, -0.006, -0.006)
-    points = rows @ draped.points
-    count = len(points)
-    centre = np.asarray(mean @ draped.points).ravel()
-    axis = unit(np.cross(points - centre, np.roll(points, -1, 0) - centre).sum(0))
-    stack, positions = [], []
-    for share, depth in zip(shares, sunk, strict=True):
-        stack.append((1.0 - share) * rows + share * pattern.stack([mean] * count))
-        positions.append(points + share * (centre - points) + axis * depth)
-    vertices = np.concatenate(positions)
-    faces = ring_faces(len(shares), count, closed=True)
-    v = np.repeat(fabric_v(np.array([0.36, 0.362, 0.366, 0.375, 0.40, 0.43])), count)
-    around = np.linspace(0.0, 0.4, count)
-    uv = np.stack([np.tile(around, len(shares)), v], axis=1)
-    normals = vertex_normals(vertices, faces)
-    return Block(vertices, normals, uv, faces, pattern.stack(stack))
+def _shirt_front(draped: Draped, shape: HeadShape) -> list[Block]:
+    """Everything of an open shirt but its sheet."""
+    return [
+        _hem(draped, neckline.neckline(shape.model, "shirt")),
+        collar_block(draped, OPEN, shape),
+        front_strip(draped, neckline.SHIRT_TIP_M, BOTTOM_M),
+        *buttons(draped),
+    ]
 
 
 def _ribbing(draped: Draped, line: neckline.Line) -> Block:
@@ -117,78 +96,17 @@ def _hem(draped: Draped, line: neckline.Line) -> Block:
     return band(draped, line, levels, raised, fabric_v(0.40 + levels))
 
 
-def band(
-    draped: Draped,
-    line: neckline.Line,
-    levels: Float[ndarray, "K"],
-    raised: Float[ndarray, "K"],
-    v: Float[ndarray, "K"],
-) -> Block:
-    """Build a closed band of rings at `levels` of the neckline, `raised` metres off the cloth.
-
-    v: texture v of each ring.
-    """
-    angle = neckline.angle_of(draped.hull.points)
-    level = line.level(draped.hull.points)
-    rows, positions = [], []
-    for offset, height in zip(levels, raised, strict=True):
-        ring = pattern.ring(draped.hull, level - offset, angle, line.samples)
-        rows.append(ring)
-        positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
-    around = arc_length(positions[len(positions) // 2])
-    uv = np.stack([np.tile(around, len(v)), np.repeat(v, len(around))], axis=1)
-    vertices = np.concatenate(positions)
-    faces = ring_faces(len(v), len(line.samples), closed=False)
-    normals = closed_normals(vertices, faces, len(v), len(line.samples))
-    return Block(vertices, normals, uv, faces, pattern.stack(rows))
-
-
-def _armhole_seams(draped: Draped) -> list[Block]:
-    """Build the ridges of the armhole seams."""
-    points = draped.hull.points
-    samples = np.linspace(-np.pi, np.pi, 65)
-    v = fabric_v(np.array([0.44, 0.442, 0.444, 0.446]))
-    blocks = []
-    for side in (1.0, -1.0):
-        out = _ARMHOLE_NORMAL * [side, 1.0, 1.0]
-        offset = points - _ARMHOLE * [side, 1.0, 1.0]
-        up = unit(np.cross(out, [0.0, 0.0, side]))
-        angle = np.arctan2(offset @ np.cross(out, up), offset @ up)
-        along = offset @ out
-        radius = np.linalg.norm(offset - along[:, None] * out, axis=1)
-        among = (radius < 0.09) & (np.abs(along) < 0.05)
-        rows, positions = [], []
-        for shift, height in ((-3e-3, -4e-4), (-1.2e-3, 7e-4), (1.2e-3, 7e-4), (3e-3, -4e-4)):
-            ring = pattern.ring(draped.hull, along - shift, angle, samples, among=among)
-            rows.append(ring)
-            positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
-        vertices = np.concatenate(positions)
-        uv = np.stack([np.tile(arc_length(positions[1]), 4), np.repeat(v, 65)], axis=1)
-        faces = ring_faces(4, 65, closed=False)
-        rows = pattern.stack(rows)
-        normals = unit(rows @ draped.normals)
-        blocks.append(Block(vertices, normals, uv, _facing(faces, vertices, normals), rows))
-    return blocks
-
-
-def _facing(faces: ndarray, vertices: ndarray, normals: ndarray) -> ndarray:
-    """Flip the winding of all triangles if most of them face against the normals."""
-    corners = vertices[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    agree = (across * normals[faces].sum(1)).sum(1)
-    return faces if agree.sum() >= 0 else faces[:, ::-1]
-
-
-def _part(block: Block, shape: HeadShape, parameters: AvatarParameters) -> Part:
-    rows = block.rows @ pattern.body_hull(shape.model).rows
-    joints, weights = _blend_weights(rows, shape.model.arrays)
+def _part(name: str, blocks: list[Block], model: HeadModel, material: Material) -> Part:
+    block = join(blocks)
+    rows = block.rows @ pattern.body_hull(model).rows
+    joints, weights = _blend_weights(rows, model.arrays)
     return Part(
-        name="clothes",
+        name=name,
         vertices=block.vertices.astype(np.float32),
         faces=block.faces.astype(np.int32),
         normals=unit(block.normals).astype(np.float32),
         uv=(block.uv / [WIDTH_M, 1.0]).astype(np.float32),
-        material=cloth_material(parameters),
+        material=material,
         segment=np.full(len(block.faces), Segment.CLOTH, np.uint8),
         joints=joints,
         weights=weights,
