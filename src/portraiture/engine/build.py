@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
+from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.face.beard import make_beard, paint_beard
@@ -37,8 +38,8 @@ from portraiture.types import Bust, Part, Style
 
 SCALP_CHANGE = 25.0
 """Albedo change (of 255) at which the painted scalp reaches maximum roughness."""
-COVERED_RINGS = 2
-"""Rings of covered skin triangles that are kept under a garment's edge."""
+COVERED_MARGIN_M = 0.03
+"""How far covered skin is kept under a garment's edge."""
 COVERED_M = 0.02
 COVERED_COSINE = 0.8
 """Largest distance of cloth that covers skin, and the least cosine between the way to it and the
@@ -174,9 +175,8 @@ def _under_clothes(parts: list[Part]) -> list[Part]:
         covered |= _covered(skin, part)
     if not covered.any():
         return parts
-    for _ in range(COVERED_RINGS):
-        open_faces = skin.faces[~covered[skin.faces].all(1)]
-        covered[open_faces] = False
+    to_open, _ = KDTree(skin.vertices[~covered]).query(skin.vertices)
+    covered &= to_open > COVERED_MARGIN_M
     kept = ~covered[skin.faces].all(1)
     return [replace(skin, faces=skin.faces[kept], segment=skin.segment[kept]), *parts[1:]]
 

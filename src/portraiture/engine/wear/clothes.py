@@ -8,6 +8,7 @@ body_hull ──drape──▶ surface off the skin ──cut at neckline, sleev
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
@@ -26,8 +27,8 @@ from portraiture.engine.wear.tie import tie_block
 from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
-_UNDER_M = 0.02
-"""How far what is worn under a jacket reaches beyond its opening."""
+_SLIVER_M2 = 1e-9
+"""Least area of a triangle, doubled."""
 
 
 def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, ...]:
@@ -48,8 +49,8 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, 
     jacket = jacket_blocks(draped, model, collar_ease=0.004 if kind == "blouse_jacket" else 0.0105)
     parts = [_part("clothes", jacket, model, cloth_material("wool", cloth))]
     line = neckline.neckline(model, kind)
-    within = _UNDER_M - neckline.opening(model).level(draped.hull.points)
-    blocks = [sheet_block(draped, cut_sheet(draped, line, within=within))]
+    sheet = cut_sheet(draped.hull, line, over=neckline.opening(model))
+    blocks = [sheet_block(draped, sheet)]
     if kind == "blouse_jacket":
         blocks.append(_hem(draped, line))
     elif kind == "suit_open":
@@ -67,8 +68,8 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, 
 
 def _bodice(draped: Draped, line: neckline.Line) -> list[Block]:
     """The sheet with its hems and seams."""
-    sheet = cut_sheet(draped, line)
-    return [sheet_block(draped, sheet), *caps(draped, sheet), *armhole_seams(draped)]
+    sheet = sheet_block(draped, cut_sheet(draped.hull, line))
+    return [sheet, *caps(draped, line), *armhole_seams(draped)]
 
 
 def _shirt_front(draped: Draped, shape: HeadShape) -> list[Block]:
@@ -97,7 +98,7 @@ def _hem(draped: Draped, line: neckline.Line) -> Block:
 
 
 def _part(name: str, blocks: list[Block], model: HeadModel, material: Material) -> Part:
-    block = join(blocks)
+    block = _without_slivers(join(blocks))
     rows = block.rows @ pattern.body_hull(model).rows
     joints, weights = _blend_weights(rows, model.arrays)
     return Part(
@@ -111,6 +112,13 @@ def _part(name: str, blocks: list[Block], model: HeadModel, material: Material) 
         joints=joints,
         weights=weights,
     )
+
+
+def _without_slivers(block: Block) -> Block:
+    """Leave out triangles without area."""
+    corners = block.vertices[block.faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return replace(block, faces=block.faces[np.linalg.norm(across, axis=1) > _SLIVER_M2])
 
 
 def _blend_weights(rows: csr_matrix, arrays: Mapping[str, ndarray]) -> tuple[ndarray, ndarray]:

@@ -7,6 +7,7 @@ outside it, longer towards its two points in front.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +38,15 @@ BUTTON_HEIGHTS_M = (0.497, 0.435, 0.376)
 
 _STRIP_HALF_M = 0.0165
 _LEAF = np.array([0.06, 0.18, 0.36, 0.54, 0.72, 0.88, 1.0])
+_STAND = (
+    (0.0, 0.004, 0.0004),
+    (0.5, 0.0, 0.0006),
+    (1.0, 0.0012, 0.0006),
+    (1.0, -0.0004, 0.0020),
+    (1.0, 0.0008, 0.0038),
+)
+"""Rings of the stand: share of the way from the seam to the fold, shift of the descent, and height off
+the cloth, metres."""
 _CLOTH_M = 0.0028
 """Distance of the collar's leaf from the cloth under it."""
 
@@ -88,33 +98,58 @@ OPEN = Collar(
 
 def collar_block(draped: Draped, cut: Collar, shape: HeadShape) -> Block:
     """Build a collar: a stand that hugs the neck, a fold, and a leaf that falls outside it."""
+    stand_rows, edge_rows = _pattern(draped.hull, cut)
+    count = edge_rows.shape[0]
+    rings = _stand(draped, stand_rows, shape)
+    top = rings[-1]
+    edge = edge_rows @ draped.points + _CLOTH_M * unit(edge_rows @ draped.normals)
+    out = unit(stand_rows[-1] @ draped.normals + edge_rows @ draped.normals)
+    leaf = [
+        top + share * (edge - top) + 0.0035 * np.sin(np.pi * share**0.6) * out for share in _LEAF
+    ]
+    lower = clear_of_cloth(np.concatenate(leaf[2:]), draped, _CLOTH_M)
+    rings += [*leaf[:2], *np.split(lower, len(leaf) - 2)]
+    rings += [rings[-1] - 0.0016 * out, rings[-3] - 0.0018 * out]
+    leaf_rows = [csr_matrix((1.0 - s) * stand_rows[-1] + s * edge_rows) for s in _LEAF]
+    rows = [*stand_rows, *leaf_rows, leaf_rows[-1], leaf_rows[-3]]
+    vertices = np.concatenate(rings)
+    faces = ring_faces(len(rings), count, closed=False)[:, ::-1]
+    normals = vertex_normals(vertices, faces)
+    block = Block(vertices, normals, _collar_uv(rings), faces, pattern.stack(rows))
+    ends = [_leaf_end(rings, rows, out, end) for end in (0, -1)]
+    return join([block, *ends, _stand_outside(rings, rows, draped)])
+
+
+@lru_cache(maxsize=4)
+def _pattern(hull: pattern.Hull, cut: Collar) -> tuple[list[csr_matrix], csr_matrix]:
+    """Hull weights of the stand's rings (see `_STAND`) and of the leaf's outer edge."""
     half = np.concatenate(
         [np.linspace(cut.start, cut.start + 0.5, 10)[:-1], np.linspace(cut.start + 0.5, np.pi, 30)]
     )
     samples = np.concatenate([half, -half[-2::-1]])
+    lean = np.sign(samples) * (np.pi - np.abs(samples)) / (np.pi - cut.start)
     seam, fold = neckline.symmetric(neckline.SHIRT_SEAM), neckline.symmetric(cut.fold)
-    lean = (cut.foot - cut.start) * (np.pi - np.abs(samples)) / (np.pi - cut.start)
-    rings, rows = _stand(draped, (seam, fold), samples, lean * np.sign(samples), shape)
-    top = rings[-1]
+    stand = []
+    for share, shift, _ in _STAND:
+        descent = seam.descent + share * (fold.descent - seam.descent) + shift
+        leaning = samples + (1.0 - share) * (cut.foot - cut.start) * lean
+        stand.append(_around(hull, neckline.Line(seam.samples, descent), leaning))
     along, angle, descent = np.array(cut.edge).T
     turned = PchipInterpolator(along, angle)(half)
-    edge_line = neckline.symmetric(tuple(zip(angle, descent, strict=True)))
-    edge_rows = _around(draped, edge_line, np.concatenate([turned, -turned[-2::-1]]))
-    edge = edge_rows @ draped.points + _CLOTH_M * unit(edge_rows @ draped.normals)
-    out = unit(rows[-1] @ draped.normals + edge_rows @ draped.normals)
-    for share in _LEAF:
-        ring = top + share * (edge - top) + 0.0035 * np.sin(np.pi * share**0.6) * out
-        rings.append(clear_of_cloth(ring, draped, _CLOTH_M) if share > 0.3 else ring)
-        rows.append((1.0 - share) * rows[4] + share * edge_rows)
-    rings += [rings[-1] - 0.0016 * out, rings[-3] - 0.0018 * out]
-    rows += [rows[-1], rows[-3]]
-    uv = _collar_uv(rings)
-    vertices = np.concatenate(rings)
-    faces = ring_faces(len(rings), len(samples), closed=False)[:, ::-1]
-    normals = vertex_normals(vertices, faces)
-    block = Block(vertices, normals, uv, faces, pattern.stack([csr_matrix(r) for r in rows]))
-    ends = [_leaf_end(rings, rows, out, end) for end in (0, -1)]
-    return join([block, *ends, _stand_outside(rings, rows, draped)])
+    edge = neckline.symmetric(tuple(zip(angle, descent, strict=True)))
+    return stand, _around(hull, edge, np.concatenate([turned, -turned[-2::-1]]))
+
+
+def _around(hull: pattern.Hull, line: neckline.Line, samples: Float[ndarray, "N"]) -> csr_matrix:
+    return pattern.ring(hull, line.level(hull.points), neckline.angle_of(hull.points), samples)
+
+
+def _stand(draped: Draped, rows: list[csr_matrix], shape: HeadShape) -> list[ndarray]:
+    """Rings up the inside of the stand and over the fold."""
+    off = np.repeat([height for _, _, height in _STAND], rows[0].shape[0])
+    stacked = pattern.stack(rows)
+    points = stacked @ draped.points + off[:, None] * unit(stacked @ draped.normals)
+    return np.split(clear_of_skin(points, shape, 0.0025 + off), len(rows))
 
 
 def _stand_outside(rings: list[ndarray], rows: list, draped: Draped) -> Block:
@@ -131,41 +166,6 @@ def _stand_outside(rings: list[ndarray], rows: list, draped: Draped) -> Block:
     v = np.repeat(fabric_v(np.array([0.40, 0.415, 0.43])), count)
     uv = np.stack([np.tile(arc_length(rings[3]), 3), v], axis=1)
     return Block(vertices, vertex_normals(vertices, faces), uv, faces, pattern.stack(stacked))
-
-
-def _stand(
-    draped: Draped,
-    lines: tuple[neckline.Line, neckline.Line],
-    samples: Float[ndarray, "N"],
-    lean: Float[ndarray, "N"],
-    shape: HeadShape,
-) -> tuple[list[ndarray], list[csr_matrix]]:
-    """Rings up the inside of the stand and over the fold, and their hull weights.
-
-    lines: seam and fold. samples: angles along the fold. lean: what is added to them at the seam.
-    """
-    seam, fold = lines
-    rings, rows = [], []
-    for share, shift, off in (
-        (0.0, 0.004, 0.0004),
-        (0.5, 0.0, 0.0006),
-        (1.0, 0.0012, 0.0006),
-        (1.0, -0.0004, 0.0020),
-        (1.0, 0.0008, 0.0038),
-    ):
-        line = neckline.Line(
-            seam.samples, seam.descent + share * (fold.descent - seam.descent) + shift
-        )
-        ring = _around(draped, line, samples + (1.0 - share) * lean)
-        points = ring @ draped.points + off * unit(ring @ draped.normals)
-        rings.append(clear_of_skin(points, shape, 0.0025 + off))
-        rows.append(ring)
-    return rings, rows
-
-
-def _around(draped: Draped, line: neckline.Line, samples: Float[ndarray, "N"]) -> csr_matrix:
-    hull = draped.hull
-    return pattern.ring(hull, line.level(hull.points), neckline.angle_of(hull.points), samples)
 
 
 def _collar_uv(rings: list[ndarray]) -> Float[ndarray, "N 2"]:

@@ -26,7 +26,7 @@ FABRIC_V = (0.225, 0.995)
 FABRIC_HEIGHT_M = 0.29
 """Physical height of the fabric strip; the texture's width follows from the same scale."""
 WIDTH_M = FABRIC_HEIGHT_M / (FABRIC_V[1] - FABRIC_V[0])
-EDGE_TONE = 0.55
+EDGE_TONE = 0.68
 RIB_PERIOD_PX = 8
 STRIPE_PX = 32
 """Distance of a tie's stripes; it divides `SIZE`, so that they meet where the texture repeats."""

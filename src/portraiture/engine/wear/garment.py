@@ -63,8 +63,7 @@ def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
     hull = pattern.body_hull(shape.model)
     points = hull.rows @ shape.vertices.astype(np.float64)
     smooth, pinned = smoothing(hull)
-    from_armpit = np.linalg.norm(hull.points * [1.0, 1.0, 0.5] - _ARMPIT * _sides(hull), axis=1)
-    bridge = 0.5 * ~pinned * np.clip((from_armpit - 0.02) / 0.04, 0.0, 1.0)
+    bridge = 0.5 * ~pinned * beyond_armpits(hull)
     bridge *= np.clip((descent_of(hull.points) - NECK_DESCENT_M) / 0.04, 0.0, 1.0)
     for _ in range(6):
         points = points + bridge[:, None] * (smooth @ points - points)
@@ -98,10 +97,10 @@ def _torso(shape: HeadShape) -> Int[ndarray, "T"]:
     return np.flatnonzero((top < _NECK_TOP_M) | ((top < _NAPE_TOP_M) & (front < 0.03)))
 
 
-def _sides(hull: pattern.Hull) -> ndarray:
-    """(H, 3) factors that mirror a point on the person's left to each vertex's side."""
-    left = np.where(hull.points[:, :1] < 0.0, -1.0, 1.0)
-    return np.concatenate([left, np.ones((len(left), 2))], axis=1)
+def beyond_armpits(hull: pattern.Hull) -> Float[ndarray, "H"]:
+    """0 in the armpits, where cloth of arm and chest meets, and 1 from 6 cm off them."""
+    mirrored = np.abs(hull.points) * [1.0, 1.0, 0.0] + hull.points * [0.0, 0.0, 0.5]
+    return np.clip((np.linalg.norm(mirrored - _ARMPIT, axis=1) - 0.02) / 0.04, 0.0, 1.0)
 
 
 def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarray:
@@ -159,17 +158,24 @@ def _folds(points: Float[ndarray, "H 3"]) -> Float[ndarray, "H"]:
 
 
 def clear_of_skin(
-    points: Float[ndarray, "N 3"], shape: HeadShape, clearance: float
+    points: Float[ndarray, "N 3"], shape: HeadShape, clearance: float | Float[ndarray, "N"]
 ) -> Float[ndarray, "N 3"]:
     """Move points inside the torso or neck, or nearer to its skin than `clearance` metres, out
     along the skin's normal."""
     torso = _torso(shape)
+    points = points.copy()
+    clearance = np.broadcast_to(clearance, len(points))
+    moving = np.arange(len(points))
     for _ in range(3):
-        feet = closest_on_skin(points, shape, torso)
-        away = ((points - feet.position) * feet.normal).sum(1)
-        near = np.linalg.norm(points - feet.position, axis=1) < 0.05
-        push = np.where(near, np.clip(clearance - away, 0.0, 0.03), 0.0)
-        points = points + push[:, None] * feet.normal
+        feet = closest_on_skin(points[moving], shape, torso)
+        reach = points[moving] - feet.position
+        away = (reach * feet.normal).sum(1)
+        near = np.linalg.norm(reach, axis=1) < 0.05
+        push = np.where(near, np.clip(clearance[moving] - away, 0.0, 0.03), 0.0)
+        points[moving] += push[:, None] * feet.normal
+        moving = moving[push > 0.0]
+        if not len(moving):
+            break
     return points
 
 

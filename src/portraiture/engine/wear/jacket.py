@@ -26,6 +26,7 @@ from portraiture.engine.wear.garment import (
     Block,
     Draped,
     arc_length,
+    beyond_armpits,
     fabric_v,
     ring_faces,
     sheet_block,
@@ -45,11 +46,13 @@ base mesh."""
 _LAPEL_END_M = 0.040
 """Width of the lapel at the garment's lower end."""
 _COLLAR_SIDE = (0.101, 0.567)
-_COLLAR_BACK = ((2.3, 0.083), (np.pi, 0.081))
+_COLLAR_BACK = ((2.3, 0.083), (2.75, 0.079), (np.pi, 0.0765))
 """The collar's outer edge runs straight from its tip to its side on the shoulder, (x, y) in the front
 view, and then along these (angle, descent)."""
 _THICK_M = 0.0028
 _ACROSS = 8
+_STEP_M = 0.006
+"""Distance of columns along the fold."""
 _BEND = 0.12
 """Share of the collar's length over which the bend of its ends fades."""
 
@@ -81,9 +84,10 @@ def jacket_hull(draped: Draped, collar_ease: float) -> Draped:
     smooth, pinned = smoothing(hull)
     collar = np.clip((NECK_DESCENT_M + 0.045 - neckline.descent_of(hull.points)) / 0.04, 0.0, 1.0)
     pad = 0.010 * np.exp(-(((x - 0.150) / 0.045) ** 2)) * np.clip((y - 0.47) / 0.06, 0.0, 1.0)
-    ease = EASE_M + (collar_ease - EASE_M) * collar
+    apart = beyond_armpits(hull)
+    ease = EASE_M * (0.1 + 0.9 * apart) + (collar_ease - EASE_M) * collar
     points = draped.points + ease[:, None] * draped.normals + pad[:, None] * [0.0, 1.0, 0.0]
-    share = 0.5 * ~pinned * (1.0 - collar)
+    share = 0.5 * ~pinned * (1.0 - collar) * apart
     for _ in range(8):
         points = points + share[:, None] * (smooth @ points - points)
     short = ease - ((points - draped.points) * draped.normals).sum(1)
@@ -98,8 +102,8 @@ def jacket_blocks(under: Draped, model: HeadModel, *, collar_ease: float) -> lis
     plan = _pattern(model)
     inside = line.level(under.hull.points) < 0.0
     hem = replace(draped, points=np.where(inside[:, None], under.points, draped.points))
-    closed = cut_sheet(draped, neckline.neckline(model, "crew"))
-    blocks = [sheet_block(draped, cut_sheet(draped, line)), *caps(hem, closed)]
+    sheet = sheet_block(draped, cut_sheet(under.hull, line))
+    blocks = [sheet, *caps(hem, neckline.neckline(model, "crew"))]
     blocks += [*armhole_seams(draped), _roll(draped, plan), _collar(draped, plan)]
     return [*blocks, *(_lapel(draped, plan, rows) for rows in plan.lapels)]
 
@@ -179,10 +183,11 @@ def _pattern(model: HeadModel) -> _Pattern:
     half = np.unique(
         np.concatenate([line.samples[line.samples > 0.0], np.linspace(1.5, np.pi, 34)])
     )
-    half = half[np.append(True, np.diff(half) > 0.004)]
     half[-1] = np.pi
+    level, angle = line.level(hull.points), neckline.angle_of(hull.points)
+    half = half[_spaced(pattern.ring(hull, level, angle, half) @ hull.points, _STEP_M)]
     samples = np.concatenate([half, -half[-2::-1]])
-    fold = pattern.ring(hull, line.level(hull.points), neckline.angle_of(hull.points), samples)
+    fold = pattern.ring(hull, level, angle, samples)
     points = fold @ hull.points
     kept = points[:, 1] >= BOTTOM_M
     fold, points, samples = csr_matrix(fold[kept]), points[kept], samples[kept]
@@ -197,6 +202,16 @@ def _pattern(model: HeadModel) -> _Pattern:
     ]
     edge = _collar_edge(hull, gorges[0], samples[first : len(points) // 2 + 1])
     return _Pattern(fold, first, last, lapel, (lapels[0], lapels[1]), edge, (gorges[0], gorges[1]))
+
+
+def _spaced(points: Float[ndarray, "N 3"], step: float) -> list[int]:
+    """Indices of points at least `step` metres apart along a curve, with its last."""
+    along = arc_length(points)
+    kept = [len(points) - 1]
+    for k in range(len(points) - 2, -1, -1):
+        if along[kept[-1]] - along[k] >= step:
+            kept.append(k)
+    return kept[::-1]
 
 
 def _lapel_plan(fold: Float[ndarray, "F 3"]) -> Float[ndarray, "M N 2"]:

@@ -45,7 +45,7 @@ SHIRT_SEAM: Knots = ((0.0, 0.066), (0.7, 0.064), (1.5, 0.060), (np.pi, 0.061))
 """Where a T-shirt ends behind, and where a shirt's collar is sewn on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """samples: (N,) angles from -pi to pi. descent: (N,) metres at those angles."""
 
@@ -93,6 +93,7 @@ def opening(model: HeadModel) -> Line:
     return _in_front(model, _v((0.0, 0.295), (0.071, 0.583), 0.005), behind)
 
 
+@lru_cache(maxsize=16)
 def symmetric(knots: Knots) -> Line:
     """Build a symmetric line by monotone interpolation of descents over the absolute angle."""
     angle, descent = np.array(knots).T

@@ -18,7 +18,7 @@ from portraiture.engine.wear.fabric import EDGE_V
 from portraiture.engine.wear.garment import Block, Draped, fabric_v, join, onto, ring_faces
 from portraiture.ops.vectors import unit
 
-SHADOW_M = 0.006
+SHADOW_M = 0.005
 """Width of the soft shadow along a panel's border."""
 
 SOFTNESS = 1.0

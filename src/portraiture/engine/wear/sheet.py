@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -25,6 +27,8 @@ _SLEEVE_M = 0.118
 _ARMHOLE, _ARMHOLE_NORMAL = np.array([0.160, 0.52, 0.012]), np.array([0.96, -0.28, 0.0])
 BOTTOM_M = 0.356
 """Height of the lower end of every garment on the base mesh."""
+UNDER_M = 0.02
+"""How far what is worn under a jacket reaches beyond its opening."""
 
 
 def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
@@ -33,26 +37,32 @@ def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
     return (mirrored - SHOULDER) @ ARM
 
 
+@lru_cache(maxsize=16)
 def cut_sheet(
-    draped: Draped, line: neckline.Line, *, within: Float[ndarray, "H"] | None = None
+    hull: pattern.Hull, line: neckline.Line, *, over: neckline.Line | None = None
 ) -> pattern.Cut:
-    """Cut the sheet below a neckline, down to the lower end and the sleeves' ends. within: level of
-    the hull's vertices that is positive where cloth is kept."""
-    points = draped.hull.points
-    whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), draped.hull.faces)
+    """Cut the sheet below a neckline, down to the lower end and the sleeves' ends. over: the opening
+    of a garment above it, beyond which the sheet reaches by `UNDER_M` only."""
+    points = hull.points
+    whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), hull.faces)
     level = np.minimum(line.level(points), points[:, 1] - BOTTOM_M)
     level = np.minimum(level, _SLEEVE_M - arm_distance(points))
-    return pattern.cut(whole, level if within is None else np.minimum(level, within))
+    if over is not None:
+        level = np.minimum(level, UNDER_M - over.level(points))
+    return pattern.cut(whole, level)
 
 
-def caps(draped: Draped, sheet: pattern.Cut) -> list[Block]:
-    """Rolled hems that close the sleeves and the lower end."""
-    blocks = []
-    for loop in pattern.border_loops(sheet.faces):
-        rows = sheet.rows[loop]
-        if (rows @ draped.hull.points)[:, 1].mean() < 0.52:
-            blocks.append(_cap(draped, rows))
-    return blocks
+def caps(draped: Draped, line: neckline.Line) -> list[Block]:
+    """Build the rolled hems that close the sleeves and the lower end of a sheet."""
+    return [_cap(draped, rows) for rows in _ends(draped.hull, line)]
+
+
+@lru_cache(maxsize=8)
+def _ends(hull: pattern.Hull, line: neckline.Line) -> list[csr_matrix]:
+    """Hull weights of the lower end's and the sleeves' borders."""
+    sheet = cut_sheet(hull, line)
+    loops = [sheet.rows[loop] for loop in pattern.border_loops(sheet.faces)]
+    return [csr_matrix(rows) for rows in loops if (rows @ hull.points)[:, 1].mean() < 0.52]
 
 
 def _cap(draped: Draped, rows: csr_matrix) -> Block:
@@ -87,13 +97,11 @@ def band(
 
     v: texture v of each ring.
     """
-    angle = neckline.angle_of(draped.hull.points)
-    level = line.level(draped.hull.points)
-    rows, positions = [], []
-    for offset, height in zip(levels, raised, strict=True):
-        ring = pattern.ring(draped.hull, level - offset, angle, line.samples)
-        rows.append(ring)
-        positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
+    rows = _rings(draped.hull, line, tuple(levels.tolist()))
+    positions = [
+        ring @ draped.points + height * unit(ring @ draped.normals)
+        for ring, height in zip(rows, raised, strict=True)
+    ]
     around = arc_length(positions[len(positions) // 2])
     uv = np.stack([np.tile(around, len(v)), np.repeat(v, len(around))], axis=1)
     vertices = np.concatenate(positions)
@@ -102,32 +110,49 @@ def band(
     return Block(vertices, normals, uv, faces, pattern.stack(rows))
 
 
+@lru_cache(maxsize=8)
+def _rings(hull: pattern.Hull, line: neckline.Line, levels: tuple[float, ...]) -> list[csr_matrix]:
+    """Hull weights of rings that lie `levels` metres of descent below a neckline."""
+    angle, level = neckline.angle_of(hull.points), line.level(hull.points)
+    return [pattern.ring(hull, level - offset, angle, line.samples) for offset in levels]
+
+
 def armhole_seams(draped: Draped) -> list[Block]:
     """Build the ridges of the armhole seams."""
-    points = draped.hull.points
-    samples = np.linspace(-np.pi, np.pi, 65)
     v = fabric_v(np.array([0.44, 0.442, 0.444, 0.446]))
     blocks = []
+    for rings in _armholes(draped.hull):
+        positions = [
+            ring @ draped.points + height * unit(ring @ draped.normals)
+            for ring, height in zip(rings, (-4e-4, 7e-4, 7e-4, -4e-4), strict=True)
+        ]
+        vertices, count = np.concatenate(positions), len(positions[0])
+        uv = np.stack([np.tile(arc_length(positions[1]), 4), np.repeat(v, count)], axis=1)
+        faces = ring_faces(4, count, closed=False)
+        rows = pattern.stack(rings)
+        normals = unit(rows @ draped.normals)
+        blocks.append(Block(vertices, normals, uv, _facing(faces, vertices, normals), rows))
+    return blocks
+
+
+@lru_cache(maxsize=2)
+def _armholes(hull: pattern.Hull) -> list[list[csr_matrix]]:
+    """Hull weights of four rings along the seam of either sleeve."""
+    samples = np.linspace(-np.pi, np.pi, 65)
+    sides = []
     for side in (1.0, -1.0):
         out = _ARMHOLE_NORMAL * [side, 1.0, 1.0]
-        offset = points - _ARMHOLE * [side, 1.0, 1.0]
+        offset = hull.points - _ARMHOLE * [side, 1.0, 1.0]
         up = unit(np.cross(out, [0.0, 0.0, side]))
         angle = np.arctan2(offset @ np.cross(out, up), offset @ up)
         along = offset @ out
         radius = np.linalg.norm(offset - along[:, None] * out, axis=1)
         among = (radius < 0.09) & (np.abs(along) < 0.05)
-        rows, positions = [], []
-        for shift, height in ((-3e-3, -4e-4), (-1.2e-3, 7e-4), (1.2e-3, 7e-4), (3e-3, -4e-4)):
-            ring = pattern.ring(draped.hull, along - shift, angle, samples, among=among)
-            rows.append(ring)
-            positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
-        vertices = np.concatenate(positions)
-        uv = np.stack([np.tile(arc_length(positions[1]), 4), np.repeat(v, 65)], axis=1)
-        faces = ring_faces(4, 65, closed=False)
-        rows = pattern.stack(rows)
-        normals = unit(rows @ draped.normals)
-        blocks.append(Block(vertices, normals, uv, _facing(faces, vertices, normals), rows))
-    return blocks
+        shifts = (-3e-3, -1.2e-3, 1.2e-3, 3e-3)
+        sides.append(
+            [pattern.ring(hull, along - shift, angle, samples, among=among) for shift in shifts]
+        )
+    return sides
 
 
 def _facing(faces: ndarray, vertices: ndarray, normals: ndarray) -> ndarray:
