@@ -9,7 +9,7 @@ Frequencies are rough estimates for adults, chosen for variety rather than to ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,20 @@ CLOTHES = (
     (0.37, 0.33, 0.44), (0.36, 0.30, 0.26),
 )  # fmt: skip
 """Common clothing colours, sRGB: navy, charcoal, white, cream, sage, rust, wine, denim, …"""
+
+SUITS = (
+    (0.10, 0.12, 0.19), (0.14, 0.15, 0.17), (0.07, 0.07, 0.08), (0.24, 0.25, 0.28),
+    (0.15, 0.19, 0.30), (0.23, 0.19, 0.17),
+)  # fmt: skip
+"""Colours of suits, sRGB: navy, charcoal, black, grey, blue, brown."""
+SHIRTS = (
+    (0.94, 0.94, 0.95), (0.94, 0.94, 0.95), (0.74, 0.82, 0.92), (0.92, 0.90, 0.86),
+    (0.90, 0.80, 0.82), (0.80, 0.84, 0.88),
+)  # fmt: skip
+TIES = (
+    (0.10, 0.14, 0.33), (0.55, 0.08, 0.12), (0.33, 0.08, 0.14), (0.20, 0.33, 0.55),
+    (0.12, 0.12, 0.14), (0.36, 0.22, 0.42), (0.14, 0.30, 0.24), (0.62, 0.45, 0.18),
+)  # fmt: skip
 
 STYLES_MAN_STRAIGHT = {
     "short": 3.2, "side_part": 2.6, "crop": 2.2, "quiff": 1.6, "slick_back": 1.0, "buzz": 1.0,
@@ -297,7 +311,6 @@ def _sample_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> 
     worn = rng.random() < np.interp(person.years, [22, 70], [0.12, 0.3]) or sunglasses
     hat = _choice(rng, {"beanie": 1.0, "cap": 1.0})
     hatted = rng.random() < 0.055 and values["hair_style"] in UNDER_HAT
-    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
     cloth, hat_rgb = _cloth(rng), _cloth(rng)
     return {
         "glasses_style": style if worn else "none",
@@ -305,14 +318,40 @@ def _sample_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> 
         "glasses_tone": _unit(rng.choice([0.06, 0.5, 0.95], p=[0.55, 0.25, 0.2])),
         "glasses_tint": _unit(rng.uniform(0.75, 0.95) if sunglasses else 0.0),
         "hat_style": hat if hatted else "none",
-        "neckline": _choice(rng, necklines),
-        "cloth_red": cloth[0], "cloth_green": cloth[1], "cloth_blue": cloth[2],
+        **_sample_clothes(rng, person, cloth),
         "hat_red": hat_rgb[0], "hat_green": hat_rgb[1], "hat_blue": hat_rgb[2],
     }  # fmt: skip
 
 
-def _cloth(rng: Generator) -> list[float]:
-    dye = np.array(CLOTHES[int(rng.integers(len(CLOTHES)))])
+def _sample_clothes(rng: Generator, person: _Person, cloth: list[float]) -> dict[str, Any]:
+    """Sample a garment and its colours; suits are for older people, and mostly dark.
+
+    cloth: colour of all that is no suit.
+    """
+    formal = float(np.interp(person.years, [20.0, 60.0], [0.5, 2.0]))
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
+    if person.woman:
+        necklines |= {"suit_tie": 0.0, "suit_open": 0.3 * formal, "blouse_jacket": 1.3 * formal}
+    else:
+        necklines |= {"suit_tie": 1.3 * formal, "suit_open": 0.7 * formal, "blouse_jacket": 0.0}
+    kind = _choice(rng, necklines)
+    shirt, tie, suit = (_cloth(rng, dyes) for dyes in (SHIRTS, TIES, SUITS))
+    if kind == "blouse_jacket" and rng.random() < 0.5:
+        shirt = _cloth(rng)
+    coloured = kind == "blouse_jacket" and rng.random() < 0.4
+    if kind in ("suit_tie", "suit_open", "blouse_jacket") and not coloured:
+        cloth = suit
+    colours = {"cloth": cloth, "shirt": shirt, "tie": tie}
+    channels = ("red", "green", "blue")
+    return {"neckline": kind} | {
+        f"{name}_{channel}": value
+        for name, colour in colours.items()
+        for channel, value in zip(channels, colour, strict=True)
+    }
+
+
+def _cloth(rng: Generator, dyes: Sequence[tuple[float, float, float]] = CLOTHES) -> list[float]:
+    dye = np.array(dyes[int(rng.integers(len(dyes)))])
     return [_unit(v) for v in dye * rng.uniform(0.85, 1.1) + rng.normal(0.0, 0.015, 3)]
 
 

@@ -132,15 +132,15 @@ def test_regions_have_their_own_colours():
 
 
 @pytest.mark.parametrize("case", range(len(CASES)))
-def test_the_tie_lies_on_the_shirt_and_the_jacket_over_both_of_them(case):
-    """Away from the opening, the jacket encloses the shirt; the tie is nearer to the viewer."""
+def test_the_tie_lies_on_the_shirt_under_the_jacket(case):
+    """The tie is in front of the shirt; behind, only the shirt's collar rises over the jacket's."""
     jacket, shirt, tie = worn(case, "suit_tie")
     assert (signed_distance(tie.vertices[::40], shirt.vertices, shirt.faces) > -0.008).all()
     back = shirt.vertices[shirt.vertices[:, 2] < 0.0]
     assert len(back) and back[:, 1].min() > jacket.vertices[:, 1].max() - 0.06
     middle = np.abs(tie.vertices[:, 0]) < 0.01
     front = shirt.vertices[np.abs(shirt.vertices[:, 0]) < 0.01]
-    for y in np.quantile(tie.vertices[middle, 1], (0.1, 0.5, 0.9)):
+    for y in np.quantile(tie.vertices[middle, 1], (0.1, 0.4, 0.7)):
         near_tie = tie.vertices[middle & (np.abs(tie.vertices[:, 1] - y) < 0.01)]
         near_shirt = front[np.abs(front[:, 1] - y) < 0.01]
         assert near_tie[:, 2].max() > near_shirt[:, 2].max()

@@ -45,18 +45,18 @@ _STAND = (
     (1.0, -0.0004, 0.0020),
     (1.0, 0.0008, 0.0038),
 )
-"""Rings of the stand: share of the way from the seam to the fold, shift of the descent, and height off
-the cloth, metres."""
+"""Rings of the stand: share of the way from the seam to the fold, shift of the descent, and height
+off the cloth, metres."""
 _CLOTH_M = 0.0028
 """Distance of the collar's leaf from the cloth under it."""
 
 
 @dataclass(frozen=True)
 class Collar:
-    """A shirt collar's cut. Its curves are descents (see `neckline`) over the angle around the neck.
+    """A shirt collar's cut: descents (see `neckline`) over the angle around the neck, radians.
 
-    start, foot: angle of its two front ends at the fold and at the seam, radians. fold: upper edge of
-    the stand. edge: (angle along the fold, angle, descent) of points of the leaf's outer edge.
+    start, foot: angle of its two front ends at the fold and at the seam. fold: upper edge of the
+    stand. edge: (angle along the fold, angle, descent) of points of the leaf's outer edge.
     """
 
     start: float

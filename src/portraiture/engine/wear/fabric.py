@@ -130,7 +130,7 @@ def _wool(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
 
 
 def _satin(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Height and tone of silk with broad diagonal stripes of another weave and a thin light line."""
+    """Height and tone of silk: broad diagonal stripes of another weave, with a thin light line."""
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
     across = ((x + y) % STRIPE_PX) / STRIPE_PX
     stripe = np.clip((np.abs(across - 0.5) - 0.27) * 12.0, -0.5, 0.5)

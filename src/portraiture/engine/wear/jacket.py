@@ -41,14 +41,14 @@ EASE_M = 0.0075
 
 _GORGE_M = 0.550
 _NOTCH, _LAPEL_TIP, _COLLAR_TIP = (0.090, 0.516), (0.114, 0.501), (0.106, 0.525)
-"""The seam's start on the fold (height), the notch, and its two tips: (x, y) in the front view of the
-base mesh."""
+"""Where the gorge seam starts on the fold (height), the notch and its two tips: (x, y) in the front
+view of the base mesh."""
 _LAPEL_END_M = 0.040
 """Width of the lapel at the garment's lower end."""
 _COLLAR_SIDE = (0.101, 0.567)
 _COLLAR_BACK = ((2.3, 0.083), (2.75, 0.079), (np.pi, 0.0765))
-"""The collar's outer edge runs straight from its tip to its side on the shoulder, (x, y) in the front
-view, and then along these (angle, descent)."""
+"""The collar's outer edge runs straight from its tip to its side on the shoulder, (x, y) in the
+front view, and then along these (angle, descent)."""
 _THICK_M = 0.0028
 _ACROSS = 8
 _STEP_M = 0.006

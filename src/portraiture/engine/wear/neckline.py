@@ -71,8 +71,10 @@ def descent_of(points: Float[ndarray, "P 3"]) -> Float[ndarray, "P"]:
 
 @lru_cache(maxsize=16)
 def neckline(model: HeadModel, kind: Neckline) -> Line:
-    """Build the neckline of a garment's innermost layer. Raises ValueError for bare shoulders, which
-    have none."""
+    """Build the neckline of a garment's innermost layer.
+
+    Raises ValueError for bare shoulders, which have none.
+    """
     if kind == "crew":
         return symmetric(((0.0, 0.0665), (0.6, 0.064), (1.4, 0.058), (2.2, 0.057), (np.pi, 0.057)))
     if kind == "v_neck":
@@ -112,13 +114,13 @@ def _v(tip: tuple[float, float], side: tuple[float, float], bulge: float) -> Flo
 
 
 def _scoop(bottom: float, side: tuple[float, float]) -> Float[ndarray, "N 2"]:
-    """The left half of a round neckline in the front view, from its bottom (y) to its side (x, y)."""
+    """The left half of a round neckline in the front view, from its bottom (y) to a side (x, y)."""
     turn = np.linspace(0.0, 0.5 * np.pi, 40)
     return np.stack([side[0] * np.sin(turn), side[1] + (bottom - side[1]) * np.cos(turn)], axis=1)
 
 
 def _in_front(model: HeadModel, half: Float[ndarray, "N 2"], behind: Knots) -> Line:
-    """Build a line from its left half in the front view, continued along (angle, descent) behind."""
+    """Build a line from its left half in the front view and (angle, descent) behind."""
     curve = front_points(pattern.body_hull(model), half)
     curve = curve[np.isfinite(curve).all(1)]
     angle, descent = angle_of(curve), descent_of(curve)

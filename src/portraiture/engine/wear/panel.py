@@ -1,7 +1,7 @@
 """Panels: grids of cloth laid on a draped hull, with thick borders (lapels, collars, ties).
 
-A panel is a grid of M rows and N columns. Its pattern points lie on the base mesh; `laid` gives their
-weights of hull vertices, by which they follow every body.
+A panel is a grid of M rows and N columns. Its pattern points lie on the base mesh; `laid` gives
+their weights of hull vertices, by which they follow every body.
 """
 
 from __future__ import annotations
