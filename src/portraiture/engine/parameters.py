@@ -42,7 +42,9 @@ BeardStyle = Literal[
 ]
 GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
 HatStyle = Literal["none", "beanie", "cap"]
-Neckline = Literal["bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket"]
+Neckline = Literal[
+    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
+]
 
 
 def _number(default: float, meaning: str) -> float:

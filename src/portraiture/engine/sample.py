@@ -329,9 +329,10 @@ def _sample_clothes(rng: Generator, person: _Person, cloth: list[float]) -> dict
     cloth: colour of all that is no suit.
     """
     formal = float(np.interp(person.years, [20.0, 60.0], [0.5, 2.0]))
-    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4, "knit": 0.9}
     if person.woman:
         necklines |= {"suit_tie": 0.0, "suit_open": 0.3 * formal, "blouse_jacket": 1.3 * formal}
+        necklines["dress"] = 1.2
     else:
         necklines |= {"suit_tie": 1.3 * formal, "suit_open": 0.7 * formal, "blouse_jacket": 0.0}
     kind = _choice(rng, necklines)

@@ -44,7 +44,9 @@ def test_no_skin_shows_below_the_neckline(kind, case):
     assert len(faces) <= 18500
     skin = canonical_skin()
     level = neckline.neckline(shape.model, kind).level(skin)
-    below = np.flatnonzero((level > 0.012) & (skin[:, 1] > 0.38) & (skin[:, 1] < 0.6))
+    # Far from the neck, the edge of the cloth moves over the skin with the build of the body.
+    margin = 0.02 if kind == "dress" else 0.012
+    below = np.flatnonzero((level > margin) & (skin[:, 1] > 0.38) & (skin[:, 1] < 0.6))
     rng = np.random.default_rng(case)
     some = rng.choice(below, 90, replace=False)
     normals = shape.normals[some].astype(float)

@@ -1,4 +1,4 @@
-"""Clothes of the bust: T-shirts, a shirt, and jackets over a shirt with or without tie or a blouse.
+"""Clothes of the bust: T-shirts, shirts, sweaters, dresses, and jackets over shirt, tie or blouse.
 
 body_hull ──drape──▶ surface off the skin ──cut at neckline, sleeves, bottom──▶ sheet ┐
           ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┼─▶ Parts
@@ -19,14 +19,24 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.wear import neckline, pattern
 from portraiture.engine.wear.collar import CLOSED, OPEN, buttons, collar_block, front_strip
-from portraiture.engine.wear.fabric import RIB_V, WIDTH_M, cloth_material
-from portraiture.engine.wear.garment import Block, Draped, drape, fabric_v, join, sheet_block
+from portraiture.engine.wear.fabric import RIB_V, WIDTH_M, Weave, cloth_material
+from portraiture.engine.wear.garment import (
+    NECK_DESCENT_M,
+    Block,
+    Draped,
+    drape,
+    fabric_v,
+    join,
+    sheet_block,
+)
 from portraiture.engine.wear.jacket import jacket_blocks
 from portraiture.engine.wear.sheet import BOTTOM_M, armhole_seams, band, caps, cut_sheet
 from portraiture.engine.wear.tie import tie_block
 from portraiture.ops.vectors import unit
 from portraiture.types import Material, Part, Segment
 
+_WIDE_M = 0.12
+"""Descent (see `neckline`) down to which a dress with a wide neckline hugs the skin."""
 _SLIVER_M2 = 1e-9
 """Least area of a triangle, doubled."""
 
@@ -37,24 +47,41 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, 
     kind, model = parameters.neckline, shape.model
     if kind == "bare":
         return ()
-    draped = drape(shape, folds=1.0 if kind in ("crew", "v_neck") else 0.8)
-    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
-    if kind in ("crew", "v_neck"):
-        line = neckline.neckline(model, kind)
-        blocks = [*_bodice(draped, line), _ribbing(draped, line)]
-        return (_part("clothes", blocks, model, cloth_material("jersey", cloth)),)
+    draped = drape(
+        shape,
+        folds=0.8 if kind in ("shirt", "suit_tie", "suit_open") else 1.0,
+        hug=_WIDE_M if kind == "dress" else NECK_DESCENT_M,
+    )
+    line = neckline.neckline(model, kind)
+    if kind in ("suit_tie", "suit_open", "blouse_jacket"):
+        return _with_jacket(parameters, shape, draped, line)
+    sheet = sheet_block(draped, cut_sheet(draped.hull, line))
+    blocks = [sheet, *caps(draped, line), *armhole_seams(draped)]
+    weave: Weave = "jersey"
     if kind == "shirt":
-        blocks = [*_bodice(draped, neckline.neckline(model, kind)), *_shirt_front(draped, shape)]
-        return (_part("clothes", blocks, model, cloth_material("oxford", cloth)),)
+        weave, blocks = "oxford", [*blocks, *_shirt_front(draped, line, shape)]
+    elif kind == "knit":
+        weave, blocks = "knit", [*blocks, _roll_neck(draped, line)]
+    else:
+        blocks.append(_hem(draped, line) if kind == "dress" else _ribbing(draped, line))
+    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
+    return (_part("clothes", blocks, model, cloth_material(weave, cloth)),)
+
+
+def _with_jacket(
+    parameters: AvatarParameters, shape: HeadShape, draped: Draped, line: neckline.Line
+) -> tuple[Part, ...]:
+    """The jacket, and what shows of the shirt or blouse and the tie under it."""
+    kind, model = parameters.neckline, shape.model
+    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
     jacket = jacket_blocks(draped, model, collar_ease=0.004 if kind == "blouse_jacket" else 0.0105)
     parts = [_part("clothes", jacket, model, cloth_material("wool", cloth))]
-    line = neckline.neckline(model, kind)
     sheet = cut_sheet(draped.hull, line, over=neckline.opening(model))
     blocks = [sheet_block(draped, sheet)]
     if kind == "blouse_jacket":
         blocks.append(_hem(draped, line))
     elif kind == "suit_open":
-        blocks += _shirt_front(draped, shape)
+        blocks += _shirt_front(draped, line, shape)
     else:
         blocks.append(collar_block(draped, CLOSED, shape))
     shirt = (parameters.shirt_red, parameters.shirt_green, parameters.shirt_blue)
@@ -66,16 +93,10 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, 
     return tuple(parts)
 
 
-def _bodice(draped: Draped, line: neckline.Line) -> list[Block]:
-    """The sheet with its hems and seams."""
-    sheet = sheet_block(draped, cut_sheet(draped.hull, line))
-    return [sheet, *caps(draped, line), *armhole_seams(draped)]
-
-
-def _shirt_front(draped: Draped, shape: HeadShape) -> list[Block]:
+def _shirt_front(draped: Draped, line: neckline.Line, shape: HeadShape) -> list[Block]:
     """Everything of an open shirt but its sheet."""
     return [
-        _hem(draped, neckline.neckline(shape.model, "shirt")),
+        _hem(draped, line),
         collar_block(draped, OPEN, shape),
         front_strip(draped, neckline.SHIRT_TIP_M, BOTTOM_M),
         *buttons(draped),
@@ -91,10 +112,22 @@ def _ribbing(draped: Draped, line: neckline.Line) -> Block:
 
 
 def _hem(draped: Draped, line: neckline.Line) -> Block:
-    """Build the edge of a shirt, turned in and stitched."""
+    """Build an edge that is turned in and stitched."""
     levels = np.array([0.0125, 0.0118, 0.0060, 0.0004, -0.0004, 0.0])
     raised = np.array([-0.0008, 0.0008, 0.0010, 0.0010, 0.0002, -0.0020])
     return band(draped, line, levels, raised, fabric_v(0.40 + levels))
+
+
+def _roll_neck(draped: Draped, line: neckline.Line) -> Block:
+    """Build the ribbed collar of a sweater, which rises along the neck and is folded outwards."""
+    levels = np.array(
+        [0.0035, 0.0030, 0.0, -0.006, -0.013, -0.020, -0.0245, -0.0268, -0.0270, -0.0250, -0.016]
+    )
+    raised = np.array(
+        [0.0004, 0.0062, 0.0078, 0.0086, 0.0086, 0.0078, 0.0064, 0.0040, 0.0018, 0.0004, -0.0010]
+    )
+    v = np.interp(np.arange(len(levels)), [0, len(levels) - 1], RIB_V)
+    return band(draped, line, levels, raised, v)
 
 
 def _part(name: str, blocks: list[Block], model: HeadModel, material: Material) -> Part:

@@ -99,7 +99,7 @@ OPEN = Collar(
 def collar_block(draped: Draped, cut: Collar, shape: HeadShape) -> Block:
     """Build a collar: a stand that hugs the neck, a fold, and a leaf that falls outside it."""
     stand_rows, edge_rows = _pattern(draped.hull, cut)
-    count = edge_rows.shape[0]
+    count = len(edge_rows.indptr) - 1
     rings = _stand(draped, stand_rows, shape)
     top = rings[-1]
     edge = edge_rows @ draped.points + _CLOTH_M * unit(edge_rows @ draped.normals)
@@ -146,7 +146,7 @@ def _around(hull: pattern.Hull, line: neckline.Line, samples: Float[ndarray, "N"
 
 def _stand(draped: Draped, rows: list[csr_matrix], shape: HeadShape) -> list[ndarray]:
     """Rings up the inside of the stand and over the fold."""
-    off = np.repeat([height for _, _, height in _STAND], rows[0].shape[0])
+    off = np.repeat([height for _, _, height in _STAND], len(rows[0].indptr) - 1)
     stacked = pattern.stack(rows)
     points = stacked @ draped.points + off[:, None] * unit(stacked @ draped.normals)
     return np.split(clear_of_skin(points, shape, 0.0025 + off), len(rows))

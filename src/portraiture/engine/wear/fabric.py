@@ -32,13 +32,13 @@ STRIPE_PX = 32
 """Distance of a tie's stripes; it divides `SIZE`, so that they meet where the texture repeats."""
 
 
-Weave = Literal["jersey", "oxford", "wool", "satin"]
+Weave = Literal["jersey", "oxford", "wool", "satin", "knit"]
 Rgb = tuple[float, float, float]
 
 
 def cloth_material(weave: Weave, color: Rgb) -> Material:
     """The material of a cloth of this sRGB colour: jersey for T-shirts, oxford cotton for shirts,
-    wool twill for jackets, striped satin for ties."""
+    wool twill for jackets, striped satin for ties, a thick knit for sweaters."""
     rgb = np.array(color)
     tone, normal, roughness = _weave(weave)
     albedo = np.clip(cloth_color(rgb)[None, None] * tone[..., None], 0.0, 1.0)
@@ -54,15 +54,17 @@ def cloth_material(weave: Weave, color: Rgb) -> Material:
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=5)
 def _weave(weave: Weave) -> tuple[ndarray, ndarray, ndarray]:
     """Tone (S, S), normal map and roughness of the whole texture. The arrays are shared."""
     rng = np.random.default_rng(23)
-    makers = {"jersey": _jersey, "oxford": _oxford, "wool": _wool, "satin": _satin}
+    makers = {
+        "jersey": _jersey, "oxford": _oxford, "wool": _wool, "satin": _satin, "knit": _knit,
+    }  # fmt: skip
     height, tone = makers[weave](rng)
     rows = 1.0 - (np.arange(SIZE) + 0.5) / SIZE
     in_trim = _in_trim()
-    if weave == "jersey":
+    if weave in ("jersey", "knit"):
         rib, rib_tone = _ribbing(rng)
         in_rib = (rows < 0.5 * (RIB_V[1] + FABRIC_V[0])) & ~in_trim
         height[in_rib], tone[in_rib] = rib[in_rib], rib_tone[in_rib]
@@ -70,9 +72,12 @@ def _weave(weave: Weave) -> tuple[ndarray, ndarray, ndarray]:
         lit = np.clip((rows - EDGE_V[0]) / (EDGE_V[1] - EDGE_V[0]), 0.0, 1.0)
         tone *= np.where(rows < FABRIC_V[0], EDGE_TONE + (1.0 - EDGE_TONE) * lit, 1.0)[:, None]
     height[in_trim], tone[in_trim] = 0.0, 1.0 if weave in ("jersey", "oxford") else EDGE_TONE
-    base = {"jersey": 0.86, "oxford": 0.86, "wool": 0.92, "satin": 0.48}[weave]
-    rough = np.where(in_trim[:, None], 0.35, np.clip(base - 0.04 * height, 0.0, 1.0))
-    return tone, height_normals(height, 1.1 if weave == "jersey" else 0.9), _bytes(rough)
+    base = {"jersey": 0.86, "oxford": 0.86, "wool": 0.92, "satin": 0.48, "knit": 0.95}[weave]
+    rough = np.clip(base - 0.04 * height, 0.0, 1.0)
+    if weave in ("jersey", "oxford"):
+        rough[in_trim] = 0.35
+    strength = 1.1 if weave in ("jersey", "knit") else 0.9
+    return tone, height_normals(height, strength), _bytes(rough)
 
 
 def _in_trim() -> ndarray:
@@ -105,6 +110,17 @@ def _jersey(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
     yarn = _blotches(rng, (0.6, 0.9))
     height = height + 0.08 * yarn
     tone = 1.0 + 0.03 * height + 0.012 * yarn + 0.008 * _blotches(rng, (12.0, 12.0))
+    return height, tone
+
+
+def _knit(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Height and tone of a thick sweater in stocking stitch: wide columns of Vs of fluffy yarn."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
+    inside = np.abs((x / 8.0) % 1.0 - 0.5)
+    stitch = np.sin(2 * np.pi * (y / 6.4 + 1.3 * inside))
+    fluff = _blotches(rng, (0.8, 0.8))
+    height = 0.55 * np.cos(4 * np.pi * inside) + 0.35 * stitch + 0.12 * fluff
+    tone = 1.0 + 0.05 * height + 0.025 * fluff + 0.015 * _blotches(rng, (14.0, 14.0))
     return height, tone
 
 

@@ -55,31 +55,32 @@ class Draped:
     normals: Float[ndarray, "H 3"]
 
 
-def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
+def drape(shape: HeadShape, *, folds: float = 1.0, hug: float = NECK_DESCENT_M) -> Draped:
     """Drape the hull over this body: bridge hollows, add folds and push it off the skin.
 
-    folds: factor on the depth of the folds.
+    folds: factor on the depth of the folds. hug: descent (metres, see `neckline`) down to which the
+    cloth follows the skin instead.
     """
     hull = pattern.body_hull(shape.model)
     points = hull.rows @ shape.vertices.astype(np.float64)
     smooth, pinned = smoothing(hull)
     bridge = 0.5 * ~pinned * beyond_armpits(hull)
-    bridge *= np.clip((descent_of(hull.points) - NECK_DESCENT_M) / 0.04, 0.0, 1.0)
+    bridge *= np.clip((descent_of(hull.points) - hug) / 0.04, 0.0, 1.0)
     for _ in range(6):
         points = points + bridge[:, None] * (smooth @ points - points)
     normals = vertex_normals(points, hull.faces).astype(np.float64)
     points = points + normals * (0.0015 + folds * _folds(hull.points))[:, None]
     points = clear_of_skin(points, shape, CLEARANCE_M + 0.0005)
-    points = _hug_neck(points, normals, hull, shape)
+    points = _hug_neck(points, normals, hull, shape, hug)
     points = _over_bumps(points, hull, shape)
     return Draped(hull, points, vertex_normals(points, hull.faces).astype(np.float64))
 
 
 def _hug_neck(
-    points: ndarray, normals: ndarray, hull: pattern.Hull, shape: HeadShape
+    points: ndarray, normals: ndarray, hull: pattern.Hull, shape: HeadShape, hug: float
 ) -> Float[ndarray, "H 3"]:
     """Pull the cloth around the neck in to `NECK_CLEARANCE_M` off the skin."""
-    share = np.clip((NECK_DESCENT_M + 0.015 - descent_of(hull.points)) / 0.025, 0.0, 1.0)
+    share = np.clip((hug + 0.015 - descent_of(hull.points)) / 0.025, 0.0, 1.0)
     near = np.flatnonzero(share > 0.0)
     feet = closest_on_skin(points[near], shape, _torso(shape))
     away = ((points[near] - feet.position) * feet.normal).sum(1)

@@ -110,7 +110,7 @@ def jacket_blocks(under: Draped, model: HeadModel, *, collar_ease: float) -> lis
 
 def _roll(draped: Draped, plan: _Pattern) -> Block:
     """The rolled edge along the whole opening, from the lining up to the fold."""
-    points, normals = lie(draped, plan.fold, np.zeros(plan.fold.shape[0]))
+    points, normals = lie(draped, plan.fold, np.zeros(len(plan.fold.indptr) - 1))
     along = unit(np.gradient(points, axis=0))
     inward = unit(np.cross(normals, along))
     if (inward[0] * (points[-1] - points[0])).sum() < 0.0:
@@ -150,7 +150,7 @@ def _raise(share: Float[ndarray, "N"]) -> Float[ndarray, "N"]:
 def _collar(draped: Draped, plan: _Pattern) -> Block:
     """The collar: from the fold around the neck out to its edge on the shoulders and the back."""
     fold_rows = csr_matrix(plan.fold[plan.first : plan.last])
-    count = fold_rows.shape[0]
+    count = len(fold_rows.indptr) - 1
     share = np.linspace(0.0, 1.0, _ACROSS)
     fold, fold_out = lie(draped, fold_rows, np.full(count, _raise(np.zeros(1))[0] + 0.0006))
     edge, edge_out = lie(draped, plan.edge, np.full(count, _raise(np.ones(1))[0]))

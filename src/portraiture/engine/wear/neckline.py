@@ -83,6 +83,10 @@ def neckline(model: HeadModel, kind: Neckline) -> Line:
         return _in_front(model, _v((0.0, SHIRT_TIP_M), (0.017, 0.5555), 0.002), SHIRT_SEAM[1:])
     if kind == "suit_tie":
         return symmetric(SHIRT_SEAM)
+    if kind == "knit":
+        return symmetric(((0.0, 0.066), (0.6, 0.064), (1.4, 0.060), (2.2, 0.059), (np.pi, 0.059)))
+    if kind == "dress":
+        return _in_front(model, _scoop(0.502, (0.112, 0.568)), ((2.2, 0.098), (np.pi, 0.094)))
     if kind == "blouse_jacket":
         return _in_front(model, _scoop(0.527, (0.080, 0.580)), ((2.3, 0.074), (np.pi, 0.074)))
     raise ValueError(f"{kind} has no neckline")

@@ -41,8 +41,10 @@ def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
 def cut_sheet(
     hull: pattern.Hull, line: neckline.Line, *, over: neckline.Line | None = None
 ) -> pattern.Cut:
-    """Cut the sheet below a neckline, down to the lower end and the sleeves' ends. over: the opening
-    of a garment above it, beyond which the sheet reaches by `UNDER_M` only."""
+    """Cut the sheet below a neckline, down to the lower end and the sleeves' ends.
+
+    over: the opening of a garment above it, beyond which the sheet reaches by `UNDER_M` only.
+    """
     points = hull.points
     whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), hull.faces)
     level = np.minimum(line.level(points), points[:, 1] - BOTTOM_M)
