@@ -35,6 +35,14 @@ HairStyle = Literal[
     "long_wavy",
     "ponytail",
     "bun",
+    "receding",
+    "horseshoe",
+    "side_swept",
+    "wavy_medium",
+    "layered_bob",
+    "pixie",
+    "curly_medium",
+    "curly_long",
 ]
 BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
 BeardStyle = Literal[
@@ -91,6 +99,7 @@ class AvatarParameters:
     hair_curl: float = _number(0.3, "added wave or curl")
     hair_parting: float = _number(0.3, "0 the person's left, 0.5 middle, 1 right")
     hair_line: float = _number(0.4, "0 low, 1 high and receding")
+    hair_fringe: float = _number(0.0, "0 none, 1 a full fringe to the brows")
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
     hair_grey: float = _number(0.0, "fraction of grey hairs")

@@ -34,7 +34,7 @@ def segmentation(bust: Bust, yaw: float, pitch: float, size: int = 160) -> np.nd
     return render_bust(bust, camera, size=size, supersample=1).segmentation
 
 
-@pytest.mark.parametrize("case", range(len(CASES)))
+@pytest.mark.parametrize("case", (1, 2))
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_hole_behind(kind: str, case: int) -> None:
     """From behind, level and from above, every column of the image around the neck is skin, then
