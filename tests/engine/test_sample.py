@@ -72,6 +72,12 @@ def test_wear_is_as_common_as_it_should_be():
     assert 0.12 < _mean(p.glasses_style != "none" for p in PEOPLE) < 0.28
     assert 0.01 < _mean(p.hat_style != "none" for p in PEOPLE) < 0.09
     assert _mean(p.glasses_tint > 0.5 for p in PEOPLE) < 0.04
+    suits = [p.neckline in ("suit_tie", "suit_open", "blouse_jacket") for p in PEOPLE]
+    old = [years_of(p.age) > 50 for p in PEOPLE]
+    young_share = _mean(suit for suit, o in zip(suits, old, strict=True) if not o)
+    assert 0.1 < young_share < _mean(suit for suit, o in zip(suits, old, strict=True) if o) < 0.5
+    assert not any(p.neckline == "suit_tie" for p in PEOPLE if p.sex > 0.5)
+    assert not any(p.neckline == "blouse_jacket" for p in PEOPLE if p.sex < 0.5)
     hair = Counter(p.hair_style for p in PEOPLE)
     assert len(hair) >= 20 and max(hair.values()) < 0.2 * len(PEOPLE)
 

@@ -50,7 +50,9 @@ BeardStyle = Literal[
 ]
 GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
 HatStyle = Literal["none", "beanie", "cap"]
-Neckline = Literal["bare", "crew", "v_neck", "shirt"]
+Neckline = Literal[
+    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
+]
 
 
 def _number(default: float, meaning: str) -> float:
@@ -115,9 +117,15 @@ class AvatarParameters:
     hat_red: float = _number(0.2, "hat colour, sRGB")
     hat_green: float = _number(0.2, "hat colour, sRGB")
     hat_blue: float = _number(0.3, "hat colour, sRGB")
-    cloth_red: float = _number(0.25, "clothes colour, sRGB")
-    cloth_green: float = _number(0.3, "clothes colour, sRGB")
-    cloth_blue: float = _number(0.4, "clothes colour, sRGB")
+    cloth_red: float = _number(0.25, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_green: float = _number(0.3, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_blue: float = _number(0.4, "colour of the clothes, of a suit's jacket, sRGB")
+    shirt_red: float = _number(0.92, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_green: float = _number(0.93, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_blue: float = _number(0.95, "colour of the shirt or blouse under a jacket, sRGB")
+    tie_red: float = _number(0.10, "colour of the tie, sRGB")
+    tie_green: float = _number(0.14, "colour of the tie, sRGB")
+    tie_blue: float = _number(0.33, "colour of the tie, sRGB")
 
     shape: Mapping[str, float] = field(default_factory=dict)
 
