@@ -16,12 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from portraiture.engine.details import DETAIL_RANGE, DETAILS
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.prior import load_prior
+from portraiture.engine.prior import TRUNCATION, load_prior
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.appearance import load_appearance
 
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
+
+DETAIL_SPREAD = (0.75, 0.4)
+"""Standard deviations of sampled details that are symmetric and antisymmetric, of the learned ones:
+with all of it faces look worn, and asymmetry is in part the light of the portraits."""
+DETAIL_STREAM = 1
+"""Second word of the seed of the details, so that all else of a seed's person does not depend on
+them."""
 
 Range = tuple[float, float]
 """Mean and standard deviation."""
@@ -146,7 +155,21 @@ def sample_parameters(
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)
+    values["detail"] = sample_detail(np.random.default_rng((seed, DETAIL_STREAM)))
     return AvatarParameters(**values)
+
+
+def sample_detail(rng: Generator) -> dict[str, float]:
+    """Sample the learned details of skin (`skin.appearance`)."""
+    even = load_appearance().even
+    normal = rng.standard_normal(len(even))
+    while (far := np.abs(normal) > TRUNCATION).any():
+        normal[far] = rng.standard_normal(int(far.sum()))
+    normal *= np.where(even, *DETAIL_SPREAD)
+    return {
+        name: _unit(0.5 + 0.5 * value / DETAIL_RANGE)
+        for name, value in zip(DETAILS, normal, strict=True)
+    }
 
 
 def years_of(age: float) -> float:
