@@ -15,21 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter
 
 from portraiture.engine.head import HeadModel
-from portraiture.engine.skin.appearance import (
-    CHROMA,
-    COVARIATES,
-    LUMA,
-    TO_CHANNELS,
-    gather,
-    split_detail,
-    window_of,
-)
-from portraiture.engine.skin.layout import MASKS, anatomy
-from portraiture.engine.skin.texels import texel_map
-from portraiture.fit.light import decode
+from portraiture.engine.skin.appearance import COVARIATES, window_of
+from portraiture.fit.detail import BEARD_MARGIN, beard_zone, skin_detail
 
 SIZE = 1024
 SHARP_PX = 110.0
@@ -56,50 +45,24 @@ class Samples:
     covariates: Float32[ndarray, "N P"]
 
 
-def usable_skin(model: HeadModel, size: int = SIZE) -> Float32[ndarray, "s s"]:
-    """Skin that is neither the mouth's inside nor an eye socket, in [0, 1]."""
-    masks = anatomy(model, size).masks
-    openings = masks[..., [MASKS.index("mouth"), MASKS.index("socket")]].max(2) / 255.0
-    return (texel_map(model, size).inside * (1.0 - openings)).astype(np.float32)
-
-
 def read_fits(paths: list[Path], model: HeadModel) -> Samples:
     """Read fits; beards are taken as hidden skin."""
-    usable = usable_skin(model)
-    rows = [_sample(path, model, usable) for path in paths]
+    rows = [_sample(path, model) for path in paths]
     return Samples(
         tuple(path.stem for path in paths),
         *(np.stack([row[k] for row in rows]).astype(np.float32) for k in range(3)),
     )
 
 
-def _sample(path: Path, model: HeadModel, usable: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+def _sample(path: Path, model: HeadModel) -> tuple[ndarray, ndarray, ndarray]:
     with np.load(path, allow_pickle=False) as file:
         albedo, mask, about = file["albedo"], file["mask"], json.loads(str(file["about"]))
-    window = window_of(SIZE)
-    weight = np.clip(2.0 * mask[window] / 255.0 - 1.0, 0.0, 1.0) * usable[window]
+    weight = mask[window_of(SIZE)].astype(np.float32) / 255.0
     if about["seen"].get("beard", "none") != "none":
-        zone = anatomy(model, SIZE).masks[(*window, MASKS.index("beard"))] / 255.0
-        weight = weight * (1.0 - np.clip(3.0 * gaussian_filter(zone, 12.0), 0.0, 1.0))
-    values, weights = flatten(albedo, weight.astype(np.float32), usable)
+        weight = weight * (beard_zone(model, SIZE) < BEARD_MARGIN)
+    values, weights = skin_detail(albedo, weight, model)
     sharp = min(1.0, about["eyes_px"] / SHARP_PX) ** 2
     return values, sharp * weights, covariates(about["parameters"], about["seen"])
-
-
-def flatten(
-    albedo: ndarray, weight: Float32[ndarray, "h w"], usable: Float32[ndarray, "s s"]
-) -> tuple[Float32[ndarray, "D"], Float32[ndarray, "D"]]:
-    """The detail of an sRGB texture and the weight of each number, on both grids."""
-    log_rgb = np.log(np.maximum(decode(albedo), 4e-3))
-    detail = split_detail(log_rgb, usable)[1] @ TO_CHANNELS.T
-    values, weights = [], []
-    for grid, channels in ((LUMA, slice(0, 1)), (CHROMA, slice(1, 3))):
-        share = gather(weight[..., None], grid, SIZE)
-        mean = gather(detail[..., channels] * weight[..., None], grid, SIZE)
-        mean /= np.maximum(share, 1e-3)
-        values += [mean[..., c].ravel() for c in range(mean.shape[2])]
-        weights += [share.ravel()] * mean.shape[2]
-    return np.concatenate(values), np.concatenate(weights)
 
 
 def covariates(parameters: Mapping[str, Any], seen: Mapping[str, str]) -> ndarray:

@@ -51,7 +51,8 @@ COVERED = 0.06
 """Least share of the portraits that show a texel of the model."""
 ROBUST = 3.0
 INDEPENDENT = 0.05
-"""Share of a face's texels that err independently."""
+"""Share of a face's texels that err independently, for learning; less for inference, where the
+components themselves are uncertain (`skin.appearance`)."""
 RIDGE = 0.02
 """Ridge of the regression, relative to the covariates' variance."""
 LOW = np.array([1.0, 0.56, 1.0, 1.0, 1.0])

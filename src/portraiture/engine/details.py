@@ -10,5 +10,5 @@ DETAIL_RANGE = 3.0
 DETAILS: dict[str, str] = {
     f"detail_{k:02d}": f"learned skin detail {k}: brows, folds, lids, bags and lips, "
     "ordered by how much people differ in it; 0.5 is expected for the person"
-    for k in range(1, 33)
+    for k in range(1, 49)
 }

@@ -30,6 +30,10 @@ from portraiture.engine.skin.layout import BLUR
 
 APPEARANCE_PATH = Path(__file__).parents[2] / "assets" / "appearance.npz"
 
+INDEPENDENT = 0.004
+"""Share of a face's texels that count as independent evidence: neighbouring ones err alike, and the
+components were learned from few faces. Least error on hidden parts of held-out faces."""
+
 COVARIATES = ("sex", "age", "skin_melanin", "hair_melanin", "hair_grey")
 """Parameters that the expected field depends on linearly, within the range of the data."""
 
@@ -85,6 +89,11 @@ class Appearance:
     high: Float32[ndarray, "P"]
     noise: float
 
+    @property
+    def inside(self) -> Bool[ndarray, "E"]:
+        """Which numbers of fields over the whole windows of both grids the model has."""
+        return np.concatenate([self.luma.ravel(), self.chroma.ravel(), self.chroma.ravel()])
+
     def expected(self, parameters: AvatarParameters) -> Float32[ndarray, "K"]:
         """Coefficients expected of a person's sex, age and colouring."""
         values = np.array([getattr(parameters, name) for name in COVARIATES], np.float32)
@@ -131,10 +140,9 @@ class Appearance:
         """Most probable coefficients given visible texels (ridge regression with the residuals'
         standard normal prior around `expected`).
 
-        weight: visibility in [0, 1] times the share of independent texels, since neighbouring
-        ones err alike.
+        weight: visibility in [0, 1].
         """
-        scaled = self.basis * weight
+        scaled = self.basis * (INDEPENDENT * weight)
         precision = scaled @ self.basis.T / self.noise**2 + np.eye(len(self.basis))
         left = seen - self.mean - expected @ self.basis
         step = np.linalg.solve(precision.astype(np.float64), scaled @ left / self.noise**2)

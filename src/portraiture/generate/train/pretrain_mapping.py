@@ -56,8 +56,8 @@ FLOW_WEIGHT = 4.0
 
 
 def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
-    """Parameters (continuous, shape, one-hot choices, details) and expression of each latent's person, and
-    camera and light (`people.scene`) if z has them."""
+    """Parameters (continuous, shape, one-hot choices, details) and expression of each latent's
+    person, and camera and light (`people.scene`) if z has them."""
     rows = []
     for latent in z.numpy():
         person = person_from_latent(latent[:LATENT_SIZE])
