@@ -19,6 +19,7 @@ from portraiture.engine.parameters import AvatarParameters, BrowStyle
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.appearance import load_appearance, window_of
 from portraiture.engine.skin.texels import texel_map
+from portraiture.engine.skin.tone import encode_srgb, tone_table
 from portraiture.types import Material, Part, Segment
 
 BROW_TRIANGLES = 4000
@@ -29,12 +30,14 @@ _COLUMNS = 8
 _INNER_M, _OUTER_M = 0.0095, 0.0585
 _KNOTS = np.linspace(0.0, 1.0, 6)
 _FRONT_Z_M = 0.095
-_LEVEL_M = (0.7302, 0.7322)
+_LEVEL_M = (0.7295, 0.7315)
 """Reference heights of `_Form.line`, so that the brows lie where those of portraits do (the dark
 band of `skin.appearance`); feminine ones are higher."""
 
-_LEARNED_COVER, _LEARNED_HAIRS = 0.6, 0.8
-"""Share of the painted shade and of the hairs over skin that shows learned brows."""
+_LEARNED_COVER, _HAIRS = 0.8, 0.6
+"""Shares of the painted shade over skin that shows learned brows, and of the most hairs."""
+_HAIR_SKIN = 0.3
+"""Share of the skin's colour in that of the hairs, which are thinner than their cards' texels."""
 _UNLEARNED = 0.75
 """Share of the learned darkness that is removed where a style has no brow."""
 
@@ -82,13 +85,13 @@ def make_brows(parameters: AvatarParameters, shape: HeadShape) -> Part:
     form = _FORMS[parameters.brow_style]
     rng = np.random.default_rng(71)
     most = BROW_TRIANGLES // (2 * (_SECTIONS - 1))
-    count = int(most * _LEARNED_HAIRS * form.fullness * (0.35 + 0.65 * parameters.brow_density))
+    count = int(most * _HAIRS * form.fullness * (0.35 + 0.65 * parameters.brow_density))
     roots = follicles.scatter(
-        shape, lambda p: brow_density(p, parameters, softness=0.35), count, rng
+        shape, lambda p: brow_density(p, parameters, softness=1.0) ** 2, count, rng
     )
     cards = _grow(roots, shape, parameters, rng)
     texture = follicles.strand_texture(
-        _color(parameters),
+        _hair_color(parameters),
         rng,
         columns=_COLUMNS,
         hairs=6,
@@ -253,6 +256,13 @@ def _color(parameters: AvatarParameters) -> ndarray:
     melanin = np.clip(parameters.hair_melanin + 0.7 * (parameters.brow_darkness - 0.4), 0.12, 1.0)
     rgb = np.asarray(hair_rgb(float(melanin), parameters.hair_redness, 0.0), np.float64)
     return np.clip(rgb * (1.12 - 0.35 * parameters.brow_darkness), 0.0, 1.0)
+
+
+def _hair_color(parameters: AvatarParameters) -> ndarray:
+    """sRGB colour of the hairs, some skin between them."""
+    table = tone_table(round(parameters.skin_undertone, 2))
+    skin = encode_srgb(table[round(parameters.skin_melanin * (len(table) - 1)), len(table) // 4])
+    return _color(parameters) + _HAIR_SKIN * (skin - _color(parameters))
 
 
 def _ramp(x: ndarray) -> ndarray:
