@@ -28,7 +28,6 @@ SEX = {"m": 0.12, "f": 0.88}
 HAIR = {
     "black": 0.97, "dark_brown": 0.88, "brown": 0.76, "light_brown": 0.6, "blond": 0.4, "red": 0.55,
 }  # fmt: skip
-GREY = {"grey": 0.7, "white": 1.0}
 AGE = {"grey": 0.77, "white": 0.85}
 DARK_HAIR = 0.8
 MIDDLE_AGE = 0.66
@@ -73,6 +72,5 @@ def covariates(parameters: Mapping[str, Any], seen: Mapping[str, str]) -> ndarra
         "age": AGE.get(colour, MIDDLE_AGE),
         "skin_melanin": parameters["skin_melanin"],
         "hair_melanin": HAIR.get(colour, DARK_HAIR),
-        "hair_grey": GREY.get(colour, 0.0),
     }
     return np.array([known[name] for name in COVARIATES], np.float32)

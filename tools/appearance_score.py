@@ -6,11 +6,12 @@ model explains: of what it saw, with more and more components, and of what was h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from appearance_data import Samples
 from numpy import ndarray
 
-from portraiture.engine.skin import appearance as module
 from portraiture.engine.skin.appearance import CHROMA, LUMA, Appearance, mirror
 
 COUNTS = (0, 4, 8, 16, 24, 32, 48, 64)
@@ -57,7 +58,8 @@ def explained_when_hidden(model: Appearance, held: Samples) -> dict[str, dict[st
     return out
 
 
-def _inside(model: Appearance, held: Samples):
+def _inside(model: Appearance, held: Samples) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
+    """Values, weights and covariates of each sample."""
     inside = model.inside
     for row in range(len(held.names)):
         weight = held.weights[row, inside]
@@ -80,16 +82,9 @@ def _blocks(model: Appearance) -> dict[str, ndarray]:
     return {name: np.concatenate(parts) for name, parts in out.items()}
 
 
-def main_scores(model: Appearance, held: Samples) -> None:
+def print_scores(model: Appearance, held: Samples) -> None:
     """Print the scores."""
     for count, share in explained_by_count(model, held).items():
         print(f"{count:3d} components explain {share:.3f}")
     for name, shares in explained_when_hidden(model, held).items():
         print(f"hidden {name}:", ", ".join(f"{k} {v:.3f}" for k, v in shares.items()))
-
-
-def _independence(model: Appearance, held: Samples) -> None:
-    for value in (0.008, 0.004, 0.002):
-        module.INDEPENDENT = value
-        print(value)
-        main_scores(model, held)

@@ -2,6 +2,7 @@
 
     python tools/learn_appearance.py fit PORTRAITS FITS
     python tools/learn_appearance.py learn PORTRAITS FITS [--out FILE]
+    python tools/learn_appearance.py score PORTRAITS FITS
 
 FITS holds one file a portrait (skin texture, visibility, parameters): data, not a result to hand
 on. Rerunning `fit` goes on where it stopped; some seconds a portrait. Every tenth portrait is
@@ -23,8 +24,9 @@ import numpy as np
 import tyro
 from appearance_data import Samples, read_fits
 from appearance_em import Learned, learn_components
+from appearance_score import print_scores
 from numpy import ndarray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
 from tyro.conf import Positional
 
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
@@ -35,9 +37,11 @@ from portraiture.engine.skin.appearance import (
     CHROMA,
     LUMA,
     Appearance,
+    load_appearance,
     mirror,
     save_appearance,
 )
+from portraiture.engine.skin.layout import BLUR
 from portraiture.errors import PortraitureError
 from portraiture.fit.run import fit_photo
 from portraiture.media import atomic_path
@@ -53,9 +57,9 @@ ROBUST = 3.0
 INDEPENDENT = 0.05
 """Share of a face's texels that err independently, for learning; less for inference, where the
 components themselves are uncertain (`skin.appearance`)."""
-RIDGE = 0.02
+RIDGE = 0.05
 """Ridge of the regression, relative to the covariates' variance."""
-LOW = np.array([1.0, 0.56, 1.0, 1.0, 1.0])
+LOW = np.array([1.0, 0.56, 1.0, 1.0])
 """The covariates are extrapolated down to here, in the order of `COVARIATES`: members of Congress
 are hardly ever young, so that the effect of age has to reach beyond the data."""
 FADE_OUTER, FADE_INNER = 14.0, 2.0
@@ -144,6 +148,20 @@ class Learn:
         )
 
 
+@dataclass(frozen=True)
+class Score:
+    """Print how well a model explains held-out portraits."""
+
+    portraits: Positional[Path]
+    fits: Positional[Path]
+    model: Path = APPEARANCE_PATH
+
+    def run(self) -> None:
+        names = {p.name for p in held_out(read_portraits(self.portraits))[1]}
+        paths = [p for p in sorted(self.fits.glob("*.npz")) if p.stem in names]
+        print_scores(load_appearance(self.model), read_fits(paths, load_head()))
+
+
 def learn(samples: Samples, *, components: int, steps: int) -> Appearance:
     """Learn the model; see the module."""
     luma, chroma = _covered(samples)
@@ -224,14 +242,34 @@ def _assemble(
         turned.append(u.T @ np.linalg.solve(root, slopes[of]))
         parity.append(np.full(len(s), kind))
     full, turned = np.concatenate(scaled), np.concatenate(turned)
+    mean = 0.5 * (learned.mean + learned.mean[flip])
+    mean, full = (_without_low(fields, masks) for fields in (mean[None], full))
     order = np.argsort(-(full**2).sum(1))
     return Appearance(
-        *masks, fade=_fade(masks[0]), mean=0.5 * (learned.mean + learned.mean[flip]),
+        *masks, fade=_fade(masks[0]), mean=mean[0].astype(np.float32),
         basis=full[order].astype(np.float32), even=np.concatenate(parity)[order],
         slopes=turned[order].astype(np.float32), centre=centre.astype(np.float32),
         low=np.minimum(np.quantile(known, 0.02, axis=0), LOW).astype(np.float32),
         high=np.quantile(known, 0.98, axis=0).astype(np.float32), noise=learned.noise,
     )  # fmt: skip
+
+
+def _without_low(fields: ndarray, masks: tuple[ndarray, ndarray]) -> ndarray:
+    """Fields less their blur, twice as wide as that of the samples: clipping lets some low
+    frequencies in, which would tint the skin."""
+    luma, chroma = masks
+    planes = ((luma, LUMA), (chroma, CHROMA), (chroma, CHROMA))
+    parts = np.split(fields, np.cumsum([luma.sum(), chroma.sum()]), axis=1)
+    out = []
+    for part, (mask, grid) in zip(parts, planes, strict=True):
+        sigma = 2.0 * BLUR * grid.size
+        share = gaussian_filter(mask.astype(np.float64), sigma)[mask]
+        for row in part:
+            plane = np.zeros(mask.shape)
+            plane[mask] = row
+            row -= gaussian_filter(plane, sigma)[mask] / share
+        out.append(part)
+    return np.concatenate(out, axis=1)
 
 
 def _fade(mask: ndarray) -> ndarray:
@@ -244,4 +282,4 @@ def _fade(mask: ndarray) -> ndarray:
 
 
 if __name__ == "__main__":
-    tyro.extras.subcommand_cli_from_dict({"fit": Fit, "learn": Learn}).run()
+    tyro.extras.subcommand_cli_from_dict({"fit": Fit, "learn": Learn, "score": Score}).run()

@@ -34,7 +34,7 @@ INDEPENDENT = 0.004
 """Share of a face's texels that count as independent evidence: neighbouring ones err alike, and the
 components were learned from few faces. Least error on hidden parts of held-out faces."""
 
-COVARIATES = ("sex", "age", "skin_melanin", "hair_melanin", "hair_grey")
+COVARIATES = ("sex", "age", "skin_melanin", "hair_melanin")
 """Parameters that the expected field depends on linearly, within the range of the data."""
 
 

@@ -163,7 +163,6 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
 def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness):
     """Paint each texel independently: pigments, colour, relief and roughness."""
     position, masks, wide, grain, near = maps
-    layout, wide_layout = layouts
     field, strength, top, left = learned
     size = position.shape[0]
     dark = dials[2]
@@ -190,9 +189,8 @@ def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, rou
             female = dials[14]
             smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
             for c in range(3):
-                own = _layout(layout, row, column, c, female, 1.0 - dark, smooth)
-                low = _layout(wide_layout, row, column, c, female, 1.0 - dark, smooth)
-                offset[c] = own + share * (low - own)
+                at = row, column, c
+                offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
             melanin = dials[0] + 0.75 * offset[0]
             blood = dials[1] + 0.75 * offset[1]
             shade = 0.7 * offset[2]
@@ -225,10 +223,15 @@ def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, rou
 
 
 @numba.njit(cache=True)
-def _layout(layout, row, column, channel, female, light, smooth):
-    """One channel of the layout: men and women by `female`, light and dark skin."""
-    man, woman = layout[0, row, column, channel], layout[1, row, column, channel]
-    return light * (man + female * (woman - man)) + smooth * layout[2, row, column, channel]
+def _layout(layouts, at, share, female, light, smooth):
+    """One channel of the layout, of its low frequencies alone where the learned model has a share:
+    men and women by `female`, light and dark skin."""
+    row, column, c = at
+    sharp, low = layouts
+    man = sharp[0, row, column, c] + share * (low[0, row, column, c] - sharp[0, row, column, c])
+    woman = sharp[1, row, column, c] + share * (low[1, row, column, c] - sharp[1, row, column, c])
+    deep = sharp[2, row, column, c] + share * (low[2, row, column, c] - sharp[2, row, column, c])
+    return light * (man + female * (woman - man)) + smooth * deep
 
 
 @numba.njit(cache=True)
