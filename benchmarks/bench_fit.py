@@ -30,6 +30,7 @@ from skimage.draw import polygon2mask
 from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.errors import PhotoError
+from portraiture.fit.parse import parse_photo
 from portraiture.fit.regions import photo_regions, window_transform
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.solve import reprojection_error
@@ -114,8 +115,8 @@ def psnr_in_face(photo: Photo, fitted: Fitted, bust: Bust) -> float:
 def hair_in(photo: Photo, box: np.ndarray) -> np.ndarray:
     """(FACE_PX, FACE_PX) bool, where the photo shows hair before the face."""
     landmarks = photo.landmarks.astype(np.float64)
-    regions = photo_regions(photo.image, landmarks)
     to_window = np.linalg.inv(window_transform(landmarks))
+    regions = photo_regions(photo, parse_photo(photo, to_window))
     at = (np.arange(FACE_PX) + 0.5) / FACE_PX * (box[2] - box[0])
     x, y = np.meshgrid(at + box[0], at + box[1])
     column = (to_window[0, 0] * x + to_window[0, 1] * y + to_window[0, 2]).astype(int)

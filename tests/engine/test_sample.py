@@ -7,9 +7,10 @@ import pytest
 
 from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
-from portraiture.engine.sample import DETAIL_SPREAD, YOUNGEST, sample_parameters, years_of
+from portraiture.engine.sample import YOUNGEST, sample_parameters, years_of
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.appearance import load_appearance
+from portraiture.engine.skin.sample import DETAIL_SPREAD
 from portraiture.errors import AvatarError
 
 PEOPLE = [sample_parameters(seed) for seed in range(600)]
@@ -74,8 +75,14 @@ def test_wear_is_as_common_as_it_should_be():
     assert 0.12 < _mean(p.glasses_style != "none" for p in PEOPLE) < 0.28
     assert 0.01 < _mean(p.hat_style != "none" for p in PEOPLE) < 0.09
     assert _mean(p.glasses_tint > 0.5 for p in PEOPLE) < 0.04
+    suits = [p.neckline in ("suit_tie", "suit_open", "blouse_jacket") for p in PEOPLE]
+    old = [years_of(p.age) > 50 for p in PEOPLE]
+    young_share = _mean(suit for suit, o in zip(suits, old, strict=True) if not o)
+    assert 0.1 < young_share < _mean(suit for suit, o in zip(suits, old, strict=True) if o) < 0.5
+    assert not any(p.neckline == "suit_tie" for p in PEOPLE if p.sex > 0.5)
+    assert not any(p.neckline == "blouse_jacket" for p in PEOPLE if p.sex < 0.5)
     hair = Counter(p.hair_style for p in PEOPLE)
-    assert len(hair) == 14 and max(hair.values()) < 0.2 * len(PEOPLE)
+    assert len(hair) >= 20 and max(hair.values()) < 0.2 * len(PEOPLE)
 
 
 def test_faces_stay_within_the_prior_and_differ():

@@ -9,11 +9,11 @@ import pytest
 
 from portraiture.engine.head import load_head
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.sample import sample_detail
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.appearance import load_appearance, window_of
 from portraiture.engine.skin.layout import anatomy
 from portraiture.engine.skin.paint import paint_skin
+from portraiture.engine.skin.sample import sample_detail
 from portraiture.fit.detail import infer_details, skin_detail
 from portraiture.fit.light import decode
 

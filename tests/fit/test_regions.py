@@ -10,24 +10,49 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from portraiture.fit.choose import choose_hair
+from portraiture.engine.hair.color import hair_rgb
 from portraiture.fit.colours import read_cues, zone_colour
-from portraiture.fit.light import decode
-from portraiture.fit.regions import Regions, _mixture, photo_regions, window_transform
+from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, NAMED, hair_pigments
+from portraiture.fit.hair_style import LENGTHS, choose_hair
+from portraiture.fit.light import decode, encode
+from portraiture.fit.parse import Looks, parse_photo
+from portraiture.fit.regions import WINDOW_PX, Regions, photo_regions, window_transform
+from portraiture.perception.looks import LOOKS, NAMES, Look
 from portraiture.photo.align import align
 from portraiture.types import Photo
 
+Seen = tuple[Regions, Looks]
 
-def regions_of(image: np.ndarray) -> Regions:
-    photo = align(image)
+
+def seen_in(photo: Photo) -> Seen:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return photo_regions(photo.image, photo.landmarks.astype(np.float64))
+        to_window = np.linalg.inv(window_transform(photo.landmarks.astype(np.float64)))
+        parsed = parse_photo(photo, to_window)
+        return photo_regions(photo, parsed), parsed.looks
 
 
 @pytest.fixture(scope="module")
-def regions(photo: Photo) -> Regions:
-    return photo_regions(photo.image, photo.landmarks.astype(np.float64))
+def seen(photo: Photo) -> Seen:
+    return seen_in(photo)
+
+
+@pytest.fixture(scope="module")
+def regions(seen: Seen) -> Regions:
+    return seen[0]
+
+
+def looks_of(**named: str) -> Looks:
+    """Looks of which some are certain and the others say nothing."""
+    classes = {name: np.full(len(LOOKS[name]), 1 / len(LOOKS[name]), np.float32) for name in NAMES}
+    for name in NAMES:
+        if name in named:
+            classes[name] = np.eye(len(LOOKS[name]), dtype=np.float32)[_index(name, named[name])]
+    return Looks(classes)
+
+
+def _index(look: Look, name: str) -> int:
+    return LOOKS[look].index(name)
 
 
 def cut_out(ground: int) -> np.ndarray:
@@ -38,24 +63,22 @@ def cut_out(ground: int) -> np.ndarray:
     return np.where(head[..., None], image, ground).astype(np.uint8)
 
 
-def test_a_mixture_of_equal_members_is_no_division_by_nothing() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        parts = _mixture(np.tile([0.0, 0.1, 0.2], (200, 1)), 2)
-    assert len(parts) == 2
-    for mean, covariance in parts:
-        np.testing.assert_allclose(mean, [0.0, 0.1, 0.2])
-        assert np.linalg.eigvalsh(covariance).min() > 0.0
+def test_the_demo_sitters_hair(seen: Seen) -> None:
+    """By eye: a voluminous bob, fair to brown, with a fringe; no curls."""
+    regions, looks = seen
+    assert read_cues(regions, looks).sex > 0.7
+    pigments = hair_pigments(regions, looks)
+    assert 0.3 < pigments.melanin < 0.65 and pigments.redness < 0.5 and pigments.grey < 0.2
 
 
 def test_a_cut_out_on_white_has_the_photos_hair(regions: Regions) -> None:
-    cut = regions_of(cut_out(255))
+    cut, looks = seen_in(align(cut_out(255)))
     both = (cut.hair & regions.hair).sum() / regions.hair.sum()
     assert both > 0.75
-    assert not cut.person[cut.image.min(-1) > 0.99].any()
-    cues = read_cues(cut)
+    assert cut.person[cut.image.min(-1) > 0.99].mean() < 1e-3
+    cues = read_cues(cut, looks)
     assert cues.hair > 0.8
-    assert choose_hair(cut, cues).style not in ("bald", "buzz")
+    assert choose_hair(cut, cues, looks).style not in ("bald", "buzz")
 
 
 def test_transparent_ground_is_white_ground() -> None:
@@ -63,9 +86,7 @@ def test_transparent_ground_is_white_ground() -> None:
     alpha = np.where(ground.max(-1) > 0, 255, 0).astype(np.uint8)
     image = Image.fromarray(ground)
     image.putalpha(Image.fromarray(alpha))
-    photo = align(image)
-    cut = photo_regions(photo.image, photo.landmarks.astype(np.float64))
-    assert read_cues(cut).hair > 0.8
+    assert read_cues(*seen_in(align(image))).hair > 0.8
 
 
 @pytest.mark.parametrize(
@@ -78,21 +99,50 @@ def test_transparent_ground_is_white_ground() -> None:
     ids=["face alone", "half", "cut at the hairline"],
 )
 def test_what_is_not_seen_is_not_bald(rows: slice, columns: slice) -> None:
-    cut = regions_of(np.ascontiguousarray(astronaut()[rows, columns]))
+    cut, looks = seen_in(align(np.ascontiguousarray(astronaut()[rows, columns])))
     assert not (cut.hair | cut.person)[~cut.seen].any()
-    choice = choose_hair(cut, read_cues(cut))
+    choice = choose_hair(cut, read_cues(cut, looks), looks)
     assert choice.style != "bald" and choice.line < 0.9
 
 
-def test_a_bald_head_that_is_seen_stays_bald(regions: Regions) -> None:
+def test_a_bald_head_that_is_seen_stays_bald(seen: Seen) -> None:
+    regions, looks = seen
     bald = replace(regions, hair=np.zeros_like(regions.hair))
-    assert choose_hair(bald, read_cues(bald)).style == "bald"
+    assert choose_hair(bald, read_cues(bald, looks), looks).style == "bald"
+
+
+@pytest.mark.parametrize("length", ["buzz", "short", "medium", "long"])
+def test_the_style_has_the_length_that_is_seen_where_its_outline_says_little(
+    regions: Regions, length: str
+) -> None:
+    nowhere = replace(regions, seen=np.zeros_like(regions.seen))
+    looks = looks_of(hair=length, form="straight")
+    style = choose_hair(nowhere, read_cues(nowhere, looks), looks).style
+    assert length in LENGTHS[style]
+
+
+@pytest.mark.parametrize("name", list(NAMED))
+def test_hair_of_each_name_gets_its_pigments_back(regions: Regions, name: str) -> None:
+    """From a mask of even hair in the engine's own colour, seen as the engine renders it."""
+    colour = HAIR_SHADE * decode(hair_rgb(*NAMED[name])) + HAIR_GLOSS
+    even = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
+    found = hair_rgb(*hair_pigments(even, looks_of(colour=name)))
+    np.testing.assert_allclose(found, hair_rgb(*NAMED[name]), atol=0.06)
+
+
+def test_grey_hair_in_warm_light_is_grey(regions: Regions) -> None:
+    colour = HAIR_SHADE * decode(hair_rgb(*NAMED["grey"])) * [1.3, 1.0, 0.8] + HAIR_GLOSS
+    warm = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
+    grey, brown = (hair_pigments(warm, looks_of(colour=name)).grey for name in ("grey", "brown"))
+    assert grey > 0.4 and brown < grey - 0.1
 
 
 def test_a_large_photo_has_the_regions_of_a_small_one(photo: Photo, regions: Regions) -> None:
     size = (photo.image.shape[1] * 8, photo.image.shape[0] * 8)
     large = np.asarray(Image.fromarray(photo.image).resize(size, Image.Resampling.BICUBIC))
-    found = photo_regions(large, photo.landmarks.astype(np.float64) * 8)
+    to_crop = photo.crop_from_image @ np.diag([1 / 8, 1 / 8, 1.0])
+    enlarged = replace(photo, image=large, landmarks=photo.landmarks * 8, crop_from_image=to_crop)
+    found, _ = seen_in(enlarged)
     assert np.abs(found.image - regions.image).mean() < 0.02
     for name in ("person", "hair", "seen"):
         a, b = getattr(found, name), getattr(regions, name)
@@ -100,8 +150,9 @@ def test_a_large_photo_has_the_regions_of_a_small_one(photo: Photo, regions: Reg
 
 
 def test_the_window_is_what_its_transform_says(photo: Photo, regions: Regions) -> None:
+    assert regions.image.shape == (WINDOW_PX, WINDOW_PX, 3)
     to_photo = window_transform(photo.landmarks.astype(np.float64))
-    for row, column in ((60, 80), (75, 70), (90, 95)):
+    for row, column in ((96, 128), (120, 112), (144, 152)):
         at = to_photo @ [column + 0.5, row + 0.5, 1.0]
         x, y = int(at[0]), int(at[1])
         near = photo.image[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3) / 255.0
@@ -109,12 +160,18 @@ def test_the_window_is_what_its_transform_says(photo: Photo, regions: Regions) -
         assert (value > near.min(0) - 0.05).all() and (value < near.max(0) + 0.05).all()
 
 
+def test_regions_hang_together_with_the_face(regions: Regions) -> None:
+    """The demo photo's background has a patch that looks like skin, left of the helmet ring."""
+    assert not regions.skin[110:180, 30:68].any()
+    assert regions.skin[120:150, 110:150].mean() > 0.7
+
+
 def test_colours_are_not_read_where_something_covers(regions: Regions) -> None:
     zone = np.zeros_like(regions.skin)
-    zone[70:80, 70:90] = True
+    zone[110:126, 112:144] = True
     image = regions.image.copy()
-    image[70:80, 80:90] = [0.0, 0.0, 1.0]
+    image[110:126, 128:144] = [0.0, 0.0, 1.0]
     covered = np.zeros_like(zone)
-    covered[70:80, 80:90] = True
+    covered[110:126, 128:144] = True
     found = zone_colour(replace(regions, image=image, covered=covered), zone)
-    np.testing.assert_allclose(found, np.median(decode(image[70:80, 70:80]), axis=(0, 1)))
+    np.testing.assert_allclose(found, np.median(decode(image[110:126, 112:128]), axis=(0, 1)))

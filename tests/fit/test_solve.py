@@ -146,6 +146,18 @@ def test_known_person_is_found_again(head: HeadModel, seed: int, yaw: float, pit
     assert 0.2 < smile < 0.8
 
 
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_frontal_face_keeps_its_width_and_height(head: HeadModel, seed: int) -> None:
+    """Contour landmarks that slid to the silhouette made faces 2 % narrow and 4 % short."""
+    identity, actions = a_person(seed)
+    points = landmark_model(head).points(identity, actions)[0][:LANDMARK_COUNT]
+    clean, _, _ = project_view(points, a_view(0.0, 0.0, 0.0), MIDDLE)
+    found = solve_landmarks(clean, SIZE, head).pixels
+    for a, b in ((234, 454), (172, 397), (127, 356), (2, 152)):
+        truth, size = (np.linalg.norm(x[a] - x[b]) for x in (clean, found))
+        assert abs(size / truth - 1.0) < 0.015
+
+
 def test_bounds_hold_on_absurd_input(head: HeadModel) -> None:
     """A face stretched by a third: no parameter may leave its range."""
     identity, actions = a_person(10)

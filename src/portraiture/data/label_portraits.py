@@ -2,7 +2,7 @@
 
 portrait ─landmarks─▶ face, eyes, brows, lips, nose ─┐
 portrait ─person mask, hair mask─▶ background, hair ─┼▶ `Segment` per pixel, or UNKNOWN
-portrait ─`fit.regions`─▶ neck, clothes ─────────────┘
+portrait ─the packaged parser─▶ neck, clothes ───────┘
 Pixels on which sources disagree or are uncertain, and those that none of them covers (ears, frames
 of glasses), are UNKNOWN and excluded from the loss. Letters: h, w the portrait, n side of a window.
 """
@@ -10,9 +10,11 @@ of glasses), are UNKNOWN and excluded from the loss. Letters: h, w the portrait,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+import torch
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 from numpy import ndarray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
@@ -28,13 +30,9 @@ from portraiture.engine.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
-from portraiture.fit.regions import (
-    EYE_LEVEL,
-    WINDOW_HALF_IOD,
-    Regions,
-    photo_regions,
-    window_transform,
-)
+from portraiture.fit.regions import EYE_LEVEL, WINDOW_HALF_IOD, WINDOW_PX, window_transform
+from portraiture.perception.portrait_parser import PortraitParser
+from portraiture.perception.weights import load_portrait_parser
 from portraiture.photo import landmarks as face_mesh
 from portraiture.photo.align import crop_image, crop_side, fit_pose
 from portraiture.photo.person import person_mask
@@ -75,8 +73,7 @@ def label_portrait(
     """Label the window around a face. landmarks: pixels. hair: soft mask. bald, bearded, glasses:
     annotations, which override the masks."""
     points = landmarks[:, :2].astype(np.float64)
-    regions = photo_regions(image, points)
-    scale = np.diag([SIDE / regions.image.shape[0]] * 2 + [1.0])
+    scale = np.diag([SIDE / WINDOW_PX] * 2 + [1.0])
     to_window = scale @ np.linalg.inv(window_transform(points))
     window = crop_image(image, to_window, SIDE)
     inside = _inside(image, to_window)
@@ -84,10 +81,21 @@ def label_portrait(
     strands = soft[..., 0].astype(np.float32) / 255.0
     person = person_mask(window)
     marks = face_mesh.transform(landmarks[:, :2], to_window)[:, :2]
-    labels = _outer(marks, person, strands, regions, bald=bald, bearded=bearded)
+    labels = _outer(marks, person, strands, parsed(window), bald=bald, bearded=bearded)
     _draw_face(labels, marks, glasses=glasses)
     labels[~inside] = UNKNOWN
     return Labelled(window, labels, _frame(landmarks, to_window))
+
+
+def parsed(window: UInt8[ndarray, "n n 3"]) -> Int[ndarray, "n n"]:
+    """Likeliest `Segment` of each pixel by the packaged portrait parser."""
+    image = torch.from_numpy(window.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    return _parser().read(image)[0][0].argmax(0).numpy()
+
+
+@lru_cache(maxsize=1)
+def _parser() -> PortraitParser:
+    return load_portrait_parser()
 
 
 def _frame(landmarks: ndarray, to_window: ndarray) -> Float32[ndarray, "3"]:
@@ -130,8 +138,8 @@ def _reach(share: float) -> Bool[ndarray, "k k"]:
 
 
 def _outer(
-    marks: ndarray, person: Float[ndarray, "n n"], hair: Float[ndarray, "n n"], regions: Regions, *,
-    bald: bool, bearded: bool,
+    marks: ndarray, person: Float[ndarray, "n n"], hair: Float[ndarray, "n n"],
+    classes: Int[ndarray, "n n"], *, bald: bool, bearded: bool,
 ) -> UInt8[ndarray, "n n"]:  # fmt: skip
     """Background, hair, skin above the brows, face, neck and clothes."""
     low, high = SURE
@@ -146,10 +154,10 @@ def _outer(
     forehead = solid & bare & (y < eyes - 0.35 * IOD)
     labels[forehead & _eroded(solid, _reach(0.04))] = Segment.SKIN
     labels[inner & bare] = Segment.SKIN
-    of_neck = _enlarged(regions.skin) & solid & bare & ~oval & (y > chin + 0.05 * IOD)
+    of_neck = _eroded(classes == Segment.NECK) & solid & bare & ~oval & (y > chin + 0.05 * IOD)
     of_neck &= y < chin + 0.5 * IOD  # further down it may be a red tie
     labels[of_neck & ~_dilated(oval, _reach(0.06))] = Segment.NECK
-    worn = _enlarged(regions.cloth) & (person > high) & bare & (y > chin + 0.4 * IOD)
+    worn = _eroded(classes == Segment.CLOTH) & (person > high) & bare & (y > chin + 0.4 * IOD)
     labels[worn] = Segment.CLOTH
     labels[(y > chin + 2.2 * IOD) & (person > high) & bare] = Segment.CLOTH
     lower = oval & (y > eyes + 0.35 * IOD)
@@ -164,13 +172,6 @@ def _outer(
     if bearded:
         labels[oval & (y > marks[2, 1])] = UNKNOWN
     return labels
-
-
-def _enlarged(mask: Bool[ndarray, "m m"]) -> Bool[ndarray, "n n"]:
-    """A mask of `fit.regions` in the window, without its rim."""
-    small = _eroded(mask)
-    at = ((np.arange(SIDE) + 0.5) * len(mask) / SIDE).astype(int)
-    return small[np.ix_(at, at)]
 
 
 def _draw_face(labels: UInt8[ndarray, "n n"], marks: ndarray, *, glasses: bool) -> None:

@@ -21,6 +21,7 @@ from PIL import Image
 from portraiture.data.face_set import shrunk, shrunk_labels
 from portraiture.data.label_portraits import label_portrait
 from portraiture.data.labelled_photos import WHOLE, LabelledPhoto
+from portraiture.engine.packs.dress import KEPT
 from portraiture.errors import DataError, PhotoError
 from portraiture.media import read_image
 from portraiture.people.synth_folder import complete_people, read_person
@@ -38,10 +39,13 @@ STUBBLE = 0.2
 HAIR: dict[str, str] = {
     "bald": "bald", "buzz": "buzz", "short": "short", "crop": "short", "side_part": "short",
     "quiff": "short", "slick_back": "short", "bob": "medium", "long_straight": "long",
-    "long_wavy": "long",
+    "long_wavy": "long", "receding": "receding", "horseshoe": "bald", "side_swept": "short",
+    "wavy_medium": "medium", "layered_bob": "medium", "pixie": "short", "curly_medium": "medium",
+    "curly_long": "long",
 }  # fmt: skip
 FORM: dict[str, str] = {
     "curly": "curly", "afro": "afro", "long_straight": "straight", "long_wavy": "wavy",
+    "wavy_medium": "wavy", "curly_medium": "curly", "curly_long": "curly",
 }  # fmt: skip
 BEARD: dict[str, str] = {
     "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",
@@ -111,7 +115,7 @@ def looks_from_parameters(
     the parameters, as hair under a hat. dressed: wears pieces of an asset pack, which may be hair
     (`engine.packs.dress`)."""
     style = str(parameters["hair_style"])
-    hidden = parameters["hat_style"] != "none" or (dressed and style not in ("bald", "buzz"))
+    hidden = parameters["hat_style"] != "none" or (dressed and style not in KEPT)
     if hidden:
         style = ""
     beard = str(parameters["beard_style"])

@@ -36,6 +36,14 @@ HairStyle = Literal[
     "long_wavy",
     "ponytail",
     "bun",
+    "receding",
+    "horseshoe",
+    "side_swept",
+    "wavy_medium",
+    "layered_bob",
+    "pixie",
+    "curly_medium",
+    "curly_long",
 ]
 BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
 BeardStyle = Literal[
@@ -43,7 +51,9 @@ BeardStyle = Literal[
 ]
 GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
 HatStyle = Literal["none", "beanie", "cap"]
-Neckline = Literal["bare", "crew", "v_neck", "shirt"]
+Neckline = Literal[
+    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
+]
 
 
 def _number(default: float, meaning: str) -> float:
@@ -92,6 +102,7 @@ class AvatarParameters:
     hair_curl: float = _number(0.3, "added wave or curl")
     hair_parting: float = _number(0.3, "0 the person's left, 0.5 middle, 1 right")
     hair_line: float = _number(0.4, "0 low, 1 high and receding")
+    hair_fringe: float = _number(0.0, "0 none, 1 a full fringe to the brows")
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
     hair_grey: float = _number(0.0, "fraction of grey hairs")
@@ -109,9 +120,15 @@ class AvatarParameters:
     hat_red: float = _number(0.2, "hat colour, sRGB")
     hat_green: float = _number(0.2, "hat colour, sRGB")
     hat_blue: float = _number(0.3, "hat colour, sRGB")
-    cloth_red: float = _number(0.25, "clothes colour, sRGB")
-    cloth_green: float = _number(0.3, "clothes colour, sRGB")
-    cloth_blue: float = _number(0.4, "clothes colour, sRGB")
+    cloth_red: float = _number(0.25, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_green: float = _number(0.3, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_blue: float = _number(0.4, "colour of the clothes, of a suit's jacket, sRGB")
+    shirt_red: float = _number(0.92, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_green: float = _number(0.93, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_blue: float = _number(0.95, "colour of the shirt or blouse under a jacket, sRGB")
+    tie_red: float = _number(0.10, "colour of the tie, sRGB")
+    tie_green: float = _number(0.14, "colour of the tie, sRGB")
+    tie_blue: float = _number(0.33, "colour of the tie, sRGB")
 
     shape: Mapping[str, float] = field(default_factory=dict)
     detail: Mapping[str, float] = field(default_factory=dict)

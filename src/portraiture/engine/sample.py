@@ -16,18 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from portraiture.engine.details import DETAIL_RANGE, DETAILS
+from portraiture.engine.dyes import CLOTHES, SHIRTS, SUITS, TIES, dyed
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.prior import TRUNCATION, load_prior
+from portraiture.engine.prior import load_prior
 from portraiture.engine.shapes import SHAPES
-from portraiture.engine.skin.appearance import load_appearance
+from portraiture.engine.skin.sample import sample_detail
 
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
 
-DETAIL_SPREAD = (0.75, 0.4)
-"""Standard deviations of sampled details that are symmetric and antisymmetric, of the learned ones:
-with all of it faces look worn, and asymmetry is in part the light of the portraits."""
 DETAIL_STREAM = 1
 """Second word of the seed of the details, so that all else of a seed's person does not depend on
 them."""
@@ -91,15 +88,6 @@ ANCESTRIES = (
     ),
 )  # fmt: skip
 
-CLOTHES = (
-    (0.12, 0.17, 0.28), (0.20, 0.21, 0.23), (0.88, 0.87, 0.85), (0.86, 0.81, 0.72),
-    (0.55, 0.62, 0.53), (0.62, 0.32, 0.22), (0.42, 0.13, 0.18), (0.33, 0.44, 0.58),
-    (0.70, 0.56, 0.28), (0.16, 0.29, 0.23), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58),
-    (0.74, 0.62, 0.59), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
-    (0.37, 0.33, 0.44), (0.36, 0.30, 0.26),
-)  # fmt: skip
-"""Common clothing colours, sRGB: navy, charcoal, white, cream, sage, rust, wine, denim, …"""
-
 STYLES_MAN_STRAIGHT = {
     "short": 3.2, "side_part": 2.6, "crop": 2.2, "quiff": 1.6, "slick_back": 1.0, "buzz": 1.0,
     "curly": 0.4, "bald": 0.3, "long_straight": 0.2, "bun": 0.12, "bob": 0.1, "long_wavy": 0.1,
@@ -123,7 +111,43 @@ BEARDS = {
     "none": 4.4, "stubble": 2.4, "short_beard": 1.5, "full_beard": 1.0, "goatee": 0.5,
     "circle": 0.6, "moustache": 0.45, "sideburns": 0.25,
 }  # fmt: skip
-UNDER_HAT = ("bald", "buzz", "short", "crop", "side_part", "bob", "long_straight", "long_wavy")
+NEWER_CUTS: dict[str, dict[str, dict[str, float]]] = {
+    "man": {
+        "short": {"short": 2.2, "side_swept": 1.3, "receding": 0.4},
+        "side_part": {"side_part": 1.4, "side_swept": 1.6},
+        "quiff": {"quiff": 1.2, "side_swept": 0.6},
+        "curly": {"curly": 3.0, "curly_medium": 0.6, "curly_long": 0.2},
+        "bob": {"bob": 0.6, "wavy_medium": 1.0},
+        "long_wavy": {"long_wavy": 1.0, "wavy_medium": 1.0},
+    },
+    "balding": {
+        "bald": {"bald": 1.0, "horseshoe": 1.4},
+        "buzz": {"buzz": 1.5, "receding": 1.0},
+        "short": {"receding": 1.0},
+        "crop": {"crop": 0.5, "receding": 1.0},
+    },
+    "woman": {
+        "short": {"short": 0.5, "pixie": 1.6, "side_swept": 1.0},
+        "crop": {"crop": 0.6, "pixie": 1.2},
+        "side_part": {"side_part": 0.5, "side_swept": 1.2},
+        "bob": {"bob": 1.0, "layered_bob": 2.0, "wavy_medium": 0.6},
+        "long_straight": {"long_straight": 2.2, "layered_bob": 0.6},
+        "long_wavy": {"long_wavy": 2.0, "wavy_medium": 1.0, "curly_long": 0.3},
+        "curly": {"curly": 1.0, "curly_medium": 1.4, "curly_long": 1.2},
+    },
+}
+"""Cuts of which one is sampled for each cut of the tables above, by sex and balding."""
+
+FRINGED = (
+    *("bob", "layered_bob", "long_straight", "long_wavy", "wavy_medium", "pixie"),
+    *("curly_medium", "curly_long"),
+)
+"""Styles that `hair_fringe` changes."""
+
+UNDER_HAT = (
+    "bald", "buzz", "short", "crop", "side_part", "bob", "long_straight", "long_wavy",
+    "receding", "horseshoe", "side_swept", "wavy_medium", "layered_bob", "pixie",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,24 +176,12 @@ def sample_parameters(
     values |= _sample_skin(rng, person)
     values |= _sample_eyes(rng, person)
     values |= _sample_hair(rng, person)
+    values |= _sample_cut(np.random.default_rng([seed, 1]), person, values)
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)
     values["detail"] = sample_detail(np.random.default_rng((seed, DETAIL_STREAM)))
     return AvatarParameters(**values)
-
-
-def sample_detail(rng: Generator) -> dict[str, float]:
-    """Sample the learned details of skin (`skin.appearance`)."""
-    even = load_appearance().even
-    normal = rng.standard_normal(len(even))
-    while (far := np.abs(normal) > TRUNCATION).any():
-        normal[far] = rng.standard_normal(int(far.sum()))
-    normal *= np.where(even, *DETAIL_SPREAD)
-    return {
-        name: _unit(0.5 + 0.5 * value / DETAIL_RANGE)
-        for name, value in zip(DETAILS, normal, strict=True)
-    }
 
 
 def years_of(age: float) -> float:
@@ -282,6 +294,23 @@ def _sample_hair(rng: Generator, person: _Person) -> dict[str, Any]:
     }
 
 
+def _sample_cut(rng: Generator, person: _Person, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sample the cut and fringe, from a generator of their own: they were added later, and every
+    seed keeps its other values."""
+    kind = "woman" if person.woman else "balding" if values["hair_line"] >= 0.6 else "man"
+    style = values["hair_style"]
+    cut = _choice(rng, NEWER_CUTS[kind].get(style, {style: 1.0}))
+    fringed = rng.random() < (0.36 if person.woman else 0.06)
+    fringe = float(rng.uniform(0.25, 1.0)) if fringed and cut in FRINGED else 0.0
+    wave = _unit(rng.normal(0.5, 0.12), 0.3)
+    waved = cut in ("wavy_medium", "curly_medium", "curly_long")
+    return {
+        "hair_style": cut,
+        "hair_fringe": fringe,
+        "hair_curl": max(values["hair_curl"], wave) if waved else values["hair_curl"],
+    }
+
+
 def _sample_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     woman = person.woman
     style = _choice(rng, BROWS_WOMAN if woman else BROWS_MAN)
@@ -320,23 +349,44 @@ def _sample_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> 
     worn = rng.random() < np.interp(person.years, [22, 70], [0.12, 0.3]) or sunglasses
     hat = _choice(rng, {"beanie": 1.0, "cap": 1.0})
     hatted = rng.random() < 0.055 and values["hair_style"] in UNDER_HAT
-    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
-    cloth, hat_rgb = _cloth(rng), _cloth(rng)
+    cloth, hat_rgb = dyed(rng, CLOTHES), dyed(rng, CLOTHES)
     return {
         "glasses_style": style if worn else "none",
         "glasses_size": _unit(rng.normal(0.5, 0.14), 0.15, 0.9),
         "glasses_tone": _unit(rng.choice([0.06, 0.5, 0.95], p=[0.55, 0.25, 0.2])),
         "glasses_tint": _unit(rng.uniform(0.75, 0.95) if sunglasses else 0.0),
         "hat_style": hat if hatted else "none",
-        "neckline": _choice(rng, necklines),
-        "cloth_red": cloth[0], "cloth_green": cloth[1], "cloth_blue": cloth[2],
+        **_sample_clothes(rng, person, cloth),
         "hat_red": hat_rgb[0], "hat_green": hat_rgb[1], "hat_blue": hat_rgb[2],
     }  # fmt: skip
 
 
-def _cloth(rng: Generator) -> list[float]:
-    dye = np.array(CLOTHES[int(rng.integers(len(CLOTHES)))])
-    return [_unit(v) for v in dye * rng.uniform(0.85, 1.1) + rng.normal(0.0, 0.015, 3)]
+def _sample_clothes(rng: Generator, person: _Person, cloth: list[float]) -> dict[str, Any]:
+    """Sample a garment and its colours; suits are for older people, and mostly dark.
+
+    cloth: colour of all that is no suit.
+    """
+    formal = float(np.interp(person.years, [20.0, 60.0], [0.5, 2.0]))
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4, "knit": 0.9}
+    if person.woman:
+        necklines |= {"suit_tie": 0.0, "suit_open": 0.3 * formal, "blouse_jacket": 1.3 * formal}
+        necklines["dress"] = 1.2
+    else:
+        necklines |= {"suit_tie": 1.3 * formal, "suit_open": 0.7 * formal, "blouse_jacket": 0.0}
+    kind = _choice(rng, necklines)
+    shirt, tie, suit = (dyed(rng, dyes) for dyes in (SHIRTS, TIES, SUITS))
+    if kind == "blouse_jacket" and rng.random() < 0.5:
+        shirt = dyed(rng, CLOTHES)
+    coloured = kind == "blouse_jacket" and rng.random() < 0.4
+    if kind in ("suit_tie", "suit_open", "blouse_jacket") and not coloured:
+        cloth = suit
+    colours = {"cloth": cloth, "shirt": shirt, "tie": tie}
+    channels = ("red", "green", "blue")
+    return {"neckline": kind} | {
+        f"{name}_{channel}": value
+        for name, colour in colours.items()
+        for channel, value in zip(channels, colour, strict=True)
+    }
 
 
 def _choice(rng: Generator, weights: Mapping[str, float]) -> str:

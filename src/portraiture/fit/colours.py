@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.draw import polygon2mask
 
 from portraiture.engine.face.iris import iris_colors
@@ -25,39 +24,35 @@ from portraiture.engine.landmarks import (
     RIGHT_EYE,
 )
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
 from portraiture.fit.light import decode, encode, radiance
+from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
 from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT
+from portraiture.types import Photo
 
-HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
-"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
-
-
-USUAL_HAIR, USUAL_LENGTH, USUAL_BESIDE, USUAL_LIPS = 0.7, 0.25, 0.15, 0.35
-"""Default cues, neutral with respect to sex, if crown, sides or lips are not visible."""
+USUAL_HAIR, USUAL_LIPS = 0.7, 0.35
+"""Default cues if the crown or the lips are not visible."""
+SURE_SEX = 0.38
+"""How far from the middle the sex presented may move the prior, which is of the build."""
 
 
 @dataclass(frozen=True)
 class Cues:
     """Cues from a window around the head, before fitting, each in [0, 1].
 
-    hair: hair fraction of the crown; the default if the crown is not in the photo. length: 0 above
-    the ears, 1 on the shoulders. grey: lack of pigment. stubble: darkness of the beard zone
-    relative to the cheeks. lips: redness relative to the cheeks. coherence: of hair orientation,
-    low for curls. sex, age: estimates in `AvatarParameters`' units, never far from the middle.
+    hair: hair fraction of the crown; the default if the crown is not in the photo. stubble:
+    darkness of the beard zone relative to the cheeks. sex, age: estimates in `AvatarParameters`'
+    units, never far from the middle.
     """
 
     hair: float
-    length: float
-    grey: float
     stubble: float
-    lips: float
-    coherence: float
     sex: float
     age: float
 
 
-def read_cues(regions: Regions) -> Cues:
+def read_cues(regions: Regions, looks: Looks) -> Cues:
     """Estimate weak cues on which the solver's prior is centred."""
     x, y = regions.head_coordinates()
     crown = (y > CROWN_HEIGHT[0]) & (y < CROWN_HEIGHT[1]) & (np.abs(x) < CROWN_HALF_WIDTH)
@@ -65,86 +60,14 @@ def read_cues(regions: Regions) -> Cues:
     hair = float(regions.hair[crown].mean()) if crown.any() else 0.0
     if crown_unseen(regions.seen, regions.iod):
         hair = max(hair, USUAL_HAIR)
-    length = hair_length(regions)
-    melanin, _, grey = hair_pigments(regions) or (0.5, 0.2, 0.0)
-    grey = max(grey, float(np.clip(0.25 - melanin, 0.0, 0.2)) if length < 0.3 else 0.0)
-    stubble, lips = beard_darkness(regions), lip_redness(regions)
-    score = (
-        2.4 * (length - 0.25)
-        + 2.0 * (hair_beside(regions) - 0.15)
-        + 1.6 * (lips - 0.35)
-        - 2.2 * np.clip(stubble - 0.25, 0.0, 0.5)
+    grey = looks.chance("colour", "grey", "white")
+    thin = looks.chance("hair", "bald", "receding")
+    return Cues(
+        hair=hair,
+        stubble=beard_darkness(regions),
+        sex=0.5 + SURE_SEX * (2.0 * looks.chance("sex", "f") - 1.0),
+        age=0.56 + 0.16 * grey + 0.05 * thin,
     )
-    score += 0.35 - 1.0 * (hair < 0.35)
-    sex = 0.5 + 0.38 * float(np.tanh(score))
-    age = 0.56 + 0.16 * grey + 0.05 * (hair < 0.35)
-    return Cues(hair, length, grey, stubble, lips, hair_coherence(regions), sex, age)
-
-
-def hair_length(regions: Regions) -> float:
-    """Length of hair beside the face: 0 at the eyes, 1 at the collarbones. The shorter side has the
-    larger weight, since shading on one side of the neck is often mistaken for hair. The default if
-    neither side is in the photo."""
-    x, y = regions.head_coordinates()
-    beside = regions.hair & (np.abs(x) > 0.55)
-    reach = []
-    for side in (x < 0, x > 0):
-        if (
-            regions.seen[side & (np.abs(x) > 0.55) & (np.abs(x) < 1.6) & (np.abs(y) < 1.0)].mean()
-            < 0.5
-        ):
-            continue
-        heights = y[beside & side]
-        low = float(np.quantile(heights, 0.02)) if len(heights) > 30 else 1.0
-        reach.append(float(np.clip((-low - 0.35) / 2.2, 0.0, 1.0)))
-    return 0.3 * max(reach) + 0.7 * min(reach) if reach else USUAL_LENGTH
-
-
-def hair_beside(regions: Regions) -> float:
-    """Hair fraction around the ears, on the side with less hair; the default if neither side is in
-    the photo."""
-    x, y = regions.head_coordinates()
-    zone = (y < 0.0) & (y > -0.75) & (np.abs(x) > 0.95) & (np.abs(x) < 1.75)
-    sides = [zone & side for side in (x < 0, x > 0)]
-    shares = [float(regions.hair[s].mean()) for s in sides if regions.seen[s].mean() > 0.5]
-    return min(shares, default=USUAL_BESIDE)
-
-
-def hair_coherence(regions: Regions) -> float:
-    """Mean coherence of the structure tensor over the hair (Bigun and Granlund 1987), weighted by
-    its energy: 1 for combed strands, low for curls; 1 if little hair is visible."""
-    hair = np.asarray(binary_erosion(regions.hair, iterations=3), bool)
-    if hair.sum() < 80:
-        return 1.0
-    light = gaussian_filter(np.log(regions.image.mean(2) + 0.03), 0.7)
-    gy, gx = np.gradient(light)
-    a, b, c = (gaussian_filter(g, 1.7) for g in (gx * gx, gx * gy, gy * gy))
-    coherence = np.sqrt((a - c) ** 2 + 4.0 * b * b) / (a + c + 1e-6)
-    return float(np.average(coherence[hair], weights=(a + c)[hair] + 1e-9))
-
-
-def hair_pigments(regions: Regions) -> tuple[float, float, float] | None:
-    """Estimate melanin, redness and grey of the hair; None if too little is visible. Highlights are
-    excluded, and dark hair counts as black rather than grey, since its gloss is colourless."""
-    pixels = regions.image[regions.hair]
-    if len(pixels) < 60:
-        return None
-    linear = decode(pixels)
-    light = linear.sum(1)
-    kept = (light > np.quantile(light, 0.1)) & (light < np.quantile(light, 0.7))
-    seen = np.maximum(np.median(linear[kept], axis=0) - HAIR_GLOSS, 0.002) / HAIR_SHADE
-    dark = 0.8 * float(np.clip(1.0 - seen.mean() / 0.09, 0.0, 1.0))
-    best, answer = np.inf, (0.7, 0.2, 0.0)
-    for melanin in np.linspace(0.0, 1.0, 26):
-        for redness in (0.0, 0.1, 0.2, 0.35, 0.5, 0.75):
-            for grey in (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0):
-                colour = to_linear(hair_rgb(melanin, redness, grey))
-                gap = np.log(colour + 0.01) - np.log(seen + 0.01)
-                cost = (gap**2).sum() + 2.0 * (gap - gap.mean()) @ (gap - gap.mean())
-                cost += 0.15 * redness**2 + 0.03 * grey * (1.0 - grey) + dark * grey
-                if cost < best:
-                    best, answer = cost, (float(melanin), redness, grey)
-    return answer
 
 
 def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarray:
@@ -216,12 +139,13 @@ def lip_redness(regions: Regions) -> float:
 
 def measure_colours(
     regions: Regions,
-    image: ndarray,
-    landmarks: Float[ndarray, "478 2"],
+    looks: Looks,
+    photo: Photo,
     parameters: AvatarParameters,
 ) -> AvatarParameters:
     """Set the colours of hair, brows, irises, lips and clothes."""
-    melanin, redness, grey = hair_pigments(regions) or (0.55, 0.15, 0.1)
+    melanin, redness, grey = hair_pigments(regions, looks)
+    image, landmarks = photo.image, photo.landmarks.astype(np.float64)
     iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
     cloth = _cloth_colour(regions)
     changes = {

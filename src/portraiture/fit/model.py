@@ -3,7 +3,8 @@
 unknowns x = phenotypes (7) | local changes (105) | actions (52) | camera (7)
       └─coefficients─▶ c (S,) ─▶ points p(c) (M, 3) ─camera─▶ pixels (M, 2), d pixels / d x
 
-Dimension letters: M points (478 landmarks, then 36 strips of 9), S shapes, D unknowns (171).
+Dimension letters: M points (478 landmarks, then 36 strips of 9), S shapes, D unknowns (171),
+C contour landmarks (36).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.head import PHENOTYPES, HeadModel
-from portraiture.engine.landmarks import load_landmarks
+from portraiture.engine.landmarks import CONTOUR, LANDMARK_COUNT, load_landmarks
 from portraiture.engine.shapes import SHAPES
 from portraiture.types import Camera
 
@@ -98,11 +99,13 @@ def project_view(
 
 @dataclass(frozen=True)
 class LandmarkModel:
-    """Linear model of the landmark points. template: (M, 3); basis: (S, M, 3)."""
+    """Linear model of the landmark points. template: (M, 3); basis: (S, M, 3). usual: for each
+    contour landmark, the candidate of its strip that is nearest to it on the template."""
 
     head: HeadModel
     template: Float[ndarray, "M 3"]
     basis: Float[ndarray, "S M 3"]
+    usual: Int[ndarray, "C"]
 
     def points(
         self, identity: Float[ndarray, "112"], actions: Float[ndarray, "52"]
@@ -156,4 +159,7 @@ def landmark_model(head: HeadModel) -> LandmarkModel:
 
     shapes = head.arrays["shapes"]
     basis = np.stack([gather(shape) for shape in shapes]).astype(np.float64)
-    return LandmarkModel(head, gather(head.arrays["template"]).astype(np.float64), basis)
+    template = gather(head.arrays["template"]).astype(np.float64)
+    strips = template[LANDMARK_COUNT:].reshape(len(CONTOUR), -1, 3)
+    gap = np.linalg.norm(strips - template[[*CONTOUR]][:, None], axis=-1)
+    return LandmarkModel(head, template, basis, gap.argmin(1))

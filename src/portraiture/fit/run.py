@@ -2,7 +2,7 @@
 
 Photo ─landmarks─▶ solve ─▶ camera, identity, expression
       ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo
-      ─regions───▶ less what is covered ─▶ colours ─▶ hair style, beard, glasses ─▶ Fitted
+      ─parse─────▶ less what is covered ─▶ colours ─▶ hair style, beard, glasses ─▶ Fitted
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hidden import covered_in_window, find_hidden
-from portraiture.fit.parse import parse_crop, parsed_texels
+from portraiture.fit.parse import parse_photo, parsed_texels
 from portraiture.fit.place import place_head
-from portraiture.fit.regions import photo_regions
+from portraiture.fit.regions import photo_regions, window_transform
 from portraiture.fit.skin import fit_skin, hair_on_texels
 from portraiture.progress import SILENT, Progress, StageTimes, raise_if_cancelled
 from portraiture.types import Camera, Light, Photo
@@ -57,9 +57,9 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     times = StageTimes(progress)
     landmarks = photo.landmarks.astype(np.float64)
     times.stage("Segment the photo")
-    regions = photo_regions(photo.image, landmarks)
-    parsed = parse_crop(photo)
-    cues = read_cues(regions)
+    parsed = parse_photo(photo, np.linalg.inv(window_transform(landmarks)))
+    regions = photo_regions(photo, parsed)
+    cues = read_cues(regions, parsed.looks)
     raise_if_cancelled(times)
     times.stage("Fit the landmarks")
     placed = place_head(photo, cues)
@@ -69,13 +69,13 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     if hidden.everything().any():
         covered = covered_in_window(hidden, projection, landmarks, regions)
         regions = replace(regions, covered=covered)
-        cues = read_cues(regions)
+        cues = read_cues(regions, parsed.looks)
         placed = place_head(photo, cues)
         projection = placed.project(photo)
     raise_if_cancelled(times)
     times.stage("Choose colours and styles")
-    parameters = measure_colours(regions, photo.image, landmarks, placed.parameters)
-    parameters = choose_styles(regions, cues, parsed.glasses, parameters)
+    parameters = measure_colours(regions, parsed.looks, photo, placed.parameters)
+    parameters = choose_styles(regions, cues, parsed.looks, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")
     glasses = parsed_texels(parsed, photo, projection).glasses

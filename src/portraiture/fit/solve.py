@@ -4,8 +4,9 @@ landmarks ─▶ scaled orthographic pose ─▶ Levenberg-Marquardt over all 17
               residuals: reprojection (robust) | natural prior | expression prior | camera prior
 
 Every unknown is bounded; unknowns at an active bound are excluded from the step (projected
-Gauss-Newton, Bertsekas 1982). Contour landmarks slide: at every step each is matched to the
-candidate that is outermost in the image, and its residual counts mainly across the contour.
+Gauss-Newton, Bertsekas 1982). Contour landmarks slide once the head turns them away: at every step
+each is matched to its own point of the skin or, where a candidate before it is outermost in the
+image, to that; its residual counts mainly across the contour.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from portraiture.fit.model import (
 STEPS = 40
 NOISE_IOD = 0.018
 """Standard deviation of a detection, in inter-ocular distances."""
-CONTOUR_NOISE_IOD = 0.03
+CONTOUR_NOISE_IOD = 0.025
 ALONG_CONTOUR = 0.1
 """Weight of a contour landmark's residual along the contour, where it slides."""
 ROBUST = 2.5
@@ -294,7 +295,7 @@ def _linearise(
     """Robust cost, Gauss-Newton matrix and gradient at `state`."""
     points, by_shape = model.points(state.identity, state.actions)
     pixels, by_point, by_view = project_view(points, state.view, problem.middle)
-    chosen, normals = _slide(pixels, problem)
+    chosen, normals = _slide(pixels, problem, model.usual)
     jacobian = np.empty((LANDMARK_COUNT, 2, UNKNOWNS))
     shape_part = np.einsum("lxc,nlc->lxn", by_point[chosen], by_shape[:, chosen], optimize=True)
     jacobian[:, :, : VIEW.start] = shape_part
@@ -322,8 +323,12 @@ def _linearise(
     )
 
 
-def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
-    """Index of the model point matched to each landmark, and the contour's normals (36, 2)."""
+def _slide(pixels: ndarray, problem: _Problem, usual: ndarray) -> tuple[ndarray, ndarray]:
+    """Index of the model point matched to each landmark, and the contour's normals (36, 2).
+
+    On frontal faces detections stay on their points of the skin, within the silhouette; candidates
+    behind them would make faces 2 % narrow and 4 % short.
+    """
     outline = problem.landmarks[[*CONTOUR]]
     along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -331,8 +336,9 @@ def _slide(pixels: ndarray, problem: _Problem) -> tuple[ndarray, ndarray]:
     centre = outline.mean(0)
     strips = pixels[LANDMARK_COUNT:].reshape(len(CONTOUR), -1, 2)
     best = outermost(strips, centre, normals)
+    slid = LANDMARK_COUNT + np.arange(len(CONTOUR)) * strips.shape[1] + best
     chosen = np.arange(LANDMARK_COUNT)
-    chosen[[*CONTOUR]] = LANDMARK_COUNT + np.arange(len(CONTOUR)) * strips.shape[1] + best
+    chosen[[*CONTOUR]] = np.where(best < usual, slid, CONTOUR)
     return chosen, normals
 
 

@@ -19,9 +19,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr
 
+from portraiture.engine.dyes import CLOTHES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import SEX_OFFSET, load_prior
-from portraiture.engine.sample import ANCESTRIES, CLOTHES, YOUNGEST, Ancestry, years_of
+from portraiture.engine.sample import ANCESTRIES, YOUNGEST, Ancestry, years_of
 from portraiture.engine.shapes import SHAPES
 
 SHAPE_AXES = 40

@@ -11,7 +11,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.engine.hair.cards import Cards, join, ribbons
-from portraiture.engine.hair.guides import grow, scaled
+from portraiture.engine.hair.curls import curly_long, curly_medium
+from portraiture.engine.hair.edge import hairline_wisps
+from portraiture.engine.hair.fringe import FRINGE_HEM
+from portraiture.engine.hair.guides import grow, over_face, scaled
+from portraiture.engine.hair.layered import layered_bob, pixie, side_swept, wavy_medium
 from portraiture.engine.hair.long import (
     band_strands,
     bob,
@@ -36,6 +40,7 @@ from portraiture.engine.hair.short import (
 )
 from portraiture.engine.hair.surface import SkinField, skin_field
 from portraiture.engine.hair.texture import Weave, strand_atlas
+from portraiture.engine.hair.thinned import horseshoe, receding
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, follow_head
 from portraiture.types import Material, Part, Segment
@@ -76,13 +81,18 @@ def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
 def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
     centre = (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
     cards = []
-    for index, piece in enumerate(_pieces(parameters, shape, field)):
+    pieces = _pieces(parameters, shape, field) + hairline_wisps(parameters, shape)
+    for index, piece in enumerate(pieces):
         plan = scaled(piece.plan, field.scale)
+        strands = grow(plan, field, seed=3 + index)
+        kept = np.ones(len(strands), bool)
+        if piece.bare_face:
+            kept = ~over_face(strands, field) | (plan.hem > FRINGE_HEM)
         cards.append(
             ribbons(
-                grow(plan, field, seed=3 + index),
-                plan.width,
-                plan.tier,
+                strands[kept],
+                plan.width[kept],
+                plan.tier[kept],
                 centre,
                 seed=5 + index,
                 twist=piece.twist,
@@ -143,6 +153,22 @@ def _pieces(parameters: AvatarParameters, shape: HeadShape, field: SkinField) ->
             return ponytail(parameters, shape, field)
         case "bun":
             return bun(parameters, shape, field)
+        case "receding":
+            return receding(parameters, shape)
+        case "horseshoe":
+            return horseshoe(parameters, shape)
+        case "side_swept":
+            return side_swept(parameters, shape)
+        case "wavy_medium":
+            return wavy_medium(parameters, shape)
+        case "layered_bob":
+            return layered_bob(parameters, shape)
+        case "pixie":
+            return pixie(parameters, shape)
+        case "curly_medium":
+            return curly_medium(parameters, shape)
+        case "curly_long":
+            return curly_long(parameters, shape)
 
 
 def _weave(parameters: AvatarParameters) -> Weave:
@@ -159,5 +185,7 @@ def _weave(parameters: AvatarParameters) -> Weave:
             )
         case "curly":
             return Weave(coil=0.05 + 0.05 * curl, coil_turns=7.0, fray=0.3)
+        case "curly_medium" | "curly_long":
+            return Weave(coil=0.04 + 0.04 * curl, coil_turns=5.0, gather=0.6, fray=0.25)
         case _:
             return Weave(coil=0.05 * curl)

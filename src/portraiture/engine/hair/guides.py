@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
 
@@ -37,8 +37,11 @@ class Plan:
     width: maximum width of the card. tier: (P,) column group of the texture, see `hair.texture`.
     segments: K. dodge, aside: strength with which strands avoid the ears and the face, 0 to
         about 1.
-    flat: remaining fraction of the helix's depth, 0 a flat wave. crowding: above 1 concentrates
+    flat: remaining fraction of the helix's depth, 0 a flat wave. onset: fraction of the length
+        over which its radius grows, at least 0.8 of a wave. crowding: above 1 concentrates
         the segments near the root.
+    tuck: (P,) metres by which the tips turn in towards the neck, 0 none, negative outwards.
+    side: (P,) side of the face, -1 or 1, to which `aside` pushes; that of the root if None.
     tie: (3,) point on the person's head to which all strands are pulled, or None.
     """
 
@@ -62,7 +65,10 @@ class Plan:
     dodge: float = 0.0
     aside: float = 0.0
     flat: float = 1.0
+    onset: float = 0.4
     crowding: float = 1.0
+    tuck: Float[ndarray, "P"] | None = None
+    side: Float[ndarray, "P"] | None = None
     tie: Float[ndarray, "3"] | None = None
 
 
@@ -78,7 +84,20 @@ def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"
     strands = _cut(strands, plan, field)
     strands = _clump(strands, plan)
     strands = _curl(strands, plan, np.random.default_rng(seed))
+    if plan.tuck is not None:
+        strands = _tuck(strands, plan.tuck, field)
     return _push_out(strands, plan, field)
+
+
+def over_face(strands: Float[ndarray, "P K+1 3"], field: SkinField) -> Bool[ndarray, "P"]:
+    """Whether a strand lies on the cheeks or the throat below the brows, where locks would run
+    through the skin."""
+    flat = strands[:, 2:].reshape(-1, 3)
+    x, y, z = field.canonical(flat).T
+    distance, _ = field(flat)
+    cheek = (z > 0.10) & (np.abs(x) < 0.07) & (y < 0.95) & (distance < 0.009)
+    throat = (z > 0.045) & (np.abs(x) < 0.05) & (y < 0.80) & (distance < 0.03)
+    return (cheek | throat).reshape(len(strands), -1).any(1)
 
 
 def nearest_clump(points: Float[ndarray, "P 3"], every: int) -> Int[ndarray, "P"]:
@@ -96,6 +115,7 @@ def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
     comb = plan.comb - (plan.comb * normal).sum(1, keepdims=True) * normal
     comb = unit(comb) * np.minimum(np.linalg.norm(plan.comb, axis=1, keepdims=True), 1.0)
     direction = unit(plan.lift[:, None] * normal + (1 - plan.lift[:, None]) * comb + 0.02 * normal)
+    side = np.sign(plan.start[:, 0]) if plan.side is None else plan.side
     distance = np.zeros(len(position))
     track = [position.copy()]
     for k in range(steps):
@@ -113,7 +133,7 @@ def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
         if plan.dodge > 0:
             wish = wish + plan.dodge * _around_ears(position, field)
         if plan.aside > 0:
-            wish = wish + plan.aside * _out_of_face(position, plan.start, field)
+            wish = wish + plan.aside * _out_of_face(position, side, field)
         close = np.clip(2.0 - distance / np.maximum(target, 1e-3), 0.0, 1.0)[:, None]
         into = np.minimum((wish * normal).sum(1, keepdims=True), 0.0)
         wish = wish - close * into * normal
@@ -150,11 +170,11 @@ def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
     return 2.0 * _smooth((0.048 - reach) / 0.025) * unit(offset * [0.2, 1.0, 1.0])
 
 
-def _out_of_face(position: ndarray, start: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
-    """Push strands that hang in front of the face towards their root's side."""
+def _out_of_face(position: ndarray, side: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
+    """Push strands that hang in front of the face towards their side."""
     x, y, z = field.canonical(position).T
     weight = _smooth((0.066 - np.abs(x)) / 0.02) * _smooth((z - 0.08) / 0.02)
-    push = weight * _smooth((0.955 - y) / 0.02) * np.sign(start[:, 0])
+    push = weight * _smooth((0.955 - y) / 0.02) * side
     return push[:, None] * np.array([1.0, 0.0, 0.0])
 
 
@@ -187,6 +207,15 @@ def _clump(strands: ndarray, plan: Plan) -> ndarray:
     return strands + weight * (strands[plan.clump_of] - strands)
 
 
+def _tuck(strands: ndarray, tuck: Float[ndarray, "P"], field: SkinField) -> ndarray:
+    """Bend the last half of each strand horizontally towards the vertical axis of the neck, those
+    beside the face less."""
+    ahead = field.canonical(strands[:, -1])[:, 2]
+    depth = tuck * (1.0 - 0.85 * _smooth((ahead - 0.045) / 0.035))
+    along = _smooth(2.0 * np.linspace(0.0, 1.0, strands.shape[1]) - 1.0)
+    return strands + (depth[:, None] * along)[..., None] * unit(-strands * [1.0, 0.0, 1.0])
+
+
 def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
     """Curl each strand into a helix around itself, with a radius that grows from the root."""
     if not (plan.curl_radius > 1e-4).any():
@@ -200,7 +229,7 @@ def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
     phase = own[plan.clump_of] + 0.5 * rng.normal(size=len(strands))
     wave = plan.curl_wave * rng.uniform(0.85, 1.2, len(strands))
     angle = 2 * np.pi * length / wave[:, None] + phase[:, None]
-    onset = np.maximum(0.8 * wave, 0.4 * length[:, -1])
+    onset = np.maximum(0.8 * wave, plan.onset * length[:, -1])
     radius = plan.curl_radius[:, None] * _smooth(length / onset[:, None])
     offset = np.cos(angle)[..., None] * side + plan.flat * np.sin(angle)[..., None] * other
     return strands + radius[..., None] * offset

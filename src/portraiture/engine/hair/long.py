@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.hair.fringe import cut_fringe
 from portraiture.engine.hair.guides import Plan, nearest_clump
 from portraiture.engine.hair.patch import (
     MM,
@@ -39,14 +40,14 @@ _CURTAIN = (0.33, 0.37, 0.27, 0.03)
 
 
 def bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
-    """Cut between jaw and neck; with a fringe if the parting is near the middle (0.4 to 0.6)."""
+    """Cut between jaw and neck. A parting near the middle (0.4 to 0.6) always has a full fringe."""
     hem = mix(0.855, 0.775, parameters.hair_length)
-    fringe = abs(parameters.hair_parting - 0.5) <= 0.1
+    middle = abs(parameters.hair_parting - 0.5) <= 0.1
+    fringe = 1.0 if middle else parameters.hair_fringe
     pieces = []
-    for patch in _curtain(parameters, shape, 1100, seed=19):
-        plan = replace(_hanging(patch, parameters, hem=hem, wave=0.0), segments=12)
-        if fringe:
-            plan = _fringe(plan, patch, parameters)
+    for patch in curtain(parameters, shape, 1100, seed=19):
+        plan = replace(hanging(patch, parameters, hem=hem, wave=0.0), segments=12)
+        plan = cut_fringe(plan, patch, parameters, fringe)
         pieces.append(Piece(plan, twist=0.16, tip_width=0.95))
     return pieces
 
@@ -54,18 +55,20 @@ def bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 def long_straight(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Parted and falling to the shoulders or the chest."""
     hem = mix(0.74, 0.61, parameters.hair_length)
-    return [
-        Piece(_hanging(patch, parameters, hem=hem, wave=0.0), twist=0.16, tip_width=0.85)
-        for patch in _curtain(parameters, shape, 970, seed=17)
-    ]
+    pieces = []
+    for patch in curtain(parameters, shape, 970, seed=17):
+        plan = hanging(patch, parameters, hem=hem, wave=0.0)
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+        pieces.append(Piece(plan, twist=0.16, tip_width=0.85))
+    return pieces
 
 
 def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Parted, falling in waves that grow towards the tips."""
     hem = mix(0.76, 0.62, parameters.hair_length)
     pieces = []
-    for patch in _curtain(parameters, shape, 600, seed=47):
-        plan = _hanging(patch, parameters, hem=hem, wave=7.0)
+    for patch in curtain(parameters, shape, 600, seed=47):
+        plan = hanging(patch, parameters, hem=hem, wave=7.0)
         plan = replace(
             plan,
             segments=20,
@@ -75,11 +78,12 @@ def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
             flat=0.6,
             crowding=1.1,
         )
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
         pieces.append(Piece(plan, twist=0.2, tip_width=0.7, roundness=0.5))
     return pieces
 
 
-def _curtain(
+def curtain(
     parameters: AvatarParameters, shape: HeadShape, count: int, *, seed: int
 ) -> list[Patch]:
     """Roots over the scalp, and denser ones along the parting."""
@@ -171,13 +175,19 @@ def bun_strands(
     return strands, 8.5 * MM * size * rng.uniform(0.8, 1.2, count), layer
 
 
-def _hanging(
-    patch: Patch, parameters: AvatarParameters, *, hem: float | ndarray, wave: float
+def hanging(
+    patch: Patch,
+    parameters: AvatarParameters,
+    *,
+    hem: float | ndarray,
+    wave: float,
+    backward: float = 1.0,
 ) -> Plan:
-    """Hair combed to both sides of a parting, then falling to the hem."""
+    """Hair combed to both sides of a parting, then falling to the hem. backward: how strongly it
+    is combed off the face, 0 to 1."""
     side, behind = away_from_part(patch, parameters.hair_parting)
     crown = smooth((patch.elevation - 32.0) / 28.0)
-    back = mix(mix(-0.7, -0.22, crown), -0.9, behind)
+    back = mix(backward * mix(-0.7, -0.22, crown), -0.9, behind)
     comb = np.stack([side, 0 * side, 0 * side], axis=1) + patch.noise(0.04)
     comb -= back[:, None] * over_the_crown(patch, crown)
     volume, curl = parameters.hair_volume, parameters.hair_curl
@@ -203,21 +213,6 @@ def _hanging(
         crowding=1.25,
         aside=1.5,
     )
-
-
-def _fringe(plan: Plan, patch: Patch, parameters: AvatarParameters) -> Plan:
-    """Comb the hair above the forehead down and cut it above the brows."""
-    reach = patch.roots.depth + 0.0006 * np.abs(patch.azimuth)
-    near = (np.abs(patch.azimuth) < 50.0) & (reach < 0.046) & (patch.elevation > 8)
-    fan = patch.place[near] * [9.0, 0.0, 0.0] + [0.0, -0.3, 1.0]
-    comb = plan.comb.copy()
-    comb[near] = unit(fan) + patch.noise(0.04)[near]
-    hem = plan.hem.copy()
-    outer = smooth((np.abs(patch.place[near, 0]) - 0.035) / 0.03)
-    hem[near] = 0.9385 - 0.022 * outer + patch.rng.normal(0, 0.0025, int(near.sum()))
-    clearance = np.where(near, (3 + 6 * parameters.hair_volume) * MM * patch.height, plan.clearance)
-    droop = np.where(near, 0.05, plan.droop)
-    return replace(plan, comb=comb, hem=hem, clearance=clearance, droop=droop)
 
 
 def _pulled(

@@ -27,13 +27,15 @@ LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
 
 @dataclass(frozen=True)
 class Piece:
-    """Strands that share ribbon options (see `cards.ribbons`)."""
+    """Strands that share ribbon options (see `cards.ribbons`). bare_face: drop those that end up
+    on the face and do not belong to a fringe."""
 
     plan: Plan
     twist: float = 0.35
     roundness: float = 0.65
     root_width: float = 0.75
     tip_width: float = 0.55
+    bare_face: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,12 @@ def sow(
     seed: int,
     edge: float = 0.006,
     layers: tuple[float, float, float, float] = (0.34, 0.36, 0.22, 0.08),
+    recession: float | None = None,
 ) -> Patch:
     """Sample a patch of about `count` roots; `layers`: fractions of the layers, inner to outer,
-    and of wisps."""
-    roots = grow_roots(count, parameters.hair_line, edge=edge, seed=seed, model=shape.model)
+    and of wisps. recession: of the hairline, `hair_line` if None."""
+    recession = parameters.hair_line if recession is None else recession
+    roots = grow_roots(count, recession, edge=edge, seed=seed, model=shape.model)
     rng = np.random.default_rng(seed + 1)
     azimuth, elevation = chart(roots.canonical)
     layer = rng.choice(4, len(roots.face), p=np.array(layers) / sum(layers))

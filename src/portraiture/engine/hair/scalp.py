@@ -88,7 +88,7 @@ def chart(points: Float[ndarray, "... 3"]) -> tuple[ndarray, ndarray]:
 def hairline(azimuth: Float[ndarray, "..."], recession: float) -> Float[ndarray, "..."]:
     """Elevation (degrees) of the hairline at an azimuth (degrees).
 
-    recession: 0 low and straight, 1 high with bare temples.
+    recession: 0 low and straight, 1 high with bare temples; above 1 (to 1.3) it recedes further.
     """
     front = (1.0 - recession) * _LOW_LINE + recession * _HIGH_LINE
     curve = PchipInterpolator(

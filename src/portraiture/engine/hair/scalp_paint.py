@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from portraiture.engine.hair.balding import density, recession
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.hair.scalp import (
     canonical_head,
@@ -22,6 +23,11 @@ _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, 
 """Opacity of the roots over the skin colour; other styles use `_USUAL`."""
 
 _USUAL = 0.88
+
+_NO_SIDEBURNS = (
+    *("ponytail", "bun", "bob", "long_straight", "long_wavy"),
+    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
+)
 
 
 def paint_scalp(
@@ -55,16 +61,18 @@ def paint_scalp(
 
 def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float[ndarray, "N"]:
     """Hair opacity over the skin at points of the average scalp."""
-    depth = _depth(points, parameters.hair_line)
+    depth = _depth(points, recession(parameters))
     wave = np.sin(points @ np.array([[700.0, -410.0], [300.0, 620.0], [520.0, 350.0]])).sum(1)
     grain = np.random.default_rng(7).random(len(points))
     short = parameters.hair_style == "buzz"
-    width = 0.014 if short else 0.009
+    width = {"buzz": 0.014, "receding": 0.03, "horseshoe": 0.02}.get(parameters.hair_style, 0.009)
     soft = np.clip((depth + 0.0008 * wave + 0.002 * (grain - 0.5) + 0.001) / width, 0.0, 1.0)
     follicles = 0.62 + 0.55 * grain if short else 0.85 + 0.2 * grain
     cover = np.clip(soft**1.2 * follicles, 0.0, 1.0)
-    if parameters.hair_style in ("ponytail", "bun", "bob", "long_straight", "long_wavy"):
+    if parameters.hair_style in _NO_SIDEBURNS:
         cover *= 1.0 - 0.7 * sideburn_share(*chart(points))
+    elif parameters.hair_style in ("receding", "horseshoe"):
+        cover *= density(*chart(points), parameters) ** 1.5
     return cover
 
 

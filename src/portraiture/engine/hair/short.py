@@ -101,15 +101,16 @@ def quiff(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     patch, lengths = _tapered(parameters, shape, top_mm=(55, 105), side_mm=(6, 14), seed=31)
     front = _front(patch)
     fore = front * smooth((patch.place[:, 2] - 0.045) / 0.06)
+    fore = fore * smooth((0.078 - np.abs(patch.place[:, 0])) / 0.06)
     volume = parameters.hair_volume
     comb = away_from_whorl(patch) * (1 - patch.top)[:, None] + patch.noise(0.05)
     comb += patch.top[:, None] * over_the_crown(patch)
     comb[:, 0] += 0.3 * _sweep(parameters) * patch.top
-    comb[:, 0] -= 9.0 * patch.place[:, 0] * patch.top
+    comb[:, 0] -= 4.0 * patch.place[:, 0] * patch.top
     crest = mix(6 + 8 * volume, 16 + 34 * volume, fore)
     plan = make_plan(
         patch,
-        length=lengths * mix(1.0, mix(0.75, 1.0, fore), patch.top),
+        length=lengths * mix(1.0, mix(0.7, 1.0, fore) * patch.vary(0.75, 1.05), patch.top),
         comb=comb,
         segments=8,
         droop=mix(0.03, 0.25, patch.top),
@@ -123,7 +124,7 @@ def quiff(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
         curl_wave=0.06,
         width=mix(7.5, 12.0, patch.top) * MM,
     )
-    return [Piece(plan, twist=0.2, tip_width=0.8)]
+    return [Piece(plan, twist=0.25, tip_width=0.5)]
 
 
 def slick_back(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
@@ -203,7 +204,7 @@ def afro(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     ):
         patch = sow(parameters, shape, count, seed=seed, edge=0.004)
         patch.layer[:] = layer
-        depth = smooth(patch.roots.depth / (0.01 + 0.5 * height)) * 0.75 + 0.25
+        depth = smooth(patch.roots.depth / (0.01 + 0.5 * height)) * 0.9 + 0.1
         base = height * depth * patch.vary(low, high)
         patch.start[:] += patch.normal * base[:, None]
         patch.normal[:] = unit(patch.normal + 0.6 * patch.rng.normal(size=(patch.size, 3)))

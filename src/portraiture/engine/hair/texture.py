@@ -23,6 +23,10 @@ TIER_COLUMNS = ((0, 3), (3, 7), (7, 11), (11, 13), (13, 16))
 _STRANDS = (76, 60, 48, 16, 26)
 _SHADE = (0.62, 0.84, 1.0, 0.95, 0.92)
 
+_SALT, _SALT_GREY = 0.28, 0.33
+"""How far a drawn hair differs from the mean share of white hairs, in hair that begins to grey, and
+how much more in white hair: 0 uniform grey, 1 either white or pigmented."""
+
 
 @dataclass(frozen=True)
 class Weave:
@@ -72,7 +76,7 @@ def strand_atlas(
             hairs = _hairs(tier, column - first, weave, cell, rng)
             shade = _SHADE[tier] * rng.uniform(0.84, 1.1)
             own = melanin + rng.normal(0, 0.025)
-            tone = _tones(len(hairs), own, grey, table, rng) * shade
+            tone = _tones(len(hairs), own, _streak(grey, rng), table, rng) * shade
             rough = rng.uniform(0.28, 0.85, (len(hairs), 1))
             tone = np.concatenate([tone, rough], axis=1)
             part = slice(column * cell, (column + 1) * cell)
@@ -118,9 +122,15 @@ def _tones(
     own = np.clip(melanin + rng.normal(0, 0.05, count) - 0.04 * np.linspace(-1, 1, count), 0, 1)
     tone = table[np.rint(own * 64).astype(int)]
     white = rng.random(count) < grey
-    share = (grey + 0.28 * (white - grey))[:, None]
+    salt = _SALT + _SALT_GREY * grey
+    share = (grey + salt * (white - grey))[:, None]
     tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.85, 1.1, (count, 1))
     return tone * (rng.uniform(0.7, 1.2, (count, 1)) * np.linspace(0.68, 1.15, count)[:, None])
+
+
+def _streak(grey: float, rng: np.random.Generator) -> float:
+    """The share of white hairs in one column; mixed hair greys in streaks."""
+    return float(np.clip(grey + 0.9 * grey * (1.0 - grey) * rng.uniform(-1.0, 1.0), 0.0, 1.0))
 
 
 @numba.njit(cache=True)
@@ -136,7 +146,7 @@ def _draw(hairs: ndarray, tones: ndarray, colour: ndarray, alpha: ndarray) -> No
             x = min(max(x, 1.0), cell - 1.0)
             taper = min(1.0, (end - v) / 0.15)
             half = 0.5 * width * (0.45 + 0.55 * taper)
-            shade = 0.72 + 0.28 * min(1.0, v / 0.25)
+            shade = 0.64 + 0.36 * min(1.0, v / 0.28)
             for column in range(max(int(x - half - 1), 0), min(int(x + half + 2), cell)):
                 cover = min(max(half + 0.5 - abs(column + 0.5 - x), 0.0), 1.0)
                 if cover <= 0.0:

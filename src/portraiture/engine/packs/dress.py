@@ -12,19 +12,27 @@ from portraiture.engine.parameters import AvatarParameters
 LONG_HAIR = ("long", "bob", "ponytail", "braid")
 """Words in an asset's name that indicate hair reaching below the ears."""
 
+KEPT = ("bald", "buzz", "receding", "horseshoe")
+"""Procedural styles that no asset replaces."""
+
+REACHING_BELOW_THE_EARS = (
+    *("bob", "long_straight", "long_wavy", "ponytail", "bun"),
+    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
+)
+
 
 def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> list[Asset]:
     """Choose at most one asset of each kind: hair, brows, clothes and skin.
 
     Hair matches the length of the person's procedural style; skins and suits whose names state a
-    sex, age or tone match the parameters. Bald people stay bald. Deterministic in `seed`.
+    sex, age or tone match the parameters. Bald and balding people stay so. Deterministic in `seed`.
     """
     rng = np.random.default_rng([seed, 7])
     chosen: list[Asset] = []
     for kind in ("skin", "hair", "brows", "clothes"):
         fitting = [a for a in assets if a.kind == kind and _suits(a.name.lower(), parameters)]
         if kind == "hair":
-            if parameters.hair_style in ("bald", "buzz") or parameters.hat_style != "none":
+            if parameters.hair_style in KEPT or parameters.hat_style != "none":
                 continue
             fitting = [a for a in fitting if _is_long(a.name) == _wears_long(parameters)]
             fitting = [a for a in fitting if _has_texture(a)] or fitting
@@ -43,7 +51,7 @@ def _is_long(name: str) -> bool:
 
 
 def _wears_long(parameters: AvatarParameters) -> bool:
-    return parameters.hair_style in ("bob", "long_straight", "long_wavy", "ponytail", "bun")
+    return parameters.hair_style in REACHING_BELOW_THE_EARS
 
 
 def _suits(name: str, parameters: AvatarParameters) -> bool:

@@ -63,7 +63,7 @@ def hair_hidden(
 def hair_allowance(parameters: AvatarParameters) -> float:
     """Distance (metres) between the skull and the inside of the hat: the thickness of compressed
     hair."""
-    if parameters.hair_style in ("bald", "buzz"):
+    if parameters.hair_style in ("bald", "buzz", "horseshoe"):
         return 0.0045
     return 0.0065 + 0.004 * parameters.hair_volume
 

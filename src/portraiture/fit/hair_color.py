@@ -1,0 +1,105 @@
+"""Estimate the pigments of hair from its pixels and from the colour that the portrait parser names.
+
+pixels of hair ─median between shade and gloss─▶ colour ─┐
+looks: chance of black, brown, grey … ───────────────────┴─ search ─▶ melanin, redness, grey
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from portraiture.engine.hair.color import hair_rgb, to_linear
+from portraiture.fit.light import decode
+from portraiture.fit.parse import Looks
+from portraiture.fit.regions import Regions
+from portraiture.perception.looks import LOOKS
+
+HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
+"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+FEWEST = 150
+"""Pixels of hair without which its colour is a guess."""
+QUANTILES = (0.1, 0.7)
+"""Luminances between which hair is neither in shade nor glossy."""
+NAMED: dict[str, tuple[float, float, float]] = {
+    "black": (0.95, 0.1, 0.0), "dark_brown": (0.8, 0.2, 0.0), "brown": (0.66, 0.25, 0.0),
+    "light_brown": (0.5, 0.25, 0.0), "blond": (0.28, 0.2, 0.0), "red": (0.5, 0.75, 0.0),
+    "grey": (0.75, 0.15, 0.6), "white": (0.75, 0.1, 1.0),
+}  # fmt: skip
+"""Typical pigments of each class of the look "colour"."""
+SPREAD = np.array([0.09, 0.2, 0.22])
+"""Standard deviations of the pigments within a class."""
+TRUST = 1.0
+"""Weight of the named colour against that of the pixels, which are of unknown light."""
+CHROMA, FLOOR = 2.0, 0.03
+"""Additional weight of chroma against luminance, and what is added to both colours, linear: blue is
+next to nothing in fair and brown hair."""
+RARITY = {"red": 0.4}
+"""Correction of classes that were sampled more often in training than they occur."""
+SUSPICION = 0.03
+"""Probability of every class that is added to the parser's."""
+
+
+class Pigments(NamedTuple):
+    """In `AvatarParameters`' units, each in [0, 1]."""
+
+    melanin: float
+    redness: float
+    grey: float
+
+
+UNSEEN = Pigments(0.55, 0.15, 0.1)
+
+
+def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
+    """The pigments whose colour is nearest to the hair's, among those that its name allows; without
+    enough hair, those of the likeliest name."""
+    pigments, colours = _candidates()
+    cost = TRUST * name_cost(looks)
+    pixels = regions.image[regions.hair]
+    if len(pixels) >= FEWEST:
+        cost = cost + _pixel_cost(_middle(pixels), colours)
+    return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
+
+
+def name_cost(looks: Looks) -> Float[ndarray, "K"]:
+    """Negative log likelihood of every candidate under the named colours."""
+    pigments, _ = _candidates()
+    chance = np.array(
+        [looks.chance("colour", n) * RARITY.get(n, 1.0) + SUSPICION for n in LOOKS["colour"]]
+    )
+    centres = np.array([NAMED[name] for name in LOOKS["colour"]])
+    gap = (pigments[:, None] - centres) / SPREAD
+    # Under much grey the pigment of the other hairs hardly shows.
+    weight = np.stack([*(1.0 - 0.9 * pigments[:, 2],) * 2, np.ones(len(pigments))], -1)
+    likelihood = np.exp(-0.5 * (gap**2 * weight[:, None]).sum(-1)) @ (chance / chance.sum())
+    return -np.log(likelihood + 1e-6)
+
+
+def _middle(pixels: Float[ndarray, "P 3"]) -> Float[ndarray, "3"]:
+    """Linear colour of hair as the engine's parameters mean it."""
+    linear = decode(pixels)
+    light = linear.sum(1)
+    low, high = np.quantile(light, QUANTILES)
+    middle = np.median(linear[(light >= low) & (light <= high)], axis=0)
+    return np.maximum(middle - HAIR_GLOSS, 0.002) / HAIR_SHADE
+
+
+def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Float[ndarray, "K"]:
+    """Squared log distance to every candidate's colour."""
+    gap = np.log(colours + FLOOR) - np.log(seen + FLOOR)
+    chroma = gap - gap.mean(1, keepdims=True)
+    return (gap**2).sum(1) + CHROMA * (chroma**2).sum(1)
+
+
+@lru_cache(maxsize=1)
+def _candidates() -> tuple[Float[ndarray, "K 3"], Float[ndarray, "K 3"]]:
+    """Pigments on a grid, and their linear colours."""
+    reds, greys = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75), (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
+    pigments = np.array(list(product(np.linspace(0.0, 1.0, 26), reds, greys)))
+    return pigments, np.array([to_linear(hair_rgb(*one)) for one in pigments])

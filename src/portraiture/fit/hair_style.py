@@ -1,0 +1,232 @@
+"""Choose the hair style by comparing the engine's renders with the photo.
+
+hair mask of the photo ─▶ grid in head coordinates ─┐
+``assets/hair_masks.npz`` (renders of every style) ─┼─ overlap, prior ─▶ style, length, hairline
+looks: chance of bald, short … straight, curly … ───┘
+
+The masks are rendered by ``tools/learn_hair_masks.py``: front views of the average head, one for
+each style, length and hairline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.ndimage import map_coordinates
+from skimage.draw import polygon2mask
+
+from portraiture.engine.landmarks import CONTOUR
+from portraiture.engine.parameters import AvatarParameters, HairStyle
+from portraiture.fit.colours import Cues
+from portraiture.fit.parse import Looks
+from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions, crown_unseen
+
+MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
+
+GRID_X = np.arange(-2.4, 2.4, 0.12) + 0.06
+GRID_Y = 2.16 - np.arange(0.0, 5.76, 0.12) - 0.06
+"""Cell centres in inter-ocular distances: x to the image's right, y up, origin between the eyes."""
+
+BALD_BELOW = 0.12
+"""Hair fraction of the crown below which, without hair at the sides, a head is bald."""
+
+FEW = 40
+"""Cells of the grid with hair under which there is none to model."""
+
+SURE = 0.5
+"""Probability of baldness above which a head that is seen is bald."""
+
+LENGTHS: dict[HairStyle, tuple[str, ...]] = {
+    "bald": ("bald",),
+    "buzz": ("buzz",),
+    "short": ("short",),
+    "crop": ("short",),
+    "side_part": ("short",),
+    "quiff": ("short",),
+    "slick_back": ("short",),
+    "curly": ("short", "medium"),
+    "afro": ("short", "medium"),
+    "bob": ("medium",),
+    "long_straight": ("long",),
+    "long_wavy": ("long",),
+    "ponytail": ("short", "medium"),
+    "bun": ("short", "medium"),
+    "receding": ("receding",),
+    "horseshoe": ("bald", "receding"),
+    "side_swept": ("short", "medium"),
+    "wavy_medium": ("medium",),
+    "layered_bob": ("medium",),
+    "pixie": ("short",),
+    "curly_medium": ("medium",),
+    "curly_long": ("long",),
+}
+"""Classes of the look "hair" that a style may have."""
+
+FORMS: dict[HairStyle, tuple[str, ...]] = {
+    "curly": ("curly",),
+    "afro": ("afro",),
+    "buzz": ("straight", "wavy", "curly", "afro"),
+    "receding": ("straight", "wavy", "curly", "afro"),
+    "horseshoe": ("straight", "wavy", "curly", "afro"),
+    "long_straight": ("straight",),
+    "long_wavy": ("wavy",),
+    "wavy_medium": ("wavy",),
+    "layered_bob": ("straight", "wavy"),
+    "curly_medium": ("curly",),
+    "curly_long": ("curly",),
+}
+"""Classes of the look "form" that a style may have; of the others, straight and wavy."""
+USUAL_FORMS = ("straight", "wavy")
+
+LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.12, 0.2, 0.04
+"""Weights of the log probabilities of length, form and fringe against the overlap."""
+
+DOUBT = 0.02
+"""What is added to each probability."""
+
+HABIT: dict[str, tuple[float, float]] = {
+    "buzz": (0.02, -0.10),
+    "short": (0.02, -0.06),
+    "crop": (0.0, -0.08),
+    "side_part": (0.03, -0.04),
+    "quiff": (-0.06, -0.1),
+    "slick_back": (-0.02, -0.04),
+    "curly": (-0.04, -0.02),
+    "afro": (-0.08, -0.05),
+    "bob": (-0.12, 0.02),
+    "long_straight": (-0.10, 0.02),
+    "long_wavy": (-0.10, 0.03),
+    "ponytail": (-0.15, -0.03),
+    "bun": (-0.15, -0.03),
+    "receding": (0.02, -0.15),
+    "horseshoe": (-0.02, -0.2),
+    "side_swept": (0.02, -0.03),
+    "wavy_medium": (-0.1, 0.01),
+    "layered_bob": (-0.12, 0.02),
+    "pixie": (-0.08, -0.02),
+    "curly_medium": (-0.1, -0.04),
+    "curly_long": (-0.12, -0.04),
+}
+"""Prior of each style, for men and for women, added to its overlap score."""
+
+
+@dataclass(frozen=True)
+class HairMasks:
+    """Rendered hair masks. styles: (K,) names; length, line, volume, fringe, parting: (K,)
+    parameters; masks: (K, 48, 40)."""
+
+    styles: tuple[HairStyle, ...]
+    length: Float[ndarray, "K"]
+    line: Float[ndarray, "K"]
+    volume: Float[ndarray, "K"]
+    fringe: Float[ndarray, "K"]
+    parting: Float[ndarray, "K"]
+    masks: Bool[ndarray, "K 48 40"]
+
+
+@lru_cache(maxsize=1)
+def load_hair_masks() -> HairMasks:
+    """Load the packaged masks, each as it is and mirrored, with the parting on the other side."""
+    with np.load(MASKS_PATH, allow_pickle=False) as file:
+        count = len(file["style"])
+        names = get_args(HairStyle)
+        bits = np.unpackbits(file["masks"], axis=1)[:, : len(GRID_Y) * len(GRID_X)]
+        masks = bits.reshape(count, len(GRID_Y), len(GRID_X)).astype(bool)
+        numbers = {
+            name: np.tile(file[name].astype(np.float64), 2)
+            for name in ("length", "line", "volume", "fringe")
+        }
+        parting = AvatarParameters().hair_parting
+        return HairMasks(
+            styles=tuple(names[i] for i in file["style"]) * 2,
+            parting=np.repeat([parting, 1.0 - parting], count),
+            masks=np.concatenate([masks, masks[:, :, ::-1]]),
+            **numbers,
+        )
+
+
+def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "48 40"]]:
+    """Resample the photo's hair mask to the grid; also returns which cells are visible."""
+    x, y = np.meshgrid(GRID_X, GRID_Y)
+    column = 0.5 * WINDOW_PX + x * regions.iod - 0.5
+    row = EYE_LEVEL * WINDOW_PX - y * regions.iod - 0.5
+    hair = map_coordinates(regions.hair.astype(np.float32), [row, column], order=1)
+    seen = (row > 0) & (row < WINDOW_PX - 1) & (column > 0) & (column < WINDOW_PX - 1)
+    seen &= map_coordinates(regions.seen.astype(np.float32), [row, column], order=1) > 0.5
+    return (hair > 0.5) & seen, seen
+
+
+@dataclass(frozen=True)
+class HairChoice:
+    """A hair style and its continuous parameters."""
+
+    style: HairStyle
+    length: float = 0.5
+    line: float = 0.4
+    volume: float = 0.5
+    fringe: float = 0.0
+    parting: float = 0.3
+
+
+def choose_hair(regions: Regions, cues: Cues, looks: Looks) -> HairChoice:
+    """Choose the style with the highest overlap (IoU) plus prior; hair rendered on the photo's bare
+    forehead is penalised twice."""
+    hair, seen = hair_grid(regions)
+    table = load_hair_masks()
+    score = _overlaps(table.masks, hair, seen, face_cells(regions))
+    for k, style in enumerate(table.styles):
+        score[k] += _prior(style, cues.sex, looks)
+    bald = cues.hair < BALD_BELOW or looks.chance("hair", "bald") > SURE
+    if bald and hair.sum() < FEW and not crown_unseen(regions.seen, regions.iod):
+        return HairChoice("bald")
+    fringed = looks.chance("fringe", "yes")
+    chances = np.where(table.fringe > 0.0, fringed, 1.0 - fringed)
+    score += FRINGE_WEIGHT * np.log(chances + DOUBT)
+    best = int(score.argmax())
+    return HairChoice(
+        table.styles[best],
+        float(table.length[best]),
+        float(table.line[best]),
+        float(table.volume[best]),
+        float(table.fringe[best]),
+        float(table.parting[best]),
+    )
+
+
+def _overlaps(
+    masks: Bool[ndarray, "K 48 40"], hair: Bool[ndarray, "48 40"], seen: Bool[ndarray, "48 40"],
+    face: Bool[ndarray, "48 40"],
+) -> Float[ndarray, "K"]:  # fmt: skip
+    """Intersection over union with the photo's hair where the photo shows the head."""
+    shown = masks & seen
+    forehead = (GRID_Y[:, None] > 0.35) & (np.abs(GRID_X) < 0.9) & ~hair & face
+    both = (shown & hair).sum((1, 2))
+    either = (shown | hair).sum((1, 2)) + 1.0 * (shown & forehead).sum((1, 2))
+    return both / np.maximum(either, 1.0)
+
+
+def _prior(style: HairStyle, sex: float, looks: Looks) -> float:
+    """What is added to the overlap of a style."""
+    habit = HABIT[style][0] * (1.0 - sex) + HABIT[style][1] * sex
+    chances = (
+        (LENGTH_WEIGHT, looks.chance("hair", *LENGTHS[style])),
+        (FORM_WEIGHT, looks.chance("form", *FORMS.get(style, USUAL_FORMS))),
+    )
+    return habit + float(sum(weight * np.log(chance + DOUBT) for weight, chance in chances))
+
+
+def face_cells(regions: Regions) -> Bool[ndarray, "48 40"]:
+    """Whether each cell is inside the face contour and not hair."""
+    x, y = np.meshgrid(GRID_X, GRID_Y)
+    outline = regions.landmarks[[*CONTOUR]]
+    size = (WINDOW_PX, WINDOW_PX)
+    inside = polygon2mask(size, outline[:, ::-1]) & ~regions.hair
+    column = np.clip(0.5 * WINDOW_PX + x * regions.iod, 0, WINDOW_PX - 1).astype(int)
+    row = np.clip(EYE_LEVEL * WINDOW_PX - y * regions.iod, 0, WINDOW_PX - 1).astype(int)
+    return inside[row, column]
