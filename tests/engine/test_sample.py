@@ -5,9 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
 from portraiture.engine.sample import YOUNGEST, sample_parameters, years_of
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.appearance import load_appearance
+from portraiture.engine.skin.sample import DETAIL_SPREAD
 from portraiture.errors import AvatarError
 
 PEOPLE = [sample_parameters(seed) for seed in range(600)]
@@ -88,3 +91,13 @@ def test_faces_stay_within_the_prior_and_differ():
     assert (local >= prior.lower - 1e-9).all() and (local <= prior.upper + 1e-9).all()
     assert len(PEOPLE[0].shape) == len(SHAPES)
     np.testing.assert_allclose(local.std(0), prior.deviation, rtol=0.45)
+
+
+def test_details_are_spread_as_said_and_less_so_between_the_sides():
+    values = np.array([list(p.detail.values()) for p in PEOPLE]) - 0.5
+    even = load_appearance().even
+    deviation = 2.0 * DETAIL_RANGE * values.std(0)
+    inside = 0.95  # of the truncation
+    np.testing.assert_allclose(deviation[even], DETAIL_SPREAD[0] * inside, rtol=0.12)
+    np.testing.assert_allclose(deviation[~even], DETAIL_SPREAD[1] * inside, rtol=0.12)
+    assert np.abs(values.mean(0)).max() < 0.03

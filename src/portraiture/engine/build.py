@@ -113,7 +113,7 @@ def _skin(
         if "skin" in worn:
             painted = skin_albedo(worn["skin"], shape.model, size=size)
         if "brows" not in worn:
-            painted = paint_brows(painted, parameters, shape)
+            painted = paint_brows(painted, parameters, shape, learned="skin" not in worn)
         textures = replace(textures, albedo=paint_beard(painted, parameters, shape))
     return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
 

@@ -20,9 +20,14 @@ from portraiture.engine.dyes import CLOTHES, SHIRTS, SUITS, TIES, dyed
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import load_prior
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.sample import sample_detail
 
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
+
+DETAIL_STREAM = 1
+"""Second word of the seed of the details, so that all else of a seed's person does not depend on
+them."""
 
 Range = tuple[float, float]
 """Mean and standard deviation."""
@@ -175,6 +180,7 @@ def sample_parameters(
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)
+    values["detail"] = sample_detail(np.random.default_rng((seed, DETAIL_STREAM)))
     return AvatarParameters(**values)
 
 
