@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 from numpy.random import Generator
 
 from portraiture.engine.details import DETAIL_RANGE, DETAILS
@@ -16,12 +18,17 @@ with all of it faces look worn, and asymmetry is in part the light of the portra
 
 def sample_detail(rng: Generator) -> dict[str, float]:
     """Sample details in [0, 1] by name; see `skin.appearance`."""
-    even = load_appearance().even
-    normal = rng.standard_normal(len(even))
+    normal = rng.standard_normal(len(DETAILS))
     while (far := np.abs(normal) > TRUNCATION).any():
         normal[far] = rng.standard_normal(int(far.sum()))
-    normal *= np.where(even, *DETAIL_SPREAD)
+    return detail_from(normal)
+
+
+def detail_from(normal: Float[ndarray, "D"]) -> dict[str, float]:
+    """Details in [0, 1] by name from standard normal numbers, clipped at `TRUNCATION`."""
+    even = load_appearance().even
+    spread = np.clip(normal, -TRUNCATION, TRUNCATION) * np.where(even, *DETAIL_SPREAD)
     return {
         name: float(np.clip(0.5 + 0.5 * value / DETAIL_RANGE, 0.0, 1.0))
-        for name, value in zip(DETAILS, normal, strict=True)
+        for name, value in zip(DETAILS, spread, strict=True)
     }
