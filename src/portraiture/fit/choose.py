@@ -26,7 +26,7 @@ from portraiture.fit.colours import (
     eyes_covered,
     zone_colour,
 )
-from portraiture.fit.hair_style import choose_hair
+from portraiture.fit.hair_style import HairChoice
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
@@ -104,21 +104,14 @@ def choose_glasses(regions: Regions, cues: Cues, looks: Looks) -> tuple[GlassesS
 
 
 def choose_styles(
-    regions: Regions, cues: Cues, looks: Looks, parameters: AvatarParameters
+    regions: Regions, cues: Cues, looks: Looks, hair: HairChoice, parameters: AvatarParameters
 ) -> AvatarParameters:
     """Set every discrete parameter, and those that go with it."""
-    hair = choose_hair(regions, cues, looks)
     beard, stubble = choose_beard(regions, cues, looks)
     frame, tone = choose_glasses(regions, cues, looks)
     neckline = choose_clothes(regions, looks)
     return replace(
-        parameters,
-        hair_style=hair.style,
-        hair_length=hair.length,
-        hair_line=hair.line,
-        hair_volume=hair.volume,
-        hair_fringe=hair.fringe,
-        hair_parting=hair.parting,
+        hair.applied(parameters),
         beard_style=beard,
         stubble=stubble,
         glasses_style=frame,

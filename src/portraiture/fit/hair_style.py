@@ -10,10 +10,11 @@ each style, length and hairline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -84,6 +85,9 @@ FORMS: dict[HairStyle, tuple[str, ...]] = {
 """Classes of the look "form" that a style may have; of the others, straight and wavy."""
 USUAL_FORMS = ("straight", "wavy")
 
+STYLES = 3
+"""Styles on the shortlist."""
+
 LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.12, 0.2, 0.04
 """Weights of the log probabilities of length, form and fringe against the overlap."""
 
@@ -117,6 +121,37 @@ HABIT: dict[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True)
+class HairChoice:
+    """A hair style and its continuous parameters."""
+
+    style: HairStyle
+    length: float = 0.5
+    line: float = 0.4
+    volume: float = 0.5
+    fringe: float = 0.0
+    parting: float = 0.3
+
+    def applied(self, parameters: AvatarParameters) -> AvatarParameters:
+        """`parameters` with this hair."""
+        return replace(
+            parameters,
+            hair_style=self.style,
+            hair_length=self.length,
+            hair_line=self.line,
+            hair_volume=self.volume,
+            hair_fringe=self.fringe,
+            hair_parting=self.parting,
+        )
+
+
+class Listed(NamedTuple):
+    """A choice of the shortlist, and what its prior adds to its overlap."""
+
+    choice: HairChoice
+    prior: float
+
+
+@dataclass(frozen=True)
 class HairMasks:
     """Rendered hair masks. styles: (K,) names; length, line, volume, fringe, parting: (K,)
     parameters; masks: (K, 48, 40)."""
@@ -128,6 +163,10 @@ class HairMasks:
     fringe: Float[ndarray, "K"]
     parting: Float[ndarray, "K"]
     masks: Bool[ndarray, "K 48 40"]
+
+    def choice(self, k: int) -> HairChoice:
+        numbers = (self.length, self.line, self.volume, self.fringe, self.parting)
+        return HairChoice(self.styles[k], *(float(values[k]) for values in numbers))
 
 
 @lru_cache(maxsize=1)
@@ -162,52 +201,46 @@ def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "
     return (hair > 0.5) & seen, seen
 
 
-@dataclass(frozen=True)
-class HairChoice:
-    """A hair style and its continuous parameters."""
-
-    style: HairStyle
-    length: float = 0.5
-    line: float = 0.4
-    volume: float = 0.5
-    fringe: float = 0.0
-    parting: float = 0.3
-
-
 def choose_hair(regions: Regions, cues: Cues, looks: Looks) -> HairChoice:
-    """Choose the style with the highest overlap (IoU) plus prior; hair rendered on the photo's bare
-    forehead is penalised twice."""
+    """The first of the shortlist."""
+    return shortlist(regions, cues, looks)[0].choice
+
+
+def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
+    """The most plausible choices, best first: the best variants of the `STYLES` best styles by
+    overlap (IoU) plus prior, and of one whose length is the likeliest; bald alone where no hair is
+    seen on a head that is."""
     hair, seen = hair_grid(regions)
-    table = load_hair_masks()
-    score = _overlaps(table.masks, hair, seen, face_cells(regions))
-    for k, style in enumerate(table.styles):
-        score[k] += _prior(style, cues.sex, looks)
     bald = cues.hair < BALD_BELOW or looks.chance("hair", "bald") > SURE
     if bald and hair.sum() < FEW and not crown_unseen(regions.seen, regions.iod):
-        return HairChoice("bald")
+        return [Listed(HairChoice("bald"), 0.0)]
+    table = load_hair_masks()
+    prior = np.array([_prior(style, cues.sex, looks) for style in table.styles])
     fringed = looks.chance("fringe", "yes")
     chances = np.where(table.fringe > 0.0, fringed, 1.0 - fringed)
-    score += FRINGE_WEIGHT * np.log(chances + DOUBT)
-    best = int(score.argmax())
-    return HairChoice(
-        table.styles[best],
-        float(table.length[best]),
-        float(table.line[best]),
-        float(table.volume[best]),
-        float(table.fringe[best]),
-        float(table.parting[best]),
-    )
+    prior += FRINGE_WEIGHT * np.log(chances + DOUBT)
+    forehead = (GRID_Y[:, None] > 0.35) & (np.abs(GRID_X) < 0.9) & face_cells(regions)
+    order = np.argsort(-overlap(table.masks, hair, seen, forehead) - prior, kind="stable")
+    variants: dict[HairStyle, list[int]] = {}
+    for k in order:
+        variants.setdefault(table.styles[k], []).append(int(k))
+    styles: list[HairStyle] = list(variants)
+    seen_length = (style for style in styles if looks.likeliest("hair") in LENGTHS[style])
+    listed: dict[HairStyle, None] = dict.fromkeys([*styles[:STYLES], *islice(seen_length, 1)])
+    firsts = [variants[style][0] for style in listed]
+    chosen = (firsts[0], *variants[table.styles[firsts[0]]][1:2], *firsts[1:])
+    return [Listed(table.choice(k), float(prior[k])) for k in chosen]
 
 
-def _overlaps(
-    masks: Bool[ndarray, "K 48 40"], hair: Bool[ndarray, "48 40"], seen: Bool[ndarray, "48 40"],
-    face: Bool[ndarray, "48 40"],
+def overlap(
+    masks: Bool[ndarray, "K h w"], hair: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"],
+    bare: Bool[ndarray, "h w"],
 ) -> Float[ndarray, "K"]:  # fmt: skip
-    """Intersection over union with the photo's hair where the photo shows the head."""
+    """Intersection over union of rendered hair with the photo's, where the photo shows the head;
+    hair before the bare face counts twice."""
     shown = masks & seen
-    forehead = (GRID_Y[:, None] > 0.35) & (np.abs(GRID_X) < 0.9) & ~hair & face
     both = (shown & hair).sum((1, 2))
-    either = (shown | hair).sum((1, 2)) + 1.0 * (shown & forehead).sum((1, 2))
+    either = (shown | hair).sum((1, 2)) + (shown & bare & ~hair).sum((1, 2))
     return both / np.maximum(either, 1.0)
 
 

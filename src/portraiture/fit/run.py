@@ -17,6 +17,8 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
+from portraiture.fit.hair_outline import fit_hair
+from portraiture.fit.hair_style import shortlist
 from portraiture.fit.hidden import covered_in_window, find_hidden
 from portraiture.fit.parse import parse_photo, parsed_texels
 from portraiture.fit.place import place_head
@@ -75,7 +77,9 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     raise_if_cancelled(times)
     times.stage("Choose colours and styles")
     parameters = measure_colours(regions, parsed.looks, photo, placed.parameters)
-    parameters = choose_styles(regions, cues, parsed.looks, parameters)
+    listed = shortlist(regions, cues, parsed.looks)
+    hair_style = fit_hair(listed, parsed.looks, regions, photo, placed)
+    parameters = choose_styles(regions, cues, parsed.looks, hair_style, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")
     glasses = parsed_texels(parsed, photo, projection).glasses

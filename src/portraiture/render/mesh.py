@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
@@ -25,7 +25,7 @@ from portraiture.render.light import studio_light
 from portraiture.render.materials_numba import Lighting, Look
 from portraiture.render.rasterize import Backend, visible
 from portraiture.render.rasterize_numba import set_up
-from portraiture.render.scene import GLASS, HAIR, Scene, scene_of
+from portraiture.render.scene import GLASS, HAIR, Scene, flatten, scene_of
 from portraiture.render.shade_numba import lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.render.texture_numba import level_table
@@ -104,6 +104,14 @@ def render_bust(
         landmarks=project(bust.landmarks, camera, (height, width))[:, :2].astype(np.float32),
         **_maps(view_of(scene, camera, (height, width), backend)),
     )
+
+
+def segmentation_of(
+    bust: Bust, camera: Camera, size: int | tuple[int, int], *, backend: Backend = "auto"
+) -> UInt8[ndarray, "h w"]:
+    """`Frame.segmentation` of `render_bust` alone, without colours."""
+    shape = (size, size) if isinstance(size, int) else size
+    return _maps(view_of(flatten(bust, lit=False), camera, shape, backend))["segmentation"]
 
 
 def view_of(

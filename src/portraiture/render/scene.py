@@ -125,8 +125,9 @@ def _mix(words):
     return (w * b) ^ (x << left | x >> right) ^ (y * a) ^ z
 
 
-def flatten(bust: Bust) -> Scene:
-    """Pose all parts in the bust's expression and concatenate them."""
+def flatten(bust: Bust, *, lit: bool = True) -> Scene:
+    """Pose all parts in the bust's expression and concatenate them. lit: False leaves out the
+    transfer of light, for what is only rasterised."""
     parts = bust.parts
     materials = [p.material for p in parts]
     shapes = [_posed(p, bust) for p in parts]
@@ -146,9 +147,11 @@ def flatten(bust: Bust) -> Scene:
     cutoff = np.array(cutoff, np.float32)[part]
     extinction = np.zeros(len(vertices), np.float32)
     extinction[faces[kind[part] == HAIR].ravel()] = HAIR_EXTINCTION
-    transfers = transfer(
-        vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
-    )
+    transfers = np.zeros((2, len(vertices), 9), np.float32)
+    if lit:
+        transfers = transfer(
+            vertices, normals, extinction, uv, faces, cutoff, blend, textures[part, 0], texels
+        )
     segment = np.concatenate([p.segment for p in parts]).astype(np.uint8)
     inside = (kind[part] == MOUTH) | (segment == Segment.MOUTH)
     transfers = _bounced(transfers, faces[inside].ravel())

@@ -7,7 +7,7 @@ pigments ───────────────strand_atlas───▶ t
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.engine.hair.cards import Cards, join, ribbons
@@ -48,15 +48,26 @@ from portraiture.types import Material, Part, Segment
 __all__ = ["make_hair", "paint_scalp"]
 
 
-def make_hair(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """Build one person's hair, or None if bald. The result is deterministic, bit for bit."""
+Atlas = tuple[UInt8[ndarray, "h w 4"], UInt8[ndarray, "h w"]]
+"""sRGB with alpha, and roughness."""
+
+
+def hair_atlas(parameters: AvatarParameters) -> Atlas:
+    """Paint the strands of one person's hair, see `texture.strand_atlas`."""
+    p = parameters
+    return strand_atlas(p.hair_melanin, p.hair_redness, p.hair_grey, _weave(p))
+
+
+def make_hair(
+    parameters: AvatarParameters, shape: HeadShape, *, atlas: Atlas | None = None
+) -> Part | None:
+    """Build one person's hair, or None if bald. The result is deterministic, bit for bit. atlas: to
+    be used instead of the person's own."""
     if parameters.hair_style == "bald":
         return None
     field = skin_field(shape)
     cards = _cards(parameters, shape, field)
-    texture, roughness = strand_atlas(
-        parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey, _weave(parameters)
-    )
+    texture, roughness = atlas or hair_atlas(parameters)
     joints, weights = _skinning(field.canonical(cards.vertices)[:, 1], shape)
     return Part(
         name="hair",
