@@ -36,6 +36,7 @@ from portraiture.engine.skin.detail import (
 )
 from portraiture.engine.skin.layout import MASKS, anatomy, learned_layout
 from portraiture.engine.skin.tone import encode_srgb, tone_table
+from portraiture.ops.inner import inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.types import Material, Morph, Part
 
@@ -151,60 +152,62 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
 @numba.njit(cache=True, parallel=True)
 def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
     """Paint each texel independently: pigments, colour, relief and roughness."""
+    for row in numba.prange(height.shape[0]):
+        _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness, np.int64(row))
+
+
+@inner
+def _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness, row):
     position, masks, grain, near = maps
-    size = position.shape[0]
     dark = dials[2]
-    for row in numba.prange(size):
-        colour = np.empty(3, np.float32)
-        mask = np.empty(masks.shape[2], np.float32)
-        for column in range(size):
-            if not near[row, column]:
-                height[row, column] = 0.0
-                roughness[row, column] = 140
-                _tone(table, dials[0], dials[1], 0.0, colour)
-                for c in range(3):
-                    albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
-                continue
-            x, y, z = position[row, column]
-            for k in range(mask.shape[0]):
-                mask[k] = masks[row, column, k] / 255.0
-            fixed = grain[row, column]
-            man, woman, deep = (
-                layout[0, row, column],
-                layout[1, row, column],
-                layout[2, row, column],
-            )
-            female = dials[14]
-            smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
-            light = 1.0 - dark
-            melanin = dials[0] + 0.75 * (
-                light * (man[0] + female * (woman[0] - man[0])) + smooth * deep[0]
-            )
-            blood = dials[1] + 0.75 * (
-                light * (man[1] + female * (woman[1] - man[1])) + smooth * deep[1]
-            )
-            shade = 0.7 * (light * (man[2] + female * (woman[2] - man[2])) + smooth * deep[2])
-            melanin, blood, shade = _mottle(
-                x, y, z, mask, fixed, dials, seed, melanin, blood, shade
-            )
-            melanin, blood, shade = _regions(mask, fixed, dials, melanin, blood, shade)
-            shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5]
-            shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
-            shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE]
-            _tone(table, melanin, blood, shade, colour)
-            _openings(x, y, z, mask, fixed, dials, colour)
-            height[row, column] = (
-                fixed[PORE] * dials[4] * 0.19
-                + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
-                + 0.042 * dials[13] * fixed[FINE]
-                + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
-            )
+    colour = np.empty(3, np.float32)
+    mask = np.empty(masks.shape[2], np.float32)
+    for column in range(height.shape[1]):
+        if not near[row, column]:
+            height[row, column] = 0.0
+            roughness[row, column] = 140
+            _tone(table, dials[0], dials[1], 0.0, colour)
             for c in range(3):
-                albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
-            roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
+                albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
+            continue
+        x, y, z = position[row, column]
+        for k in range(mask.shape[0]):
+            mask[k] = masks[row, column, k] / 255.0
+        fixed = grain[row, column]
+        man, woman, deep = (
+            layout[0, row, column],
+            layout[1, row, column],
+            layout[2, row, column],
+        )
+        female = dials[14]
+        smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
+        light = 1.0 - dark
+        melanin = dials[0] + 0.75 * (
+            light * (man[0] + female * (woman[0] - man[0])) + smooth * deep[0]
+        )
+        blood = dials[1] + 0.75 * (
+            light * (man[1] + female * (woman[1] - man[1])) + smooth * deep[1]
+        )
+        shade = 0.7 * (light * (man[2] + female * (woman[2] - man[2])) + smooth * deep[2])
+        melanin, blood, shade = _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade)
+        melanin, blood, shade = _regions(mask, fixed, dials, melanin, blood, shade)
+        shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5]
+        shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
+        shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE]
+        _tone(table, melanin, blood, shade, colour)
+        _openings(x, y, z, mask, fixed, dials, colour)
+        height[row, column] = (
+            fixed[PORE] * dials[4] * 0.19
+            + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
+            + 0.042 * dials[13] * fixed[FINE]
+            + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
+        )
+        for c in range(3):
+            albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
+        roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
 
 
-@numba.njit(cache=True)
+@inner
 def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     """Irregular pigment: blotches, freckles, moles, age spots."""
     wide = fractal(x / 15.0, y / 15.0, z / 15.0, 2, seed + 71)
@@ -231,7 +234,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     return melanin, blood, shade
 
 
-@numba.njit(cache=True)
+@inner
 def _regions(mask, fixed, dials, melanin, blood, shade):
     """Pigment added by anatomy and parameters: blush, lips, lids, under-eye."""
     dark = dials[2]
@@ -257,7 +260,7 @@ def _regions(mask, fixed, dials, melanin, blood, shade):
     return melanin, blood, shade
 
 
-@numba.njit(cache=True)
+@inner
 def _tone(table, melanin, blood, shade, colour):
     """Bilinear look-up in the tone table, times exp(shade)."""
     n = table.shape[0] - 1
@@ -272,7 +275,7 @@ def _tone(table, melanin, blood, shade, colour):
         colour[c] = gain * (low * (1 - u) + high * u)
 
 
-@numba.njit(cache=True)
+@inner
 def _openings(x, y, z, mask, fixed, dials, colour):
     """Stubble, cavities, the mouth's inside and the eye sockets, on linear RGB."""
     beard = mask[BEARD] * dials[12]
@@ -298,7 +301,7 @@ def _openings(x, y, z, mask, fixed, dials, colour):
     colour[2] += socket * (0.18 - colour[2]) * 0.8
 
 
-@numba.njit(cache=True)
+@inner
 def _rough(mask, fixed, dials):
     """Roughness in [0.15, 0.9]."""
     value = 0.58 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.04 * dials[6]
