@@ -1,6 +1,6 @@
 """Compile the renderer's kernels in a background process while the first person is built.
 
-Numba compiles on first use, which takes about a minute on one core, and caches the result on disk.
+Numba compiles on first use, which takes about forty seconds on one core, and caches the result on disk.
 The build compiles the engine's kernels as it reaches them. Meanwhile the background process
 compiles the rendering kernels; later calls load them from the disk cache.
 """
