@@ -3,6 +3,7 @@
 Each is held against the engine's own numbers: depth and colours for the generators, classes for the
 parser, who is who for the identity network; the encoder against the mean person, and the alignment
 against the encoder. Bounds lie some way off what was measured, so that only a broken file fails.
+Generators and identity network learned the engine's people before their skin had learned details.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def test_heads_draws_the_person_of_a_latent(
         truth, inside = person.depth[0][::2, ::2], mask[::2, ::2] & (person.depth[0][::2, ::2] > 0)
         found = shown.depth[0, 0].numpy()
         depths.append(depth_error_mm(found, truth, unit_m=person.unit_m, mask=inside))
-    assert np.mean(ratios) > 22.0
+    assert np.mean(ratios) > 21.0
     assert np.mean(depths) < 3.0
 
 
@@ -139,7 +140,7 @@ def test_the_identity_network_tells_people_apart(
     similar = embedded[:, 0] @ embedded[:, 1].mT
     same = similar.diagonal()
     other = similar[~torch.eye(COUNT, dtype=torch.bool)]
-    assert float(same.mean()) > float(other.mean()) + 0.4
+    assert float(same.mean()) > float(other.mean()) + 0.15
 
 
 @torch.no_grad()

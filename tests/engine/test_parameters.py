@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from portraiture.engine.details import DETAILS
 from portraiture.engine.parameters import (
     CONTINUOUS,
     DISCRETE,
@@ -21,7 +24,8 @@ def _random(seed: int) -> AvatarParameters:
     values = {name: float(rng.random()) for name in CONTINUOUS}
     choices = {name: str(rng.choice(options)) for name, options in DISCRETE.items()}
     shape = {name: float(rng.random()) for name in SHAPES}
-    return AvatarParameters(**values, **choices, shape=shape)  # type: ignore[arg-type]
+    detail = {name: float(rng.random()) for name in DETAILS}
+    return AvatarParameters(**values, **choices, shape=shape, detail=detail)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -53,7 +57,7 @@ def test_vector_interpolation_changes_continuously() -> None:
 
 def test_every_parameter_is_described_and_counted() -> None:
     meanings = describe()
-    assert set(meanings) == set(CONTINUOUS) | set(SHAPES) | set(DISCRETE)
+    assert set(meanings) == set(CONTINUOUS) | set(SHAPES) | set(DETAILS) | set(DISCRETE)
     assert all(meanings.values())
     assert vector_length() == len(_random(0).to_vector())
     assert len(DISCRETE["hair_style"]) >= 12 and len(DISCRETE["brow_style"]) >= 6
@@ -71,6 +75,9 @@ def test_every_parameter_is_described_and_counted() -> None:
         {"shape": {"nose_size": 0.5}},
         {"shape": {"nose_volume": -0.1}},
         {"shape": [1, 2]},
+        {"detail": {"detail_99": 0.5}},
+        {"detail": {"detail_01": 1.5}},
+        {"detail": 3},
         {"nonsense": 1},
     ],
 )
@@ -86,3 +93,11 @@ def test_bad_json_and_bad_vectors_are_refused() -> None:
             AvatarParameters.from_json(text)
     with pytest.raises(AvatarError):
         AvatarParameters.from_vector(np.zeros(3))
+
+
+def test_files_without_details_load() -> None:
+    """As those written before there were any."""
+    values = _random(2).to_dict()
+    del values["detail"]
+    assert AvatarParameters.from_dict(values).detail == {}
+    assert AvatarParameters.from_dict(values) == replace(_random(2), detail={})

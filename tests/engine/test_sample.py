@@ -5,9 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
 from portraiture.engine.sample import YOUNGEST, sample_parameters, years_of
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.appearance import load_appearance
+from portraiture.engine.skin.sample import DETAIL_SPREAD
 from portraiture.errors import AvatarError
 
 PEOPLE = [sample_parameters(seed) for seed in range(600)]
@@ -72,6 +75,12 @@ def test_wear_is_as_common_as_it_should_be():
     assert 0.12 < _mean(p.glasses_style != "none" for p in PEOPLE) < 0.28
     assert 0.01 < _mean(p.hat_style != "none" for p in PEOPLE) < 0.09
     assert _mean(p.glasses_tint > 0.5 for p in PEOPLE) < 0.04
+    suits = [p.neckline in ("suit_tie", "suit_open", "blouse_jacket") for p in PEOPLE]
+    old = [years_of(p.age) > 50 for p in PEOPLE]
+    young_share = _mean(suit for suit, o in zip(suits, old, strict=True) if not o)
+    assert 0.1 < young_share < _mean(suit for suit, o in zip(suits, old, strict=True) if o) < 0.5
+    assert not any(p.neckline == "suit_tie" for p in PEOPLE if p.sex > 0.5)
+    assert not any(p.neckline == "blouse_jacket" for p in PEOPLE if p.sex < 0.5)
     hair = Counter(p.hair_style for p in PEOPLE)
     assert len(hair) >= 20 and max(hair.values()) < 0.2 * len(PEOPLE)
 
@@ -82,3 +91,13 @@ def test_faces_stay_within_the_prior_and_differ():
     assert (local >= prior.lower - 1e-9).all() and (local <= prior.upper + 1e-9).all()
     assert len(PEOPLE[0].shape) == len(SHAPES)
     np.testing.assert_allclose(local.std(0), prior.deviation, rtol=0.45)
+
+
+def test_details_are_spread_as_said_and_less_so_between_the_sides():
+    values = np.array([list(p.detail.values()) for p in PEOPLE]) - 0.5
+    even = load_appearance().even
+    deviation = 2.0 * DETAIL_RANGE * values.std(0)
+    inside = 0.95  # of the truncation
+    np.testing.assert_allclose(deviation[even], DETAIL_SPREAD[0] * inside, rtol=0.12)
+    np.testing.assert_allclose(deviation[~even], DETAIL_SPREAD[1] * inside, rtol=0.12)
+    assert np.abs(values.mean(0)).max() < 0.03

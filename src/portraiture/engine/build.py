@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 from scipy.spatial import KDTree
 
@@ -18,6 +18,7 @@ from portraiture.engine.actions import ACTIONS
 from portraiture.engine.face.beard import make_beard, paint_beard
 from portraiture.engine.face.brows import make_brows, paint_brows
 from portraiture.engine.face.eyes import make_eyes
+from portraiture.engine.face.follicles import closest_on_mesh
 from portraiture.engine.face.lashes import make_lashes
 from portraiture.engine.face.mouth import make_mouth
 from portraiture.engine.hair.build import make_hair, paint_scalp
@@ -37,8 +38,14 @@ from portraiture.types import Bust, Part, Style
 
 SCALP_CHANGE = 25.0
 """Albedo change (of 255) at which the painted scalp reaches maximum roughness."""
-COVERED_RINGS = 2
-"""Rings of covered skin triangles that are kept under a garment's edge."""
+COVERED_MARGIN_M = 0.03
+"""How far covered skin is kept under a garment's edge."""
+COVERED_M = 0.02
+COVERED_COSINE = 0.8
+"""Largest distance of cloth that covers skin, and the least cosine between the way to it and the
+skin's normal: skin beside an edge is not covered."""
+CLOTHES = ("clothes", "shirt", "tie")
+"""Names of the parts that are clothes."""
 
 Maker = Callable[[AvatarParameters, HeadShape], Part | Sequence[Part] | None]
 
@@ -106,7 +113,7 @@ def _skin(
         if "skin" in worn:
             painted = skin_albedo(worn["skin"], shape.model, size=size)
         if "brows" not in worn:
-            painted = paint_brows(painted, parameters, shape)
+            painted = paint_brows(painted, parameters, shape, learned="skin" not in worn)
         textures = replace(textures, albedo=paint_beard(painted, parameters, shape))
     return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
 
@@ -161,19 +168,30 @@ def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape
 
 def _under_clothes(parts: list[Part]) -> list[Part]:
     """Remove skin deep under the clothes, which would poke through when the arms are animated."""
-    cloth = [part for part in parts if part.name == "clothes"]
-    if not cloth:
-        return parts
+    cloth = [part for part in parts if part.name in CLOTHES]
     skin = parts[0]
-    distance, nearest = KDTree(cloth[0].vertices).query(skin.vertices, distance_upper_bound=0.02)
-    found = np.isfinite(distance)
-    above = cloth[0].vertices[np.where(found, nearest, 0)] - skin.vertices
-    covered = found & ((above * skin.normals).sum(1) > 0)
-    for _ in range(COVERED_RINGS):
-        open_faces = skin.faces[~covered[skin.faces].all(1)]
-        covered[open_faces] = False
+    covered = np.zeros(len(skin.vertices), bool)
+    for part in cloth:
+        covered |= _covered(skin, part)
+    if not covered.any():
+        return parts
+    to_open, _ = KDTree(skin.vertices[~covered]).query(skin.vertices)
+    covered &= to_open > COVERED_MARGIN_M
     kept = ~covered[skin.faces].all(1)
     return [replace(skin, faces=skin.faces[kept], segment=skin.segment[kept]), *parts[1:]]
+
+
+def _covered(skin: Part, cloth: Part) -> Bool[ndarray, "V"]:
+    """Which skin vertices have cloth straight above them, at most `COVERED_M` away."""
+    near = np.flatnonzero(skin.vertices[:, 1] < cloth.vertices[:, 1].max() + COVERED_M)
+    face, barycentric = closest_on_mesh(skin.vertices[near], cloth.vertices, cloth.faces)
+    foot = np.einsum("pk,pkc->pc", barycentric, cloth.vertices[cloth.faces[face]])
+    above = foot - skin.vertices[near]
+    distance = np.linalg.norm(above, axis=1)
+    straight = (above * skin.normals[near]).sum(1) > COVERED_COSINE * distance
+    covered = np.zeros(len(skin.vertices), bool)
+    covered[near] = straight & (distance < COVERED_M)
+    return covered
 
 
 def _check_expression(expression: Mapping[str, float]) -> dict[str, float]:

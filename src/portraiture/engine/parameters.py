@@ -1,9 +1,9 @@
 """`AvatarParameters`: a person as named continuous and discrete parameters.
 
 Continuous parameters lie in [0, 1]; discrete ones are Literals. The flat vector holds the
-continuous values in field order, the shape changes in `SHAPES` order, and one block per discrete
+continuous values in field order, the shape changes in `SHAPES` order, one block per discrete
 parameter: one-hot when strict, a probability vector when relaxed (AgileAvatar's relaxed encoding,
-Sang et al. 2022, section 3.3).
+Sang et al. 2022, section 3.3), and the skin's details in `DETAILS` order.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.details import DETAILS
 from portraiture.engine.shapes import SHAPES
 from portraiture.errors import AvatarError
 
@@ -50,7 +51,9 @@ BeardStyle = Literal[
 ]
 GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
 HatStyle = Literal["none", "beanie", "cap"]
-Neckline = Literal["bare", "crew", "v_neck", "shirt"]
+Neckline = Literal[
+    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
+]
 
 
 def _number(default: float, meaning: str) -> float:
@@ -62,6 +65,8 @@ class AvatarParameters:
     """One person. See each field's ``metadata["meaning"]`` and `describe()`.
 
     shape: local changes of the face by name, in [0, 1]; 0.5 is the average face and the default.
+    detail: learned details of the skin by name, in [0, 1]; 0.5, the default, is what is expected of
+    the person's sex, age and colouring.
     Raises AvatarError on out-of-range values, unknown names and unknown choices.
     """
 
@@ -115,11 +120,18 @@ class AvatarParameters:
     hat_red: float = _number(0.2, "hat colour, sRGB")
     hat_green: float = _number(0.2, "hat colour, sRGB")
     hat_blue: float = _number(0.3, "hat colour, sRGB")
-    cloth_red: float = _number(0.25, "clothes colour, sRGB")
-    cloth_green: float = _number(0.3, "clothes colour, sRGB")
-    cloth_blue: float = _number(0.4, "clothes colour, sRGB")
+    cloth_red: float = _number(0.25, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_green: float = _number(0.3, "colour of the clothes, of a suit's jacket, sRGB")
+    cloth_blue: float = _number(0.4, "colour of the clothes, of a suit's jacket, sRGB")
+    shirt_red: float = _number(0.92, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_green: float = _number(0.93, "colour of the shirt or blouse under a jacket, sRGB")
+    shirt_blue: float = _number(0.95, "colour of the shirt or blouse under a jacket, sRGB")
+    tie_red: float = _number(0.10, "colour of the tie, sRGB")
+    tie_green: float = _number(0.14, "colour of the tie, sRGB")
+    tie_blue: float = _number(0.33, "colour of the tie, sRGB")
 
     shape: Mapping[str, float] = field(default_factory=dict)
+    detail: Mapping[str, float] = field(default_factory=dict)
 
     hair_style: HairStyle = "short"
     brow_style: BrowStyle = "natural"
@@ -131,11 +143,13 @@ class AvatarParameters:
     def __post_init__(self) -> None:
         for name in CONTINUOUS:
             _check_unit(name, getattr(self, name))
-        unknown = sorted(set(self.shape) - set(SHAPES))
-        if unknown:
-            raise AvatarError(f"Unknown shape parameter {unknown[0]!r}; see `describe()`.")
-        for name, value in self.shape.items():
-            _check_unit(name, value)
+        for table, names in (("shape", SHAPES), ("detail", DETAILS)):
+            values = getattr(self, table)
+            unknown = sorted(set(values) - set(names))
+            if unknown:
+                raise AvatarError(f"Unknown {table} parameter {unknown[0]!r}; see `describe()`.")
+            for name, value in values.items():
+                _check_unit(name, value)
         for name, choices in DISCRETE.items():
             if getattr(self, name) not in choices:
                 raise AvatarError(
@@ -167,8 +181,7 @@ class AvatarParameters:
     def to_dict(self) -> dict[str, Any]:
         """Convert to a dict of plain numbers and strings."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
-        out["shape"] = dict(self.shape)
-        return out
+        return out | {"shape": dict(self.shape), "detail": dict(self.detail)}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> AvatarParameters:
@@ -178,10 +191,11 @@ class AvatarParameters:
         unknown = sorted(set(values) - known)
         if unknown:
             raise AvatarError(f"Unknown avatar parameter {unknown[0]!r}.")
-        shape = values.get("shape", {})
-        if not isinstance(shape, Mapping):
-            raise AvatarError("The avatar parameter 'shape' must be a table of numbers.")
-        return AvatarParameters(**{**values, "shape": dict(shape)})
+        tables = {name: values.get(name, {}) for name in ("shape", "detail")}
+        for name, table in tables.items():
+            if not isinstance(table, Mapping):
+                raise AvatarError(f"The avatar parameter {name!r} must be a table of numbers.")
+        return AvatarParameters(**{**values, **{k: dict(v) for k, v in tables.items()}})
 
     @staticmethod
     def from_json(text: str) -> AvatarParameters:
@@ -195,13 +209,15 @@ class AvatarParameters:
         return AvatarParameters.from_dict(values)
 
     def to_vector(self) -> Float[ndarray, "D"]:
-        """The strict vector: continuous values, shapes, one-hot blocks. D = `vector_length()`."""
+        """The strict vector: continuous values, shapes, one-hot blocks, details.
+        D = `vector_length()`."""
         blocks = [
             np.array([getattr(self, name) for name in CONTINUOUS]),
             np.array([self.shape.get(name, 0.5) for name in SHAPES]),
         ]
         for name, choices in DISCRETE.items():
             blocks.append(np.eye(len(choices))[choices.index(getattr(self, name))])
+        blocks.append(np.array([self.detail.get(name, 0.5) for name in DETAILS]))
         return np.concatenate(blocks)
 
     @staticmethod
@@ -223,6 +239,8 @@ class AvatarParameters:
             block, rest = rest[: len(choices)], rest[len(choices) :]
             relaxed[name] = block
             values[name] = choices[int(np.argmax(block))]
+        details = zip(DETAILS, rest.tolist(), strict=True)
+        values["detail"] = {name: value for name, value in details if value != 0.5}
         return AvatarParameters(**values), relaxed
 
     def with_shape(self, **changes: float) -> AvatarParameters:
@@ -232,13 +250,14 @@ class AvatarParameters:
 
 def vector_length() -> int:
     """D, the length of the flat vector."""
-    return len(CONTINUOUS) + len(SHAPES) + sum(len(choices) for choices in DISCRETE.values())
+    choices = sum(len(names) for names in DISCRETE.values())
+    return len(CONTINUOUS) + len(SHAPES) + choices + len(DETAILS)
 
 
 def describe() -> dict[str, str]:
     """Every parameter's meaning; discrete ones list their choices."""
     out = {f.name: f.metadata["meaning"] for f in fields(AvatarParameters) if f.metadata}
-    out |= SHAPES
+    out |= SHAPES | DETAILS
     out |= {name: " | ".join(choices) for name, choices in DISCRETE.items()}
     return out
 
@@ -257,7 +276,7 @@ def _discrete_choices() -> dict[str, tuple[str, ...]]:
     return {
         f.name: get_args(hints[f.name])
         for f in fields(AvatarParameters)
-        if not f.metadata and f.name != "shape"
+        if not f.metadata and f.name not in ("shape", "detail")
     }
 
 

@@ -16,12 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from portraiture.engine.dyes import CLOTHES, SHIRTS, SUITS, TIES, dyed
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import load_prior
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.sample import sample_detail
 
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
+
+DETAIL_STREAM = 1
+"""Second word of the seed of the details, so that all else of a seed's person does not depend on
+them."""
 
 Range = tuple[float, float]
 """Mean and standard deviation."""
@@ -81,15 +87,6 @@ ANCESTRIES = (
         (0.25, 0.17), 0.0, {},
     ),
 )  # fmt: skip
-
-CLOTHES = (
-    (0.12, 0.17, 0.28), (0.20, 0.21, 0.23), (0.88, 0.87, 0.85), (0.86, 0.81, 0.72),
-    (0.55, 0.62, 0.53), (0.62, 0.32, 0.22), (0.42, 0.13, 0.18), (0.33, 0.44, 0.58),
-    (0.70, 0.56, 0.28), (0.16, 0.29, 0.23), (0.08, 0.08, 0.09), (0.55, 0.56, 0.58),
-    (0.74, 0.62, 0.59), (0.17, 0.42, 0.46), (0.66, 0.53, 0.40), (0.66, 0.76, 0.86),
-    (0.37, 0.33, 0.44), (0.36, 0.30, 0.26),
-)  # fmt: skip
-"""Common clothing colours, sRGB: navy, charcoal, white, cream, sage, rust, wine, denim, …"""
 
 STYLES_MAN_STRAIGHT = {
     "short": 3.2, "side_part": 2.6, "crop": 2.2, "quiff": 1.6, "slick_back": 1.0, "buzz": 1.0,
@@ -183,6 +180,7 @@ def sample_parameters(
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)
+    values["detail"] = sample_detail(np.random.default_rng((seed, DETAIL_STREAM)))
     return AvatarParameters(**values)
 
 
@@ -351,23 +349,44 @@ def _sample_wear(rng: Generator, person: _Person, values: Mapping[str, Any]) -> 
     worn = rng.random() < np.interp(person.years, [22, 70], [0.12, 0.3]) or sunglasses
     hat = _choice(rng, {"beanie": 1.0, "cap": 1.0})
     hatted = rng.random() < 0.055 and values["hair_style"] in UNDER_HAT
-    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4}
-    cloth, hat_rgb = _cloth(rng), _cloth(rng)
+    cloth, hat_rgb = dyed(rng, CLOTHES), dyed(rng, CLOTHES)
     return {
         "glasses_style": style if worn else "none",
         "glasses_size": _unit(rng.normal(0.5, 0.14), 0.15, 0.9),
         "glasses_tone": _unit(rng.choice([0.06, 0.5, 0.95], p=[0.55, 0.25, 0.2])),
         "glasses_tint": _unit(rng.uniform(0.75, 0.95) if sunglasses else 0.0),
         "hat_style": hat if hatted else "none",
-        "neckline": _choice(rng, necklines),
-        "cloth_red": cloth[0], "cloth_green": cloth[1], "cloth_blue": cloth[2],
+        **_sample_clothes(rng, person, cloth),
         "hat_red": hat_rgb[0], "hat_green": hat_rgb[1], "hat_blue": hat_rgb[2],
     }  # fmt: skip
 
 
-def _cloth(rng: Generator) -> list[float]:
-    dye = np.array(CLOTHES[int(rng.integers(len(CLOTHES)))])
-    return [_unit(v) for v in dye * rng.uniform(0.85, 1.1) + rng.normal(0.0, 0.015, 3)]
+def _sample_clothes(rng: Generator, person: _Person, cloth: list[float]) -> dict[str, Any]:
+    """Sample a garment and its colours; suits are for older people, and mostly dark.
+
+    cloth: colour of all that is no suit.
+    """
+    formal = float(np.interp(person.years, [20.0, 60.0], [0.5, 2.0]))
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4, "knit": 0.9}
+    if person.woman:
+        necklines |= {"suit_tie": 0.0, "suit_open": 0.3 * formal, "blouse_jacket": 1.3 * formal}
+        necklines["dress"] = 1.2
+    else:
+        necklines |= {"suit_tie": 1.3 * formal, "suit_open": 0.7 * formal, "blouse_jacket": 0.0}
+    kind = _choice(rng, necklines)
+    shirt, tie, suit = (dyed(rng, dyes) for dyes in (SHIRTS, TIES, SUITS))
+    if kind == "blouse_jacket" and rng.random() < 0.5:
+        shirt = dyed(rng, CLOTHES)
+    coloured = kind == "blouse_jacket" and rng.random() < 0.4
+    if kind in ("suit_tie", "suit_open", "blouse_jacket") and not coloured:
+        cloth = suit
+    colours = {"cloth": cloth, "shirt": shirt, "tie": tie}
+    channels = ("red", "green", "blue")
+    return {"neckline": kind} | {
+        f"{name}_{channel}": value
+        for name, colour in colours.items()
+        for channel, value in zip(channels, colour, strict=True)
+    }
 
 
 def _choice(rng: Generator, weights: Mapping[str, float]) -> str:

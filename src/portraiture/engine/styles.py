@@ -8,6 +8,7 @@ textures. Shading: the renderer's shading model that suits the style.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -120,14 +121,21 @@ def restyle_parameters(parameters: AvatarParameters, style: Style) -> AvatarPara
             lash_length=min(1.0, parameters.lash_length + 0.15),
             brow_thickness=min(1.0, parameters.brow_thickness + 0.15),
             hair_volume=min(1.0, parameters.hair_volume + 0.1),
+            detail=_scaled(parameters.detail, 0.5),
         )
     if style == "caricature":
         return replace(
             parameters,
             skin_wrinkles=min(1.0, 1.4 * parameters.skin_wrinkles),
             brow_thickness=float(np.clip(1.4 * parameters.brow_thickness - 0.2, 0.0, 1.0)),
+            detail=_scaled(parameters.detail, 1.3),
         )
     return parameters
+
+
+def _scaled(detail: Mapping[str, float], factor: float) -> dict[str, float]:
+    """Details with their distance from what is expected multiplied by `factor`."""
+    return {k: float(np.clip(0.5 + factor * (v - 0.5), 0.0, 1.0)) for k, v in detail.items()}
 
 
 def bend_head(shape: HeadShape, parameters: AvatarParameters, style: Style) -> HeadShape:

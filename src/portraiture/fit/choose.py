@@ -16,8 +16,8 @@ from portraiture.engine.parameters import (
     AvatarParameters,
     BeardStyle,
     GlassesStyle,
-    Neckline,
 )
+from portraiture.fit.clothes import choose_clothes, cloth_colours
 from portraiture.fit.colours import (
     Cues,
     cheek_mask,
@@ -29,7 +29,7 @@ from portraiture.fit.colours import (
 from portraiture.fit.hair_style import choose_hair
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
-from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions
+from portraiture.fit.regions import Regions
 
 LIKELY = 0.5
 """Probability above which something is worn or grown."""
@@ -103,29 +103,14 @@ def choose_glasses(regions: Regions, cues: Cues, looks: Looks) -> tuple[GlassesS
     return ("rectangle", 0.35) if share > 0.02 else ("rimless", 0.7)
 
 
-def choose_neckline(regions: Regions) -> Neckline:
-    """Choose the neckline from the colours under the chin: a collar, bare skin, or the garment."""
-    x, y = regions.head_coordinates()
-    chin = (EYE_LEVEL * WINDOW_PX - regions.landmarks[152, 1]) / regions.iod
-    below = regions.person & (y < chin - 0.75) & (y > chin - 1.6) & (np.abs(x) < 0.22)
-    sides = regions.cloth & (np.abs(x) > 0.9)
-    if below.sum() < 30 or sides.sum() < 30:
-        return "crew"
-    if regions.skin[below].mean() > 0.5:
-        return "v_neck"
-    gap = np.abs(
-        np.log(zone_colour(regions, below) + 0.02) - np.log(zone_colour(regions, sides) + 0.02)
-    )
-    return "shirt" if gap.mean() > 0.7 else "crew"
-
-
 def choose_styles(
     regions: Regions, cues: Cues, looks: Looks, parameters: AvatarParameters
 ) -> AvatarParameters:
-    """Set every discrete parameter."""
+    """Set every discrete parameter, and those that go with it."""
     hair = choose_hair(regions, cues, looks)
     beard, stubble = choose_beard(regions, cues, looks)
     frame, tone = choose_glasses(regions, cues, looks)
+    neckline = choose_clothes(regions, looks)
     return replace(
         parameters,
         hair_style=hair.style,
@@ -138,5 +123,6 @@ def choose_styles(
         stubble=stubble,
         glasses_style=frame,
         glasses_tone=tone,
-        neckline=choose_neckline(regions),
+        neckline=neckline,
+        **cloth_colours(regions, neckline),
     )

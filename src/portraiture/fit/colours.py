@@ -1,4 +1,4 @@
-"""Estimate colours of hair, brows, irises, lips and clothes, and weak cues of age and sex.
+"""Estimate colours of hair, brows, irises and lips, and weak cues of age and sex.
 
 All colours are compared in linear light under the exposure assumed by `portraiture.fit.light`, so
 that a rendered part matches its appearance in the photo.
@@ -25,7 +25,7 @@ from portraiture.engine.landmarks import (
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
-from portraiture.fit.light import decode, encode, radiance
+from portraiture.fit.light import decode, radiance
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
 from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT
@@ -143,11 +143,10 @@ def measure_colours(
     photo: Photo,
     parameters: AvatarParameters,
 ) -> AvatarParameters:
-    """Set the colours of hair, brows, irises, lips and clothes."""
+    """Set the colours of hair, brows, irises and lips."""
     melanin, redness, grey = hair_pigments(regions, looks)
     image, landmarks = photo.image, photo.landmarks.astype(np.float64)
     iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
-    cloth = _cloth_colour(regions)
     changes = {
         "hair_melanin": melanin,
         "hair_redness": redness,
@@ -157,9 +156,6 @@ def measure_colours(
         "iris_melanin": iris_melanin,
         "iris_green": iris_green,
         "lip_redness": float(np.clip(0.25 + 0.7 * lip_redness(regions), 0.0, 1.0)),
-        "cloth_red": float(cloth[0]),
-        "cloth_green": float(cloth[1]),
-        "cloth_blue": float(cloth[2]),
     }
     return replace(parameters, **changes)
 
@@ -174,15 +170,6 @@ def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
     brow = float(zone_colour(regions, zone, 0.35).mean())
     hair = float((HAIR_SHADE * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
     return float(np.clip(0.5 - 0.25 * np.log(brow / max(hair, 1e-3)), 0.1, 1.0))
-
-
-def _cloth_colour(regions: Regions) -> Float[ndarray, "3"]:
-    """sRGB albedo of the clothes from their median linear colour; a default if few are visible."""
-    pixels = regions.image[regions.cloth]
-    if len(pixels) < 40:
-        return np.array([0.25, 0.3, 0.4])
-    linear = decode(pixels)
-    return np.clip(encode(np.median(linear, axis=0) * 1.15), 0.02, 0.95)
 
 
 def iris_pigments(

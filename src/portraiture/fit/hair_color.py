@@ -36,9 +36,10 @@ SPREAD = np.array([0.09, 0.2, 0.22])
 """Standard deviations of the pigments within a class."""
 TRUST = 1.0
 """Weight of the named colour against that of the pixels, which are of unknown light."""
-CHROMA, FLOOR = 2.0, 0.03
-"""Additional weight of chroma against luminance, and what is added to both colours, linear: blue is
-next to nothing in fair and brown hair."""
+CHROMA, FLOOR = 3.0, 0.03
+"""Weight of chroma against luminance, and what is added to both colours, linear."""
+CHANNELS = np.array([1.0, 1.0, 0.4])
+"""Weights of the channels: blue is next to nothing in fair and brown hair."""
 RARITY = {"red": 0.4}
 """Correction of classes that were sampled more often in training than they occur."""
 SUSPICION = 0.03
@@ -93,8 +94,8 @@ def _middle(pixels: Float[ndarray, "P 3"]) -> Float[ndarray, "3"]:
 def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Float[ndarray, "K"]:
     """Squared log distance to every candidate's colour."""
     gap = np.log(colours + FLOOR) - np.log(seen + FLOOR)
-    chroma = gap - gap.mean(1, keepdims=True)
-    return (gap**2).sum(1) + CHROMA * (chroma**2).sum(1)
+    light = np.average(gap, axis=1, weights=CHANNELS)
+    return 3.0 * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
 
 
 @lru_cache(maxsize=1)

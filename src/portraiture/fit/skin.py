@@ -1,7 +1,8 @@
 """Fit the skin in a photo: tone, light and albedo.
 
 projection ─▶ remove occluded ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
-                                                            ▲── render, compare ◀──┘
+                                                  ▲         ▲── render, compare ◀──┤
+                                                  └───────── learned details ◀─────┘
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
 from portraiture.engine.skin.texels import sample_bilinear
 from portraiture.fit.compare import correct
+from portraiture.fit.detail import infer_details
 from portraiture.fit.hidden import Hidden
 from portraiture.fit.light import (
     SAMPLES,
@@ -47,7 +49,8 @@ TRUSTED = 0.7
 
 @dataclass(frozen=True)
 class FittedSkin:
-    """parameters: with the skin's pigments. mask: (S, S) in [0, 1], texels taken from the photo."""
+    """parameters: with the skin's pigments and details. mask: (S, S) in [0, 1], texels taken from
+    the photo."""
 
     parameters: AvatarParameters
     light: Light
@@ -78,21 +81,18 @@ def fit_skin(
     parameters, textures, light = _tone_and_light(projection, lit, parameters, shape)
     weight = lit * (1.0 - hidden.shadow)
     albedo = projection.colour / shading(light, projection.normal)
-    blend = partial(
-        blend_albedo,
-        weight=weight,
-        procedural=textures.albedo,
-        model=shape.model,
-        blur=projection.blur,
-    )
+    blend = partial(blend_albedo, weight=weight, model=shape.model, blur=projection.blur)
+    mask = np.zeros(textures.albedo.shape[:2], np.float32)
+    mask[WINDOW] = weight
     for _ in range(CORRECTIONS):
-        part = make_skin(parameters, shape, replace(textures, albedo=blend(albedo)))
+        texture = blend(albedo, procedural=textures.albedo)
+        part = make_skin(parameters, shape, replace(textures, albedo=texture))
         bust = Bust((part,), shape.model.skeleton(shape.joints), placed.expression, _NOWHERE)
         light, left = correct(bust, camera, light, projection, weight, photo)
         albedo = albedo * np.exp(left)
-    mask = np.zeros(textures.albedo.shape[:2], np.float32)
-    mask[WINDOW] = weight
-    return FittedSkin(parameters, light, blend(albedo), mask)
+        parameters = infer_details(parameters, texture, mask, shape.model)
+        textures = paint_skin(parameters, shape)
+    return FittedSkin(parameters, light, blend(albedo, procedural=textures.albedo), mask)
 
 
 _NOWHERE = np.zeros((478, 3), np.float32)

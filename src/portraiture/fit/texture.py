@@ -1,7 +1,8 @@
 """Blend the photo's albedo and the procedural skin seamlessly into one texture.
 
-photo ÷ light ─▶ reduce gloss, add fine detail ─▶ mirror where one half is occluded ─▶ albedo
-procedural skin ─× smooth gain that extends the photo's low frequencies ───────────────┘
+procedural skin ─× smooth gain that extends the photo's low frequencies ─┬─────────────▶ albedo
+photo ÷ light ─▶ reduce gloss, add fine detail ─▶ difference to this, where visible ─┘
+                                                └▶ a share of its mirror image, elsewhere ─┘
 
 Dimension letters: S texels per side; h, w: the window of the texture that contains the face.
 """
@@ -18,6 +19,10 @@ from portraiture.engine.skin.layout import anatomy
 from portraiture.engine.skin.texels import sample_bilinear
 from portraiture.fit.light import decode, encode
 from portraiture.fit.projection import SIZE, WINDOW, core_mask, smoothstep
+
+MIRRORED = 0.35
+"""Share of the other half's mirrored details where that alone is visible, beside the procedural
+skin, which has the details inferred from it (`fit.detail`): least error on hidden halves."""
 
 GLOSS_KEPT = 0.3
 """Maximum log brightness above the surroundings that skin keeps."""
@@ -52,20 +57,16 @@ def blend_albedo(
     model: HeadModel,
     blur: float,
 ) -> UInt8[ndarray, "s s 3"]:
-    """Blend the photo's linear albedo where its confidence is high, its mirror image where only the
-    other half is visible, and elsewhere procedural skin that extends the photo's low
-    frequencies."""
+    """Blend the photo's linear albedo where its confidence is high, and elsewhere procedural skin
+    that extends the photo's low frequencies, with some of the mirrored details where only the other
+    half is visible."""
     base = np.log(np.maximum(decode(procedural), 1e-3))
     seen = _without_highlights(np.log(np.clip(photo, 4e-3, 0.95)), base[WINDOW], weight)
     seen = seen + _fine_detail(base[WINDOW], blur)
-    borrowed = (1.0 - weight) * weight[:, ::-1]
-    trust = weight + borrowed
-    mixed = weight[..., None] * seen + borrowed[..., None] * seen[:, ::-1]
-    mixed /= np.maximum(trust, 1e-4)[..., None]
-    result = base + _gain(mixed - base[WINDOW], trust, anatomy(model, SIZE).position)
-    result[WINDOW] += trust[..., None] * np.where(
-        trust[..., None] > 1e-3, mixed - result[WINDOW], 0.0
-    )
+    result = base + _gain(seen - base[WINDOW], weight, anatomy(model, SIZE).position)
+    rest = np.where(weight[..., None] > 1e-3, seen - result[WINDOW], 0.0)
+    borrowed = MIRRORED * (1.0 - weight) * weight[:, ::-1]
+    result[WINDOW] += weight[..., None] * rest + borrowed[..., None] * rest[:, ::-1]
     return (encode(np.exp(result)) * 255.0 + 0.5).astype(np.uint8)
 
 

@@ -19,10 +19,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr
 
+from portraiture.engine.details import DETAILS
+from portraiture.engine.dyes import CLOTHES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import SEX_OFFSET, load_prior
-from portraiture.engine.sample import ANCESTRIES, CLOTHES, YOUNGEST, Ancestry, years_of
+from portraiture.engine.sample import ANCESTRIES, YOUNGEST, Ancestry, years_of
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.sample import detail_from
 
 SHAPE_AXES = 40
 """Number of principal axes of the prior in z; they explain 87 % of its variance."""
@@ -120,6 +123,7 @@ def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
     values |= _hair(slots, ancestry, woman, age)
     values |= _beard(slots, woman, values)
     values |= _clothes(slots)
+    values["detail"] = _detail(z)
     return Person(AvatarParameters(**values), _expression(slots))
 
 
@@ -252,6 +256,20 @@ def _dyes() -> Float[ndarray, "D 3"]:
     """The sampler's dyes sorted by lightness, so that a single number selects a colour."""
     dyes: Sequence[tuple[float, float, float]] = sorted(CLOTHES, key=sum)
     return np.array(dyes)
+
+
+def _detail(z: Float[ndarray, "Z"]) -> dict[str, float]:
+    """Learned details of the skin: combinations of the entries for shape and single parameters. The
+    layout of z, which generators have learned, has no entries of their own."""
+    continuous = np.concatenate([z[:SHAPE_AXES], z[[*SINGLE_SLOTS.values()]]])
+    return detail_from(_mixture() @ continuous)
+
+
+@lru_cache(maxsize=1)
+def _mixture() -> Float[ndarray, "D C"]:
+    """Orthonormal rows, so that the details of z ~ N(0, 1) are independent and of variance 1."""
+    square = np.random.default_rng(48).standard_normal((SHAPE_AXES + len(SINGLES), len(DETAILS)))
+    return np.linalg.qr(square)[0].T
 
 
 def _expression(slots: _Slots) -> dict[str, float]:

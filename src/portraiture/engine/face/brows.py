@@ -7,7 +7,7 @@ those from below, as in real brows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -17,7 +17,9 @@ from portraiture.engine.face import follicles
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.parameters import AvatarParameters, BrowStyle
 from portraiture.engine.shape import HeadShape
+from portraiture.engine.skin.appearance import load_appearance, window_of
 from portraiture.engine.skin.texels import texel_map
+from portraiture.engine.skin.tone import encode_srgb, tone_table
 from portraiture.types import Material, Part, Segment
 
 BROW_TRIANGLES = 4000
@@ -28,8 +30,16 @@ _COLUMNS = 8
 _INNER_M, _OUTER_M = 0.0095, 0.0585
 _KNOTS = np.linspace(0.0, 1.0, 6)
 _FRONT_Z_M = 0.095
-_LEVEL_M = (0.7392, 0.7420)
-"""Reference heights of `_Form.line`: masculine brows lie on the ridge, feminine ones above it."""
+_LEVEL_M = (0.7295, 0.7315)
+"""Reference heights of `_Form.line`, so that the brows lie where those of portraits do (the dark
+band of `skin.appearance`); feminine ones are higher."""
+
+_LEARNED_COVER, _HAIRS = 0.8, 0.6
+"""Shares of the painted shade over skin that shows learned brows, and of the most hairs."""
+_HAIR_SKIN = 0.3
+"""Share of the skin's colour in that of the hairs, which are thinner than their cards' texels."""
+_UNLEARNED = 0.75
+"""Share of the learned darkness that is removed where a style has no brow."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +85,13 @@ def make_brows(parameters: AvatarParameters, shape: HeadShape) -> Part:
     form = _FORMS[parameters.brow_style]
     rng = np.random.default_rng(71)
     most = BROW_TRIANGLES // (2 * (_SECTIONS - 1))
-    count = int(most * form.fullness * (0.35 + 0.65 * parameters.brow_density))
+    count = int(most * _HAIRS * form.fullness * (0.35 + 0.65 * parameters.brow_density))
     roots = follicles.scatter(
-        shape, lambda p: brow_density(p, parameters, softness=0.35), count, rng
+        shape, lambda p: brow_density(p, parameters, softness=1.0) ** 2, count, rng
     )
     cards = _grow(roots, shape, parameters, rng)
     texture = follicles.strand_texture(
-        _color(parameters),
+        _hair_color(parameters),
         rng,
         columns=_COLUMNS,
         hairs=6,
@@ -115,16 +125,22 @@ def brow_density(
 
 
 def paint_brows(
-    albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
+    albedo: UInt8[ndarray, "s s 3"],
+    parameters: AvatarParameters,
+    shape: HeadShape,
+    *,
+    learned: bool = False,
 ) -> UInt8[ndarray, "s s 3"]:
-    """Copy the skin's albedo with the soft shade of roots and skin visible through the brows."""
+    """Copy the skin's albedo with the soft shade of roots and skin visible through the brows.
+
+    learned: the albedo shows the brows of `skin.appearance`: they are faded outside of the style's.
+    """
     size = albedo.shape[0]
     texels = texel_map(shape.model, size)
     face = np.maximum(texels.face, 0)
     canonical = follicles.canonical_skin(shape.model)
-    near = np.zeros(len(shape.faces), bool)
     corners = canonical[shape.faces]
-    near[:] = (np.abs(corners[:, :, 0]).max(1) < 0.075) & (corners[:, :, 1].min(1) > 0.735)
+    near = (np.abs(corners[:, :, 0]).max(1) < 0.075) & (corners[:, :, 1].min(1) > 0.724)
     near &= (corners[:, :, 1].max(1) < 0.79) & (corners[:, :, 2].min(1) > 0.08)
     rows, columns = np.nonzero((texels.face >= 0) & near[face])
     triangle = shape.faces[face[rows, columns]]
@@ -132,12 +148,35 @@ def paint_brows(
     amount = brow_density(points, parameters, softness=1.1)
     strength = 0.32 + 0.3 * parameters.brow_density
     cover = (strength * amount * _FORMS[parameters.brow_style].fullness)[:, None]
+    skin = albedo[rows, columns].astype(np.float64)
+    if learned:
+        skin *= _less_learned(rows, columns, points, amount, parameters, size)
+        cover *= _LEARNED_COVER
     out = albedo.copy()
     tone = 255.0 * _color(parameters)
-    out[rows, columns] = (albedo[rows, columns] * (1.0 - cover) + tone * cover + 0.5).astype(
-        np.uint8
-    )
+    mixed = skin * (1.0 - cover) + tone * cover
+    out[rows, columns] = (np.minimum(mixed, 255.0) + 0.5).astype(np.uint8)
     return out
+
+
+def _less_learned(
+    rows: ndarray,
+    columns: ndarray,
+    points: ndarray,
+    amount: ndarray,
+    parameters: AvatarParameters,
+    size: int,
+) -> ndarray:
+    """Factor on the sRGB albedo that fades the learned brows where the style has `amount` 0."""
+    model = load_appearance()
+    window = window_of(size)
+    field = np.zeros((size, size, 3), np.float32)
+    field[window] = model.field(model.coefficients(parameters), size)
+    usual = replace(parameters, brow_style="bushy", brow_thickness=1.0)
+    zone = brow_density(points, usual, softness=0.8)
+    faded = _UNLEARNED * zone * (1.0 - np.clip(1.4 * amount, 0.0, 1.0))
+    dark = np.minimum(field[rows, columns], 0.0)
+    return np.exp(-faded[:, None] * dark / 2.2)
 
 
 def _grow(
@@ -217,6 +256,13 @@ def _color(parameters: AvatarParameters) -> ndarray:
     melanin = np.clip(parameters.hair_melanin + 0.7 * (parameters.brow_darkness - 0.4), 0.12, 1.0)
     rgb = np.asarray(hair_rgb(float(melanin), parameters.hair_redness, 0.0), np.float64)
     return np.clip(rgb * (1.12 - 0.35 * parameters.brow_darkness), 0.0, 1.0)
+
+
+def _hair_color(parameters: AvatarParameters) -> ndarray:
+    """sRGB colour of the hairs, some skin between them."""
+    table = tone_table(round(parameters.skin_undertone, 2))
+    skin = encode_srgb(table[round(parameters.skin_melanin * (len(table) - 1)), len(table) // 4])
+    return _color(parameters) + _HAIR_SKIN * (skin - _color(parameters))
 
 
 def _ramp(x: ndarray) -> ndarray:

@@ -23,6 +23,9 @@ from portraiture.types import Segment
 EYE_X_MM = 31.3
 """The canonical eye centres are at (±31.3, 0, 0)."""
 
+BLUR = 37.0 / 1024.0
+"""Standard deviation of the blur that separates low from mid frequencies, sides of the texture."""
+
 LAYOUT_SIZE = 256
 LAYOUT_RANGE = np.array([0.30, 0.40, 0.60])
 """Range of the stored offsets of melanin, haemoglobin (units of `tone_table`) and log shade."""
@@ -43,17 +46,27 @@ def learned_layout(size: int) -> Float32[ndarray, "3 s s 3"]:
     return np.stack([sample_bilinear(np.ascontiguousarray(group), x, y) for group in groups])
 
 
+@lru_cache(maxsize=3)
+def wide_layout(size: int) -> Float32[ndarray, "3 s s 3"]:
+    """Low frequencies of `learned_layout`, for where `skin.appearance` has the others."""
+    layout = learned_layout(size)
+    sigma = BLUR * size
+    return np.stack([blurred(group, sigma) for group in layout])
+
+
 @dataclass(frozen=True)
 class Anatomy:
     """Static maps of the skin at one size. The arrays are shared: do not modify them.
 
     position: (S, S, 3) canonical mm (see `skin.detail`), gutters filled. masks: (S, S, K), 255
-    at full strength, in the order of `MASKS`. texel_mm: (S, S, 2) size of a texel along u and v.
-    grain: (S, S, 10), see `skin.detail.fixed_grain`. near: (S, S), the skin and its gutters.
+    at full strength, in the order of `MASKS`. wide: low frequencies of those in `WIDE`. texel_mm:
+    (S, S, 2) size of a texel along u and v. grain: (S, S, 10), see `skin.detail.fixed_grain`. near:
+    (S, S), the skin and its gutters.
     """
 
     position: Float32[ndarray, "s s 3"]
     masks: UInt8[ndarray, "s s K"]
+    wide: UInt8[ndarray, "s s W"]
     texel_mm: Float32[ndarray, "s s 2"]
     grain: Float32[ndarray, "s s 10"]
     near: Bool[ndarray, "s s"]
@@ -85,6 +98,8 @@ MASKS = (
     "lash_line",
 )
 
+WIDE = ("lips", "under_eye", "eyelid")
+
 
 @lru_cache(maxsize=3)
 def anatomy(model: HeadModel, size: int) -> Anatomy:
@@ -98,13 +113,30 @@ def anatomy(model: HeadModel, size: int) -> Anatomy:
     masks = np.ascontiguousarray(filled[..., 3:])
     soft = gaussian_filter(masks[..., 0], LIP_SOFTNESS * size)
     masks[..., 0] = _smoothstep(0.26, 0.66, soft) * (1.0 - masks[..., MASKS.index("mouth")])
+    wide = blurred(masks[..., [MASKS.index(name) for name in WIDE]], BLUR * size)
     return Anatomy(
         position=position,
-        masks=(np.clip(masks, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
+        masks=_quantised(masks),
+        wide=_quantised(wide),
         texel_mm=texel_sizes(position),
         grain=fixed_grain(position, np.ascontiguousarray(masks[..., MASKS.index("pores")])),
         near=maximum_filter(texel_map(model, size).inside, size=2 * GUTTER + 1),
     )
+
+
+def blurred(image: Float32[ndarray, "s s C"], sigma: float) -> Float32[ndarray, "s s C"]:
+    """Gaussian blur of `sigma` texels, computed at a quarter of the size where that divides."""
+    size = image.shape[0]
+    block = 4 if size % 4 == 0 else 1
+    small = image.reshape(size // block, block, size // block, block, -1).mean((1, 3))
+    smooth = gaussian_filter(small, (sigma / block, sigma / block, 0), truncate=3.0)
+    at = (np.arange(size, dtype=np.float32) + 0.5) / block - 0.5
+    x, y = np.meshgrid(at, at)
+    return sample_bilinear(np.ascontiguousarray(smooth, np.float32), x, y)
+
+
+def _quantised(masks: Float32[ndarray, "s s K"]) -> UInt8[ndarray, "s s K"]:
+    return (np.clip(masks, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
 def _smoothstep(low: float, high: float, value: ndarray) -> ndarray:

@@ -2,6 +2,7 @@
 
 parameters ─▶ tone table (melanin × haemoglobin → RGB) ───────────┐
 anatomy (lips, cheeks, beard zone …), learned layout, noise ──▶ pigments of each texel ─▶ albedo
+learned mid frequencies (`skin.appearance`) ───────────────────────────────┘
 pores, wrinkles, lip creases ──▶ relief ─▶ normal map        └──▶ roughness
 """
 
@@ -19,6 +20,7 @@ from portraiture.engine.actions import ACTIONS
 from portraiture.engine.face.lashes import lid_deltas
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, sparse_morph
+from portraiture.engine.skin.appearance import load_appearance, window_of
 from portraiture.engine.skin.detail import (
     CRINKLE,
     FINE,
@@ -34,7 +36,7 @@ from portraiture.engine.skin.detail import (
     fractal,
     relief_normals,
 )
-from portraiture.engine.skin.layout import MASKS, anatomy, learned_layout
+from portraiture.engine.skin.layout import MASKS, WIDE, anatomy, learned_layout, wide_layout
 from portraiture.engine.skin.tone import encode_srgb, tone_table
 from portraiture.ops.inner import inner
 from portraiture.ops.parallel import one_at_a_time
@@ -44,6 +46,13 @@ LIPS, WET, MOUTH, LID_RIM, SOCKET, EAR, CHEEK, NOSE = (MASKS.index(n) for n in M
 UNDER_EYE, EYELID, BEARD, SHINE, PORES, CAVITY, FRECKLES, CARUNCLE, LASH_LINE = (
     MASKS.index(n) for n in MASKS[8:]
 )
+WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
+
+USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
+"""Redness of lips and darkness under the eyes of the average learned face."""
+
+LEARNED_FOLDS = 0.6
+"""Share of the painted shade of creases that learned folds replace."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +67,16 @@ class SkinTextures:
 def paint_skin(parameters: AvatarParameters, shape: HeadShape, *, size: int = 1024) -> SkinTextures:
     """Paint the skin of `parameters`. The same face (shape, ancestry, sex) has the same moles."""
     maps = anatomy(shape.model, size)
-    layout = learned_layout(size)
+    model = load_appearance()
+    field = model.field(model.coefficients(parameters), size)
     dials = _dials(parameters)
     albedo = np.empty((size, size, 3), np.uint8)
     roughness = np.empty((size, size), np.uint8)
     height = np.empty((size, size), np.float32)
     _paint(
-        (maps.position, maps.masks, maps.grain, maps.near),
-        layout,
+        (maps.position, maps.masks, maps.wide, maps.grain, maps.near),
+        (learned_layout(size), wide_layout(size)),
+        (field, model.strength(size), *(part.start for part in window_of(size))),
         tone_table(round(parameters.skin_undertone, 2)),
         _SRGB,
         dials,
@@ -150,18 +161,33 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
 
 @one_at_a_time
 @numba.njit(cache=True, parallel=True)
-def _paint(maps, layout, table, srgb, dials, seed, albedo, height, roughness):
+def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness):
     """Paint each texel independently: pigments, colour, relief and roughness."""
     for row in numba.prange(height.shape[0]):
-        _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness, np.int64(row))
+        _paint_row(
+            maps,
+            layouts,
+            learned,
+            table,
+            srgb,
+            dials,
+            seed,
+            albedo,
+            height,
+            roughness,
+            np.int64(row),
+        )
 
 
 @inner
-def _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness, row):
-    position, masks, grain, near = maps
+def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness, row):
+    position, masks, wide, grain, near = maps
+    field, strength, top, left = learned
     dark = dials[2]
     colour = np.empty(3, np.float32)
     mask = np.empty(masks.shape[2], np.float32)
+    average = np.empty(wide.shape[2], np.float32)
+    offset = np.empty(3, np.float32)
     for column in range(height.shape[1]):
         if not near[row, column]:
             height[row, column] = 0.0
@@ -174,28 +200,30 @@ def _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness
         for k in range(mask.shape[0]):
             mask[k] = masks[row, column, k] / 255.0
         fixed = grain[row, column]
-        man, woman, deep = (
-            layout[0, row, column],
-            layout[1, row, column],
-            layout[2, row, column],
-        )
+        y_at, x_at = row - top, column - left
+        inside = 0 <= y_at < strength.shape[0] and 0 <= x_at < strength.shape[1]
+        share = strength[y_at, x_at] if inside else np.float32(0.0)
         female = dials[14]
         smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
-        light = 1.0 - dark
-        melanin = dials[0] + 0.75 * (
-            light * (man[0] + female * (woman[0] - man[0])) + smooth * deep[0]
-        )
-        blood = dials[1] + 0.75 * (
-            light * (man[1] + female * (woman[1] - man[1])) + smooth * deep[1]
-        )
-        shade = 0.7 * (light * (man[2] + female * (woman[2] - man[2])) + smooth * deep[2])
+        for c in range(3):
+            at = row, column, c
+            offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
+        melanin = dials[0] + 0.75 * offset[0]
+        blood = dials[1] + 0.75 * offset[1]
+        shade = 0.7 * offset[2]
         melanin, blood, shade = _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade)
-        melanin, blood, shade = _regions(mask, fixed, dials, melanin, blood, shade)
-        shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5]
+        for k in range(average.shape[0]):
+            sharp = mask[WIDE_MASKS[k]]
+            average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
+        melanin, blood, shade = _regions(mask, average, share, fixed, dials, melanin, blood, shade)
+        shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5] * (1.0 - LEARNED_FOLDS * share)
         shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
-        shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE]
+        shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
         _tone(table, melanin, blood, shade, colour)
-        _openings(x, y, z, mask, fixed, dials, colour)
+        _openings(x, y, z, mask, share, fixed, dials, colour)
+        if share > 0.0:
+            for c in range(3):
+                colour[c] *= np.exp(field[y_at, x_at, c])
         height[row, column] = (
             fixed[PORE] * dials[4] * 0.19
             + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
@@ -205,6 +233,18 @@ def _paint_row(maps, layout, table, srgb, dials, seed, albedo, height, roughness
         for c in range(3):
             albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
         roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
+
+
+@inner
+def _layout(layouts, at, share, female, light, smooth):
+    """One channel of the layout, of its low frequencies alone where the learned model has a share:
+    men and women by `female`, light and dark skin."""
+    row, column, c = at
+    sharp, low = layouts
+    man = sharp[0, row, column, c] + share * (low[0, row, column, c] - sharp[0, row, column, c])
+    woman = sharp[1, row, column, c] + share * (low[1, row, column, c] - sharp[1, row, column, c])
+    deep = sharp[2, row, column, c] + share * (low[2, row, column, c] - sharp[2, row, column, c])
+    return light * (man + female * (woman - man)) + smooth * deep
 
 
 @inner
@@ -235,28 +275,34 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
 
 
 @inner
-def _regions(mask, fixed, dials, melanin, blood, shade):
-    """Pigment added by anatomy and parameters: blush, lips, lids, under-eye."""
-    dark = dials[2]
+def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
+    """Pigment added by anatomy and parameters: blush, lips, lids, under-eye.
+
+    Where the learned model has a share, it shows lips, lids and shadows under the eyes as they are
+    on average: of these only the low frequencies (`average`) and the difference of the person's
+    parameters are added.
+    """
+    dark, own = dials[2], 1.0 - share
     flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
-    under = mask[UNDER_EYE] * (dials[11] - 0.12 + 0.2 * dials[6])
+    under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
+    under += mask[UNDER_EYE] * (dials[11] - USUAL_UNDER_EYE)
     melanin += 0.10 * under
     blood += 0.10 * under
     shade -= 0.22 * under
-    blood += 0.05 * mask[EYELID]
-    shade -= 0.05 * mask[EYELID]
+    blood += 0.05 * average[2]
+    shade -= 0.05 * average[2]
     rim = max(mask[LID_RIM], mask[CARUNCLE])
     blood += 0.16 * rim
     melanin -= 0.40 * rim * melanin
-    shade += 0.10 * rim - 0.85 * mask[LASH_LINE]
-    lips = mask[LIPS]
-    inner = lips * mask[WET]
-    target = 0.36 + 0.42 * dials[9] + 0.18 * inner + 0.07 * fixed[GRAIN]
-    blood += lips * (max(target, blood) - blood)
-    melanin += lips * (0.04 - 0.10 * dials[9] * (1.0 - dark) + 0.05 * dark)
-    melanin -= inner * dark * 0.22
+    shade += 0.10 * rim - 0.85 * mask[LASH_LINE] * own
+    lips, redness = mask[LIPS], dials[9] - USUAL_LIPS
+    inner = lips * mask[WET] * own
+    usual = 0.36 + 0.42 * USUAL_LIPS + 0.18 * inner + 0.07 * fixed[GRAIN]
+    blood += average[0] * (max(usual, blood) - blood) + 0.42 * lips * redness
+    melanin += average[0] * (0.04 - 0.10 * USUAL_LIPS * (1.0 - dark) + 0.05 * dark)
+    melanin -= 0.10 * lips * redness * (1.0 - dark) + inner * dark * 0.22
     return melanin, blood, shade
 
 
@@ -276,7 +322,7 @@ def _tone(table, melanin, blood, shade, colour):
 
 
 @inner
-def _openings(x, y, z, mask, fixed, dials, colour):
+def _openings(x, y, z, mask, share, fixed, dials, colour):
     """Stubble, cavities, the mouth's inside and the eye sockets, on linear RGB."""
     beard = mask[BEARD] * dials[12]
     if beard > 0.01:

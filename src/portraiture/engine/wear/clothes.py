@@ -1,105 +1,106 @@
-"""Clothes of the bust: T-shirts with a crew or V neck, and a shirt with collar and buttons.
+"""Clothes of the bust: T-shirts, shirts, sweaters, dresses, and jackets over shirt, tie or blouse.
 
 body_hull ──drape──▶ surface off the skin ──cut at neckline, sleeves, bottom──▶ sheet ┐
-          ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┴─▶ Part
+          ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┼─▶ Parts
+          ──ease──▶ jacket: sheet, lapels, collar; and the tie ───────────────────────┘
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
+from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.shape import HeadShape, vertex_normals
+from portraiture.engine.shape import HeadShape
 from portraiture.engine.wear import neckline, pattern
-from portraiture.engine.wear.collar import buttons, collar_block, front_strip, join
-from portraiture.engine.wear.fabric import RIB_V, WIDTH_M, cloth_material
+from portraiture.engine.wear.collar import CLOSED, OPEN, buttons, collar_block, front_strip
+from portraiture.engine.wear.fabric import RIB_V, WIDTH_M, Weave, cloth_material
 from portraiture.engine.wear.garment import (
-    ARM,
-    SHOULDER,
+    NECK_DESCENT_M,
     Block,
     Draped,
-    arc_length,
-    closed_normals,
     drape,
     fabric_v,
-    ring_faces,
+    join,
     sheet_block,
 )
+from portraiture.engine.wear.jacket import jacket_blocks
+from portraiture.engine.wear.sheet import BOTTOM_M, armhole_seams, band, caps, cut_sheet
+from portraiture.engine.wear.tie import tie_block
 from portraiture.ops.vectors import unit
-from portraiture.types import Part, Segment
+from portraiture.types import Material, Part, Segment
 
-_SLEEVE_M = 0.118
-_ARMHOLE, _ARMHOLE_NORMAL = np.array([0.160, 0.52, 0.012]), np.array([0.96, -0.28, 0.0])
-_BOTTOM_M = 0.356
+_WIDE_M = 0.12
+"""Descent (see `neckline`) down to which a dress with a wide neckline hugs the skin."""
+_SLIVER_M2 = 1e-9
+"""Least area of a triangle, doubled."""
 
 
-def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
-    """Build the garment of `parameters.neckline`; None for bare shoulders."""
-    if parameters.neckline == "bare":
-        return None
-    draped = drape(shape, folds=0.8 if parameters.neckline == "shirt" else 1.0)
-    line = neckline.neckline(shape.model, parameters.neckline)
-    sheet = _sheet(draped, line)
-    blocks = [sheet_block(draped, sheet), *_caps(draped, sheet), *_armhole_seams(draped)]
-    if parameters.neckline == "shirt":
-        blocks += [
-            _hem(draped, line),
-            collar_block(draped, line, shape),
-            front_strip(draped, neckline.SHIRT_TIP_M, _BOTTOM_M),
-            *buttons(draped),
-        ]
+def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, ...]:
+    """Build the garment of `parameters.neckline`: a part `clothes`, and under a jacket `shirt` and
+    perhaps `tie`. Nothing for bare shoulders."""
+    kind, model = parameters.neckline, shape.model
+    if kind == "bare":
+        return ()
+    draped = drape(
+        shape,
+        folds=0.8 if kind in ("shirt", "suit_tie", "suit_open") else 1.0,
+        hug=_WIDE_M if kind == "dress" else NECK_DESCENT_M,
+    )
+    line = neckline.neckline(model, kind)
+    if kind in ("suit_tie", "suit_open", "blouse_jacket"):
+        return _with_jacket(parameters, shape, draped, line)
+    sheet = sheet_block(draped, cut_sheet(draped.hull, line))
+    blocks = [sheet, *caps(draped, line), *armhole_seams(draped)]
+    weave: Weave = "jersey"
+    if kind == "shirt":
+        weave, blocks = "oxford", [*blocks, *_shirt_front(draped, line, shape)]
+    elif kind == "knit":
+        weave, blocks = "knit", [*blocks, _roll_neck(draped, line)]
     else:
-        blocks.append(_ribbing(draped, line))
-    return _part(join(blocks), shape, parameters)
+        blocks.append(_hem(draped, line) if kind == "dress" else _ribbing(draped, line))
+    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
+    return (_part("clothes", blocks, model, cloth_material(weave, cloth)),)
 
 
-def arm_distance(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
-    """Distance (metres) along either upper arm past the shoulder joint, on the base mesh."""
-    mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
-    return (mirrored - SHOULDER) @ ARM
+def _with_jacket(
+    parameters: AvatarParameters, shape: HeadShape, draped: Draped, line: neckline.Line
+) -> tuple[Part, ...]:
+    """The jacket, and what shows of the shirt or blouse and the tie under it."""
+    kind, model = parameters.neckline, shape.model
+    cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)
+    jacket = jacket_blocks(draped, model, collar_ease=0.004 if kind == "blouse_jacket" else 0.0105)
+    parts = [_part("clothes", jacket, model, cloth_material("wool", cloth))]
+    sheet = cut_sheet(draped.hull, line, over=neckline.opening(model))
+    blocks = [sheet_block(draped, sheet)]
+    if kind == "blouse_jacket":
+        blocks.append(_hem(draped, line))
+    elif kind == "suit_open":
+        blocks += _shirt_front(draped, line, shape)
+    else:
+        blocks.append(collar_block(draped, CLOSED, shape))
+    shirt = (parameters.shirt_red, parameters.shirt_green, parameters.shirt_blue)
+    weave = "jersey" if kind == "blouse_jacket" else "oxford"
+    parts.append(_part("shirt", blocks, model, cloth_material(weave, shirt)))
+    if kind == "suit_tie":
+        tie = (parameters.tie_red, parameters.tie_green, parameters.tie_blue)
+        parts.append(_part("tie", [tie_block(draped)], model, cloth_material("satin", tie)))
+    return tuple(parts)
 
 
-def _sheet(draped: Draped, line: neckline.Line) -> pattern.Cut:
-    points = draped.hull.points
-    whole = pattern.Cut(pattern.diagonal(np.ones(len(points))), draped.hull.faces)
-    level = np.minimum(line.level(points), points[:, 1] - _BOTTOM_M)
-    return pattern.cut(whole, np.minimum(level, _SLEEVE_M - arm_distance(points)))
-
-
-def _caps(draped: Draped, sheet: pattern.Cut) -> list[Block]:
-    """Rolled hems that close the sleeves and the lower end."""
-    blocks = []
-    for loop in pattern.border_loops(sheet.faces):
-        rows = sheet.rows[loop]
-        if (rows @ draped.hull.points)[:, 1].mean() < 0.52:
-            blocks.append(_cap(draped, rows))
-    return blocks
-
-
-def _cap(draped: Draped, rows: csr_matrix) -> Block:
-    mean = csr_matrix(np.asarray(rows.mean(0)))
-    shares = (0.0, 0.012, 0.05, 0.12, 0.5, 1.0)
-    sunk = (0.0, 0.0004, 0.0, -0.004, -0.006, -0.006)
-    points = rows @ draped.points
-    count = len(points)
-    centre = np.asarray(mean @ draped.points).ravel()
-    axis = unit(np.cross(points - centre, np.roll(points, -1, 0) - centre).sum(0))
-    stack, positions = [], []
-    for share, depth in zip(shares, sunk, strict=True):
-        stack.append((1.0 - share) * rows + share * pattern.stack([mean] * count))
-        positions.append(points + share * (centre - points) + axis * depth)
-    vertices = np.concatenate(positions)
-    faces = ring_faces(len(shares), count, closed=True)
-    v = np.repeat(fabric_v(np.array([0.36, 0.362, 0.366, 0.375, 0.40, 0.43])), count)
-    around = np.linspace(0.0, 0.4, count)
-    uv = np.stack([np.tile(around, len(shares)), v], axis=1)
-    normals = vertex_normals(vertices, faces)
-    return Block(vertices, normals, uv, faces, pattern.stack(stack))
+def _shirt_front(draped: Draped, line: neckline.Line, shape: HeadShape) -> list[Block]:
+    """Everything of an open shirt but its sheet."""
+    return [
+        _hem(draped, line),
+        collar_block(draped, OPEN, shape),
+        front_strip(draped, neckline.SHIRT_TIP_M, BOTTOM_M),
+        *buttons(draped),
+    ]
 
 
 def _ribbing(draped: Draped, line: neckline.Line) -> Block:
@@ -111,88 +112,46 @@ def _ribbing(draped: Draped, line: neckline.Line) -> Block:
 
 
 def _hem(draped: Draped, line: neckline.Line) -> Block:
-    """Build the edge of a shirt, turned in and stitched."""
+    """Build an edge that is turned in and stitched."""
     levels = np.array([0.0125, 0.0118, 0.0060, 0.0004, -0.0004, 0.0])
     raised = np.array([-0.0008, 0.0008, 0.0010, 0.0010, 0.0002, -0.0020])
     return band(draped, line, levels, raised, fabric_v(0.40 + levels))
 
 
-def band(
-    draped: Draped,
-    line: neckline.Line,
-    levels: Float[ndarray, "K"],
-    raised: Float[ndarray, "K"],
-    v: Float[ndarray, "K"],
-) -> Block:
-    """Build a closed band of rings at `levels` of the neckline, `raised` metres off the cloth.
-
-    v: texture v of each ring.
-    """
-    angle = neckline.angle_of(draped.hull.points)
-    level = line.level(draped.hull.points)
-    rows, positions = [], []
-    for offset, height in zip(levels, raised, strict=True):
-        ring = pattern.ring(draped.hull, level - offset, angle, line.samples)
-        rows.append(ring)
-        positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
-    around = arc_length(positions[len(positions) // 2])
-    uv = np.stack([np.tile(around, len(v)), np.repeat(v, len(around))], axis=1)
-    vertices = np.concatenate(positions)
-    faces = ring_faces(len(v), len(line.samples), closed=False)
-    normals = closed_normals(vertices, faces, len(v), len(line.samples))
-    return Block(vertices, normals, uv, faces, pattern.stack(rows))
+def _roll_neck(draped: Draped, line: neckline.Line) -> Block:
+    """Build the ribbed collar of a sweater, which rises along the neck and is folded outwards."""
+    levels = np.array(
+        [0.0035, 0.0030, 0.0, -0.006, -0.013, -0.020, -0.0245, -0.0268, -0.0270, -0.0250, -0.016]
+    )
+    raised = np.array(
+        [0.0004, 0.0062, 0.0078, 0.0086, 0.0086, 0.0078, 0.0064, 0.0040, 0.0018, 0.0004, -0.0010]
+    )
+    v = np.interp(np.arange(len(levels)), [0, len(levels) - 1], RIB_V)
+    return band(draped, line, levels, raised, v)
 
 
-def _armhole_seams(draped: Draped) -> list[Block]:
-    """Build the ridges of the armhole seams."""
-    points = draped.hull.points
-    samples = np.linspace(-np.pi, np.pi, 65)
-    v = fabric_v(np.array([0.44, 0.442, 0.444, 0.446]))
-    blocks = []
-    for side in (1.0, -1.0):
-        out = _ARMHOLE_NORMAL * [side, 1.0, 1.0]
-        offset = points - _ARMHOLE * [side, 1.0, 1.0]
-        up = unit(np.cross(out, [0.0, 0.0, side]))
-        angle = np.arctan2(offset @ np.cross(out, up), offset @ up)
-        along = offset @ out
-        radius = np.linalg.norm(offset - along[:, None] * out, axis=1)
-        among = (radius < 0.09) & (np.abs(along) < 0.05)
-        rows, positions = [], []
-        for shift, height in ((-3e-3, -4e-4), (-1.2e-3, 7e-4), (1.2e-3, 7e-4), (3e-3, -4e-4)):
-            ring = pattern.ring(draped.hull, along - shift, angle, samples, among=among)
-            rows.append(ring)
-            positions.append(ring @ draped.points + height * unit(ring @ draped.normals))
-        vertices = np.concatenate(positions)
-        uv = np.stack([np.tile(arc_length(positions[1]), 4), np.repeat(v, 65)], axis=1)
-        faces = ring_faces(4, 65, closed=False)
-        rows = pattern.stack(rows)
-        normals = unit(rows @ draped.normals)
-        blocks.append(Block(vertices, normals, uv, _facing(faces, vertices, normals), rows))
-    return blocks
-
-
-def _facing(faces: ndarray, vertices: ndarray, normals: ndarray) -> ndarray:
-    """Flip the winding of all triangles if most of them face against the normals."""
-    corners = vertices[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    agree = (across * normals[faces].sum(1)).sum(1)
-    return faces if agree.sum() >= 0 else faces[:, ::-1]
-
-
-def _part(block: Block, shape: HeadShape, parameters: AvatarParameters) -> Part:
-    rows = block.rows @ pattern.body_hull(shape.model).rows
-    joints, weights = _blend_weights(rows, shape.model.arrays)
+def _part(name: str, blocks: list[Block], model: HeadModel, material: Material) -> Part:
+    block = _without_slivers(join(blocks))
+    rows = block.rows @ pattern.body_hull(model).rows
+    joints, weights = _blend_weights(rows, model.arrays)
     return Part(
-        name="clothes",
+        name=name,
         vertices=block.vertices.astype(np.float32),
         faces=block.faces.astype(np.int32),
         normals=unit(block.normals).astype(np.float32),
         uv=(block.uv / [WIDTH_M, 1.0]).astype(np.float32),
-        material=cloth_material(parameters),
+        material=material,
         segment=np.full(len(block.faces), Segment.CLOTH, np.uint8),
         joints=joints,
         weights=weights,
     )
+
+
+def _without_slivers(block: Block) -> Block:
+    """Leave out triangles without area."""
+    corners = block.vertices[block.faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return replace(block, faces=block.faces[np.linalg.norm(across, axis=1) > _SLIVER_M2])
 
 
 def _blend_weights(rows: csr_matrix, arrays: Mapping[str, ndarray]) -> tuple[ndarray, ndarray]:

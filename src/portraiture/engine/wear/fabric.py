@@ -1,4 +1,4 @@
-"""Cloth textures: jersey and oxford weave, ribbing and trim in one 512² texture.
+"""Cloth textures: jersey, oxford, wool or satin, ribbing and trim in one 512² texture.
 
 The texture tiles horizontally only. From the bottom: a strip of plain trim (buttons), a strip of
 ribbing, and the fabric. Heights are converted to normals; colour varies slightly between yarns.
@@ -7,32 +7,43 @@ ribbing, and the fabric. Heights are converted to normals; colour varies slightl
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
-from portraiture.engine.parameters import AvatarParameters
 from portraiture.types import Material
 
 SIZE = 512
 TRIM_V = (0.01, 0.09)
 RIB_V = (0.115, 0.205)
+EDGE_V = (0.130, 0.195)
+"""Cloth that fades from shadow (lowest v) to full light: in the ribbing's strip of woven cloth."""
 FABRIC_V = (0.225, 0.995)
 """Strips of the texture as (lowest, highest) v."""
 FABRIC_HEIGHT_M = 0.29
 """Physical height of the fabric strip; the texture's width follows from the same scale."""
 WIDTH_M = FABRIC_HEIGHT_M / (FABRIC_V[1] - FABRIC_V[0])
+EDGE_TONE = 0.68
 RIB_PERIOD_PX = 8
+STRIPE_PX = 32
+"""Distance of a tie's stripes; it divides `SIZE`, so that they meet where the texture repeats."""
 
 
-def cloth_material(parameters: AvatarParameters) -> Material:
-    """Jersey for T-shirts, oxford cotton for shirts, in the parameters' cloth colour."""
-    color = np.array([parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue])
-    tone, normal, roughness = _weave(parameters.neckline == "shirt")
-    albedo = np.clip(cloth_color(color)[None, None] * tone[..., None], 0.0, 1.0)
-    albedo[_in_trim()] = np.clip(0.55 + 0.4 * color, 0.0, 1.0)
+Weave = Literal["jersey", "oxford", "wool", "satin", "knit"]
+Rgb = tuple[float, float, float]
+
+
+def cloth_material(weave: Weave, color: Rgb) -> Material:
+    """The material of a cloth of this sRGB colour: jersey for T-shirts, oxford cotton for shirts,
+    wool twill for jackets, striped satin for ties, a thick knit for sweaters."""
+    rgb = np.array(color)
+    tone, normal, roughness = _weave(weave)
+    albedo = np.clip(cloth_color(rgb)[None, None] * tone[..., None], 0.0, 1.0)
+    if weave in ("jersey", "oxford"):
+        albedo[_in_trim()] = np.clip(0.55 + 0.4 * rgb, 0.0, 1.0)
     opaque = np.ones((SIZE, SIZE, 1))
     return Material(
         kind="cloth",
@@ -43,20 +54,30 @@ def cloth_material(parameters: AvatarParameters) -> Material:
     )
 
 
-@lru_cache(maxsize=2)
-def _weave(shirt: bool) -> tuple[ndarray, ndarray, ndarray]:
+@lru_cache(maxsize=5)
+def _weave(weave: Weave) -> tuple[ndarray, ndarray, ndarray]:
     """Tone (S, S), normal map and roughness of the whole texture. The arrays are shared."""
     rng = np.random.default_rng(23)
-    height, tone = _oxford(rng) if shirt else _jersey(rng)
+    makers = {
+        "jersey": _jersey, "oxford": _oxford, "wool": _wool, "satin": _satin, "knit": _knit,
+    }  # fmt: skip
+    height, tone = makers[weave](rng)
     rows = 1.0 - (np.arange(SIZE) + 0.5) / SIZE
     in_trim = _in_trim()
-    if not shirt:
+    if weave in ("jersey", "knit"):
         rib, rib_tone = _ribbing(rng)
         in_rib = (rows < 0.5 * (RIB_V[1] + FABRIC_V[0])) & ~in_trim
         height[in_rib], tone[in_rib] = rib[in_rib], rib_tone[in_rib]
-    height[in_trim], tone[in_trim] = 0.0, 1.0
-    rough = np.where(in_trim[:, None], 0.35, np.clip(0.86 - 0.04 * height, 0.0, 1.0))
-    return tone, height_normals(height, 0.9 if shirt else 1.1), _bytes(rough)
+    else:
+        lit = np.clip((rows - EDGE_V[0]) / (EDGE_V[1] - EDGE_V[0]), 0.0, 1.0)
+        tone *= np.where(rows < FABRIC_V[0], EDGE_TONE + (1.0 - EDGE_TONE) * lit, 1.0)[:, None]
+    height[in_trim], tone[in_trim] = 0.0, 1.0 if weave in ("jersey", "oxford") else EDGE_TONE
+    base = {"jersey": 0.86, "oxford": 0.86, "wool": 0.92, "satin": 0.48, "knit": 0.95}[weave]
+    rough = np.clip(base - 0.04 * height, 0.0, 1.0)
+    if weave in ("jersey", "oxford"):
+        rough[in_trim] = 0.35
+    strength = 1.1 if weave in ("jersey", "knit") else 0.9
+    return tone, height_normals(height, strength), _bytes(rough)
 
 
 def _in_trim() -> ndarray:
@@ -92,6 +113,17 @@ def _jersey(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
     return height, tone
 
 
+def _knit(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Height and tone of a thick sweater in stocking stitch: wide columns of Vs of fluffy yarn."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
+    inside = np.abs((x / 8.0) % 1.0 - 0.5)
+    stitch = np.sin(2 * np.pi * (y / 6.4 + 1.3 * inside))
+    fluff = _blotches(rng, (0.8, 0.8))
+    height = 0.55 * np.cos(4 * np.pi * inside) + 0.35 * stitch + 0.12 * fluff
+    tone = 1.0 + 0.05 * height + 0.025 * fluff + 0.015 * _blotches(rng, (14.0, 14.0))
+    return height, tone
+
+
 def _oxford(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
     """Height and tone of a plain weave whose weft is slightly lighter than its warp."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
@@ -99,6 +131,29 @@ def _oxford(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
     height = 0.3 * gaussian_filter(over, 0.6, mode="wrap") + 0.12 * _blotches(rng, (0.6, 4.0))
     thread = 0.6 * _blotches(rng, (0.5, 24.0)) + 0.6 * _blotches(rng, (24.0, 0.5))
     tone = 1.0 + 0.04 * (over - 0.5) + 0.015 * thread
+    return height, tone
+
+
+def _wool(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Height and tone of a worsted twill: fine diagonal ribs of slightly mixed yarns."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
+    rib = np.cos(2 * np.pi * (x + y) / 4.0)
+    fibre = _blotches(rng, (0.5, 0.5))
+    height = 0.16 * rib + 0.08 * fibre
+    yarn = 0.6 * _blotches(rng, (0.5, 16.0)) + 0.4 * _blotches(rng, (16.0, 0.5))
+    tone = 1.0 + 0.03 * rib + 0.04 * fibre + 0.04 * yarn
+    return height, tone
+
+
+def _satin(rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Height and tone of silk: broad diagonal stripes of another weave, with a thin light line."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
+    across = ((x + y) % STRIPE_PX) / STRIPE_PX
+    stripe = np.clip((np.abs(across - 0.5) - 0.27) * 12.0, -0.5, 0.5)
+    line = np.exp(-(((across - 0.5) / 0.035) ** 2))
+    rib = np.cos(2 * np.pi * (x - y) / 4.0)
+    height = 0.10 * rib * (stripe > 0.0) + 0.05 * _blotches(rng, (0.5, 3.0))
+    tone = 1.0 + 0.26 * stripe + 0.55 * line + 0.02 * _blotches(rng, (0.6, 6.0))
     return height, tone
 
 

@@ -12,21 +12,27 @@ from scipy.sparse import csr_matrix
 
 from portraiture.engine.face.closest import closest_on_mesh
 from portraiture.engine.face.follicles import closest_on_skin
-from portraiture.engine.head import HeadModel
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import pattern
 from portraiture.engine.wear.fabric import FABRIC_HEIGHT_M, FABRIC_V
+from portraiture.engine.wear.neckline import descent_of
 from portraiture.ops.vectors import unit
 
 CLEARANCE_M = 0.003
 """Minimum distance between cloth and skin."""
 
+NECK_CLEARANCE_M = 0.0045
+"""Distance of a collar from the neck."""
+
 SHOULDER = np.array([0.168, 0.525, 0.015])
 ARM = np.array([0.636, -0.772, -0.009])
 """Shoulder joint and unit direction of the person's left upper arm on the base mesh, metres."""
 
+NECK_DESCENT_M = 0.06
+"""Descent (see `neckline`) above which cloth hugs the neck instead of bridging to it."""
+
 _ARMPIT = np.array([0.158, 0.455, 0.0])
-_NECK_TOP_M = 0.64
+_NECK_TOP_M, _NAPE_TOP_M = 0.64, 0.69
 
 
 @dataclass(frozen=True)
@@ -50,29 +56,53 @@ class Draped:
     normals: Float[ndarray, "H 3"]
 
 
-def drape(shape: HeadShape, *, folds: float = 1.0) -> Draped:
+def drape(shape: HeadShape, *, folds: float = 1.0, hug: float = NECK_DESCENT_M) -> Draped:
     """Drape the hull over this body: bridge hollows, add folds and push it off the skin.
 
-    folds: factor on the depth of the folds.
+    folds: factor on the depth of the folds. hug: descent (metres, see `neckline`) down to which the
+    cloth follows the skin instead.
     """
     hull = pattern.body_hull(shape.model)
     points = hull.rows @ shape.vertices.astype(np.float64)
-    smooth, pinned = _smoothing(shape.model)
-    from_armpit = np.linalg.norm(hull.points * [1.0, 1.0, 0.5] - _ARMPIT * _sides(hull), axis=1)
-    bridge = 0.5 * ~pinned * np.clip((from_armpit - 0.02) / 0.04, 0.0, 1.0)
+    smooth, pinned = smoothing(hull)
+    bridge = 0.5 * ~pinned * beyond_armpits(hull)
+    bridge *= np.clip((descent_of(hull.points) - hug) / 0.04, 0.0, 1.0)
     for _ in range(6):
         points = points + bridge[:, None] * (smooth @ points - points)
     normals = vertex_normals(points, hull.faces).astype(np.float64)
     points = points + normals * (0.0015 + folds * _folds(hull.points))[:, None]
     points = clear_of_skin(points, shape, CLEARANCE_M + 0.0005)
+    points = _hug_neck(points, normals, hull, shape, hug)
     points = _over_bumps(points, hull, shape)
     return Draped(hull, points, vertex_normals(points, hull.faces).astype(np.float64))
 
 
-def _sides(hull: pattern.Hull) -> ndarray:
-    """(H, 3) factors that mirror a point on the person's left to each vertex's side."""
-    left = np.where(hull.points[:, :1] < 0.0, -1.0, 1.0)
-    return np.concatenate([left, np.ones((len(left), 2))], axis=1)
+def _hug_neck(
+    points: ndarray, normals: ndarray, hull: pattern.Hull, shape: HeadShape, hug: float
+) -> Float[ndarray, "H 3"]:
+    """Pull the cloth around the neck in to `NECK_CLEARANCE_M` off the skin."""
+    share = np.clip((hug + 0.015 - descent_of(hull.points)) / 0.025, 0.0, 1.0)
+    near = np.flatnonzero(share > 0.0)
+    feet = closest_on_skin(points[near], shape, _torso(shape))
+    away = ((points[near] - feet.position) * feet.normal).sum(1)
+    surplus = np.clip(away - NECK_CLEARANCE_M, 0.0, 0.02) * share[near]
+    points = points.copy()
+    points[near] -= surplus[:, None] * unit(normals[near] + feet.normal)
+    return points
+
+
+def _torso(shape: HeadShape) -> Int[ndarray, "T"]:
+    """Triangles of the skin below the chin, and behind it below the hairline."""
+    canonical = shape.model.arrays["template"][shape.model.arrays["skin_vertex"]]
+    corners = canonical[shape.faces]
+    top, front = corners[:, :, 1].max(1), corners[:, :, 2].max(1)
+    return np.flatnonzero((top < _NECK_TOP_M) | ((top < _NAPE_TOP_M) & (front < 0.03)))
+
+
+def beyond_armpits(hull: pattern.Hull) -> Float[ndarray, "H"]:
+    """0 in the armpits, where cloth of arm and chest meets, and 1 from 6 cm off them."""
+    mirrored = np.abs(hull.points) * [1.0, 1.0, 0.0] + hull.points * [0.0, 0.0, 0.5]
+    return np.clip((np.linalg.norm(mirrored - _ARMPIT, axis=1) - 0.02) / 0.04, 0.0, 1.0)
 
 
 def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarray:
@@ -100,9 +130,8 @@ def _over_bumps(points: ndarray, hull: pattern.Hull, shape: HeadShape) -> ndarra
 
 
 @lru_cache(maxsize=2)
-def _smoothing(model: HeadModel) -> tuple[csr_matrix, ndarray]:
+def smoothing(hull: pattern.Hull) -> tuple[csr_matrix, ndarray]:
     """Neighbour-averaging matrix of the hull (H, H), and which vertices are on its border."""
-    hull = pattern.body_hull(model)
     count = len(hull.points)
     both = np.concatenate([hull.edges, hull.edges[:, ::-1]])
     matrix = csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count))
@@ -131,19 +160,33 @@ def _folds(points: Float[ndarray, "H 3"]) -> Float[ndarray, "H"]:
 
 
 def clear_of_skin(
-    points: Float[ndarray, "N 3"], shape: HeadShape, clearance: float
+    points: Float[ndarray, "N 3"], shape: HeadShape, clearance: float | Float[ndarray, "N"]
 ) -> Float[ndarray, "N 3"]:
     """Move points inside the torso or neck, or nearer to its skin than `clearance` metres, out
     along the skin's normal."""
-    canonical = shape.model.arrays["template"][shape.model.arrays["skin_vertex"]]
-    torso = np.flatnonzero(canonical[shape.faces][:, :, 1].max(1) < _NECK_TOP_M)
+    torso = _torso(shape)
+    points = points.copy()
+    clearance = np.broadcast_to(clearance, len(points))
+    moving = np.arange(len(points))
     for _ in range(3):
-        feet = closest_on_skin(points, shape, torso)
-        away = ((points - feet.position) * feet.normal).sum(1)
-        near = np.linalg.norm(points - feet.position, axis=1) < 0.05
-        push = np.where(near, np.clip(clearance - away, 0.0, 0.03), 0.0)
-        points = points + push[:, None] * feet.normal
+        feet = closest_on_skin(points[moving], shape, torso)
+        reach = points[moving] - feet.position
+        away = (reach * feet.normal).sum(1)
+        near = np.linalg.norm(reach, axis=1) < 0.05
+        push = np.where(near, np.clip(clearance[moving] - away, 0.0, 0.03), 0.0)
+        points[moving] += push[:, None] * feet.normal
+        moving = moving[push > 0.0]
+        if not len(moving):
+            break
     return points
+
+
+def onto(points: Float[ndarray, "N 3"], draped: Draped, height: float) -> Float[ndarray, "N 3"]:
+    """The points of the draped hull nearest to these, raised by `height` metres."""
+    face, barycentric = closest_on_mesh(points, draped.points, draped.hull.faces)
+    corners = draped.hull.faces[face]
+    foot = np.einsum("pk,pkc->pc", barycentric, draped.points[corners])
+    return foot + height * unit(np.einsum("pk,pkc->pc", barycentric, draped.normals[corners]))
 
 
 def sheet_block(draped: Draped, sheet: pattern.Cut, *, raised: float = 0.0) -> Block:
@@ -201,3 +244,15 @@ def arc_length(points: Float[ndarray, "N 3"]) -> Float[ndarray, "N"]:
     """Arc length (metres) of a polyline up to each of its points."""
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(step)])
+
+
+def join(blocks: list[Block]) -> Block:
+    """Concatenate several blocks."""
+    start = np.cumsum([0] + [len(block.vertices) for block in blocks])
+    return Block(
+        np.concatenate([block.vertices for block in blocks]),
+        np.concatenate([block.normals for block in blocks]),
+        np.concatenate([block.uv for block in blocks]),
+        np.concatenate([block.faces + k for block, k in zip(blocks, start[:-1], strict=True)]),
+        pattern.stack([block.rows for block in blocks]),
+    )

@@ -21,7 +21,7 @@ from scipy.sparse import coo_matrix, csr_matrix, vstack
 from portraiture.engine.head import HeadModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hull:
     """The subdivided helper. H hull vertices, V baked vertices.
 

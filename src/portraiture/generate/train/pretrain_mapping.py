@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from portraiture.engine.actions import ACTIONS
+from portraiture.engine.details import DETAILS
 from portraiture.engine.parameters import CONTINUOUS, DISCRETE
 from portraiture.engine.shapes import SHAPES
 from portraiture.generate.train.pretrain_flow import FlowTargets
@@ -55,8 +56,8 @@ FLOW_WEIGHT = 4.0
 
 
 def describe_people(z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A"]:
-    """Parameters (continuous, shape, one-hot choices) and expression of each latent's person, and
-    camera and light (`people.scene`) if z has them."""
+    """Parameters (continuous, shape, one-hot choices, details) and expression of each latent's
+    person, and camera and light (`people.scene`) if z has them."""
     rows = []
     for latent in z.numpy():
         person = person_from_latent(latent[:LATENT_SIZE])
@@ -73,6 +74,7 @@ def number_weights(latent_size: int) -> Float[Tensor, "A"]:
         (len(CONTINUOUS), LOOK_WEIGHT),
         (len(SHAPES), 1.0),
         (choices, CHOICE_WEIGHT),
+        (len(DETAILS), 1.0),
         (len(ACTIONS), 1.0),
         (latent_size - LATENT_SIZE, SCENE_WEIGHT),
     )
