@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+
+from portraiture.engine import prepare
 
 STARTS = """
 import portraiture.engine.prepare as prepare
@@ -27,6 +30,19 @@ def _starts(cache: Path) -> int:
 
 def test_a_cold_cache_starts_the_compiler(tmp_path: Path) -> None:
     assert _starts(tmp_path) == 1
+
+
+def test_waits_for_the_compiler_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(0.5)"]
+    start = lru_cache(lambda: subprocess.Popen(command))
+    monkeypatch.setattr(prepare, "_start", start)
+    prepare.wait()
+    assert start.cache_info().currsize == 0
+    start()
+    prepare.wait(0.01)
+    assert start().poll() is None
+    prepare.wait()
+    assert start().poll() == 0
 
 
 @pytest.mark.slow

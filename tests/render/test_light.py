@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from from_python import from_python
 
-from portraiture.render.brdf_numba import environment_share, fresnel, ggx, tone, wrapped
+from portraiture.render import brdf_numba as brdf
 from portraiture.render.light import (
     diffuse_ambient,
     even_directions,
@@ -15,6 +16,9 @@ from portraiture.render.light import (
     sh_basis,
     studio_light,
 )
+
+environment_share, tone = from_python(brdf.environment_share), from_python(brdf.tone)
+fresnel, ggx, wrapped = (from_python(f) for f in (brdf.fresnel, brdf.ggx, brdf.wrapped))
 
 DIRECTIONS = even_directions(20000)
 

@@ -17,6 +17,7 @@ from PIL import Image
 from portraiture.avatar import Avatar, check_style
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
+from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.engine.styles import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
@@ -186,6 +187,7 @@ def sample_files(
 def _build(avatar: Avatar, progress: Progress) -> Bust:
     progress.stage("Build the avatar")
     bust = avatar.bust()
+    wait_for_kernels()
     raise_if_cancelled(progress)
     return bust
 

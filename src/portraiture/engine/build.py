@@ -17,8 +17,8 @@ from scipy.spatial import KDTree
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.face.beard import make_beard, paint_beard
 from portraiture.engine.face.brows import make_brows, paint_brows
+from portraiture.engine.face.closest import closest_on_mesh
 from portraiture.engine.face.eyes import make_eyes
-from portraiture.engine.face.follicles import closest_on_mesh
 from portraiture.engine.face.lashes import make_lashes
 from portraiture.engine.face.mouth import make_mouth
 from portraiture.engine.hair.build import make_hair, paint_scalp

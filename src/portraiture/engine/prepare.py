@@ -1,7 +1,7 @@
 """Compile the renderer's kernels in a background process while the first person is built.
 
-Numba compiles on first use, which takes about a minute on one core, and caches the result on disk.
-The build compiles the engine's kernels as it reaches them. Meanwhile the background process
+Numba compiles on first use, which takes some forty seconds on one core, and caches the result on
+disk. The build compiles the engine's kernels as it reaches them. Meanwhile the background process
 compiles the rendering kernels; later calls load them from the disk cache.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def _start() -> subprocess.Popen[bytes]:
     """Start the compiling process once."""
     command = [sys.executable, "-m", "portraiture.engine.prepare"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait(seconds: float = 60.0) -> None:
+    """Wait until the background process ends, if one was started: compiling again what it has begun
+    takes longer."""
+    if _start.cache_info().currsize:
+        with suppress(subprocess.TimeoutExpired):
+            _start().wait(seconds)
 
 
 def warm_renderer() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from portraiture.ops.inner import inner
+
 
 @njit(cache=True, error_model="numpy")
 def tangents(vertices, normals, uv, faces, along_v):
@@ -41,7 +43,7 @@ def tangents(vertices, normals, uv, faces, along_v):
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _orthonormal(tangent, normal):
     """Orthonormalise `tangent` against `normal`; an arbitrary direction where it vanishes."""
     along = tangent[0] * normal[0] + tangent[1] * normal[1] + tangent[2] * normal[2]
@@ -81,14 +83,18 @@ def curvature(vertices, normals, faces):
             total[j] += bend
             edges[i] += 1.0
             edges[j] += 1.0
-    mean = total / np.maximum(edges, 1.0)
-    total[:] = mean * edges
+    mean = np.empty(count)
+    for i in range(count):
+        mean[i] = total[i] / max(edges[i], 1.0)
+        total[i] = mean[i] * edges[i]
     for f in range(faces.shape[0]):
         for k in range(3):
             i, j = faces[f, k], faces[f, (k + 1) % 3]
             total[i] += mean[j]
             total[j] += mean[i]
-    return total / np.maximum(2.0 * edges, 1.0)
+    for i in range(count):
+        total[i] /= max(2.0 * edges[i], 1.0)
+    return total
 
 
 @njit(cache=True, error_model="numpy")
@@ -100,9 +106,10 @@ def texel_density(vertices, uv, faces, part, textures):
         u1, v1 = uv[j, 0] - uv[i, 0], uv[j, 1] - uv[i, 1]
         u2, v2 = uv[k, 0] - uv[i, 0], uv[k, 1] - uv[i, 1]
         texels = abs(u1 * v2 - u2 * v1) * textures[part[f], 0, 1] * textures[part[f], 0, 2]
-        a, b = vertices[j] - vertices[i], vertices[k] - vertices[i]
-        nx, ny = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2]
-        nz = a[0] * b[1] - a[1] * b[0]
+        ax, bx = vertices[j, 0] - vertices[i, 0], vertices[k, 0] - vertices[i, 0]
+        ay, by = vertices[j, 1] - vertices[i, 1], vertices[k, 1] - vertices[i, 1]
+        az, bz = vertices[j, 2] - vertices[i, 2], vertices[k, 2] - vertices[i, 2]
+        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         area = np.sqrt(nx * nx + ny * ny + nz * nz)
         out[f] = np.sqrt(texels / max(area, 1e-14))
     return out

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from portraiture.ops.inner import inlined
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def dot3(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def unit3(x, y, z):
     s = 1.0 / max(math.sqrt(x * x + y * y + z * z), 1e-12)
     return x * s, y * s, z * s
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def clamp01(x):
     return min(max(x, 0.0), 1.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def smoothstep(low, high, x):
     t = clamp01((x - low) / (high - low))
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def mix3(a, b, t):
     return a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sh_radiance(c, n, k1, k2, channel):
     """One channel of SH coefficients c (9, 3) in direction n, bands 1 and 2 scaled by k1, k2."""
     x, y, z = n
@@ -47,7 +47,7 @@ def sh_radiance(c, n, k1, k2, channel):
     return max(0.28209479177387814 * c[0, channel] + k1 * first + k2 * second, 0.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def wrapped(cosine, width):
     """The ramp max(0, cosine) convolved with a box of half-width `width`."""
     if cosine >= width:
@@ -57,7 +57,7 @@ def wrapped(cosine, width):
     return (cosine + width) * (cosine + width) / (4.0 * width)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def ggx(ndh, ndl, ndv, alpha):
     """D * V of the GGX microfacet model with Smith's height-correlated masking, V in Hammon's
     approximation (2017, "PBR diffuse lighting for GGX+Smith", slide 84)."""
@@ -67,7 +67,7 @@ def ggx(ndh, ndl, ndv, alpha):
     return d * 0.5 / max(2.0 * ndl * ndv * (1.0 - alpha) + (ndl + ndv) * alpha, 1e-4)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def fresnel(f0, cosine):
     """Schlick's approximation."""
     m = 1.0 - clamp01(cosine)
@@ -75,7 +75,7 @@ def fresnel(f0, cosine):
     return f0 + (1.0 - f0) * m2 * m2 * m
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def environment_share(f0, roughness, ndv):
     """Specular reflectance of a rough surface under uniform light (a fit of the split-sum integral,
     Karis 2014, "Physically based shading on mobile")."""
@@ -86,7 +86,7 @@ def environment_share(f0, roughness, ndv):
     return max(f0 * scale + bias, 0.0)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def multibounce(visibility, albedo):
     """Ambient visibility with interreflection from the occluders (Jimenez et al. 2016, "Practical
     real-time strategies for accurate indirect occlusion", eq. 10)."""
@@ -96,7 +96,7 @@ def multibounce(visibility, albedo):
     return max(visibility, ((visibility * a - b) * visibility + c) * visibility)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def strand_lobe(tangent, shift, normal, half, exponent):
     """Specular lobe of a strand: a power of the sine of the angle between the half vector and the
     tangent, shifted towards the normal by `shift` (Kajiya and Kay 1989; Scheuermann 2004)."""
@@ -109,7 +109,7 @@ def strand_lobe(tangent, shift, normal, half, exponent):
     return math.sqrt(max(1.0 - c * c, 0.0)) ** exponent
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def tone(x):
     """Map linear radiance to display-linear: identity up to 0.7, then a smooth shoulder towards 1.
 

@@ -8,6 +8,7 @@ from numba import njit, prange
 from numpy import ndarray
 from scipy.ndimage import uniform_filter
 
+from portraiture.ops.inner import inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.rasterize_numba import barycentric_at, row_span
 
@@ -78,32 +79,32 @@ _LOOSE = 1 << 21
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def _outline(image, depth, normal, group, reach, radius):
+    for row in prange(depth.shape[0]):
+        _outline_row(image, depth, normal, group, np.int64(row), reach, radius)
+
+
+@inner
+def _outline_row(image, depth, normal, group, row, reach, radius):
     height, width = depth.shape
-    ink = np.zeros((height, width), np.float32)
-    for row in prange(height):
-        for column in range(width):
-            strongest = 0.0
-            for dy in range(-reach, reach + 1):
-                for dx in range(-reach, reach + 1):
-                    distance = np.sqrt(float(dx * dx + dy * dy))
-                    y, x = row + dy, column + dx
-                    if distance > radius + 0.5 or not (0 <= y < height and 0 <= x < width):
-                        continue
-                    step = _edge(depth, normal, group, row, column, y, x)
-                    fade = min(max(radius * min(step, 1.0) + 0.5 - distance, 0.0), 1.0)
-                    if step > 0.0:
-                        strongest = max(strongest, fade)
-            ink[row, column] = strongest
-    for row in prange(height):
-        for column in range(width):
-            k = ink[row, column]
-            pixel = image[row, column]
-            for c in range(3):
-                pixel[c] = (1.0 - k) * pixel[c] + k * (0.012 if c < 2 else 0.018)
-            pixel[3] = max(pixel[3], k)
+    for column in range(width):
+        k = 0.0
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                distance = np.sqrt(float(dx * dx + dy * dy))
+                y, x = row + dy, column + dx
+                if distance > radius + 0.5 or not (0 <= y < height and 0 <= x < width):
+                    continue
+                step = _edge(depth, normal, group, row, column, y, x)
+                if step > 0.0:
+                    k = max(k, min(max(radius * min(step, 1.0) + 0.5 - distance, 0.0), 1.0))
+        k = float(np.float32(k))
+        pixel = image[row, column]
+        for c in range(3):
+            pixel[c] = (1.0 - k) * pixel[c] + k * (0.012 if c < 2 else 0.018)
+        pixel[3] = max(pixel[3], k)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _edge(depth, normal, group, row, column, y, x):
     """Edge strength between two samples: 1 for a silhouette, less for a crease, 0 for none."""
     first, second = group[row, column], group[y, x]
@@ -129,7 +130,7 @@ def _edge(depth, normal, group, row, column, y, x):
 def gather_transparent(triangles, order, depth, near):
     """Fragments of the triangles in `order` that lie in front of `depth` (H, W): triangle (N,),
     barycentrics (N, 3) and pixel (N, 2), in the order of the triangles."""
-    triangle, bary, pixel = _no_fragments(0)
+    triangle, bary, pixel = _no_fragments(np.int64(0))
     for pass_ in range(2):
         count = 0
         for f in order:
@@ -152,7 +153,7 @@ def gather_transparent(triangles, order, depth, near):
     return triangle, bary, pixel
 
 
-@njit(cache=True)
+@inner
 def _no_fragments(count):
     return (
         np.zeros(count, np.int32),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined
 from portraiture.render.brdf_numba import (
     dot3,
     environment_share,
@@ -73,13 +73,13 @@ class Look(NamedTuple):
     spread: float
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def diffuse_sh(ambient, n, channel):
     """Irradiance over pi of the SH light (Ramamoorthi and Hanrahan 2001, eq. 12)."""
     return sh_radiance(ambient, n, 2.0 / 3.0, 0.25, channel)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def softbox(lighting, reflected):
     """Radiance of the key light as a square softbox, relative to the key's colour, for reflections
     in wet eyes and glass. Its solid angle and radiance match the key's irradiance."""
@@ -93,14 +93,14 @@ def softbox(lighting, reflected):
     return inside * math.pi / (4.0 * half * half)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def mirror(n, view):
     """Reflect the view direction at n."""
     d = 2.0 * dot3(n, view)
     return d * n[0] - view[0], d * n[1] - view[1], d * n[2] - view[2]
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def key_highlight(lighting, n, view, f0, roughness):
     """Specular radiance due to an unshadowed key light of colour 1."""
     light = lighting.key_direction
@@ -113,7 +113,7 @@ def key_highlight(lighting, n, view, f0, roughness):
     return shape * fresnel(f0, dot3(h, view)) * math.pi * ndl
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, channel):
     """Subsurface scattering of skin without highlights: per-channel normals, diffuse wrap by
     curvature (after Penner and Borshukov 2011, "Pre-integrated skin shading"), red-tinted shadow
@@ -139,7 +139,7 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
     return albedo * light_in + rim * ambient * math.sqrt(albedo)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def hair(lighting, look, albedo, n, tangent, view, white, coloured, depth, reach, channel):
     """Hair: wrapped diffuse and two specular lobes along the strand (Marschner et al. 2003, in the
     tangent form of Kajiya and Kay). white, coloured: values of `strand_lobe` shifted to the root
@@ -159,7 +159,7 @@ def hair(lighting, look, albedo, n, tangent, view, white, coloured, depth, reach
     return albedo * (diffuse * key + sky) + (shine + behind * albedo) * key + glow * look.specular
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
     width = 0.30 if kind in (EYE, MOUTH) else (0.12 if kind == CLOTH else 0.03)
@@ -171,7 +171,7 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     return out
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def mirrored(lighting, n, view, kind, roughness, f0, lit):
     """Specular reflection: factors on the key's colour and on the ambient light in the reflected
     direction, and the attenuation of SH bands 1 and 2 of that light."""
@@ -189,7 +189,7 @@ def mirrored(lighting, n, view, kind, roughness, f0, lit):
     return key * lit, share, math.exp(-alpha), math.exp(-3.0 * alpha)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def specular_at_normal(kind):
     """Fresnel reflectance at normal incidence: skin, tears, coated lenses, other materials."""
     if kind == SKIN:
@@ -199,7 +199,7 @@ def specular_at_normal(kind):
     return 0.015 if kind == GLASS else 0.04
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def cone_visibility(towards, opening, reach):
     """Visibility of reflected light: the unoccluded directions are modelled as a cone around
     `opening` whose width follows from the visible ambient light, cos² = 1 - reach for a
@@ -208,7 +208,7 @@ def cone_visibility(towards, opening, reach):
     return smoothstep(edge - 0.35, edge + 0.35, dot3(towards, opening))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def material_radiance(
     lighting, look, kind, rgb, smooth, bent, tangent, view, bend, roughness, metallic, lit, depth,
     reach, opening,
@@ -262,7 +262,7 @@ def material_radiance(
     return out
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def flat_tones(lighting, look, rgb, n, view, kind, lit):
     """Toon shading: flat tones of key light, a flat cool shadow, hard highlight and rim."""
     light = lighting.key_direction

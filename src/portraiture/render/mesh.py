@@ -187,7 +187,9 @@ def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
     if len(clear):
         order = np.argsort(-view.points[scene.faces[clear], 2].mean(1), kind="stable")
         triangles = set_up(view.points, scene.faces, scene.cull, *view.size, NEAR_M)
-        seen, weights, pixel = gather_transparent(triangles, clear[order], depth, NEAR_M)
+        seen, weights, pixel = gather_transparent(
+            triangles, clear[order].astype(np.int32), depth, NEAR_M
+        )
         composite(image, shade(*arguments, seen, weights, pixel), pixel)
     return image
 

@@ -20,6 +20,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined, inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.texture_numba import sample_channel
@@ -80,7 +81,7 @@ def set_up(points, faces, cull, height, width, near):
     for f in prange(count):
         box[f, 0], box[f, 1], box[f, 2], box[f, 3] = 0, -1, 0, -1
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        det = _edges_of(points, a, b, c, edges, f)
+        det = _edges_of(points, a, b, c, edges[f])
         if not abs(det) > 1e-300 or (cull[f] != 0 and det > 0.0):
             continue
         scale[f] = 1.0 / abs(det)
@@ -100,8 +101,8 @@ def set_up(points, faces, cull, height, width, near):
     return Triangles(edges, scale, box)
 
 
-@njit(forceinline=True, error_model="numpy")
-def _edges_of(points, a, b, c, edges, f):
+@inlined
+def _edges_of(points, a, b, c, edges):
     """Write the edge coefficients, positive inside; returns det [Pa Pb Pc].
 
     A front-facing (counter-clockwise) triangle has det < 0 in OpenCV's camera frame.
@@ -114,9 +115,9 @@ def _edges_of(points, a, b, c, edges, f):
     wx, wy, wz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     det = ax * ux + ay * uy + az * uz
     sign = 1.0 if det > 0.0 else -1.0
-    edges[f, 0], edges[f, 1], edges[f, 2] = sign * ux, sign * uy, sign * uz
-    edges[f, 3], edges[f, 4], edges[f, 5] = sign * vx, sign * vy, sign * vz
-    edges[f, 6], edges[f, 7], edges[f, 8] = sign * wx, sign * wy, sign * wz
+    edges[0], edges[1], edges[2] = sign * ux, sign * uy, sign * uz
+    edges[3], edges[4], edges[5] = sign * vx, sign * vy, sign * vz
+    edges[6], edges[7], edges[8] = sign * wx, sign * wy, sign * wz
     return det
 
 
@@ -141,13 +142,13 @@ def bin_rows(box, height):
     return start, order
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def inside(e, a, b):
     """Whether a sample with edge value `e` counts as covered; a, b: the edge's coefficients."""
     return e > 0.0 or (e == 0.0 and (a > 0.0 or (a == 0.0 and b > 0.0)))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def row_span(edges, f, y, x0, x1):
     """Range of columns at height y (pixels) whose centres can lie in triangle f, with a margin of
     one pixel."""
@@ -166,7 +167,7 @@ def row_span(edges, f, y, x0, x1):
     return int(low), int(high)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def barycentric_at(edges, f, x, y):
     """Perspective-correct barycentrics of a sample and their unscaled sum; the sum is 0 outside."""
     e0 = edges[f, 0] * x + (edges[f, 1] * y + edges[f, 2])
@@ -182,7 +183,7 @@ def barycentric_at(edges, f, x, y):
     return e0 / total, e1 / total, e2 / total, total
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def opacity_at(alpha, faces, f, b0, b1, b2):
     """Texture alpha in [0, 255] at a fragment of triangle f."""
     i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -192,7 +193,7 @@ def opacity_at(alpha, faces, f, b0, b1, b2):
     return sample_channel(alpha.texels, t[f, 0], t[f, 1], t[f, 2], 4, 3, u, v)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def cutoff_at(alpha, f, row, column):
     """The triangle's cutoff at a sample, see `AlphaTest.spread`."""
     order = 2 * ((row ^ column) & 1) + (row & 1)
@@ -204,27 +205,37 @@ def cutoff_at(alpha, f, row, column):
 @njit(cache=True, parallel=True, error_model="numpy")
 def fill(triangles, alpha, faces, start, order, height, width, near, threads):
     """Depth-test all fragments; each thread processes every `threads`-th band."""
-    triangle = np.full((height, width), -1, np.int32)
-    bary = np.zeros((height, width, 3), np.float32)
-    depth = np.full((height, width), np.inf, np.float32)
-    bands = start.shape[0] - 1
+    triangle = np.empty((height, width), np.int32)
+    bary = np.empty((height, width, 3), np.float32)
+    depth = np.empty((height, width), np.float32)
     for thread in prange(threads):
-        nearest = np.empty((BAND, width), np.float64)
-        for band in range(thread, bands, threads):
-            nearest[:] = 0.0
-            top = band * BAND
-            for slot in range(start[band], start[band + 1]):
-                f = order[slot]
-                first_row = max(top, triangles.box[f, 2])
-                last_row = min(top + BAND - 1, triangles.box[f, 3])
-                for row in range(first_row, last_row + 1):
-                    _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle)
-            for row in range(top, min(top + BAND, height)):
-                _resolve_row(triangles, row, triangle, bary, depth)
+        _fill_bands(
+            triangles, alpha, faces, start, order, near, np.int64(thread), threads,
+            triangle, bary, depth,
+        )  # fmt: skip
     return triangle, bary, depth
 
 
-@njit(forceinline=True, error_model="numpy")
+@inner
+def _fill_bands(triangles, alpha, faces, start, order, near, first, step, triangle, bary, depth):
+    """Every `step`-th band from band `first` on."""
+    height, width = triangle.shape
+    nearest = np.empty((BAND, width), np.float64)
+    for band in range(first, start.shape[0] - 1, step):
+        top, end = band * BAND, min(band * BAND + BAND, height)
+        for row in range(top, end):
+            for column in range(width):
+                nearest[row - top, column] = 0.0
+                triangle[row, column] = -1
+        for slot in range(start[band], start[band + 1]):
+            f = order[slot]
+            for row in range(max(top, triangles.box[f, 2]), min(end - 1, triangles.box[f, 3]) + 1):
+                _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle)
+        for row in range(top, end):
+            _resolve_row(triangles, row, triangle, bary, depth)
+
+
+@inlined
 def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle):
     """Depth-test the fragments of triangle f in one row; `nearest` holds the largest 1/z so far."""
     edges, line, y = triangles.edges, row % BAND, row + 0.5
@@ -257,14 +268,14 @@ def _fill_row(triangles, alpha, faces, f, row, near, nearest, triangle):
         triangle[row, column] = f
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _resolve_row(triangles, row, triangle, bary, depth):
-    """Write barycentrics and depth of the visible triangles in one row."""
+    """Write barycentrics and depth of the visible triangles in one row, 0 and inf for none."""
     for column in range(triangle.shape[1]):
         f = triangle[row, column]
+        b0, b1, b2, distance = 0.0, 0.0, 0.0, np.inf
         if f >= 0:
             b0, b1, b2, total = barycentric_at(triangles.edges, f, column + 0.5, row + 0.5)
-            bary[row, column, 0] = b0
-            bary[row, column, 1] = b1
-            bary[row, column, 2] = b2
-            depth[row, column] = 1.0 / (total * triangles.scale[f])
+            distance = 1.0 / (total * triangles.scale[f])
+        bary[row, column, 0], bary[row, column, 1], bary[row, column, 2] = b0, b1, b2
+        depth[row, column] = distance

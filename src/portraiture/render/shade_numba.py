@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.brdf_numba import clamp01, dot3, fresnel, tone, unit3
 from portraiture.render.materials_numba import (
@@ -34,7 +35,7 @@ def tables() -> ndarray:
     return np.stack([linear, 2.0 * code - 1.0])
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def interpolate3(values, i, j, k, b0, b1, b2):
     return (
         b0 * values[i, 0] + b1 * values[j, 0] + b2 * values[k, 0],
@@ -43,7 +44,7 @@ def interpolate3(values, i, j, k, b0, b1, b2):
     )
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def albedo_at(scene, part, u, v, lod, linear):
     """Linear base colour and opacity."""
     texture = scene.textures[part, 0]
@@ -53,7 +54,7 @@ def albedo_at(scene, part, u, v, lod, linear):
     return rgb, alpha
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def roughness_at(scene, part, u, v, lod):
     texture = scene.textures[part, 2]
     if texture[1] == 0:
@@ -64,7 +65,7 @@ def roughness_at(scene, part, u, v, lod):
     return scene.factors[part, 0] * value / 255.0
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def bent_normal(scene, part, u, v, lod, normal, tangent, handed, codes):
     """World-space normal from the normal map."""
     texture = scene.textures[part, 1]
@@ -83,7 +84,7 @@ def bent_normal(scene, part, u, v, lod, normal, tangent, handed, codes):
     )
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def key_reach(lighting, kind, position, normal, row, column):
     """Visibility of the key light and the depth below the surface that faces it."""
     turn = 52.9829189 * ((0.06711056 * column + 0.00583715 * row) % 1.0) % 1.0 * 2.0 * math.pi
@@ -101,7 +102,7 @@ def key_reach(lighting, kind, position, normal, row, column):
     return visibility(lighting, x, y, z, lighting.spread, lighting.taps, c, s)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column):
     """Premultiplied display-linear colour, and opacity, of one fragment of triangle f.
 

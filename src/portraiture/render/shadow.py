@@ -13,6 +13,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined, inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.recent import Recent
 from portraiture.render.light import even_directions, sh_basis
@@ -75,22 +76,25 @@ def key_shadow(vertices: ndarray, caster: Caster, direction: ndarray) -> HeightM
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
 def _height_map(local, caster, corner, scale, size, threads):
-    heights = np.full((size, size), -np.inf, np.float32)
+    heights = np.empty((size, size), np.float32)
     for thread in prange(threads):
         rows = (size + threads - 1) // threads
         draw_heights(local, caster, corner, scale, heights, thread * rows, (thread + 1) * rows)
     return heights
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
-    """Rasterise all casters' triangles into rows first_row to end_row - 1 of `heights`.
+    """Write rows first_row to end_row - 1 of `heights`: all casters' triangles rasterised.
 
     local: (V, 3) vertices along the map's axes. In each triangle the barycentrics v and w and the
     height are linear in the column.
     """
     size = heights.shape[0]
     end_row = min(end_row, size)
+    for row in range(first_row, end_row):
+        for column in range(size):
+            heights[row, column] = -np.inf
     for f in range(caster.faces.shape[0]):
         a, b, c = caster.faces[f, 0], caster.faces[f, 1], caster.faces[f, 2]
         ax, ay = (local[a, 0] - corner[0]) * scale, (local[a, 1] - corner[1]) * scale
@@ -120,7 +124,7 @@ def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
                     heights[row, column] = height
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _span(start, step, first, last):
     """The columns from first to last with start + step * (column + 0.5) >= 0."""
     if step > 0.0:
@@ -132,7 +136,7 @@ def _span(start, step, first, last):
     return (first, last) if start >= 0.0 else (0, -1)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _solid(caster, f, scale, v, w):
     """Whether the point with barycentrics (1 - v - w, v, w) passes the alpha test."""
     if caster.cutoff[f] < 0.0:
@@ -154,7 +158,7 @@ def vogel_disk(count: int) -> ndarray:
     return np.stack([r * np.cos(turn), r * np.sin(turn)], axis=1)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _height_at(shadow, x, y):
     column, row = int(x), int(y)
     if x < 0.0 or y < 0.0 or column >= shadow.heights.shape[1] or row >= shadow.heights.shape[0]:
@@ -162,7 +166,7 @@ def _height_at(shadow, x, y):
     return shadow.heights[row, column]
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def visibility(shadow, x, y, z, spread, taps, cosine, sine):
     """Visible fraction of a disk-shaped light at a point, and the mean distance of the blockers.
 
@@ -191,7 +195,7 @@ def visibility(shadow, x, y, z, spread, taps, cosine, sine):
     return light / taps.shape[0], distance
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def depth_above(shadow, x, y, z, taps, cosine, sine):
     """Mean distance (metres) that light travels below the outermost surface around a point, for
     extinction in hair."""
@@ -235,7 +239,15 @@ def transfer(
         radius = np.linalg.norm(np.ptp(vertices, axis=0)) / 2.0
         centre = (vertices.max(0) + vertices.min(0)) / 2.0
         scale = TRANSFER_SIZE / max(2.0 * radius, 1e-6)
-        return _transfer(vertices - centre, normals, extinction, caster, axes, basis, scale)
+        partial = np.zeros((TRANSFER_SUMS, 2, len(vertices), 9), np.float32)
+        corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
+        _transfer(
+            vertices - centre, normals, extinction, caster, axes, basis, corner, scale, partial
+        )
+        out = partial[0]
+        for share in partial[1:]:
+            out += share
+        return out
 
     return _recent.get(_content(vertices, normals, extinction, caster), make)
 
@@ -265,36 +277,40 @@ def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: C
 
 @one_at_a_time
 @njit(cache=True, parallel=True, error_model="numpy")
-def _transfer(vertices, normals, extinction, caster, axes, basis, scale):
-    """vertices: centred at the origin. basis: (N, 9) SH basis at the N directions times 4/N. The
-    order of summation does not depend on the number of threads."""
-    count = vertices.shape[0]
-    partial = np.zeros((TRANSFER_SUMS, 2, count, 9), np.float32)
-    corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
-    for share in prange(TRANSFER_SUMS):
-        heights = np.empty((TRANSFER_SIZE, TRANSFER_SIZE), np.float32)
-        local = np.empty((count, 3))
-        for d in range(share, axes.shape[0], TRANSFER_SUMS):
-            for i in range(count):
-                for c in range(3):
-                    local[i, c] = (
-                        vertices[i, 0] * axes[d, c, 0]
-                        + vertices[i, 1] * axes[d, c, 1]
-                        + vertices[i, 2] * axes[d, c, 2]
-                    )
-            heights[:] = -np.inf
-            draw_heights(local, caster, corner, scale, heights, 0, TRANSFER_SIZE)
-            _gather(
-                vertices, normals, extinction, local, heights, corner, scale, axes[d], basis[d],
-                partial[share],
-            )  # fmt: skip
-    out = partial[0]
-    for share in range(1, TRANSFER_SUMS):
-        out += partial[share]
-    return out
+def _transfer(vertices, normals, extinction, caster, axes, basis, corner, scale, partial):
+    """vertices: centred at the origin. basis: (N, 9) SH basis at the N directions times 4/N.
+    partial: (`TRANSFER_SUMS`, 2, V, 9) zeros, to which the directions are added. Their order does
+    not depend on the number of threads."""
+    for share in prange(partial.shape[0]):
+        _transfer_share(
+            vertices, normals, extinction, caster, axes, basis, corner, scale, partial,
+            np.int64(share),
+        )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@inner
+def _transfer_share(
+    vertices, normals, extinction, caster, axes, basis, corner, scale, partial, share
+):
+    """The directions of one sum."""
+    heights = np.empty((TRANSFER_SIZE, TRANSFER_SIZE), np.float32)
+    local = np.empty(vertices.shape)
+    for d in range(share, axes.shape[0], partial.shape[0]):
+        for i in range(vertices.shape[0]):
+            for c in range(3):
+                local[i, c] = (
+                    vertices[i, 0] * axes[d, c, 0]
+                    + vertices[i, 1] * axes[d, c, 1]
+                    + vertices[i, 2] * axes[d, c, 2]
+                )
+        draw_heights(local, caster, corner, scale, heights, np.int64(0), heights.shape[0])
+        _gather(
+            vertices, normals, extinction, local, heights, corner, scale, axes[d], basis[d],
+            partial[share],
+        )  # fmt: skip
+
+
+@inner
 def _gather(vertices, normals, extinction, local, heights, corner, scale, axes, lobe, out):
     """Accumulate one direction's light at every vertex that faces it."""
     for i in range(vertices.shape[0]):

@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined
+
 
 def mip_levels(height: int, width: int) -> list[tuple[int, int]]:
     """Rows and columns of every level, down to 1 × 1."""
@@ -82,7 +84,7 @@ def _halve(flat, read, write, h, w, h2, w2, channels, by_alpha):
                     flat[out + k] = (s + 2) // 4
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def level_of(offset, height, width, channels, level):
     """Offset, rows and columns of a mip level of the texture that starts at `offset`."""
     k = 0
@@ -93,7 +95,7 @@ def level_of(offset, height, width, channels, level):
     return offset, height, width
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def footprint(height, width, u, v):
     """The four texels around (u, v) and the weights of the right and lower ones."""
     x = (u - np.floor(u)) * width - 0.5
@@ -112,7 +114,7 @@ def footprint(height, width, u, v):
     return x0, x1, y0, y1, fx, fy
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sample_channel(texels, offset, height, width, channels, channel, u, v):
     """One channel of one level at (u, v), bilinear, in [0, 255]."""
     x0, x1, y0, y1, fx, fy = footprint(height, width, u, v)
@@ -125,7 +127,7 @@ def sample_channel(texels, offset, height, width, channels, channel, u, v):
     return top + fy * (bottom - top)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sample_rgb(texels, offset, height, width, channels, table, u, v):
     """Three channels of one level at (u, v), bilinear; texels are mapped through `table` (256,)
     first."""
@@ -145,7 +147,7 @@ def sample_rgb(texels, offset, height, width, channels, table, u, v):
     return r, g, s
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def sample_mip(texels, texture, channels, table, lod, u, v):
     """Trilinear RGB sample. texture: (offset, height, width). lod: >= 0, blends two levels."""
     lod = max(lod, 0.0)

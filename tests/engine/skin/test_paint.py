@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from from_python import from_python
 
 from portraiture.engine.head import load_head
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import shape_head
 from portraiture.engine.skin.detail import (
     cell_spots,
+    fractal,
     hash_unit,
     noise,
     relief_normals,
@@ -79,8 +81,14 @@ def test_noise_is_smooth_bounded_and_centred():
     assert np.abs(values).max() <= 1.3 and abs(values.mean()) < 0.03
     step = np.array([noise(p[0] + 1e-4, p[1], p[2], 7) for p in points])
     assert np.abs(step - values).max() < 1e-3
-    units = np.array([hash_unit(i, -3 * i, 5, 1) for i in range(4000)])
+    unit = from_python(hash_unit)
+    units = np.array([unit(i, -3 * i, 5, 1) for i in range(4000)])
     assert units.min() >= 0.0 and units.max() < 1.0 and abs(units.mean() - 0.5) < 0.02
+
+
+def test_seeds_written_as_numbers_compile_no_copies():
+    for function in (noise, fractal, cell_spots):
+        assert len(function.signatures) == 1
 
 
 def test_spots_are_as_frequent_as_asked():

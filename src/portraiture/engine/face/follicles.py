@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
-from numba import njit
 from numpy import ndarray
 from scipy.spatial import KDTree
 
+from portraiture.engine.face.closest import closest_on_mesh
 from portraiture.engine.head import HeadModel
 from portraiture.engine.shape import Binding, HeadShape
 from portraiture.ops.vectors import unit
@@ -26,7 +26,6 @@ from portraiture.types import Material, Part, Segment
 Density = Callable[[Float[ndarray, "P 3"]], Float[ndarray, "P"]]
 """Relative density of hairs per area at canonical positions, in [0, 1]."""
 
-_NEAREST_TRIANGLES = 12
 _GREY = 0.60
 """sRGB of a hair without pigment, before random variation."""
 _PROBES = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6.0
@@ -188,69 +187,6 @@ def carry(points: Float[ndarray, "P 3"], shape: HeadShape) -> Float[ndarray, "P 
     there, moved = frame(shape.skin)
     local = np.linalg.solve(axes, (np.asarray(points) - foot)[:, :, None])
     return there + (moved @ local)[:, :, 0]
-
-
-def closest_on_mesh(
-    points: Float[ndarray, "P 3"], vertices: Float[ndarray, "V 3"], faces: Int[ndarray, "F 3"]
-) -> tuple[Int[ndarray, "P"], Float[ndarray, "P 3"]]:
-    """Triangle and barycentric coordinates of the nearest point of a mesh.
-
-    Exact among the twelve triangles with the nearest centroids.
-    """
-    points = np.ascontiguousarray(points, np.float64)
-    corners = np.ascontiguousarray(vertices[faces], np.float64)
-    near = min(_NEAREST_TRIANGLES, len(faces))
-    _, candidate = KDTree(corners.mean(1)).query(points, k=near, workers=1)
-    return _closest_of(points, corners, candidate.reshape(len(points), near).astype(np.int64))
-
-
-@njit(cache=True)
-def _closest_of(points, corners, candidate):
-    """Nearest candidate triangle of each point, and barycentric coordinates in it."""
-    face = np.zeros(len(points), np.int64)
-    barycentric = np.zeros((len(points), 3))
-    for i in range(len(points)):
-        best = np.inf
-        for f in candidate[i]:
-            weights = closest_barycentric(points[i], corners[f])
-            distance = 0.0
-            for c in range(3):
-                foot = 0.0
-                for k in range(3):
-                    foot += weights[k] * corners[f, k, c]
-                distance += (foot - points[i, c]) ** 2
-            if distance < best:
-                best, face[i], barycentric[i] = distance, f, weights
-    return face, barycentric
-
-
-@njit(cache=True)
-def closest_barycentric(point, corners):
-    """Barycentric coordinates (3,) of a triangle's (3, 3) point closest to `point` (3,).
-
-    The projection onto the plane if it is inside, else the nearest of the three edges' closest
-    points.
-    """
-    e1, e2, p = corners[1] - corners[0], corners[2] - corners[0], point - corners[0]
-    d11, d12, d22 = np.dot(e1, e1), np.dot(e1, e2), np.dot(e2, e2)
-    q1, q2 = np.dot(p, e1), np.dot(p, e2)
-    det = max(d11 * d22 - d12 * d12, 1e-24)
-    u, v = (d22 * q1 - d12 * q2) / det, (d11 * q2 - d12 * q1) / det
-    out = np.array([1.0 - u - v, u, v])
-    if u >= 0.0 and v >= 0.0 and u + v <= 1.0:
-        return out
-    best = np.inf
-    for i in range(3):
-        j = (i + 1) % 3
-        edge, offset = corners[j] - corners[i], point - corners[i]
-        along = min(max(np.dot(offset, edge) / max(np.dot(edge, edge), 1e-24), 0.0), 1.0)
-        gap = offset - along * edge
-        distance = np.dot(gap, gap)
-        if distance < best:
-            best = distance
-            out[:] = 0.0
-            out[i], out[j] = 1.0 - along, along
-    return out
 
 
 def hug(

@@ -15,6 +15,7 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.skin.detail import fractal, noise
 from portraiture.engine.skin.tone import encode_srgb
+from portraiture.ops.inner import inner
 from portraiture.ops.parallel import one_at_a_time
 
 EYE_REACH = np.radians(100.0)
@@ -76,30 +77,35 @@ def paint_eye(parameters: AvatarParameters, *, size: int = 512) -> UInt8[ndarray
 @one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _paint_eye(out: ndarray, colors: ndarray, dials: ndarray) -> None:
+    for row in numba.prange(out.shape[0]):
+        _paint_eye_row(out, colors, dials, np.int64(row))
+
+
+@inner
+def _paint_eye_row(out, colors, dials, row):
     size = out.shape[0]
-    for row in numba.prange(size):
-        for column in range(size):
-            px, py = (column + 0.5) / size - 0.5, 0.5 - (row + 0.5) / size
-            radius = np.sqrt(px * px + py * py)
-            angle = EYE_REACH * min(2.0 * radius, 1.0) ** (1.0 / EYE_POWER)
-            cx, sy = px / max(radius, 1e-6), py / max(radius, 1e-6)
-            edge = 0.024 + 0.004 * noise(6 * cx + 9, 6 * sy, 0.0, 3)
-            mix = _smooth(dials[0] - edge * 1.5, dials[0] + edge, angle)
-            red, green, blue = _iris(angle, cx, sy, colors, dials)
-            white_r, white_g, white_b = _sclera(angle, cx, sy, dials)
-            shade = _lid_shade(angle * cx, angle * sy)
-            out[row, column, 0] = shade * (red + mix * (white_r - red))
-            out[row, column, 1] = shade**1.06 * (green + mix * (white_g - green))
-            out[row, column, 2] = shade**1.10 * (blue + mix * (white_b - blue))
+    for column in range(size):
+        px, py = (column + 0.5) / size - 0.5, 0.5 - (row + 0.5) / size
+        radius = np.sqrt(px * px + py * py)
+        angle = EYE_REACH * min(2.0 * radius, 1.0) ** (1.0 / EYE_POWER)
+        cx, sy = px / max(radius, 1e-6), py / max(radius, 1e-6)
+        edge = 0.024 + 0.004 * noise(6 * cx + 9, 6 * sy, 0.0, 3)
+        mix = _smooth(dials[0] - edge * 1.5, dials[0] + edge, angle)
+        red, green, blue = _iris(angle, cx, sy, colors, dials)
+        white_r, white_g, white_b = _sclera(angle, cx, sy, dials)
+        shade = _lid_shade(angle * cx, angle * sy)
+        out[row, column, 0] = shade * (red + mix * (white_r - red))
+        out[row, column, 1] = shade**1.06 * (green + mix * (white_g - green))
+        out[row, column, 2] = shade**1.10 * (blue + mix * (white_b - blue))
 
 
-@numba.njit(cache=True)
+@inner
 def _smooth(low: float, high: float, value: float) -> float:
     t = min(max((value - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@numba.njit(cache=True)
+@inner
 def _lid_shade(x: float, y: float) -> float:
     """Shadowing by lids and lashes at angles x (from the nose) and y (up)."""
     upper = 0.17 - 0.22 * x * x
@@ -110,7 +116,7 @@ def _lid_shade(x: float, y: float) -> float:
     return (1.0 - 0.62 * above) * (1.0 - 0.30 * below) * (1.0 - 0.42 * sides)
 
 
-@numba.njit(cache=True)
+@inner
 def _iris(angle, cx, sy, colors, dials):
     """Linear RGB of iris and pupil."""
     wobble = 1.0 + 0.008 * noise(4 * cx, 4 * sy, 2.0, 7)
@@ -140,7 +146,7 @@ def _iris(angle, cx, sy, colors, dials):
     return red, green, blue
 
 
-@numba.njit(cache=True)
+@inner
 def _sclera(angle, cx, sy, dials):
     """Linear RGB of the sclera: warmer and redder towards the corners, veined, shadowed above."""
     away = _smooth(dials[0], 1.0, angle)

@@ -19,6 +19,7 @@ from scipy.spatial import KDTree
 from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
+from portraiture.ops.inner import inner
 from portraiture.ops.vectors import unit
 
 CENTRE = np.array([0.0, 0.925, 0.052])
@@ -225,6 +226,6 @@ def _darts(points: ndarray, radius: float) -> ndarray:
     return accepted
 
 
-@njit(cache=True)
+@inner
 def _slot(x: int, y: int, z: int, slots: int) -> int:
     return (x * 73856093 ^ y * 19349663 ^ z * 83492791) % slots

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
+from portraiture.ops.inner import inlined, inner
 from portraiture.ops.parallel import one_at_a_time
 
 WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
@@ -41,7 +42,7 @@ WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
 """Creases of the face, on both sides: depth and half width in mm, then points (|x|, y) in mm."""
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def hash_unit(i: int, j: int, k: int, seed: int) -> float:
     """Hash a lattice point to a pseudo-random number in [0, 1)."""
     h = (i * 374761393 + j * 668265263 + k * 2147483647 + seed * 1274126177) & 0xFFFFFFFF
@@ -50,7 +51,7 @@ def hash_unit(i: int, j: int, k: int, seed: int) -> float:
     return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
 
 
-@numba.njit(cache=True)
+@numba.njit("f8(f8, f8, f8, i8)", cache=True, error_model="numpy")
 def noise(x: float, y: float, z: float, seed: int) -> float:
     """Smooth value noise in about [-1, 1] with features one unit wide (quintic interpolation)."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -66,7 +67,7 @@ def noise(x: float, y: float, z: float, seed: int) -> float:
     return 2.6 * (total - 0.5)
 
 
-@numba.njit(cache=True)
+@numba.njit("f8(f8, f8, f8, i8, i8)", cache=True, error_model="numpy")
 def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     """Octaves of `noise`, each half as wide and half as strong."""
     total, strength = 0.0, 1.0
@@ -76,7 +77,7 @@ def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     return total
 
 
-@numba.njit(cache=True)
+@numba.njit("f8(f8, f8, f8, f8, f8, f8, i8)", cache=True, error_model="numpy")
 def cell_spots(
     x: float, y: float, z: float, share: float, low: float, high: float, seed: int
 ) -> float:
@@ -123,27 +124,31 @@ def fixed_grain(
 @one_at_a_time
 @numba.njit(cache=True, parallel=True)
 def _fixed_grain(position, pores, segments, out):
-    size = position.shape[0]
-    for row in numba.prange(size):
-        for column in range(size):
-            x, y, z = position[row, column]
-            value = out[row, column]
-            if pores[row, column] > 0.01:
-                value[PORE] = pores[row, column] * _pore(x, y, z)
-            if z > -30.0 and -104.0 < y < 70.0 and abs(x) < 74.0:
-                value[WRINKLE] = _wrinkle(x, y, z, segments)
-                value[LIP_CREASE] = _lip_crease(x, y, z)
-            if z > -60.0:
-                value[CRINKLE] = _crinkle(x, y, z)
-            value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
-            value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
-            value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
-            value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
-            value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
-            value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
+    for row in numba.prange(position.shape[0]):
+        _fixed_grain_row(position, pores, segments, out, np.int64(row))
 
 
-@numba.njit(cache=True)
+@inner
+def _fixed_grain_row(position, pores, segments, out, row):
+    for column in range(position.shape[1]):
+        x, y, z = position[row, column]
+        value = out[row, column]
+        if pores[row, column] > 0.01:
+            value[PORE] = pores[row, column] * _pore(x, y, z)
+        if z > -30.0 and -104.0 < y < 70.0 and abs(x) < 74.0:
+            value[WRINKLE] = _wrinkle(x, y, z, segments)
+            value[LIP_CREASE] = _lip_crease(x, y, z)
+        if z > -60.0:
+            value[CRINKLE] = _crinkle(x, y, z)
+        value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
+        value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
+        value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
+        value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
+        value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
+        value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
+
+
+@inner
 def _pore(x, y, z):
     """Pores and the fine network of lines between them."""
     warp = 0.35 * noise(0.5 * x, 0.5 * y, 0.5 * z, 5)
@@ -154,7 +159,7 @@ def _pore(x, y, z):
     return 0.28 * (net - 0.5) - pores
 
 
-@numba.njit(cache=True)
+@inner
 def _crinkle(x, y, z):
     """Fine lines of ageing skin: horizontal on the forehead and around the eyes, crossed
     elsewhere."""
@@ -175,7 +180,7 @@ def _crinkle(x, y, z):
     return lines
 
 
-@numba.njit(cache=True)
+@inner
 def _lip_crease(x, y, z):
     """Fine vertical furrows of the lips."""
     bend = x + 0.05 * (y + 73.0) * np.sign(x)
@@ -202,7 +207,7 @@ def _crease_segments() -> Float[ndarray, "N 8"]:
     return np.array(segments)
 
 
-@numba.njit(cache=True)
+@inner
 def _wrinkle(x, y, z, segments):
     """Creases with randomly perturbed course and depth, in mm (negative inwards)."""
     wx = 1.3 * noise(x / 11.0, y / 11.0, z / 11.0, 31) + 0.5 * noise(x / 4, y / 4, z / 4, 33)
@@ -211,7 +216,7 @@ def _wrinkle(x, y, z, segments):
     return uneven * _crease_depth(abs(x + wx * 0.7), y + wy, segments)
 
 
-@numba.njit(cache=True)
+@inner
 def _crease_depth(x: float, y: float, segments: ndarray) -> float:
     """Relief at one point; each crease contributes once, through its nearest segment."""
     deepest, total, last_depth = 0.0, 0.0, -1.0

@@ -38,6 +38,7 @@ from portraiture.engine.skin.detail import (
 )
 from portraiture.engine.skin.layout import MASKS, WIDE, anatomy, learned_layout, wide_layout
 from portraiture.engine.skin.tone import encode_srgb, tone_table
+from portraiture.ops.inner import inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.types import Material, Morph, Part
 
@@ -162,67 +163,79 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
 @numba.njit(cache=True, parallel=True)
 def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness):
     """Paint each texel independently: pigments, colour, relief and roughness."""
+    for row in numba.prange(height.shape[0]):
+        _paint_row(
+            maps,
+            layouts,
+            learned,
+            table,
+            srgb,
+            dials,
+            seed,
+            albedo,
+            height,
+            roughness,
+            np.int64(row),
+        )
+
+
+@inner
+def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness, row):
     position, masks, wide, grain, near = maps
     field, strength, top, left = learned
-    size = position.shape[0]
     dark = dials[2]
-    for row in numba.prange(size):
-        colour = np.empty(3, np.float32)
-        mask = np.empty(masks.shape[2], np.float32)
-        average = np.empty(wide.shape[2], np.float32)
-        offset = np.empty(3, np.float32)
-        for column in range(size):
-            if not near[row, column]:
-                height[row, column] = 0.0
-                roughness[row, column] = 140
-                _tone(table, dials[0], dials[1], 0.0, colour)
-                for c in range(3):
-                    albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
-                continue
-            x, y, z = position[row, column]
-            for k in range(mask.shape[0]):
-                mask[k] = masks[row, column, k] / 255.0
-            fixed = grain[row, column]
-            y_at, x_at = row - top, column - left
-            inside = 0 <= y_at < strength.shape[0] and 0 <= x_at < strength.shape[1]
-            share = strength[y_at, x_at] if inside else np.float32(0.0)
-            female = dials[14]
-            smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
+    colour = np.empty(3, np.float32)
+    mask = np.empty(masks.shape[2], np.float32)
+    average = np.empty(wide.shape[2], np.float32)
+    offset = np.empty(3, np.float32)
+    for column in range(height.shape[1]):
+        if not near[row, column]:
+            height[row, column] = 0.0
+            roughness[row, column] = 140
+            _tone(table, dials[0], dials[1], 0.0, colour)
             for c in range(3):
-                at = row, column, c
-                offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
-            melanin = dials[0] + 0.75 * offset[0]
-            blood = dials[1] + 0.75 * offset[1]
-            shade = 0.7 * offset[2]
-            melanin, blood, shade = _mottle(
-                x, y, z, mask, fixed, dials, seed, melanin, blood, shade
-            )
-            for k in range(average.shape[0]):
-                sharp = mask[WIDE_MASKS[k]]
-                average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
-            melanin, blood, shade = _regions(
-                mask, average, share, fixed, dials, melanin, blood, shade
-            )
-            shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5] * (1.0 - LEARNED_FOLDS * share)
-            shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
-            shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
-            _tone(table, melanin, blood, shade, colour)
-            _openings(x, y, z, mask, share, fixed, dials, colour)
-            if share > 0.0:
-                for c in range(3):
-                    colour[c] *= np.exp(field[y_at, x_at, c])
-            height[row, column] = (
-                fixed[PORE] * dials[4] * 0.19
-                + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
-                + 0.042 * dials[13] * fixed[FINE]
-                + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
-            )
+                albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
+            continue
+        x, y, z = position[row, column]
+        for k in range(mask.shape[0]):
+            mask[k] = masks[row, column, k] / 255.0
+        fixed = grain[row, column]
+        y_at, x_at = row - top, column - left
+        inside = 0 <= y_at < strength.shape[0] and 0 <= x_at < strength.shape[1]
+        share = strength[y_at, x_at] if inside else np.float32(0.0)
+        female = dials[14]
+        smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
+        for c in range(3):
+            at = row, column, c
+            offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
+        melanin = dials[0] + 0.75 * offset[0]
+        blood = dials[1] + 0.75 * offset[1]
+        shade = 0.7 * offset[2]
+        melanin, blood, shade = _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade)
+        for k in range(average.shape[0]):
+            sharp = mask[WIDE_MASKS[k]]
+            average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
+        melanin, blood, shade = _regions(mask, average, share, fixed, dials, melanin, blood, shade)
+        shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5] * (1.0 - LEARNED_FOLDS * share)
+        shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
+        shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
+        _tone(table, melanin, blood, shade, colour)
+        _openings(x, y, z, mask, share, fixed, dials, colour)
+        if share > 0.0:
             for c in range(3):
-                albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
-            roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
+                colour[c] *= np.exp(field[y_at, x_at, c])
+        height[row, column] = (
+            fixed[PORE] * dials[4] * 0.19
+            + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
+            + 0.042 * dials[13] * fixed[FINE]
+            + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
+        )
+        for c in range(3):
+            albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
+        roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
 
 
-@numba.njit(cache=True)
+@inner
 def _layout(layouts, at, share, female, light, smooth):
     """One channel of the layout, of its low frequencies alone where the learned model has a share:
     men and women by `female`, light and dark skin."""
@@ -234,7 +247,7 @@ def _layout(layouts, at, share, female, light, smooth):
     return light * (man + female * (woman - man)) + smooth * deep
 
 
-@numba.njit(cache=True)
+@inner
 def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     """Irregular pigment: blotches, freckles, moles, age spots."""
     wide = fractal(x / 15.0, y / 15.0, z / 15.0, 2, seed + 71)
@@ -261,7 +274,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     return melanin, blood, shade
 
 
-@numba.njit(cache=True)
+@inner
 def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     """Pigment added by anatomy and parameters: blush, lips, lids, under-eye.
 
@@ -293,7 +306,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     return melanin, blood, shade
 
 
-@numba.njit(cache=True)
+@inner
 def _tone(table, melanin, blood, shade, colour):
     """Bilinear look-up in the tone table, times exp(shade)."""
     n = table.shape[0] - 1
@@ -308,7 +321,7 @@ def _tone(table, melanin, blood, shade, colour):
         colour[c] = gain * (low * (1 - u) + high * u)
 
 
-@numba.njit(cache=True)
+@inner
 def _openings(x, y, z, mask, share, fixed, dials, colour):
     """Stubble, cavities, the mouth's inside and the eye sockets, on linear RGB."""
     beard = mask[BEARD] * dials[12]
@@ -334,7 +347,7 @@ def _openings(x, y, z, mask, share, fixed, dials, colour):
     colour[2] += socket * (0.18 - colour[2]) * 0.8
 
 
-@numba.njit(cache=True)
+@inner
 def _rough(mask, fixed, dials):
     """Roughness in [0.15, 0.9]."""
     value = 0.58 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.04 * dials[6]

@@ -15,7 +15,7 @@ from numpy import ndarray
 from scipy.interpolate import PchipInterpolator
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import closest_on_mesh
+from portraiture.engine.face.closest import closest_on_mesh
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import neckline, pattern
 from portraiture.engine.wear.fabric import TRIM_V

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import closest_on_mesh, closest_on_skin
+from portraiture.engine.face.closest import closest_on_mesh
+from portraiture.engine.face.follicles import closest_on_skin
 from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.engine.wear import pattern
 from portraiture.engine.wear.fabric import FABRIC_HEIGHT_M, FABRIC_V

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_matrix
 
-from portraiture.engine.face.follicles import closest_on_mesh
+from portraiture.engine.face.closest import closest_on_mesh
 from portraiture.engine.shape import vertex_normals
 from portraiture.engine.wear import pattern
 from portraiture.engine.wear.fabric import EDGE_V

@@ -1,0 +1,37 @@
+"""Decorators of functions that only numba's kernels call.
+
+`numba.njit` also compiles a wrapper for calls from Python and one for calls from C, which for a
+function of many arrays takes longer than the function itself. What is decorated here has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+Function = Callable[..., Any]
+_OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class Inner:
+    """A compiled function without wrappers: numba would follow a null pointer if Python called it,
+    so this raises TypeError. Numba takes the object for the function by its ``_numba_type_``."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled, self._numba_type_ = compiled, compiled._numba_type_
+        self.__doc__, self.__name__ = compiled.__doc__, compiled.__name__
+
+    def __call__(self, *arguments: object) -> Any:
+        raise TypeError(f"Only kernels can call {self.__name__}.")
+
+
+def inner(function: Function) -> Inner:
+    """Compile a function for kernels; division by zero gives inf or NaN."""
+    return Inner(njit(cache=True, **_OPTIONS)(function))
+
+
+def inlined(function: Function) -> Inner:
+    """The same for a function that is inlined wherever it is called."""
+    return Inner(njit(forceinline=True, **_OPTIONS)(function))
