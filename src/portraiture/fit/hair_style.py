@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -224,10 +223,10 @@ def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     variants: dict[HairStyle, list[int]] = {}
     for k in order:
         variants.setdefault(table.styles[k], []).append(int(k))
-    styles: list[HairStyle] = list(variants)
-    seen_length = (style for style in styles if looks.likeliest("hair") in LENGTHS[style])
-    listed: dict[HairStyle, None] = dict.fromkeys([*styles[:STYLES], *islice(seen_length, 1)])
-    firsts = [variants[style][0] for style in listed]
+    length = looks.likeliest("hair")
+    of_length = [style for style in variants if length in LENGTHS[style]][:1]
+    listed = [*variants][:STYLES] + of_length
+    firsts = [ranked[0] for style, ranked in variants.items() if style in listed]
     chosen = (firsts[0], *variants[table.styles[firsts[0]]][1:2], *firsts[1:])
     return [Listed(table.choice(k), float(prior[k])) for k in chosen]
 
