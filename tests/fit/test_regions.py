@@ -13,7 +13,7 @@ from skimage.data import astronaut
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.fit.colours import read_cues, zone_colour
 from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, NAMED, hair_pigments
-from portraiture.fit.hair_style import LENGTHS, choose_hair
+from portraiture.fit.hair_style import FORMS, LENGTHS, choose_hair
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks, parse_photo
 from portraiture.fit.regions import WINDOW_PX, Regions, photo_regions, window_transform
@@ -67,6 +67,9 @@ def test_the_demo_sitters_hair(seen: Seen) -> None:
     """By eye: a voluminous bob, fair to brown, with a fringe; no curls."""
     regions, looks = seen
     assert read_cues(regions, looks).sex > 0.7
+    choice = choose_hair(regions, read_cues(regions, looks), looks)
+    assert "medium" in LENGTHS[choice.style] and "curly" not in FORMS.get(choice.style, ())
+    assert choice.fringe >= 0.5
     pigments = hair_pigments(regions, looks)
     assert 0.3 < pigments.melanin < 0.65 and pigments.redness < 0.5 and pigments.grey < 0.2
 
