@@ -108,7 +108,7 @@ def fit_hair(
             value = float(np.clip(getattr(best, name) + step, 0.05, 0.95))
             moved = replace(best, **{name: value})
             found = outlines.match(moved)
-            if found.score > match.score:
+            if found.overlap > match.overlap:
                 best, match = moved, found
                 break
     return best
