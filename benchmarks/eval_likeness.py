@@ -93,7 +93,7 @@ def main(
     folder: Positional[Path], *, count: int = 1000, sheet: Path | None = None,
     json_file: Path | None = None,
 ) -> None:  # fmt: skip
-    """count: at most so many portraits. sheet: gets photo and views of all. json_file: gets the
+    """count: at most so many portraits, evenly over the ids. sheet: gets photo and views of all. json_file: gets the
     figures."""
     sitters = measured(folder, count)
     figures = summary(sitters)
@@ -116,7 +116,7 @@ def measure(folder: Path, *, count: int = 1000) -> list[Metric]:
 def measured(folder: Path, count: int) -> list[Sitter]:
     """Fit and render the portraits that are held out."""
     held = read_portraits(folder)[EVERY - 1 :: EVERY]
-    chosen = held[:: max(1, len(held) // count)][:count]
+    chosen = [held[k] for k in np.unique(np.linspace(0, len(held) - 1, count).astype(int))]
     sitters = []
     for portrait in track(chosen, description="Fit and compare"):
         try:
