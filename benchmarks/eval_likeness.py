@@ -93,8 +93,8 @@ def main(
     folder: Positional[Path], *, count: int = 1000, sheet: Path | None = None,
     json_file: Path | None = None,
 ) -> None:  # fmt: skip
-    """count: at most so many portraits, evenly over the ids. sheet: gets photo and views of all. json_file: gets the
-    figures."""
+    """count: at most so many portraits, evenly over the ids. sheet: gets photo and views of all.
+    json_file: gets the figures."""
     sitters = measured(folder, count)
     figures = summary(sitters)
     table = Table("figure", "value")
