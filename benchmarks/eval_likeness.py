@@ -65,6 +65,8 @@ NEAR: dict[str, tuple[str, ...]] = {
 """Classes of hair colour that are one step apart."""
 EYES, MOUTH = (33, 133, 362, 263), (61, 291)
 BALD, CURLY = ("bald", "horseshoe"), ("curly", "afro", "curly_medium", "curly_long")
+CROPPED, CURLED = ("buzz", "receding", "horseshoe"), 0.6
+"""Styles of whatever curl, and `hair_curl` from which they count as curly."""
 GROUPS = (("bald", "receding"), ("buzz", "short"), ("medium",), ("long",))
 """Lengths of hair that are told apart, as in `eval_portrait_parser`."""
 VIEWS = ("photo", "front", "turned", "bare")
@@ -236,8 +238,9 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
     }
     if seen["hair"] != "bald":
         curls = seen["form"] in ("curly", "afro")
-        right["curls"] = (style in CURLY) == curls
-        right |= {"curls_recalled": style in CURLY} if curls else {}
+        curly = style in CURLY or (style in CROPPED and found.hair_curl > CURLED)
+        right["curls"] = curly == curls
+        right |= {"curls_recalled": curly} if curls else {}
         name = nearest_name((found.hair_melanin, found.hair_redness, found.hair_grey))
         right["colour"] = name == seen["colour"]
         right["colour_near"] = right["colour"] or name in NEAR.get(seen["colour"], ())

@@ -31,8 +31,10 @@ main(["convert", "a.pkl", sys.argv[1]])
 
 
 def _listen() -> None:
-    """What runs in the background may have been told to ignore Ctrl-C, and hands that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """What runs in the background, or under nohup, may have been told to ignore signals, and hands
+    that on."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -187,7 +187,7 @@ def sample_files(
 def _build(avatar: Avatar, progress: Progress) -> Bust:
     progress.stage("Build the avatar")
     bust = avatar.bust()
-    wait_for_kernels()
+    wait_for_kernels(progress)
     raise_if_cancelled(progress)
     return bust
 

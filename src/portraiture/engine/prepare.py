@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from contextlib import suppress
+import time
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.types import Bust, Light, Material, MaterialKind, Part, Skeleton
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,15 @@ def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def wait(seconds: float = 60.0) -> None:
+def wait(progress: Progress = SILENT, *, seconds: float = 60.0) -> None:
     """Wait until the background process ends, if one was started: compiling again what it has begun
-    takes longer."""
-    if _start.cache_info().currsize:
-        with suppress(subprocess.TimeoutExpired):
-            _start().wait(seconds)
+    takes longer. Raises CancelledError."""
+    if not _start.cache_info().currsize:
+        return
+    last = time.monotonic() + seconds
+    while _start().poll() is None and time.monotonic() < last:
+        raise_if_cancelled(progress)
+        time.sleep(0.05)
 
 
 def warm_renderer() -> None:

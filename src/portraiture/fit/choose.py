@@ -31,15 +31,19 @@ from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 
+CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}
+"""`hair_curl` of each class of the look "form"."""
 LIKELY = 0.5
 """Probability above which something is worn or grown."""
+SHAVED = 0.15
+"""Strongest stubble where the parser sees no beard: a darker jaw is mostly shade."""
 DENSE = 0.45
 """Darkness of the beard's zone from which a full beard is long."""
 
 
 def beard_hairs(regions: Regions) -> tuple[float, float]:
-    """Beard evidence at chin and jaw: how much darker or greyer they are than the
-    cheeks; 0 if bare or occluded."""
+    """Beard evidence at chin and jaw: how much darker or greyer they are than the cheeks; 0 if bare
+    or occluded."""
     size = regions.skin.shape
     lips = polygon2mask(size, regions.landmarks[[*OUTER_LIPS]][:, ::-1])
     cheek = zone_colour(regions, cheek_mask(regions)) + 0.01
@@ -66,7 +70,8 @@ def choose_beard(regions: Regions, cues: Cues, looks: Looks) -> tuple[BeardStyle
     if looks.chance("sex", "f") > LIKELY:
         return "none", 0.0
     chin, jaw = beard_hairs(regions)
-    stubble = float(np.clip(0.9 * min(chin, jaw) - 0.1, 0.0, 0.8))
+    shaved = looks.chance("beard", "none") > LIKELY
+    stubble = float(np.clip(0.9 * min(chin, jaw) - 0.1, 0.0, SHAVED if shaved else 0.8))
     mouth = np.any([disc(regions, k, 0.1) for k in (164, 199)], axis=0)
     if covered_share(regions, mouth) > 0.5 or looks.chance("beard", "none", "stubble") > LIKELY:
         return "none", max(stubble, 0.4 * looks.chance("beard", "stubble"))
@@ -110,8 +115,10 @@ def choose_styles(
     beard, stubble = choose_beard(regions, cues, looks)
     frame, tone = choose_glasses(regions, cues, looks)
     neckline = choose_clothes(regions, looks)
+    curl = sum(CURLS[form] * looks.chance("form", form) for form in CURLS)
     return replace(
         hair.applied(parameters),
+        hair_curl=float(np.clip(curl, 0.0, 1.0)),
         beard_style=beard,
         stubble=stubble,
         glasses_style=frame,
