@@ -39,7 +39,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import window_camera
 from portraiture.fit.hair_color import NAMED, SPREAD
-from portraiture.fit.hair_style import LENGTHS
+from portraiture.fit.hair_style import lengths_of
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import atomic_path, write_image
 from portraiture.photo.align import align
@@ -229,7 +229,7 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
     right = {
         "bald": (style in BALD) == (seen["hair"] == "bald"),
         "length": any(
-            seen["hair"] in group and set(group) & set(LENGTHS.get(style, ("bald",)))
+            seen["hair"] in group and set(group) & set(lengths_of(style, found.hair_line))
             for group in GROUPS
         ),
         "beard": (found.beard_style != "none" or found.stubble > STUBBLE)

@@ -11,6 +11,15 @@ from pathlib import Path
 import pytest
 
 from portraiture.engine import prepare
+from portraiture.errors import CancelledError
+from portraiture.progress import SILENT
+
+
+class Stopped(type(SILENT)):
+    """The user has cancelled."""
+
+    cancelled = True
+
 
 STARTS = """
 import portraiture.engine.prepare as prepare
@@ -39,8 +48,10 @@ def test_waits_for_the_compiler_it_started(monkeypatch: pytest.MonkeyPatch) -> N
     prepare.wait()
     assert start.cache_info().currsize == 0
     start()
-    prepare.wait(0.01)
+    prepare.wait(seconds=0.01)
     assert start().poll() is None
+    with pytest.raises(CancelledError):
+        prepare.wait(Stopped())
     prepare.wait()
     assert start().poll() == 0
 

@@ -66,7 +66,10 @@ LENGTHS: dict[HairStyle, tuple[str, ...]] = {
     "curly_medium": ("medium",),
     "curly_long": ("long",),
 }
-"""Classes of the look "hair" that a style may have."""
+"""Classes of the look "hair" that a style may have with a usual hairline; see `lengths_of`."""
+
+RECEDING = 0.8
+"""Hairline from which hair recedes."""
 
 FORMS: dict[HairStyle, tuple[str, ...]] = {
     "curly": ("curly",),
@@ -87,7 +90,7 @@ USUAL_FORMS = ("straight", "wavy")
 STYLES = 3
 """Styles on the shortlist."""
 
-LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.12, 0.2, 0.04
+LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.2, 0.2, 0.04
 """Weights of the log probabilities of length, form and fringe against the overlap."""
 
 DOUBT = 0.02
@@ -112,7 +115,7 @@ HABIT: dict[str, tuple[float, float]] = {
     "side_swept": (0.02, -0.03),
     "wavy_medium": (-0.1, 0.01),
     "layered_bob": (-0.12, 0.02),
-    "pixie": (-0.08, -0.02),
+    "pixie": (-0.15, -0.02),
     "curly_medium": (-0.1, -0.04),
     "curly_long": (-0.12, -0.04),
 }
@@ -214,7 +217,10 @@ def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     if bald and hair.sum() < FEW and not crown_unseen(regions.seen, regions.iod):
         return [Listed(HairChoice("bald"), 0.0)]
     table = load_hair_masks()
-    prior = np.array([_prior(style, cues.sex, looks) for style in table.styles])
+    prior = np.array([
+        _prior(style, line, cues.sex, looks)
+        for style, line in zip(table.styles, table.line, strict=True)
+    ])  # fmt: skip
     fringed = looks.chance("fringe", "yes")
     chances = np.where(table.fringe > 0.0, fringed, 1.0 - fringed)
     prior += FRINGE_WEIGHT * np.log(chances + DOUBT)
@@ -243,11 +249,17 @@ def overlap(
     return both / np.maximum(either, 1.0)
 
 
-def _prior(style: HairStyle, sex: float, looks: Looks) -> float:
+def lengths_of(style: HairStyle, line: float) -> tuple[str, ...]:
+    """Classes of the look "hair" that a style may have: short hair with a high hairline recedes."""
+    recedes = "short" in LENGTHS[style] and line >= RECEDING
+    return ("receding",) if recedes else LENGTHS[style]
+
+
+def _prior(style: HairStyle, line: float, sex: float, looks: Looks) -> float:
     """What is added to the overlap of a style."""
     habit = HABIT[style][0] * (1.0 - sex) + HABIT[style][1] * sex
     chances = (
-        (LENGTH_WEIGHT, looks.chance("hair", *LENGTHS[style])),
+        (LENGTH_WEIGHT, looks.chance("hair", *lengths_of(style, line))),
         (FORM_WEIGHT, looks.chance("form", *FORMS.get(style, USUAL_FORMS))),
     )
     return habit + float(sum(weight * np.log(chance + DOUBT) for weight, chance in chances))
