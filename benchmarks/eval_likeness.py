@@ -232,7 +232,7 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
             seen["hair"] in group and set(group) & set(lengths_of(style, found.hair_line))
             for group in GROUPS
         ),
-        "beard": (found.beard_style != "none" or found.stubble > STUBBLE)
+        "beard": (found.beard_style != "none" or found.stubble >= STUBBLE)
         == (seen["beard"] != "none"),
         "glasses": (found.glasses_style != "none") == (seen["glasses"] != "none"),
     }

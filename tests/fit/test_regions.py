@@ -11,9 +11,9 @@ from PIL import Image
 from skimage.data import astronaut
 
 from portraiture.engine.hair.color import hair_rgb
-from portraiture.fit.colours import read_cues, zone_colour
+from portraiture.fit.colours import Cues, read_cues, zone_colour
 from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, NAMED, hair_pigments
-from portraiture.fit.hair_style import FORMS, LENGTHS, choose_hair
+from portraiture.fit.hair_style import FORMS, LENGTHS, HairChoice, shortlist
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks, parse_photo
 from portraiture.fit.regions import WINDOW_PX, Regions, photo_regions, window_transform
@@ -42,6 +42,10 @@ def regions(seen: Seen) -> Regions:
     return seen[0]
 
 
+def first_choice(regions: Regions, cues: Cues, looks: Looks) -> HairChoice:
+    return shortlist(regions, cues, looks)[0].choice
+
+
 def looks_of(**named: str) -> Looks:
     """Looks of which some are certain and the others say nothing."""
     classes = {name: np.full(len(LOOKS[name]), 1 / len(LOOKS[name]), np.float32) for name in NAMES}
@@ -67,7 +71,7 @@ def test_the_demo_sitters_hair(seen: Seen) -> None:
     """By eye: a voluminous bob, fair to brown, with a fringe; no curls."""
     regions, looks = seen
     assert read_cues(regions, looks).sex > 0.7
-    choice = choose_hair(regions, read_cues(regions, looks), looks)
+    choice = first_choice(regions, read_cues(regions, looks), looks)
     assert "medium" in LENGTHS[choice.style] and "curly" not in FORMS.get(choice.style, ())
     assert choice.fringe >= 0.5
     pigments = hair_pigments(regions, looks)
@@ -81,7 +85,7 @@ def test_a_cut_out_on_white_has_the_photos_hair(regions: Regions) -> None:
     assert cut.person[cut.image.min(-1) > 0.99].mean() < 1e-3
     cues = read_cues(cut, looks)
     assert cues.hair > 0.8
-    assert choose_hair(cut, cues, looks).style not in ("bald", "buzz")
+    assert first_choice(cut, cues, looks).style not in ("bald", "buzz")
 
 
 def test_transparent_ground_is_white_ground() -> None:
@@ -104,14 +108,14 @@ def test_transparent_ground_is_white_ground() -> None:
 def test_what_is_not_seen_is_not_bald(rows: slice, columns: slice) -> None:
     cut, looks = seen_in(align(np.ascontiguousarray(astronaut()[rows, columns])))
     assert not (cut.hair | cut.person)[~cut.seen].any()
-    choice = choose_hair(cut, read_cues(cut, looks), looks)
+    choice = first_choice(cut, read_cues(cut, looks), looks)
     assert choice.style != "bald" and choice.line < 0.9
 
 
 def test_a_bald_head_that_is_seen_stays_bald(seen: Seen) -> None:
     regions, looks = seen
     bald = replace(regions, hair=np.zeros_like(regions.hair))
-    assert choose_hair(bald, read_cues(bald, looks), looks).style == "bald"
+    assert first_choice(bald, read_cues(bald, looks), looks).style == "bald"
 
 
 @pytest.mark.parametrize("length", ["buzz", "short", "medium", "long"])
@@ -120,7 +124,7 @@ def test_the_style_has_the_length_that_is_seen_where_its_outline_says_little(
 ) -> None:
     nowhere = replace(regions, seen=np.zeros_like(regions.seen))
     looks = looks_of(hair=length, form="straight")
-    style = choose_hair(nowhere, read_cues(nowhere, looks), looks).style
+    style = first_choice(nowhere, read_cues(nowhere, looks), looks).style
     assert length in LENGTHS[style]
 
 

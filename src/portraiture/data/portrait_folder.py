@@ -23,6 +23,7 @@ from portraiture.data.label_portraits import label_portrait
 from portraiture.data.labelled_photos import WHOLE, LabelledPhoto
 from portraiture.engine.packs.dress import KEPT
 from portraiture.errors import DataError, PhotoError
+from portraiture.fit.hair_style import RECEDING
 from portraiture.media import read_image
 from portraiture.people.synth_folder import complete_people, read_person
 from portraiture.perception.looks import LOOKS, NAMES, Look
@@ -121,8 +122,11 @@ def looks_from_parameters(
     beard = str(parameters["beard_style"])
     if beard == "none" and parameters["stubble"] >= STUBBLE:
         beard = "stubble"
+    length = HAIR.get(style)
+    if length == "short" and parameters["hair_line"] >= RECEDING:
+        length = "receding"
     return _looks({
-        "hair": HAIR.get(style), "form": FORM.get(style), "beard": BEARD.get(beard),
+        "hair": length, "form": FORM.get(style), "beard": BEARD.get(beard),
         "glasses": GLASSES.get(str(parameters["glasses_style"])),
     })  # fmt: skip
 

@@ -25,9 +25,9 @@ from portraiture.engine.skin.sample import sample_detail
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
 
-DETAIL_STREAM = 1
-"""Second word of the seed of the details, so that all else of a seed's person does not depend on
-them."""
+CUT_STREAM, DETAIL_STREAM = 1, 2
+"""Second words of the seeds of cut and details, so that all else of a seed's person does not depend
+on them."""
 
 Range = tuple[float, float]
 """Mean and standard deviation."""
@@ -176,7 +176,7 @@ def sample_parameters(
     values |= _sample_skin(rng, person)
     values |= _sample_eyes(rng, person)
     values |= _sample_hair(rng, person)
-    values |= _sample_cut(np.random.default_rng([seed, 1]), person, values)
+    values |= _sample_cut(np.random.default_rng((seed, CUT_STREAM)), person, values)
     values |= _sample_brows(rng, person)
     values |= _sample_beard(rng, person, values)
     values |= _sample_wear(rng, person, values)

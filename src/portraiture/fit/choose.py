@@ -1,7 +1,8 @@
-"""Choose hair style, beard, glasses and neckline from what the portrait parser saw.
+"""Choose beard, glasses and clothes from what the portrait parser saw.
 
-looks ─┬─▶ kind of beard, glasses, clothes ─┐
-regions ─ colours, hair mask ───────────────┴─▶ styles, tones, hair (`fit.hair_style`)
+looks ────▶ kind of beard, glasses, clothes ─┐
+regions ──▶ their colours ───────────────────┴─▶ styles and tones
+Hair is chosen by `fit.hair_outline`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 
-CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}
-"""`hair_curl` of each class of the look "form"."""
 LIKELY = 0.5
 """Probability above which something is worn or grown."""
 SHAVED = 0.15
@@ -115,10 +114,8 @@ def choose_styles(
     beard, stubble = choose_beard(regions, cues, looks)
     frame, tone = choose_glasses(regions, cues, looks)
     neckline = choose_clothes(regions, looks)
-    curl = sum(CURLS[form] * looks.chance("form", form) for form in CURLS)
     return replace(
         hair.applied(parameters),
-        hair_curl=float(np.clip(curl, 0.0, 1.0)),
         beard_style=beard,
         stubble=stubble,
         glasses_style=frame,

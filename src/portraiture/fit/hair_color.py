@@ -54,9 +54,6 @@ class Pigments(NamedTuple):
     grey: float
 
 
-UNSEEN = Pigments(0.55, 0.15, 0.1)
-
-
 def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     """The pigments whose colour is nearest to the hair's, among those that its name allows; without
     enough hair, those of the likeliest name."""

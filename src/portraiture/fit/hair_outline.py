@@ -28,6 +28,7 @@ from portraiture.fit.parse import Looks
 from portraiture.fit.place import Placed
 from portraiture.fit.projection import image_size
 from portraiture.fit.regions import Regions, window_transform
+from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.render.mesh import segmentation_of
 from portraiture.types import Bust, Camera, Part, Photo, Segment
 
@@ -63,9 +64,9 @@ class Outlines:
         """Compare one choice with the photo's hair."""
         parameters = choice.applied(self.placed.parameters)
         hair = make_hair(parameters, self.placed.shape, atlas=self.atlas)
-        parts = (self.skin, hair) if hair else (self.skin,)
+        assert hair is not None, "a bald head has no outline"
         skeleton = self.placed.shape.model.skeleton(self.placed.shape.joints)
-        bust = Bust(parts, skeleton, self.placed.expression, _NOWHERE)
+        bust = Bust((self.skin, hair), skeleton, self.placed.expression, _NOWHERE)
         shown = segmentation_of(bust, self.camera, OUTLINE_PX) == Segment.HAIR
         found = overlap(shown[None], self.hair, self.seen, self.face & ~self.hair)
         area = (shown & self.seen).sum()
@@ -88,10 +89,11 @@ _NOWHERE = np.zeros((478, 3), np.float32)
 
 
 def fit_hair(
-    listed: Sequence[Listed], looks: Looks, regions: Regions, photo: Photo, placed: Placed
-) -> HairChoice:
+    listed: Sequence[Listed], looks: Looks, regions: Regions, photo: Photo, placed: Placed, *,
+    progress: Progress = SILENT,
+) -> HairChoice:  # fmt: skip
     """The choice whose match at the photo's camera plus prior is highest, its length and volume
-    refined by one step. About 0.3 s for each of the list and four more."""
+    refined by one step. About 0.3 s for each of the list and four more. Raises CancelledError."""
     if all(one.choice.style == "bald" for one in listed):
         return listed[0].choice
     outlines = outlines_of(regions, photo, placed)
@@ -106,6 +108,7 @@ def fit_hair(
     for name in ("volume", "length"):
         for step in (-STEP, STEP):
             value = float(np.clip(getattr(best, name) + step, 0.05, 0.95))
+            raise_if_cancelled(progress)
             moved = replace(best, **{name: value})
             found = outlines.match(moved)
             if found.overlap > match.overlap:

@@ -1,7 +1,7 @@
-"""Choose the hair style by comparing the engine's renders with the photo.
+"""List the hair styles that may be the photo's; `fit.hair_outline` chooses one of them.
 
 hair mask of the photo ─▶ grid in head coordinates ─┐
-``assets/hair_masks.npz`` (renders of every style) ─┼─ overlap, prior ─▶ style, length, hairline
+``assets/hair_masks.npz`` (renders of every style) ─┼─ overlap, prior ─▶ shortlist
 looks: chance of bald, short … straight, curly … ───┘
 
 The masks are rendered by ``tools/learn_hair_masks.py``: front views of the average head, one for
@@ -87,6 +87,9 @@ FORMS: dict[HairStyle, tuple[str, ...]] = {
 """Classes of the look "form" that a style may have; of the others, straight and wavy."""
 USUAL_FORMS = ("straight", "wavy")
 
+CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}
+"""`hair_curl` of each class of the look "form"."""
+
 STYLES = 3
 """Styles on the shortlist."""
 
@@ -132,6 +135,7 @@ class HairChoice:
     volume: float = 0.5
     fringe: float = 0.0
     parting: float = 0.3
+    curl: float = 0.3
 
     def applied(self, parameters: AvatarParameters) -> AvatarParameters:
         """`parameters` with this hair."""
@@ -143,6 +147,7 @@ class HairChoice:
             hair_volume=self.volume,
             hair_fringe=self.fringe,
             hair_parting=self.parting,
+            hair_curl=self.curl,
         )
 
 
@@ -166,9 +171,10 @@ class HairMasks:
     parting: Float[ndarray, "K"]
     masks: Bool[ndarray, "K 48 40"]
 
-    def choice(self, k: int) -> HairChoice:
+    def choice(self, k: int, curl: float) -> HairChoice:
+        """One of the masks' hair. curl: of the photo's, in which the masks do not differ."""
         numbers = (self.length, self.line, self.volume, self.fringe, self.parting)
-        return HairChoice(self.styles[k], *(float(values[k]) for values in numbers))
+        return HairChoice(self.styles[k], *(float(values[k]) for values in numbers), curl=curl)
 
 
 @lru_cache(maxsize=1)
@@ -203,11 +209,6 @@ def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "
     return (hair > 0.5) & seen, seen
 
 
-def choose_hair(regions: Regions, cues: Cues, looks: Looks) -> HairChoice:
-    """The first of the shortlist."""
-    return shortlist(regions, cues, looks)[0].choice
-
-
 def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     """The most plausible choices, best first: the best variants of the `STYLES` best styles by
     overlap (IoU) plus prior, and of one whose length is the likeliest; bald alone where no hair is
@@ -234,7 +235,8 @@ def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     listed = [*variants][:STYLES] + of_length
     firsts = [ranked[0] for style, ranked in variants.items() if style in listed]
     chosen = (firsts[0], *variants[table.styles[firsts[0]]][1:2], *firsts[1:])
-    return [Listed(table.choice(k), float(prior[k])) for k in chosen]
+    curl = float(np.clip(sum(CURLS[f] * looks.chance("form", f) for f in CURLS), 0.0, 1.0))
+    return [Listed(table.choice(k, curl), float(prior[k])) for k in chosen]
 
 
 def overlap(

@@ -2,7 +2,8 @@
 
 Photo ─landmarks─▶ solve ─▶ camera, identity, expression
       ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo
-      ─parse─────▶ less what is covered ─▶ colours ─▶ hair style, beard, glasses ─▶ Fitted
+      ─parse─────▶ less what is covered ─▶ colours ─▶ beard, glasses, clothes ──▶ Fitted
+                 └─▶ hair styles ─rendered at the camera─▶ hair ──────────────┘
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hair_outline import fit_hair
@@ -54,7 +56,7 @@ class Fitted:
 
 
 def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
-    """Fit the engine to `photo`. About 5 s on two cores; the same photo gives the same result.
+    """Fit the engine to `photo`. About 8 s on two cores; the same photo gives the same result.
     Raises CancelledError."""
     times = StageTimes(progress)
     landmarks = photo.landmarks.astype(np.float64)
@@ -78,7 +80,8 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     times.stage("Choose colours and styles")
     parameters = measure_colours(regions, parsed.looks, photo, placed.parameters)
     listed = shortlist(regions, cues, parsed.looks)
-    hair_style = fit_hair(listed, parsed.looks, regions, photo, placed)
+    wait_for_kernels(times)
+    hair_style = fit_hair(listed, parsed.looks, regions, photo, placed, progress=times)
     parameters = choose_styles(regions, cues, parsed.looks, hair_style, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")

@@ -31,6 +31,13 @@ WEIGHTS = {
 """Weights of squared parameter differences, by their effect on the image; 1 for all others."""
 STYLES = {"hair_style": 1.0, "beard_style": 0.5, "brow_style": 0.1, "neckline": 0.1}
 """Cost of a mismatch of each discrete parameter."""
+NEAREST: dict[str, tuple[str, ...]] = {
+    "receding": ("short", "buzz"), "horseshoe": ("bald",), "side_swept": ("side_part", "bob"),
+    "wavy_medium": ("bob", "curly"), "layered_bob": ("bob",), "pixie": ("short", "bun"),
+    "curly_medium": ("curly",), "curly_long": ("long_wavy",), "suit_tie": ("shirt",),
+    "suit_open": ("shirt",), "blouse_jacket": ("shirt",), "knit": ("crew",), "dress": ("v_neck",),
+}  # fmt: skip
+"""Choices of `people.latent` that look most like those it lacks."""
 EXPRESSION = ("mouthSmileLeft", "jawOpen", "browInnerUp", "browDownLeft")
 """Expression weights that are compared."""
 CHOSEN, OTHERS = 1.6, -0.4
@@ -60,6 +67,10 @@ def find_latent(person: Person) -> Float[ndarray, "Z"]:
     return z.astype(np.float32)
 
 
+def _like(choice: str) -> tuple[str, ...]:
+    return (choice, *NEAREST.get(choice, ()))
+
+
 def _numbers(person: Person) -> Float[ndarray, "K"]:
     values = [getattr(person.parameters, name) for name in CONTINUOUS]
     weights = [WEIGHTS.get(name, 1.0) for name in CONTINUOUS]
@@ -72,7 +83,7 @@ def _distance(z: Float[ndarray, "Z"], person: Person, wanted: Float[ndarray, "K"
     others = sum(
         price
         for name, price in STYLES.items()
-        if getattr(found.parameters, name) != getattr(person.parameters, name)
+        if getattr(found.parameters, name) not in _like(getattr(person.parameters, name))
     )
     return float(np.square(_numbers(found) - wanted).sum()) + others
 

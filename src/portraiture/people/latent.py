@@ -70,6 +70,9 @@ SINGLES = (
     "cloth", "cloth_light", "smile", "open", "brow_raise",
 )  # fmt: skip
 
+PASSING = ("cloth", "cloth_light", "smile", "open", "brow_raise")
+"""Entries that are not of the head: clothes and expression."""
+
 COILED_FROM = 0.6
 """Ancestries with a mean curl above this have coiled hair."""
 
@@ -259,16 +262,18 @@ def _dyes() -> Float[ndarray, "D 3"]:
 
 
 def _detail(z: Float[ndarray, "Z"]) -> dict[str, float]:
-    """Learned details of the skin: combinations of the entries for shape and single parameters. The
-    layout of z, which generators have learned, has no entries of their own."""
-    continuous = np.concatenate([z[:SHAPE_AXES], z[[*SINGLE_SLOTS.values()]]])
+    """Learned details of the skin: combinations of the entries for shape and single parameters of
+    the head. The layout of z, which generators have learned, has no entries of their own."""
+    own = [slot for name, slot in SINGLE_SLOTS.items() if name not in PASSING]
+    continuous = np.concatenate([z[:SHAPE_AXES], z[own]])
     return detail_from(_mixture() @ continuous)
 
 
 @lru_cache(maxsize=1)
 def _mixture() -> Float[ndarray, "D C"]:
     """Orthonormal rows, so that the details of z ~ N(0, 1) are independent and of variance 1."""
-    square = np.random.default_rng(48).standard_normal((SHAPE_AXES + len(SINGLES), len(DETAILS)))
+    entries = SHAPE_AXES + len(SINGLES) - len(PASSING)
+    square = np.random.default_rng(48).standard_normal((entries, len(DETAILS)))
     return np.linalg.qr(square)[0].T
 
 

@@ -75,7 +75,8 @@ class Plan:
 def scaled(plan: Plan, scale: float) -> Plan:
     """Rescale the plan to a head `scale` times as large as the average one."""
     lengths = ("length", "droop", "clearance", "rise", "curl_radius", "curl_wave", "width")
-    return replace(plan, **{name: scale * getattr(plan, name) for name in lengths})
+    tuck = None if plan.tuck is None else scale * plan.tuck
+    return replace(plan, tuck=tuck, **{name: scale * getattr(plan, name) for name in lengths})
 
 
 def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"]:
