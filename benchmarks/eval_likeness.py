@@ -8,7 +8,7 @@ face descriptor (a ResNet that nothing of ours has seen): distances are about 0.
 and 0.17 to the mirrored photo, 0.6 is its usual threshold. found: share of renders whose nearest
 among all photos is the sitter's. wide, tall: mean distances between outline landmarks of the render
 at the photo's camera, as detected, over the photo's. Choices are compared with the folder's
-annotations. Needs the dev extras dlib-bin and face-recognition-models.
+annotations. Needs the extra `likeness`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _dlib() -> Dlib:
     Skip."""
     spec = find_spec("face_recognition_models")
     if find_spec("dlib") is None or spec is None or spec.origin is None:
-        raise Skip("dlib-bin and face-recognition-models are not installed.")
+        raise Skip("the extra likeness is not installed.")
     library, models = import_module("dlib"), Path(spec.origin).parent / "models"
     points = str(models / "shape_predictor_5_face_landmarks.dat")
     descriptor = str(models / "dlib_face_recognition_resnet_model_v1.dat")

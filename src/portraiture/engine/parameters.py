@@ -102,7 +102,7 @@ class AvatarParameters:
     hair_curl: float = _number(0.3, "added wave or curl")
     hair_parting: float = _number(0.3, "0 the person's left, 0.5 middle, 1 right")
     hair_line: float = _number(0.4, "0 low, 1 high and receding")
-    hair_fringe: float = _number(0.0, "0 none, 1 a full fringe to the brows")
+    hair_fringe: float = _number(0.0, "of hanging hair: 0 none, 1 full, to the brows")
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
     hair_grey: float = _number(0.0, "fraction of grey hairs")
