@@ -93,7 +93,8 @@ def fit_hair(
     progress: Progress = SILENT,
 ) -> HairChoice:  # fmt: skip
     """The choice whose match at the photo's camera plus prior is highest, its length and volume
-    refined by one step. About 0.3 s for each of the list and four more. Raises CancelledError."""
+    refined by one step each. About 0.3 s for each of the list and two more. Raises
+    CancelledError."""
     if all(one.choice.style == "bald" for one in listed):
         return listed[0].choice
     outlines = outlines_of(regions, photo, placed)
@@ -106,14 +107,13 @@ def fit_hair(
     if match.area < CROPPED and looks.chance("hair", "buzz") > MAYBE:
         return HairChoice("buzz", line=best.line)
     for name in ("volume", "length"):
-        for step in (-STEP, STEP):
-            value = float(np.clip(getattr(best, name) + step, 0.05, 0.95))
-            raise_if_cancelled(progress)
-            moved = replace(best, **{name: value})
-            found = outlines.match(moved)
-            if found.overlap > match.overlap:
-                best, match = moved, found
-                break
+        raise_if_cancelled(progress)
+        step = STEP if match.area > 1.0 else -STEP
+        value = float(np.clip(getattr(best, name) + step, 0.05, 0.95))
+        moved = replace(best, **{name: value})
+        found = outlines.match(moved)
+        if found.overlap > match.overlap:
+            best, match = moved, found
     return best
 
 
