@@ -118,7 +118,8 @@ def measure(folder: Path, *, count: int = 1000) -> list[Metric]:
 def measured(folder: Path, count: int) -> list[Sitter]:
     """Fit and render the portraits that are held out."""
     held = read_portraits(folder)[EVERY - 1 :: EVERY]
-    chosen = [held[k] for k in np.unique(np.linspace(0, len(held) - 1, count).astype(int))]
+    count = min(count, len(held))
+    chosen = [held[k] for k in np.linspace(0, len(held) - 1, count).astype(int)]
     sitters = []
     for portrait in track(chosen, description="Fit and compare"):
         try:
@@ -257,6 +258,8 @@ def nearest_name(pigments: tuple[float, float, float]) -> str:
 def summary(sitters: list[Sitter]) -> dict[str, float]:
     """Medians and shares over the sitters."""
     photos = np.array([sitter.descriptor for sitter in sitters])
+    if not sitters:
+        raise Skip("no portrait could be aligned.")
     figures = {"portraits": float(len(sitters))}
     for view in VIEWS:
         renders = np.array([sitter.views[view] for sitter in sitters])

@@ -2,7 +2,7 @@
 
 python benchmarks/suite.py [--only GROUP ...] [--quick] [--json FILE] [--gate] [--readme] [--accept]
     [--fixtures DIR] [--held-out DIR] [--scenes DIR] [--photos DIR] [--attribute-network FILE]
-    [--portraits FILE] [--environment VENV]
+    [--portraits FILE] [--portrait-folder DIR] [--environment VENV]
 
 Each group runs in a process of its own. A group without its data is skipped and says why; its rows
 in the README keep their last value. --quick takes fewer runs, and fewer people, which changes
@@ -44,7 +44,7 @@ from rich.console import Console
 
 GroupName = Literal[
     "parity", "volume", "rasterize", "create", "heads", "faces", "align", "fit", "invert", "edits",
-    "photos", "perception", "portraits", "exports", "busy", "size", "environment", "gpu",
+    "photos", "perception", "portraits", "likeness", "exports", "busy", "size", "environment", "gpu",
 ]  # fmt: skip
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results.json"
@@ -77,6 +77,8 @@ class Options:
     """Portraits."""
     portraits: Path | None = None
     """Held-out portraits of tools/label_portraits.py."""
+    portrait_folder: Path | None = None
+    """Portraits with annotations, of which every tenth is held out (`data.portrait_folder`)."""
     attribute_network: Path | None = None
     """What train attributes left in networks/."""
     environment: Path | None = None
@@ -277,6 +279,13 @@ def portraits(options: Options) -> list[Metric]:
     return measure(file)
 
 
+def likeness(options: Options) -> list[Metric]:
+    folder = _given(options.portrait_folder, "--portrait-folder")
+    from eval_likeness import measure
+
+    return measure(folder, count=8 if options.quick else 1000)
+
+
 def exports(options: Options) -> list[Metric]:
     if shutil.which("node") is None or not (HERE.parent / "tests/node/node_modules").exists():
         raise Skip("needs Node and, in tests/node, npm ci.")
@@ -325,6 +334,7 @@ GROUPS: dict[GroupName, Group] = {
     "photos": Group(photos, "benchmarks/eval_photos.py PHOTOS --count 24", sampled=True),
     "perception": Group(perception, "benchmarks/suite.py --only perception --held-out PEOPLE"),
     "portraits": Group(portraits, "benchmarks/eval_portrait_parser.py HELD_OUT"),
+    "likeness": Group(likeness, "benchmarks/eval_likeness.py PORTRAITS", sampled=True),
     "exports": Group(exports, "benchmarks/check_exports.py", sampled=True),
     "busy": Group(busy, "benchmarks/suite.py --only busy"),
     "size": Group(size, "benchmarks/bench_size.py"),
