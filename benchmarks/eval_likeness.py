@@ -33,7 +33,7 @@ from rich.progress import track
 from rich.table import Table
 from tyro.conf import Positional
 
-from portraiture.data.portrait_folder import EVERY, STUBBLE, Portrait, read_portraits
+from portraiture.data.portrait_folder import STUBBLE, Portrait, held_out, read_portraits
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import PhotoError
@@ -117,7 +117,7 @@ def measure(folder: Path, *, count: int = 1000) -> list[Metric]:
 
 def measured(folder: Path, count: int) -> list[Sitter]:
     """Fit and render the portraits that are held out."""
-    held = read_portraits(folder)[EVERY - 1 :: EVERY]
+    held = held_out(read_portraits(folder))[1]
     count = min(count, len(held))
     chosen = [held[k] for k in np.linspace(0, len(held) - 1, count).astype(int)]
     sitters = []

@@ -44,7 +44,8 @@ from rich.console import Console
 
 GroupName = Literal[
     "parity", "volume", "rasterize", "create", "heads", "faces", "align", "fit", "invert", "edits",
-    "photos", "perception", "portraits", "likeness", "exports", "busy", "size", "environment", "gpu",
+    "photos", "perception", "portraits", "likeness", "exports", "busy", "size", "environment",
+    "gpu",
 ]  # fmt: skip
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results.json"
