@@ -30,8 +30,7 @@ from skimage.draw import polygon2mask
 from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.errors import PhotoError
-from portraiture.fit.parse import parse_photo
-from portraiture.fit.regions import photo_regions, window_transform
+from portraiture.fit.regions import read_photo, window_transform
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.solve import reprojection_error
 from portraiture.photo.align import align
@@ -116,7 +115,7 @@ def hair_in(photo: Photo, box: np.ndarray) -> np.ndarray:
     """(FACE_PX, FACE_PX) bool, where the photo shows hair before the face."""
     landmarks = photo.landmarks.astype(np.float64)
     to_window = np.linalg.inv(window_transform(landmarks))
-    regions = photo_regions(photo, parse_photo(photo, to_window))
+    regions, _ = read_photo(photo)
     at = (np.arange(FACE_PX) + 0.5) / FACE_PX * (box[2] - box[0])
     x, y = np.meshgrid(at + box[0], at + box[1])
     column = (to_window[0, 0] * x + to_window[0, 1] * y + to_window[0, 2]).astype(int)

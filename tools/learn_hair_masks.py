@@ -20,7 +20,7 @@ from scipy.ndimage import map_coordinates
 from portraiture.camera import orbit, project
 from portraiture.engine.hair.build import make_hair
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE, landmark_positions
-from portraiture.engine.parameters import AvatarParameters, HairStyle
+from portraiture.engine.parameters import LONG_HAIR, AvatarParameters, HairStyle
 from portraiture.engine.sample import FRINGED
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin
@@ -31,10 +31,6 @@ from portraiture.types import Bust, Segment
 log = logging.getLogger("learn_hair_masks")
 
 SIZE = 320
-LONG = (
-    *("bob", "long_straight", "long_wavy", "ponytail", "bun"),
-    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
-)
 FREE = ("curly", "afro")
 BALDING = ("receding", "horseshoe")
 LENGTHS, LONG_LENGTHS = (0.35, 0.85), (0.15, 0.5, 0.85)
@@ -50,7 +46,7 @@ def variants() -> list[Variant]:
     """Index of the style, length, hairline, volume, fringe."""
     out: list[Variant] = []
     for index, style in enumerate(get_args(HairStyle)):
-        if style in LONG:
+        if style in LONG_HAIR:
             out += [(index, length, LINES[0], 0.5, 0.0) for length in LONG_LENGTHS]
         elif style in FREE:
             out += [(index, length, LINES[0], 0.4, 0.0) for length in LENGTHS]
@@ -63,7 +59,7 @@ def variants() -> list[Variant]:
         elif style != "bald":
             out += [(index, *rest, 0.0) for rest in itertools.product(LENGTHS, LINES, VOLUMES)]
         if style in FRINGED:
-            lengths = LONG_LENGTHS if style in LONG else LENGTHS
+            lengths = LONG_LENGTHS if style in LONG_HAIR else LENGTHS
             combined = itertools.product(lengths, LINES[:1], (0.5,), FRINGES)
             out += [(index, *rest) for rest in combined]
     return out

@@ -9,8 +9,8 @@ import pytest
 
 from portraiture.engine.hair.color import to_srgb
 from portraiture.fit.clothes import LIT, choose_clothes, cloth_colours
-from portraiture.fit.parse import Looks, parse_photo
-from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions, photo_regions, window_transform
+from portraiture.fit.parse import Looks
+from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions, read_photo
 from portraiture.perception.looks import LOOKS, NAMES
 from portraiture.types import Photo
 
@@ -21,8 +21,7 @@ JACKET, SHIRT, TIE = np.array([0.02, 0.02, 0.04]), np.array([0.7, 0.7, 0.7]), np
 @pytest.fixture(scope="module")
 def dressed(photo: Photo) -> Regions:
     """The demo photo's window with a suit painted in below the chin."""
-    to_window = np.linalg.inv(window_transform(photo.landmarks.astype(np.float64)))
-    regions = photo_regions(photo, parse_photo(photo, to_window))
+    regions, _ = read_photo(photo)
     x, y = regions.head_coordinates()
     chin = regions.landmarks[152]
     across = np.abs(x - (chin[0] - 0.5 * WINDOW_PX) / regions.iod)

@@ -11,9 +11,9 @@ from portraiture.engine.hair.build import hair_atlas, make_hair
 from portraiture.fit.colours import read_cues
 from portraiture.fit.hair_outline import CROPPED, Match, Outlines, fit_hair, outlines_of
 from portraiture.fit.hair_style import HairChoice, Listed
-from portraiture.fit.parse import Looks, parse_photo
+from portraiture.fit.parse import Looks
 from portraiture.fit.place import Placed, place_head
-from portraiture.fit.regions import Regions, photo_regions, window_transform
+from portraiture.fit.regions import Regions, read_photo
 from portraiture.render.mesh import render_bust, segmentation_of
 from portraiture.types import Bust, Photo, Segment
 
@@ -24,9 +24,7 @@ CHOICES = (
 
 @pytest.fixture(scope="module")
 def seen(photo: Photo) -> tuple[Regions, Looks, Placed]:
-    to_window = np.linalg.inv(window_transform(photo.landmarks.astype(np.float64)))
-    parsed = parse_photo(photo, to_window)
-    regions = photo_regions(photo, parsed)
+    regions, parsed = read_photo(photo)
     return regions, parsed.looks, place_head(photo, read_cues(regions, parsed.looks))
 
 

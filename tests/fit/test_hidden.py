@@ -15,10 +15,10 @@ from portraiture.engine.landmarks import CONTOUR
 from portraiture.engine.skin.layout import anatomy
 from portraiture.fit.colours import eyes_covered, read_cues
 from portraiture.fit.hidden import find_hidden
-from portraiture.fit.parse import parse_photo, parsed_texels
+from portraiture.fit.parse import parsed_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.projection import SIZE, WINDOW, Projection, core_mask
-from portraiture.fit.regions import photo_regions, window_transform
+from portraiture.fit.regions import read_photo
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.skin import hair_on_texels
 from portraiture.photo.align import align, crop_image
@@ -213,8 +213,7 @@ def test_a_flushed_face_is_not_covered(name: str) -> None:
     """By colour alone a third and a tenth of these clean faces counted as covered."""
     photo = align(PORTRAITS / f"{name}.jpg")
     landmarks = photo.landmarks.astype(np.float64)
-    parsed = parse_photo(photo, np.linalg.inv(window_transform(landmarks)))
-    regions = photo_regions(photo, parsed)
+    regions, parsed = read_photo(photo)
     projection = place_head(photo, read_cues(regions, parsed.looks)).project(photo)
     hair = hair_on_texels(regions, landmarks, projection)
     hidden = find_hidden(projection, hair, parsed_texels(parsed, photo, projection))
@@ -222,8 +221,7 @@ def test_a_flushed_face_is_not_covered(name: str) -> None:
 
 
 def test_covered_eyes_are_told_by_their_lids(photo: Photo) -> None:
-    to_window = np.linalg.inv(window_transform(photo.landmarks.astype(np.float64)))
-    regions = photo_regions(photo, parse_photo(photo, to_window))
+    regions, _ = read_photo(photo)
     assert eyes_covered(regions) == (False, False)
     covered = np.zeros_like(regions.covered)
     right = regions.landmarks[468]

@@ -15,8 +15,8 @@ from portraiture.fit.colours import Cues, read_cues, zone_colour
 from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, NAMED, hair_pigments
 from portraiture.fit.hair_style import FORMS, LENGTHS, HairChoice, shortlist
 from portraiture.fit.light import decode, encode
-from portraiture.fit.parse import Looks, parse_photo
-from portraiture.fit.regions import WINDOW_PX, Regions, photo_regions, window_transform
+from portraiture.fit.parse import Looks
+from portraiture.fit.regions import WINDOW_PX, Regions, read_photo, window_transform
 from portraiture.perception.looks import LOOKS, NAMES, Look
 from portraiture.photo.align import align
 from portraiture.types import Photo
@@ -27,9 +27,8 @@ Seen = tuple[Regions, Looks]
 def seen_in(photo: Photo) -> Seen:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        to_window = np.linalg.inv(window_transform(photo.landmarks.astype(np.float64)))
-        parsed = parse_photo(photo, to_window)
-        return photo_regions(photo, parsed), parsed.looks
+        regions, parsed = read_photo(photo)
+        return regions, parsed.looks
 
 
 @pytest.fixture(scope="module")

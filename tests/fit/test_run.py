@@ -11,9 +11,8 @@ from portraiture.engine.actions import ACTIONS
 from portraiture.engine.landmarks import CONTOUR, landmark_positions
 from portraiture.engine.shape import shape_head
 from portraiture.fit.colours import read_cues
-from portraiture.fit.parse import parse_photo
 from portraiture.fit.place import place_head
-from portraiture.fit.regions import photo_regions, window_transform
+from portraiture.fit.regions import read_photo
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.photo.align import align
 from portraiture.types import Photo
@@ -69,9 +68,8 @@ def test_same_photo_same_bits(photo: Photo, fitted: Fitted) -> None:
 
 def test_mirrored_photo_mirrors_the_pose(photo: Photo, fitted: Fitted) -> None:
     mirrored = align(np.ascontiguousarray(photo.image[:, ::-1]))
-    to_window = np.linalg.inv(window_transform(mirrored.landmarks.astype(np.float64)))
-    parsed = parse_photo(mirrored, to_window)
-    other = place_head(mirrored, read_cues(photo_regions(mirrored, parsed), parsed.looks))
+    regions, parsed = read_photo(mirrored)
+    other = place_head(mirrored, read_cues(regions, parsed.looks))
     yaw = [float(np.arctan2(*f.camera.T_world_cam[[0, 2], 2])) for f in (fitted, other)]
     turned = [np.arctan2(np.sin(y - np.pi), np.cos(y - np.pi)) for y in yaw]
     assert abs(turned[0] + turned[1]) < np.radians(4.0)

@@ -10,10 +10,8 @@ of glasses), are UNKNOWN and excluded from the loss. Letters: h, w the portrait,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from numpy import ndarray
 from scipy import ndimage
@@ -30,9 +28,8 @@ from portraiture.engine.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from portraiture.fit.parse import likeliest_segments
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_HALF_IOD, WINDOW_PX, window_transform
-from portraiture.perception.portrait_parser import PortraitParser
-from portraiture.perception.weights import load_portrait_parser
 from portraiture.photo import landmarks as face_mesh
 from portraiture.photo.align import crop_image, crop_side, fit_pose
 from portraiture.photo.person import person_mask
@@ -81,21 +78,10 @@ def label_portrait(
     strands = soft[..., 0].astype(np.float32) / 255.0
     person = person_mask(window)
     marks = face_mesh.transform(landmarks[:, :2], to_window)[:, :2]
-    labels = _outer(marks, person, strands, parsed(window), bald=bald, bearded=bearded)
+    labels = _outer(marks, person, strands, likeliest_segments(window), bald=bald, bearded=bearded)
     _draw_face(labels, marks, glasses=glasses)
     labels[~inside] = UNKNOWN
     return Labelled(window, labels, _frame(landmarks, to_window))
-
-
-def parsed(window: UInt8[ndarray, "n n 3"]) -> Int[ndarray, "n n"]:
-    """Likeliest `Segment` of each pixel by the packaged portrait parser."""
-    image = torch.from_numpy(window.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1.0
-    return _parser().read(image)[0][0].argmax(0).numpy()
-
-
-@lru_cache(maxsize=1)
-def _parser() -> PortraitParser:
-    return load_portrait_parser()
 
 
 def _frame(landmarks: ndarray, to_window: ndarray) -> Float32[ndarray, "3"]:

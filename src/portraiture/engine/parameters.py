@@ -45,6 +45,11 @@ HairStyle = Literal[
     "curly_medium",
     "curly_long",
 ]
+LONG_HAIR: tuple[HairStyle, ...] = (
+    *("bob", "long_straight", "long_wavy", "ponytail", "bun"),
+    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
+)
+"""Styles whose hair reaches below the ears."""
 BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
 BeardStyle = Literal[
     "none", "stubble", "moustache", "goatee", "circle", "short_beard", "full_beard", "sideburns"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from scipy.ndimage import map_coordinates
 
@@ -87,6 +87,11 @@ def parse_photo(photo: Photo, window: Float[ndarray, "3 3"]) -> Parsed:
     classes, looks = parser.read(torch.cat([images, images.flip(-1)]))
     means: dict[Look, ndarray] = {name: chance.mean(0).numpy() for name, chance in looks.items()}
     return Parsed(classes[0].numpy(), classes[2].numpy(), pixels, Looks(means))
+
+
+def likeliest_segments(image: UInt8[ndarray, "n n 3"]) -> Int[ndarray, "n n"]:
+    """Likeliest `Segment` of each pixel of a square image."""
+    return _parser().read(_tensor(image, len(image)))[0][0].argmax(0).numpy()
 
 
 def _tensor(image: UInt8[ndarray, "n n 3"], size: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ from skimage import measure
 from skimage.draw import polygon2mask
 
 from portraiture.engine.landmarks import CONTOUR, LEFT_EYE, RIGHT_EYE
-from portraiture.fit.parse import Parsed
+from portraiture.fit.parse import Parsed, parse_photo
 from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT, CROWN_SEEN
 from portraiture.types import Photo, Segment
 
@@ -79,6 +79,13 @@ def window_transform(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "3 3"
     turn = np.array([[c, -s], [s, c]])
     shift = 0.5 * (right + left) - turn @ [0.5 * WINDOW_PX, EYE_LEVEL * WINDOW_PX]
     return np.array([[c, -s, shift[0]], [s, c, shift[1]], [0.0, 0.0, 1.0]])
+
+
+def read_photo(photo: Photo) -> tuple[Regions, Parsed]:
+    """Parse the photo and assign the pixels of its window to regions."""
+    landmarks = photo.landmarks.astype(np.float64)
+    parsed = parse_photo(photo, np.linalg.inv(window_transform(landmarks)))
+    return photo_regions(photo, parsed), parsed
 
 
 def photo_regions(photo: Photo, parsed: Parsed) -> Regions:

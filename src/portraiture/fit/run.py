@@ -22,9 +22,9 @@ from portraiture.fit.colours import measure_colours, read_cues
 from portraiture.fit.hair_outline import fit_hair
 from portraiture.fit.hair_style import shortlist
 from portraiture.fit.hidden import covered_in_window, find_hidden
-from portraiture.fit.parse import parse_photo, parsed_texels
+from portraiture.fit.parse import parsed_texels
 from portraiture.fit.place import place_head
-from portraiture.fit.regions import photo_regions, window_transform
+from portraiture.fit.regions import read_photo
 from portraiture.fit.skin import fit_skin, hair_on_texels
 from portraiture.progress import SILENT, Progress, StageTimes, raise_if_cancelled
 from portraiture.types import Camera, Light, Photo
@@ -61,8 +61,7 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     times = StageTimes(progress)
     landmarks = photo.landmarks.astype(np.float64)
     times.stage("Segment the photo")
-    parsed = parse_photo(photo, np.linalg.inv(window_transform(landmarks)))
-    regions = photo_regions(photo, parsed)
+    regions, parsed = read_photo(photo)
     cues = read_cues(regions, parsed.looks)
     raise_if_cancelled(times)
     times.stage("Fit the landmarks")

@@ -9,6 +9,7 @@ from scipy.interpolate import PchipInterpolator
 
 from portraiture.engine.hair.scalp import RADIUS
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.ops.vectors import smooth
 
 _AZIMUTH = np.array([0.0, 40.0, 49.0, 58.0, 72.0, 100.0, 125.0, 150.0, 180.0])
 _RIM = np.array([-60.0, -12.0, 16.0, 26.0, 31.0, 34.0, 31.0, 25.0, 21.0])
@@ -42,18 +43,13 @@ def density(
     azimuth = np.abs(azimuth)
     match parameters.hair_style:
         case "receding":
-            top = _smooth((elevation - 26.0) / 30.0)
-            forelock = 0.35 * _smooth((38.0 - azimuth) / 26.0) * _smooth((80.0 - elevation) / 25.0)
+            top = smooth((elevation - 26.0) / 30.0)
+            forelock = 0.35 * smooth((38.0 - azimuth) / 26.0) * smooth((80.0 - elevation) / 25.0)
             return 1.0 - top * np.clip(0.35 + 0.55 * parameters.hair_line - forelock, 0.0, 0.85)
         case "horseshoe":
             rim = PchipInterpolator(_AZIMUTH, _RIM)(azimuth)
             rim = rim + _RIM_RANGE * (0.5 - parameters.hair_line)
             rim = rim + 1.8 * np.sin(np.radians(7.0 * azimuth)) * np.sin(np.radians(17.0 * azimuth))
-            return _smooth(RADIUS * np.radians(rim - elevation) / _RIM_FADE)
+            return smooth(RADIUS * np.radians(rim - elevation) / _RIM_FADE)
         case _:
             return np.ones(np.broadcast_shapes(azimuth.shape, np.shape(elevation)))
-
-
-def _smooth(t: ndarray) -> ndarray:
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)

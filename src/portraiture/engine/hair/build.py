@@ -25,7 +25,7 @@ from portraiture.engine.hair.long import (
     long_wavy,
     ponytail,
 )
-from portraiture.engine.hair.patch import Piece, smooth
+from portraiture.engine.hair.patch import Piece
 from portraiture.engine.hair.scalp import CENTRE
 from portraiture.engine.hair.scalp_paint import paint_scalp
 from portraiture.engine.hair.short import (
@@ -43,6 +43,7 @@ from portraiture.engine.hair.texture import Weave, strand_atlas
 from portraiture.engine.hair.thinned import horseshoe, receding
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, follow_head
+from portraiture.ops.vectors import smooth
 from portraiture.types import Material, Part, Segment
 
 __all__ = ["make_hair", "paint_scalp"]

@@ -12,9 +12,10 @@ import numpy as np
 from portraiture.engine.hair.fringe import cut_fringe
 from portraiture.engine.hair.guides import nearest_clump
 from portraiture.engine.hair.long import hanging
-from portraiture.engine.hair.patch import MM, Patch, Piece, along_part, mix, smooth, sow
+from portraiture.engine.hair.patch import MM, Patch, Piece, along_part, mix, sow
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import smooth
 
 _LOCK = 4
 """Roots that share one lock."""
@@ -90,6 +91,6 @@ def _curls(
 def _body(patch: Patch, parameters: AvatarParameters, own: np.ndarray) -> np.ndarray:
     """How far each lock stands off the head, metres: more at the sides than at the parting."""
     volume = parameters.hair_volume
-    off_part = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parameters.hair_parting))
+    off_part = patch.off_part(parameters.hair_parting)
     parted = smooth(1.0 - off_part / 0.025) * smooth((patch.place[:, 2] - 0.01) / 0.03)
     return (10 + 26 * volume) * MM * (0.55 + 0.75 * own) * patch.height * (1.0 - 0.4 * parted)

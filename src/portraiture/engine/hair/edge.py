@@ -12,11 +12,11 @@ from portraiture.engine.hair.patch import (
     away_from_part,
     make_plan,
     over_the_crown,
-    smooth,
     sow,
 )
 from portraiture.engine.parameters import AvatarParameters, HairStyle
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import smooth
 
 COMBED_BACK: tuple[HairStyle, ...] = ("slick_back", "ponytail", "bun")
 PARTED: tuple[HairStyle, ...] = (

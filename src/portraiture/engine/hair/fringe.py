@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from portraiture.engine.hair.guides import Plan
-from portraiture.engine.hair.patch import MM, Patch, smooth
+from portraiture.engine.hair.patch import MM, Patch
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.ops.vectors import unit
+from portraiture.ops.vectors import smooth, unit
 
 _BROWS = 0.9385
 """Height of a full fringe's cut on the average head, metres."""

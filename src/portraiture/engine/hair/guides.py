@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from portraiture.engine.hair.surface import SkinField
-from portraiture.ops.vectors import unit
+from portraiture.ops.vectors import smooth, unit
 
 GRAVITY = np.array([0.0, -1.0, 0.0])
 
@@ -129,8 +129,8 @@ def _integrate(plan: Plan, field: SkinField) -> Float[ndarray, "P N+1 3"]:
             wish = unit(plan.tie - position) + fade * plan.comb
             left = np.linalg.norm(plan.tie - position, axis=1, keepdims=True)
             stride = np.minimum(step, np.maximum(left - 0.004, 0.0))
-        target = plan.clearance * _smooth(s[:, 0] / plan.rise)
-        target = target + 0.012 * _smooth((NECK_Y - field.canonical(position)[:, 1]) / 0.04)
+        target = plan.clearance * smooth(s[:, 0] / plan.rise)
+        target = target + 0.012 * smooth((NECK_Y - field.canonical(position)[:, 1]) / 0.04)
         if plan.dodge > 0:
             wish = wish + plan.dodge * _around_ears(position, field)
         if plan.aside > 0:
@@ -156,7 +156,7 @@ def _over_shoulders(
 ) -> Float[ndarray, "P 3"]:
     """Steer strands that lie on a shoulder towards the chest or back instead of along the arm."""
     canonical = field.canonical(position)
-    weight = close * _smooth((NECK_Y - canonical[:, 1:2]) / 0.05)
+    weight = close * smooth((NECK_Y - canonical[:, 1:2]) / 0.05)
     away = np.where(canonical[:, 2:] > 0.02, 0.5, -0.5)
     inward = -0.3 * np.sign(position[:, :1])
     turned = np.concatenate([inward, np.minimum(wish[:, 1:2], -0.5), away], axis=1)
@@ -168,20 +168,15 @@ def _around_ears(position: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
     ear = np.where(position[:, :1] > 0, field.ears[0], field.ears[1])
     offset = position - ear
     reach = np.linalg.norm(offset, axis=1, keepdims=True)
-    return 2.0 * _smooth((0.048 - reach) / 0.025) * unit(offset * [0.2, 1.0, 1.0])
+    return 2.0 * smooth((0.048 - reach) / 0.025) * unit(offset * [0.2, 1.0, 1.0])
 
 
 def _out_of_face(position: ndarray, side: ndarray, field: SkinField) -> Float[ndarray, "P 3"]:
     """Push strands that hang in front of the face towards their side."""
     x, y, z = field.canonical(position).T
-    weight = _smooth((0.066 - np.abs(x)) / 0.02) * _smooth((z - 0.08) / 0.02)
-    push = weight * _smooth((0.955 - y) / 0.02) * side
+    weight = smooth((0.066 - np.abs(x)) / 0.02) * smooth((z - 0.08) / 0.02)
+    push = weight * smooth((0.955 - y) / 0.02) * side
     return push[:, None] * np.array([1.0, 0.0, 0.0])
-
-
-def _smooth(t: ndarray) -> ndarray:
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3 - 2 * t)
 
 
 def _cut(strands: ndarray, plan: Plan, field: SkinField) -> Float[ndarray, "P K+1 3"]:
@@ -212,8 +207,8 @@ def _tuck(strands: ndarray, tuck: Float[ndarray, "P"], field: SkinField) -> ndar
     """Bend the last half of each strand horizontally towards the vertical axis of the neck, those
     beside the face less."""
     ahead = field.canonical(strands[:, -1])[:, 2]
-    depth = tuck * (1.0 - 0.85 * _smooth((ahead - 0.045) / 0.035))
-    along = _smooth(2.0 * np.linspace(0.0, 1.0, strands.shape[1]) - 1.0)
+    depth = tuck * (1.0 - 0.85 * smooth((ahead - 0.045) / 0.035))
+    along = smooth(2.0 * np.linspace(0.0, 1.0, strands.shape[1]) - 1.0)
     return strands + (depth[:, None] * along)[..., None] * unit(-strands * [1.0, 0.0, 1.0])
 
 
@@ -231,7 +226,7 @@ def _curl(strands: ndarray, plan: Plan, rng: np.random.Generator) -> ndarray:
     wave = plan.curl_wave * rng.uniform(0.85, 1.2, len(strands))
     angle = 2 * np.pi * length / wave[:, None] + phase[:, None]
     onset = np.maximum(0.8 * wave, plan.onset * length[:, -1])
-    radius = plan.curl_radius[:, None] * _smooth(length / onset[:, None])
+    radius = plan.curl_radius[:, None] * smooth(length / onset[:, None])
     offset = np.cos(angle)[..., None] * side + plan.flat * np.sin(angle)[..., None] * other
     return strands + radius[..., None] * offset
 
@@ -241,9 +236,7 @@ def _push_out(strands: ndarray, plan: Plan, field: SkinField) -> ndarray:
     out = strands.copy()
     flat = out[:, 1:].reshape(-1, 3)
     along = np.linspace(0.0, 1.0, strands.shape[1])[1:]
-    least = (
-        0.0006 + np.minimum(0.35 * plan.clearance, 0.006)[:, None] * _smooth(4 * along)
-    ).ravel()
+    least = (0.0006 + np.minimum(0.35 * plan.clearance, 0.006)[:, None] * smooth(4 * along)).ravel()
     for _ in range(2):
         distance, normal = field(flat)
         flat = flat + np.maximum(least - distance, 0.0)[:, None] * normal

@@ -25,11 +25,11 @@ from portraiture.engine.hair.patch import (
     mix,
     over_the_crown,
     sideburn,
-    smooth,
     sow,
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
+from portraiture.ops.vectors import smooth
 
 
 def side_swept(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
@@ -119,7 +119,7 @@ def _full(
     plan = hanging(patch, parameters, hem=cut, wave=wave, backward=0.45)
     volume = parameters.hair_volume
     crown = smooth((patch.elevation - 20.0) / 40.0)
-    off_part = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parameters.hair_parting))
+    off_part = patch.off_part(parameters.hair_parting)
     parted = smooth(1.0 - off_part / 0.02) * smooth((patch.place[:, 2] - 0.02) / 0.03)
     body = mix(5 + 9 * volume, 9 + 19 * volume, crown) * (1.0 - 0.5 * parted)
     return replace(

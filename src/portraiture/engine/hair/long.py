@@ -23,13 +23,12 @@ from portraiture.engine.hair.patch import (
     mix,
     over_the_crown,
     sideburn,
-    smooth,
     sow,
 )
 from portraiture.engine.hair.surface import SkinField
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
-from portraiture.ops.vectors import unit
+from portraiture.ops.vectors import smooth, unit
 
 PONYTAIL = np.array([0.0, 0.962, -0.066])
 BUN = np.array([0.0, 0.998, -0.040])
@@ -191,7 +190,7 @@ def hanging(
     comb = np.stack([side, 0 * side, 0 * side], axis=1) + patch.noise(0.04)
     comb -= back[:, None] * over_the_crown(patch, crown)
     volume, curl = parameters.hair_volume, parameters.hair_curl
-    off_part = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parameters.hair_parting))
+    off_part = patch.off_part(parameters.hair_parting)
     over = mix(0.3, 1.0, smooth((patch.elevation + 5.0) / 45.0))
     near_part = patch.top * (1 - behind) * smooth(1.0 - off_part / 0.03)
     return make_plan(

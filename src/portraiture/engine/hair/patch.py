@@ -15,7 +15,7 @@ from portraiture.engine.hair.guides import Plan, nearest_clump
 from portraiture.engine.hair.scalp import CENTRE, Roots, chart, grow_roots, sideburn_share
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
-from portraiture.ops.vectors import unit
+from portraiture.ops.vectors import smooth, unit
 
 MM = 1e-3
 
@@ -72,6 +72,10 @@ class Patch:
             self.layer[chosen],
             self.rng,
         )
+
+    def off_part(self, parting: float) -> Float[ndarray, "P"]:
+        """Distance of each root from the plane of the parting, metres on the average head."""
+        return np.abs(self.place[:, 0] - part_at(parting))
 
     @property
     def size(self) -> int:
@@ -169,10 +173,9 @@ def make_plan(
     )
 
 
-def smooth(t: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
-    """Hermite step from 0 at t = 0 to 1 at t = 1."""
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+def part_at(parting: float) -> float:
+    """x of the parting on the average head, metres; parting: 0 the person's left, 1 the right."""
+    return 0.045 * (1.0 - 2.0 * parting)
 
 
 def mix(a: ndarray | float, b: ndarray | float, t: ndarray | float) -> ndarray:
@@ -207,7 +210,7 @@ def along_part(
 ) -> Patch:
     """Extra roots within 8 mm of the parting, so that only a thin line of scalp is visible."""
     patch = sow(parameters, shape, 4000, seed=seed, layers=(0.0, 0.7, 0.3, 0.0))
-    off = np.abs(patch.place[:, 0] - 0.045 * (1.0 - 2.0 * parting))
+    off = patch.off_part(parting)
     return patch.take((off < 0.008) & (patch.place[:, 2] > -0.01) & (patch.top > 0.3))
 
 
@@ -216,7 +219,7 @@ def away_from_part(
 ) -> tuple[Float[ndarray, "P"], Float[ndarray, "P"]]:
     """Side of the parting on which each root lies, -1 to 1 (the person's left is positive), and
     how far behind the crown it is; there the parting ends and the midline divides the hair."""
-    part = 0.045 * (1.0 - 2.0 * parting) + 0.001 * patch.rng.normal(size=patch.size)
+    part = part_at(parting) + 0.001 * patch.rng.normal(size=patch.size)
     behind = smooth((0.02 - patch.place[:, 2]) / 0.05)
     offset = patch.place[:, 0] - (1.0 - behind) * part
     return np.tanh(offset / mix(sharpness, 0.035, behind)), behind

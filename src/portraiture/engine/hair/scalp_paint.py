@@ -15,7 +15,7 @@ from portraiture.engine.hair.scalp import (
     ear_mask,
     sideburn_share,
 )
-from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.parameters import LONG_HAIR, AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bilinear, texel_map
 
@@ -23,11 +23,6 @@ _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, 
 """Opacity of the roots over the skin colour; other styles use `_USUAL`."""
 
 _USUAL = 0.88
-
-_NO_SIDEBURNS = (
-    *("ponytail", "bun", "bob", "long_straight", "long_wavy"),
-    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
-)
 
 
 def paint_scalp(
@@ -69,7 +64,7 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
     soft = np.clip((depth + 0.0008 * wave + 0.002 * (grain - 0.5) + 0.001) / width, 0.0, 1.0)
     follicles = 0.62 + 0.55 * grain if short else 0.85 + 0.2 * grain
     cover = np.clip(soft**1.2 * follicles, 0.0, 1.0)
-    if parameters.hair_style in _NO_SIDEBURNS:
+    if parameters.hair_style in LONG_HAIR:
         cover *= 1.0 - 0.7 * sideburn_share(*chart(points))
     elif parameters.hair_style in ("receding", "horseshoe"):
         cover *= density(*chart(points), parameters) ** 1.5

@@ -23,12 +23,11 @@ from portraiture.engine.hair.patch import (
     mix,
     over_the_crown,
     sideburn,
-    smooth,
     sow,
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
-from portraiture.ops.vectors import unit
+from portraiture.ops.vectors import smooth, unit
 
 
 def buzz(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:

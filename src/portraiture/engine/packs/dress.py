@@ -7,18 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from portraiture.engine.packs.assets import Asset
-from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.parameters import LONG_HAIR, AvatarParameters
 
-LONG_HAIR = ("long", "bob", "ponytail", "braid")
+LONG_WORDS = ("long", "bob", "ponytail", "braid")
 """Words in an asset's name that indicate hair reaching below the ears."""
 
 KEPT = ("bald", "buzz", "receding", "horseshoe")
 """Procedural styles that no asset replaces."""
-
-REACHING_BELOW_THE_EARS = (
-    *("bob", "long_straight", "long_wavy", "ponytail", "bun"),
-    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
-)
 
 
 def dress(parameters: AvatarParameters, assets: Sequence[Asset], seed: int) -> list[Asset]:
@@ -47,11 +42,11 @@ def _has_texture(asset: Asset) -> bool:
 
 
 def _is_long(name: str) -> bool:
-    return any(word in name.lower() for word in LONG_HAIR)
+    return any(word in name.lower() for word in LONG_WORDS)
 
 
 def _wears_long(parameters: AvatarParameters) -> bool:
-    return parameters.hair_style in REACHING_BELOW_THE_EARS
+    return parameters.hair_style in LONG_HAIR
 
 
 def _suits(name: str, parameters: AvatarParameters) -> bool:
