@@ -71,7 +71,14 @@ def _person(**changes: object) -> dict[str, object]:
             {"hair_style": "long_wavy", "beard_style": "circle", "glasses_style": "aviator"},
             {"hair": "long", "form": "wavy", "beard": "goatee", "glasses": "thin"},
         ),
-        ({"hair_style": "afro", "glasses_style": "rectangle"}, {"form": "afro", "beard": "none"}),
+        (
+            {"hair_style": "afro", "glasses_style": "rectangle"},
+            {"form": "afro", "beard": "none", "glasses": "thick"},
+        ),
+        (
+            {"hair_style": "bald", "glasses_style": "oval", "glasses_rim": 0.1},
+            {"hair": "bald", "beard": "none", "glasses": "thin"},
+        ),
         ({"hair_style": "bun", "stubble": 0.5}, {"beard": "stubble", "glasses": "none"}),
         ({"hair_style": "bald", "beard_style": "sideburns"}, {"hair": "bald", "glasses": "none"}),
         ({"hair_style": "bob", "hat_style": "cap"}, {"beard": "none", "glasses": "none"}),

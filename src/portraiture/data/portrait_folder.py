@@ -22,6 +22,8 @@ from portraiture.data.face_set import shrunk, shrunk_labels
 from portraiture.data.label_portraits import label_portrait
 from portraiture.data.labelled_photos import WHOLE, LabelledPhoto
 from portraiture.engine.packs.dress import KEPT
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.wear.glasses import WIRE
 from portraiture.errors import DataError, PhotoError
 from portraiture.fit.hair_style import RECEDING
 from portraiture.media import read_image
@@ -52,10 +54,6 @@ BEARD: dict[str, str] = {
     "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",
     "circle": "goatee", "short_beard": "full", "full_beard": "full",
 }  # fmt: skip
-GLASSES: dict[str, str] = {
-    "none": "none", "round": "thin", "aviator": "thin", "cat_eye": "thick", "rimless": "rimless",
-}  # fmt: skip
-"""The engine's styles as classes of `LOOKS`; those that are absent may be several."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +123,18 @@ def looks_from_parameters(
     length = HAIR.get(style)
     if length == "short" and parameters["hair_line"] >= RECEDING:
         length = "receding"
+    rim = float(parameters.get("glasses_rim", AvatarParameters.glasses_rim))
     return _looks({
         "hair": length, "form": FORM.get(style), "beard": BEARD.get(beard),
-        "glasses": GLASSES.get(str(parameters["glasses_style"])),
+        "glasses": _glasses(str(parameters["glasses_style"]), rim),
     })  # fmt: skip
+
+
+def _glasses(style: str, rim: float) -> str:
+    """Their class; `rim` as in `AvatarParameters`."""
+    if style in ("none", "rimless"):
+        return style
+    return "thin" if style == "aviator" or rim < WIRE else "thick"
 
 
 def _looks(classes: Mapping[Look, str | None]) -> Int8[ndarray, "A"]:

@@ -54,7 +54,7 @@ BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", 
 BeardStyle = Literal[
     "none", "stubble", "moustache", "goatee", "circle", "short_beard", "full_beard", "sideburns"
 ]
-GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless"]
+GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless", "oval"]
 HatStyle = Literal["none", "beanie", "cap"]
 Neckline = Literal[
     "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
@@ -120,6 +120,7 @@ class AvatarParameters:
     beard_grey: float = _number(0.0, "fraction of grey hairs in the beard")
 
     glasses_size: float = _number(0.5, "width and height of the lenses")
+    glasses_rim: float = _number(0.7, "thickness of the rim: 0 a metal wire, 1 bold")
     glasses_tone: float = _number(0.1, "frame: 0 black, 0.5 tortoiseshell, 1 gold or clear")
     glasses_tint: float = _number(0.0, "0 clear lenses, 1 sunglasses")
     hat_red: float = _number(0.2, "hat colour, sRGB")

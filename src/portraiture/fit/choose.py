@@ -1,8 +1,8 @@
-"""Choose beard, glasses and clothes from what the portrait parser saw.
+"""Choose beard and clothes from what the portrait parser saw.
 
-looks ────▶ kind of beard, glasses, clothes ─┐
-regions ──▶ their colours ───────────────────┴─▶ styles and tones
-Hair is chosen by `fit.hair_outline`.
+looks ────▶ kind of beard, clothes ─┐
+regions ──▶ their colours ──────────┴─▶ styles and tones
+Hair is chosen by `fit.hair_outline`, glasses by `fit.glasses`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from portraiture.engine.landmarks import OUTER_LIPS
 from portraiture.engine.parameters import (
     AvatarParameters,
     BeardStyle,
-    GlassesStyle,
 )
 from portraiture.fit.clothes import choose_clothes, cloth_colours
 from portraiture.fit.colours import (
@@ -24,11 +23,9 @@ from portraiture.fit.colours import (
     cheek_mask,
     covered_share,
     disc,
-    eyes_covered,
     zone_colour,
 )
 from portraiture.fit.hair_style import HairChoice
-from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 
@@ -81,45 +78,16 @@ def choose_beard(regions: Regions, cues: Cues, looks: Looks) -> tuple[BeardStyle
     return ("circle", 0.5 * stubble) if kind == "goatee" else ("moustache", 0.0)
 
 
-def choose_glasses(regions: Regions, cues: Cues, looks: Looks) -> tuple[GlassesStyle, float]:
-    """Choose frame and tone. Many dark pixels below the eyes and on the bridge indicate a thick
-    black frame, some a thin dark one, none thin metal. Dark occlusion of both eyes but not of the
-    nose indicates sunglasses in any case."""
-    worn = 1.0 - looks.chance("glasses", "none")
-    both = all(eyes_covered(regions))
-    nose = covered_share(regions, disc(regions, 4, 0.1)) > 0.5
-    lens = decode(regions.image[np.any([disc(regions, k, 0.1) for k in (223, 443)], axis=0)])
-    dark = np.median(lens) < 0.15 * zone_colour(regions, cheek_mask(regions)).mean()
-    if both and dark and not nose:
-        worn = 1.0
-    if worn < LIKELY:
-        return "none", 0.1
-    x, y = regions.head_coordinates()
-    x = np.abs(x)
-    ring = (x < 0.95) & (y < -0.13) & (y > -0.5) | (x < 0.12) & (np.abs(y - 0.05) < 0.15)
-    cheek = float(zone_colour(regions, cheek_mask(regions)).mean())
-    light = decode(regions.image[ring]).mean(1) / max(cheek, 1e-3)
-    if (light < 0.2).mean() > 0.025:
-        return ("cat_eye" if cues.sex > 0.6 else "rectangle"), 0.03
-    share = float((light < 0.4).mean())
-    if share > 0.06:
-        return "rectangle", 0.12
-    return ("rectangle", 0.35) if share > 0.02 else ("rimless", 0.7)
-
-
 def choose_styles(
     regions: Regions, cues: Cues, looks: Looks, hair: HairChoice, parameters: AvatarParameters
 ) -> AvatarParameters:
-    """Set every discrete parameter, and those that go with it."""
+    """Set beard, hair and clothes, and those that go with it."""
     beard, stubble = choose_beard(regions, cues, looks)
-    frame, tone = choose_glasses(regions, cues, looks)
     neckline = choose_clothes(regions, looks)
     return replace(
         hair.applied(parameters),
         beard_style=beard,
         stubble=stubble,
-        glasses_style=frame,
-        glasses_tone=tone,
         neckline=neckline,
         **cloth_colours(regions, neckline),
     )

@@ -1,4 +1,4 @@
-"""Estimate colours of hair, brows, irises and lips, and weak cues of age and sex.
+"""Estimate colours of hair, brows and lips, and weak cues of age and sex.
 
 All colours are compared in linear light under the exposure assumed by `portraiture.fit.light`, so
 that a rendered part matches its appearance in the photo.
@@ -9,27 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from numpy import ndarray
 from skimage.draw import polygon2mask
 
-from portraiture.engine.face.iris import iris_colors
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.landmarks import (
     CONTOUR,
     LEFT_BROW,
-    LEFT_EYE,
     OUTER_LIPS,
     RIGHT_BROW,
-    RIGHT_EYE,
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
-from portraiture.fit.light import decode, radiance
+from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
 from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT
-from portraiture.types import Photo
 
 USUAL_HAIR, USUAL_LIPS = 0.7, 0.35
 """Default cues if the crown or the lips are not visible."""
@@ -140,21 +136,16 @@ def lip_redness(regions: Regions) -> float:
 def measure_colours(
     regions: Regions,
     looks: Looks,
-    photo: Photo,
     parameters: AvatarParameters,
 ) -> AvatarParameters:
-    """Set the colours of hair, brows, irises and lips."""
+    """Set the colours of hair, brows and lips."""
     melanin, redness, grey = hair_pigments(regions, looks)
-    image, landmarks = photo.image, photo.landmarks.astype(np.float64)
-    iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
     changes = {
         "hair_melanin": melanin,
         "hair_redness": redness,
         "hair_grey": grey,
         "beard_grey": grey,
         "brow_darkness": _brow_darkness(regions, melanin, grey),
-        "iris_melanin": iris_melanin,
-        "iris_green": iris_green,
         "lip_redness": float(np.clip(0.25 + 0.7 * lip_redness(regions), 0.0, 1.0)),
     }
     return replace(parameters, **changes)
@@ -170,48 +161,3 @@ def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
     brow = float(zone_colour(regions, zone, 0.35).mean())
     hair = float((HAIR_SHADE * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
     return float(np.clip(0.5 - 0.25 * np.log(brow / max(hair, 1e-3)), 0.1, 1.0))
-
-
-def iris_pigments(
-    image: ndarray, landmarks: Float[ndarray, "478 2"], covered: tuple[bool, bool] = (False, False)
-) -> tuple[float, float]:
-    """Estimate iris_melanin and iris_green from the ring between pupil and limbus, excluding lids
-    and specular highlights; a medium brown if the photo is too coarse or both eyes are covered.
-    covered: whether the right and the left eye are."""
-    samples = []
-    for first, loop, hidden in zip((468, 473), (RIGHT_EYE, LEFT_EYE), covered, strict=True):
-        centre = landmarks[first]
-        radius = float(np.linalg.norm(landmarks[first + 1 : first + 5] - centre, axis=1).mean())
-        if hidden or radius < 2.5:
-            continue
-        low = np.maximum((centre - 1.2 * radius).astype(int), 0)
-        high = (centre + 1.2 * radius).astype(int) + 2
-        patch = radiance(image[low[1] : high[1], low[0] : high[0]])
-        y, x = np.mgrid[low[1] : low[1] + patch.shape[0], low[0] : low[0] + patch.shape[1]] + 0.5
-        lids = landmarks[[*loop]]
-        lids = lids.mean(0) + 0.8 * (lids - lids.mean(0))
-        open_eye = polygon2mask(patch.shape[:2], (lids - low)[:, ::-1])
-        distance = np.hypot(x - centre[0], y - centre[1]) / radius
-        ring = open_eye & (distance > 0.45) & (distance < 0.85) & (y > centre[1] - 0.5 * radius)
-        samples.append(patch[ring])
-    pixels = np.concatenate(samples) if samples else np.zeros((0, 3))
-    if len(pixels) < 8:
-        return 0.65, 0.2
-    light = pixels.sum(1)
-    seen = np.median(pixels[light < np.quantile(light, 0.75)], axis=0)
-    return _nearest_iris(seen)
-
-
-def _nearest_iris(seen: Float[ndarray, "3"]) -> tuple[float, float]:
-    """Nearest of the engine's irises by grid search; luminance has a low weight, since lids shadow
-    real eyes."""
-    best, answer = np.inf, (0.65, 0.2)
-    for melanin in np.linspace(0.0, 1.0, 21):
-        for green in (0.0, 0.3, 0.6):
-            candidate = AvatarParameters(iris_melanin=float(melanin), iris_green=green)
-            colour = 0.75 * iris_colors(candidate)[0] + 0.02
-            gap = np.log(colour) - np.log(np.maximum(seen, 0.003) + 0.01)
-            cost = 0.15 * gap.mean() ** 2 + 4.0 * ((gap - gap.mean()) ** 2).sum() + 0.02 * green
-            if cost < best:
-                best, answer = cost, (float(melanin), green)
-    return answer

@@ -1,7 +1,7 @@
 """Fit an aligned photo: parameters, expression, camera, skin and light.
 
 Photo ─landmarks─▶ solve ─▶ camera, identity, expression
-      ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo
+      ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo ─▶ irises
       ─parse─────▶ less what is covered ─▶ colours ─▶ beard, glasses, clothes ──▶ Fitted
                  └─▶ hair styles ─rendered at the camera─▶ hair ──────────────┘
 """
@@ -18,10 +18,12 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.fit.choose import choose_styles
-from portraiture.fit.colours import measure_colours, read_cues
+from portraiture.fit.colours import eyes_covered, measure_colours, read_cues
+from portraiture.fit.glasses import choose_glasses
 from portraiture.fit.hair_outline import fit_hair
 from portraiture.fit.hair_style import shortlist
 from portraiture.fit.hidden import covered_in_window, find_hidden
+from portraiture.fit.irises import match_irises
 from portraiture.fit.parse import parsed_texels
 from portraiture.fit.place import place_head
 from portraiture.fit.regions import read_photo
@@ -77,19 +79,22 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
         projection = placed.project(photo)
     raise_if_cancelled(times)
     times.stage("Choose colours and styles")
-    parameters = measure_colours(regions, parsed.looks, photo, placed.parameters)
+    parameters = measure_colours(regions, parsed.looks, placed.parameters)
     listed = shortlist(regions, cues, parsed.looks)
     wait_for_kernels(times)
     hair_style = fit_hair(listed, parsed.looks, regions, photo, placed, progress=times)
     parameters = choose_styles(regions, cues, parsed.looks, hair_style, parameters)
+    parameters = choose_glasses(photo, regions, parsed, placed, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")
     glasses = parsed_texels(parsed, photo, projection).glasses
     skin = fit_skin(photo, placed, projection, hair, hidden, glasses, parameters)
+    eyes = eyes_covered(regions)
+    parameters = match_irises(photo, placed, skin.light, skin.albedo, skin.parameters, eyes)
     times.finish()
     raise_if_cancelled(times)
     return Fitted(
-        parameters=skin.parameters,
+        parameters=parameters,
         expression=placed.expression,
         camera=placed.camera,
         albedo=skin.albedo,

@@ -23,10 +23,15 @@ from portraiture.types import Material, Part, Segment
 
 VERTEX_DISTANCE_M = 0.012
 """Distance from the front of the eye to the lens, if nose and brows allow it."""
+DROP_M = 0.004
+"""How far the lenses' middle is below the eyes'."""
 CLEARANCE_M = 0.0015
 """Minimum distance between frame and skin."""
 TEXTURE_M = 0.06
 """Length of frame after which the material's texture repeats."""
+
+WIRE = 0.3
+"""`glasses_rim` below which every frame is metal."""
 
 _SAMPLES = 56
 _BEND_RADIUS_M = 0.20
@@ -44,6 +49,15 @@ class _Form:
     metal: bool
     bridge: Literal["keyhole", "arch", "double"]
     hinge_y: float
+
+    def worn(self, rim: float) -> _Form:
+        """The form with acetate rims as thick as `AvatarParameters.glasses_rim` says."""
+        if self.metal:
+            return self
+        width, depth = (0.3 + rim) * np.array(self.rim)
+        metal = rim < WIRE
+        bridge = "arch" if metal else self.bridge
+        return replace(self, rim=(float(width), float(depth)), metal=metal, bridge=bridge)
 
 
 _FORMS: dict[GlassesStyle, _Form] = {
@@ -64,6 +78,17 @@ _FORMS: dict[GlassesStyle, _Form] = {
         False,
         "keyhole",
         10.0,
+    ),
+    "oval": _Form(
+        (
+            (25.0, 1.0), (23.6, 8.6), (17.5, 14.0), (7.0, 16.6), (-6.0, 16.4), (-17.0, 13.2),
+            (-23.2, 7.2), (-24.2, -0.6), (-20.6, -8.6), (-12.0, -14.6), (0.0, -16.6),
+            (12.0, -15.2), (21.4, -8.6),
+        ),
+        (2.6, 3.4),
+        False,
+        "keyhole",
+        6.0,
     ),
     "aviator": _Form(
         (
@@ -115,7 +140,7 @@ def make_glasses(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     style = parameters.glasses_style
     if style == "none":
         return []
-    form = _FORMS[style]
+    form = _FORMS[style].worn(parameters.glasses_rim)
     fit = _fit(form, parameters, shape)
     front = _front(form, fit)
     solid = [*front, _lens(form, fit, 1.0), _lens(form, fit, -1.0)]
@@ -136,12 +161,12 @@ def _fit(form: _Form, parameters: AvatarParameters, shape: HeadShape) -> _Fit:
     left, right = shape.group("helper-l-eye"), shape.group("helper-r-eye")
     eyes = np.stack([left.mean(0), right.mean(0)]).astype(np.float64)
     apart = eyes[0, 0] - eyes[1, 0]
-    scale = (0.90 + 0.20 * parameters.glasses_size) * np.clip(apart / 0.0626, 0.85, 1.15)
+    scale = (0.86 + 0.28 * parameters.glasses_size) * np.clip(apart / 0.0626, 0.85, 1.15)
     inner = -1e-3 * scale * min(x for x, _ in form.outline)
     centre_x = max(0.5 * apart + 0.0012, inner + 0.5 * _nose_width(shape))
     front_z = 0.5 * (left[:, 2].max() + right[:, 2].max())
     middle = eyes.mean(0)
-    origin = np.array([middle[0], middle[1] - 0.0015, front_z + VERTEX_DISTANCE_M])
+    origin = np.array([middle[0], middle[1] - DROP_M, front_z + VERTEX_DISTANCE_M])
     return _Fit(origin, float(centre_x), float(scale))
 
 
