@@ -16,7 +16,8 @@ from portraiture.fit.light import (
     shading,
     without_cast,
 )
-from portraiture.render.light import diffuse_ambient, studio_light
+from portraiture.render.harmonics import diffuse_ambient
+from portraiture.render.light import studio_light
 from portraiture.types import Light
 
 

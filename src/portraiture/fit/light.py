@@ -16,13 +16,13 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.skin.tone import tone_table
-from portraiture.render.light import (
+from portraiture.render.harmonics import (
     COSINE_LOBE,
     diffuse_ambient,
     even_directions,
     sh_basis,
-    studio_light,
 )
+from portraiture.render.light import studio_light
 from portraiture.types import Light
 
 KNEE = 0.7
