@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Float16, Float32, Int, UInt8
 from numpy import ndarray
 
 MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"]
@@ -170,12 +170,12 @@ class Bust:
 class Environment:
     """What reflections show of a light: the surroundings without the key light, and its shape.
 
-    radiance: (32, 64, 3) linear, equirectangular; the first row is up, the middle columns are +z
-        (before the face), columns further right are towards +x.
+    radiance: (32, 64, 3) linear half floats, equirectangular; the first row is up, the middle
+        columns are +z (before the face), columns further right are towards +x.
     key_size: tangent of half the angle that the key light subtends. key_shape: its outline.
     """
 
-    radiance: Float32[ndarray, "32 64 3"]
+    radiance: Float16[ndarray, "32 64 3"]
     key_size: float = 0.12
     key_shape: KeyShape = "square"
 

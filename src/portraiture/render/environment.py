@@ -13,9 +13,9 @@ from numpy import ndarray
 
 from portraiture.recent import Recent
 from portraiture.render.harmonics import sh_basis
+from portraiture.render.reflection_numba import COLUMNS, ROWS
 from portraiture.types import Light
 
-ROWS, COLUMNS = 32, 64
 LEVELS = 6
 """Blurred images of an environment, for roughness 0, 0.2, … 1."""
 
@@ -73,6 +73,7 @@ def _spectra() -> ndarray:
 
 def prefiltered(radiance: Float[ndarray, "32 64 3"]) -> Float32[ndarray, "6 32 64 3"]:
     """The environment blurred by the GGX lobes of roughness 0, 0.2, … 1."""
+    radiance = np.asarray(radiance, np.float64)
     image = np.fft.rfft(radiance, axis=1)
     blurred = np.einsum("lijk,jkc->likc", _spectra(), image)
     rough = np.fft.irfft(blurred, n=COLUMNS, axis=2)
@@ -85,7 +86,7 @@ _recent: Recent[tuple[bytes, bytes | None], ndarray] = Recent(8)
 def reflections(light: Light) -> Float32[ndarray, "6 32 64 3"]:
     """`prefiltered` environment of a light, which it may have to be made for."""
     given = light.environment
-    shown = None if given is None else np.asarray(given.radiance, np.float32).tobytes()
+    shown = None if given is None else given.radiance.tobytes()
     key = (np.concatenate([light.ambient, light.key_color[None]]).tobytes(), shown)
     return _recent.get(
         key, lambda: prefiltered(imagined(light) if given is None else given.radiance)

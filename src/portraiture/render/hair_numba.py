@@ -14,7 +14,7 @@ from portraiture.render.brdf_numba import (
     unit3,
     wrapped,
 )
-from portraiture.render.reflection_numba import surroundings
+from portraiture.render.reflection_numba import place, surroundings
 
 HAIR_EXTINCTION = 95.0
 """Extinction of key light in black hair, 1/m."""
@@ -110,7 +110,8 @@ def hair(lighting, look, rgb, n, tangent, view, roughness, depth, reach):
     cosine = dot3(n, light)
     front = smoothstep(-0.25, 0.35, cosine) * look.specular * math.pi
     spread = 0.7 * wrapped(cosine, 0.45) + 0.3 * across * smoothstep(-0.6, 0.4, cosine)
-    seen = surroundings(lighting.environment, around_strand(tangent, n, view, jitter), 0.45)
+    y, x = place(around_strand(tangent, n, view, jitter))
+    seen = surroundings(lighting.environment, y, x, 0.45)
     gloss = smoothstep(0.9, 0.3, roughness)
     out = (0.0, 0.0, 0.0)
     for channel in range(3):

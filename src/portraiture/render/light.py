@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -38,14 +37,9 @@ STUDIO_EXPOSURE = 0.975
 
 def studio_light() -> Light:
     """A large warm key light from the upper left of the image, cool fill and slight rim lights."""
-    return _studio_light()
-
-
-@lru_cache(maxsize=1)
-def _studio_light() -> Light:
-    walls = np.array([0.20, 0.213, 0.24]) * np.ones((32, 64, 1))
-    fill = np.array([0.75, 0.81, 0.9]) * panel(towards(0.85, 0.1), 0.65, 0.8, soft=0.3)
-    front = np.array([0.42, 0.405, 0.39]) * panel(towards(-0.25, 0.35), 0.9, 0.7, soft=0.4)
+    walls = np.array([0.19, 0.20, 0.225]) * np.ones((32, 64, 1))
+    fill = np.array([0.95, 1.03, 1.14]) * panel(towards(0.85, 0.15), 0.36, 0.6, soft=0.1)
+    front = np.array([1.5, 1.46, 1.42]) * panel(towards(-0.1, 0.62), 0.5, 0.3, soft=0.1)
     rims = np.array([2.6, 2.7, 2.9]) * (
         panel(towards(2.15, 0.35), 0.18, 0.7) + 0.6 * panel(towards(-2.15, 0.4), 0.18, 0.7)
     )
@@ -89,7 +83,7 @@ def scaled(light: Light, gain: float | Float[ndarray, "3"]) -> Light:
     """The same light, `gain` times as bright, a number or one for each channel."""
     around = light.environment
     if around is not None:
-        around = replace(around, radiance=(around.radiance * gain).astype(np.float32))
+        around = replace(around, radiance=(around.radiance * gain).astype(np.float16))
     return replace(
         light,
         ambient=light.ambient * gain,
@@ -104,7 +98,7 @@ def _lit(scene: Scenery) -> Light:
         project_environment(radiance),
         scene.direction,
         scene.color,
-        Environment(radiance.astype(np.float32), scene.size, scene.shape),
+        Environment(radiance.astype(np.float16), scene.size, scene.shape),
     )
 
 

@@ -25,6 +25,7 @@ from portraiture.render.reflection_numba import (
     key_highlight,
     key_image,
     mirror,
+    place,
     reflectance,
     surroundings,
 )
@@ -39,7 +40,7 @@ FLESH_PATH_M = (0.0032, 0.0009, 0.0006)
 """Attenuation lengths (to 1/e) of red, green and blue light transmitted through flesh."""
 
 
-SHARPER, PORES = 0.6, 0.75
+SHARPER, PORES = 0.6, 0.9
 """Roughness of the sharper lobe of skin relative to the other one's, and the fraction of the
 reflected surroundings that skin's pores do not shadow."""
 
@@ -117,7 +118,7 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
 @inlined
 def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
-    width = 0.30 if kind in (EYE, MOUTH) else (0.12 if kind == CLOTH else 0.03)
+    width = 0.55 if kind == EYE else 0.30 if kind == MOUTH else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
     if kind == EYE:  # lids and lashes are darker than what they shade
         reach *= 0.55 + 0.45 * reach
@@ -171,18 +172,18 @@ def sharp_share(roughness):
 def sky_reflection(lighting, kind, n, view, roughness, f0):
     """RGB specular radiance due to the surroundings, unoccluded."""
     ndv = max(dot3(n, view), 1e-3)
-    towards = mirror(n, view)
+    y, x = place(mirror(n, view))
     if is_wet(kind, roughness):
         share = fresnel(f0, ndv)
         roughness = 0.0
     else:
         share = reflectance(lighting.reflectance, f0, roughness, ndv)
-    r, g, b = surroundings(lighting.environment, towards, roughness)
+    r, g, b = surroundings(lighting.environment, y, x, roughness)
     r, g, b = share * r, share * g, share * b
     if kind == SKIN:
         w = sharp_share(roughness)
         sharp = w * reflectance(lighting.reflectance, f0, SHARPER * roughness, ndv)
-        sr, sg, sb = surroundings(lighting.environment, towards, SHARPER * roughness)
+        sr, sg, sb = surroundings(lighting.environment, y, x, SHARPER * roughness)
         r += sharp * sr - w * r
         g += sharp * sg - w * g
         b += sharp * sb - w * b

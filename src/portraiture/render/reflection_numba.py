@@ -7,6 +7,7 @@ import math
 from portraiture.ops.inner import inlined, inner
 from portraiture.render.brdf_numba import clamp01, dot3, fresnel, ggx, smoothstep, unit3
 
+ROWS, COLUMNS = 32, 64
 SQUARE, ROUND, WINDOW = range(3)
 """Outlines of the key light, in the order of `types.KeyShape`."""
 
@@ -18,27 +19,38 @@ def mirror(n, view):
     return d * n[0] - view[0], d * n[1] - view[1], d * n[2] - view[2]
 
 
+@inlined
+def place(direction):
+    """Row and column of a direction in an environment of 32 by 64 pixels."""
+    y = math.acos(min(max(direction[1], -1.0), 1.0)) * (ROWS / math.pi) - 0.5
+    x = (math.atan2(direction[0], direction[2]) + math.pi) * (COLUMNS / (2.0 * math.pi)) - 0.5
+    return y, x
+
+
 @inner
-def surroundings(environment, direction, roughness):
-    """RGB radiance of the blurred environment in a direction, trilinear."""
-    levels, rows, columns = environment.shape[0], environment.shape[1], environment.shape[2]
-    level = min(max(roughness, 0.0), 1.0) * (levels - 1)
-    low = min(int(level), levels - 2)
-    t = level - low
-    y = math.acos(min(max(direction[1], -1.0), 1.0)) / math.pi * rows - 0.5
-    x = (math.atan2(direction[0], direction[2]) / (2.0 * math.pi) + 0.5) * columns - 0.5
-    row, column = math.floor(y), math.floor(x)
-    v, u = y - row, x - column
-    red, green, blue = 0.0, 0.0, 0.0
-    for k in range(8):
-        r = min(max(row + (k & 1), 0), rows - 1)
-        c = (column + (k >> 1 & 1)) % columns
-        weight = (v if k & 1 else 1.0 - v) * (u if k & 2 else 1.0 - u) * (t if k & 4 else 1.0 - t)
-        pixel = environment[low + (k >> 2), r, c]
-        red += weight * pixel[0]
-        green += weight * pixel[1]
-        blue += weight * pixel[2]
-    return red, green, blue
+def surroundings(environment, y, x, roughness):
+    """RGB radiance of the blurred environment at a `place`, trilinear."""
+    level = min(max(roughness, 0.0), 1.0) * (environment.shape[0] - 1)
+    low = min(int(level), environment.shape[0] - 2)
+    top, left = math.floor(y), math.floor(x)
+    v, u, t = y - top, x - left, level - low
+    bottom, right = min(top + 1, ROWS - 1), (left + 1) % COLUMNS
+    top, left = max(top, 0), left % COLUMNS
+    out = (0.0, 0.0, 0.0)
+    for k in range(2):
+        image = environment[low + k]
+        w = t if k == 1 else 1.0 - t
+        a, b = w * (1.0 - v) * (1.0 - u), w * (1.0 - v) * u
+        c, d = w * v * (1.0 - u), w * v * u
+        out = (
+            out[0] + a * image[top, left, 0] + b * image[top, right, 0]
+            + c * image[bottom, left, 0] + d * image[bottom, right, 0],
+            out[1] + a * image[top, left, 1] + b * image[top, right, 1]
+            + c * image[bottom, left, 1] + d * image[bottom, right, 1],
+            out[2] + a * image[top, left, 2] + b * image[top, right, 2]
+            + c * image[bottom, left, 2] + d * image[bottom, right, 2],
+        )  # fmt: skip
+    return out
 
 
 @inner

@@ -40,9 +40,9 @@ def softbox(rng: np.random.Generator) -> Scenery:
     """Square key light, a large reflector beside, strip lights behind."""
     side = _side(rng)
     key = towards(side * rng.uniform(0.2, 0.95), rng.uniform(0.25, 0.75))
-    fill = panel(towards(-side * rng.uniform(0.7, 1.1), 0.1), 0.7, 0.8, soft=0.3)
+    fill = panel(towards(-side * rng.uniform(0.7, 1.1), 0.15), 0.4, 0.6, soft=0.1)
     image = _box(rng.uniform(0.2, 0.42) * np.ones(3), floor=0.6, ceiling=0.8)
-    image = image + rng.uniform(0.5, 1.5) * fill * COOL
+    image = image + rng.uniform(1.0, 3.5) * fill * COOL
     image = image + _strips(rng.uniform(0.0, 3.5), rng.uniform(0.0, 3.5))
     return Scenery(image, key, rng.uniform(0.6, 1.1) * FLASH, rng.uniform(0.09, 0.17), "square")
 
