@@ -14,9 +14,10 @@ from portraiture.render.environment import (
     prefiltered,
     project_environment,
     reflections,
+    seen,
     solid_angles,
 )
-from portraiture.render.harmonics import project_light, sh_basis
+from portraiture.render.harmonics import even_directions, project_light, sh_basis
 from portraiture.render.light import SCENES, sample_light, scaled, studio_light
 from portraiture.types import Light
 
@@ -74,8 +75,16 @@ def test_look_up_finds_the_pixel_of_a_direction() -> None:
     for row, column in ((0, 0), (5, 63), (16, 32), (31, 11)):
         y, x = place(tuple(directions()[row, column]))
         for level, roughness in ((0, 0.0), (2, 0.4), (5, 1.0)):
-            seen = surroundings(levels, y, x, roughness)
-            np.testing.assert_allclose(seen, levels[level, row, column], rtol=1e-3, atol=1e-4)
+            found = surroundings(levels, y, x, roughness)
+            np.testing.assert_allclose(found, levels[level, row, column], rtol=1e-3, atol=1e-4)
+
+
+def test_both_look_ups_agree() -> None:
+    levels = prefiltered(some_radiance(5))
+    for d in even_directions(50):
+        for roughness in (0.0, 0.33, 1.0):
+            found = surroundings(levels, *place(tuple(d)), roughness)
+            np.testing.assert_allclose(seen(levels, d, roughness), found, rtol=1e-4, atol=1e-5)
 
 
 def test_look_up_is_continuous_across_the_seam() -> None:

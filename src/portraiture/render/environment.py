@@ -93,6 +93,25 @@ def reflections(light: Light) -> Float32[ndarray, "6 32 64 3"]:
     )
 
 
+def seen(
+    levels: Float32[ndarray, "6 32 64 3"], towards: Float[ndarray, "*n 3"], roughness: float
+) -> Float[ndarray, "*n 3"]:
+    """Look up a blurred environment in unit directions: the twin of
+    `reflection_numba.surroundings`."""
+    level = roughness * (LEVELS - 1)
+    low = min(int(level), LEVELS - 2)
+    image = levels[low] + (level - low) * (levels[low + 1] - levels[low])
+    y = np.arccos(np.clip(towards[..., 1], -1.0, 1.0)) * (ROWS / np.pi) - 0.5
+    x = (np.arctan2(towards[..., 0], towards[..., 2]) + np.pi) * (COLUMNS / (2.0 * np.pi)) - 0.5
+    top, left = np.floor(y).astype(int), np.floor(x).astype(int)
+    v, u = (y - top)[..., None], (x - left)[..., None]
+    above, below = (
+        (1.0 - u) * image[row, left % COLUMNS] + u * image[row, (left + 1) % COLUMNS]
+        for row in (np.maximum(top, 0), np.minimum(top + 1, ROWS - 1))
+    )
+    return above + v * (below - above)
+
+
 def imagined(light: Light) -> Float[ndarray, "32 64 3"]:
     """An environment for a light of which SH alone are known.
 

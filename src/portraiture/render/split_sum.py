@@ -58,5 +58,18 @@ def reflectance_table() -> Float[ndarray, "24 24 2"]:
     return np.stack([(share * (1.0 - grazing)).mean(-1), (share * grazing).mean(-1)], axis=-1)
 
 
+def rough_reflectance(
+    f0: float, roughness: float, cosine: Float[ndarray, "*n"]
+) -> Float[ndarray, "*n"]:
+    """Reflectance under uniform light: the twin of `reflection_numba.reflectance`."""
+    table = reflectance_table()
+    row = roughness * (ROUGHNESSES - 1)
+    low = min(int(row), ROUGHNESSES - 2)
+    entry = table[low] + (row - low) * (table[low + 1] - table[low])
+    at = np.linspace(0.0, 1.0, COSINES)
+    scale, bias = (np.interp(cosine, at, entry[:, k]) for k in range(2))
+    return (f0 * scale + bias) * (1.0 + f0 * (1.0 / (scale + bias) - 1.0))
+
+
 def _unit(v: ndarray) -> ndarray:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
