@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -36,7 +36,7 @@ from portraiture.recent import Recent
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
-from portraiture.types import Bust, Camera, Licence, Light, Style
+from portraiture.types import Bust, Camera, Environment, KeyShape, Licence, Light, Style
 
 FORMAT = "portraiture-avatar"
 VERSION = 1
@@ -195,11 +195,7 @@ class Avatar:
                 "intrinsics": self.camera.intrinsics.tolist(),
             }
         if self.light is not None:
-            out["light"] = {
-                "ambient": self.light.ambient.tolist(),
-                "key_direction": self.light.key_direction.tolist(),
-                "key_color": self.light.key_color.tolist(),
-            }
+            out["light"] = _light_record(self.light)
         if self.albedo is not None:
             out["albedo_png"] = _encode_png(self.albedo)
         return out
@@ -273,4 +269,31 @@ def _light(values: Mapping[str, Any]) -> Light:
         _array(values["ambient"], (9, 3)),
         _array(values["key_direction"], (3,)),
         _array(values["key_color"], (3,)),
+        _environment(values["environment"]) if "environment" in values else None,
     )
+
+
+def _light_record(light: Light) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "ambient": light.ambient.tolist(),
+        "key_direction": light.key_direction.tolist(),
+        "key_color": light.key_color.tolist(),
+    }
+    around = light.environment
+    if around is not None:
+        halves = np.ascontiguousarray(around.radiance, "<f2").tobytes()
+        out["environment"] = {
+            "radiance": base64.b64encode(halves).decode("ascii"),
+            "key_size": around.key_size,
+            "key_shape": around.key_shape,
+        }
+    return out
+
+
+def _environment(values: Mapping[str, Any]) -> Environment:
+    halves = np.frombuffer(base64.b64decode(values["radiance"], validate=True), "<f2")
+    radiance = halves.reshape(32, 64, 3).astype(np.float16)
+    size, shape = float(values["key_size"]), values["key_shape"]
+    if not (np.isfinite(radiance).all() and 0.0 < size < 10.0 and shape in get_args(KeyShape)):
+        raise AvatarError("The avatar file is damaged: its light's environment is impossible.")
+    return Environment(radiance, size, shape)

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Float16, Float32, Int, UInt8
 from numpy import ndarray
 
 MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"]
@@ -38,6 +38,8 @@ RecipeName = Literal[
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
 Shading = Literal["natural", "soft", "toon", "ink"]
+KeyShape = Literal["square", "round", "window"]
+"""Outlines of a key light; a window has glazing bars."""
 
 
 class Segment(IntEnum):
@@ -165,6 +167,20 @@ class Bust:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """What reflections show of a light: the surroundings without the key light, and its shape.
+
+    radiance: (32, 64, 3) linear half floats, equirectangular; the first row is up, the middle
+        columns are +z (before the face), columns further right are towards +x.
+    key_size: tangent of half the angle that the key light subtends. key_shape: its outline.
+    """
+
+    radiance: Float16[ndarray, "32 64 3"]
+    key_size: float = 0.12
+    key_shape: KeyShape = "square"
+
+
+@dataclass(frozen=True)
 class Light:
     """Light in linear radiance: ambient spherical harmonics and one key light.
 
@@ -172,11 +188,14 @@ class Light:
     key_direction: (3,) unit vector towards the light, world frame.
     key_color: (3,) irradiance of the key light on a surface facing it, divided by pi (so a white
         facing Lambertian surface gets this radiance).
+    environment: the image whose projection `ambient` is, for reflections; None: reflections show
+        what can be recovered from `ambient`.
     """
 
     ambient: Float[ndarray, "9 3"]
     key_direction: Float[ndarray, "3"]
     key_color: Float[ndarray, "3"]
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)

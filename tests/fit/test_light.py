@@ -1,8 +1,10 @@
-"""Light and tone: known light on synthetic skin is found again; transfer curves are exact."""
+"""Light and tone: known light on synthetic skin is found again, and gloss leaves the albedo;
+transfer curves are exact."""
 
 from __future__ import annotations
 
 import numpy as np
+from shapes import CAMERA, bust, linear, material, sphere
 
 from portraiture.engine.skin.tone import tone_table
 from portraiture.fit.light import (
@@ -12,11 +14,15 @@ from portraiture.fit.light import (
     exposure,
     fit_light,
     fit_tone,
+    gloss,
     radiance,
     shading,
     without_cast,
+    without_gloss,
 )
-from portraiture.render.light import diffuse_ambient, studio_light
+from portraiture.render.harmonics import diffuse_ambient
+from portraiture.render.light import studio_light
+from portraiture.render.mesh import render_bust
 from portraiture.types import Light
 
 
@@ -112,3 +118,40 @@ def test_exposure_of_the_studio() -> None:
     n = np.array([[0.0, 0.0, 1.0]])
     key = max(float(light.key_direction[2]), 0.0) * light.key_color
     assert np.isclose(exposure(n), (diffuse_ambient(light.ambient, n)[0] + key).mean())
+
+
+def glossy_sphere() -> tuple[np.ndarray, np.ndarray, np.ndarray, Light]:
+    """Linear radiance, normals and mask of an image of skin of known albedo, and its light."""
+    direction = np.array([-0.45, 0.5, 0.74])
+    ambient = np.zeros((9, 3))
+    ambient[0], ambient[[3, 1, 2]] = 2.4, 0.8 * direction[:, None]
+    light = Light(ambient, np.array([0.0, 0.6, 0.8]), np.zeros(3))
+    look = material((150, 110, 90), kind="skin", roughness_factor=0.5)
+    frame = render_bust(bust(sphere(look, steps=96)), CAMERA, size=128, light=light, supersample=1)
+    inside = frame.normal[..., 2] > 0.45
+    normal = np.where(inside[..., None], frame.normal, [0.0, 0.0, 1.0]).astype(np.float64)
+    return linear(frame.rgba[..., :3].astype(np.float64)), normal, inside, light
+
+
+def test_gloss_leaves_the_albedo() -> None:
+    """Of a rendered glossy sphere in known light: the error at the highlight, with and without."""
+    colour, normal, inside, light = glossy_sphere()
+    view = np.array([0.0, 0.0, 1.0])
+    truth = linear(np.array([150, 110, 90]) / 255.0)
+    matt = without_gloss(colour, normal, inside.astype(float), light, view)
+    bright = inside & (gloss(light, normal, view).mean(-1) > 0.015)
+    assert bright.sum() > 100
+    before, after = (
+        np.abs(c / diffuse_ambient(light.ambient, normal) - truth)[bright].mean()
+        for c in (colour, matt)
+    )
+    assert before > 0.015
+    assert after < 0.5 * before
+
+
+def test_matt_skin_keeps_its_colour() -> None:
+    """Where the photo shows no highlight, none is subtracted."""
+    _, normal, inside, light = glossy_sphere()
+    flat = np.array([0.3, 0.2, 0.15]) * shading(light, normal)
+    matt = without_gloss(flat, normal, inside.astype(float), light, np.array([0.0, 0.0, 1.0]))
+    np.testing.assert_allclose(matt[inside], flat[inside], rtol=0.02)

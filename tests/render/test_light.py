@@ -1,4 +1,4 @@
-"""Spherical harmonics and reflection lobes against numerical integration."""
+"""Spherical harmonics against numerical integration, sampled light, tone curve."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import pytest
 from from_python import from_python
 
 from portraiture.render import brdf_numba as brdf
-from portraiture.render.light import (
+from portraiture.render.harmonics import (
     diffuse_ambient,
     even_directions,
-    portrait_light,
     project_light,
-    sample_light,
     sh_basis,
-    studio_light,
 )
+from portraiture.render.light import portrait_light, sample_light, studio_light
 
-environment_share, tone = from_python(brdf.environment_share), from_python(brdf.tone)
-fresnel, ggx, wrapped = (from_python(f) for f in (brdf.fresnel, brdf.ggx, brdf.wrapped))
+tone, wrapped = from_python(brdf.tone), from_python(brdf.wrapped)
 
 DIRECTIONS = even_directions(20000)
 
@@ -91,26 +88,6 @@ def test_tone_keeps_midtones_and_is_smooth():
     np.testing.assert_array_equal(y[x <= 0.7], x[x <= 0.7])
     slope = np.diff(y) / np.diff(x)
     assert (slope > 0.0).all() and np.abs(np.diff(slope)).max() < 0.01 and y.max() < 1.0
-
-
-def _half_vectors(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    light = DIRECTIONS[DIRECTIONS[:, 2] > 0.0]
-    half = light + view
-    return light, half / np.linalg.norm(half, axis=1, keepdims=True)
-
-
-@pytest.mark.parametrize("roughness", (0.45, 0.7, 1.0))
-def test_environment_share_integrates_the_lobe(roughness):
-    """The fitted share of uniform light against the integral of D V F n·l over the hemisphere."""
-    for ndv in (0.3, 0.6, 0.95):
-        view = np.array([np.sqrt(1.0 - ndv * ndv), 0.0, ndv])
-        light, half = _half_vectors(view)
-        values = [
-            ggx(h[2], v[2], ndv, roughness**2) * fresnel(0.04, h @ view) * v[2]
-            for v, h in zip(light[::4], half[::4], strict=True)
-        ]
-        expected = np.mean(values) * 2.0 * np.pi
-        assert environment_share(0.04, roughness, ndv) == pytest.approx(expected, abs=0.025)
 
 
 @pytest.mark.parametrize("contrast", [0.0, 0.4, 1.0])

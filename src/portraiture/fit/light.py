@@ -14,15 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
+from scipy.ndimage import gaussian_filter
 
 from portraiture.engine.skin.tone import tone_table
-from portraiture.render.light import (
+from portraiture.render.environment import reflections, seen
+from portraiture.render.harmonics import (
     COSINE_LOBE,
     diffuse_ambient,
     even_directions,
     sh_basis,
-    studio_light,
 )
+from portraiture.render.light import studio_light
+from portraiture.render.materials_numba import PORES, SHARPER
+from portraiture.render.split_sum import rough_reflectance
 from portraiture.types import Light
 
 KNEE = 0.7
@@ -33,6 +37,12 @@ ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
 
 FEWEST, SAMPLES = 300, 12000
 """Minimum number of texels for a light estimate, and maximum number used."""
+
+SKIN_F0, ROUGHNESS, SHARP_SHARE = 0.028, 0.5, 0.22
+"""Gloss of average skin: `materials_numba.specular_at_normal` and `sharp_share`."""
+
+GLOSS_TEXELS = 10.0
+"""Smoothing of highlights, so that pores and moles stay in the albedo."""
 
 CAST_KEPT = 0.4
 """Fraction of the colour difference between photo and skin attributed to the light's colour."""
@@ -179,6 +189,42 @@ def shading(light: Light, normals: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n
     white = diffuse_ambient(light.ambient, normals)
     middle = np.maximum(np.median(white.reshape(-1, 3), axis=0), 1e-2)
     return np.clip(white, 0.45 * middle, 1.8 * middle)
+
+
+def gloss(
+    light: Light, normals: Float[ndarray, "*n 3"], view: Float[ndarray, "3"]
+) -> Float[ndarray, "*n 3"]:
+    """Radiance that skin reflects of ambient light beyond the share that its albedo includes (see
+    `materials_numba.material_radiance`), at least 0. view: unit, towards the camera."""
+    cosine = np.clip(normals @ view, 0.05, 1.0)
+    towards = 2.0 * (normals @ view)[..., None] * normals - view
+    levels = reflections(light)
+    weight = SHARP_SHARE
+    out = -rough_reflectance(SKIN_F0, ROUGHNESS, np.ones(1)) * shading(light, normals)
+    for share, roughness in ((1.0 - weight, ROUGHNESS), (weight, SHARPER * ROUGHNESS)):
+        reflected = rough_reflectance(SKIN_F0, roughness, cosine)[..., None]
+        out = out + share * reflected * seen(levels, towards, roughness)
+    return np.maximum(PORES * out, 0.0)
+
+
+def without_gloss(
+    colour: Float[ndarray, "h w 3"],
+    normal: Float[ndarray, "h w 3"],
+    trust: Float[ndarray, "h w"],
+    light: Light,
+    view: Float[ndarray, "3"],
+) -> Float32[ndarray, "h w 3"]:
+    """Subtract highlights, by so much as skin around is brighter than even skin in this light.
+
+    trust: weight of each texel in that comparison.
+    """
+    shine, white = gloss(light, normal, view), shading(light, normal)
+    sure = trust > 0.5 * trust.max()
+    plain = np.median((colour / white)[sure], axis=0) if sure.any() else np.full(3, 0.3)
+    above = (colour - plain * white).mean(-1)
+    above, most = (gaussian_filter(trust * x, GLOSS_TEXELS) for x in (above, shine.mean(-1)))
+    part = np.clip(above / np.maximum(most, 1e-5), 0.0, 1.0)[..., None]
+    return np.maximum(colour - part * shine, 0.3 * colour).astype(np.float32)
 
 
 def without_cast(mean: Float[ndarray, "3"], exposure_level: float) -> tuple[Tone, ndarray]:

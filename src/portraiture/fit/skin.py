@@ -1,8 +1,8 @@
 """Fit the skin in a photo: tone, light and albedo.
 
-projection ─▶ remove occluded ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
-                                                  ▲         ▲── render, compare ◀──┤
-                                                  └───────── learned details ◀─────┘
+projection ─▶ less occluders, gloss ─▶ tone ─▶ procedural skin ─▶ light ─▶ photo ÷ light ─▶ albedo
+                                                      ▲         ▲── render, compare ◀──┤
+                                                      └───────── learned details ◀─────┘
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from portraiture.fit.light import (
     fit_light,
     shading,
     without_cast,
+    without_gloss,
 )
 from portraiture.fit.place import Placed
 from portraiture.fit.projection import (
@@ -78,9 +79,15 @@ def fit_skin(
         frames = glasses_frames(projection.colour, projection.position, glasses)
         before = np.maximum(before, frames)
     lit = lit * (1.0 - before)
-    parameters, textures, light = _tone_and_light(projection, lit, parameters, shape)
+    matt = replace(
+        projection,
+        colour=without_gloss(
+            projection.colour, projection.normal, lit, light, -camera.T_world_cam[:3, 2]
+        ),
+    )
+    parameters, textures, light = _tone_and_light(matt, lit, parameters, shape)
     weight = lit * (1.0 - hidden.shadow)
-    albedo = projection.colour / shading(light, projection.normal)
+    albedo = matt.colour / shading(light, matt.normal)
     blend = partial(blend_albedo, weight=weight, model=shape.model, blur=projection.blur)
     mask = np.zeros(textures.albedo.shape[:2], np.float32)
     mask[WINDOW] = weight

@@ -1,4 +1,4 @@
-"""Reflection models: spherical-harmonic irradiance, wrapped diffuse, GGX, hair, tone curve."""
+"""Reflection models: spherical-harmonic irradiance, wrapped diffuse, GGX, tone curve."""
 
 from __future__ import annotations
 
@@ -48,6 +48,12 @@ def sh_radiance(c, n, k1, k2, channel):
 
 
 @inlined
+def diffuse_sh(ambient, n, channel):
+    """Irradiance over pi of the SH light (Ramamoorthi and Hanrahan 2001, eq. 12)."""
+    return sh_radiance(ambient, n, 2.0 / 3.0, 0.25, channel)
+
+
+@inlined
 def wrapped(cosine, width):
     """The ramp max(0, cosine) convolved with a box of half-width `width`."""
     if cosine >= width:
@@ -76,17 +82,6 @@ def fresnel(f0, cosine):
 
 
 @inlined
-def environment_share(f0, roughness, ndv):
-    """Specular reflectance of a rough surface under uniform light (a fit of the split-sum integral,
-    Karis 2014, "Physically based shading on mobile")."""
-    r0 = 1.0 - roughness
-    a = min(r0 * r0, 2.0 ** (-9.28 * ndv)) * r0 + 0.0425 - 0.0275 * roughness
-    scale = 1.04 - 1.04 * a - 0.572 * roughness
-    bias = 1.04 * a - 0.04 + 0.022 * roughness
-    return max(f0 * scale + bias, 0.0)
-
-
-@inlined
 def multibounce(visibility, albedo):
     """Ambient visibility with interreflection from the occluders (Jimenez et al. 2016, "Practical
     real-time strategies for accurate indirect occlusion", eq. 10)."""
@@ -94,19 +89,6 @@ def multibounce(visibility, albedo):
     b = 4.7951 * albedo - 0.6417
     c = 2.7552 * albedo + 0.6903
     return max(visibility, ((visibility * a - b) * visibility + c) * visibility)
-
-
-@inlined
-def strand_lobe(tangent, shift, normal, half, exponent):
-    """Specular lobe of a strand: a power of the sine of the angle between the half vector and the
-    tangent, shifted towards the normal by `shift` (Kajiya and Kay 1989; Scheuermann 2004)."""
-    x, y, z = unit3(
-        tangent[0] + shift * normal[0],
-        tangent[1] + shift * normal[1],
-        tangent[2] + shift * normal[2],
-    )
-    c = x * half[0] + y * half[1] + z * half[2]
-    return math.sqrt(max(1.0 - c * c, 0.0)) ** exponent
 
 
 @inlined

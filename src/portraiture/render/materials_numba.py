@@ -9,24 +9,29 @@ from numpy import ndarray
 
 from portraiture.ops.inner import inlined
 from portraiture.render.brdf_numba import (
+    diffuse_sh,
     dot3,
-    environment_share,
     fresnel,
-    ggx,
     mix3,
     multibounce,
     sh_radiance,
     smoothstep,
-    strand_lobe,
     unit3,
     wrapped,
+)
+from portraiture.render.hair_numba import hair
+from portraiture.render.reflection_numba import (
+    cone_visibility,
+    key_highlight,
+    key_image,
+    mirror,
+    place,
+    reflectance,
+    surroundings,
 )
 
 PLAIN, SKIN, HAIR, EYE, MOUTH, CLOTH, GLASS = range(7)
 """Material kinds, in the order of `scene.KINDS`."""
-
-HAIR_EXTINCTION = 95.0
-"""Extinction of key light in black hair, 1/m."""
 
 SKIN_PATH_M = (0.0037, 0.0016, 0.0009)
 """Scattering distance of red, green and blue light in skin (as in d'Eon and Luebke 2007)."""
@@ -35,20 +40,30 @@ FLESH_PATH_M = (0.0032, 0.0009, 0.0006)
 """Attenuation lengths (to 1/e) of red, green and blue light transmitted through flesh."""
 
 
+SHARPER, PORES = 0.6, 0.9
+"""Roughness of the sharper lobe of skin relative to the other one's, and the fraction of the
+reflected surroundings that skin's pores do not shadow."""
+
+
 class Lighting(NamedTuple):
     """Light in the layout of the kernels (a flat tuple of arrays).
 
     ambient: (9, 3) SH radiance. reach: (V, 3) fraction of it that reaches each vertex.
-    key_direction, key_color: (3,), see `types.Light`. spread: tangent of the key light's angular
-    radius. taps: (N, 2), see `shadow.visibility`. heights, axes, corner, scale: the fields of the
-    key light's `shadow.HeightMap`.
+    environment: (6, 32, 64, 3) float32, see `environment.prefiltered`. reflectance: see
+    `split_sum.reflectance_table`. key_direction, key_color: (3,), see `types.Light`. spread:
+    tangent of the key light's angular radius. outline: of the key light. taps: (N, 2), see
+    `shadow.visibility`. heights, axes, corner, scale: the fields of the key light's
+    `shadow.HeightMap`.
     """
 
     ambient: ndarray
     reach: ndarray
+    environment: ndarray
+    reflectance: ndarray
     key_direction: ndarray
     key_color: ndarray
     spread: float
+    outline: int
     taps: ndarray
     heights: ndarray
     axes: ndarray
@@ -61,8 +76,7 @@ class Look(NamedTuple):
 
     scatter: factor on the scattering distance in skin. warmth: redness of scattered light at the
     terminator, 0 to 1. specular: factor on highlights. rim: light at grazing angles. bands: 0 for
-    continuous shading, else the number of flat tones. spread: tangent of the key light's angular
-    radius.
+    continuous shading, else the number of flat tones. spread: factor on the size of the key light.
     """
 
     scatter: float
@@ -71,46 +85,6 @@ class Look(NamedTuple):
     rim: float
     bands: int
     spread: float
-
-
-@inlined
-def diffuse_sh(ambient, n, channel):
-    """Irradiance over pi of the SH light (Ramamoorthi and Hanrahan 2001, eq. 12)."""
-    return sh_radiance(ambient, n, 2.0 / 3.0, 0.25, channel)
-
-
-@inlined
-def softbox(lighting, reflected):
-    """Radiance of the key light as a square softbox, relative to the key's colour, for reflections
-    in wet eyes and glass. Its solid angle and radiance match the key's irradiance."""
-    axes = lighting.axes
-    towards = dot3(axes[2], reflected)
-    if towards < 0.5:
-        return 0.0
-    x, y = abs(dot3(axes[0], reflected)) / towards, abs(dot3(axes[1], reflected)) / towards
-    half = 1.3 * max(lighting.spread, 0.1)
-    inside = smoothstep(1.25 * half, 0.85 * half, x) * smoothstep(1.25 * half, 0.85 * half, y)
-    return inside * math.pi / (4.0 * half * half)
-
-
-@inlined
-def mirror(n, view):
-    """Reflect the view direction at n."""
-    d = 2.0 * dot3(n, view)
-    return d * n[0] - view[0], d * n[1] - view[1], d * n[2] - view[2]
-
-
-@inlined
-def key_highlight(lighting, n, view, f0, roughness):
-    """Specular radiance due to an unshadowed key light of colour 1."""
-    light = lighting.key_direction
-    ndl = dot3(n, light)
-    if ndl <= 0.0:
-        return 0.0
-    h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
-    alpha = min(max(roughness * roughness, 0.01) + 0.25 * lighting.spread, 1.0)
-    shape = ggx(dot3(n, h), ndl, max(dot3(n, view), 1e-3), alpha)
-    return shape * fresnel(f0, dot3(h, view)) * math.pi * ndl
 
 
 @inlined
@@ -128,65 +102,34 @@ def skin(lighting, look, albedo, smooth, bent, view, bend, lit, depth, reach, ch
     # elsewhere a nearby occluder is hair or glasses.
     seep = path * (0.4 + 2.1 * smoothstep(0.35, 0.0, cosine))
     through = 1.0 - (1.0 - lit) * smoothstep(0.0, seep, depth)
-    out = wrapped(cosine, width) * through
+    out = wrapped(cosine, width) * through / (1.0 + width * width / 3.0)
     if depth > 0.0:
         passed = math.exp(-depth / (FLESH_PATH_M[channel] * look.scatter))
         out += 0.35 * passed * wrapped(-dot3(smooth, light) - 0.1, 0.1)
     warm = 1.0 + look.warmth * (0.25 - 0.25 * channel) * (1.0 - cosine)
-    ambient = diffuse_sh(lighting.ambient, n, channel)
+    # Blurred on a sphere, by the variance of the scattering angle, the SH bands of irradiance fade.
+    blur = math.exp(-(min(2.0 * path * bend, 0.8) ** 2))
+    ambient = sh_radiance(lighting.ambient, n, 2.0 / 3.0 * blur, 0.25 * blur**3, channel)
     rim = (1.0 - max(dot3(smooth, view), 0.0)) ** 4 * look.rim * reach
     light_in = out * warm * lighting.key_color[channel] + ambient * multibounce(reach, albedo)
     return albedo * light_in + rim * ambient * math.sqrt(albedo)
 
 
 @inlined
-def hair(lighting, look, albedo, n, tangent, view, white, coloured, depth, reach, channel):
-    """Hair: wrapped diffuse and two specular lobes along the strand (Marschner et al. 2003, in the
-    tangent form of Kajiya and Kay). white, coloured: values of `strand_lobe` shifted to the root
-    and to the tip. depth: below the hair's surface, along the key light, metres."""
-    light = lighting.key_direction
-    lit = math.exp(-depth * HAIR_EXTINCTION * (1.0 - 0.55 * math.sqrt(albedo)))
-    along = dot3(tangent, light)
-    across = math.sqrt(max(1.0 - along * along, 0.0))
-    cosine = dot3(n, light)
-    diffuse = (0.7 * wrapped(cosine, 0.45) + 0.3 * across * smoothstep(-0.6, 0.4, cosine)) * lit
-    front = smoothstep(-0.25, 0.35, cosine) * lit * look.specular
-    shine = front * (0.09 * white + 0.55 * math.sqrt(albedo) * albedo * coloured)
-    behind = max(-dot3(view, light), 0.0) ** 6 * 0.6 * math.sqrt(albedo) * lit
-    sky = diffuse_sh(lighting.ambient, n, channel) * multibounce(reach, albedo)
-    glow = 0.022 * sh_radiance(lighting.ambient, mirror(n, view), 0.7, 0.3, channel) * reach * reach
-    key = lighting.key_color[channel]
-    return albedo * (diffuse * key + sky) + (shine + behind * albedo) * key + glow * look.specular
-
-
-@inlined
 def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
-    width = 0.30 if kind in (EYE, MOUTH) else (0.12 if kind == CLOTH else 0.03)
+    width = 0.55 if kind == EYE else 0.30 if kind == MOUTH else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
-    diffuse += diffuse_sh(lighting.ambient, n, channel) * multibounce(reach, albedo)
+    if kind == EYE:  # lids and lashes are darker than what they shade
+        reach *= 0.55 + 0.45 * reach
+        diffuse *= smoothstep(-0.1, 0.7, reach)
+    else:
+        reach = multibounce(reach, albedo)
+    diffuse += diffuse_sh(lighting.ambient, n, channel) * reach
     out = albedo * diffuse * (1.0 - metallic)
     if kind == CLOTH:
         out += 0.12 * (1.0 - max(dot3(n, view), 0.0)) ** 3 * math.sqrt(albedo) * diffuse
     return out
-
-
-@inlined
-def mirrored(lighting, n, view, kind, roughness, f0, lit):
-    """Specular reflection: factors on the key's colour and on the ambient light in the reflected
-    direction, and the attenuation of SH bands 1 and 2 of that light."""
-    ndv = max(dot3(n, view), 1e-3)
-    if kind == GLASS or (kind == EYE and roughness < 0.35):
-        f = fresnel(f0, ndv)
-        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
-        return f * softbox(lighting, mirror(n, view)) * seen, f, 1.0, 1.0
-    key = key_highlight(lighting, n, view, f0, roughness)
-    share = environment_share(f0, roughness, ndv)
-    if kind == SKIN:
-        key = 0.85 * key + 0.15 * key_highlight(lighting, n, view, f0, 0.6 * roughness)
-        share *= 0.75  # pores shadow themselves
-    alpha = roughness * roughness
-    return key * lit, share, math.exp(-alpha), math.exp(-3.0 * alpha)
 
 
 @inlined
@@ -200,12 +143,51 @@ def specular_at_normal(kind):
 
 
 @inlined
-def cone_visibility(towards, opening, reach):
-    """Visibility of reflected light: the unoccluded directions are modelled as a cone around
-    `opening` whose width follows from the visible ambient light, cos² = 1 - reach for a
-    cosine-weighted cone."""
-    edge = math.sqrt(max(1.0 - reach, 0.0))
-    return smoothstep(edge - 0.35, edge + 0.35, dot3(towards, opening))
+def is_wet(kind, roughness):
+    """Whether a surface reflects like a mirror."""
+    return kind == GLASS or (kind == EYE and roughness < 0.35)
+
+
+@inlined
+def key_reflection(lighting, kind, n, view, roughness, f0, lit):
+    """Specular radiance due to a key light of colour 1."""
+    if is_wet(kind, roughness):
+        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
+        f = fresnel(f0, max(dot3(n, view), 1e-3))
+        return f * key_image(lighting, mirror(n, view)) * seen
+    key = key_highlight(lighting, n, view, f0, roughness)
+    if kind == SKIN:
+        w = sharp_share(roughness)
+        key += w * (key_highlight(lighting, n, view, f0, SHARPER * roughness) - key)
+    return key * lit
+
+
+@inlined
+def sharp_share(roughness):
+    """Weight of the sharper one of the two lobes of skin: more on wet lips and lid rims."""
+    return 0.22 + 0.28 * smoothstep(0.5, 0.3, roughness)
+
+
+@inlined
+def sky_reflection(lighting, kind, n, view, roughness, f0):
+    """RGB specular radiance due to the surroundings, unoccluded."""
+    ndv = max(dot3(n, view), 1e-3)
+    y, x = place(mirror(n, view))
+    if is_wet(kind, roughness):
+        share = fresnel(f0, ndv)
+        roughness = 0.0
+    else:
+        share = reflectance(lighting.reflectance, f0, roughness, ndv)
+    r, g, b = surroundings(lighting.environment, y, x, roughness)
+    r, g, b = share * r, share * g, share * b
+    if kind == SKIN:
+        w = sharp_share(roughness)
+        sharp = w * reflectance(lighting.reflectance, f0, SHARPER * roughness, ndv)
+        sr, sg, sb = surroundings(lighting.environment, y, x, SHARPER * roughness)
+        r += sharp * sr - w * r
+        g += sharp * sg - w * g
+        b += sharp * sb - w * b
+    return r, g, b
 
 
 @inlined
@@ -218,41 +200,33 @@ def material_radiance(
     Albedo is the total reflectance under uniform white light, as observed in photos: the specular
     reflectance of such light (at normal incidence) is subtracted from the diffuse part.
     """
-    f0 = specular_at_normal(kind)
-    key, share, k1, k2, white, coloured, film = 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0
-    light = lighting.key_direction
     if kind == HAIR:
-        h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
-        gloss = max(1.0 - roughness, 0.05)
-        white = strand_lobe(tangent, 0.09, bent, h, 30.0 + 180.0 * gloss)
-        coloured = strand_lobe(tangent, -0.16, bent, h, 8.0 + 26.0 * gloss)
-    else:
-        level = f0 + metallic * (0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] - f0)
-        key, share, k1, k2 = mirrored(lighting, bent, view, kind, roughness, level, lit)
-        key, share = key * look.specular / level, share * look.specular / level
-        if kind not in (EYE, GLASS):
-            film = (0.75 if kind == SKIN else 1.0) * environment_share(f0, roughness, 1.0)
-    film *= look.specular
-    towards = mirror(bent, view)
-    share *= cone_visibility(towards, opening, reach[1])
+        return hair(lighting, look, rgb, bent, tangent, view, roughness, depth, reach)
+    f0 = specular_at_normal(kind)
+    level = f0 + metallic * (0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] - f0)
+    key = key_reflection(lighting, kind, bent, view, roughness, level, lit)
+    sky = sky_reflection(lighting, kind, bent, view, roughness, level)
+    film = 0.0
+    if kind not in (EYE, GLASS):
+        film = look.specular * reflectance(lighting.reflectance, f0, roughness, 1.0)
+    gloss = look.specular / level
+    clearance = reach[1]
+    if kind == SKIN:  # tears on the rims of lids stand out of what shades them
+        clearance += 0.6 * (1.0 - clearance) * smoothstep(0.36, 0.28, roughness)
+    open_sky = gloss * cone_visibility(mirror(bent, view), opening, clearance)
+    if kind == SKIN:
+        open_sky *= PORES
+        film *= PORES
     out = (0.0, 0.0, 0.0)
     for channel in range(3):
         a, open_ = rgb[channel], reach[channel]
-        if kind == HAIR:
-            value = hair(
-                lighting, look, a, bent, tangent, view, white, coloured, depth, open_, channel
-            )
+        body = max(a - film, 0.4 * a)
+        if kind == SKIN:
+            value = skin(lighting, look, body, smooth, bent, view, bend, lit, depth, open_, channel)
         else:
-            body = max(a - film, 0.4 * a)
-            if kind == SKIN:
-                value = skin(
-                    lighting, look, body, smooth, bent, view, bend, lit, depth, open_, channel
-                )
-            else:
-                value = surface(lighting, body, bent, view, kind, metallic, lit, open_, channel)
-            tint = f0 + metallic * (a - f0)
-            sky = sh_radiance(lighting.ambient, towards, k1, k2, channel)
-            value += tint * (key * lighting.key_color[channel] + share * sky)
+            value = surface(lighting, body, bent, view, kind, metallic, lit, open_, channel)
+        tint = f0 + metallic * (a - f0)
+        value += tint * (gloss * key * lighting.key_color[channel] + open_sky * sky[channel])
         if channel == 0:
             out = (value, out[1], out[2])
         elif channel == 1:

@@ -21,15 +21,18 @@ from portraiture.render.composite import (
     gather_transparent,
     shrink,
 )
+from portraiture.render.environment import reflections
 from portraiture.render.light import studio_light
 from portraiture.render.materials_numba import Lighting, Look
 from portraiture.render.rasterize import Backend, visible
 from portraiture.render.rasterize_numba import set_up
+from portraiture.render.reflection_numba import ROUND, SQUARE, WINDOW
 from portraiture.render.scene import GLASS, HAIR, Scene, flatten, scene_of
 from portraiture.render.shade_numba import lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
+from portraiture.render.split_sum import reflectance_table
 from portraiture.render.texture_numba import level_table
-from portraiture.types import Bust, Camera, Frame, Light, Segment
+from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment
 
 Shading = Literal["natural", "soft", "toon", "ink"]
 
@@ -44,11 +47,16 @@ OUTLINE_SHARE = 1.0 / 500.0
 """Half the width of outlines, as a fraction of the image's height."""
 
 LOOKS: dict[Shading, Look] = {
-    "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=0.12),
-    "soft": Look(scatter=2.6, warmth=0.9, specular=0.9, rim=0.5, bands=0, spread=0.28),
-    "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.5, bands=3, spread=0.05),
-    "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.03),
+    "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=1.0),
+    "soft": Look(scatter=2.6, warmth=0.9, specular=0.9, rim=0.5, bands=0, spread=2.3),
+    "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.5, bands=3, spread=0.4),
+    "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.25),
 }
+
+
+OUTLINES: dict[KeyShape, int] = {"square": SQUARE, "round": ROUND, "window": WINDOW}
+KEY_SIZE = 0.12
+"""Tangent of the angular radius of a key light without an environment."""
 
 
 class View(NamedTuple):
@@ -140,12 +148,16 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
         scene.uv,
         scene.texels,
     )
+    around = light.environment
     return Lighting(
         ambient=ambient,
         reach=reached(scene.transfer, ambient).astype(np.float64),
+        environment=reflections(light),
+        reflectance=reflectance_table(),
         key_direction=direction,
         key_color=np.ascontiguousarray(light.key_color, np.float64),
-        spread=look.spread,
+        spread=look.spread * (KEY_SIZE if around is None else float(around.key_size)),
+        outline=OUTLINES["square" if around is None else around.key_shape],
         taps=vogel_disk(16),
         **key_shadow(scene.vertices, caster, direction)._asdict(),
     )

@@ -15,6 +15,7 @@ from numpy import ndarray
 from portraiture.ops.inner import inlined
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.render.brdf_numba import clamp01, dot3, fresnel, tone, unit3
+from portraiture.render.eye_numba import through_cornea
 from portraiture.render.materials_numba import (
     EYE,
     GLASS,
@@ -123,10 +124,17 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
     u = b0 * scene.uv[i, 0] + b1 * scene.uv[j, 0] + b2 * scene.uv[k, 0]
     v = b0 * scene.uv[i, 1] + b1 * scene.uv[j, 1] + b2 * scene.uv[k, 1]
     reach = interpolate3(lighting.reach, i, j, k, b0, b1, b2)
+    glow = 1.0
+    if kind == EYE:
+        u, v, glow = through_cornea(
+            u, v, smooth, tangent, scene.tangents[i, 3], view, lighting.key_direction
+        )
     rgb, opacity = albedo_at(scene, part, u, v, lod[f], tables[0])
     clear = scene.blend[f] != 0 and (kind in (GLASS, EYE))
     if clear:
         rgb = (rgb[0] * opacity, rgb[1] * opacity, rgb[2] * opacity)
+    if kind == EYE:
+        rgb = (glow * rgb[0], glow * rgb[1], glow * rgb[2])
     lit, depth = key_reach(lighting, kind, position, smooth, row, column)
     if look.bands > 0:
         shine = math.exp(-60.0 * depth) if kind == HAIR else lit

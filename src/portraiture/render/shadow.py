@@ -16,7 +16,7 @@ from numpy import ndarray
 from portraiture.ops.inner import inlined, inner
 from portraiture.ops.parallel import one_at_a_time
 from portraiture.recent import Recent
-from portraiture.render.light import even_directions, sh_basis
+from portraiture.render.harmonics import even_directions, sh_basis
 from portraiture.render.texture_numba import chain_length, level_of, sample_channel
 
 TRANSFER_DIRECTIONS = 40
