@@ -21,9 +21,9 @@ from PIL import Image
 from portraiture.data.face_set import shrunk, shrunk_labels
 from portraiture.data.label_portraits import label_portrait
 from portraiture.data.labelled_photos import WHOLE, LabelledPhoto
+from portraiture.engine.classes import BEARDS, GLASSES, HAIR_STYLES, lengths_of, only
 from portraiture.engine.packs.dress import KEPT
 from portraiture.errors import DataError, PhotoError
-from portraiture.fit.hair_style import RECEDING
 from portraiture.media import read_image
 from portraiture.people.synth_folder import complete_people, read_person
 from portraiture.perception.looks import LOOKS, NAMES, Look
@@ -37,27 +37,6 @@ STEEPEST = 0.8
 """Largest roll of a head in radians; labels need a face that is more or less upright."""
 STUBBLE = 0.2
 """Value of the engine's stubble from which it shows."""
-HAIR: dict[str, str] = {
-    "bald": "bald", "buzz": "buzz", "short": "short", "crop": "short", "side_part": "short",
-    "quiff": "short", "slick_back": "short", "bob": "medium", "long_straight": "long",
-    "long_wavy": "long", "receding": "receding", "horseshoe": "bald", "side_swept": "short",
-    "wavy_medium": "medium", "layered_bob": "medium", "pixie": "short", "curly_medium": "medium",
-    "curly_long": "long",
-}  # fmt: skip
-FORM: dict[str, str] = {
-    "curly": "curly", "afro": "afro", "long_straight": "straight", "long_wavy": "wavy",
-    "wavy_medium": "wavy", "curly_medium": "curly", "curly_long": "curly",
-}  # fmt: skip
-BEARD: dict[str, str] = {
-    "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",
-    "circle": "goatee", "short_beard": "full", "full_beard": "full",
-}  # fmt: skip
-GLASSES: dict[str, str] = {
-    "none": "none", "round": "thin", "aviator": "thin", "cat_eye": "thick", "rimless": "rimless",
-}  # fmt: skip
-"""The engine's styles as classes of `LOOKS`; those that are absent may be several."""
-
-
 @dataclass(frozen=True)
 class Portrait:
     """name: its id. person: who it is, "" if unknown. seen: annotations by column of
@@ -115,19 +94,15 @@ def looks_from_parameters(
     """Looks of the engine's person (`AvatarParameters.to_dict`); -1 where they do not follow from
     the parameters, as hair under a hat. dressed: wears pieces of an asset pack, which may be hair
     (`engine.packs.dress`)."""
-    style = str(parameters["hair_style"])
+    style, beard = parameters["hair_style"], parameters["beard_style"]
     hidden = parameters["hat_style"] != "none" or (dressed and style not in KEPT)
-    if hidden:
-        style = ""
-    beard = str(parameters["beard_style"])
     if beard == "none" and parameters["stubble"] >= STUBBLE:
         beard = "stubble"
-    length = HAIR.get(style)
-    if length == "short" and parameters["hair_line"] >= RECEDING:
-        length = "receding"
     return _looks({
-        "hair": length, "form": FORM.get(style), "beard": BEARD.get(beard),
-        "glasses": GLASSES.get(str(parameters["glasses_style"])),
+        "hair": None if hidden else only(lengths_of(style, parameters["hair_line"])),
+        "form": None if hidden else only(HAIR_STYLES[style].forms),
+        "beard": BEARDS[beard],
+        "glasses": GLASSES[parameters["glasses_style"]],
     })  # fmt: skip
 
 
