@@ -4,8 +4,8 @@
 
 PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are not shown. All are
 cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
-the pose, the background (the person removed from it) and the sharpness of a portrait that the sheet
-does not show, so that only the person tells. OUT is a numbered grid; the truth goes to a second
+the pose, the fitted light and the background (the person removed from it) of a portrait that the
+sheet does not show, so that only the person tells. OUT is a numbered grid; the truth goes to a second
 file, one true (a photograph) or false for each number. Somebody who guesses is right in half.
 """
 
@@ -26,25 +26,27 @@ from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
 from tyro.conf import Positional
 
 from portraiture.avatar import Avatar
-from portraiture.camera import eg3d_orbit
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
+from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
+from portraiture.engine.sample_expression import gaze_towards
 from portraiture.errors import PhotoError
 from portraiture.fit.projection import smoothstep
 from portraiture.fit.regions import WINDOW_PX, read_photo, window_transform
+from portraiture.fit.run import fit_photo
 from portraiture.fit.texture import membrane
 from portraiture.media import atomic_path, write_image
 from portraiture.people.views import head_frame, over, render_view
-from portraiture.photo.align import align, fit_pose
-from portraiture.render.light import portrait_light
-from portraiture.types import Photo
+from portraiture.photo.align import align
+from portraiture.types import Camera, Photo
 
+EYES = (*LEFT_EYE, *RIGHT_EYE)
 WORKED = 256
 """Side at which people are rendered and backgrounds prepared, pixels."""
 OUTSIDE = 0.04
 """Share of a crop that may lie outside its photo."""
 COLOURED = 6.0
 """Least mean range of a pixel's channels (of 255) of a photo that is not black and white."""
-MARGIN = 5
+MARGIN = 10
 """Pixels around a person that are taken as the person, when removed from the background."""
 QUALITY = 88
 """Of the JPEG through which all images go."""
@@ -52,12 +54,12 @@ QUALITY = 88
 
 @dataclass(frozen=True)
 class Shot:
-    """A portrait's crop, (s, s, 3), its background without the person, and its pose in radians."""
+    """A portrait's crop, (s, s, 3), its background without the person, its camera, and the photo."""
 
     crop: UInt8[ndarray, "s s 3"]
     background: Float32[ndarray, "s s 3"]
-    yaw: float
-    pitch: float
+    camera: Camera
+    photo: Photo
 
 
 def main(
@@ -74,7 +76,7 @@ def main(
     shots = chosen(portraits, 2 * count, rng)
     photos = [shot.crop for shot in shots[:count]]
     people = [
-        person(first_person + k, shot, rng)
+        person(first_person + k, shot)
         for k, shot in enumerate(track(shots[count:], "sampled people"))
     ]
     images = [finished(image, size) for image in (*photos, *people)]
@@ -111,10 +113,9 @@ def read_shot(portrait: Portrait) -> Shot | None:
     block = photo.crop.shape[0] // WORKED
     crop = photo.crop.reshape(WORKED, block, WORKED, block, 3).mean((1, 3)).astype(np.float32)
     crop /= 255.0
-    pose = fit_pose(photo.landmarks)
     return Shot(
         (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
-        _without_person(crop, _person_in_crop(photo)), pose.yaw, pose.pitch,
+        _without_person(crop, _person_in_crop(photo)), photo.camera, photo,
     )  # fmt: skip
 
 
@@ -153,18 +154,17 @@ def _without_person(crop: Float32[ndarray, "s s 3"], person: ndarray) -> Float32
     return (smooth + near * (filled - smooth)).astype(np.float32)
 
 
-def person(seed: int, shot: Shot, rng: np.random.Generator) -> UInt8[ndarray, "s s 3"]:
-    """A sampled person in the pose and before the background of a portrait."""
+def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
+    """A sampled person in the pose and light and before the background of a portrait, with the eyes
+    on the camera."""
     avatar = Avatar.sample(seed)
     bust = avatar.bust(expression=avatar.expression)
-    light = portrait_light(
-        azimuth=float(rng.uniform(-0.7, 0.7)), elevation=float(rng.uniform(0.2, 0.7)),
-        contrast=float(rng.uniform(0.25, 0.55)), exposure=float(rng.uniform(0.75, 1.0)),
-    )  # fmt: skip
+    frame = head_frame(bust.landmarks)
+    away = frame.camera(shot.camera).T_world_cam[:3, 3] - bust.landmarks[[*EYES]].mean(0)
+    bust = avatar.bust(expression=avatar.expression | gaze_towards(away))
     view = render_view(
-        bust, head_frame(bust.landmarks), eg3d_orbit(shot.yaw, shot.pitch),
-        size=WORKED, light=light, supersample=3,
-    )  # fmt: skip
+        bust, frame, shot.camera, size=WORKED, light=fit_photo(shot.photo).light, supersample=3
+    )
     return over(view.rgba, shot.background)
 
 

@@ -63,6 +63,11 @@ TEETH, SMILE = 0.55, 0.25
 """Mean of `mouthUpperUp` and `mouthLowerDown` from which teeth show, `mouthSmile` of a smile."""
 ROOM = 0.9
 """Largest weight of an action, after fits that reach their bounds."""
+PARTING = ("mouthUpperUp", "mouthLowerDown", "jawOpen", "mouthFunnel", "mouthClose")
+"""Actions that part the lips, with which fits of closed mouths make lips thicker: moods without teeth
+have none."""
+SHAPING = ("noseSneer", "mouthRollUpper", "mouthRollLower")
+"""Actions with which fits shape nose and lips even at rest: what they have there is subtracted."""
 
 
 def main(portraits: Positional[Path], fits: Positional[Path], *, out: Path = PEOPLE_PATH) -> None:
@@ -214,14 +219,20 @@ def moods(expressions: Sequence[Mapping[str, float]]) -> tuple[ndarray, ndarray]
         for e in expressions
     ])  # fmt: skip
     at = MOVED.index
+    parting, shaping = ([at(name) for name in names] for names in (PARTING, SHAPING))
     shown = 0.5 * (values[:, at("mouthUpperUp")] + values[:, at("mouthLowerDown")])
     teeth = shown >= TEETH
     smile = ~teeth & (values[:, at("mouthSmile")] >= SMILE)
     means, factors = [], []
     for members in (~teeth & ~smile, smile, teeth):
         print(int(members.sum()), "portraits of mood", MOODS[len(means)])
-        mean = np.minimum(values[members].mean(0), ROOM)
-        _, s, vt = np.linalg.svd(values[members] - values[members].mean(0), full_matrices=False)
+        mean = values[members].mean(0)
+        away = values[members] - mean
+        mean = np.minimum(mean, ROOM)
+        mean[shaping] -= values[~teeth & ~smile][:, shaping].mean(0)
+        if members is not teeth:
+            mean[parting], away[:, parting] = 0.0, 0.0
+        _, s, vt = np.linalg.svd(away, full_matrices=False)
         means.append(mean)
         factors.append(s[:FACTORS, None] / np.sqrt(members.sum()) * vt[:FACTORS])
     return np.array(means), np.array(factors)

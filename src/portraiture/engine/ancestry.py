@@ -81,7 +81,7 @@ COLOUR_BOUNDS = (0.39, 0.58, 0.73, 0.88)
 """Melanin that parts blond, light brown, brown, dark brown and black hair."""
 STRAIGHTENED = 0.4
 """Share of women whose hair is straight or wavy whatever grows."""
-LEAST = 0.004
+LEAST = 1e-4
 """Probability that is added to each form and colour, of which a normal distribution knows nothing.
 """
 

@@ -153,14 +153,14 @@ def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
     makeup = person.woman and rng.random() < 0.45
     return {
         "skin_melanin": melanin,
-        "skin_haemoglobin": unit(rng.normal(0.62, 0.14), 0.15, 1.0),
+        "skin_haemoglobin": unit(rng.normal(0.8, 0.14), 0.2, 1.0),
         "skin_undertone": unit(rng.normal(*ancestry.undertone), 0.05, 0.95),
         "skin_freckles": unit(freckles * (melanin < 0.6)),
         "skin_pores": unit(rng.normal(0.52 - 0.12 * person.woman, 0.12), 0.15, 0.9),
         "skin_wrinkles": unit((years - 24.0) / 62.0 + rng.normal(0.0, 0.07), 0.02, 1.0),
         "skin_shine": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.12), 0.1, 0.8),
         "lip_redness": unit(rng.normal(0.36, 0.1) + makeup * rng.uniform(0.1, 0.45)),
-        "cheek_blush": unit(rng.normal(0.38 + 0.08 * makeup, 0.14), 0.05, 0.85),
+        "cheek_blush": unit(rng.normal(0.5 + 0.08 * makeup, 0.14), 0.05, 0.9),
         "under_eye": unit(rng.normal(0.22 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
     }
 
