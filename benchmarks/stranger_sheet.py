@@ -30,16 +30,17 @@ from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
 from portraiture.engine.sample_expression import gaze_towards
 from portraiture.errors import PhotoError
+from portraiture.fit.compare import crop_camera
 from portraiture.fit.projection import smoothstep
-from portraiture.fit.regions import WINDOW_PX, read_photo, window_transform
+from portraiture.fit.regions import read_photo, window_transform
 from portraiture.fit.run import fit_photo
 from portraiture.fit.texture import membrane
 from portraiture.media import atomic_path, write_image
-from portraiture.people.views import head_frame, over, render_view
+from portraiture.people.views import over
 from portraiture.photo.align import align
-from portraiture.types import Camera, Photo
+from portraiture.render.mesh import render_bust
+from portraiture.types import Photo, as_uint8
 
-EYES = (*LEFT_EYE, *RIGHT_EYE)
 WORKED = 256
 """Side at which people are rendered and backgrounds prepared, pixels."""
 OUTSIDE = 0.04
@@ -54,11 +55,10 @@ QUALITY = 88
 
 @dataclass(frozen=True)
 class Shot:
-    """A portrait's crop, (s, s, 3), its background without the person, its camera, and the photo."""
+    """A portrait's crop, (s, s, 3), its background without the person, and the photo."""
 
     crop: UInt8[ndarray, "s s 3"]
     background: Float32[ndarray, "s s 3"]
-    camera: Camera
     photo: Photo
 
 
@@ -108,14 +108,17 @@ def read_shot(portrait: Portrait) -> Shot | None:
         photo = align(portrait.photo)
     except PhotoError:
         return None
-    if np.ptp(photo.image.astype(np.float32), axis=2).mean() < COLOURED or _outside(photo) > OUTSIDE:
+    if (
+        np.ptp(photo.image.astype(np.float32), axis=2).mean() < COLOURED
+        or _outside(photo) > OUTSIDE
+    ):
         return None
     block = photo.crop.shape[0] // WORKED
     crop = photo.crop.reshape(WORKED, block, WORKED, block, 3).mean((1, 3)).astype(np.float32)
     crop /= 255.0
     return Shot(
         (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
-        _without_person(crop, _person_in_crop(photo)), photo.camera, photo,
+        _without_person(crop, _person_in_crop(photo)), photo,
     )  # fmt: skip
 
 
@@ -134,12 +137,13 @@ def _person_in_crop(photo: Photo) -> ndarray:
     step = photo.crop.shape[0] / WORKED
     at = (np.arange(WORKED) + 0.5) * step
     grid = np.stack(np.meshgrid(at, at), -1)
-    to_window = np.linalg.inv(photo.crop_from_image @ window_transform(photo.landmarks.astype(float)))
+    to_window = np.linalg.inv(
+        photo.crop_from_image @ window_transform(photo.landmarks.astype(float))
+    )
     at = grid @ to_window[:2, :2].T + to_window[:2, 2] - 0.5
     inside = map_coordinates(
         regions.person.astype(np.float32), [at[..., 1], at[..., 0]], order=1, mode="nearest"
     )
-    assert regions.person.shape[0] == WINDOW_PX
     return binary_dilation(inside > 0.3, iterations=MARGIN)
 
 
@@ -158,14 +162,13 @@ def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     """A sampled person in the pose and light and before the background of a portrait, with the eyes
     on the camera."""
     avatar = Avatar.sample(seed)
-    bust = avatar.bust(expression=avatar.expression)
-    frame = head_frame(bust.landmarks)
-    away = frame.camera(shot.camera).T_world_cam[:3, 3] - bust.landmarks[[*EYES]].mean(0)
-    bust = avatar.bust(expression=avatar.expression | gaze_towards(away))
-    view = render_view(
-        bust, frame, shot.camera, size=WORKED, light=fit_photo(shot.photo).light, supersample=3
-    )
-    return over(view.rgba, shot.background)
+    fitted = fit_photo(shot.photo)
+    camera = crop_camera(fitted.camera, shot.photo)
+    eyes = avatar.bust().landmarks[[*LEFT_EYE, *RIGHT_EYE]].mean(0)
+    gaze = gaze_towards(camera.T_world_cam[:3, 3] - eyes)
+    bust = avatar.bust(expression={**avatar.expression, **gaze})
+    frame = render_bust(bust, camera, size=WORKED, light=fitted.light, supersample=3)
+    return over(as_uint8(frame.rgba), shot.background)
 
 
 def finished(image: UInt8[ndarray, "s s 3"], size: int) -> UInt8[ndarray, "n n 3"]:

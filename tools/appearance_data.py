@@ -69,6 +69,8 @@ def covariates(parameters: Mapping[str, Any], seen: Mapping[str, str]) -> ndarra
         "sex": SEX[seen["sex"]],
         "age": AGE.get(colour, MIDDLE_AGE),
         "skin_melanin": parameters["skin_melanin"],
-        "hair_melanin": HAIR_COLOURS[colour][0] if colour in HAIR_COLOURS and colour not in AGE else DARK_HAIR,
+        "hair_melanin": HAIR_COLOURS[colour][0]
+        if colour in HAIR_COLOURS and colour not in AGE
+        else DARK_HAIR,
     }
     return np.array([known[name] for name in COVARIATES], np.float32)

@@ -114,7 +114,9 @@ def tables(seen: Sequence[Mapping[str, str]]) -> dict[str, Float[ndarray, "..."]
             if row.get(look) in CLASSES[look]:
                 _count(counts, row, given, CLASSES[look].index(row[look]))
         if look in BIASED:
-            likely = (counts + SMOOTHING * usual[look]) / (counts.sum(-1, keepdims=True) + SMOOTHING)
+            likely = (counts + SMOOTHING * usual[look]) / (
+                counts.sum(-1, keepdims=True) + SMOOTHING
+            )
             table = usual[look] ** (1.0 - BIAS) * likely**BIAS
         else:
             table = counts + SMOOTHING * usual[look]

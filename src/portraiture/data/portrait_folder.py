@@ -37,6 +37,8 @@ STEEPEST = 0.8
 """Largest roll of a head in radians; labels need a face that is more or less upright."""
 STUBBLE = 0.2
 """Value of the engine's stubble from which it shows."""
+
+
 @dataclass(frozen=True)
 class Portrait:
     """name: its id. person: who it is, "" if unknown. seen: annotations by column of

@@ -119,9 +119,7 @@ def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Per
     return _Person(sex, age, years, sex > 0.5, sample_look(rng, woman=sex > 0.5, years=years))
 
 
-def _sample_face(
-    rng: Generator, person: _Person
-) -> tuple[dict[str, Any], Float[ndarray, "N"]]:
+def _sample_face(rng: Generator, person: _Person) -> tuple[dict[str, Any], Float[ndarray, "N"]]:
     """Build, ancestry and face shape; and the shape in the prior's whitened coordinates."""
     african, asian, caucasian = rng.dirichlet(person.ancestry.mixture)
     muscle = rng.normal(0.5 - 0.12 * person.woman, 0.12) - 0.004 * max(person.years - 45.0, 0.0)

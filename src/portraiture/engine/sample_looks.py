@@ -110,9 +110,7 @@ def sample_look(rng: Generator, *, woman: bool, years: float) -> Look:
     return Look(classes, _ancestry(rng, tone, classes, woman=woman), tone)
 
 
-def _ancestry(
-    rng: Generator, tone: Tone, classes: Mapping[str, str], *, woman: bool
-) -> Ancestry:
+def _ancestry(rng: Generator, tone: Tone, classes: Mapping[str, str], *, woman: bool) -> Ancestry:
     """By Bayes' rule; grey and white hair say nothing of it."""
     chance = chances_of_tones()[TONES.index(tone)].copy()
     form = CLASSES["form"].index(classes["form"])
