@@ -46,7 +46,7 @@ class Options:
 
 def shoot(avatar: Avatar, yaws: tuple[float, ...], size: int, light: Light) -> list[ndarray]:
     """Images of one avatar from several yaws (degrees)."""
-    bust = avatar.bust()
+    bust = avatar.bust(expression=avatar.expression)
     return [
         as_uint8(
             render_bust(

@@ -35,11 +35,11 @@ from tyro.conf import Positional
 
 from portraiture.data.portrait_folder import STUBBLE, Portrait, held_out, read_portraits
 from portraiture.engine.build import build_bust
+from portraiture.engine.classes import HAIR_COLOURS, lengths_of
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import window_camera
-from portraiture.fit.hair_color import NAMED, SPREAD
-from portraiture.fit.hair_style import lengths_of
+from portraiture.fit.hair_color import SPREAD
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import atomic_path, write_image
 from portraiture.photo.align import align
@@ -250,9 +250,9 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
 
 def nearest_name(pigments: tuple[float, float, float]) -> str:
     """The name of a hair colour whose typical pigments are nearest."""
-    gap = (np.array(pigments) - np.array(list(NAMED.values()))) / SPREAD
+    gap = (np.array(pigments) - np.array(list(HAIR_COLOURS.values()))) / SPREAD
     fades = 1.0 - 0.9 * pigments[2]
-    return list(NAMED)[int((gap**2 * [fades, fades, 1.0]).sum(1).argmin())]
+    return list(HAIR_COLOURS)[int((gap**2 * [fades, fades, 1.0]).sum(1).argmin())]
 
 
 def summary(sitters: list[Sitter]) -> dict[str, float]:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from portraiture.engine.classes import HAIR_COLOURS
 from portraiture.engine.head import HeadModel
 from portraiture.engine.skin.appearance import COVARIATES, window_of
 from portraiture.fit.detail import BEARD_MARGIN, beard_zone, skin_detail
@@ -25,9 +26,6 @@ SHARP_PX = 110.0
 """Distance of the outer corners of the eyes that resolves the finer grid, pixels."""
 
 SEX = {"m": 0.12, "f": 0.88}
-HAIR = {
-    "black": 0.97, "dark_brown": 0.88, "brown": 0.76, "light_brown": 0.6, "blond": 0.4, "red": 0.55,
-}  # fmt: skip
 AGE = {"grey": 0.77, "white": 0.85}
 DARK_HAIR = 0.8
 MIDDLE_AGE = 0.66
@@ -71,6 +69,8 @@ def covariates(parameters: Mapping[str, Any], seen: Mapping[str, str]) -> ndarra
         "sex": SEX[seen["sex"]],
         "age": AGE.get(colour, MIDDLE_AGE),
         "skin_melanin": parameters["skin_melanin"],
-        "hair_melanin": HAIR.get(colour, DARK_HAIR),
+        "hair_melanin": HAIR_COLOURS[colour][0]
+        if colour in HAIR_COLOURS and colour not in AGE
+        else DARK_HAIR,
     }
     return np.array([known[name] for name in COVARIATES], np.float32)

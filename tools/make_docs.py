@@ -17,9 +17,10 @@ from PIL import Image
 from portraiture.avatar import Avatar
 from portraiture.camera import eg3d_orbit, from_eg3d
 from portraiture.checkpoints import load_generator
-from portraiture.create.run import FRIENDLY, make_avatar
+from portraiture.create.run import make_avatar
 from portraiture.edit.directions import known_directions
 from portraiture.edit.run import edit
+from portraiture.engine.sample_expression import portrait_expression
 from portraiture.engine.styles import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
@@ -60,15 +61,15 @@ def demo() -> ndarray:
     avatar = make_avatar(photo, fit_photo(photo))
     images = [np.asarray(Image.fromarray(photo.crop).resize((SIZE, SIZE)))]
     images += [shoot(avatar, 0.0, dict(avatar.expression)), shoot(avatar, 40.0, {})]
-    styles = ("pixar", "cartoon", "comic")
-    images += [shoot(replace(avatar, style=style), 20.0, FRIENDLY) for style in styles]
+    styles, smile = ("pixar", "cartoon", "comic"), portrait_expression(0, mood="smile")
+    images += [shoot(replace(avatar, style=style), 20.0, smile) for style in styles]
     return np.concatenate([np.concatenate(images[k : k + 3], 1) for k in (0, 3)])
 
 
 def people(seeds: tuple[int, ...]) -> ndarray:
     """Sampled people, six a row."""
     images = [
-        shoot(Avatar.sample(seed), 25.0 if k % 2 else -25.0, FRIENDLY)
+        shoot(Avatar.sample(seed), 25.0 if k % 2 else -25.0, portrait_expression(seed))
         for k, seed in enumerate(seeds)
     ]
     return np.concatenate([np.concatenate(images[k : k + 6], 1) for k in range(0, len(images), 6)])

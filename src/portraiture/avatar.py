@@ -24,6 +24,7 @@ from portraiture.engine.packs.assets import Asset, find_assets, find_named
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
+from portraiture.engine.sample_expression import portrait_expression
 from portraiture.engine.styles import STYLES, style_shading
 from portraiture.errors import AvatarError
 from portraiture.export.gltf import write_glb
@@ -55,7 +56,8 @@ def check_style(style: object) -> None:
 class Avatar:
     """One person in one style.
 
-    expression: ARKit weights of the photo (exports are neutral and carry it as a note).
+    expression: ARKit weights of the photo, or how a sampled person looks into the camera (exports are
+    neutral and carry it as a note).
     albedo: (S, S, 3) skin texture from a photo, or None for the procedural one.
     camera, light: those of the photo, where there was one.
     assets: names of MakeHuman assets worn, resolved in installed packs or `asset_folder`.
@@ -86,6 +88,7 @@ class Avatar:
         return Avatar(
             parameters=parameters,
             style=style,
+            expression=portrait_expression(seed),
             assets=tuple(asset.name for asset in worn),
             asset_folder=asset_folder,
             provenance={"seed": str(seed)},

@@ -32,7 +32,7 @@ def test_sex_is_bimodal_and_everyone_is_adult():
     assert 0.42 < _mean(p.sex > 0.5 for p in PEOPLE) < 0.58
     assert min(p.age for p in PEOPLE) >= YOUNGEST
     years = np.array([years_of(p.age) for p in PEOPLE])
-    assert years.max() > 70 and 33 < np.median(years) < 50
+    assert years.max() > 80 and 47 < np.median(years) < 57
 
 
 def test_fixed_sex_and_age():
@@ -62,7 +62,7 @@ def test_colours_go_with_ancestry():
     pale = [p for p in PEOPLE if p.skin_melanin < 0.15 and p.caucasian > 0.7]
     assert min(p.skin_melanin for p in african) > 0.45
     assert min(p.iris_melanin for p in african) > 0.7
-    assert _mean(p.hair_curl > 0.65 for p in african) > 0.9
+    assert _mean(p.hair_curl > 0.65 for p in african if p.sex < 0.5) > 0.9
     assert _mean(p.hair_curl > 0.65 for p in asian) < 0.05
     assert _mean(p.iris_melanin < 0.5 for p in pale) > 0.5
     assert not any(p.hair_style == "afro" for p in asian)
@@ -73,7 +73,7 @@ def test_colours_go_with_ancestry():
 
 def test_wear_is_as_common_as_it_should_be():
     assert 0.12 < _mean(p.glasses_style != "none" for p in PEOPLE) < 0.28
-    assert 0.01 < _mean(p.hat_style != "none" for p in PEOPLE) < 0.09
+    assert 0.003 < _mean(p.hat_style != "none" for p in PEOPLE) < 0.05
     assert _mean(p.glasses_tint > 0.5 for p in PEOPLE) < 0.04
     suits = [p.neckline in ("suit_tie", "suit_open", "blouse_jacket") for p in PEOPLE]
     old = [years_of(p.age) > 50 for p in PEOPLE]

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+from portraiture.engine.classes import HAIR_COLOURS, HAIR_STYLES
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.fit.colours import Cues, read_cues, zone_colour
-from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, NAMED, hair_pigments
-from portraiture.fit.hair_style import FORMS, LENGTHS, HairChoice, shortlist
+from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
+from portraiture.fit.hair_style import HairChoice, shortlist
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import WINDOW_PX, Regions, read_photo, window_transform
@@ -71,7 +72,8 @@ def test_the_demo_sitters_hair(seen: Seen) -> None:
     regions, looks = seen
     assert read_cues(regions, looks).sex > 0.7
     choice = first_choice(regions, read_cues(regions, looks), looks)
-    assert "medium" in LENGTHS[choice.style] and "curly" not in FORMS.get(choice.style, ())
+    assert "medium" in HAIR_STYLES[choice.style].lengths
+    assert "curly" not in HAIR_STYLES[choice.style].forms
     assert choice.fringe >= 0.5
     pigments = hair_pigments(regions, looks)
     assert 0.3 < pigments.melanin < 0.65 and pigments.redness < 0.5 and pigments.grey < 0.2
@@ -124,20 +126,20 @@ def test_the_style_has_the_length_that_is_seen_where_its_outline_says_little(
     nowhere = replace(regions, seen=np.zeros_like(regions.seen))
     looks = looks_of(hair=length, form="straight")
     style = first_choice(nowhere, read_cues(nowhere, looks), looks).style
-    assert length in LENGTHS[style]
+    assert length in HAIR_STYLES[style].lengths
 
 
-@pytest.mark.parametrize("name", list(NAMED))
+@pytest.mark.parametrize("name", list(HAIR_COLOURS))
 def test_hair_of_each_name_gets_its_pigments_back(regions: Regions, name: str) -> None:
     """From a mask of even hair in the engine's own colour, seen as the engine renders it."""
-    colour = HAIR_SHADE * decode(hair_rgb(*NAMED[name])) + HAIR_GLOSS
+    colour = HAIR_SHADE * decode(hair_rgb(*HAIR_COLOURS[name])) + HAIR_GLOSS
     even = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
     found = hair_rgb(*hair_pigments(even, looks_of(colour=name)))
-    np.testing.assert_allclose(found, hair_rgb(*NAMED[name]), atol=0.06)
+    np.testing.assert_allclose(found, hair_rgb(*HAIR_COLOURS[name]), atol=0.06)
 
 
 def test_grey_hair_in_warm_light_is_grey(regions: Regions) -> None:
-    colour = HAIR_SHADE * decode(hair_rgb(*NAMED["grey"])) * [1.3, 1.0, 0.8] + HAIR_GLOSS
+    colour = HAIR_SHADE * decode(hair_rgb(*HAIR_COLOURS["grey"])) * [1.3, 1.0, 0.8] + HAIR_GLOSS
     warm = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
     grey, brown = (hair_pigments(warm, looks_of(colour=name)).grey for name in ("grey", "brown"))
     assert grey > 0.4 and brown < grey - 0.1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraiture.engine.sample import ANCESTRIES
+from portraiture.engine.ancestry import ANCESTRIES
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.people.latent import (
     CHOICE_GROUPS,

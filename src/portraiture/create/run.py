@@ -44,13 +44,6 @@ PHOTO_FILES = (
     "report.html",
 )
 SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
-FRIENDLY = {
-    "mouthSmileLeft": 0.35,
-    "mouthSmileRight": 0.35,
-    "cheekSquintLeft": 0.2,
-    "cheekSquintRight": 0.2,
-}
-"""How a sampled person looks into the camera; the exported files stay neutral."""
 PANEL_PX = 1280
 """Longer side of each panel of the overlay."""
 TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 48, 20, 432
@@ -175,8 +168,8 @@ def sample_files(
     with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
         bust = _build(avatar, progress)
         progress.stage("Render")
-        smiling = replace(bust, expression=FRIENDLY)
-        front = _portrait(avatar, smiling, 0.0, size=768)
+        posed = replace(bust, expression=avatar.expression)
+        front = _portrait(avatar, posed, 0.0, size=768)
         write_image(folder / "front.png", front)
         raise_if_cancelled(progress)
         named = replace(meta, title=meta.titled(out.resolve().name))

@@ -21,11 +21,10 @@ from PIL import Image
 from portraiture.data.face_set import shrunk, shrunk_labels
 from portraiture.data.label_portraits import label_portrait
 from portraiture.data.labelled_photos import WHOLE, LabelledPhoto
+from portraiture.engine.classes import BEARDS, HAIR_STYLES, glasses_class, lengths_of, only
 from portraiture.engine.packs.dress import KEPT
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.wear.glasses import WIRE
 from portraiture.errors import DataError, PhotoError
-from portraiture.fit.hair_style import RECEDING
 from portraiture.media import read_image
 from portraiture.people.synth_folder import complete_people, read_person
 from portraiture.perception.looks import LOOKS, NAMES, Look
@@ -39,21 +38,6 @@ STEEPEST = 0.8
 """Largest roll of a head in radians; labels need a face that is more or less upright."""
 STUBBLE = 0.2
 """Value of the engine's stubble from which it shows."""
-HAIR: dict[str, str] = {
-    "bald": "bald", "buzz": "buzz", "short": "short", "crop": "short", "side_part": "short",
-    "quiff": "short", "slick_back": "short", "bob": "medium", "long_straight": "long",
-    "long_wavy": "long", "receding": "receding", "horseshoe": "bald", "side_swept": "short",
-    "wavy_medium": "medium", "layered_bob": "medium", "pixie": "short", "curly_medium": "medium",
-    "curly_long": "long",
-}  # fmt: skip
-FORM: dict[str, str] = {
-    "curly": "curly", "afro": "afro", "long_straight": "straight", "long_wavy": "wavy",
-    "wavy_medium": "wavy", "curly_medium": "curly", "curly_long": "curly",
-}  # fmt: skip
-BEARD: dict[str, str] = {
-    "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",
-    "circle": "goatee", "short_beard": "full", "full_beard": "full",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,28 +97,17 @@ def looks_from_parameters(
     """Looks of the engine's person (`AvatarParameters.to_dict`); -1 where they do not follow from
     the parameters, as hair under a hat. dressed: wears pieces of an asset pack, which may be hair
     (`engine.packs.dress`)."""
-    style = str(parameters["hair_style"])
+    style, beard = parameters["hair_style"], parameters["beard_style"]
     hidden = parameters["hat_style"] != "none" or (dressed and style not in KEPT)
-    if hidden:
-        style = ""
-    beard = str(parameters["beard_style"])
     if beard == "none" and parameters["stubble"] >= STUBBLE:
         beard = "stubble"
-    length = HAIR.get(style)
-    if length == "short" and parameters["hair_line"] >= RECEDING:
-        length = "receding"
     rim = float(parameters.get("glasses_rim", AvatarParameters.glasses_rim))
     return _looks({
-        "hair": length, "form": FORM.get(style), "beard": BEARD.get(beard),
-        "glasses": _glasses(str(parameters["glasses_style"]), rim),
+        "hair": None if hidden else only(lengths_of(style, parameters["hair_line"])),
+        "form": None if hidden else only(HAIR_STYLES[style].forms),
+        "beard": BEARDS[beard],
+        "glasses": glasses_class(parameters["glasses_style"], rim),
     })  # fmt: skip
-
-
-def _glasses(style: str, rim: float) -> str:
-    """Their class; `rim` as in `AvatarParameters`."""
-    if style in ("none", "rimless"):
-        return style
-    return "thin" if style == "aviator" or rim < WIRE else "thick"
 
 
 def _looks(classes: Mapping[Look, str | None]) -> Int8[ndarray, "A"]:

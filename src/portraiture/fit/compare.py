@@ -46,6 +46,22 @@ def window_camera(camera: Camera, size: tuple[int, int], box: Float[ndarray, "4"
     return Camera(camera.T_world_cam, K)
 
 
+def crop_camera(camera: Camera, photo: Photo) -> Camera:
+    """The camera of the photo's crop, from that of the photo: a similarity of the pixels is a turn
+    about the optical axis and other intrinsics."""
+    height, width = photo.image.shape[:2]
+    K = np.diag([width, height, 1.0]) @ camera.intrinsics
+    similar = photo.crop_from_image / np.array([[photo.crop.shape[0]]] * 2 + [[1.0]])
+    scale = float(np.hypot(*similar[:2, 0]))
+    turn = np.eye(3)
+    turn[:2, :2] = similar[:2, :2] / scale
+    centre = similar @ K[:, 2]
+    T = camera.T_world_cam.copy()
+    T[:3, :3] = T[:3, :3] @ turn.T
+    return Camera(T, np.array([[scale * K[0, 0], 0, centre[0]], [0, scale * K[1, 1], centre[1]],
+                               [0, 0, 1]]))  # fmt: skip
+
+
 def correct(
     bust: Bust,
     camera: Camera,

@@ -19,9 +19,10 @@ from numpy import ndarray
 from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
 from skimage.draw import polygon2mask
 
+from portraiture.engine.classes import WIRE
 from portraiture.engine.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from portraiture.engine.parameters import AvatarParameters, GlassesStyle
-from portraiture.engine.wear.glasses import WIRE, make_glasses
+from portraiture.engine.wear.glasses import make_glasses
 from portraiture.fit.colours import cheek_mask, covered_share, disc, eyes_covered, zone_colour
 from portraiture.fit.compare import window_camera
 from portraiture.fit.light import decode

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.classes import HAIR_COLOURS
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
@@ -26,12 +27,6 @@ FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
 QUANTILES = (0.1, 0.7)
 """Luminances between which hair is neither in shade nor glossy."""
-NAMED: dict[str, tuple[float, float, float]] = {
-    "black": (0.95, 0.1, 0.0), "dark_brown": (0.8, 0.2, 0.0), "brown": (0.66, 0.25, 0.0),
-    "light_brown": (0.5, 0.25, 0.0), "blond": (0.28, 0.2, 0.0), "red": (0.5, 0.75, 0.0),
-    "grey": (0.75, 0.15, 0.6), "white": (0.75, 0.1, 1.0),
-}  # fmt: skip
-"""Typical pigments of each class of the look "colour"."""
 SPREAD = np.array([0.09, 0.2, 0.22])
 """Standard deviations of the pigments within a class."""
 TRUST = 1.0
@@ -71,7 +66,7 @@ def name_cost(looks: Looks) -> Float[ndarray, "K"]:
     chance = np.array(
         [looks.chance("colour", n) * RARITY.get(n, 1.0) + SUSPICION for n in LOOKS["colour"]]
     )
-    centres = np.array([NAMED[name] for name in LOOKS["colour"]])
+    centres = np.array([HAIR_COLOURS[name] for name in LOOKS["colour"]])
     gap = (pigments[:, None] - centres) / SPREAD
     # Under much grey the pigment of the other hairs hardly shows.
     weight = np.stack([*(1.0 - 0.9 * pigments[:, 2],) * 2, np.ones(len(pigments))], -1)

@@ -21,6 +21,7 @@ from numpy import ndarray
 from scipy.ndimage import map_coordinates
 from skimage.draw import polygon2mask
 
+from portraiture.engine.classes import CURLS, HAIR_STYLES, lengths_of
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.engine.parameters import AvatarParameters, HairStyle
 from portraiture.fit.colours import Cues
@@ -41,54 +42,6 @@ FEW = 40
 
 SURE = 0.5
 """Probability of baldness above which a head that is seen is bald."""
-
-LENGTHS: dict[HairStyle, tuple[str, ...]] = {
-    "bald": ("bald",),
-    "buzz": ("buzz",),
-    "short": ("short",),
-    "crop": ("short",),
-    "side_part": ("short",),
-    "quiff": ("short",),
-    "slick_back": ("short",),
-    "curly": ("short", "medium"),
-    "afro": ("short", "medium"),
-    "bob": ("medium",),
-    "long_straight": ("long",),
-    "long_wavy": ("long",),
-    "ponytail": ("short", "medium"),
-    "bun": ("short", "medium"),
-    "receding": ("receding",),
-    "horseshoe": ("bald", "receding"),
-    "side_swept": ("short", "medium"),
-    "wavy_medium": ("medium",),
-    "layered_bob": ("medium",),
-    "pixie": ("short",),
-    "curly_medium": ("medium",),
-    "curly_long": ("long",),
-}
-"""Classes of the look "hair" that a style may have with a usual hairline; see `lengths_of`."""
-
-RECEDING = 0.8
-"""Hairline from which hair recedes."""
-
-FORMS: dict[HairStyle, tuple[str, ...]] = {
-    "curly": ("curly",),
-    "afro": ("afro",),
-    "buzz": ("straight", "wavy", "curly", "afro"),
-    "receding": ("straight", "wavy", "curly", "afro"),
-    "horseshoe": ("straight", "wavy", "curly", "afro"),
-    "long_straight": ("straight",),
-    "long_wavy": ("wavy",),
-    "wavy_medium": ("wavy",),
-    "layered_bob": ("straight", "wavy"),
-    "curly_medium": ("curly",),
-    "curly_long": ("curly",),
-}
-"""Classes of the look "form" that a style may have; of the others, straight and wavy."""
-USUAL_FORMS = ("straight", "wavy")
-
-CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}
-"""`hair_curl` of each class of the look "form"."""
 
 STYLES = 3
 """Styles on the shortlist."""
@@ -231,7 +184,7 @@ def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     for k in order:
         variants.setdefault(table.styles[k], []).append(int(k))
     length = looks.likeliest("hair")
-    of_length = [style for style in variants if length in LENGTHS[style]][:1]
+    of_length = [style for style in variants if length in HAIR_STYLES[style].lengths][:1]
     listed = [*variants][:STYLES] + of_length
     firsts = [ranked[0] for style, ranked in variants.items() if style in listed]
     chosen = (firsts[0], *variants[table.styles[firsts[0]]][1:2], *firsts[1:])
@@ -251,18 +204,12 @@ def overlap(
     return both / np.maximum(either, 1.0)
 
 
-def lengths_of(style: HairStyle, line: float) -> tuple[str, ...]:
-    """Classes of the look "hair" that a style may have: short hair with a high hairline recedes."""
-    recedes = "short" in LENGTHS[style] and line >= RECEDING
-    return ("receding",) if recedes else LENGTHS[style]
-
-
 def _prior(style: HairStyle, line: float, sex: float, looks: Looks) -> float:
     """What is added to the overlap of a style."""
     habit = HABIT[style][0] * (1.0 - sex) + HABIT[style][1] * sex
     chances = (
         (LENGTH_WEIGHT, looks.chance("hair", *lengths_of(style, line))),
-        (FORM_WEIGHT, looks.chance("form", *FORMS.get(style, USUAL_FORMS))),
+        (FORM_WEIGHT, looks.chance("form", *HAIR_STYLES[style].forms)),
     )
     return habit + float(sum(weight * np.log(chance + DOUBT) for weight, chance in chances))
 

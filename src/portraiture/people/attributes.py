@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.classes import HAIR_STYLES
 from portraiture.engine.head import PHENOTYPES, load_head
 from portraiture.engine.landmarks import LANDMARK_COUNT, load_landmarks
 from portraiture.engine.shapes import SHAPES
@@ -23,15 +24,6 @@ from portraiture.people.latent import Person, person_from_latent
 Attribute = Literal[
     "smile", "age", "sex", "hair-length", "beard", "face-width", "eye-openness", "skin-tone"
 ]
-
-HAIR_LENGTH = {
-    "bald": 0.0, "buzz": 0.05, "crop": 0.12, "short": 0.2, "side_part": 0.25, "quiff": 0.25,
-    "slick_back": 0.25, "afro": 0.4, "bun": 0.4, "curly": 0.45, "ponytail": 0.5, "bob": 0.6,
-    "long_wavy": 1.0, "long_straight": 1.0, "horseshoe": 0.05, "receding": 0.12, "pixie": 0.2,
-    "side_swept": 0.25, "curly_medium": 0.5, "wavy_medium": 0.55, "layered_bob": 0.6,
-    "curly_long": 1.0,
-}  # fmt: skip
-"""Length of each hair style relative to shoulder length; `hair_length` varies it by ±10 %."""
 
 BEARD = {
     "none": 0.0, "stubble": 0.25, "sideburns": 0.3, "moustache": 0.4, "goatee": 0.5, "circle": 0.6,
@@ -53,7 +45,7 @@ def _smile(person: Person) -> float:
 
 def _hair_length(person: Person) -> float:
     look = person.parameters
-    return HAIR_LENGTH[look.hair_style] * (0.9 + 0.2 * look.hair_length)
+    return HAIR_STYLES[look.hair_style].relative * (0.9 + 0.2 * look.hair_length)
 
 
 SCORES: dict[Attribute, Callable[[Person], float]] = {

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from portraiture.engine.parameters import CONTINUOUS
 from portraiture.engine.prior import SEX_OFFSET, load_prior
-from portraiture.engine.sample import ANCESTRIES
+from portraiture.engine.ancestry import ANCESTRIES
 from portraiture.engine.shapes import SHAPES
 from portraiture.people.latent import (
     GROUP_SLOTS,

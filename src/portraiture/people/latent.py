@@ -19,11 +19,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr
 
+from portraiture.engine.ancestry import ANCESTRIES, Ancestry
 from portraiture.engine.details import DETAILS
 from portraiture.engine.dyes import CLOTHES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import SEX_OFFSET, load_prior
-from portraiture.engine.sample import ANCESTRIES, YOUNGEST, Ancestry, years_of
+from portraiture.engine.sample import YOUNGEST, years_of
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.sample import detail_from
 

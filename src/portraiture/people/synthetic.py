@@ -26,6 +26,7 @@ from portraiture.engine.packs.assets import Asset, find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
+from portraiture.engine.sample_expression import sample_portrait
 from portraiture.engine.shape import shape_head
 from portraiture.errors import DataError
 from portraiture.people.backgrounds import sample_background
@@ -150,10 +151,10 @@ def with_expression(
 
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
-    """Sample an expression: mostly neutral or smiling, else talking, surprised, angry or sad, with
-    a random gaze and sometimes half-closed eyes."""
-    moods = (_calm, _smile, _talk, _surprise, _cross, _sad)
-    weights = moods[int(rng.choice(6, p=[0.28, 0.32, 0.16, 0.08, 0.09, 0.07]))](rng)
+    """Sample an expression: mostly as in portraits, neutral or smiling, else talking, surprised,
+    angry or sad, with a random gaze and sometimes half-closed eyes."""
+    moods = (sample_portrait, _calm, _smile, _talk, _surprise, _cross, _sad)
+    weights = moods[int(rng.choice(7, p=[0.3, 0.14, 0.16, 0.16, 0.08, 0.09, 0.07]))](rng)
     side, up = rng.normal(0.0, 0.16), rng.normal(0.0, 0.12)
     weights |= _pair("eyeLookOut", "eyeLookIn", side)
     weights |= {"eyeLookUpLeft": up, "eyeLookUpRight": up}

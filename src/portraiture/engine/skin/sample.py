@@ -1,4 +1,4 @@
-"""Sample the learned details of skin (`sample_detail`)."""
+"""Sample the learned details of skin."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ with all of it faces look worn, and asymmetry is in part the light of the portra
 
 def sample_detail(rng: Generator) -> dict[str, float]:
     """Sample details in [0, 1] by name; see `skin.appearance`."""
+    return detail_from(sample_normal(rng))
+
+
+def sample_normal(rng: Generator) -> Float[ndarray, "D"]:
+    """Standard normal numbers of the details, truncated at `TRUNCATION`."""
     normal = rng.standard_normal(len(DETAILS))
     while (far := np.abs(normal) > TRUNCATION).any():
         normal[far] = rng.standard_normal(int(far.sum()))
-    return detail_from(normal)
+    return normal
 
 
 def detail_from(normal: Float[ndarray, "D"]) -> dict[str, float]:

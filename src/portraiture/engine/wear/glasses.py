@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.classes import WIRE
 from portraiture.engine.face.follicles import carry, closest_on_skin
 from portraiture.engine.parameters import AvatarParameters, GlassesStyle
 from portraiture.engine.shape import HeadShape, follow_head
@@ -29,9 +30,6 @@ CLEARANCE_M = 0.0015
 """Minimum distance between frame and skin."""
 TEXTURE_M = 0.06
 """Length of frame after which the material's texture repeats."""
-
-WIRE = 0.3
-"""`glasses_rim` below which every frame is metal."""
 
 _SAMPLES = 56
 _BEND_RADIUS_M = 0.20

@@ -1,0 +1,196 @@
+"""Sampled people among portraits, for a stranger to say which are photographs.
+
+    python benchmarks/stranger_sheet.py PORTRAITS OUT.png [--count 24] [--seed 0] [--truth FILE.json]
+
+PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are not shown. All are
+cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
+the pose, the fitted light and the background (the person removed from it) of a portrait that the
+sheet does not show, so that only the person tells. OUT is a numbered grid; the truth goes to a second
+file, one true (a photograph) or false for each number. Somebody who guesses is right in half.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+from PIL import Image, ImageDraw
+from rich.progress import track
+from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
+from tyro.conf import Positional
+
+from portraiture.avatar import Avatar
+from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
+from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
+from portraiture.engine.sample_expression import gaze_towards
+from portraiture.errors import PhotoError
+from portraiture.fit.compare import crop_camera
+from portraiture.fit.projection import smoothstep
+from portraiture.fit.regions import read_photo, window_transform
+from portraiture.fit.run import fit_photo
+from portraiture.fit.texture import membrane
+from portraiture.media import atomic_path, write_image
+from portraiture.people.views import over
+from portraiture.photo.align import align
+from portraiture.render.mesh import render_bust
+from portraiture.types import Photo, as_uint8
+
+WORKED = 256
+"""Side at which people are rendered and backgrounds prepared, pixels."""
+OUTSIDE = 0.04
+"""Share of a crop that may lie outside its photo."""
+COLOURED = 6.0
+"""Least mean range of a pixel's channels (of 255) of a photo that is not black and white."""
+MARGIN = 10
+"""Pixels around a person that are taken as the person, when removed from the background."""
+QUALITY = 88
+"""Of the JPEG through which all images go."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A portrait's crop, (s, s, 3), its background without the person, and the photo."""
+
+    crop: UInt8[ndarray, "s s 3"]
+    background: Float32[ndarray, "s s 3"]
+    photo: Photo
+
+
+def main(
+    portraits: Positional[Path], out: Positional[Path], *, count: int = 24, size: int = 128,
+    seed: int = 0, first_person: int = 0, columns: int = 8, truth: Path | None = None,
+) -> None:  # fmt: skip
+    """Write the sheet and the truth.
+
+    count: of photographs and of sampled people, each. size: of a thumbnail, pixels. seed: of the
+    choice and the order. first_person: seed of the first sampled person. truth: by default OUT with
+    the suffix .json.
+    """
+    rng = np.random.default_rng(seed)
+    shots = chosen(portraits, 2 * count, rng)
+    photos = [shot.crop for shot in shots[:count]]
+    people = [
+        person(first_person + k, shot)
+        for k, shot in enumerate(track(shots[count:], "sampled people"))
+    ]
+    images = [finished(image, size) for image in (*photos, *people)]
+    order = rng.permutation(len(images))
+    write_image(out, numbered([images[k] for k in order], columns))
+    answers = {str(n): bool(k < count) for n, k in enumerate(order, 1)}
+    with atomic_path(truth or out.with_suffix(".json")) as part:
+        part.write_text(json.dumps(answers, indent=1) + "\n")
+    print(f"{count} photographs and {count} sampled people: {out}")
+
+
+def chosen(folder: Path, count: int, rng: np.random.Generator) -> list[Shot]:
+    """Shots of `count` portraits in random order, half of women as far as there are any."""
+    everyone = held_out(read_portraits(folder))[0]
+    groups = [[p for p in everyone if p.seen.get("sex") == sex] for sex in ("f", "m")]
+    queues = [[group[k] for k in rng.permutation(len(group))] for group in groups]
+    found: list[Shot] = []
+    while len(found) < count and any(queues):
+        queue = queues[len(found) % 2] or queues[(len(found) + 1) % 2]
+        shot = read_shot(queue.pop())
+        if shot is not None:
+            found.append(shot)
+    return [found[k] for k in rng.permutation(len(found))]
+
+
+def read_shot(portrait: Portrait) -> Shot | None:
+    """The shot of a portrait; None without colour or face, or where the crop leaves the photo."""
+    try:
+        photo = align(portrait.photo)
+    except PhotoError:
+        return None
+    if (
+        np.ptp(photo.image.astype(np.float32), axis=2).mean() < COLOURED
+        or _outside(photo) > OUTSIDE
+    ):
+        return None
+    block = photo.crop.shape[0] // WORKED
+    crop = photo.crop.reshape(WORKED, block, WORKED, block, 3).mean((1, 3)).astype(np.float32)
+    crop /= 255.0
+    return Shot(
+        (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
+        _without_person(crop, _person_in_crop(photo)), photo,
+    )  # fmt: skip
+
+
+def _outside(photo: Photo) -> float:
+    """Share of the crop that lies outside the photo."""
+    to_image = np.linalg.inv(photo.crop_from_image)
+    x, y = np.meshgrid(*[np.arange(64) * (photo.crop.shape[0] / 64)] * 2)
+    u, v = (to_image[i, 0] * x + to_image[i, 1] * y + to_image[i, 2] for i in (0, 1))
+    height, width = photo.image.shape[:2]
+    return float(((u < 0) | (v < 0) | (u > width) | (v > height)).mean())
+
+
+def _person_in_crop(photo: Photo) -> ndarray:
+    """Whether each pixel of the crop, at `WORKED` pixels, shows the person."""
+    regions, _ = read_photo(photo)
+    step = photo.crop.shape[0] / WORKED
+    at = (np.arange(WORKED) + 0.5) * step
+    grid = np.stack(np.meshgrid(at, at), -1)
+    to_window = np.linalg.inv(
+        photo.crop_from_image @ window_transform(photo.landmarks.astype(float))
+    )
+    at = grid @ to_window[:2, :2].T + to_window[:2, 2] - 0.5
+    inside = map_coordinates(
+        regions.person.astype(np.float32), [at[..., 1], at[..., 0]], order=1, mode="nearest"
+    )
+    return binary_dilation(inside > 0.3, iterations=MARGIN)
+
+
+def _without_person(crop: Float32[ndarray, "s s 3"], person: ndarray) -> Float32[ndarray, "s s 3"]:
+    """The background, extended smoothly and with its own grain to where the person was."""
+    known = (~person).astype(np.float32)
+    if known.mean() < 0.03:
+        return np.full_like(crop, 0.5)
+    filled = membrane(crop, known)
+    smooth = gaussian_filter(filled, (4.0, 4.0, 0.0))
+    near = smoothstep(0.0, 1.0, gaussian_filter(known, 3.0))[..., None]
+    return (smooth + near * (filled - smooth)).astype(np.float32)
+
+
+def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
+    """A sampled person in the pose and light and before the background of a portrait, with the eyes
+    on the camera."""
+    avatar = Avatar.sample(seed)
+    fitted = fit_photo(shot.photo)
+    camera = crop_camera(fitted.camera, shot.photo)
+    eyes = avatar.bust().landmarks[[*LEFT_EYE, *RIGHT_EYE]].mean(0)
+    gaze = gaze_towards(camera.T_world_cam[:3, 3] - eyes)
+    bust = avatar.bust(expression={**avatar.expression, **gaze})
+    frame = render_bust(bust, camera, size=WORKED, light=fitted.light, supersample=3)
+    return over(as_uint8(frame.rgba), shot.background)
+
+
+def finished(image: UInt8[ndarray, "s s 3"], size: int) -> UInt8[ndarray, "n n 3"]:
+    """The thumbnail, through JPEG."""
+    small = Image.fromarray(image).resize((size, size), Image.Resampling.BOX)
+    with io.BytesIO() as file:
+        small.save(file, "JPEG", quality=QUALITY)
+        return np.asarray(Image.open(file).convert("RGB"))
+
+
+def numbered(images: list[UInt8[ndarray, "n n 3"]], columns: int) -> UInt8[ndarray, "h w 3"]:
+    """A grid with a number under each image, from 1."""
+    size, strip, gap = images[0].shape[0], 16, 6
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * (size + gap), rows * (size + strip + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, image in enumerate(images):
+        x, y = k % columns * (size + gap), k // columns * (size + strip + gap)
+        sheet.paste(Image.fromarray(image), (x, y))
+        draw.text((x + size // 2 - 6, y + size + 2), str(k + 1), fill="black")
+    return np.asarray(sheet)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
