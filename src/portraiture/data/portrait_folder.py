@@ -42,11 +42,12 @@ HAIR: dict[str, str] = {
     "quiff": "short", "slick_back": "short", "bob": "medium", "long_straight": "long",
     "long_wavy": "long", "receding": "receding", "horseshoe": "bald", "side_swept": "short",
     "wavy_medium": "medium", "layered_bob": "medium", "pixie": "short", "curly_medium": "medium",
-    "curly_long": "long",
+    "curly_long": "long", "braids": "long", "cornrows": "short",
 }  # fmt: skip
 FORM: dict[str, str] = {
     "curly": "curly", "afro": "afro", "long_straight": "straight", "long_wavy": "wavy",
-    "wavy_medium": "wavy", "curly_medium": "curly", "curly_long": "curly",
+    "wavy_medium": "wavy", "curly_medium": "curly", "curly_long": "curly", "braids": "afro",
+    "cornrows": "afro",
 }  # fmt: skip
 BEARD: dict[str, str] = {
     "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",

@@ -29,7 +29,7 @@ HAIR_LENGTH = {
     "slick_back": 0.25, "afro": 0.4, "bun": 0.4, "curly": 0.45, "ponytail": 0.5, "bob": 0.6,
     "long_wavy": 1.0, "long_straight": 1.0, "horseshoe": 0.05, "receding": 0.12, "pixie": 0.2,
     "side_swept": 0.25, "curly_medium": 0.5, "wavy_medium": 0.55, "layered_bob": 0.6,
-    "curly_long": 1.0,
+    "curly_long": 1.0, "braids": 1.0, "cornrows": 0.1,
 }  # fmt: skip
 """Length of each hair style relative to shoulder length; `hair_length` varies it by ±10 %."""
 
