@@ -118,8 +118,7 @@ NEWER_CUTS: dict[str, dict[str, dict[str, float]]] = {
         "quiff": {"quiff": 1.2, "side_swept": 0.6},
         "curly": {"curly": 3.0, "curly_medium": 0.6, "curly_long": 0.2},
         "bob": {"bob": 0.6, "wavy_medium": 1.0},
-        "long_wavy": {"long_wavy": 1.0, "wavy_medium": 1.0},
-        "afro": {"afro": 1.2, "cornrows": 0.8, "braids": 0.3},
+        "long_wavy": {"long_wavy": 1.0, "wavy_medium": 1.0}, "afro": {"afro": 1.2, "cornrows": 1.0},
     },
     "balding": {
         "bald": {"bald": 1.0, "horseshoe": 1.4},
@@ -129,15 +128,14 @@ NEWER_CUTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "woman": {
         "short": {"short": 0.5, "pixie": 1.6, "side_swept": 1.0},
-        "crop": {"crop": 0.6, "pixie": 1.2},
+        "crop": {"crop": 0.6, "pixie": 1.2}, "afro": {"afro": 1.6, "braids": 1.4, "cornrows": 0.5},
         "side_part": {"side_part": 0.5, "side_swept": 1.2},
         "bob": {"bob": 1.0, "layered_bob": 2.0, "wavy_medium": 0.6},
         "long_straight": {"long_straight": 2.2, "layered_bob": 0.6},
         "long_wavy": {"long_wavy": 2.0, "wavy_medium": 1.0, "curly_long": 0.3},
         "curly": {"curly": 1.0, "curly_medium": 1.4, "curly_long": 1.2},
-        "afro": {"afro": 1.6, "braids": 1.4, "cornrows": 0.5},
     },
-}
+}  # fmt: skip
 """Cuts of which one is sampled for each cut of the tables above, by sex and balding."""
 
 FRINGED = (
@@ -306,12 +304,11 @@ def _sample_cut(rng: Generator, person: _Person, values: Mapping[str, Any]) -> d
     fringe = float(rng.uniform(0.25, 1.0)) if fringed and cut in FRINGED else 0.0
     wave = _unit(rng.normal(0.5, 0.12), 0.3)
     waved = cut in ("wavy_medium", "curly_medium", "curly_long")
-    grown = person.woman and values["hair_melanin"] < 0.6 and rng.random() < 0.5
     return {
         "hair_style": cut,
         "hair_fringe": fringe,
         "hair_curl": max(values["hair_curl"], wave) if waved else values["hair_curl"],
-        "hair_roots": float(rng.uniform(0.2, 0.9)) if grown else 0.1,
+        "hair_roots": float(rng.uniform(0.0, 0.9)) if person.woman else 0.1,
     }
 
 
@@ -371,8 +368,7 @@ def _sample_clothes(rng: Generator, person: _Person, cloth: list[float]) -> dict
     cloth: colour of all that is no suit.
     """
     formal = float(np.interp(person.years, [20.0, 60.0], [0.5, 2.0]))
-    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4, "knit": 0.9}
-    necklines["hoodie"] = float(np.interp(person.years, [22.0, 50.0], [1.6, 0.1]))
+    necklines = {"crew": 3.0, "v_neck": 1.6, "shirt": 2.4, "knit": 0.9, "hoodie": 0.5 / formal}
     if person.woman:
         necklines |= {"suit_tie": 0.0, "suit_open": 0.3 * formal, "blouse_jacket": 1.3 * formal}
         necklines["dress"] = 1.2
