@@ -24,7 +24,7 @@ from portraiture.engine.landmarks import (
     RIGHT_EYE,
 )
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
+from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, dark_roots, hair_pigments
 from portraiture.fit.light import decode, radiance
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
@@ -144,13 +144,15 @@ def measure_colours(
     parameters: AvatarParameters,
 ) -> AvatarParameters:
     """Set the colours of hair, brows, irises and lips."""
-    melanin, redness, grey = hair_pigments(regions, looks)
+    pigments = hair_pigments(regions, looks)
+    melanin, redness, grey = pigments
     image, landmarks = photo.image, photo.landmarks.astype(np.float64)
     iris_melanin, iris_green = iris_pigments(image, landmarks, eyes_covered(regions))
     changes = {
         "hair_melanin": melanin,
         "hair_redness": redness,
         "hair_grey": grey,
+        "hair_roots": dark_roots(regions, pigments),
         "beard_grey": grey,
         "brow_darkness": _brow_darkness(regions, melanin, grey),
         "iris_melanin": iris_melanin,

@@ -2,6 +2,7 @@
 
 pixels of hair ─median between shade and gloss─▶ colour ─┐
 looks: chance of black, brown, grey … ───────────────────┴─ search ─▶ melanin, redness, grey
+pixels over the forehead, beside the jaw ────────────────▶ roots
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ RARITY = {"red": 0.4}
 SUSPICION = 0.03
 """Probability of every class that is added to the parser's."""
 
+FAIR = 0.62
+"""Melanin, and share of grey hairs, above which dark roots do not show."""
+EVEN, REGROWN = -0.45, 1.05
+"""Log brightness of the lengths over that of the roots: of even hair, which is lit from above, and
+how much more with `hair_roots` of 1 (measured on `studio_light`: -0.65, and 1.05)."""
+
 
 class Pigments(NamedTuple):
     """In `AvatarParameters`' units, each in [0, 1]."""
@@ -63,6 +70,19 @@ def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     if len(pixels) >= FEWEST:
         cost = cost + _pixel_cost(_middle(pixels), colours)
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
+
+
+def dark_roots(regions: Regions, pigments: Pigments) -> float:
+    """`hair_roots` from how much brighter fair hair is beside the jaw than over the forehead."""
+    if pigments.melanin > FAIR or pigments.grey > FAIR:
+        return 0.0
+    x, y = regions.head_coordinates()
+    zones = (regions.hair & (y > 0.95) & (np.abs(x) < 0.8), regions.hair & (y < -0.1))
+    if min(zone.sum() for zone in zones) < FEWEST:
+        return 0.0
+    root, tip = (float(np.median(decode(regions.image[zone]).mean(-1))) for zone in zones)
+    brighter = np.log(max(tip, 1e-3) / max(root, 1e-3))
+    return float(np.clip((brighter - EVEN) / REGROWN, 0.0, 1.0))
 
 
 def name_cost(looks: Looks) -> Float[ndarray, "K"]:

@@ -20,6 +20,7 @@ from numpy import ndarray
 from skimage.draw import polygon2mask
 
 from portraiture.engine.hair.build import Atlas, hair_atlas, make_hair
+from portraiture.engine.hair.plaits import PLAITED
 from portraiture.engine.landmarks import CONTOUR, LEFT_EYE, RIGHT_EYE
 from portraiture.engine.skin.paint import SkinTextures, make_skin
 from portraiture.fit.compare import window_camera
@@ -50,7 +51,8 @@ STEP = 0.3
 @dataclass(frozen=True)
 class Outlines:
     """What rendered hair is compared with, and how it is rendered. hair: the photo's. seen: pixels
-    of the photo. face: within the contour. skin: the head. atlas: of strands, the same for all."""
+    of the photo. face: within the contour. skin: the head. atlas: of strands, the same for all but
+    plaits."""
 
     placed: Placed
     camera: Camera
@@ -63,7 +65,8 @@ class Outlines:
     def match(self, choice: HairChoice) -> Match:
         """Compare one choice with the photo's hair."""
         parameters = choice.applied(self.placed.parameters)
-        hair = make_hair(parameters, self.placed.shape, atlas=self.atlas)
+        atlas = None if choice.style in PLAITED else self.atlas
+        hair = make_hair(parameters, self.placed.shape, atlas=atlas)
         assert hair is not None, "a bald head has no outline"
         skeleton = self.placed.shape.model.skeleton(self.placed.shape.joints)
         bust = Bust((self.skin, hair), skeleton, self.placed.expression, _NOWHERE)

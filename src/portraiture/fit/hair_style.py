@@ -65,6 +65,8 @@ LENGTHS: dict[HairStyle, tuple[str, ...]] = {
     "pixie": ("short",),
     "curly_medium": ("medium",),
     "curly_long": ("long",),
+    "braids": ("long", "medium"),
+    "cornrows": ("short", "buzz"),
 }
 """Classes of the look "hair" that a style may have with a usual hairline; see `lengths_of`."""
 
@@ -83,6 +85,8 @@ FORMS: dict[HairStyle, tuple[str, ...]] = {
     "layered_bob": ("straight", "wavy"),
     "curly_medium": ("curly",),
     "curly_long": ("curly",),
+    "braids": ("afro", "curly"),
+    "cornrows": ("afro",),
 }
 """Classes of the look "form" that a style may have; of the others, straight and wavy."""
 USUAL_FORMS = ("straight", "wavy")
@@ -121,6 +125,8 @@ HABIT: dict[str, tuple[float, float]] = {
     "pixie": (-0.15, -0.02),
     "curly_medium": (-0.1, -0.04),
     "curly_long": (-0.12, -0.04),
+    "braids": (-0.2, -0.1),
+    "cornrows": (-0.12, -0.12),
 }
 """Prior of each style, for men and for women, added to its overlap score."""
 
