@@ -21,8 +21,9 @@ from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 from portraiture.perception.looks import LOOKS
 
-HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
-"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+HAIR_SHADE, HAIR_GLOSS = 0.55, 0.014
+"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`: 0.44 for
+long hair to 0.7 for short hair)."""
 FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
 QUANTILES = (0.1, 0.7)
@@ -35,10 +36,11 @@ NAMED: dict[str, tuple[float, float, float]] = {
 """Typical pigments of each class of the look "colour"."""
 SPREAD = np.array([0.09, 0.2, 0.22])
 """Standard deviations of the pigments within a class."""
-TRUST = 1.0
+TRUST = 2.0
 """Weight of the named colour against that of the pixels, which are of unknown light."""
-CHROMA, FLOOR = 3.0, 0.03
-"""Weight of chroma against luminance, and what is added to both colours, linear."""
+LIGHT, CHROMA, FLOOR = 0.5, 2.0, 0.03
+"""Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
+both colours, linear."""
 CHANNELS = np.array([1.0, 1.0, 0.4])
 """Weights of the channels: blue is next to nothing in fair and brown hair."""
 RARITY = {"red": 0.4}
@@ -112,7 +114,7 @@ def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Fl
     """Squared log distance to every candidate's colour."""
     gap = np.log(colours + FLOOR) - np.log(seen + FLOOR)
     light = np.average(gap, axis=1, weights=CHANNELS)
-    return 3.0 * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
+    return LIGHT * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
 
 
 @lru_cache(maxsize=1)
