@@ -36,7 +36,7 @@ NAMED: dict[str, tuple[float, float, float]] = {
 """Typical pigments of each class of the look "colour"."""
 SPREAD = np.array([0.09, 0.2, 0.22])
 """Standard deviations of the pigments within a class."""
-TRUST = 2.0
+TRUST = 1.0
 """Weight of the named colour against that of the pixels, which are of unknown light."""
 LIGHT, CHROMA, FLOOR = 0.5, 2.0, 0.03
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
