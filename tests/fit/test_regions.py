@@ -13,7 +13,13 @@ from skimage.data import astronaut
 from portraiture.engine.classes import HAIR_COLOURS, HAIR_STYLES
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.fit.colours import Cues, read_cues, zone_colour
-from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
+from portraiture.fit.hair_color import (
+    HAIR_GLOSS,
+    HAIR_SHADE,
+    Pigments,
+    dark_roots,
+    hair_pigments,
+)
 from portraiture.fit.hair_style import HairChoice, shortlist
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks
@@ -183,3 +189,17 @@ def test_colours_are_not_read_where_something_covers(regions: Regions) -> None:
     covered[110:126, 128:144] = True
     found = zone_colour(replace(regions, image=image, covered=covered), zone)
     np.testing.assert_allclose(found, np.median(decode(image[110:126, 112:128]), axis=(0, 1)))
+
+
+def test_dark_roots_of_fair_hair_are_found(regions: Regions) -> None:
+    """Even hair has none, hair twice as bright beside the jaw as over the forehead some."""
+    x, y = regions.head_coordinates()
+    hair = (np.abs(x) < 1.4) & (y > -1.0)
+    even = replace(regions, hair=hair, image=np.full_like(regions.image, 0.4))
+    image = even.image.copy()
+    image[y < 0.5] = encode(2.0 * decode(image[:1, :1]))
+    regrown = replace(even, image=image)
+    fair, black = Pigments(0.3, 0.2, 0.0), Pigments(0.9, 0.2, 0.0)
+    assert dark_roots(regrown, fair) > dark_roots(even, fair) + 0.4
+    assert dark_roots(regrown, black) == 0.0
+    assert dark_roots(replace(regrown, hair=hair & (y > 0.0)), fair) == 0.0

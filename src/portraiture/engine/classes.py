@@ -49,6 +49,8 @@ HAIR_STYLES: dict[HairStyle, StyleClass] = {
     "pixie": StyleClass(("short",), _USUAL, 0.2),
     "curly_medium": StyleClass(("medium",), ("curly",), 0.5),
     "curly_long": StyleClass(("long",), ("curly",), 1.0),
+    "braids": StyleClass(("long", "medium"), ("afro", "curly"), 1.0),
+    "cornrows": StyleClass(("short", "buzz"), ("afro",), 0.1),
 }
 
 CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}

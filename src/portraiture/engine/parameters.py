@@ -44,10 +44,12 @@ HairStyle = Literal[
     "pixie",
     "curly_medium",
     "curly_long",
+    "braids",
+    "cornrows",
 ]
 LONG_HAIR: tuple[HairStyle, ...] = (
     *("bob", "long_straight", "long_wavy", "ponytail", "bun"),
-    *("wavy_medium", "layered_bob", "curly_medium", "curly_long"),
+    *("wavy_medium", "layered_bob", "curly_medium", "curly_long", "braids"),
 )
 """Styles whose hair reaches below the ears."""
 BrowStyle = Literal["natural", "straight", "arched", "thin", "bushy", "angled", "rounded"]
@@ -57,8 +59,9 @@ BeardStyle = Literal[
 GlassesStyle = Literal["none", "round", "rectangle", "aviator", "cat_eye", "rimless", "oval"]
 HatStyle = Literal["none", "beanie", "cap"]
 Neckline = Literal[
-    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress"
-]
+    "bare", "crew", "v_neck", "shirt", "suit_tie", "suit_open", "blouse_jacket", "knit", "dress",
+    "hoodie",
+]  # fmt: skip
 
 
 def _number(default: float, meaning: str) -> float:
@@ -111,6 +114,7 @@ class AvatarParameters:
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
     hair_grey: float = _number(0.0, "fraction of grey hairs")
+    hair_roots: float = _number(0.0, "0 even colour, 1 dark roots and fair tips")
 
     brow_thickness: float = _number(0.5, "height of the brow")
     brow_density: float = _number(0.6, "number of hairs")

@@ -24,7 +24,7 @@ MAN_STYLES: dict[str, dict[str, float]] = {
     "buzz": {"buzz": 1.0},
     "short": {
         "short": 2.6, "side_part": 2.2, "crop": 1.6, "side_swept": 1.6, "quiff": 1.0,
-        "slick_back": 0.7, "curly": 1.0, "afro": 1.0,
+        "slick_back": 0.7, "curly": 1.0, "afro": 1.0, "cornrows": 0.5,
     },
     "medium": {
         "wavy_medium": 1.0, "side_swept": 0.7, "bob": 0.3, "bun": 0.2, "curly_medium": 0.7,
@@ -38,13 +38,13 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
     "buzz": {"buzz": 1.0},
     "short": {
         "pixie": 1.8, "side_swept": 1.2, "short": 0.5, "crop": 0.3, "bun": 1.2, "ponytail": 0.8,
-        "curly": 1.0, "afro": 1.0,
+        "curly": 1.0, "afro": 1.0, "cornrows": 0.4,
     },
     "medium": {
         "layered_bob": 2.2, "bob": 1.2, "wavy_medium": 1.0, "ponytail": 0.7, "bun": 0.6,
-        "curly_medium": 1.0, "curly": 0.6, "afro": 1.0,
+        "curly_medium": 1.0, "curly": 0.6, "afro": 1.0, "braids": 0.5,
     },
-    "long": {"long_straight": 1.0, "long_wavy": 1.0, "curly_long": 1.0},
+    "long": {"long_straight": 1.0, "long_wavy": 1.0, "curly_long": 1.0, "braids": 0.3},
 }  # fmt: skip
 """Styles of each length with their weights; those of another form are left out."""
 
@@ -142,6 +142,7 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
         ),
         "hair_line": unit(usual if line is None else line),
         "hair_fringe": float(rng.uniform(0.25, 1.0)) if fringed else 0.0,
+        "hair_roots": float(rng.uniform(0.0, 0.9)) if woman else 0.1,
         **_pigments(rng, look, years),
     }
 
@@ -222,7 +223,7 @@ def sample_wear(
 
 def _clothes(rng: Generator, kind: str, *, woman: bool) -> dict[str, Any]:
     """A garment and its colours; suits are mostly dark."""
-    other = {"crew": 3.0, "v_neck": 1.6} | ({"dress": 1.2} if woman else {})
+    other = {"crew": 3.0, "v_neck": 1.6, "hoodie": 0.6} | ({"dress": 1.2} if woman else {})
     neckline = choice(rng, other) if kind == "other" else kind
     cloth, shirt, tie, suit = (dyed(rng, dyes) for dyes in (CLOTHES, SHIRTS, TIES, SUITS))
     if kind == "blouse_jacket" and rng.random() < 0.5:

@@ -21,7 +21,7 @@ from portraiture.engine.landmarks import (
     RIGHT_BROW,
 )
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, hair_pigments
+from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, dark_roots, hair_pigments
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
@@ -139,11 +139,13 @@ def measure_colours(
     parameters: AvatarParameters,
 ) -> AvatarParameters:
     """Set the colours of hair, brows and lips."""
-    melanin, redness, grey = hair_pigments(regions, looks)
+    pigments = hair_pigments(regions, looks)
+    melanin, redness, grey = pigments
     changes = {
         "hair_melanin": melanin,
         "hair_redness": redness,
         "hair_grey": grey,
+        "hair_roots": dark_roots(regions, pigments),
         "beard_grey": grey,
         "brow_darkness": _brow_darkness(regions, melanin, grey),
         "lip_redness": float(np.clip(0.25 + 0.7 * lip_redness(regions), 0.0, 1.0)),

@@ -2,6 +2,7 @@
 
 pixels of hair ─median between shade and gloss─▶ colour ─┐
 looks: chance of black, brown, grey … ───────────────────┴─ search ─▶ melanin, redness, grey
+pixels over the forehead, beside the jaw ────────────────▶ roots
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 from portraiture.perception.looks import LOOKS
 
-HAIR_SHADE, HAIR_GLOSS = 0.62, 0.014
-"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`)."""
+HAIR_SHADE, HAIR_GLOSS = 0.55, 0.014
+"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`: 0.44 for
+long hair to 0.7 for short hair)."""
 FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
 QUANTILES = (0.1, 0.7)
@@ -31,14 +33,21 @@ SPREAD = np.array([0.09, 0.2, 0.22])
 """Standard deviations of the pigments within a class."""
 TRUST = 1.0
 """Weight of the named colour against that of the pixels, which are of unknown light."""
-CHROMA, FLOOR = 3.0, 0.03
-"""Weight of chroma against luminance, and what is added to both colours, linear."""
+LIGHT, CHROMA, FLOOR = 0.5, 2.0, 0.03
+"""Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
+both colours, linear."""
 CHANNELS = np.array([1.0, 1.0, 0.4])
 """Weights of the channels: blue is next to nothing in fair and brown hair."""
 RARITY = {"red": 0.4}
 """Correction of classes that were sampled more often in training than they occur."""
 SUSPICION = 0.03
 """Probability of every class that is added to the parser's."""
+
+FAIR = 0.62
+"""Melanin, and share of grey hairs, above which dark roots do not show."""
+EVEN, REGROWN = -0.45, 1.05
+"""Log brightness of the lengths over that of the roots: of even hair, which is lit from above, and
+how much more with `hair_roots` of 1 (measured on `studio_light`: -0.65, and 1.05)."""
 
 
 class Pigments(NamedTuple):
@@ -58,6 +67,19 @@ def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     if len(pixels) >= FEWEST:
         cost = cost + _pixel_cost(_middle(pixels), colours)
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
+
+
+def dark_roots(regions: Regions, pigments: Pigments) -> float:
+    """`hair_roots` from how much brighter fair hair is beside the jaw than over the forehead."""
+    if pigments.melanin > FAIR or pigments.grey > FAIR:
+        return 0.0
+    x, y = regions.head_coordinates()
+    zones = (regions.hair & (y > 0.95) & (np.abs(x) < 0.8), regions.hair & (y < -0.1))
+    if min(zone.sum() for zone in zones) < FEWEST:
+        return 0.0
+    root, tip = (float(np.median(decode(regions.image[zone]).mean(-1))) for zone in zones)
+    brighter = np.log(max(tip, 1e-3) / max(root, 1e-3))
+    return float(np.clip((brighter - EVEN) / REGROWN, 0.0, 1.0))
 
 
 def name_cost(looks: Looks) -> Float[ndarray, "K"]:
@@ -87,7 +109,7 @@ def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Fl
     """Squared log distance to every candidate's colour."""
     gap = np.log(colours + FLOOR) - np.log(seen + FLOOR)
     light = np.average(gap, axis=1, weights=CHANNELS)
-    return 3.0 * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
+    return LIGHT * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ from numpy import ndarray
 from skimage.draw import polygon2mask
 
 from portraiture.engine.hair.build import Atlas, hair_atlas, make_hair
+from portraiture.engine.hair.plaits import PLAITED
 from portraiture.engine.landmarks import CONTOUR, LEFT_EYE, RIGHT_EYE
 from portraiture.engine.skin.paint import SkinTextures, make_skin
 from portraiture.fit.compare import window_camera
@@ -43,14 +44,15 @@ AREA = 0.3
 CROPPED, MAYBE = 0.3, 0.15
 """Area of the photo's hair, in areas of the best match, under which it is cropped to the skin (the
 paint of which is most of a buzz cut), if that has at least this probability."""
-STEP = 0.3
-"""By what length and volume of the best choice are varied."""
+MORE_HAIR = (("volume", 0.3), ("length", 0.3), ("line", -0.3))
+"""By what each is changed to show more hair: a higher hairline shows less."""
 
 
 @dataclass(frozen=True)
 class Outlines:
     """What rendered hair is compared with, and how it is rendered. hair: the photo's. seen: pixels
-    of the photo. face: within the contour. skin: the head. atlas: of strands, the same for all."""
+    of the photo. face: within the contour. skin: the head. atlas: of strands, the same for all but
+    plaits."""
 
     placed: Placed
     camera: Camera
@@ -63,7 +65,8 @@ class Outlines:
     def match(self, choice: HairChoice) -> Match:
         """Compare one choice with the photo's hair."""
         parameters = choice.applied(self.placed.parameters)
-        hair = make_hair(parameters, self.placed.shape, atlas=self.atlas)
+        atlas = None if choice.style in PLAITED else self.atlas
+        hair = make_hair(parameters, self.placed.shape, atlas=atlas)
         assert hair is not None, "a bald head has no outline"
         skeleton = self.placed.shape.model.skeleton(self.placed.shape.joints)
         bust = Bust((self.skin, hair), skeleton, self.placed.expression, _NOWHERE)
@@ -92,8 +95,8 @@ def fit_hair(
     listed: Sequence[Listed], looks: Looks, regions: Regions, photo: Photo, placed: Placed, *,
     progress: Progress = SILENT,
 ) -> HairChoice:  # fmt: skip
-    """The choice whose match at the photo's camera plus prior is highest, its length and volume
-    refined by one step each. About 0.3 s for each of the list and two more. Raises
+    """The choice whose match at the photo's camera plus prior is highest, its volume, length and
+    hairline refined by one step each. About 0.3 s for each of the list and three more. Raises
     CancelledError."""
     if all(one.choice.style == "bald" for one in listed):
         return listed[0].choice
@@ -106,9 +109,9 @@ def fit_hair(
     best, match = listed[k].choice, matches[k]
     if match.area < CROPPED and looks.chance("hair", "buzz") > MAYBE:
         return HairChoice("buzz", line=best.line)
-    for name in ("volume", "length"):
+    for name, more in MORE_HAIR:
         raise_if_cancelled(progress)
-        step = STEP if match.area > 1.0 else -STEP
+        step = more if match.area > 1.0 else -more
         value = float(np.clip(getattr(best, name) + step, 0.05, 0.95))
         moved = replace(best, **{name: value})
         found = outlines.match(moved)

@@ -27,6 +27,7 @@ from portraiture.engine.parameters import AvatarParameters, HairStyle
 from portraiture.fit.colours import Cues
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions, crown_unseen
+from portraiture.perception.looks import LOOKS
 
 MASKS_PATH = Path(__file__).parent.parent / "assets" / "hair_masks.npz"
 
@@ -40,13 +41,16 @@ BALD_BELOW = 0.12
 FEW = 40
 """Cells of the grid with hair under which there is none to model."""
 
+POSSIBLE = 0.2
+"""Probability of a length above which one style of it is on the shortlist."""
+
 SURE = 0.5
 """Probability of baldness above which a head that is seen is bald."""
 
 STYLES = 3
 """Styles on the shortlist."""
 
-LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.2, 0.2, 0.04
+LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.2, 0.2, 0.08
 """Weights of the log probabilities of length, form and fringe against the overlap."""
 
 DOUBT = 0.02
@@ -74,6 +78,8 @@ HABIT: dict[str, tuple[float, float]] = {
     "pixie": (-0.15, -0.02),
     "curly_medium": (-0.1, -0.04),
     "curly_long": (-0.12, -0.04),
+    "braids": (-0.2, -0.1),
+    "cornrows": (-0.12, -0.12),
 }
 """Prior of each style, for men and for women, added to its overlap score."""
 
@@ -164,7 +170,7 @@ def hair_grid(regions: Regions) -> tuple[Bool[ndarray, "48 40"], Bool[ndarray, "
 
 def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     """The most plausible choices, best first: the best variants of the `STYLES` best styles by
-    overlap (IoU) plus prior, and of one whose length is the likeliest; bald alone where no hair is
+    overlap (IoU) plus prior, and of one for each length that is likely; bald alone where no hair is
     seen on a head that is."""
     hair, seen = hair_grid(regions)
     bald = cues.hair < BALD_BELOW or looks.chance("hair", "bald") > SURE
@@ -183,9 +189,10 @@ def shortlist(regions: Regions, cues: Cues, looks: Looks) -> list[Listed]:
     variants: dict[HairStyle, list[int]] = {}
     for k in order:
         variants.setdefault(table.styles[k], []).append(int(k))
-    length = looks.likeliest("hair")
-    of_length = [style for style in variants if length in HAIR_STYLES[style].lengths][:1]
-    listed = [*variants][:STYLES] + of_length
+    listed = [*variants][:STYLES]
+    for length in LOOKS["hair"]:
+        if looks.chance("hair", length) > POSSIBLE or length == looks.likeliest("hair"):
+            listed += [style for style in variants if length in HAIR_STYLES[style].lengths][:1]
     firsts = [ranked[0] for style, ranked in variants.items() if style in listed]
     chosen = (firsts[0], *variants[table.styles[firsts[0]]][1:2], *firsts[1:])
     curl = float(np.clip(sum(CURLS[f] * looks.chance("form", f) for f in CURLS), 0.0, 1.0))

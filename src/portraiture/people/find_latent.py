@@ -35,6 +35,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "receding": ("short", "buzz"), "horseshoe": ("bald",), "side_swept": ("side_part", "bob"),
     "wavy_medium": ("bob", "curly"), "layered_bob": ("bob",), "pixie": ("short", "bun"),
     "curly_medium": ("curly",), "curly_long": ("long_wavy",), "suit_tie": ("shirt",),
+    "braids": ("long_straight",), "cornrows": ("buzz", "crop"), "hoodie": ("crew",),
     "suit_open": ("shirt",), "blouse_jacket": ("shirt",), "knit": ("crew",), "dress": ("v_neck",),
 }  # fmt: skip
 """Choices of `people.latent` that look most like those it lacks."""

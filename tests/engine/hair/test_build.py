@@ -6,7 +6,9 @@ import pytest
 from portraiture.engine.hair.build import make_hair, paint_scalp
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.hair.guides import Plan, grow
+from portraiture.engine.hair.plaits import off_row
 from portraiture.engine.hair.scalp import CENTRE, scalp_depth
+from portraiture.engine.hair.stray import let_stray
 from portraiture.engine.hair.surface import skin_field
 from portraiture.engine.hair.texture import TIER_COLUMNS, Weave, column_span, strand_atlas
 from portraiture.engine.parameters import DISCRETE, AvatarParameters
@@ -30,6 +32,13 @@ def _hair(style, **values):
 def _area(part):
     a, b, c = (part.vertices[part.faces[:, k]] for k in range(3))
     return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+
+def _middle(part, style):
+    """Points along the middle of cards and plaits beyond their roots."""
+    across = {"cornrows": 5, "braids": 4}.get(style, 2)
+    beyond = part.uv[::across, 1] < 0.99
+    return part.vertices.reshape(-1, across, 3).mean(1)[beyond]
 
 
 def _signed_distance(points, shape):
@@ -62,7 +71,7 @@ def test_part_is_well_formed(style):
 def test_cards_stay_outside_the_head(style):
     """Roots lie on triangles, up to 3 mm below the tangent planes of the crown's vertices."""
     part, shape = _hair(style, hair_length=1.0, hair_line=0.0), _shape()
-    middle = part.vertices.reshape(-1, 2, 3).mean(1)[part.uv[::2, 1] < 0.99]
+    middle = _middle(part, style)
     chosen = np.random.default_rng(0).choice(len(middle), 200, replace=False)
     distance = _signed_distance(middle[chosen].astype(np.float64), shape)
     assert distance.min() > -0.003
@@ -97,7 +106,7 @@ def test_every_style_fits_other_heads(seed):
         part = make_hair(parameters, shape)
         assert part is not None and len(part.faces) <= MAX_TRIANGLES
         assert np.isfinite(part.vertices).all()
-        middle = part.vertices.reshape(-1, 2, 3).mean(1)[part.uv[::2, 1] < 0.99]
+        middle = _middle(part, each)
         chosen = rng.choice(len(middle), 100, replace=False)
         distance = _signed_distance(middle[chosen].astype(np.float64), shape)
         assert (distance > -0.002).mean() > 0.97
@@ -106,7 +115,7 @@ def test_every_style_fits_other_heads(seed):
 @pytest.mark.parametrize("style", STYLES)
 def test_longer_hair_reaches_further(style):
     short, long = (_hair(style, hair_length=v, hair_line=0.0) for v in (0.0, 1.0))
-    if style in ("bob", "long_straight", "long_wavy", "ponytail"):
+    if style in ("bob", "long_straight", "long_wavy", "ponytail", "braids"):
         assert long.vertices[:, 1].min() < short.vertices[:, 1].min() - 0.02
     elif style == "slick_back":
         assert np.quantile(long.vertices[:, 1], 0.02) < np.quantile(short.vertices[:, 1], 0.02)
@@ -216,3 +225,40 @@ def test_columns_stay_in_their_tier():
     left, right = column_span(tier, np.tile(np.linspace(0, 0.999, 50), len(TIER_COLUMNS)))
     first, last = np.array(TIER_COLUMNS)[tier].T / 16
     assert (left > first).all() and (right < last).all() and (left < right).all()
+
+
+def test_dark_roots_fade_along_the_hair():
+    """Against even hair: darker near the root, and not darker towards the tips."""
+    even, grown = (
+        strand_atlas(0.25, 0.2, 0.0, Weave(), roots=v)[0].astype(float) for v in (0.0, 1.0)
+    )
+    hair = (even[..., 3] > 250) & (grown[..., 3] > 250)
+    light = [np.where(hair, a[..., :3].mean(2), np.nan) for a in (even, grown)]
+    root, tip = slice(20, 60), slice(300, 440)
+    assert np.nanmean(light[1][root]) < 0.7 * np.nanmean(light[0][root])
+    assert np.nanmean(light[1][tip]) > 1.02 * np.nanmean(light[0][tip])
+    np.testing.assert_array_equal(even[..., 3], grown[..., 3])
+
+
+def test_cornrows_leave_skin_between_the_rows():
+    parameters = AvatarParameters(hair_style="cornrows", hair_melanin=1.0)
+    shape = _shape()
+    points = shape.skin.astype(np.float64)
+    off = off_row(points, parameters)
+    assert off.min() >= 0.0 and off.max() <= 0.5
+    part = _hair("cornrows", hair_melanin=1.0)
+    middle = part.vertices.reshape(-1, 5, 3)[:, 2].astype(np.float64)
+    on_scalp = scalp_depth(middle, parameters.hair_line) > 0.01
+    assert np.median(off_row(middle[on_scalp], parameters)) < 0.1
+
+
+def test_few_outer_strands_stray_and_no_root_moves():
+    rng = np.random.default_rng(0)
+    strands = np.cumsum(rng.uniform(0.0, 0.01, (400, 9, 3)), axis=1)
+    tier = rng.integers(0, 4, 400)
+    moved, width, column = let_stray(strands, np.full(400, 0.01), tier, np.zeros(3), seed=1)
+    changed = (moved != strands).any((1, 2))
+    assert 0.02 < changed.mean() < 0.12 and (tier[changed] >= 2).all()
+    assert (width[changed] < 0.005).all() and (width[~changed] == 0.01).all()
+    np.testing.assert_allclose(moved[:, 0], strands[:, 0], atol=1e-12)
+    assert (column[~changed] == tier[~changed]).all()

@@ -156,7 +156,7 @@ def test_cuts_are_sampled_for_whom_they_suit():
 
 
 def test_a_cut_changes_no_other_value(monkeypatch):
-    own = ("hair_style", "hair_fringe", "hair_curl", "hat_style")
+    own = ("hair_style", "hair_fringe", "hair_curl", "hair_roots", "hat_style")
     with_cuts = [sample_parameters(seed).to_dict() for seed in range(40)]
     monkeypatch.setattr(sample, "_sample_cut", lambda *_: {})
     before = [sample_parameters(seed).to_dict() for seed in range(40)]

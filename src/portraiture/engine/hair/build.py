@@ -26,6 +26,8 @@ from portraiture.engine.hair.long import (
     ponytail,
 )
 from portraiture.engine.hair.patch import Piece
+from portraiture.engine.hair.plait_texture import plait_atlas
+from portraiture.engine.hair.plaits import PLAITED, braids, cornrows
 from portraiture.engine.hair.scalp import CENTRE
 from portraiture.engine.hair.scalp_paint import paint_scalp
 from portraiture.engine.hair.short import (
@@ -38,6 +40,7 @@ from portraiture.engine.hair.short import (
     side_part,
     slick_back,
 )
+from portraiture.engine.hair.stray import let_stray
 from portraiture.engine.hair.surface import SkinField, skin_field
 from portraiture.engine.hair.texture import Weave, strand_atlas
 from portraiture.engine.hair.thinned import horseshoe, receding
@@ -56,7 +59,9 @@ Atlas = tuple[UInt8[ndarray, "h w 4"], UInt8[ndarray, "h w"]]
 def hair_atlas(parameters: AvatarParameters) -> Atlas:
     """Paint the strands of one person's hair, see `texture.strand_atlas`."""
     p = parameters
-    return strand_atlas(p.hair_melanin, p.hair_redness, p.hair_grey, _weave(p))
+    if p.hair_style in PLAITED:
+        return plait_atlas(p.hair_melanin, p.hair_redness, p.hair_grey)
+    return strand_atlas(p.hair_melanin, p.hair_redness, p.hair_grey, _weave(p), roots=p.hair_roots)
 
 
 def make_hair(
@@ -67,7 +72,13 @@ def make_hair(
     if parameters.hair_style == "bald":
         return None
     field = skin_field(shape)
-    cards = _cards(parameters, shape, field)
+    match parameters.hair_style:
+        case "braids":
+            cards = braids(parameters, shape, field)
+        case "cornrows":
+            cards = cornrows(parameters, shape, field)
+        case _:
+            cards = _cards(parameters, shape, field)
     texture, roughness = atlas or hair_atlas(parameters)
     joints, weights = _skinning(field.canonical(cards.vertices)[:, 1], shape)
     return Part(
@@ -100,11 +111,10 @@ def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
         kept = np.ones(len(strands), bool)
         if piece.bare_face:
             kept = ~over_face(strands, field) | (plan.hem > FRINGE_HEM)
+        kept_plan = (strands[kept], plan.width[kept], plan.tier[kept])
         cards.append(
             ribbons(
-                strands[kept],
-                plan.width[kept],
-                plan.tier[kept],
+                *let_stray(*kept_plan, centre, seed=25 + index),
                 centre,
                 seed=5 + index,
                 twist=piece.twist,
@@ -137,7 +147,7 @@ def _skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, n
 
 def _pieces(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> list[Piece]:
     match parameters.hair_style:
-        case "bald":
+        case "bald" | "braids" | "cornrows":
             return []
         case "buzz":
             return buzz(parameters, shape)
@@ -199,5 +209,11 @@ def _weave(parameters: AvatarParameters) -> Weave:
             return Weave(coil=0.05 + 0.05 * curl, coil_turns=7.0, fray=0.3)
         case "curly_medium" | "curly_long":
             return Weave(coil=0.04 + 0.04 * curl, coil_turns=5.0, gather=0.6, fray=0.25)
-        case _:
+        case "bob" | "long_straight":
+            return Weave(coil=0.05 * curl, fray=0.14)
+        case "layered_bob" | "long_wavy" | "wavy_medium":
+            return Weave(coil=0.05 * curl, fray=0.22)
+        case "ponytail" | "bun":
             return Weave(coil=0.05 * curl)
+        case _:
+            return Weave(coil=0.05 * curl, gather=0.5, fray=0.4)

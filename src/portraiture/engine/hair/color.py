@@ -22,6 +22,11 @@ _BETA = 5.888
 """The denominator of Chiang et al. 2016, equation 9, at azimuthal roughness 0.3."""
 
 
+_ROOT_MELANIN, _TIP_MELANIN = 0.6, 0.12
+"""Melanin of dark roots above that of the hair, as a share of what is missing to black, and of
+their tips below it, as a share of the hair's."""
+
+
 def hair_rgb(melanin: float, redness: float, grey: float) -> Float[ndarray, "3"]:
     """Mean sRGB colour of hair, in [0, 1].
 
@@ -40,6 +45,14 @@ def pigment_rgb(melanin: float, redness: float) -> Float[ndarray, "3"]:
     pheomelanin = 0.006 + redness * (0.05 + 0.45 * melanin)
     absorption = eumelanin * EUMELANIN + pheomelanin * PHEOMELANIN
     return SURFACE + (0.95 - SURFACE) * np.exp(-_BETA * np.sqrt(absorption))
+
+
+def root_and_tip(
+    melanin: Float[ndarray, "..."] | float, roots: float
+) -> tuple[Float[ndarray, "..."], Float[ndarray, "..."]]:
+    """Melanin near the skin and beyond of hair with `hair_roots`: 0 even, 1 dark roots."""
+    melanin = np.asarray(melanin)
+    return melanin + _ROOT_MELANIN * roots * (1.0 - melanin), melanin * (1.0 - _TIP_MELANIN * roots)
 
 
 def to_srgb(linear: Float[ndarray, "..."]) -> Float[ndarray, "..."]:

@@ -17,6 +17,9 @@ _BROWS = 0.9385
 FRINGE_HEM = 0.90
 """Height above which only a fringe is cut, metres."""
 
+_DEEP = 0.052
+"""How far behind the hairline its roots are, metres; there it is as high as the hair behind it."""
+
 _RAISED = 0.016
 """How much higher the sparsest fringe is cut, metres."""
 
@@ -38,19 +41,25 @@ def cut_fringe(
     if amount == 0.0:
         return plan
     reach = patch.roots.depth + 0.0006 * np.abs(patch.azimuth)
-    near = (np.abs(patch.azimuth) < 50.0) & (reach < 0.046) & (patch.elevation > 8)
+    beside = smooth((np.abs(patch.azimuth) - 50.0) / 16.0)
+    near = (np.abs(patch.azimuth) < 72.0) & (reach < _DEEP + 0.008 * beside)
+    near &= patch.elevation > 8.0 - 12.0 * beside
     near &= np.random.default_rng(97).random(patch.size) < amount
     swept = 0.7 * (1.0 - amount) * float(np.sign(parameters.hair_parting - 0.5))
-    fan = patch.place[near] * [9.0, 0.0, 0.0] + [swept, -0.3, 1.0]
+    fan = patch.place[near] * [11.0, 0.0, 0.0] + [swept, -0.3, 1.0]
+    fan[:, 1:] += beside[near, None] * [-0.6, -0.5]
     comb, hem = plan.comb.copy(), plan.hem.copy()
     comb[near] = unit(fan) + patch.noise(0.04)[near]
     outer = smooth((np.abs(patch.place[near, 0]) - 0.035) / 0.03)
     ragged = patch.rng.normal(0, 0.0025, int(near.sum()))
     slant = np.clip(patch.place[near, 0] * np.sign(swept), -0.03, 0.045) * 0.4 * (1.0 - amount)
-    hem[near] = (
-        _BROWS + (1.0 - amount) * _RAISED - np.minimum(0.022 * outer + slant, 0.022) + ragged
-    )
-    clearance = np.where(near, (3 + 6 * parameters.hair_volume) * MM * patch.height, plan.clearance)
+    hem[near] = _BROWS + (1.0 - amount) * _RAISED - np.minimum(0.022 * outer + slant, 0.022)
+    hem[near] += ragged - 0.011 * beside[near]
+    volume = parameters.hair_volume
+    behind = smooth(reach / _DEEP)
+    low = (3 + 6 * volume) * MM * patch.height
+    raised = low + 0.8 * behind * np.maximum(plan.clearance - low, 0.0)
+    clearance = np.where(near, raised, plan.clearance)
     return replace(
         plan,
         comb=comb,
@@ -60,5 +69,5 @@ def cut_fringe(
         length=np.where(near, np.maximum(plan.length, 0.09), plan.length),
         clump=np.where(near, 0.0, plan.clump),
         curl_radius=np.where(near, np.minimum(plan.curl_radius, wave), plan.curl_radius),
-        lift=np.where(near, np.minimum(plan.lift, 0.25), plan.lift),
+        lift=np.where(near, np.minimum(plan.lift, 0.25 + 0.4 * behind), plan.lift),
     )

@@ -40,6 +40,7 @@ class Plan:
     flat: remaining fraction of the helix's depth, 0 a flat wave. onset: fraction of the length
         over which its radius grows, at least 0.8 of a wave. crowding: above 1 concentrates
         the segments near the root.
+    taut: rounds of smoothing along the strands, which draw them straight over ears and hollows.
     tuck: (P,) metres by which the tips turn in towards the neck, 0 none, negative outwards.
     side: (P,) side of the face, -1 or 1, to which `aside` pushes; that of the root if None.
     tie: (3,) point on the person's head to which all strands are pulled, or None.
@@ -67,6 +68,7 @@ class Plan:
     flat: float = 1.0
     onset: float = 0.4
     crowding: float = 1.0
+    taut: int = 0
     tuck: Float[ndarray, "P"] | None = None
     side: Float[ndarray, "P"] | None = None
     tie: Float[ndarray, "3"] | None = None
@@ -83,6 +85,8 @@ def grow(plan: Plan, field: SkinField, *, seed: int) -> Float[ndarray, "P K+1 3"
     """Integrate, cut, clump and curl the strands of a plan."""
     strands = _integrate(plan, field)
     strands = _cut(strands, plan, field)
+    for _ in range(plan.taut):
+        strands = _push_out(_smoothed(strands), plan, field)
     strands = _clump(strands, plan)
     strands = _curl(strands, plan, np.random.default_rng(seed))
     if plan.tuck is not None:
@@ -195,6 +199,14 @@ def _cut(strands: ndarray, plan: Plan, field: SkinField) -> Float[ndarray, "P K+
     rows = np.arange(len(strands))[:, None]
     t = (at - low)[..., None]
     return (1 - t) * strands[rows, low] + t * strands[rows, low + 1]
+
+
+def _smoothed(strands: Float[ndarray, "P K+1 3"]) -> Float[ndarray, "P K+1 3"]:
+    """Every point but the first two and the last drawn to the middle of its neighbours."""
+    out = strands.copy()
+    between = 0.5 * (strands[:, 1:-2] + strands[:, 3:])
+    out[:, 2:-1] = 0.4 * strands[:, 2:-1] + 0.6 * between
+    return out
 
 
 def _clump(strands: ndarray, plan: Plan) -> ndarray:

@@ -104,7 +104,7 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     hem = mix(0.865, 0.785, parameters.hair_length)
     pieces = []
     for patch in curtain(parameters, shape, 990, seed=109):
-        plan = _full(patch, parameters, hem=hem, layers=0.04, wave=0.8)
+        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=0.8)
         plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
         pieces.append(Piece(plan, twist=0.22, tip_width=0.6, bare_face=True))
     return pieces
@@ -118,10 +118,10 @@ def _full(
     cut = hem + layers * patch.rng.random(patch.size) ** 1.5 * (patch.layer >= 1)
     plan = hanging(patch, parameters, hem=cut, wave=wave, backward=0.45)
     volume = parameters.hair_volume
-    crown = smooth((patch.elevation - 20.0) / 40.0)
+    crown = smooth((patch.elevation - 10.0) / 60.0)
     off_part = patch.off_part(parameters.hair_parting)
-    parted = smooth(1.0 - off_part / 0.02) * smooth((patch.place[:, 2] - 0.02) / 0.03)
-    body = mix(5 + 9 * volume, 9 + 19 * volume, crown) * (1.0 - 0.5 * parted)
+    parted = smooth(1.0 - off_part / 0.03) * smooth((patch.place[:, 2] + 0.03) / 0.1)
+    body = mix(5 + 14 * volume, 8 + 21 * volume, crown) * (1.0 - 0.45 * parted)
     return replace(
         plan,
         clearance=body * MM * patch.height,

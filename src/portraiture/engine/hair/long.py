@@ -66,7 +66,7 @@ def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Parted, falling in waves that grow towards the tips."""
     hem = mix(0.76, 0.62, parameters.hair_length)
     pieces = []
-    for patch in curtain(parameters, shape, 600, seed=47):
+    for patch in curtain(parameters, shape, 570, seed=47):
         plan = hanging(patch, parameters, hem=hem, wave=7.0)
         plan = replace(
             plan,
@@ -193,7 +193,7 @@ def hanging(
     off_part = patch.off_part(parameters.hair_parting)
     over = mix(0.3, 1.0, smooth((patch.elevation + 5.0) / 45.0))
     near_part = patch.top * (1 - behind) * smooth(1.0 - off_part / 0.03)
-    return make_plan(
+    plan = make_plan(
         patch,
         length=0.52,
         comb=comb,
@@ -212,6 +212,7 @@ def hanging(
         crowding=1.25,
         aside=1.5,
     )
+    return replace(plan, taut=3)
 
 
 def _pulled(

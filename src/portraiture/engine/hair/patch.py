@@ -22,6 +22,11 @@ MM = 1e-3
 WHORL = np.array([0.006, 1.012, -0.005])
 """The crown's whorl, from which hair radiates."""
 
+_SWELLS = np.array([[74.0, -41.0, 108.0], [33.0, 66.0, -52.0], [-47.0, 88.0, 61.0]])
+_UNEVEN = 0.3
+"""Wave vectors on the average head, radians per metre, and amplitude of swells of the hair, without
+which it is as even and symmetric as a wig."""
+
 LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
 
 
@@ -149,6 +154,7 @@ def make_plan(
 
     tier = np.where(each(length) < 0.03, np.maximum(patch.layer, 1), patch.layer)
     short = each(length) < patch.vary(0.008, 0.018)
+    uneven = 1.0 + _UNEVEN * np.sin(patch.place @ _SWELLS + [0.4, 2.1, 4.4]).sum(1) / 3.0
     return Plan(
         start=patch.start,
         start_normal=patch.normal,
@@ -156,7 +162,7 @@ def make_plan(
         comb=comb,
         droop=each(droop),
         lift=each(lift),
-        clearance=each(clearance),
+        clearance=each(clearance) * uneven,
         rise=each(rise),
         stick=each(stick),
         curl_radius=each(curl_radius),
@@ -208,10 +214,16 @@ def over_the_crown(patch: Patch, share: Float[ndarray, "P"] | None = None) -> Fl
 def along_part(
     parameters: AvatarParameters, shape: HeadShape, parting: float, *, seed: int
 ) -> Patch:
-    """Extra roots within 8 mm of the parting, so that only a thin line of scalp is visible."""
+    """Extra roots within 8 mm of the parting, so that only a thin line of scalp is visible, and to
+    where it ends behind the crown."""
     patch = sow(parameters, shape, 4000, seed=seed, layers=(0.0, 0.7, 0.3, 0.0))
-    off = patch.off_part(parting)
-    return patch.take((off < 0.008) & (patch.place[:, 2] > -0.01) & (patch.top > 0.3))
+    off = np.abs(patch.place[:, 0] - (1.0 - _behind(patch)) * part_at(parting))
+    return patch.take((off < 0.008) & (patch.place[:, 2] > -0.035) & (patch.top > 0.3))
+
+
+def _behind(patch: Patch) -> Float[ndarray, "P"]:
+    """0 where the hair is parted, 1 behind the crown."""
+    return smooth((0.02 - patch.place[:, 2]) / 0.05)
 
 
 def away_from_part(
@@ -220,6 +232,6 @@ def away_from_part(
     """Side of the parting on which each root lies, -1 to 1 (the person's left is positive), and
     how far behind the crown it is; there the parting ends and the midline divides the hair."""
     part = part_at(parting) + 0.001 * patch.rng.normal(size=patch.size)
-    behind = smooth((0.02 - patch.place[:, 2]) / 0.05)
+    behind = _behind(patch)
     offset = patch.place[:, 0] - (1.0 - behind) * part
     return np.tanh(offset / mix(sharpness, 0.035, behind)), behind

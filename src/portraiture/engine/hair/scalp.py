@@ -119,6 +119,14 @@ def sideburn_share(
     return beside * np.clip((8.0 - elevation) / 24.0, 0.0, 1.0)
 
 
+def temple_share(
+    azimuth: Float[ndarray, "..."], elevation: Float[ndarray, "..."]
+) -> Float[ndarray, "..."]:
+    """1 at the temples, where hair is sparse, 0 elsewhere, in the chart (degrees)."""
+    beside = np.exp(-(((np.abs(azimuth) - 50.0) / 15.0) ** 2))
+    return beside * np.clip((elevation + 5.0) / 15.0, 0.0, 1.0)
+
+
 def depth_table(recession: float) -> Float32[ndarray, "181 181"]:
     """`scalp_depth` by elevation (rows, -90 to 90 degrees) and |azimuth| (columns, 0 to 180)."""
     elevation, azimuth = np.meshgrid(
@@ -147,7 +155,8 @@ def grow_roots(
     """
     face, barycentric, points, chance = _even_points(count, seed, model)
     depth = scalp_depth(points, recession)
-    keep = (depth > 0) & (chance < np.clip(depth / max(edge, 1e-6), 0.0, 1.0) ** 0.7)
+    soft = max(edge, 1e-6) * (1.0 + 1.5 * temple_share(*chart(points)))
+    keep = (depth > 0) & (chance < np.clip(depth / soft, 0.0, 1.0) ** 0.7)
     return Roots(face[keep], barycentric[keep], points[keep], depth[keep])
 
 

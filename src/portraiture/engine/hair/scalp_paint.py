@@ -7,17 +7,20 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.engine.hair.balding import density, recession
-from portraiture.engine.hair.color import hair_rgb
+from portraiture.engine.hair.color import hair_rgb, root_and_tip
+from portraiture.engine.hair.plaits import off_row
 from portraiture.engine.hair.scalp import (
     canonical_head,
     chart,
     depth_table,
     ear_mask,
     sideburn_share,
+    temple_share,
 )
 from portraiture.engine.parameters import LONG_HAIR, AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bilinear, texel_map
+from portraiture.ops.vectors import smooth
 
 _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, "bob": 0.9}
 """Opacity of the roots over the skin colour; other styles use `_USUAL`."""
@@ -43,11 +46,9 @@ def paint_scalp(
     scalp = (texel_map(model, size).face >= 0) & (field[..., 3] > 0.999) & (field[..., 4] < 0.01)
     points = field[scalp][:, :3].astype(np.float64)
     cover = strength * _cover(points, parameters)
-    colour = (
-        255.0
-        * 0.78
-        * hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
-    )
+    at_root, _ = root_and_tip(parameters.hair_melanin, parameters.hair_roots)
+    rgb = hair_rgb(float(at_root), parameters.hair_redness, parameters.hair_grey)
+    colour = 255.0 * 0.78 * rgb
     out = albedo.copy()
     skin = albedo[scalp].astype(np.float32)
     out[scalp] = np.clip(skin + cover[:, None] * (colour - skin) + 0.5, 0, 255).astype(np.uint8)
@@ -61,6 +62,7 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
     grain = np.random.default_rng(7).random(len(points))
     short = parameters.hair_style == "buzz"
     width = {"buzz": 0.014, "receding": 0.03, "horseshoe": 0.02}.get(parameters.hair_style, 0.009)
+    width = width * (1.0 + 0.8 * temple_share(*chart(points)))
     soft = np.clip((depth + 0.0008 * wave + 0.002 * (grain - 0.5) + 0.001) / width, 0.0, 1.0)
     follicles = 0.62 + 0.55 * grain if short else 0.85 + 0.2 * grain
     cover = np.clip(soft**1.2 * follicles, 0.0, 1.0)
@@ -68,6 +70,9 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
         cover *= 1.0 - 0.7 * sideburn_share(*chart(points))
     elif parameters.hair_style in ("receding", "horseshoe"):
         cover *= density(*chart(points), parameters) ** 1.5
+    elif parameters.hair_style == "cornrows":
+        cover *= 1.0 - 0.75 * smooth((off_row(points, parameters) - 0.3) / 0.12)
+        cover *= 1.0 - sideburn_share(*chart(points))
     return cover
 
 

@@ -1,4 +1,4 @@
-"""Clothes of the bust: T-shirts, shirts, sweaters, dresses, and jackets over shirt, tie or blouse.
+"""Clothes of the bust: T-shirts, shirts, sweaters, hoodies, dresses, and jackets over these.
 
 body_hull ──drape──▶ surface off the skin ──cut at neckline, sleeves, bottom──▶ sheet ┐
           ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┼─▶ Parts
@@ -29,6 +29,7 @@ from portraiture.engine.wear.garment import (
     join,
     sheet_block,
 )
+from portraiture.engine.wear.hood import hood
 from portraiture.engine.wear.jacket import jacket_blocks
 from portraiture.engine.wear.sheet import BOTTOM_M, armhole_seams, band, caps, cut_sheet
 from portraiture.engine.wear.tie import tie_block
@@ -62,6 +63,8 @@ def make_clothes(parameters: AvatarParameters, shape: HeadShape) -> tuple[Part, 
         weave, blocks = "oxford", [*blocks, *_shirt_front(draped, line, shape)]
     elif kind == "knit":
         weave, blocks = "knit", [*blocks, _roll_neck(draped, line)]
+    elif kind == "hoodie":
+        blocks += hood(draped, line)
     else:
         blocks.append(_hem(draped, line) if kind == "dress" else _ribbing(draped, line))
     cloth = (parameters.cloth_red, parameters.cloth_green, parameters.cloth_blue)

@@ -85,6 +85,8 @@ def neckline(model: HeadModel, kind: Neckline) -> Line:
         return symmetric(SHIRT_SEAM)
     if kind == "knit":
         return symmetric(((0.0, 0.066), (0.6, 0.064), (1.4, 0.060), (2.2, 0.059), (np.pi, 0.059)))
+    if kind == "hoodie":
+        return symmetric(((0.0, 0.082), (0.35, 0.072), (1.0, 0.063), (2.2, 0.059), (np.pi, 0.059)))
     if kind == "dress":
         return _in_front(model, _scoop(0.502, (0.112, 0.568)), ((2.2, 0.098), (np.pi, 0.094)))
     if kind == "blouse_jacket":
