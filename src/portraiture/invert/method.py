@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from portraiture.errors import InversionError
+from portraiture.invert.distil.method import DistilConfig, DistilMethod
 from portraiture.invert.encode import Baseline, DetailConfig, EncoderMethod, EncoderName
 from portraiture.invert.inversion import InversionMethod
 from portraiture.invert.pti import OPTIMISERS, OptimisationMethod, OptimiseConfig, Optimiser
@@ -20,7 +21,7 @@ from portraiture.networks.goae_program import ProgramWay
 from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.triplane.visibility import MixedPlanes
 
-MethodName = EncoderName | Optimiser
+MethodName = EncoderName | Optimiser | Literal["distil"]
 ENCODERS: tuple[EncoderName, ...] = ("goae+refine", "aligned", "psp", "e4e")
 RAYS = (16, 512)
 MAX_REFINE_STEPS = 1000
@@ -38,8 +39,13 @@ def choose_method(
     steps: int | None = None,
     rays: int | None = None,
 ) -> InversionMethod:
-    """Return a method by name; for options see `encoder_method` and `optimiser_method`. Raises
-    InversionError for an unknown name or options of another method, and CheckpointError."""
+    """Return a method by name; for options see `encoder_method` and `optimiser_method`; distil
+    takes refine_steps. Raises InversionError for an unknown name or options of another method, and
+    CheckpointError."""
+    if name == "distil":
+        if weights or alignment or steps is not None or rays is not None:
+            raise InversionError("--method distil takes --network and --refine-steps only.")
+        return distil_method(models, network=network, refine_steps=refine_steps)
     for encoder in ENCODERS:
         if name == encoder:
             if steps is not None or rays is not None:
@@ -55,8 +61,24 @@ def choose_method(
             return optimiser_method(models, optimiser, network=network, steps=steps, rays=rays)
     raise InversionError(
         f"There is no method {str(name)[:40]!r}; choose one of"
-        f" {', '.join((*ENCODERS, *OPTIMISERS))}."
+        f" {', '.join(('distil', *ENCODERS, *OPTIMISERS))}."
     )
+
+
+def distil_method(
+    models: Models, *, network: str | Path = "heads", refine_steps: int | None = None
+) -> DistilMethod:
+    """Return the method that distils the photo's avatar. network: the generator's weights.
+    refine_steps: of `invert.distil.color`, by default its own number. Raises InversionError or
+    CheckpointError."""
+    config = DistilConfig()
+    if refine_steps is not None:
+        _check_refine_steps(refine_steps)
+        refinement = replace(config.color.refinement, steps=refine_steps)
+        config = replace(config, color=replace(config.color, refinement=refinement))
+    method = DistilMethod(models, str(network), config)
+    method.check(1)
+    return method
 
 
 def encoder_method(
@@ -112,17 +134,20 @@ def _detail(name: EncoderName, refine_steps: int | None) -> DetailConfig | None:
     """How the differences that an encoder leaves are reduced. Raises InversionError."""
     if name != "goae+refine":
         if refine_steps is not None:
-            raise InversionError("--refine-steps is for --method goae+refine.")
+            raise InversionError("--refine-steps is for --method distil and goae+refine.")
         return None
     if refine_steps is None:
         return DetailConfig()
-    if not 0 <= refine_steps <= MAX_REFINE_STEPS:
-        raise InversionError(
-            f"--refine-steps must be from 0 to {MAX_REFINE_STEPS}, not {refine_steps}."
-        )
+    _check_refine_steps(refine_steps)
     if not refine_steps:
         return DetailConfig(silhouette=None, refinement=None)
     return DetailConfig(refinement=RefinementConfig(steps=refine_steps))
+
+
+def _check_refine_steps(steps: int) -> None:
+    """Raises InversionError."""
+    if not 0 <= steps <= MAX_REFINE_STEPS:
+        raise InversionError(f"--refine-steps must be from 0 to {MAX_REFINE_STEPS}, not {steps}.")
 
 
 def _none_ships(name: EncoderName) -> str:

@@ -91,12 +91,15 @@ def project_texture(
         wanted = _Wanted(*(torch.cat(parts, 1) for parts in zip(*each, strict=True)))
         if not wanted.points.shape[1]:
             break
-        change = _features_for(generator, shown, shown - planes, wanted, config)
+        change = features_for(
+            generator, shown, shown - planes, wanted.points, wanted.directions, wanted.change,
+            config,
+        )  # fmt: skip
         places = splat_places(
             wanted.points, size=size, box_warp=rendering.box_warp, axes=rendering.plane_axes,
             flow=flow,
         )  # fmt: skip
-        shares = _shares(wanted.normals, AXES[rendering.plane_axes], config.facing)
+        shares = shares_by_facing(wanted.normals, AXES[rendering.plane_axes], config.facing)
         found = backproject(change, places, shares, size=size, rounds=config.spreads)
         residual += gaussian_blur(found.flatten(1, 2), config.softness).view_as(found)
     return residual
@@ -143,7 +146,7 @@ def surface_normals(
     return torch.where(away, -normals, normals)
 
 
-def _shares(
+def shares_by_facing(
     normals: Float[Tensor, "1 M 3"], axes: tuple[tuple[int, int], ...], power: float
 ) -> Float[Tensor, "1 3 M"]:
     """Share of each plane in a point's change, by how directly the surface faces it."""
@@ -152,29 +155,30 @@ def _shares(
     return facing / facing.sum(1, keepdim=True)
 
 
-def _features_for(
-    generator: TriPlaneGenerator, planes: Tensor, so_far: Tensor, wanted: _Wanted,
-    config: TextureConfig,
+def features_for(
+    generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"],
+    so_far: Float[Tensor, "1 3 C P P"], points: Float[Tensor, "1 M 3"],
+    directions: Float[Tensor, "1 M 3"], colors: Float[Tensor, "1 M 3"], config: TextureConfig,
 ) -> Float[Tensor, "1 M C"]:  # fmt: skip
-    """The change of features that gives the wanted colours and keeps densities, such that the total
-    change so far, including this one, has the smallest norm."""
+    """The change of features that changes the colours of surface points by `colors` and keeps
+    densities, such that the total change so far, including this one, has the smallest norm."""
     rendering = generator.config.rendering
     space = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
     rows, sides = [], []
     for offset in sorted({*config.held, *config.coloured}):
-        features = sample_planes(planes, wanted.points + offset * wanted.directions, **space)
+        features = sample_planes(planes, points + offset * directions, **space)
         outputs, slopes = decoder_slopes(generator.decoder, features)
         if offset in config.held:
             rows.append(slopes[..., :1, :])
             sides.append(torch.zeros_like(outputs[..., :1]))
         if offset in config.coloured:
             logits = outputs[..., 1:]
-            colors = torch.sigmoid(logits)
-            aim = colors + wanted.change
-            aim = torch.minimum(torch.maximum(aim, colors.clamp_max(0.01)), colors.clamp_min(0.99))
+            now = torch.sigmoid(logits)
+            aim = now + colors
+            aim = torch.minimum(torch.maximum(aim, now.clamp_max(0.01)), now.clamp_min(0.99))
             rows.append(slopes[..., 1:, :])
             sides.append((torch.logit(aim) - logits).clamp(-config.reach, config.reach))
-    slopes, known = torch.cat(rows, -2), sample_planes(so_far, wanted.points, **space)
+    slopes, known = torch.cat(rows, -2), sample_planes(so_far, points, **space)
     total = torch.cat(sides, -1) + (slopes @ known[..., None])[..., 0]
     return least_change(slopes, total, config.damping) - known
 

@@ -41,8 +41,9 @@ class RefinementConfig:
     perceptual: float = 0.3
 
 
-class _Seen(NamedTuple):
-    """photo: over white. both: matte times opacity. depth, opacity, rays: of the fixed surface."""
+class Seen(NamedTuple):
+    """A view to compare. photo: over white. both: matte times opacity. depth, opacity, rays: of the
+    fixed surface."""
 
     photo: Float[Tensor, "1 3 R R"]
     both: Float[Tensor, "1 1 R R"]
@@ -74,7 +75,7 @@ def refine_texture(
 
     def loss_of(change: Tensor) -> Tensor:
         now = add_residual(generator, planes, change, ws)
-        each = [_loss(generator, ws, now, one, perceptual, config) for one in views]
+        each = [image_loss(generator, ws, now, one, perceptual, config) for one in views]
         return torch.stack(each).mean()
 
     return minimise(
@@ -86,17 +87,18 @@ def refine_texture(
 @torch.no_grad()
 def _look(
     generator: TriPlaneGenerator, planes: Tensor, photo: Tensor, person: Tensor, camera: Tensor
-) -> _Seen:
+) -> Seen:
     volume = generator.render(planes, camera, deterministic=True)
     depth, opacity = volume.depth, volume.opacity
     both = person * resized(opacity, person.shape[-1]).clamp(0.0, 1.0)
-    return _Seen(photo, both, depth, opacity, make_rays(camera, depth.shape[-1]))
+    return Seen(photo, both, depth, opacity, make_rays(camera, depth.shape[-1]))
 
 
-def _loss(
-    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: _Seen,
+def image_loss(
+    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, seen: Seen,
     perceptual: FeatureNetwork, config: RefinementConfig,
 ) -> Float[Tensor, ""]:  # fmt: skip
+    """How far the image at a view's fixed surface is from its photo."""
     image = deferred_image(generator, ws, planes, seen.depth, seen.opacity, seen.rays)
     image = resized(image, seen.photo.shape[-1])
     ours, theirs = (seen.both * x + 1.0 - seen.both for x in (image, seen.photo))

@@ -6,7 +6,7 @@ Letters: R side of the generator's images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,18 +36,19 @@ SMALLEST = 0.1
 class Target:
     """crop: the photo's, with its own background. image: the crop at the generator's image size,
     over white if the generator's background is white. Both in [-1, 1]. person: the matte, in
-    [0, 1]. camera: EG3D's 25 numbers of the aligned head."""
+    [0, 1]. camera: EG3D's 25 numbers of the aligned head. photo: the crop's, where there is one."""
 
     crop: Float[Tensor, "1 3 S S"]
     image: Float[Tensor, "1 3 R R"]
     person: Float[Tensor, "1 1 R R"]
     camera: Float[Tensor, "1 25"]
+    photo: Photo | None = None
 
 
 def target_of_photo(photo: Photo, generator: TriPlaneGenerator, parser: PortraitParser) -> Target:
     """The target of an aligned photo; see `make_target`."""
     camera = torch.from_numpy(to_eg3d(photo.camera)).float()[None]
-    return make_target(photo.crop, camera, generator, parser)
+    return replace(make_target(photo.crop, camera, generator, parser), photo=photo)
 
 
 def make_target(

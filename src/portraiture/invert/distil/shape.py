@@ -1,0 +1,156 @@
+"""Brings a head's density to a known surface: empty before it, opaque behind it, from all sides.
+
+rays of all sides ─points before and behind the surface─▶ raw densities ◀─▶ wanted ─Adam─▶ planes
+The surface is known, so a ray needs a few samples and not a hundred. Where sides disagree the photo
+is right: what lies on its background is empty, what it alone shows is left to it. [ours]
+Letters: V sides, N rows of w+, C channels and P side of a plane, M rays of a step, L points, n
+neural resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from portraiture.invert.adam import minimise
+from portraiture.invert.distil.views import Sides, seen_at
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import add_residual
+from portraiture.progress import SILENT, Progress
+from portraiture.triplane.sampling import make_rays
+
+LONE = 0.02
+"""How far before a surface that only the photo shows other sides' empty points are left out."""
+
+
+@dataclass(frozen=True)
+class ShapeConfig:
+    """steps, rate, warmup, floor: of `adam.minimise`. rays: M, of all sides. free: samples of a ray
+    before its surface. before, behind: offsets from the surface, EG3D units, at which it is empty
+    and opaque. empty, solid: raw densities to reach. edges: chance of a ray at an edge, relative to
+    others. own: chance of the photo's rays, relative to those of another side."""
+
+    steps: int = 40
+    rate: float = 1.0
+    warmup: int = 3
+    floor: float = 1.0
+    rays: int = 2000
+    free: int = 9
+    before: tuple[float, ...] = (-0.05, -0.03, -0.015)
+    behind: tuple[float, ...] = (0.008, 0.02, 0.035)
+    empty: float = -15.0
+    solid: float = 300.0
+    edges: float = 6.0
+    own: float = 2.0
+    seed: int = 0
+
+
+class _Rays(NamedTuple):
+    """All rays of all sides. depth: 0 where there is nothing."""
+
+    origins: Float[Tensor, "V*n*n 3"]
+    directions: Float[Tensor, "V*n*n 3"]
+    depth: Float[Tensor, "V*n*n"]
+    alpha: Float[Tensor, "V*n*n"]
+    chance: Float[Tensor, "V*n*n"]
+
+
+def shape_planes(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "1 N D"],
+    planes: Float[Tensor, "1 3 C P P"],
+    sides: Sides,
+    config: ShapeConfig,
+    *,
+    progress: Progress = SILENT,
+) -> Float[Tensor, "1 3 C P P"]:
+    """Residual of the planes (`networks.features.add_residual`). sides: the first is the photo's,
+    with the avatar's depth in `fine`."""
+    wrong = density_loss(generator, sides, config)
+    return minimise(
+        torch.zeros_like(planes), lambda change: wrong(add_residual(generator, planes, change, ws)),
+        steps=config.steps, rate=config.rate, warmup=config.warmup, floor=config.floor,
+        stage="Shape the head", progress=progress,
+    )  # fmt: skip
+
+
+def density_loss(
+    generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig
+) -> Callable[[Tensor], Tensor]:
+    """How far the densities of planes are from wanted ones, at other points every time."""
+    numbers = torch.Generator(sides.camera.device).manual_seed(config.seed)
+    rays, rendering = _rays(sides, config), generator.config.rendering
+    empty, solid = compressed(torch.tensor([config.empty, config.solid])).tolist()
+    photo = sides.part(slice(0, 1))
+
+    def loss_of(planes: Tensor) -> Tensor:
+        points, full = labelled_points(
+            rays, rendering.ray_start, rendering.ray_end, config, numbers
+        )
+        points, full = agreed(points, full, photo)
+        level = compressed(generator.query(planes, points[None])[1][0])
+        return torch.where(full, F.relu(solid - level), F.relu(level - empty)).mean()
+
+    return loss_of
+
+
+def _rays(sides: Sides, config: ShapeConfig) -> _Rays:
+    """Rays with their chances: highest at an edge, low far from the head."""
+    n = sides.alpha.shape[-1]
+    origins, directions = make_rays(sides.camera, n)
+    spread = F.max_pool2d(sides.alpha, 5, 1, 2) + F.max_pool2d(-sides.alpha, 5, 1, 2)
+    chance = 0.7 + F.max_pool2d(sides.alpha, 13, 1, 6) + config.edges * spread
+    chance[0] *= config.own
+    flat = (x.flatten() for x in (sides.depth, sides.alpha, chance))
+    return _Rays(origins.flatten(0, 1), directions.flatten(0, 1), *flat)
+
+
+def labelled_points(
+    rays: _Rays, near: float, far: float, config: ShapeConfig, numbers: torch.Generator
+) -> tuple[Float[Tensor, "L 3"], Bool[Tensor, "L"]]:
+    """Points of sampled rays, and whether they are inside. Half transparent rays have none."""
+    chosen = torch.multinomial(rays.chance, config.rays, True, generator=numbers)
+    depth, alpha = rays.depth[chosen], rays.alpha[chosen]
+    solid = (alpha > 0.75) & (depth > 0)
+    until = torch.where(solid, depth + config.before[0], far)[:, None]
+    places = torch.arange(config.free, device=depth.device)
+    jitter = torch.rand(len(chosen), config.free + 1, generator=numbers, device=depth.device)
+    free = near + (jitter[:, 1:] + places) / config.free * (until - near)
+    offsets = torch.tensor((*config.before, *config.behind), device=depth.device)
+    close = depth[:, None] + offsets + 0.005 * (jitter[:, :1] - 0.5)
+    depths = torch.cat([free, close], 1)
+    full = torch.zeros_like(depths, dtype=torch.bool)
+    full[:, config.free + len(config.before) :] = True
+    clear = solid | (alpha < 0.25)
+    known = torch.cat([clear[:, None].expand_as(free), solid[:, None].expand_as(close)], 1)
+    points = rays.origins[chosen, None] + depths[..., None] * rays.directions[chosen, None]
+    return points[known], full[known]
+
+
+def agreed(
+    points: Float[Tensor, "L 3"], full: Bool[Tensor, "L"], photo: Sides
+) -> tuple[Float[Tensor, "K 3"], Bool[Tensor, "K"]]:
+    """Labelled points as far as they agree with the photo: those on its background are empty, and
+    empty ones where only the photo shows something are left out."""
+    where, distance = seen_at(points[None], photo.camera)
+    grid = (where * 2.0 - 1.0)[:, None]
+    lone = (photo.depth > 0) & (
+        F.max_pool2d(photo.fine, photo.fine.shape[-1] // photo.depth.shape[-1]) == 0
+    )
+    maps = torch.cat([photo.alpha, photo.depth, lone.float()], 1)
+    alpha, depth, lone = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
+    inside = grid[0, 0].abs().amax(-1) < 1.0
+    full = full & ~(inside & (alpha < 0.25))
+    kept = full | ~(inside & (lone > 0.5) & (distance[0] > depth - LONE))
+    return points[kept], full[kept]
+
+
+def compressed(density: Tensor) -> Tensor:
+    """Logarithm of a raw density's size, with its sign: thousands inside, tens outside."""
+    return density.sign() * torch.log1p(density.abs() / 10.0)
