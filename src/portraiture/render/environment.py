@@ -19,10 +19,10 @@ from portraiture.types import Light
 LEVELS = 6
 """Blurred images of an environment, for roughness 0, 0.2, … 1."""
 
-CATCHLIGHT = 0.5
+CATCHLIGHT = 0.7
 """Fraction of the directed part of ambient light that is taken for a lamp where nothing is known of
 the light's shape."""
-CATCHLIGHT_SIZE = 0.2
+CATCHLIGHT_SIZE = 0.14
 """Tangent of half the angle that this lamp subtends."""
 
 

@@ -15,7 +15,7 @@ CHAMBER = 0.045
 
 AQUEOUS_IOR = 1.336
 
-CAUSTIC = 0.7
+CAUSTIC = 0.45
 """Most by which light that the cornea gathers brightens the iris away from the light."""
 
 

@@ -38,7 +38,7 @@ STUDIO_EXPOSURE = 0.975
 def studio_light() -> Light:
     """A large warm key light from the upper left of the image, cool fill and slight rim lights."""
     walls = np.array([0.19, 0.20, 0.225]) * np.ones((32, 64, 1))
-    fill = np.array([0.95, 1.03, 1.14]) * panel(towards(0.85, 0.15), 0.36, 0.6, soft=0.1)
+    fill = np.array([0.98, 1.03, 1.09]) * panel(towards(0.85, 0.15), 0.36, 0.6, soft=0.1)
     front = np.array([1.5, 1.46, 1.42]) * panel(towards(-0.1, 0.62), 0.5, 0.3, soft=0.1)
     rims = np.array([2.6, 2.7, 2.9]) * (
         panel(towards(2.15, 0.35), 0.18, 0.7) + 0.6 * panel(towards(-2.15, 0.4), 0.18, 0.7)

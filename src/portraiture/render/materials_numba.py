@@ -120,7 +120,7 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
     width = 0.55 if kind == EYE else 0.30 if kind == MOUTH else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
-    if kind == EYE:  # lids and lashes are darker than what they shade
+    if kind in (EYE, MOUTH):  # lids, lashes and lips are darker than what they shade
         reach *= 0.55 + 0.45 * reach
         diffuse *= smoothstep(-0.1, 0.7, reach)
     else:
