@@ -5,8 +5,9 @@
 PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are not shown. All are
 cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
 the pose, the fitted light, the resolution and the background (the person removed from it) of a
-portrait that the sheet does not show, so that only the person tells. OUT is a numbered grid; the truth goes to a
-second file, one true (a photograph) or false for each number. Who guesses is right in half.
+portrait that the sheet does not show, so that only the person tells. OUT is a numbered grid; the
+truth goes to a second file, one true (a photograph) or false for each number. Who guesses is right
+in half.
 """
 
 from __future__ import annotations
