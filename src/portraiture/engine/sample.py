@@ -24,7 +24,6 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.population import MELANIN, TONES, YEARS, load_population
 from portraiture.engine.prior import load_prior
 from portraiture.engine.sample_looks import (
-    FRINGED,
     Look,
     choice,
     sample_beard,
@@ -35,8 +34,6 @@ from portraiture.engine.sample_looks import (
 )
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.sample import detail_from, sample_normal
-
-__all__ = ["FRINGED", "YOUNGEST", "sample_parameters", "years_of"]
 
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
