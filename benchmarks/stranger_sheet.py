@@ -1,12 +1,13 @@
 """Sampled people among portraits, for a stranger to say which are photographs.
 
-    python benchmarks/stranger_sheet.py PORTRAITS OUT.png [--count 24] [--seed 0] [--truth FILE.json]
+    python benchmarks/stranger_sheet.py PORTRAITS OUT.png [--count 24] [--seed 0] [--truth F.json]
 
 PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are not shown. All are
 cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
-the pose, the fitted light and the background (the person removed from it) of a portrait that the
-sheet does not show, so that only the person tells. OUT is a numbered grid; the truth goes to a second
-file, one true (a photograph) or false for each number. Somebody who guesses is right in half.
+the pose, the fitted light, the resolution and the background (the person removed from it) of a
+portrait that the sheet does not show, so that only the person tells. OUT is a numbered grid; the
+truth goes to a second file, one true (a photograph) or false for each number. Who guesses is right
+in half.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 from PIL import Image, ImageDraw
 from rich.progress import track
@@ -38,9 +39,13 @@ from portraiture.fit.texture import membrane
 from portraiture.media import atomic_path, write_image
 from portraiture.people.views import over
 from portraiture.photo.align import align
+from portraiture.photo.landmarks import transform
 from portraiture.render.mesh import render_bust
-from portraiture.types import Photo, as_uint8
+from portraiture.types import Camera, Photo, as_uint8
 
+EYES = (*LEFT_EYE, *RIGHT_EYE)
+STEADY = (*EYES, 1, 4, 6, 168, 197, 152, 234, 454, 10)
+"""Landmarks that expressions hardly move: eyes, nose, chin and outline."""
 WORKED = 256
 """Side at which people are rendered and backgrounds prepared, pixels."""
 OUTSIDE = 0.04
@@ -163,12 +168,45 @@ def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     on the camera."""
     avatar = Avatar.sample(seed)
     fitted = fit_photo(shot.photo)
+    landmarks = avatar.bust(expression=avatar.expression).landmarks
+    seen = transform(shot.photo.landmarks, shot.photo.crop_from_image) / shot.photo.crop.shape[0]
     camera = crop_camera(fitted.camera, shot.photo)
-    eyes = avatar.bust().landmarks[[*LEFT_EYE, *RIGHT_EYE]].mean(0)
-    gaze = gaze_towards(camera.T_world_cam[:3, 3] - eyes)
+    camera = shifted(camera, landmarks[[*STEADY]], seen[[*STEADY]])
+    gaze = gaze_towards(camera.T_world_cam[:3, 3] - landmarks[[*EYES]].mean(0))
     bust = avatar.bust(expression={**avatar.expression, **gaze})
     frame = render_bust(bust, camera, size=WORKED, light=fitted.light, supersample=3)
-    return over(as_uint8(frame.rgba), shot.background)
+    return over(as_soft(as_uint8(frame.rgba), shot.photo), shot.background)
+
+
+def as_soft(image: UInt8[ndarray, "s s 4"], photo: Photo) -> UInt8[ndarray, "s s 4"]:
+    """The image at the resolution that the photo has in the crop."""
+    scale = float(np.hypot(*photo.crop_from_image[:2, 0])) / photo.crop.shape[0]
+    side = round(1.0 / scale)
+    if side >= image.shape[0]:
+        return image
+    small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
+    return np.asarray(small.resize(image.shape[:2], Image.Resampling.BICUBIC))
+
+
+def shifted(camera: Camera, points: Float[ndarray, "L 3"], pixels: Float[ndarray, "L 2"]) -> Camera:
+    """The camera moved so that points are seen at pixels (in shares of the image), by linear least
+    squares: a projection times its depth is linear in the translation."""
+    turn, K = camera.T_world_cam[:3, :3], camera.intrinsics
+    rays = (pixels - K[:2, 2]) / np.diag(K)[:2]
+    seen = points @ turn
+    left = np.concatenate(
+        [
+            np.column_stack(
+                [np.ones(len(rays)) * (k == 0), np.ones(len(rays)) * (k == 1), -rays[:, k]]
+            )
+            for k in (0, 1)
+        ]
+    )
+    right = np.concatenate([rays[:, k] * seen[:, 2] - seen[:, k] for k in (0, 1)])
+    moved = np.linalg.lstsq(left, right, rcond=None)[0]
+    T = camera.T_world_cam.copy()
+    T[:3, 3] = -turn @ moved
+    return Camera(T, K)
 
 
 def finished(image: UInt8[ndarray, "s s 3"], size: int) -> UInt8[ndarray, "n n 3"]:

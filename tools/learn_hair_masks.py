@@ -21,7 +21,7 @@ from portraiture.camera import orbit, project
 from portraiture.engine.hair.build import make_hair
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE, landmark_positions
 from portraiture.engine.parameters import LONG_HAIR, AvatarParameters, HairStyle
-from portraiture.engine.sample import FRINGED
+from portraiture.engine.sample_looks import FRINGED
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin
 from portraiture.fit.hair_style import GRID_X, GRID_Y, MASKS_PATH

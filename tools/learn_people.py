@@ -2,15 +2,16 @@
 
     python tools/learn_people.py PORTRAITS FITS [--out FILE]
 
-PORTRAITS is laid out as `data.portrait_folder` reads it, FITS are those of `learn_appearance.py fit`.
-Held-out portraits are not learned from.
+PORTRAITS is laid out as `data.portrait_folder` reads it, FITS are those of `learn_appearance.py
+fit`. Held-out portraits are not learned from.
 
 annotations ─▶ age band of each portrait, by its hair ─▶ counts ┐
 usual frequencies (`people_rules`) ─────────────────────────────┴─▶ tables
 fits ─▶ shape, details less what sex, age and colouring explain ─▶ pairs of directions
 
-Nobody noted an age: each portrait counts for every band by the probability of its grey hair and its
-hairline there (Bayes, with the ages of Congress). Those under 35 hardly occur; there the rules speak.
+Nobody noted an age: each portrait counts for every band by the probability of its grey hair and
+its hairline there (Bayes, with the ages of Congress). Those under 35 hardly occur; there the rules
+speak.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ TEETH, SMILE = 0.55, 0.25
 ROOM = 0.9
 """Largest weight of an action, after fits that reach their bounds."""
 PARTING = ("mouthUpperUp", "mouthLowerDown", "jawOpen", "mouthFunnel", "mouthClose")
-"""Actions that part the lips, with which fits of closed mouths make lips thicker: moods without teeth
-have none."""
+"""Actions that part the lips, with which fits of closed mouths make lips thicker: moods without
+teeth have none."""
 SHAPING = ("noseSneer", "mouthRollUpper", "mouthRollLower")
 """Actions with which fits shape nose and lips even at rest: what they have there is subtracted."""
 

@@ -56,8 +56,8 @@ def check_style(style: object) -> None:
 class Avatar:
     """One person in one style.
 
-    expression: ARKit weights of the photo, or how a sampled person looks into the camera (exports are
-    neutral and carry it as a note).
+    expression: ARKit weights of the photo, or how a sampled person looks into the camera (exports
+    are neutral and carry it as a note).
     albedo: (S, S, 3) skin texture from a photo, or None for the procedural one.
     camera, light: those of the photo, where there was one.
     assets: names of MakeHuman assets worn, resolved in installed packs or `asset_folder`.

@@ -1,8 +1,8 @@
 """Classes that people see in hair, beards and glasses, and what they are in the engine.
 
 The one table of styles and of names of colours: portraits are annotated with these classes, the
-portrait parser tells them (`perception.looks`), `fit` chooses styles by them, and people are sampled
-by them.
+portrait parser tells them (`perception.looks`), `fit` chooses styles by them, and people are
+sampled by them.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ annotated portraits ─▶ tables: probabilities of looks given sex, age and ton
 fitted portraits ─┬──▶ the mean face of women less that of men
                   ├──▶ directions of face shape and of skin detail that go together
                   └──▶ expressions at rest, smiling and showing teeth
-Learned by ``tools/learn_people.py``, see NOTICE. Of sex, age and tone themselves nothing is learned:
-those of sampled people are balanced, whatever the portraits had.
+Learned by ``tools/learn_people.py``, see NOTICE. Of sex, age and tone themselves nothing is
+learned: those of sampled people are balanced, whatever the portraits had.
 
 Letters: N local changes (`SHAPES`), K skin details (`DETAILS`), R pairs, A actions (`MOVED`), F
 factors of an expression.
@@ -39,8 +39,7 @@ YEARS = (18.0, 35.0, 50.0, 65.0, 85.0)
 """Bounds of the bands of age."""
 MELANIN = (0.02, 0.15, 0.27, 0.385, 0.51, 0.635, 0.8)
 """Bounds of the tones, as `skin_melanin`: midway between the means that `fit` finds of portraits
-annotated with neighbouring tones; the last two steps, of which there are few, as wide as the others.
-"""
+annotated with neighbouring tones; the last steps, of which there are few, as wide as the others."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "hair": ("bald", "receding", "buzz", "short", "medium", "long"),

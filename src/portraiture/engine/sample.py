@@ -1,6 +1,6 @@
 """Sample plausible, diverse people from a seed (`sample_parameters`).
 
-seed ─▶ sex, years, tone ─▶ look, ancestry (`sample_looks`) ─┬─▶ build, face (learned prior) ─▶ shape
+seed ─▶ sex, years, tone ─▶ look, ancestry (`sample_looks`) ─┬─▶ build, face (prior) ─▶ shape
                                                              ├─▶ skin, eyes, lips, details
                                                              ├─▶ hair, brows, beard
                                                              └─▶ glasses, hat, clothes
@@ -24,7 +24,6 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.population import MELANIN, TONES, YEARS, load_population
 from portraiture.engine.prior import load_prior
 from portraiture.engine.sample_looks import (
-    FRINGED,
     Look,
     choice,
     sample_beard,
@@ -36,8 +35,6 @@ from portraiture.engine.sample_looks import (
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.sample import detail_from, sample_normal
 
-__all__ = ["FRINGED", "YOUNGEST", "sample_parameters", "years_of"]
-
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
 
@@ -45,7 +42,7 @@ RELAXED = {"mouth_angles_up": 0.2}
 """What is added to local changes of sampled faces: the scans of the prior have the corners of their
 mouths lower than people at rest, by this much against fitted portraits (mean -0.30 and -0.09)."""
 
-BROWS_MAN = {"natural": 4.0, "straight": 2.5, "bushy": 1.6, "angled": 1.2, "rounded": 0.5}
+BROWS_MAN = {"natural": 4.0, "straight": 2.5, "bushy": 0.9, "angled": 1.2, "rounded": 0.5}
 BROWS_WOMAN = {
     "natural": 3.2, "arched": 2.2, "rounded": 1.6, "thin": 1.2, "straight": 1.2, "angled": 0.6,
 }  # fmt: skip
@@ -179,7 +176,7 @@ def _sample_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     woman = person.woman
     return {
         "brow_style": choice(rng, BROWS_WOMAN if woman else BROWS_MAN),
-        "brow_thickness": unit(rng.normal(0.42 if woman else 0.58, 0.12), 0.12, 0.92),
-        "brow_density": unit(rng.normal(0.6 if woman else 0.66, 0.12), 0.25, 0.95),
-        "brow_darkness": unit(rng.normal(0.45, 0.12), 0.2, 0.9),
+        "brow_thickness": unit(rng.normal(0.36 if woman else 0.48, 0.12), 0.1, 0.9),
+        "brow_density": unit(rng.normal(0.5 if woman else 0.56, 0.12), 0.2, 0.9),
+        "brow_darkness": unit(rng.normal(0.34, 0.12), 0.12, 0.8),
     }

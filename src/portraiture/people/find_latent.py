@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.ancestry import ANCESTRIES
 from portraiture.engine.parameters import CONTINUOUS
 from portraiture.engine.prior import SEX_OFFSET, load_prior
-from portraiture.engine.ancestry import ANCESTRIES
 from portraiture.engine.shapes import SHAPES
 from portraiture.people.latent import (
     GROUP_SLOTS,

@@ -15,7 +15,8 @@ from portraiture.engine.hair.patch import sow
 from portraiture.engine.hair.scalp import CENTRE, chart
 from portraiture.engine.hair.surface import skin_field
 from portraiture.engine.parameters import DISCRETE, AvatarParameters
-from portraiture.engine.sample import FRINGED, sample_parameters
+from portraiture.engine.sample import sample_parameters
+from portraiture.engine.sample_looks import FRINGED, sample_hair
 from portraiture.engine.shape import shape_head
 
 CELL = 0.004
@@ -155,13 +156,17 @@ def test_cuts_are_sampled_for_whom_they_suit():
     assert 0.1 < np.mean([p.hair_fringe > 0 for p in people if p.sex > 0.5]) < 0.5
 
 
-def test_a_cut_changes_no_other_value(monkeypatch):
-    own = ("hair_style", "hair_fringe", "hair_curl", "hair_roots", "hat_style")
-    with_cuts = [sample_parameters(seed).to_dict() for seed in range(40)]
-    monkeypatch.setattr(sample, "_sample_cut", lambda *_: {})
+def test_hair_has_random_numbers_of_its_own(monkeypatch):
     before = [sample_parameters(seed).to_dict() for seed in range(40)]
-    assert [p["hair_style"] for p in before] != [p["hair_style"] for p in with_cuts]
-    for old, new in zip(before, with_cuts, strict=True):
-        assert {k: v for k, v in old.items() if k not in own} == {
-            k: v for k, v in new.items() if k not in own
-        }
+
+    def other(rng, look, **given):
+        rng.random(5)
+        return sample_hair(rng, look, **given)
+
+    monkeypatch.setattr(sample, "sample_hair", other)
+    after = [sample_parameters(seed).to_dict() for seed in range(40)]
+    assert [p["hair_style"] for p in before] != [p["hair_style"] for p in after]
+    follows = ("beard_grey", "stubble", "hat_style")
+    for old, new in zip(before, after, strict=True):
+        kept = [k for k in old if not k.startswith("hair_") and k not in follows]
+        assert {k: old[k] for k in kept} == {k: new[k] for k in kept}
