@@ -26,7 +26,7 @@ def recession(parameters: AvatarParameters) -> float:
     """Recession of `scalp.hairline`: above 1 the temples are deeper than in any other style."""
     match parameters.hair_style:
         case "receding":
-            return 0.72 + 0.55 * parameters.hair_line
+            return 0.66 + 0.55 * parameters.hair_line
         case "horseshoe":
             return 0.65
         case _:
@@ -45,7 +45,7 @@ def density(
         case "receding":
             top = smooth((elevation - 26.0) / 30.0)
             forelock = 0.35 * smooth((38.0 - azimuth) / 26.0) * smooth((80.0 - elevation) / 25.0)
-            return 1.0 - top * np.clip(0.35 + 0.55 * parameters.hair_line - forelock, 0.0, 0.85)
+            return 1.0 - top * np.clip(0.2 + 0.65 * parameters.hair_line - forelock, 0.0, 0.85)
         case "horseshoe":
             rim = PchipInterpolator(_AZIMUTH, _RIM)(azimuth)
             rim = rim + _RIM_RANGE * (0.5 - parameters.hair_line)

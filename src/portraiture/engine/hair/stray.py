@@ -9,14 +9,17 @@ from numpy import ndarray
 from portraiture.engine.hair.cards import volume_normal
 from portraiture.ops.vectors import unit
 
-_SHARE = 0.09
+_SHARE = 0.07
 """Fraction of the outer strands that stray."""
+
+_STRAIGHT = 0.66
+"""Distance of the ends over the length below which a strand is curled and stays."""
 
 _OUT, _ASIDE = (0.02, 0.09), 0.05
 """How far they do: out of the hair and to the sides, as a fraction of their length."""
 
-_MOST_M = 0.013
-_WIDTH_M = (0.0016, 0.0034)
+_MOST_M = 0.008
+_WIDTH_M = (0.0007, 0.0017)
 
 
 def let_stray(
@@ -30,10 +33,12 @@ def let_stray(
     """Turn a few outer strands into thin ones that rise out of the hair and wave. centre: of the
     cranium. Returns strands, widths (metres) and tiers."""
     rng = np.random.default_rng(seed)
-    chosen = np.flatnonzero((tier >= 2) & (tier <= 3) & (rng.random(len(tier)) < _SHARE))
+    length = np.linalg.norm(np.diff(strands, axis=1), axis=2).sum(1)
+    straight = np.linalg.norm(strands[:, -1] - strands[:, 0], axis=1) > _STRAIGHT * length
+    outer = straight & (tier >= 2) & (tier <= 3)
+    chosen = np.flatnonzero(outer & (rng.random(len(tier)) < _SHARE))
     count, points = len(chosen), strands.shape[1]
-    own = strands[chosen]
-    length = np.linalg.norm(np.diff(own, axis=1), axis=2).sum(1)
+    own, length = strands[chosen], length[chosen]
     along = np.linspace(0.0, 1.0, points)[None]
     wave = np.sin(rng.uniform(2.0, 7.0, (count, 1)) * along + rng.uniform(0.0, 6.0, (count, 1)))
     out = np.minimum(rng.uniform(*_OUT, count) * length, _MOST_M)[:, None]
@@ -45,5 +50,5 @@ def let_stray(
     strands, width, tier = strands.copy(), width.copy(), tier.copy()
     strands[chosen] = moved
     width[chosen] = rng.uniform(*_WIDTH_M, count)
-    tier[chosen] = 3
+    tier[chosen] = 2
     return strands, width, tier

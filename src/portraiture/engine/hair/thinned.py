@@ -31,8 +31,8 @@ def receding(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     patch = _remaining(parameters, shape, 3300, seed=83, edge=0.016)
     thin = 1.0 - density(patch.azimuth, patch.elevation, parameters)
     inside = smooth(patch.roots.depth / 0.02)
-    top = mix(14, 46, parameters.hair_length) * patch.vary(0.6, 1.15)
-    side = mix(7, 20, parameters.hair_length) * patch.vary(0.8, 1.12)
+    top = mix(24, 66, parameters.hair_length) * patch.vary(0.6, 1.15)
+    side = mix(9, 26, parameters.hair_length) * patch.vary(0.8, 1.12)
     lengths = mix(side, top, patch.top) * (0.7 + 0.3 * inside) * MM
     comb = away_from_whorl(patch) * (1.0 - 0.85 * patch.top)[:, None] + patch.noise(0.16)
     comb += 0.8 * patch.top[:, None] * over_the_crown(patch)
@@ -45,8 +45,8 @@ def receding(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
         comb=comb,
         segments=4,
         droop=mix(0.02, 0.12, patch.top),
-        lift=mix(0.22, 0.12 + 0.25 * volume * inside, patch.top),
-        clearance=mix(2.5 + 4 * volume, (3 + 8 * volume) * (1 - 0.4 * thin), patch.top)
+        lift=mix(0.22, 0.18 + 0.35 * volume * inside, patch.top),
+        clearance=mix(2.5 + 7 * volume, (5 + 14 * volume) * (1 - 0.4 * thin), patch.top)
         * MM
         * patch.height,
         rise=0.5 * lengths,
@@ -56,9 +56,9 @@ def receding(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
         clump_every=7,
         curl_radius=4 * MM * parameters.hair_curl * patch.top,
         curl_wave=0.045,
-        width=mix(5.5, 6.5, patch.top) * (1.0 - 0.5 * np.maximum(thin, 1.0 - inside)) * MM,
+        width=mix(6.0, 8.0, patch.top) * (1.0 - 0.5 * np.maximum(thin, 1.0 - inside)) * MM,
     )
-    sparse = (np.maximum(1.4 * thin, 1.0 - inside) > patch.vary(0.0, 0.7)) & (plan.tier < 3)
+    sparse = (np.maximum(1.1 * thin, 1.0 - inside) > patch.vary(0.1, 0.9)) & (plan.tier < 3)
     fine = patch.rng.choice([3, 4], patch.size)
     return [Piece(replace(plan, tier=np.where(sparse, fine, plan.tier)), twist=0.3, tip_width=0.4)]
 
