@@ -156,6 +156,8 @@ def key_reflection(lighting, kind, n, view, roughness, f0, lit):
         seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
         f = fresnel(f0, max(dot3(n, view), 1e-3))
         return f * key_image(lighting, mirror(n, view)) * seen
+    if lit <= 0.0:
+        return 0.0
     key = key_highlight(lighting, n, view, f0, roughness)
     if kind == SKIN:
         w = sharp_share(roughness)
