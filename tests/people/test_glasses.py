@@ -83,7 +83,7 @@ def test_only_what_the_head_does_not_hide_is_drawn(glasses: Glasses) -> None:
     assert (free.opacity == 1.0).all()
     assert 0.01 < (nobody.opacity > 0.5).mean() < 0.15
     free = free.image
-    dark = (free < 0.2).all(-1)
+    dark = (free < 0.25).all(-1)
     assert 0.01 < dark.mean() < 0.15
     before = _image(0.5)
     assert np.array_equal(put_on(before, glasses, CAMERA).image, before.image)

@@ -38,7 +38,7 @@ ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
 FEWEST, SAMPLES = 300, 12000
 """Minimum number of texels for a light estimate, and maximum number used."""
 
-SKIN_F0, ROUGHNESS, SHARP_SHARE = 0.028, 0.5, 0.22
+SKIN_F0, ROUGHNESS, SHARP_SHARE = 0.028, 0.5, 0.18
 """Gloss of average skin: `materials_numba.specular_at_normal` and `sharp_share`."""
 
 GLOSS_TEXELS = 10.0

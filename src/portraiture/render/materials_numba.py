@@ -120,8 +120,9 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     """Diffuse shading of eyes, mouth, cloth, glass and other materials: wrapped Lambert."""
     width = 0.55 if kind == EYE else 0.30 if kind == MOUTH else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
-    if kind in (EYE, MOUTH):  # lids, lashes and lips are darker than what they shade
-        reach *= 0.55 + 0.45 * reach
+    if kind in (EYE, MOUTH):  # lids and lips shade what they cover, and redden it
+        kept = 0.7 - 0.1 * channel
+        reach *= kept + (1.0 - kept) * reach
         diffuse *= smoothstep(-0.1, 0.7, reach)
     else:
         reach = multibounce(reach, albedo)
@@ -155,6 +156,8 @@ def key_reflection(lighting, kind, n, view, roughness, f0, lit):
         seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
         f = fresnel(f0, max(dot3(n, view), 1e-3))
         return f * key_image(lighting, mirror(n, view)) * seen
+    if lit <= 0.0:
+        return 0.0
     key = key_highlight(lighting, n, view, f0, roughness)
     if kind == SKIN:
         w = sharp_share(roughness)
@@ -165,7 +168,7 @@ def key_reflection(lighting, kind, n, view, roughness, f0, lit):
 @inlined
 def sharp_share(roughness):
     """Weight of the sharper one of the two lobes of skin: more on wet lips and lid rims."""
-    return 0.22 + 0.28 * smoothstep(0.5, 0.3, roughness)
+    return 0.18 + 0.32 * smoothstep(0.5, 0.3, roughness)
 
 
 @inlined
