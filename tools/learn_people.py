@@ -67,8 +67,9 @@ ROOM = 0.9
 PARTING = ("mouthUpperUp", "mouthLowerDown", "jawOpen", "mouthFunnel", "mouthClose")
 """Actions that part the lips, with which fits of closed mouths make lips thicker: moods without
 teeth have none."""
-SHAPING = ("noseSneer", "mouthRollUpper", "mouthRollLower")
-"""Actions with which fits shape nose and lips even at rest: what they have there is subtracted."""
+SHAPING = ("noseSneer", "mouthRollUpper", "mouthRollLower", "browDown")
+"""Actions with which fits shape nose, lips and brows even at rest: what they have there is
+subtracted."""
 
 
 def main(portraits: Positional[Path], fits: Positional[Path], *, out: Path = PEOPLE_PATH) -> None:
