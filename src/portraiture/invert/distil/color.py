@@ -48,11 +48,11 @@ class ColorConfig:
 
     sides: tuple[int, ...] = (0, 8, 2, 10, 4, 12, 6)
     texture: TextureConfig = field(
-        default_factory=lambda: TextureConfig(blurs=(2.0, 1.0, 0.0, 0.0, 0.0), damping=0.05)
+        default_factory=lambda: TextureConfig(blurs=(2.0, 0.5, 0.0), damping=0.05)
     )
     pixels: int = 2500
     refinement: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=16, rate=0.25)
+        default_factory=lambda: RefinementConfig(steps=30, rate=0.3)
     )
     density: float = 0.3
     seed: int = 0
