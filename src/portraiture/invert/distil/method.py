@@ -38,7 +38,7 @@ from portraiture.invert.distil.place import (
     outline_field,
     stable_landmarks,
 )
-from portraiture.invert.distil.shape import ShapeConfig, density_loss, floaters, shape_planes
+from portraiture.invert.distil.shape import ShapeConfig, shape_planes
 from portraiture.invert.distil.views import (
     Sides,
     filled_depth,
@@ -198,11 +198,9 @@ class DistilMethod:
             generator, ws, plain, residual, few, surface, config.color, progress=progress
         )
         stopped |= progress.cancelled
-        floating = floaters(generator, add_residual(generator, plain, residual, ws), sides)
-        wrong = density_loss(generator, sides, config.shape, floating)
         residual = refine_colors(
             generator, ws, plain, residual, few, surface, self.models.parser(), config.color,
-            wrong=wrong, progress=progress,
+            progress=progress,
         )  # fmt: skip
         stopped |= progress.cancelled
         planes = add_residual(generator, plain, residual, ws)
