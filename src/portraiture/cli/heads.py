@@ -35,8 +35,8 @@ class Invert:
         "goae+refine"
     )
     """goae+refine takes a few seconds: the encoder swin-w and feature alignment after GOAE, then
-    steps beyond GOAE: the silhouette is fitted, the texture projected and refined. distil (ours, one
-    photo, slower) fits an avatar as create does and gives the head the avatar's sides, with the
+    steps beyond GOAE: the silhouette is fitted, the texture projected and refined. distil (ours,
+    one photo, slower) fits an avatar as create does and gives the head the avatar's sides, with the
     photo's pixels where they show it: cleaner when turned, farther from the photo. aligned leaves
     the steps beyond GOAE out. psp and e4e are encoders to compare with; no weights for them ship.
     The others take minutes: w finds the most similar person that the network knows, pti then tunes
