@@ -1,7 +1,7 @@
 """Methods of inversion on portraits, from the photo's side and from all others.
 
     python benchmarks/eval_distil.py FOLDER [--count 8] [--methods distil goae+refine]
-        [--sheet FILE.png] [--meshes FILE.png] [--json-file F]
+        [--sheet FILE.png] [--json-file F]
 
 FOLDER is laid out as `data.portrait_folder` reads it; of its portraits sorted by id, every tenth is
 measured, which nothing shipped has learned from. psnr: of the person's pixels, decibels. distance:
@@ -107,7 +107,10 @@ def measured(
     photo = align(portrait.photo)
     guide = DistilMethod(models, "heads")
     target = target_of_photo(photo, guide.generator, models.portrait_parser())
-    placed = guide.place(target, photo, fit_photo(photo))
+    start = time.perf_counter()
+    fitted = fit_photo(photo)
+    placed = guide.place(target, photo, fitted)
+    fitting = time.perf_counter() - start
     cameras = [placed.camera, *(eg3d_orbit(radians(yaw), 0.0) for yaw in YAWS)]
     avatar = list(guide.rendered(placed, cameras).image.split(1))
     sitter = described(target.image)
@@ -115,8 +118,12 @@ def measured(
     for name in methods:
         method = choose_method(name, models)
         start = time.perf_counter()
-        found = method.invert([target])
-        seconds = time.perf_counter() - start
+        if isinstance(method, DistilMethod):
+            found = method.distilled(method.latent(fitted), method.sides(target, placed))
+            seconds = time.perf_counter() - start + fitting
+        else:
+            found = method.invert([target])
+            seconds = time.perf_counter() - start
         shown = show(found)
         figures[name] = figures_of(found, target, shown, avatar, sitter, models)
         figures[name]["seconds"] = seconds

@@ -10,10 +10,10 @@ import torch
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.invert.project_texture import (
     TextureConfig,
-    _shares,
     decoder_slopes,
     least_change,
     project_texture,
+    shares_by_facing,
     surface_normals,
 )
 from portraiture.networks.eg3d import Decoder, TriPlaneConfig, TriPlaneGenerator
@@ -157,7 +157,7 @@ def test_a_photo_is_met_where_it_shows_the_head(
 def test_planes_share_by_what_the_surface_faces() -> None:
     axes = AXES[CONFIG.rendering.plane_axes]
     normals = torch.eye(3)[None]
-    found = _shares(normals, axes, 2.0)[0]
+    found = shares_by_facing(normals, axes, 2.0)[0]
     for plane, pair in enumerate(axes):
         faced = ({0, 1, 2} - set(pair)).pop()
         assert found[plane, faced] > 0.9 / sum(faced not in other for other in axes)

@@ -156,6 +156,8 @@ def test_files_of_a_photo_from_the_command_line(
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
         (["--rays", "64"], "for the optimisations"),
+        (["--method", "distil"], "needs a generator of the engine's people"),
+        (["--method", "distil", "--steps", "3"], "refine-steps only"),
         (["--device", "cuda"], "no cuda device"),
     ],
 )

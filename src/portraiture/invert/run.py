@@ -22,6 +22,7 @@ from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
 from portraiture.head import SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
+from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import InversionMethod, make_head
 from portraiture.invert.method import MethodName, choose_method
 from portraiture.invert.target import Target, target_of_photo
@@ -87,12 +88,13 @@ def invert_photos(
     photos: Sequence[Photo], method: InversionMethod, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
     """The head of aligned photos, and the target of the first. Its facts include its confidence
-    (`invert.confidence`) if the generator makes the engine's people. Raises InversionError."""
+    (`invert.confidence`) if the generator makes the engine's people, unless its w is an avatar's,
+    for which there is no scale. Raises InversionError."""
     generator, parser = method.generator, method.models.portrait_parser()
     progress.stage("Cut out the person")
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
     found = method.invert(targets, progress)
-    if knows_people(generator):
+    if knows_people(generator) and not isinstance(method, DistilMethod):
         distance = perceptual_synthetic(method.models.parser())
         sure = confidence(found, generator, targets[0], distance)
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})

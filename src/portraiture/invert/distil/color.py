@@ -9,7 +9,7 @@ Letters: V sides, N rows of w+, C channels and P side of a plane, M points, n ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -44,17 +44,16 @@ from portraiture.triplane.visibility import gaussian_blur
 class ColorConfig:
     """sides: numbers of `views.SIDES` that are compared beside the photo. texture: rounds of the
     closed form. pixels: of a side in a round, three times as many of the photo. refinement: the
-    steps after it. density: weight of wrong density in these. seed: of the samples."""
+    steps after it. seed: of the samples."""
 
     sides: tuple[int, ...] = (0, 8, 2, 10, 4, 12, 6)
     texture: TextureConfig = field(
-        default_factory=lambda: TextureConfig(blurs=(2.0, 1.0, 0.0, 0.0, 0.0), damping=0.05)
+        default_factory=lambda: TextureConfig(blurs=(2.0, 0.5, 0.0), damping=0.05)
     )
     pixels: int = 2500
     refinement: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=16, rate=0.25)
+        default_factory=lambda: RefinementConfig(steps=30, rate=0.3)
     )
-    density: float = 0.3
     seed: int = 0
 
 
@@ -145,19 +144,17 @@ def refine_colors(
     perceptual: FeatureNetwork,
     config: ColorConfig,
     *,
-    wrong: Callable[[Tensor], Tensor] = lambda planes: planes.new_zeros(()),
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
     """Residual to use instead of `residual`: steps compare the photo's view and another in turn.
-    perceptual: network of the perceptual loss. wrong: loss of the planes' density."""
+    perceptual: network of the perceptual loss."""
     views = [_seen(sides, surface, k) for k in range(len(sides.camera))]
     turns = _turns(len(views), config.refinement.steps, config.seed)
 
     def loss_of(change: Tensor) -> Tensor:
         now = add_residual(generator, planes, change, ws)
         seen = views[next(turns)]
-        image = image_loss(generator, ws, now, seen, perceptual, config.refinement)
-        return image + config.density * wrong(now)
+        return image_loss(generator, ws, now, seen, perceptual, config.refinement)
 
     steps = config.refinement
     return minimise(

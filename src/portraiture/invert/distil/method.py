@@ -38,7 +38,7 @@ from portraiture.invert.distil.place import (
     outline_field,
     stable_landmarks,
 )
-from portraiture.invert.distil.shape import ShapeConfig, density_loss, shape_planes
+from portraiture.invert.distil.shape import ShapeConfig, shape_planes
 from portraiture.invert.distil.views import (
     Sides,
     filled_depth,
@@ -190,24 +190,23 @@ class DistilMethod:
             plain = generator.planes(ws)
         residual = shape_planes(generator, ws, plain, sides, config.shape, progress=progress)
         stopped = progress.cancelled
-        wrong = density_loss(generator, sides, config.shape)
-        sides = sides.part([0, *(1 + k for k in config.color.sides)])
+        few = sides.part([0, *(1 + k for k in config.color.sides)])
         surface = own_surface(
-            generator, add_residual(generator, plain, residual, ws), sides, progress=progress
+            generator, add_residual(generator, plain, residual, ws), few, progress=progress
         )
         residual = solve_colors(
-            generator, ws, plain, residual, sides, surface, config.color, progress=progress
+            generator, ws, plain, residual, few, surface, config.color, progress=progress
         )
         stopped |= progress.cancelled
         residual = refine_colors(
-            generator, ws, plain, residual, sides, surface, self.models.parser(), config.color,
-            wrong=wrong, progress=progress,
+            generator, ws, plain, residual, few, surface, self.models.parser(), config.color,
+            progress=progress,
         )  # fmt: skip
         stopped |= progress.cancelled
         planes = add_residual(generator, plain, residual, ws)
         return Inversion(
             ws, planes, sides.camera[:1], generator, residual=residual,
-            facts={"sides": len(sides.camera), "stopped": stopped},
+            facts={"stopped": stopped},
         )  # fmt: skip
 
 

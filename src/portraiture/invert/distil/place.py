@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -143,14 +144,15 @@ def outline_field(
     `field`, to the photo's, where these are near. pairs: masks of avatar and photo. anchors: points
     that are to stay, in sides of the crop."""
     outlines = [(_outline(ours), _outline(theirs)) for ours, theirs in pairs]
-    found = [(ours, theirs, KDTree(theirs)) for ours, theirs in outlines if len(theirs)]
+    trees = [(ours, theirs, KDTree(theirs)) for ours, theirs in outlines if len(theirs)]
     more = np.zeros_like(field)
     for sigma in OUTLINE_SIGMAS:
         kept = anchors + sampled(more, anchors)
         places, motions = [kept], [anchors - kept]
-        for ours, theirs, tree in found:
+        for ours, theirs, tree in trees:
             at = ours + sampled(more, ours)
-            far, nearest = tree.query(at)
+            found: Any = tree.query(at)
+            far, nearest = found
             near = far < OUTLINE_REACH
             places.append(at[near])
             motions.append(theirs[nearest[near]] - at[near])
@@ -161,7 +163,8 @@ def outline_field(
 
 def _outline(inside: Bool[ndarray, "R R"]) -> Float[ndarray, "N 2"]:
     """Pixels at the edge of a mask, in sides of the image, but for the image's own border."""
-    edge = inside & ~binary_erosion(inside, border_value=1)
+    inner: Any = binary_erosion(inside, border_value=1)
+    edge = inside & ~inner
     edge[:2], edge[-2:], edge[:, :2], edge[:, -2:] = False, False, False, False
     rows, columns = np.nonzero(edge)
     return (np.stack([columns, rows], 1) + 0.5) / len(inside)

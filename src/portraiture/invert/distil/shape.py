@@ -20,24 +20,32 @@ from torch import Tensor
 
 from portraiture.invert.adam import minimise
 from portraiture.invert.distil.views import Sides, seen_at
-from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.invert.project_texture import decoder_slopes
+from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
 from portraiture.networks.features import add_residual
 from portraiture.progress import SILENT, Progress
+from portraiture.triplane.density_grid import density_grid, grid_coordinates
+from portraiture.triplane.planes import sample_planes
 from portraiture.triplane.sampling import make_rays
 
+FLOATER_GRID, CLEAR = 96, 0.03
+"""Points per side of the grid on which floaters are looked for, and how far before the surface,
+EG3D units, everything is one."""
 LONE = 0.02
 """How far before a surface that only the photo shows other sides' empty points are left out."""
 
 
 @dataclass(frozen=True)
 class ShapeConfig:
-    """steps, rate, warmup, floor: of `adam.minimise`. rays: M, of all sides. free: samples of a ray
+    """steps, rate, warmup, floor: of `adam.minimise`. clear_steps: more steps after these, with
+    what floats (`floaters`). rays: M, of all sides. free: samples of a ray
     before its surface. before, behind: offsets from the surface, EG3D units, at which it is empty
     and opaque. empty, solid: raw densities to reach. edges: chance of a ray at an edge, relative to
     others. own: chance of the photo's rays, relative to those of another side."""
 
-    steps: int = 40
-    rate: float = 1.0
+    steps: int = 36
+    clear_steps: int = 12
+    rate: float = 1.2
     warmup: int = 3
     floor: float = 1.0
     rays: int = 2000
@@ -47,7 +55,7 @@ class ShapeConfig:
     empty: float = -15.0
     solid: float = 300.0
     edges: float = 6.0
-    own: float = 2.0
+    own: float = 5.0
     seed: int = 0
 
 
@@ -72,18 +80,29 @@ def shape_planes(
 ) -> Float[Tensor, "1 3 C P P"]:
     """Residual of the planes (`networks.features.add_residual`). sides: the first is the photo's,
     with the avatar's depth in `fine`."""
-    wrong = density_loss(generator, sides, config)
-    return minimise(
-        torch.zeros_like(planes), lambda change: wrong(add_residual(generator, planes, change, ws)),
-        steps=config.steps, rate=config.rate, warmup=config.warmup, floor=config.floor,
-        stage="Shape the head", progress=progress,
-    )  # fmt: skip
+    residual = torch.zeros_like(planes)
+    for steps, name in ((config.steps, "Shape the head"), (config.clear_steps, "Clear the air")):
+        now = add_residual(generator, planes, residual, ws)
+        floating = floaters(generator, now, sides) if name == "Clear the air" else None
+        wrong = density_loss(generator, sides, config, floating)
+
+        def loss_of(change: Tensor, wrong: Callable[[Tensor], Tensor] = wrong) -> Tensor:
+            return wrong(add_residual(generator, planes, change, ws))
+
+        residual = minimise(
+            residual, loss_of, steps=steps, rate=config.rate, warmup=config.warmup,
+            floor=config.floor, stage=name, progress=progress,
+        )  # fmt: skip
+    return residual
 
 
 def density_loss(
-    generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig
-) -> Callable[[Tensor], Tensor]:
-    """How far the densities of planes are from wanted ones, at other points every time."""
+    generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig,
+    floating: Float[Tensor, "K 3"] | None = None,
+) -> Callable[[Tensor], Tensor]:  # fmt: skip
+    """How far the densities of planes are from wanted ones, at other points every time. floating:
+    points to be emptied, a quarter as many of them as of the rays' own. The gradients at points to
+    be emptied leave colours alone."""
     numbers = torch.Generator(sides.camera.device).manual_seed(config.seed)
     rays, rendering = _rays(sides, config), generator.config.rendering
     empty, solid = compressed(torch.tensor([config.empty, config.solid])).tolist()
@@ -94,10 +113,66 @@ def density_loss(
             rays, rendering.ray_start, rendering.ray_end, config, numbers
         )
         points, full = agreed(points, full, photo)
-        level = compressed(generator.query(planes, points[None])[1][0])
+        if floating is not None and len(floating):
+            some = torch.randint(len(floating), (len(points) // 4,), generator=numbers)
+            points = torch.cat([points, floating[some.to(points.device)]])
+            full = torch.cat([full, torch.zeros_like(full[: len(some)])])
+        features = sample_planes(
+            planes, points[None], box_warp=rendering.box_warp, axes=rendering.plane_axes
+        )
+        features = _colors_kept(generator.decoder, features, ~full)
+        level = compressed(generator.decoder(features)[1][0])
         return torch.where(full, F.relu(solid - level), F.relu(level - empty)).mean()
 
     return loss_of
+
+
+def _colors_kept(
+    decoder: Decoder, features: Float[Tensor, "1 L C"], chosen: Bool[Tensor, "L"]
+) -> Float[Tensor, "1 L C"]:
+    """The features, whose gradients at the chosen points lose their part along those of the three
+    colours."""
+    if not features.requires_grad:
+        return features
+    slopes = F.normalize(decoder_slopes(decoder, features.detach())[1][..., 1:, :], dim=-1)
+    a, b, c = slopes.unbind(-2)  # Gram-Schmidt
+    b = F.normalize(b - (b * a).sum(-1, keepdim=True) * a, dim=-1)
+    c = c - (c * a).sum(-1, keepdim=True) * a - (c * b).sum(-1, keepdim=True) * b
+    basis = torch.stack([a, b, F.normalize(c, dim=-1)], -2)
+
+    def without(gradient: Tensor) -> Tensor:
+        along = (basis @ gradient[..., None]) * chosen[:, None, None]
+        return gradient - (basis.mT @ along)[..., 0]
+
+    features = features.view_as(features)
+    features.register_hook(without)
+    return features
+
+
+@torch.no_grad()
+def floaters(
+    generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"], sides: Sides
+) -> Float[Tensor, "K 3"]:
+    """Points of a grid that are not empty although a side sees through them, or the photo alone
+    where it shows something that the avatar lacks."""
+    rendering = generator.config.rendering
+    density = density_grid(
+        planes[0], generator.decoder, resolution=FLOATER_GRID, box_warp=rendering.box_warp,
+        axes=rendering.plane_axes,
+    )  # fmt: skip
+    steps = grid_coordinates(FLOATER_GRID, rendering.box_warp).to(planes)
+    points = steps[(density > 0.0).nonzero()]
+    empty = torch.zeros(len(points), dtype=torch.bool, device=planes.device)
+    for k in range(len(sides.camera)):
+        one = sides.part(slice(k, k + 1))
+        where, distance = seen_at(points[None], one.camera)
+        grid = (where * 2.0 - 1.0)[:, None]
+        maps = torch.cat([one.alpha, torch.where(one.depth > 0, one.depth, torch.inf)], 1)
+        alpha, depth = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
+        inside = grid[0, 0].abs().amax(-1) < 1.0
+        before = (alpha > 0.75) & (distance[0] < depth - CLEAR)
+        empty |= inside & ((alpha < 0.25) | before)
+    return agreed(points[empty], torch.zeros_like(empty[empty]), sides.part(slice(0, 1)))[0]
 
 
 def _rays(sides: Sides, config: ShapeConfig) -> _Rays:
@@ -140,9 +215,8 @@ def agreed(
     empty ones where only the photo shows something are left out."""
     where, distance = seen_at(points[None], photo.camera)
     grid = (where * 2.0 - 1.0)[:, None]
-    lone = (photo.depth > 0) & (
-        F.max_pool2d(photo.fine, photo.fine.shape[-1] // photo.depth.shape[-1]) == 0
-    )
+    shown = F.max_pool2d(photo.fine, photo.fine.shape[-1] // photo.depth.shape[-1])
+    lone = (photo.alpha > 0.5) & (photo.depth > 0) & (shown == 0)
     maps = torch.cat([photo.alpha, photo.depth, lone.float()], 1)
     alpha, depth, lone = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
     inside = grid[0, 0].abs().amax(-1) < 1.0

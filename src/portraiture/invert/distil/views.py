@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import radians
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,8 @@ def filled_depth(
     known = depth[0, 0].cpu().numpy() > 0
     if not known.any():
         return depth
-    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    places: Any = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    rows, columns = places
     nearest = depth[:, :, torch.from_numpy(rows), torch.from_numpy(columns)]
     return torch.where((alpha > 0.5) & (depth == 0), nearest, depth)
 
