@@ -30,7 +30,7 @@ from portraiture.triplane.sampling import make_rays
 
 FLOATER_GRID, CLEAR = 96, 0.03
 """Points per side of the grid on which floaters are looked for, and how far before the surface,
-EG3D units, everything is one."""
+EG3D units, everything is one. Within two rays of an outline nothing is."""
 LONE = 0.02
 """How far before a surface that only the photo shows other sides' empty points are left out."""
 
@@ -167,7 +167,8 @@ def floaters(
         one = sides.part(slice(k, k + 1))
         where, distance = seen_at(points[None], one.camera)
         grid = (where * 2.0 - 1.0)[:, None]
-        maps = torch.cat([one.alpha, torch.where(one.depth > 0, one.depth, torch.inf)], 1)
+        nearest = -F.max_pool2d(torch.where(one.depth > 0, -one.depth, -torch.inf), 5, 1, 2)
+        maps = torch.cat([F.max_pool2d(one.alpha, 5, 1, 2), nearest], 1)
         alpha, depth = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
         inside = grid[0, 0].abs().amax(-1) < 1.0
         before = (alpha > 0.75) & (distance[0] < depth - CLEAR)
