@@ -34,9 +34,12 @@ USUAL = (0.65, 0.2)
 """Pigments, melanin and green, where irises are not seen: a medium brown."""
 FINEST_PX = 256
 """Largest side of the compared window of both eyes."""
-LEAST_RADIUS_PX, LEAST_PIXELS = 1.4, 8
-RING = (0.35, 0.88)
-"""The iris without pupil and limbus, in radii."""
+LEAST_RADIUS_PX, LEAST_PIXELS = 1.4, 6
+RING, COARSE_RING = (0.35, 0.88), (0.0, 0.7)
+"""The iris without pupil and limbus, in radii; and where the photo is so coarse that the lids would
+blur into it."""
+COARSE_PX = 4.5
+"""Radius of an iris in a photo that is coarse."""
 GLOSS = 0.02
 """Radiance of the cornea's reflections between the highlights."""
 LUMINANCE, CHROMA, GREEN = 0.2, 4.0, 0.02
@@ -110,7 +113,8 @@ def ring_colour(
         lids = lids.mean(0) + 0.85 * (lids - lids.mean(0))
         open_eye = polygon2mask(patch.shape[:2], (lids - low - 0.5)[:, ::-1])
         distance = np.hypot(x - centre[0], y - centre[1]) / radius
-        ring = open_eye & (distance > RING[0]) & (distance < RING[1])
+        inner, outer = RING if radius > COARSE_PX else COARSE_RING
+        ring = open_eye & (distance >= inner) & (distance < outer)
         samples.append(patch[ring])
     pixels = np.concatenate(samples) if samples else np.zeros((0, 3))
     if len(pixels) < LEAST_PIXELS:
