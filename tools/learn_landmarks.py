@@ -7,9 +7,10 @@ people × expressions × views ──render──▶ pictures ──mediapipe─
 A landmark is the skin point whose projections lie nearest to its detections, over all pictures:
 no depth map is asked, so lids, lips and silhouettes do no harm, and expressions tell upper from
 lower lip. Outline landmarks get a strip of candidates at their height, from the cheek to the ear
-(under the jaw: from the chin backwards).
+(under the jaw: from the chin backwards); `--inner` keeps those of the table that is there. People
+have hair and brows, as in photos.
 
-    python tools/learn_landmarks.py [--people 32] [--seed 0]
+    python tools/learn_landmarks.py [--people 32] [--seed 0] [--inner]
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import argparse
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,8 @@ def render_person(
     camera: Camera,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(SIZE, SIZE, 3) uint8 image of the engine's own person.
-
-    Without brows: where they belong is what the detector shall say, not what the engine thinks.
-    """
+    """(SIZE, SIZE, 3) uint8 image of the engine's own person."""
     bust = build_bust(parameters, expression=expression)
-    bust = replace(bust, parts=tuple(p for p in bust.parts if p.name not in ("brows", "clothes")))
     frame = render_bust(
         bust, camera, size=SIZE, light=sample_light(rng), background=(0.7, 0.72, 0.75)
     )
@@ -122,9 +119,9 @@ def gather(people: int, seed: int, model: HeadModel, render: Render = render_per
 
 
 def _bare(parameters: AvatarParameters) -> AvatarParameters:
-    """Nothing that hides the face: no glasses, beard, hat or hair."""
+    """Nothing that hides the face: no glasses, beard, hat or fringe."""
     bare = {"glasses_style": "none", "beard_style": "none", "hat_style": "none"}
-    return AvatarParameters.from_dict(parameters.to_dict() | bare | {"hair_style": "bald"})
+    return AvatarParameters.from_dict(parameters.to_dict() | bare | {"hair_fringe": 0.0})
 
 
 def lattice(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
@@ -281,15 +278,30 @@ def symmetric_exceptions(
     return np.linalg.norm(candidates[best] - candidates[chosen], axis=1) > 0.004
 
 
+def with_outline_of(path: Path, table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The table with the outline landmarks of another one: hair hides them on renders."""
+    outline = [*CONTOUR]
+    with np.load(path, allow_pickle=False) as old:
+        kept = {name: table[name].copy() for name in ("hm08", "weights", "spread")}
+        for name, values in kept.items():
+            values[outline] = old[name][outline]
+        strips = {name: old[name] for name in ("strip_hm08", "strip_weights")}
+    return kept | strips
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=LANDMARKS_PATH)
+    parser.add_argument("--inner", action="store_true", help="keep the outline landmarks")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = load_head()
-    np.savez_compressed(options.out, **learn(gather(options.people, options.seed, model), model))
+    table = learn(gather(options.people, options.seed, model), model)
+    if options.inner:
+        table = with_outline_of(LANDMARKS_PATH, table)
+    np.savez_compressed(options.out, **table)
     log.info("wrote %s, %d bytes", options.out, options.out.stat().st_size)
 
 

@@ -58,7 +58,7 @@ def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
     arguments = ["avatar", "--seed", "7", "--out", str(out)]
     main(arguments)
     assert sorted(p.name for p in out.iterdir()) == sorted(SEED_FILES)
-    assert (out / "avatar.glb").stat().st_size < 8e6
+    assert (out / "avatar.glb").stat().st_size < 9e6
     before = (out / "avatar.glb").read_bytes()
     assert "overwrite" in _refused(arguments, capsys)
     assert (out / "avatar.glb").read_bytes() == before
@@ -77,7 +77,7 @@ def test_the_demo_photo_gives_all_its_files(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     main(["create", str(demo_photo()), "--out", str(out), "--style", "pixar"])
     assert sorted(p.name for p in out.iterdir()) == sorted(PHOTO_FILES)
-    assert (out / "avatar.glb").stat().st_size < 8e6
+    assert (out / "avatar.glb").stat().st_size < 9e6
     assert "http" not in (out / "report.html").read_text().split("<body")[0]
 
 

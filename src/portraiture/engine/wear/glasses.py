@@ -7,17 +7,16 @@ bent around the face, tilted and moved forward until only the nose pads touch th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from portraiture.engine.classes import WIRE
 from portraiture.engine.face.follicles import carry, closest_on_skin
-from portraiture.engine.parameters import AvatarParameters, GlassesStyle
+from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, follow_head
 from portraiture.engine.wear import sweep
+from portraiture.engine.wear.glasses_forms import FORMS, Form
 from portraiture.engine.wear.glasses_material import frame_material, lens_material
 from portraiture.engine.wear.sweep import Solid
 from portraiture.types import Material, Part, Segment
@@ -37,93 +36,6 @@ _TILT_RAD = 0.10
 
 
 @dataclass(frozen=True)
-class _Form:
-    """outline: knots of the left lens in mm, counter-clockwise from the outer side, as seen from
-    the front by the viewer's right; x away from the nose. rim: width and depth in mm, 0 for none.
-    metal: thin rims and pads on wires."""
-
-    outline: tuple[tuple[float, float], ...]
-    rim: tuple[float, float]
-    metal: bool
-    bridge: Literal["keyhole", "arch", "double"]
-    hinge_y: float
-
-    def worn(self, rim: float) -> _Form:
-        """The form with acetate rims as thick as `AvatarParameters.glasses_rim` says."""
-        if self.metal:
-            return self
-        width, depth = (0.3 + rim) * np.array(self.rim)
-        metal = rim < WIRE
-        bridge = "arch" if metal else self.bridge
-        return replace(self, rim=(float(width), float(depth)), metal=metal, bridge=bridge)
-
-
-_FORMS: dict[GlassesStyle, _Form] = {
-    "round": _Form(
-        tuple((23.0 * np.cos(a), 22.3 * np.sin(a)) for a in np.arange(12) * np.pi / 6),
-        (2.4, 3.2),
-        False,
-        "keyhole",
-        6.0,
-    ),
-    "rectangle": _Form(
-        (
-            (26.2, 2.0), (26.0, 11.5), (22.0, 16.2), (10.0, 17.2), (-8.0, 16.8), (-21.0, 15.2),
-            (-24.8, 11.0), (-24.6, 0.0), (-21.5, -11.5), (-14.0, -16.6), (2.0, -17.4),
-            (17.0, -16.8), (23.5, -12.5),
-        ),
-        (3.6, 4.2),
-        False,
-        "keyhole",
-        10.0,
-    ),
-    "oval": _Form(
-        (
-            (25.0, 1.0), (23.6, 8.6), (17.5, 14.0), (7.0, 16.6), (-6.0, 16.4), (-17.0, 13.2),
-            (-23.2, 7.2), (-24.2, -0.6), (-20.6, -8.6), (-12.0, -14.6), (0.0, -16.6),
-            (12.0, -15.2), (21.4, -8.6),
-        ),
-        (2.6, 3.4),
-        False,
-        "keyhole",
-        6.0,
-    ),
-    "aviator": _Form(
-        (
-            (27.5, 4.0), (26.5, 14.0), (19.0, 19.5), (4.0, 20.3), (-12.0, 19.4), (-22.0, 15.5),
-            (-23.8, 7.0), (-20.0, -7.0), (-11.0, -19.0), (3.0, -25.0), (16.0, -22.5), (24.5, -11.0),
-        ),
-        (1.3, 1.7),
-        True,
-        "double",
-        12.0,
-    ),
-    "cat_eye": _Form(
-        (
-            (27.4, 9.0), (29.6, 18.2), (22.0, 19.4), (8.0, 16.8), (-8.0, 15.6), (-20.0, 13.6),
-            (-24.2, 7.5), (-23.0, -4.0), (-16.5, -14.0), (-4.0, -18.4), (9.0, -18.2),
-            (19.5, -12.5), (25.0, -2.0),
-        ),
-        (3.2, 4.0),
-        False,
-        "keyhole",
-        13.0,
-    ),
-    "rimless": _Form(
-        (
-            (25.6, 0.0), (25.0, 9.5), (20.0, 14.8), (8.0, 16.0), (-8.0, 15.8), (-20.0, 13.8),
-            (-24.2, 8.5), (-24.4, -2.0), (-20.5, -11.0), (-11.0, -15.8), (4.0, -16.6),
-            (17.0, -14.6), (23.6, -9.0),
-        ),
-        (0.0, 1.6),
-        True,
-        "arch",
-        5.0,
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
 class _Fit:
     """Measurements of one person. origin: (3,) between the eyes, in the plane of the lenses.
     centre_x: distance of a lens's centre from the midline, metres. scale: of the outline."""
@@ -138,7 +50,7 @@ def make_glasses(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     style = parameters.glasses_style
     if style == "none":
         return []
-    form = _FORMS[style].worn(parameters.glasses_rim)
+    form = FORMS[style].worn(parameters.glasses_rim)
     fit = _fit(form, parameters, shape)
     front = _front(form, fit)
     solid = [*front, _lens(form, fit, 1.0), _lens(form, fit, -1.0)]
@@ -155,7 +67,7 @@ def make_glasses(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     ]
 
 
-def _fit(form: _Form, parameters: AvatarParameters, shape: HeadShape) -> _Fit:
+def _fit(form: Form, parameters: AvatarParameters, shape: HeadShape) -> _Fit:
     left, right = shape.group("helper-l-eye"), shape.group("helper-r-eye")
     eyes = np.stack([left.mean(0), right.mean(0)]).astype(np.float64)
     apart = eyes[0, 0] - eyes[1, 0]
@@ -174,7 +86,7 @@ def _nose_width(shape: HeadShape) -> float:
     return float(np.clip(sides[0, 0] - sides[1, 0], 0.015, 0.024))
 
 
-def _outline(form: _Form, fit: _Fit, side: float) -> Float[ndarray, "N 2"]:
+def _outline(form: Form, fit: _Fit, side: float) -> Float[ndarray, "N 2"]:
     """The lens's edge in the flat front, counter-clockwise seen from in front."""
     knots = 1e-3 * fit.scale * np.array(form.outline)
     curve = sweep.catmull_rom(knots, _SAMPLES, closed=True)
@@ -182,7 +94,7 @@ def _outline(form: _Form, fit: _Fit, side: float) -> Float[ndarray, "N 2"]:
     return curve if side > 0 else curve[::-1]
 
 
-def _front(form: _Form, fit: _Fit) -> list[Solid]:
+def _front(form: Form, fit: _Fit) -> list[Solid]:
     """Build rims, bridge and end pieces, flat."""
     solids = []
     for side in (1.0, -1.0):
@@ -192,7 +104,7 @@ def _front(form: _Form, fit: _Fit) -> list[Solid]:
     return solids + _bridge(form, fit)
 
 
-def _rim(form: _Form, outline: ndarray) -> Solid:
+def _rim(form: Form, outline: ndarray) -> Solid:
     width, depth = 1e-3 * form.rim[0], 1e-3 * form.rim[1]
     profile = sweep.rounded_rectangle(width, depth, 0.45 * min(width, depth))
     outward = _outward(outline)
@@ -218,7 +130,7 @@ def _edge_point(outline: ndarray, side: float, y: float, *, inner: bool) -> ndar
     return outline[chosen[np.argmin(np.abs(outline[chosen, 1] - y))]]
 
 
-def _bridge(form: _Form, fit: _Fit) -> list[Solid]:
+def _bridge(form: Form, fit: _Fit) -> list[Solid]:
     size = fit.scale
     up = np.array([0.0, 1.0, 0.0])
     if form.bridge == "keyhole":
@@ -241,7 +153,7 @@ def _bridge(form: _Form, fit: _Fit) -> list[Solid]:
     return solids
 
 
-def _end_piece(form: _Form, fit: _Fit, side: float) -> Solid:
+def _end_piece(form: Form, fit: _Fit, side: float) -> Solid:
     """Build the end piece, from the rim's outer side back to the hinge."""
     y = 1e-3 * form.hinge_y * fit.scale
     start = _edge_point(_outline(form, fit, side), side, y, inner=False)
@@ -261,12 +173,12 @@ def _end_piece(form: _Form, fit: _Fit, side: float) -> Solid:
     return sweep.sweep(path, np.array([0.0, 1.0, 0.0]), _temple_profile(form))
 
 
-def _hinge_x(form: _Form, fit: _Fit) -> float:
+def _hinge_x(form: Form, fit: _Fit) -> float:
     outer = 1e-3 * fit.scale * max(x for x, _ in form.outline) + fit.centre_x
     return outer + (0.0042 if form.metal else 0.0048)
 
 
-def _temple_profile(form: _Form) -> ndarray:
+def _temple_profile(form: Form) -> ndarray:
     if form.metal:
         return sweep.rounded_rectangle(1.4e-3, 2.2e-3, 0.6e-3, corner=2)
     return sweep.rounded_rectangle(2.6e-3, 4.6e-3, 0.9e-3)
@@ -306,7 +218,7 @@ def _pushed_forward(front: list[Solid], fit: _Fit, shape: HeadShape) -> _Fit:
     return fit
 
 
-def _pads(form: _Form, fit: _Fit, shape: HeadShape) -> list[Solid]:
+def _pads(form: Form, fit: _Fit, shape: HeadShape) -> list[Solid]:
     """Build nose pads on the sides of the nose, on wires if the rim is thin."""
     solids = []
     for side in (1.0, -1.0):
@@ -330,7 +242,7 @@ def _pads(form: _Form, fit: _Fit, shape: HeadShape) -> list[Solid]:
     return solids
 
 
-def _temple(form: _Form, fit: _Fit, shape: HeadShape, side: float) -> Solid:
+def _temple(form: Form, fit: _Fit, shape: HeadShape, side: float) -> Solid:
     """Build a temple: from the hinge straight to the root of the ear, over it and down behind."""
     reach, y = _hinge_x(form, fit), 1e-3 * form.hinge_y * fit.scale
     flat = Solid(
@@ -377,7 +289,7 @@ def _outside(path: ndarray, shape: HeadShape, clearance: float) -> ndarray:
     return path
 
 
-def _lens(form: _Form, fit: _Fit, side: float) -> Solid:
+def _lens(form: Form, fit: _Fit, side: float) -> Solid:
     """Build a lens: a thin curved disc inside the rim, with front, back and edge."""
     outline = _outline(form, fit, side)
     if form.rim[0] > 0:
