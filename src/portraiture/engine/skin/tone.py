@@ -50,7 +50,7 @@ TABLE_SIZE = 48
 OXYGENATION = 0.72
 HAEMOGLOBIN_GRAM_PER_LITRE = 150.0
 EPIDERMIS_MM = 0.06
-EPIDERMIS_BACKSCATTER = 0.027
+EPIDERMIS_BACKSCATTER = 0.045
 """Albedo added by light scattered above the pigment, which makes dark skin brown, not orange."""
 
 IN_VIVO_FLATTENING = 1.2
@@ -103,7 +103,7 @@ def spectral_albedo(
     ratio = absorbed / (0.75 * scattered)
     dermis = 1.0 + ratio - np.sqrt(ratio * ratio + 2.0 * ratio)
     dark = np.clip(melanin / 0.4, 0.0, 1.0)
-    return transmitted * dermis * 1.06 + EPIDERMIS_BACKSCATTER * (1.0 - 0.4 * dark)
+    return transmitted * dermis * 1.06 + EPIDERMIS_BACKSCATTER * (1.0 - 0.2 * dark)
 
 
 @lru_cache(maxsize=1)
