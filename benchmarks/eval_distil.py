@@ -35,7 +35,7 @@ from tyro.conf import Positional
 
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
-from portraiture.errors import PhotoError
+from portraiture.errors import InversionError, PhotoError
 from portraiture.fit.run import fit_photo
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import Inversion, person_psnr
@@ -77,7 +77,7 @@ def main(
     for portrait in track(chosen(folder, count), description="Invert and compare"):
         try:
             figures, images = measured(portrait, methods, models)
-        except PhotoError as error:
+        except (PhotoError, InversionError) as error:
             print(f"{portrait.name}: refused, {error}")
             continue
         rows += images

@@ -79,6 +79,8 @@ def main(
     """
     rng = np.random.default_rng(seed)
     shots = chosen(portraits, 2 * count, rng)
+    if len(shots) < 2 * count:
+        raise SystemExit(f"{portraits} has {len(shots)} usable portraits; {2 * count} are needed.")
     photos = [shot.crop for shot in shots[:count]]
     people = [
         person(first_person + k, shot)

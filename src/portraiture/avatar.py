@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -36,8 +36,9 @@ from portraiture.paths import check_file, check_name
 from portraiture.recent import Recent
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
+from portraiture.render.light_record import finite_array, light_of, light_record
 from portraiture.render.mesh import render_bust
-from portraiture.types import Bust, Camera, Environment, KeyShape, Licence, Light, Style
+from portraiture.types import Bust, Camera, Licence, Light, Style
 
 FORMAT = "portraiture-avatar"
 VERSION = 1
@@ -198,7 +199,7 @@ class Avatar:
                 "intrinsics": self.camera.intrinsics.tolist(),
             }
         if self.light is not None:
-            out["light"] = _light_record(self.light)
+            out["light"] = light_record(self.light)
         if self.albedo is not None:
             out["albedo_png"] = _encode_png(self.albedo)
         return out
@@ -234,7 +235,7 @@ class Avatar:
                 expression={str(k): float(v) for k, v in values.get("expression", {}).items()},
                 albedo=_decode_png(values["albedo_png"]) if "albedo_png" in values else None,
                 camera=_camera(values["camera"]) if "camera" in values else None,
-                light=_light(values["light"]) if "light" in values else None,
+                light=light_of(values["light"]) if "light" in values else None,
                 assets=tuple(str(name) for name in values.get("assets", ())),
                 asset_folder=asset_folder,
                 provenance={str(k): str(v) for k, v in values.get("provenance", {}).items()},
@@ -256,47 +257,7 @@ def _decode_png(text: str) -> ndarray:
         return np.array(image.convert("RGB"))
 
 
-def _array(values: Any, shape: tuple[int, ...]) -> ndarray:
-    array = np.array(values, np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
-        raise AvatarError(f"The avatar file is damaged: expected {shape} finite numbers.")
-    return array
-
-
 def _camera(values: Mapping[str, Any]) -> Camera:
-    return Camera(_array(values["T_world_cam"], (4, 4)), _array(values["intrinsics"], (3, 3)))
-
-
-def _light(values: Mapping[str, Any]) -> Light:
-    return Light(
-        _array(values["ambient"], (9, 3)),
-        _array(values["key_direction"], (3,)),
-        _array(values["key_color"], (3,)),
-        _environment(values["environment"]) if "environment" in values else None,
+    return Camera(
+        finite_array(values["T_world_cam"], (4, 4)), finite_array(values["intrinsics"], (3, 3))
     )
-
-
-def _light_record(light: Light) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "ambient": light.ambient.tolist(),
-        "key_direction": light.key_direction.tolist(),
-        "key_color": light.key_color.tolist(),
-    }
-    around = light.environment
-    if around is not None:
-        halves = np.ascontiguousarray(around.radiance, "<f2").tobytes()
-        out["environment"] = {
-            "radiance": base64.b64encode(halves).decode("ascii"),
-            "key_size": around.key_size,
-            "key_shape": around.key_shape,
-        }
-    return out
-
-
-def _environment(values: Mapping[str, Any]) -> Environment:
-    halves = np.frombuffer(base64.b64decode(values["radiance"], validate=True), "<f2")
-    radiance = halves.reshape(32, 64, 3).astype(np.float16)
-    size, shape = float(values["key_size"]), values["key_shape"]
-    if not (np.isfinite(radiance).all() and 0.0 < size < 10.0 and shape in get_args(KeyShape)):
-        raise AvatarError("The avatar file is damaged: its light's environment is impossible.")
-    return Environment(radiance, size, shape)

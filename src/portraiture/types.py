@@ -179,6 +179,10 @@ class Environment:
     key_size: float = 0.12
     key_shape: KeyShape = "square"
 
+    def __post_init__(self) -> None:
+        if self.radiance.shape != (32, 64, 3) or not np.isfinite(self.radiance).all():
+            raise ValueError("An environment has 32 x 64 finite radiances of three channels.")
+
 
 @dataclass(frozen=True)
 class Light:

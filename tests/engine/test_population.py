@@ -34,6 +34,7 @@ from portraiture.engine.sample import look_of, sample_parameters, years_of
 from portraiture.engine.sample_expression import gaze_towards, portrait_expression
 from portraiture.engine.sample_looks import sample_look
 from portraiture.engine.shapes import SHAPES
+from portraiture.perception.looks import LOOKS
 
 COUNT = 2000
 FARTHEST = 4.5
@@ -186,3 +187,7 @@ def test_gaze_is_that_of_both_eyes() -> None:
     assert set(left) == {"eyeLookOutLeft", "eyeLookInRight"}
     assert left["eyeLookOutLeft"] == left["eyeLookInRight"] == pytest.approx(0.1 / np.radians(13.4))
     assert set(gaze_towards(np.array([0.0, -0.1, 1.0]))) == {"eyeLookDownLeft", "eyeLookDownRight"}
+
+
+def test_classes_are_the_parsers() -> None:
+    assert {name: LOOKS[name] for name in LOOKS if name in CLASSES} == CLASSES

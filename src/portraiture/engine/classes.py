@@ -48,7 +48,7 @@ HAIR_STYLES: dict[HairStyle, StyleClass] = {
     "layered_bob": StyleClass(("medium",), _USUAL, 0.6),
     "pixie": StyleClass(("short",), _USUAL, 0.2),
     "curly_medium": StyleClass(("medium",), ("curly",), 0.5),
-    "curly_long": StyleClass(("long",), ("curly",), 1.0),
+    "curly_long": StyleClass(("long",), ("curly", "afro"), 1.0),
     "braids": StyleClass(("long", "medium"), ("afro", "curly"), 1.0),
     "cornrows": StyleClass(("short", "buzz"), ("afro",), 0.1),
 }

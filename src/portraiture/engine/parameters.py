@@ -114,7 +114,7 @@ class AvatarParameters:
     hair_melanin: float = _number(0.7, "0 white blond, 1 black")
     hair_redness: float = _number(0.2, "pheomelanin: 0 ash, 1 ginger")
     hair_grey: float = _number(0.0, "fraction of grey hairs")
-    hair_roots: float = _number(0.0, "0 even colour, 1 dark roots and fair tips")
+    hair_roots: float = _number(0.0, "0 even colour, 1 dark roots and fair tips; not of plaits")
 
     brow_thickness: float = _number(0.5, "height of the brow")
     brow_density: float = _number(0.6, "number of hairs")

@@ -39,7 +39,8 @@ YEARS = (18.0, 35.0, 50.0, 65.0, 85.0)
 """Bounds of the bands of age."""
 MELANIN = (0.02, 0.15, 0.27, 0.385, 0.51, 0.635, 0.8)
 """Bounds of the tones, as `skin_melanin`: midway between the means that `fit` finds of portraits
-annotated with neighbouring tones; the last steps, of which there are few, as wide as the others."""
+annotated with neighbouring tones (with `skin.tone` as it was then, whose dark skin was a little
+more orange); the last steps, of which there are few, as wide as the others."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "hair": ("bald", "receding", "buzz", "short", "medium", "long"),

@@ -105,12 +105,12 @@ def look_of(seed: int) -> Look:
 
 def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
     woman = rng.random() < 0.5
-    drawn_sex = rng.uniform(0.8, 0.96) if woman else rng.uniform(0.04, 0.2)
+    sampled_sex = rng.uniform(0.8, 0.96) if woman else rng.uniform(0.04, 0.2)
     years = rng.uniform(YEARS[0], YEARS[-1])
-    drawn_age = max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
-    sex = unit(drawn_sex) if sex is None else sex
+    sampled_age = max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
+    sex = unit(sampled_sex) if sex is None else sex
     if age is None:
-        age = unit(drawn_age)
+        age = unit(sampled_age)
     else:
         years = years_of(age)
     return _Person(sex, age, years, sex > 0.5, sample_look(rng, woman=sex > 0.5, years=years))

@@ -142,7 +142,7 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
         ),
         "hair_line": unit(usual if line is None else line),
         "hair_fringe": float(rng.uniform(0.25, 1.0)) if fringed else 0.0,
-        "hair_roots": float(rng.uniform(0.0, 0.9)) if woman else 0.1,
+        "hair_roots": float(rng.uniform(0.0, 0.9)) if woman else 0.0,
         **_pigments(rng, look, years),
     }
 

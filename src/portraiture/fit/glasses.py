@@ -57,8 +57,9 @@ SIZES = (0.05, 0.95)
 RIMS = {"thin": 0.15, "thick": 0.5}
 BOLDER = {RIMS["thin"]: 0.35, RIMS["thick"]: 0.8}
 """Rims that are tried after the usual ones of a kind."""
-NEAR_PX, DARKEST = 2, 0.2
-"""Where the frame's pixels are looked for beside the drawn rim, and the share of them taken."""
+NEAR_PX, DARKEST, LEAST_PX = 2, 0.2, 8
+"""Where the frame's pixels are looked for beside the rendered rim, the share of them taken, and how
+few tell nothing."""
 WARM = 0.15
 """Log R/B over the skin's from which a frame is horn or gold."""
 
@@ -105,10 +106,10 @@ def _likeliest(
     candidates: Iterable[AvatarParameters], placed: Placed, seen: Seen
 ) -> tuple[AvatarParameters, Float[ndarray, "h w"]]:
     """The candidate that agrees best with lines and parsed glasses, and its rims."""
-    drawn = [(one, *_drawn(one, placed, seen)) for one in candidates]
+    rendered = [(one, *_rendered(one, placed, seen)) for one in candidates]
     scores = [_correlation(rim, seen) + OVERLAP * _overlap(full, seen.parsed)
-              for _, rim, full in drawn]  # fmt: skip
-    best, rim, _ = drawn[int(np.argmax(scores))]
+              for _, rim, full in rendered]  # fmt: skip
+    best, rim, _ = rendered[int(np.argmax(scores))]
     return best, rim
 
 
@@ -142,7 +143,7 @@ def _varied(best: AvatarParameters) -> Iterator[AvatarParameters]:
 
 
 def _seen(photo: Photo, parsed: Parsed, placed: Placed) -> Seen:
-    """Resample photo and parsed glasses to an upright image around the eyes."""
+    """Resample photo and parsed glasses to an image around the eyes, not turned."""
     landmarks = photo.landmarks.astype(np.float64)
     iod = interocular(landmarks)
     middle = landmarks[[*LEFT_EYE, *RIGHT_EYE]].mean(0) + np.array([0.0, LOWER * iod])
@@ -177,7 +178,7 @@ def _clear_of_features(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "h 
     return 1.0 - mask.astype(np.float64)
 
 
-def _drawn(
+def _rendered(
     parameters: AvatarParameters, placed: Placed, seen: Seen
 ) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
     """Coverage of the image by the front's rims, and by rims and lenses."""
@@ -217,7 +218,10 @@ def frame_tone(rim: Float[ndarray, "h w"], seen: Seen, parameters: AvatarParamet
     frames by luminance, horn and gold by their warmth."""
     near = np.asarray(binary_dilation(rim > 0.25, iterations=NEAR_PX), bool) & (seen.weight > 0.0)
     around = np.asarray(binary_dilation(near, iterations=3 * NEAR_PX), bool) & ~near
-    skin = np.median(seen.linear[around & (seen.weight > 0.0)], axis=0)
+    around &= seen.weight > 0.0
+    if min(near.sum(), around.sum()) < LEAST_PX:
+        return parameters.glasses_tone
+    skin = np.median(seen.linear[around], axis=0)
     pixels = seen.linear[near]
     dark = pixels[pixels.mean(1) <= np.quantile(pixels.mean(1), DARKEST)].mean(0)
     ratio = (dark + 0.01) / (skin + 0.01)

@@ -66,8 +66,9 @@ def match_irises(
     end = np.ceil(box[2:]).astype(int)
     part = photo.image[corner[1] : end[1], corner[0] : end[0]]
     seen = ring_colour(radiance(part), landmarks - corner, covered)
+    usual = replace(parameters, iris_melanin=USUAL[0], iris_green=USUAL[1])
     if seen is None:
-        return replace(parameters, iris_melanin=USUAL[0], iris_green=USUAL[1])
+        return usual
     size = min(round(2.0 * iod), FINEST_PX)
     view = window_camera(placed.camera, image_size(photo.image), box)
     frame = render_bust(
@@ -76,7 +77,7 @@ def match_irises(
     fitted = (placed.solution.pixels - box[:2]) * (size / (2.0 * iod))
     shown = ring_colour(radiance(as_uint8(frame.rgba[..., :3])), fitted, covered)
     if shown is None:
-        return parameters
+        return usual
     now = iris_colors(parameters)[0] + GLOSS
     melanin, green = nearest_iris(np.maximum(seen, 1e-3) / np.maximum(shown, 1e-3) * now)
     return replace(parameters, iris_melanin=melanin, iris_green=green)

@@ -30,6 +30,7 @@ from portraiture.paths import check_folder
 from portraiture.people.synthetic import SynthConfig, SynthPerson, SynthView, synth_person
 from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
+from portraiture.render.light_record import light_record
 
 DEPTH_STEPS = 10_000
 """Quantisation steps of the depth images per EG3D unit."""
@@ -116,11 +117,7 @@ def _view_record(view: SynthView) -> dict[str, Any]:
         "yaw": view.yaw,
         "pitch": view.pitch,
         "expression": dict(view.expression),
-        "light": {
-            "ambient": view.light.ambient.tolist(),
-            "key_direction": view.light.key_direction.tolist(),
-            "key_color": view.light.key_color.tolist(),
-        },
+        "light": light_record(view.light),
     }
 
 

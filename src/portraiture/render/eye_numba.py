@@ -7,8 +7,8 @@ import math
 from portraiture.ops.inner import inlined
 from portraiture.render.brdf_numba import clamp01, dot3, smoothstep
 
-IRIS_RADIUS = 0.16
-"""Of the iris in the texture of an eye (see `engine.face.iris`), in texture sides."""
+IRIS_RADIUS = 0.17
+"""Of the largest usual iris in the texture of an eye (see `engine.face.iris`), in texture sides."""
 
 CHAMBER = 0.045
 """Depth of the iris' centre below the cornea, in texture sides."""

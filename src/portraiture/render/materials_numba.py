@@ -1,4 +1,4 @@
-"""Shading of each material kind: skin, hair, and everything else."""
+"""Shading of each kind of material; hair's is in `hair_numba`, eyes' refraction in `eye_numba`."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def loft(rng: np.random.Generator) -> Scenery:
 
 
 def office(rng: np.random.Generator) -> Scenery:
-    """Rows of panels in the ceiling, one of them the key light."""
+    """Rows of panels in the ceiling, and a brighter one, the key light."""
     d = directions()
     above = np.maximum(d[..., 1:2], 1e-3)
     x, z = d[..., :1] / above, d[..., 2:] / above
@@ -127,13 +127,13 @@ def living_room(rng: np.random.Generator) -> Scenery:
 
 
 def overcast(rng: np.random.Generator) -> Scenery:
-    """A white sky, brightest at the zenith (CIE overcast sky), over grey ground."""
+    """A white sky, brighter towards the zenith, over grey ground."""
     up = directions()[..., 1:2]
     sky = (0.75 + 0.35 * up) * np.array([0.95, 0.98, 1.0])
     ground = rng.uniform(0.22, 0.42) * np.array([1.0, 0.96, 0.88])
     key = towards(rng.uniform(-0.8, 0.8), rng.uniform(0.5, 1.0))
     return Scenery(
-        _over(sky, ground * np.ones_like(sky), 8.0), key, np.full(3, rng.uniform(0.12, 0.3)),
+        _over(sky, ground, 8.0), key, np.full(3, rng.uniform(0.12, 0.3)),
         rng.uniform(0.2, 0.28), "round",
     )  # fmt: skip
 
@@ -152,10 +152,9 @@ def open_shade(rng: np.random.Generator) -> Scenery:
 
 def sunny(rng: np.random.Generator) -> Scenery:
     """The sun in a blue sky over bright ground."""
-    d = directions()
     key = towards(rng.uniform(-1.0, 1.0), rng.uniform(0.45, 0.9))
     sky = rng.uniform(0.4, 0.6) * np.array([0.70, 0.85, 1.1]) + 0.5 * _lobe(key, 8.0)
-    ground = rng.uniform(0.3, 0.5) * np.array([1.0, 0.93, 0.82]) * (1.0 + 0.0 * d[..., :1])
+    ground = rng.uniform(0.3, 0.5) * np.array([1.0, 0.93, 0.82])
     return Scenery(
         _over(sky, ground, 8.0), key, rng.uniform(0.7, 1.1) * WARM**0.4,
         rng.uniform(0.04, 0.08), "round",

@@ -124,12 +124,12 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
     u = b0 * scene.uv[i, 0] + b1 * scene.uv[j, 0] + b2 * scene.uv[k, 0]
     v = b0 * scene.uv[i, 1] + b1 * scene.uv[j, 1] + b2 * scene.uv[k, 1]
     reach = interpolate3(lighting.reach, i, j, k, b0, b1, b2)
-    glow = 1.0
+    seen_u, seen_v, glow = u, v, 1.0
     if kind == EYE:
-        u, v, glow = through_cornea(
+        seen_u, seen_v, glow = through_cornea(
             u, v, smooth, tangent, scene.tangents[i, 3], view, lighting.key_direction
         )
-    rgb, opacity = albedo_at(scene, part, u, v, lod[f], tables[0])
+    rgb, opacity = albedo_at(scene, part, seen_u, seen_v, lod[f], tables[0])
     clear = scene.blend[f] != 0 and (kind in (GLASS, EYE))
     if clear:
         rgb = (rgb[0] * opacity, rgb[1] * opacity, rgb[2] * opacity)

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from portraiture.engine.hair.balding import density, recession
 from portraiture.engine.hair.color import hair_rgb, root_and_tip
-from portraiture.engine.hair.plaits import off_row
+from portraiture.engine.hair.plaits import PLAITED, off_row
 from portraiture.engine.hair.scalp import (
     canonical_head,
     chart,
@@ -46,7 +46,8 @@ def paint_scalp(
     scalp = (texel_map(model, size).face >= 0) & (field[..., 3] > 0.999) & (field[..., 4] < 0.01)
     points = field[scalp][:, :3].astype(np.float64)
     cover = strength * _cover(points, parameters)
-    at_root, _ = root_and_tip(parameters.hair_melanin, parameters.hair_roots)
+    roots = 0.0 if parameters.hair_style in PLAITED else parameters.hair_roots
+    at_root, _ = root_and_tip(parameters.hair_melanin, roots)
     rgb = hair_rgb(float(at_root), parameters.hair_redness, parameters.hair_grey)
     colour = 255.0 * 0.78 * rgb
     out = albedo.copy()

@@ -16,7 +16,7 @@ _STRAIGHT = 0.66
 """Distance of the ends over the length below which a strand is curled and stays."""
 
 _OUT, _ASIDE = (0.02, 0.09), 0.05
-"""How far they do: out of the hair and to the sides, as a fraction of their length."""
+"""How far hairs stray: out of the hair and to the sides, as a fraction of their length."""
 
 _MOST_M = 0.008
 _WIDTH_M = (0.0007, 0.0017)

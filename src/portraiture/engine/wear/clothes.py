@@ -1,4 +1,4 @@
-"""Clothes of the bust: T-shirts, shirts, sweaters, hoodies, dresses, and jackets over these.
+"""Clothes of the bust: T-shirts, shirts, sweaters, hoodies, dresses; jackets over shirt or blouse.
 
 body_hull ──drape──▶ surface off the skin ──cut at neckline, sleeves, bottom──▶ sheet ┐
           ──rings around the neck──▶ ribbing, or stand, collar, strip, buttons ───────┼─▶ Parts

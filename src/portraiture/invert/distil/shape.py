@@ -114,8 +114,10 @@ def density_loss(
         )
         points, full = agreed(points, full, photo)
         if floating is not None and len(floating):
-            some = torch.randint(len(floating), (len(points) // 4,), generator=numbers)
-            points = torch.cat([points, floating[some.to(points.device)]])
+            some = torch.randint(
+                len(floating), (len(points) // 4,), generator=numbers, device=numbers.device
+            )
+            points = torch.cat([points, floating[some]])
             full = torch.cat([full, torch.zeros_like(full[: len(some)])])
         features = sample_planes(
             planes, points[None], box_warp=rendering.box_warp, axes=rendering.plane_axes
