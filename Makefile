@@ -10,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/portraiture create "$$($(BIN)/python -m portraiture.photo.demo_photo)" --out $(OUT) --overwrite
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .
