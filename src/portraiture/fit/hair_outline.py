@@ -108,7 +108,7 @@ def fit_hair(
     )
     best, match = listed[k].choice, matches[k]
     if match.area < CROPPED and looks.chance("hair", "buzz") > MAYBE:
-        return HairChoice("buzz", line=best.line)
+        return HairChoice("buzz", line=best.line, curl=best.curl)
     for name, more in MORE_HAIR:
         raise_if_cancelled(progress)
         step = more if match.area > 1.0 else -more

@@ -50,7 +50,7 @@ SURE = 0.5
 STYLES = 3
 """Styles on the shortlist."""
 
-LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.2, 0.2, 0.08
+LENGTH_WEIGHT, FORM_WEIGHT, FRINGE_WEIGHT = 0.2, 0.3, 0.08
 """Weights of the log probabilities of length, form and fringe against the overlap."""
 
 DOUBT = 0.02
@@ -78,8 +78,8 @@ HABIT: dict[str, tuple[float, float]] = {
     "pixie": (-0.15, -0.02),
     "curly_medium": (-0.1, -0.04),
     "curly_long": (-0.12, -0.04),
-    "braids": (-0.2, -0.1),
-    "cornrows": (-0.12, -0.12),
+    "braids": (-0.3, -0.2),
+    "cornrows": (-0.4, -0.4),
 }
 """Prior of each style, for men and for women, added to its overlap score."""
 
