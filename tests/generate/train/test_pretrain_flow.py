@@ -53,7 +53,7 @@ def test_the_flow_of_a_grown_head_leads_back_to_the_mean() -> None:
         assert inside.sum() > 20
         expected = (places / 1.05 - places)[inside]
         found = flows[0, plane].permute(1, 2, 0)[inside]
-        assert (found - expected).abs().max() < 0.012, plane
+        assert (found - expected).abs().max() < 0.016, plane
         assert (found - expected).abs().mean() < 0.2 * expected.abs().mean()
 
 
