@@ -30,6 +30,7 @@ from skimage.draw import polygon2mask
 from portraiture.engine.build import build_bust
 from portraiture.engine.landmarks import CONTOUR
 from portraiture.errors import PhotoError
+from portraiture.fit.compare import window_camera
 from portraiture.fit.regions import read_photo, window_transform
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.fit.solve import reprojection_error
@@ -69,15 +70,6 @@ class Row:
     choices: dict[str, str]
 
 
-def crop_camera(camera: Camera, size: tuple[int, int], box: np.ndarray) -> Camera:
-    """The camera of the part (x0, y0, x1, y1) of a photo of `size` (height, width)."""
-    x0, y0, x1, y1 = box
-    K = camera.intrinsics.copy()
-    K[0] = (K[0] * size[1] - [0, 0, x0]) / (x1 - x0)
-    K[1] = (K[1] * size[0] - [0, 0, y0]) / (y1 - y0)
-    return Camera(camera.T_world_cam, K)
-
-
 def face_box(landmarks: np.ndarray, margin: float) -> np.ndarray:
     """Square around the landmarks, a bit above their middle."""
     low, high = landmarks.min(0), landmarks.max(0)
@@ -103,7 +95,7 @@ def inside(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def psnr_in_face(photo: Photo, fitted: Fitted, bust: Bust) -> float:
     """dB at `FACE_PX` over the face: inside the outline, less the hair that hangs before it."""
     box = inside(face_box(photo.landmarks, 0.08), photo.image.shape[:2])
-    camera = crop_camera(fitted.camera, photo.image.shape[:2], box)
+    camera = window_camera(fitted.camera, photo.image.shape[:2], box)
     frame = render_bust(bust, camera, size=FACE_PX, light=fitted.light, background=BACKGROUND)
     outline = (photo.landmarks[[*CONTOUR]] - box[:2]) / (box[2] - box[0]) * FACE_PX
     mask = polygon2mask((FACE_PX, FACE_PX), outline[:, ::-1]) & ~hair_in(photo, box)
@@ -158,7 +150,7 @@ def fit_one(photo: Photo, name: str) -> tuple[Row, Fitted, Bust]:
     neutral = build_bust(fitted.parameters, albedo=fitted.albedo)
     rest = replace(rest, landmarks=neutral.landmarks)
     box = inside(face_box(photo.landmarks, 0.5), photo.image.shape[:2])
-    at_photo = crop_camera(fitted.camera, photo.image.shape[:2], box)
+    at_photo = window_camera(fitted.camera, photo.image.shape[:2], box)
     p = fitted.parameters
     row = Row(
         name=name,
@@ -186,7 +178,7 @@ def sheet_row(photo: Photo, fitted: Fitted, posed: Bust) -> np.ndarray:
     """(TILE, 6 TILE, 3) uint8."""
     size = photo.image.shape[:2]
     box = inside(face_box(photo.landmarks, 0.55), size)
-    camera = crop_camera(fitted.camera, size, box)
+    camera = window_camera(fitted.camera, size, box)
     picture = crop(photo.image, box, TILE)
     frame = render_bust(posed, camera, size=TILE, light=fitted.light, background=BACKGROUND)
     alpha = render_bust(posed, camera, size=TILE, light=fitted.light).rgba

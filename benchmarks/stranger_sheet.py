@@ -31,7 +31,7 @@ from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
 from portraiture.engine.sample_expression import gaze_towards
 from portraiture.errors import PhotoError
-from portraiture.fit.compare import crop_camera
+from portraiture.fit.compare import camera_of_crop
 from portraiture.fit.projection import smoothstep
 from portraiture.fit.regions import read_photo, window_transform
 from portraiture.fit.run import fit_photo
@@ -172,7 +172,7 @@ def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     fitted = fit_photo(shot.photo)
     landmarks = avatar.bust(expression=avatar.expression).landmarks
     seen = transform(shot.photo.landmarks, shot.photo.crop_from_image) / shot.photo.crop.shape[0]
-    camera = crop_camera(fitted.camera, shot.photo)
+    camera = camera_of_crop(fitted.camera, shot.photo)
     camera = shifted(camera, landmarks[[*STEADY]], seen[[*STEADY]])
     gaze = gaze_towards(camera.T_world_cam[:3, 3] - landmarks[[*EYES]].mean(0))
     bust = avatar.bust(expression={**avatar.expression, **gaze})

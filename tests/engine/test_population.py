@@ -20,6 +20,7 @@ from portraiture.engine.population import (
     BANDS,
     CLASSES,
     GIVEN,
+    MELANIN,
     MOOD_SHARES,
     MOODS,
     PEOPLE_PATH,
@@ -28,17 +29,21 @@ from portraiture.engine.population import (
     band_of,
     load_population,
     save_population,
-    tone_of,
 )
 from portraiture.engine.sample import look_of, sample_parameters, years_of
 from portraiture.engine.sample_expression import gaze_towards, portrait_expression
 from portraiture.engine.sample_looks import sample_look
 from portraiture.engine.shapes import SHAPES
-from portraiture.perception.looks import LOOKS
 
 COUNT = 2000
 FARTHEST = 4.5
 """Standard deviations of a count from its expectation; there are some hundred counts."""
+
+
+def tone_of(melanin: float) -> Tone:
+    """The tone of a skin's melanin in [0, 1]."""
+    found = np.searchsorted(MELANIN, melanin, "right") - 1
+    return TONES[int(np.clip(found, 0, len(TONES) - 1))]
 
 
 def _sampled() -> list[dict[str, str]]:
@@ -187,7 +192,3 @@ def test_gaze_is_that_of_both_eyes() -> None:
     assert set(left) == {"eyeLookOutLeft", "eyeLookInRight"}
     assert left["eyeLookOutLeft"] == left["eyeLookInRight"] == pytest.approx(0.1 / np.radians(13.4))
     assert set(gaze_towards(np.array([0.0, -0.1, 1.0]))) == {"eyeLookDownLeft", "eyeLookDownRight"}
-
-
-def test_classes_are_the_parsers() -> None:
-    assert {name: LOOKS[name] for name in LOOKS if name in CLASSES} == CLASSES

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from portraiture.camera import project
-from portraiture.fit.compare import crop_camera
+from portraiture.fit.compare import camera_of_crop
 from portraiture.photo.landmarks import similarity
 from portraiture.types import Camera, Photo
 
@@ -26,5 +26,5 @@ def test_the_crop_camera_projects_as_the_crop_samples(photo: Photo) -> None:
     pixels = np.column_stack([project(points, camera, (384, 512))[:, :2], np.ones(20)])
     size = photo.crop.shape[0]
     expected = (pixels @ to_crop.T)[:, :2]
-    found = project(points, crop_camera(camera, turned), (size, size))[:, :2]
+    found = project(points, camera_of_crop(camera, turned), (size, size))[:, :2]
     np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -7,9 +7,23 @@ sampled by them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from portraiture.engine.parameters import BeardStyle, GlassesStyle, HairStyle
+
+Classed = Literal["hair", "form", "fringe", "colour", "beard", "glasses", "clothes"]
+CLASSES: dict[Classed, tuple[str, ...]] = {
+    "hair": ("bald", "receding", "buzz", "short", "medium", "long"),
+    "form": ("straight", "wavy", "curly", "afro"),
+    "fringe": ("no", "yes"),
+    "colour": (
+        "black", "dark_brown", "brown", "light_brown", "blond", "red", "grey", "white",
+    ),
+    "beard": ("none", "stubble", "moustache", "goatee", "full"),
+    "glasses": ("none", "rimless", "thin", "thick"),
+    "clothes": ("suit_tie", "suit_open", "shirt", "blouse_jacket", "knit", "other"),
+}  # fmt: skip
+"""Classes of each look, as portraits are annotated with them (`perception.looks`)."""
 
 
 class StyleClass(NamedTuple):

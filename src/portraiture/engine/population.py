@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from portraiture.engine.classes import CLASSES
 from portraiture.engine.details import DETAILS
 from portraiture.engine.shapes import SHAPES
 
@@ -41,19 +42,6 @@ MELANIN = (0.02, 0.15, 0.27, 0.385, 0.51, 0.635, 0.8)
 """Bounds of the tones, as `skin_melanin`: midway between the means that `fit` finds of portraits
 annotated with neighbouring tones (with `skin.tone` as it was then, whose dark skin was a little
 more orange); the last steps, of which there are few, as wide as the others."""
-
-CLASSES: dict[str, tuple[str, ...]] = {
-    "hair": ("bald", "receding", "buzz", "short", "medium", "long"),
-    "form": ("straight", "wavy", "curly", "afro"),
-    "fringe": ("no", "yes"),
-    "colour": (
-        "black", "dark_brown", "brown", "light_brown", "blond", "red", "grey", "white",
-    ),
-    "beard": ("none", "stubble", "moustache", "goatee", "full"),
-    "glasses": ("none", "rimless", "thin", "thick"),
-    "clothes": ("suit_tie", "suit_open", "shirt", "blouse_jacket", "knit", "other"),
-}  # fmt: skip
-"""Classes of each look, as portraits are annotated with them (`perception.looks`)."""
 
 GIVEN: dict[str, tuple[str, ...]] = {
     "hair": ("sex", "band"),
@@ -123,12 +111,6 @@ class Population:
 def band_of(years: float) -> Band:
     """The band of an age in years."""
     return BANDS[int(np.clip(np.searchsorted(YEARS, years, "right") - 1, 0, len(BANDS) - 1))]
-
-
-def tone_of(melanin: float) -> Tone:
-    """The tone of a skin's melanin in [0, 1]."""
-    found = np.searchsorted(MELANIN, melanin, "right") - 1
-    return TONES[int(np.clip(found, 0, len(TONES) - 1))]
 
 
 def save_population(population: Population, path: Path) -> None:

@@ -14,9 +14,9 @@ from numpy.random import Generator
 
 from portraiture.engine.ancestry import ANCESTRIES, Ancestry, colour_chances, form_chances
 from portraiture.engine.ancestry import tone_chances as chances_of_tones
-from portraiture.engine.classes import CURLS, HAIR_COLOURS, HAIR_STYLES, RECEDING
+from portraiture.engine.classes import CLASSES, CURLS, HAIR_COLOURS, HAIR_STYLES, RECEDING
 from portraiture.engine.dyes import CLOTHES, SHIRTS, SUITS, TIES, dyed
-from portraiture.engine.population import CLASSES, TONES, Tone, band_of, load_population
+from portraiture.engine.population import TONES, Tone, band_of, load_population
 
 MAN_STYLES: dict[str, dict[str, float]] = {
     "bald": {"bald": 1.0, "horseshoe": 1.2},

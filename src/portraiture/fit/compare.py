@@ -46,7 +46,7 @@ def window_camera(camera: Camera, size: tuple[int, int], box: Float[ndarray, "4"
     return Camera(camera.T_world_cam, K)
 
 
-def crop_camera(camera: Camera, photo: Photo) -> Camera:
+def camera_of_crop(camera: Camera, photo: Photo) -> Camera:
     """The camera of the photo's crop, from that of the photo: a similarity of the pixels is a turn
     about the optical axis and other intrinsics."""
     height, width = photo.image.shape[:2]

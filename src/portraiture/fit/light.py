@@ -25,7 +25,7 @@ from portraiture.render.harmonics import (
     sh_basis,
 )
 from portraiture.render.light import studio_light
-from portraiture.render.materials_numba import PORES, SHARPER
+from portraiture.render.materials_numba import PORES, SHARP_SHARE, SHARPER, SKIN_F0
 from portraiture.render.split_sum import rough_reflectance
 from portraiture.types import Light
 
@@ -38,8 +38,8 @@ ANCHOR, COLOUR_ANCHOR = 0.4, 3.0
 FEWEST, SAMPLES = 300, 12000
 """Minimum number of texels for a light estimate, and maximum number used."""
 
-SKIN_F0, ROUGHNESS, SHARP_SHARE = 0.028, 0.5, 0.18
-"""Gloss of average skin: `materials_numba.specular_at_normal` and `sharp_share`."""
+ROUGHNESS = 0.5
+"""Of average skin."""
 
 GLOSS_TEXELS = 10.0
 """Smoothing of highlights, so that pores and moles stay in the albedo."""

@@ -13,21 +13,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from portraiture.engine.classes import CLASSES
 from portraiture.types import Segment
 
 Look = Literal["hair", "form", "fringe", "colour", "beard", "glasses", "clothes", "skin", "sex"]
 LOOKS: dict[Look, tuple[str, ...]] = {
-    "hair": ("bald", "receding", "buzz", "short", "medium", "long"),
-    "form": ("straight", "wavy", "curly", "afro"),
-    "fringe": ("no", "yes"),
-    "colour": (
-        "black", "dark_brown", "brown", "light_brown", "blond", "red", "grey", "white",
-    ),
-    "beard": ("none", "stubble", "moustache", "goatee", "full"),
-    "glasses": ("none", "rimless", "thin", "thick"),
-    "clothes": ("suit_tie", "suit_open", "shirt", "blouse_jacket", "knit", "other"),
-    "skin": ("1", "2", "3", "4", "5", "6"),
-    "sex": ("m", "f"),
+    **CLASSES, "skin": ("1", "2", "3", "4", "5", "6"), "sex": ("m", "f"),
 }  # fmt: skip
 """Classes of each look. hair: its length, or how it recedes; medium is over the ears or to the jaw.
 skin: from light to dark."""

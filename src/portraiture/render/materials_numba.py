@@ -40,6 +40,9 @@ FLESH_PATH_M = (0.0032, 0.0009, 0.0006)
 """Attenuation lengths (to 1/e) of red, green and blue light transmitted through flesh."""
 
 
+SKIN_F0, SHARP_SHARE = 0.028, 0.18
+"""Reflectance of skin at normal incidence, and the weight of its sharper lobe."""
+
 SHARPER, PORES = 0.6, 0.9
 """Roughness of the sharper lobe of skin relative to the other one's, and the fraction of the
 reflected surroundings that skin's pores do not shadow."""
@@ -137,7 +140,7 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
 def specular_at_normal(kind):
     """Fresnel reflectance at normal incidence: skin, tears, coated lenses, other materials."""
     if kind == SKIN:
-        return 0.028
+        return SKIN_F0
     if kind == EYE:
         return 0.025
     return 0.015 if kind == GLASS else 0.04
@@ -168,7 +171,7 @@ def key_reflection(lighting, kind, n, view, roughness, f0, lit):
 @inlined
 def sharp_share(roughness):
     """Weight of the sharper one of the two lobes of skin: more on wet lips and lid rims."""
-    return 0.18 + 0.32 * smoothstep(0.5, 0.3, roughness)
+    return SHARP_SHARE + 0.32 * smoothstep(0.5, 0.3, roughness)
 
 
 @inlined
