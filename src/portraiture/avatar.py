@@ -37,7 +37,7 @@ from portraiture.recent import Recent
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.light_record import finite_array, light_of, light_record
-from portraiture.render.mesh import render_bust
+from portraiture.render.mesh import render_rgba
 from portraiture.types import Bust, Camera, Licence, Light, Style
 
 FORMAT = "portraiture-avatar"
@@ -131,7 +131,7 @@ class Avatar:
         skin = None if self.albedo is None else hash((self.albedo.shape, self.albedo.tobytes()))
         key = (*stamps, skin, *sorted((expression or {}).items()))
         bust = self._busts.get(key, lambda: self.bust(expression=expression))
-        frame = render_bust(
+        return render_rgba(
             bust,
             portrait_camera(bust, yaw=yaw, pitch=pitch),
             size=size,
@@ -139,7 +139,6 @@ class Avatar:
             background=background,
             shading=style_shading(self.style),
         )
-        return frame.rgba
 
     def export(
         self,

@@ -91,10 +91,10 @@ def test_shadows_are_the_same_bits_on_any_number_of_threads() -> None:
         replace(part, vertices=part.vertices + rng.normal(0, 0.004, (4, 3)).astype(np.float32))
         for part in bust.parts
     ]
-    found = []
+    found, before = [], numba.get_num_threads()
     for threads in (1, 2):
         shadow._recent.drop(lambda kept: True)
         numba.set_num_threads(threads)
         found.append(flatten(replace(bust, parts=tuple(rough))).transfer)
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    numba.set_num_threads(before)
     assert np.array_equal(*found)

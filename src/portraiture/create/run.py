@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from PIL import Image
 
 from portraiture.avatar import Avatar, check_style
+from portraiture.camera import project
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.prepare import wait as wait_for_kernels
@@ -30,8 +31,8 @@ from portraiture.pixels import reduced
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
-from portraiture.render.mesh import render_bust
-from portraiture.types import Bust, Camera, Frame, Light, Photo, Style
+from portraiture.render.mesh import render_rgba
+from portraiture.types import Bust, Camera, Light, Photo, Style
 from portraiture.version import __version__
 
 PHOTO_FILES = (
@@ -205,16 +206,15 @@ def _write_model(
 
 def _shoot(
     avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light
-) -> Frame:
-    return render_bust(bust, camera, size=size, light=light, shading=style_shading(avatar.style))
+) -> Float32[ndarray, "h w 4"]:
+    return render_rgba(bust, camera, size=size, light=light, shading=style_shading(avatar.style))
 
 
 def _portrait(
     avatar: Avatar, bust: Bust, yaw_degrees: float, *, size: int
 ) -> UInt8[ndarray, "h w 3"]:
     camera = portrait_camera(bust, yaw=float(np.radians(yaw_degrees)))
-    frame = _shoot(avatar, bust, camera, size, studio_light())
-    return over(frame.rgba, studio_wall(size, size))
+    return over(_shoot(avatar, bust, camera, size, studio_light()), studio_wall(size, size))
 
 
 def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3"]]:
@@ -230,9 +230,10 @@ def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h 
     with the fitted landmarks, side by side, each at most `PANEL_PX`."""
     bust = avatar.bust(expression=fitted.expression)
     image = reduced(photo.image, max(photo.image.shape) / PANEL_PX)
-    frame = _shoot(avatar, bust, fitted.camera, (image.shape[0], image.shape[1]), fitted.light)
-    covered = over(frame.rgba, image)
-    return np.concatenate([image, covered, _mark(image, frame.landmarks)], axis=1)
+    size = (image.shape[0], image.shape[1])
+    covered = over(_shoot(avatar, bust, fitted.camera, size, fitted.light), image)
+    landmarks = project(bust.landmarks, fitted.camera, size)[:, :2]
+    return np.concatenate([image, covered, _mark(image, landmarks)], axis=1)
 
 
 def _mark(image: ndarray, landmarks: ndarray) -> ndarray:

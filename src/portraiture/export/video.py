@@ -9,10 +9,10 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.render.framing import portrait_camera
-from portraiture.types import Bust, Camera, Frame, as_uint8
+from portraiture.types import Bust, Camera, as_uint8
 
-Render = Callable[[Bust, Camera], Frame]
-"""A bust and a camera to a frame: `render_bust` with its options bound."""
+Render = Callable[[Bust, Camera], Float32[ndarray, "h w 4"]]
+"""A bust and a camera to an image: `render_rgba` with its options bound."""
 
 WALL_TOP = (0.93, 0.93, 0.94)
 WALL_BOTTOM = (0.74, 0.75, 0.78)
@@ -36,7 +36,7 @@ def turntable(
     walls: list[ndarray] = [] if backdrop is None else [backdrop]
 
     def frame_at(yaw: float) -> UInt8[ndarray, "h w 3"]:
-        rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch)).rgba
+        rgba = render(bust, portrait_camera(bust, yaw=yaw, pitch=pitch))
         if not walls:
             walls.append(studio_wall(*rgba.shape[:2]))
         return over(rgba, walls[0])

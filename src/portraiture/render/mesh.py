@@ -2,6 +2,7 @@
 
 bust ──scene_of──▶ Scene ──visible, 2 × 2 samples──▶ fragments ──shade──▶ colour ──shrink──▶ rgba
                      │         light ──shadows, lighting──────────┘  └─blend, outline
+                     │         (pixels of one smooth surface are shaded once: `split_pixels`)
                      └──visible, pixel centres──▶ depth, normal, segmentation, uv, part
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
@@ -27,11 +28,12 @@ from portraiture.render.materials_numba import Lighting, Look
 from portraiture.render.rasterize import Backend, visible
 from portraiture.render.rasterize_numba import set_up
 from portraiture.render.reflection_numba import ROUND, SQUARE, WINDOW
-from portraiture.render.scene import GLASS, HAIR, Scene, flatten, scene_of
-from portraiture.render.shade_numba import lod_of, shade, tables
+from portraiture.render.scene import EYE, GLASS, HAIR, Scene, flatten, scene_of
+from portraiture.render.shade_numba import MAX_LOD, lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.render.split_sum import reflectance_table
 from portraiture.render.texture_numba import level_table
+from portraiture.render.whole_pixels_numba import split_pixels
 from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment
 
 Shading = Literal["natural", "soft", "toon", "ink"]
@@ -39,6 +41,9 @@ Shading = Literal["natural", "soft", "toon", "ink"]
 NEAR_M = 0.01
 SHARPEN_LOD = -0.6
 """Mip bias relative to one texel per sample: finer, since supersampling averages the texels."""
+
+WHOLE_LOD = 0.5
+"""Added to it where a pixel is shaded once."""
 
 HAIR_SPREAD = 0.65
 """`AlphaTest.spread` for supersampled colour."""
@@ -98,6 +103,40 @@ def render_bust(
     Colours up to 0.7 in linear light are preserved (see `brdf_numba.tone`).
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
+    image, scene = _image(
+        bust, camera, size, light or studio_light(), background, supersample, shading, backend
+    )
+    shape = image.shape[:2]
+    return Frame(
+        rgba=image,
+        landmarks=project(bust.landmarks, camera, shape)[:, :2].astype(np.float32),
+        **_maps(view_of(scene, camera, shape, backend)),
+    )
+
+
+def render_rgba(
+    bust: Bust,
+    camera: Camera,
+    *,
+    size: int | tuple[int, int] = 512,
+    light: Light | None = None,
+    background: Float[ndarray, "3"] | tuple[float, float, float] | None = None,
+    supersample: int = 2,
+    shading: Shading = "natural",
+    backend: Backend = "auto",
+) -> Float32[ndarray, "h w 4"]:
+    """`Frame.rgba` of `render_bust` alone, faster."""
+    return _image(
+        bust, camera, size, light or studio_light(), background, supersample, shading, backend
+    )[0]
+
+
+def _image(
+    bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light,
+    background: Float[ndarray, "3"] | tuple[float, float, float] | None, supersample: int,
+    shading: Shading, backend: Backend,
+) -> tuple[Float32[ndarray, "h w 4"], Scene]:  # fmt: skip
+    """The image, and the scene of its bust."""
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width, supersample) < 1:
         raise ValueError(f"size {size} and supersample {supersample} must be at least 1")
@@ -105,13 +144,9 @@ def render_bust(
         raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
     scene = scene_of(bust)
     fine = view_of(scene, camera, (height, width), backend, supersample)
-    image = _colour(fine, _lighting(scene, light or studio_light(), LOOKS[shading]), shading)
+    image = _colour(fine, _lighting(scene, light, LOOKS[shading]), shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
-    return Frame(
-        rgba=shrink(image, supersample, under),
-        landmarks=project(bust.landmarks, camera, (height, width))[:, :2].astype(np.float32),
-        **_maps(view_of(scene, camera, (height, width), backend)),
-    )
+    return shrink(image, supersample, under), scene
 
 
 def segmentation_of(
@@ -182,15 +217,21 @@ def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, 
     return triangle, bary, depth
 
 
-def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
+def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int = 1) -> ndarray:
     """Premultiplied display-linear samples (H, W, 4)."""
     scene, look = view.scene, LOOKS[shading]
     triangle, bary, depth = nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
+    arguments = (scene, lighting, look, tables(), view.eye)
     image = np.zeros((*view.size, 4), np.float32)
-    pixel = np.ascontiguousarray(np.argwhere(triangle >= 0))
-    at = (pixel[:, 0], pixel[:, 1])
-    arguments = (scene, lighting, look, tables(), view.eye, view.lod)
-    image[at] = shade(*arguments, triangle[at], bary[at], pixel)
+    once, each = split_pixels(
+        triangle, bary, depth, scene.part, _smooth(scene, look, supersample), supersample
+    )
+    if len(once.triangle):
+        blocks = image.reshape(view.size[0] // supersample, supersample, -1, supersample, 4)
+        lod = np.minimum(view.lod + np.float32(WHOLE_LOD), MAX_LOD)
+        row, column = once.pixel.T
+        blocks[row, :, column] = shade(*arguments, lod, *once)[:, None, None]
+    image[each.pixel[:, 0], each.pixel[:, 1]] = shade(*arguments, view.lod, *each)
     if shading == "ink":
         normal = _interpolate(scene.normals, scene.faces, triangle, bary)
         radius = max(view.size[0] * OUTLINE_SHARE, 1.5)
@@ -202,8 +243,15 @@ def _colour(view: View, lighting: Lighting, shading: Shading) -> ndarray:
         seen, weights, pixel = gather_transparent(
             triangles, clear[order].astype(np.int32), depth, NEAR_M
         )
-        composite(image, shade(*arguments, seen, weights, pixel), pixel)
+        composite(image, shade(*arguments, view.lod, seen, weights, pixel), pixel)
     return image
+
+
+def _smooth(scene: Scene, look: Look, supersample: int) -> ndarray:
+    """(P,) 1 for parts of which a pixel may be shaded once: not hair and eyes, whose highlights are
+    finer than a pixel, and none in flat tones."""
+    fine = np.isin(scene.kind, (HAIR, EYE)) | (look.bands > 0) | (supersample == 1)
+    return (~fine).astype(np.uint8)
 
 
 def _maps(view: View) -> dict[str, ndarray]:

@@ -27,6 +27,9 @@ from portraiture.render.materials_numba import (
 from portraiture.render.shadow import depth_above, visibility
 from portraiture.render.texture_numba import level_of, sample_channel, sample_mip
 
+MAX_LOD = 12.0
+"""Largest mip level."""
+
 
 def tables() -> ndarray:
     """Look-up tables (2, 256) of texel codes: linear light (sRGB, IEC 61966-2-1), and values in
@@ -168,7 +171,7 @@ def lod_of(density, faces, points, focal, bias):
     for f in range(faces.shape[0]):
         z = (points[faces[f, 0], 2] + points[faces[f, 1], 2] + points[faces[f, 2], 2]) / 3.0
         ratio = density[f] * max(z, 1e-3) / focal
-        out[f] = min(max(math.log2(max(ratio, 1e-6)) + bias, 0.0), 12.0)
+        out[f] = min(max(math.log2(max(ratio, 1e-6)) + bias, 0.0), MAX_LOD)
     return out
 
 
