@@ -6,15 +6,9 @@ slopes, norms and windows give outputs that differ by more than the tolerance.
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import re
-from collections.abc import Mapping
-from types import ModuleType
-
-import numpy as np
 import pytest
 import torch
+from from_formula import filled, formula, normal, outputs
 from shared_data import SHARED
 from torch import Tensor
 
@@ -32,40 +26,10 @@ pytestmark = pytest.mark.skipif(
     not FIXTURES.exists(), reason="../shared/fixtures with the original program's outputs is absent"
 )
 TOLERANCE = 2e-5
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-def _formula() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("formula", FIXTURES / "formula.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _normal(name: str, *shape: int) -> Tensor:
-    return torch.from_numpy(_formula().normal(name, shape))
 
 
 def _image(name: str, side: int) -> Tensor:
-    return torch.from_numpy(_formula().image(name, (1, 3, side, side)))
-
-
-def _by_formula(fixture: str, shapes: Shapes) -> dict[str, Tensor]:
-    """The fixture's weights under the published names; what the program keeps is left out."""
-    groups = json.loads((FIXTURES / f"{fixture}.json").read_text())["names"]
-    kept = set(groups.pop("kept")["names"])
-    assert kept | {name for group in groups.values() for name in group["names"]} == set(shapes)
-    rules = [
-        (rule, f"^({'|'.join(map(re.escape, group['names']))})$") for rule, group in groups.items()
-    ]
-    empty = {name: torch.empty(shape) for name, shape in shapes.items() if name not in kept}
-    return _formula().fill("", empty, rules)[0]
-
-
-def _expected(fixture: str) -> dict[str, Tensor]:
-    with np.load(FIXTURES / f"{fixture}.npz") as file:
-        return {key: torch.from_numpy(file[key]) for key in file}
+    return torch.from_numpy(formula().image(name, (1, 3, side, side)))
 
 
 def _error(found: Tensor, expected: Tensor) -> float:
@@ -74,8 +38,8 @@ def _error(found: Tensor, expected: Tensor) -> float:
 
 
 def test_the_encoder_gives_the_w_of_the_published_one() -> None:
-    encoder, expected = GoaeEncoder(PAPER).eval(), _expected("goae_encoder")
-    encoder.load_state_dict(from_published(_by_formula("goae_encoder", layout("goae_encoder"))))
+    encoder, expected = GoaeEncoder(PAPER).eval(), outputs("goae_encoder")
+    encoder.load_state_dict(from_published(filled("goae_encoder", layout("goae_encoder"))))
     seen: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
     for level in LEVELS:
         getattr(encoder, f"cross_att_{level}").register_forward_hook(
@@ -94,11 +58,11 @@ def test_the_encoder_gives_the_w_of_the_published_one() -> None:
 
 @pytest.mark.parametrize(("side", "ratio"), [(512, 2), (256, 1)])
 def test_the_alignment_gives_the_features_of_the_published_one(side: int, ratio: int) -> None:
-    config, expected = AlignmentConfig(feature_ratio=ratio), _expected("goae_afa")
+    config, expected = AlignmentConfig(feature_ratio=ratio), outputs("goae_afa")
     assert config.image_size == side
     module = FeatureAlignment(config).eval()
-    module.load_state_dict(_by_formula("goae_afa", layout("goae_afa")), strict=False)
-    features = _normal("input.features", 1, 512, 32, 32)
+    module.load_state_dict(filled("goae_afa", layout("goae_afa")), strict=False)
+    features = normal("input.features", 1, 512, 32, 32)
     residual = _image(f"input.rendered.{side}", side) - _image(f"input.photo.{side}", side)
     with torch.no_grad():
         found = module(residual, features)
@@ -116,7 +80,7 @@ def _split_generator() -> TriPlaneGenerator:
     """EG3D with the fixture's backbone, in float64: the program's own rounding is error enough."""
     generator = TriPlaneGenerator(SPLIT).eval().requires_grad_(False)
     names = {f"backbone.{k}": v.shape for k, v in Backbone(SPLIT).state_dict().items()}
-    tensors = _by_formula("goae_insert", names)
+    tensors = filled("goae_insert", names)
     missing, unknown = generator.load_state_dict(tensors, strict=False)
     assert not unknown
     assert all("resample_filter" in n or not n.startswith("backbone") for n in missing)
@@ -128,11 +92,11 @@ def _thin(planes: Tensor) -> Tensor:
 
 
 def test_features_enter_and_edits_are_made_where_the_program_does_it() -> None:
-    generator, expected = _split_generator(), _expected("goae_insert")
-    ws = _normal("input.ws", 1, 14, 512).double()
-    moved = ws + _normal("input.direction", 1, 1, 512)
+    generator, expected = _split_generator(), outputs("goae_insert")
+    ws = normal("input.ws", 1, 14, 512).double()
+    moved = ws + normal("input.direction", 1, 1, 512)
     shape = (1, 64, 32, 32)
-    gamma, beta = 1.0 + 0.3 * _normal("input.gamma", *shape), 0.3 * _normal("input.beta", *shape)
+    gamma, beta = 1.0 + 0.3 * normal("input.gamma", *shape), 0.3 * normal("input.beta", *shape)
     with torch.no_grad():
         plain, features = planes_and_features(generator, ws, 32)
         edited_plain, edited = planes_and_features(generator, moved, 32)
@@ -153,7 +117,7 @@ def test_features_enter_and_edits_are_made_where_the_program_does_it() -> None:
 
 
 def test_the_mask_and_the_mix_are_the_program_s() -> None:
-    expected = _expected("goae_mix")
+    expected = outputs("goae_mix")
     where = {"size": 256, "box_warp": 1.0}
     depth, camera = expected["depth"][:, None], expected["cameras"]
     for sigma, step in ((1.0, 4), (1.5, 1), (2.0, 4)):
@@ -161,7 +125,7 @@ def test_the_mask_and_the_mix_are_the_program_s() -> None:
         assert _error(mask, expected[f"mask_{sigma}"]) < TOLERANCE, sigma
     mask = program_mask(depth, camera, sigmas=(1.5, 1.5), **where)
     shape = (1, 3, 4, 256, 256)
-    refined, plain = _normal("input.planes_refined", *shape), _normal("input.planes_plain", *shape)
+    refined, plain = normal("input.planes_refined", *shape), normal("input.planes_plain", *shape)
     masks = torch.ones(3, 3, 1, 256, 256)
     masks[:, 0] = mask
     mixed = mix_planes(refined, plain, masks)[..., ::16, ::16]
