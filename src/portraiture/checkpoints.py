@@ -38,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 FOREIGN = (".pkl", ".pt", ".pth")
-CONVERSION = 2
+CONVERSION = 3
 """To be raised when `convert_file` comes to write something else for the same file."""
 MAX_NUMBER = 1 << 16
 """No width, resolution or count of layers in a card may be larger."""

@@ -17,8 +17,8 @@ from portraiture.engine.build import build_bust
 from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
-    "create", "avatar", "render", "assets", "invert", "edit", "sample", "synth", "train",
-    "convert", "bench",
+    "create", "avatar", "render", "assets", "invert", "edit", "lift", "sample", "synth",
+    "train", "convert", "bench",
 )  # fmt: skip
 
 

@@ -42,9 +42,9 @@ def networks() -> LiftedNetworks:
     ours = lifted_names()
     found = LiftedNetworks(LiftConfig()).eval().requires_grad_(False)
     tensors = {
-        ours[name].removeprefix("lift."): value
+        ours[name]: value
         for name, value in filled("liftedgan_networks", dict(layout("liftedgan"))).items()
-        if not ours[name].startswith("lift.style.")
+        if name in ours
     }
     found.load_state_dict(tensors)
     return found

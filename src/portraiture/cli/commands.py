@@ -17,7 +17,7 @@ import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
 from portraiture.cli.bench import Bench
-from portraiture.cli.heads import Edit, Invert
+from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
 from portraiture.errors import CancelledError, PortraitureError
@@ -31,6 +31,7 @@ Command = (
     | Annotated[Assets, subcommand("assets")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Edit, subcommand("edit")]
+    | Annotated[Lift, subcommand("lift")]
     | Annotated[SampleHeads, subcommand("sample")]
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
@@ -78,6 +79,7 @@ def run(
     | Assets
     | Invert
     | Edit
+    | Lift
     | SampleHeads
     | Synth
     | Train
@@ -103,6 +105,8 @@ def run(
             heads.invert(command)
         case Edit():
             heads.edit(command)
+        case Lift():
+            heads.lift(command)
         case SampleHeads():
             networks.sample(command)
         case Synth():

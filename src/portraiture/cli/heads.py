@@ -92,6 +92,51 @@ class Edit:
     """Replace files of an earlier run."""
 
 
+@dataclass(frozen=True)
+class Lift:
+    """Lift a person of a 2D StyleGAN2 to 3D (LiftedGAN): albedo, depth, turns, lights, a mesh.
+
+    Writes albedo.png, depth.png, normals.png, turns.png, lights.png, turntable.mp4, relit.mp4,
+    mesh.glb (the albedo is its texture) and report.html, all of them or none. No weights for it
+    ship yet: give the published ones, LiftedGAN's .pth and its StyleGAN2's .pt, which are converted
+    without executing anything in them.
+
+    Example: portraiture lift --seed 7 --networks lifted.pth --generator stylegan2.pt --out lifted
+    """
+
+    seed: int
+    """The person: a whole number; the same seed gives the same person."""
+    networks: str
+    """LiftedGAN's networks: the published .pth, or a folder or .safetensors file."""
+    out: Path
+    """Folder for the results; it is made if need be."""
+    generator: str = "faces2d"
+    """The StyleGAN2 that the networks were trained on: a shipped one, a file or a folder."""
+    truncation: float = 0.7
+    """Truncation psi: 0 gives the average person, 1 the full variety."""
+    device: DeviceName = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+def lift(command: Lift) -> None:
+    from portraiture.lift.run import LIFT_FILES, lift_files, lift_seed
+    from portraiture.models import Models, choose_device
+
+    models = Models(choose_device(command.device))
+    lifted = lift_seed(
+        command.seed, networks=command.networks, generator=command.generator,
+        truncation=command.truncation, models=models,
+    )  # fmt: skip
+    facts = {"seed": command.seed, "networks": command.networks, "generator": command.generator}
+    with TerminalProgress() as progress:
+        lift_files(
+            lifted, command.out, provenance=facts, overwrite=command.overwrite, progress=progress
+        )
+    console.print(f"Wrote {', '.join(LIFT_FILES)} to {command.out}", markup=False, soft_wrap=True)
+
+
 def edit(command: Edit) -> None:
     from portraiture.edit.run import EDIT_FILES, edit_files, read_amounts
     from portraiture.head import Head

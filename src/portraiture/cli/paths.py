@@ -9,7 +9,7 @@ from typing import Any
 
 from portraiture.cli.avatars import Create, MakeAvatar, Render
 from portraiture.cli.bench import Bench
-from portraiture.cli.heads import Edit, Invert
+from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import PortraitureError
 from portraiture.media import IMAGE_SUFFIXES
@@ -35,7 +35,7 @@ def check_paths(command: Any) -> None:
             check_folder(command.out)
         case Train():
             check_folder(command.out or command.bundle or Path())
-        case Invert() | Edit() | SampleHeads() | Synth() | Convert():
+        case Invert() | Edit() | Lift() | SampleHeads() | Synth() | Convert():
             check_folder(command.out)
 
 

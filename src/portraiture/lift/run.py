@@ -1,0 +1,153 @@
+"""A person of a 2D generator lifted to 3D, as files.
+
+seed ─▶ z ─mapping─▶ w ─lift─▶ Lifted ─┬─ albedo, depth, normals ─▶ images
+                                       ├─ views, lights ─▶ sheets, turntable.mp4, relit.mp4
+                                       └─ grid of vertices ─▶ mesh.glb ─▶ report.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import radians, sin, tan
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.checkpoints import load_network
+from portraiture.errors import SampleError
+from portraiture.export.html import write_report
+from portraiture.export.surface import surface_glb_bytes
+from portraiture.export.video import swing
+from portraiture.lift.estimate import Lifted, lift
+from portraiture.lift.geometry import MAX_ANGLE
+from portraiture.lift.mesh import lifted_mesh, outward_normals
+from portraiture.lift.networks import LiftConfig, LiftedNetworks
+from portraiture.media import staged_folder, write_image, write_video
+from portraiture.models import Models, default_models
+from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
+from portraiture.types import as_uint8
+
+LIFT_FILES = (
+    "albedo.png", "depth.png", "normals.png", "turns.png", "lights.png", "turntable.mp4",
+    "relit.mp4", "mesh.glb", "report.html",
+)  # fmt: skip
+YAWS = tuple(map(radians, (-40.0, -20.0, 0.0, 20.0, 40.0)))
+LIGHTS = tuple(map(radians, (-60.0, -30.0, 0.0, 30.0, 60.0)))
+AMBIENT, DIFFUSE = 0.2, 0.8
+"""Light codes of relit images, as in the published program's tool."""
+FRAMES, FPS, SWEEP, LIGHT_SWEEP = 48, 24.0, radians(40.0), radians(60.0)
+MAX_SEED = 2**32 - 1
+
+
+def load_lifted_networks(name_or_path: str | Path) -> LiftedNetworks:
+    """LiftedGAN's networks: a folder, a .safetensors file, or the published .pth, converted on the
+    way. Raises CheckpointError or ConversionError."""
+    return load_network(
+        name_or_path, ("liftedgan", "LiftedGAN's networks"), LiftConfig, LiftedNetworks
+    )
+
+
+@torch.no_grad()
+def lift_seed(
+    seed: int,
+    *,
+    networks: str | Path,
+    generator: str | Path = "faces2d",
+    truncation: float = 0.7,
+    models: Models | None = None,
+) -> Lifted:
+    """Lift the person of a seed.
+
+    seed: from 0 to 2³² - 1. networks: LiftedGAN's weights. generator: those of the StyleGAN2 that
+    they were trained on. truncation: 1 for full variety, 0 for the mean person. Raises SampleError,
+    CheckpointError or ConversionError.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise SampleError(f"A seed is a whole number from 0 to {MAX_SEED}, not {seed}.")
+    models = models or default_models()
+    faces = models.image_generator(generator)
+    net = models.load(load_lifted_networks, networks)
+    if (net.config.size, net.config.w_dim) != (faces.config.size, faces.config.w_dim):
+        raise SampleError(
+            f"{networks} lifts images of {net.config.size} pixels, but {generator} makes"
+            f" {faces.config.size}; give the generator that they were trained on."
+        )
+    numbers = np.random.RandomState(seed).randn(1, faces.config.z_dim).astype(np.float32)
+    z = torch.from_numpy(numbers).to(models.device)
+    return lift(faces, net, faces.mapping(z, None, truncation_psi=truncation)[:, 0])
+
+
+def view_code(yaw: float, pitch: float = 0.0, *, like: Tensor) -> Float[Tensor, "1 6"]:
+    """The code of a camera at these angles, radians; positive shows the person's left and the top
+    of the head. The head shifts as it turns, as in the published program's tool."""
+    x, y = yaw / MAX_ANGLE, pitch / MAX_ANGLE
+    return like.new_tensor([[y, x, 0.0, 0.1 * sin(x), -0.2 * sin(y), 0.0]])
+
+
+def light_code(x: float, y: float = 0.0, *, like: Tensor) -> Float[Tensor, "1 4"]:
+    """The code of a light at these angles to the view, radians; positive comes from the person's
+    left and from above."""
+    return like.new_tensor([[AMBIENT, DIFFUSE, -tan(x), tan(y)]])
+
+
+@torch.no_grad()
+def lift_files(
+    lifted: Lifted, out: Path | str, *, provenance: Mapping[str, object] | None = None,
+    overwrite: bool = False, progress: Progress = SILENT,
+) -> None:  # fmt: skip
+    """Write `LIFT_FILES` of one person into `out`, all of them or none. Raises OutputError or
+    CancelledError."""
+    times = StageTimes(progress)
+    with staged_folder(Path(out), LIFT_FILES, overwrite=overwrite) as folder:
+        times.stage("Render")
+        images = sheets(lifted)
+        for name, image in images.items():
+            write_image(folder / f"{name}.png", image)
+        raise_if_cancelled(times)
+        times.stage("Render the turntable", FRAMES)
+        turning = swing(lambda yaw: turned(lifted, yaw), frames=FRAMES, sweep=SWEEP)
+        write_video(folder / "turntable.mp4", counted(turning, times), FPS)
+        times.stage("Relight", FRAMES)
+        relit = swing(lambda x: lit(lifted, x), frames=FRAMES, sweep=LIGHT_SWEEP)
+        write_video(folder / "relit.mp4", counted(relit, times), FPS)
+        times.stage("Write the mesh")
+        glb = surface_glb_bytes(lifted_mesh(lifted), name="head")
+        (folder / "mesh.glb").write_bytes(glb)
+        write_report(
+            folder / "report.html", photo_image=None, overlay=None, renders=images, glb_bytes=glb,
+            quality=None, stages=list(times.seconds.items()), provenance=provenance or {},
+            what="A 2D generator's person, lifted to 3D",
+        )  # fmt: skip
+
+
+def sheets(lifted: Lifted) -> dict[str, UInt8[ndarray, "h w 3"]]:
+    """Albedo, depth (near is bright), normals, turns and lights by the names of their files."""
+    depth = lifted.depth[0]
+    near = (depth.max() - depth) / (depth.max() - depth.min()).clamp_min(1e-6)
+    return {
+        "albedo": pixels(lifted.albedo),
+        "depth": pixels(2.0 * near.expand(1, 3, -1, -1) - 1.0),
+        "normals": pixels(outward_normals(lifted.depth).movedim(-1, 1)),
+        "turns": np.concatenate([turned(lifted, yaw) for yaw in YAWS], 1),
+        "lights": np.concatenate([lit(lifted, x) for x in LIGHTS], 1),
+    }
+
+
+def turned(lifted: Lifted, yaw: float, pitch: float = 0.0) -> UInt8[ndarray, "S S 3"]:
+    """From another side, in the person's own light."""
+    return pixels(lifted.render(view=view_code(yaw, pitch, like=lifted.w)).image)
+
+
+def lit(lifted: Lifted, x: float, y: float = 0.0) -> UInt8[ndarray, "S S 3"]:
+    """From the front in another light."""
+    front = view_code(0.0, like=lifted.w)
+    return pixels(lifted.render(view=front, light=light_code(x, y, like=lifted.w)).image)
+
+
+def pixels(image: Float[Tensor, "1 3 S S"]) -> UInt8[ndarray, "S S 3"]:
+    """An image in [-1, 1]; values outside are clamped."""
+    return as_uint8((0.5 * image[0] + 0.5).clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy())

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from portraiture.checkpoints import save_generator
+from portraiture.cli.commands import main
+from portraiture.errors import CheckpointError, SampleError
+from portraiture.lift.estimate import Lifted
+from portraiture.lift.geometry import MAX_ANGLE, light_terms
+from portraiture.lift.mesh import METRES, lifted_mesh, outward_normals
+from portraiture.lift.networks import LiftConfig, LiftedNetworks
+from portraiture.lift.run import (
+    LIFT_FILES,
+    lift_seed,
+    light_code,
+    lit,
+    load_lifted_networks,
+    turned,
+    view_code,
+)
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.weights import Card, write_weights
+
+SIZE = 32
+
+
+def ball() -> Lifted:
+    """A white half ball before a wall."""
+    y, x = np.meshgrid(np.linspace(-1, 1, 65), np.linspace(-1, 1, 65), indexing="ij")
+    height = 0.08 * np.sqrt(np.clip(0.5 - x**2 - y**2, 0.0, None))
+    depth = torch.from_numpy(1.0 - height)[None].float()
+    head = (height > 0)[None].astype(np.float32)
+    one = torch.zeros(1, 4)
+    return Lifted(
+        torch.zeros(1, 8), torch.zeros(1, 8), one, torch.zeros(1, 6), torch.ones(1, 3, 65, 65),
+        torch.ones(1, 3, 65, 65), depth, torch.from_numpy(head),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Untrained networks and generator."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    faces = FacesGenerator(FacesConfig(size=SIZE, channel_base=256, z_dim=16, w_dim=16))
+    features = faces.synthesis.block(SIZE).conv1.weight.shape[0]
+    config = LiftConfig(size=SIZE, w_dim=16, features=features, width=32, hidden=16)
+    save_generator(faces, folder / "faces")
+    card = Card("liftedgan", asdict(config))
+    write_weights(folder / "lifted", LiftedNetworks(config).state_dict(), card)
+    return folder / "faces", folder / "lifted"
+
+
+def test_a_seed_gives_all_its_files(weights: tuple[Path, Path], tmp_path: Path) -> None:
+    faces, networks = map(str, weights)
+    out = tmp_path / "out"
+    main(["lift", "--seed", "3", "--networks", networks, "--generator", faces, "--out", str(out)])
+    assert {path.name for path in out.iterdir()} == set(LIFT_FILES)
+    mesh = trimesh.load(out / "mesh.glb", force="mesh")
+    assert isinstance(mesh, trimesh.Trimesh) and len(mesh.faces) > 100
+
+
+def test_the_same_seed_is_the_same_person(weights: tuple[Path, Path]) -> None:
+    faces, networks = weights
+    a, b, c = (lift_seed(k, networks=networks, generator=faces) for k in (1, 1, 2))
+    assert torch.equal(a.depth, b.depth) and torch.equal(a.albedo, b.albedo)
+    assert not torch.equal(a.albedo, c.albedo)
+
+
+def test_what_does_not_fit_is_refused(weights: tuple[Path, Path], tmp_path: Path) -> None:
+    faces, networks = weights
+    with pytest.raises(CheckpointError, match="LiftedGAN"):
+        load_lifted_networks(faces)
+    with pytest.raises(SampleError, match="pixels"):
+        lift_seed(0, networks=networks)
+    with pytest.raises(SampleError, match="seed"):
+        lift_seed(-1, networks=networks, generator=faces)
+
+
+def test_a_positive_yaw_shows_the_persons_left_and_a_positive_pitch_the_top() -> None:
+    """A mark on that side comes nearer to the middle."""
+    for yaw, pitch, side in ((0.4, 0.0, (32, 46)), (0.0, 0.4, (18, 32))):
+        albedo = torch.ones(1, 3, 65, 65)
+        albedo[:, :, side[0] - 2 : side[0] + 3, side[1] - 2 : side[1] + 3] = -1.0
+        person = replace(ball(), albedo=albedo)
+        rows, columns = np.nonzero(turned(person, yaw, pitch).max(2) < 40)
+        assert len(rows) > 0
+        before = np.hypot(side[0] - 32, side[1] - 32)
+        assert np.hypot(rows.mean() - 32, columns.mean() - 32) < before - 2
+    assert float(view_code(MAX_ANGLE, like=torch.zeros(1))[0, 1]) == 1.0
+
+
+def test_light_comes_from_the_side_that_is_said() -> None:
+    left, above = lit(ball(), 0.8), lit(ball(), 0.0, 0.8)
+    assert left[32, 44, 0] > left[32, 20, 0] + 20
+    assert above[20, 32, 0] > above[44, 32, 0] + 20
+    direction = light_terms(light_code(0.5, like=torch.zeros(1))).direction
+    assert float(direction[0, 2]) == pytest.approx(np.cos(0.5), abs=1e-6)
+
+
+def test_the_mesh_is_the_head_in_metres_facing_forward() -> None:
+    person = ball()
+    mesh = lifted_mesh(person)
+    a, b, c = (mesh.vertices[mesh.faces[:, k]].astype(np.float64) for k in range(3))
+    flat = np.cross(b - a, c - a)
+    assert (flat[:, 2] > 0).all()
+    smooth = mesh.normals[mesh.faces].mean(1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    assert np.median((flat * smooth).sum(1)) > 0.97
+    assert mesh.vertices[:, 2].max() == pytest.approx(METRES * 0.08 * 0.5**0.5, rel=0.02)
+    assert (mesh.uv >= 0.0).all() and (mesh.uv <= 1.0).all()
+    assert float(outward_normals(person.depth)[0, 32, 44, 0]) > 0.1
