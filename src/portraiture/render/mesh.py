@@ -106,7 +106,7 @@ def render_bust(
     image, scene = _image(
         bust, camera, size, light or studio_light(), background, supersample, shading, backend
     )
-    shape = image.shape[:2]
+    shape = (image.shape[0], image.shape[1])
     return Frame(
         rgba=image,
         landmarks=project(bust.landmarks, camera, shape)[:, :2].astype(np.float32),
