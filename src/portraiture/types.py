@@ -27,6 +27,7 @@ RecipeName = Literal[
     "supervised-faces",
     "adversarial-heads",
     "adversarial-faces",
+    "lifted",
     "identity",
     "parser",
     "portrait-parser",

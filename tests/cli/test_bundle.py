@@ -14,13 +14,19 @@ import pytest
 from encoder_cases import choices_of, folder_of_people
 from people_cases import sphere_person
 
-from portraiture.checkpoints import fingerprint, load_generator, load_image_generator
+from portraiture.checkpoints import (
+    fingerprint,
+    load_generator,
+    load_image_generator,
+    save_generator,
+)
 from portraiture.cli.bundle import LIMIT, write_bundle
 from portraiture.cli.recipes import Choices, make_recipe
 from portraiture.data.labelled_photos import HELD, LabelledPhoto, save_labelled
 from portraiture.errors import OutputError, TrainingError
 from portraiture.invert.goae.train_encoder import TrainEncoder
 from portraiture.invert.weights import load_alignment, save
+from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.networks.goae_encoder import GoaeEncoder
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.scene import SCENE_SIZE
@@ -129,6 +135,17 @@ def test_other_recipes_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -
     write_bundle(recipe, choices, tmp_path / "bundle")
     done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_lifted_trains_from_a_bundle_without_people(tmp_path: Path) -> None:
+    faces = FacesGenerator(FacesConfig(size=32, channel_base=256, z_dim=16, w_dim=16))
+    save_generator(faces, tmp_path / "faces")
+    choices = Choices(preset="tiny", start=tmp_path / "faces")
+    assert write_bundle("lifted", choices, tmp_path / "bundle").people == 0
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "lifted.safetensors").is_file()
 
 
 @pytest.mark.slow

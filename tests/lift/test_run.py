@@ -11,18 +11,17 @@ import trimesh
 from portraiture.checkpoints import save_generator
 from portraiture.cli.commands import main
 from portraiture.errors import CheckpointError, SampleError
+from portraiture.lift.codes import light_code, view_code
 from portraiture.lift.estimate import Lifted
-from portraiture.lift.geometry import MAX_ANGLE, light_terms
-from portraiture.lift.mesh import METRES, lifted_mesh, outward_normals
+from portraiture.lift.geometry import MAX_ANGLE, light_terms, outward_normals
+from portraiture.lift.mesh import METRES, lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.lift.run import (
     LIFT_FILES,
     lift_seed,
-    light_code,
     lit,
     load_lifted_networks,
     turned,
-    view_code,
 )
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.weights import Card, write_weights

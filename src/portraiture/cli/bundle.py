@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.checkpoints import shipped
-from portraiture.cli.recipes import Choices
+from portraiture.cli.recipes import Choices, takes_perceptual
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import write_pack
@@ -70,15 +70,18 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     folder.mkdir(parents=True, exist_ok=True)
     _copy_code(folder / "code" / "portraiture")
     plan = _copy_weights(recipe, choices, folder)
-    people = people_in(choices.data)
-    if not people:
-        raise TrainingError(f"{choices.data} holds no people; make some with portraiture synth.")
-    room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
-    count = write_pack(folder / "people.zip", _persons(people), limit_bytes=room)
-    first = load_person(people[0])
-    plan |= {
-        "views": len(first.rgb), "size": first.rgb.shape[1], "scenes": first.scenes is not None,
-    }  # fmt: skip
+    count = 0
+    if choices.data is not None:
+        people = people_in(choices.data)
+        if not people:
+            raise TrainingError(
+                f"{choices.data} holds no people; make some with portraiture synth."
+            )
+        room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
+        count = write_pack(folder / "people.zip", _persons(people), limit_bytes=room)
+        first = load_person(people[0])
+        scenes = first.scenes is not None
+        plan |= {"views": len(first.rgb), "size": first.rgb.shape[1], "scenes": scenes}
     (folder / "bundle.json").write_text(json.dumps(plan, indent=1) + "\n")
     (folder / "train.py").write_text(START)
     size = _size(folder)
@@ -113,10 +116,12 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     """
     values = {k: v for k, v in asdict(choices).items() if k not in ("data", "steps")}
     needed, files = set(NEEDED[recipe]), []
-    if choices.perceptual is None and recipe.startswith("supervised"):
+    if choices.perceptual is None and takes_perceptual(recipe):
         needed.add("parser")
     if recipe in ("encoder", "alignment") and choices.start is None:
         needed.add("heads")
+    if recipe == "lifted" and choices.start is None:
+        needed.add("faces2d")
     for name in ("start", "perceptual", "encoder", "photos"):
         given = values[name]
         if given is None:
@@ -146,6 +151,7 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "supervised-faces": (),
     "adversarial-heads": (),
     "adversarial-faces": (),
+    "lifted": ("identity-synthetic",),
     "identity": (),
     "parser": (),
     "portrait-parser": (),
@@ -153,8 +159,8 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "encoder": ("faces2d", "identity-synthetic", "parser"),
     "alignment": ("identity-synthetic", "parser"),
 }
-"""Shipped weights that a recipe reads with any options; the last two also `heads`, without
---start."""
+"""Shipped weights that a recipe reads with any options; encoder and alignment also
+`heads` and lifted `faces2d`, without --start."""
 
 
 def _size(folder: Path) -> int:

@@ -86,8 +86,8 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
     shutil.rmtree(fresh, ignore_errors=True)
     count = options.workers if plan["recipe"] in GROWING else 0
     workers = start_workers(
-        fresh, count=count, seed=FRESH_SEED, views=plan["views"], size=plan["size"],
-        scenes=plan["scenes"],
+        fresh, count=count, seed=FRESH_SEED, views=plan.get("views", 0), size=plan.get("size", 0),
+        scenes=plan.get("scenes", False),
     )  # fmt: skip
     log(f"{len(workers)} workers render people")
     try:
@@ -103,7 +103,8 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
 
 
 def _train(bundle: Path, plan: dict[str, Any], options: Options, fresh: Path, log: Log) -> int:
-    people = _unpack(bundle / "people.zip", options.work / "people", log)
+    pack = bundle / "people.zip"
+    people = _unpack(pack, options.work / "people", log) if pack.exists() else []
     recipe: Any = make_recipe(plan["recipe"], _choices(bundle, plan, options))
     _resize(recipe, options)
     with open_world(options.device) as world:
@@ -185,7 +186,7 @@ def _feed(
 ) -> Feed:  # fmt: skip
     """Feed newly rendered people to a recipe's data.
 
-    The supervised recipes keep people in the device's memory, the others as files.
+    The supervised recipes keep people in the device's memory, the others as files, lifted none.
     """
     if isinstance(recipe.data, PeopleSet):
         capacity = CAPACITY if world.device.type == "cuda" else len(people) + 64
@@ -200,6 +201,8 @@ def _feed(
 
         return Feed(fresh, add, log)
     photos = recipe.data
+    if photos is None:
+        return Feed(fresh, lambda path: 0, log)
 
     def append(path: Path) -> int:
         known = photos.people.paths
@@ -265,7 +268,8 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
     values = dict(plan["choices"])
     for name in plan["files"]:
         values[name] = bundle / values[name]
-    return Choices(**(values | {"data": options.work / "people", "steps": options.steps}))
+    data = options.work / "people" if (bundle / "people.zip").exists() else None
+    return Choices(**(values | {"data": data, "steps": options.steps}))
 
 
 def _resize(recipe: Any, options: Options) -> None:

@@ -97,6 +97,7 @@ class Train:
     - supervised-faces: image generator supervised by the engine; synth --kind scenes.
     - adversarial-heads: EG3D; any output of synth, or a folder with EG3D's dataset.json.
     - adversarial-faces: StyleGAN2; the same, or any folder of images.
+    - lifted: LiftedGAN's networks, for the image generator --start (default faces2d); no data.
     - identity, parser: supporting networks; any output of synth.
     - portrait-parser: network that segments portraits and classifies hair, beard, glasses and
     clothes; any output of synth, and labelled portraits of real people (--photos).
@@ -111,8 +112,8 @@ class Train:
 
     recipe: Positional[RecipeName]
     """What to train."""
-    data: Path
-    """Folder with the training data."""
+    data: Path | None = None
+    """Folder with the training data; only lifted needs none."""
     out: Path | None = None
     """Folder of the run; required unless --bundle is given."""
     bundle: Path | None = None
@@ -124,9 +125,11 @@ class Train:
     paper: the published settings.
     polish, gpu-polish: fine-tune --start and keep its w space (supervised-heads)."""
     start: str | None = None
-    """Generator to start from, or that the encoder is for: a shipped name, a folder or a file."""
+    """Generator to start from, or that the encoder is for, or that is lifted: a shipped name, a
+    folder or a file."""
     perceptual: Path | None = None
-    """SqueezeNet weights for the supervised recipes' perceptual loss; default: our face parser."""
+    """SqueezeNet weights for the perceptual loss of the supervised recipes and lifted; default: our
+    face parser."""
     encoder: str | None = None
     """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
     photos: Path | None = None

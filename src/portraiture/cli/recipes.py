@@ -40,9 +40,13 @@ from portraiture.invert.goae.presets import (
 from portraiture.invert.goae.train_alignment import AlignmentTraining, TrainAlignment
 from portraiture.invert.goae.train_encoder import EncoderTraining, TrainEncoder
 from portraiture.invert.weights import check_fit, load_encoder
+from portraiture.lift.presets import LIFTED
+from portraiture.lift.train import LiftTraining, TrainLifted
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.people_set import PeopleSet
+from portraiture.perception.features import load_squeeze
+from portraiture.perception.weights import load_identity, load_parser
 from portraiture.perception_training.attributes import AttributesTraining, TrainAttributes
 from portraiture.perception_training.faces_data import open_faces
 from portraiture.perception_training.identity import TrainIdentity
@@ -75,10 +79,10 @@ class Choices:
 
     data: folder with training data; supervised-heads, encoder, alignment and attributes need
     `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
-    any output of synth, the adversarial recipes that or images with dataset.json.
+    any output of synth, the adversarial recipes that or images with dataset.json, lifted none.
     mirror: augment with mirrored images and cameras (adversarial recipes).
-    start: generator to start from, whose sizes replace the preset's, or that the encoder is for: a
-    shipped name, weights of another run, or a published file.
+    start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
+    that is lifted: a shipped name, weights of another run, or a published file.
     perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
     encoder: encoder that alignment refines, or that encoder starts from.
     architecture: architecture of the encoder to train.
@@ -88,7 +92,7 @@ class Choices:
     """
 
     preset: Preset
-    data: Path
+    data: Path | None = None
     mirror: bool = True
     start: Path | str | None = None
     perceptual: Path | None = None
@@ -97,6 +101,13 @@ class Choices:
     photos: Path | None = None
     seed: int | None = None
     steps: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """`data` of a recipe that needs some."""
+        if self.data is None:
+            raise TrainingError("This recipe needs training data; give its folder with --data.")
+        return self.data
 
     def lengthen(self, run: RunConfig) -> RunConfig:
         return seeded(run, seed=self.seed, steps=self.steps)
@@ -112,8 +123,10 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
         raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
     if choices.photos is not None and recipe not in TAKES_PHOTOS:
         raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
-    if choices.perceptual is not None and not recipe.startswith("supervised"):
-        raise TrainingError(f"--perceptual is for the supervised recipes, not for {recipe}.")
+    if choices.perceptual is not None and not takes_perceptual(recipe):
+        raise TrainingError(f"--perceptual is for supervised recipes and lifted, not {recipe}.")
+    if choices.data is not None and recipe == "lifted":
+        raise TrainingError("lifted learns from its generator alone; leave out --data.")
     match recipe:
         case "supervised-heads":
             return _supervised_heads(_preset(SUPERVISED, recipe, choices), choices)
@@ -123,10 +136,12 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _adversarial_heads(_preset(HEADS, recipe, choices), choices)
         case "adversarial-faces":
             return _adversarial_faces(choices)
+        case "lifted":
+            return _lifted(_preset(LIFTED, recipe, choices), choices)
         case "identity":
-            return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.data]))
+            return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.folder]))
         case "parser":
-            return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.data]))
+            return TrainParser(_preset(PARSER, recipe, choices), open_faces([choices.folder]))
         case "portrait-parser":
             return _portrait_parser(_preset(PORTRAIT_PARSER, recipe, choices), choices)
         case "attributes":
@@ -135,6 +150,11 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _encoder(_preset(ENCODER, recipe, choices), choices)
         case "alignment":
             return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
+
+
+def takes_perceptual(recipe: RecipeName) -> bool:
+    """Whether a recipe has a perceptual loss of SqueezeNet, or of the shipped parser without it."""
+    return recipe.startswith("supervised") or recipe == "lifted"
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:
@@ -167,7 +187,7 @@ def _supervised_heads(config: SupervisedConfig, choices: Choices) -> SupervisedH
             generator = replace(generator, mapping_layers=config.generator.mapping_layers)
         truth = config.truth.fitting(generator.neural_resolution)
         config = replace(config, coarse_steps=0, generator=generator, truth=truth)
-    people = _people_of(choices.data, "latents", 2 * config.generator.neural_resolution)
+    people = _people_of(choices.folder, "latents", 2 * config.generator.neural_resolution)
     return SupervisedHeads(config, people, choices.perceptual, start)
 
 
@@ -212,15 +232,15 @@ def _portrait_parser(config: PortraitParserTraining, choices: Choices) -> TrainP
     if "portraits" not in data:
         raise TrainingError(f"{choices.photos} holds no portraits.safetensors.")
     size = config.network.size
-    faces = load_faces([choices.data], size=size)
+    faces = load_faces([choices.folder], size=size)
     data["cutouts"] = labelled_faces(faces)
     return TrainPortraitParser(config, data, background_pool(BACKGROUNDS, size, config.run.seed))
 
 
 def _attributes(config: AttributesTraining, choices: Choices) -> TrainAttributes:
-    people = PeopleSet(choices.data)
+    people = PeopleSet(choices.folder)
     if people.latent_size != LATENT_SIZE:
-        raise TrainingError(f"{choices.data} holds other people; make some with synth.")
+        raise TrainingError(f"{choices.folder} holds other people; make some with synth.")
     how = replace(TAKEN, size=config.network.size, zoom=(0.9, 1.1), shift=0.03, turn=0.05)
     backgrounds = background_pool(BACKGROUNDS, config.network.size, config.run.seed)
     photos = PhotoSet(people, backgrounds, how)
@@ -262,7 +282,7 @@ def _frozen_heads(choices: Choices) -> TriPlaneGenerator:
 
 def _photos(choices: Choices, network: TriPlaneGenerator, size: int, seed: int) -> PhotoSet:
     """Photos of `size` pixels of synthetic people rendered at the generator's resolution."""
-    people = _people_of(choices.data, "latents", 2 * network.config.neural_resolution)
+    people = _people_of(choices.folder, "latents", 2 * network.config.neural_resolution)
     backgrounds = background_pool(BACKGROUNDS, size, seed)
     return PhotoSet(people, backgrounds, replace(TAKEN, size=size))
 
@@ -275,8 +295,17 @@ def _has_people_latent(config: TriPlaneConfig) -> bool:
 
 
 def _supervised_faces(config: SupervisedFacesConfig, choices: Choices) -> SupervisedFaces:
-    people = _people_of(choices.data, "scenes", config.generator.size)
+    people = _people_of(choices.folder, "scenes", config.generator.size)
     return SupervisedFaces(config, people, choices.perceptual)
+
+
+def _lifted(config: LiftTraining, choices: Choices) -> TrainLifted:
+    """LiftedGAN of a generator, by default the shipped one."""
+    faces = load_image_generator("faces2d" if choices.start is None else choices.start)
+    perceptual = choices.perceptual
+    features = load_parser() if perceptual is None else load_squeeze(perceptual)
+    config = replace(config, generator=fingerprint(faces))
+    return TrainLifted(config, faces, features, load_identity())
 
 
 def _people_of(folder: Path, kind: Literal["latents", "scenes"], side: int) -> PeopleSet:
@@ -298,7 +327,7 @@ def _adversarial_heads(heads: HeadsConfig, choices: Choices) -> AdversarialHeads
     if network is not None:
         heads = _starting_from(heads, network.config)
     images = open_folder(
-        choices.data,
+        choices.folder,
         size=heads.discriminator.size,
         mirror=choices.mirror,
         seed=heads.run.seed,
@@ -313,7 +342,7 @@ def _adversarial_faces(choices: Choices) -> AdversarialFaces:
         discriminator = replace(faces.discriminator, size=start.config.size)
         faces = replace(faces, generator=start.config, discriminator=discriminator)
     images = open_folder(
-        choices.data,
+        choices.folder,
         size=faces.generator.size,
         mirror=choices.mirror,
         cameras=False,

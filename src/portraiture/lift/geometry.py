@@ -66,6 +66,11 @@ def normals_of(depth: Float[Tensor, "B S S"]) -> Float[Tensor, "B S S 3"]:
     return total / (total.norm(dim=-1, keepdim=True) + 1e-7)
 
 
+def outward_normals(depth: Float[Tensor, "B S S"]) -> Float[Tensor, "B S S 3"]:
+    """Unit normals as graphics programs have them: x to the right, y up, z towards the viewer."""
+    return normals_of(depth) * depth.new_tensor([-1.0, 1.0, 1.0])
+
+
 def shading_of(depth: Float[Tensor, "B S S"], light: LightTerms) -> Float[Tensor, "B S S"]:
     """Lambertian shading of the unmoved surface."""
     cosine = (normals_of(depth) * light.direction[:, None, None]).sum(-1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
-from torch import Tensor
 
 from portraiture.lift.estimate import Lifted
-from portraiture.lift.geometry import normals_of, vertices_of
+from portraiture.lift.geometry import outward_normals, vertices_of
 from portraiture.lift.grid_mesh import grid_triangles
 from portraiture.meshing.bake_texture import TexturedMesh
 from portraiture.types import as_uint8
@@ -18,11 +17,6 @@ METRES = 2.0
 0.35 m that portraits show."""
 MOVING = 0.5
 """Transformation from which a vertex belongs to the head and not to what is behind it."""
-
-
-def outward_normals(depth: Float[Tensor, "B S S"]) -> Float[Tensor, "B S S 3"]:
-    """Unit normals as graphics programs have them: x to the right, y up, z towards the viewer."""
-    return normals_of(depth) * depth.new_tensor([-1.0, 1.0, 1.0])
 
 
 def lifted_mesh(lifted: Lifted) -> TexturedMesh:

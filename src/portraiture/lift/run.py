@@ -8,7 +8,7 @@ seed ─▶ z ─mapping─▶ w ─lift─▶ Lifted ─┬─ albedo, depth, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import radians, sin, tan
+from math import radians
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,10 @@ from portraiture.errors import SampleError
 from portraiture.export.html import write_report
 from portraiture.export.surface import surface_glb_bytes
 from portraiture.export.video import swing
+from portraiture.lift.codes import light_code, view_code
 from portraiture.lift.estimate import Lifted, lift
-from portraiture.lift.geometry import MAX_ANGLE
-from portraiture.lift.mesh import lifted_mesh, outward_normals
+from portraiture.lift.geometry import outward_normals
+from portraiture.lift.mesh import lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models import Models, default_models
@@ -37,8 +38,6 @@ LIFT_FILES = (
 )  # fmt: skip
 YAWS = tuple(map(radians, (-40.0, -20.0, 0.0, 20.0, 40.0)))
 LIGHTS = tuple(map(radians, (-60.0, -30.0, 0.0, 30.0, 60.0)))
-AMBIENT, DIFFUSE = 0.2, 0.8
-"""Light codes of relit images, as in the published program's tool."""
 FRAMES, FPS, SWEEP, LIGHT_SWEEP = 48, 24.0, radians(40.0), radians(60.0)
 MAX_SEED = 2**32 - 1
 
@@ -79,19 +78,6 @@ def lift_seed(
     numbers = np.random.RandomState(seed).randn(1, faces.config.z_dim).astype(np.float32)
     z = torch.from_numpy(numbers).to(models.device)
     return lift(faces, net, faces.mapping(z, None, truncation_psi=truncation)[:, 0])
-
-
-def view_code(yaw: float, pitch: float = 0.0, *, like: Tensor) -> Float[Tensor, "1 6"]:
-    """The code of a camera at these angles, radians; positive shows the person's left and the top
-    of the head. The head shifts as it turns, as in the published program's tool."""
-    x, y = yaw / MAX_ANGLE, pitch / MAX_ANGLE
-    return like.new_tensor([[y, x, 0.0, 0.1 * sin(x), -0.2 * sin(y), 0.0]])
-
-
-def light_code(x: float, y: float = 0.0, *, like: Tensor) -> Float[Tensor, "1 4"]:
-    """The code of a light at these angles to the view, radians; positive comes from the person's
-    left and from above."""
-    return like.new_tensor([[AMBIENT, DIFFUSE, -tan(x), tan(y)]])
 
 
 @torch.no_grad()
