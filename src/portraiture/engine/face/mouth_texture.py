@@ -29,8 +29,8 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     kind = np.clip((x / 0.75 * KINDS_OF_TOOTH).astype(int), 0, KINDS_OF_TOOTH - 1)
     across = (x / 0.75 * KINDS_OF_TOOTH - kind - 0.5) * 2.0
     stain = float(np.clip((parameters.age - 0.4) / 0.6, 0.0, 1.0))
-    neck = np.array([0.70, 0.57, 0.39]) * (1.0 - 0.15 * stain)
-    body = np.array([0.84, 0.78, 0.67]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
+    neck = np.array([0.66, 0.54, 0.38]) * (1.0 - 0.15 * stain)
+    body = np.array([0.76, 0.70, 0.60]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
     edge = np.array([0.72, 0.71, 0.66])
     to_body = _smooth(0.0, 0.35, y)[..., None]
     to_edge = (0.8 * _smooth(0.80, 1.0, y))[..., None]
@@ -46,7 +46,7 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     along = np.clip((x - 0.76) / 0.23, 0.0, 1.0)
     melanin = parameters.skin_melanin
     gum = np.array([0.46, 0.165, 0.155]) * (1.0 - np.array([0.45, 0.35, 0.2]) * melanin)
-    gum = gum * (0.55 + 0.45 * (1 - _smooth(0.25, 1.0, y)))[..., None]
+    gum = gum * (0.8 + 0.2 * (1 - _smooth(0.25, 1.0, y)))[..., None]
     gum = gum * (1.0 - 0.5 * along)[..., None] + 0.02 * (y < 0.08)[..., None]
     color = np.where((x < 0.75)[..., None], tooth, gum)
     return _opaque(color)
