@@ -285,13 +285,13 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     parameters are added.
     """
     dark, own = dials[2], 1.0 - share
-    flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.25 * mask[CHEEK] + 0.14 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
     under += mask[UNDER_EYE] * (dials[11] - USUAL_UNDER_EYE)
     melanin += 0.10 * under
-    blood += 0.02 * under
+    blood += 0.02 * under - 0.035 * mask[UNDER_EYE]
     shade -= 0.20 * under
     blood += 0.05 * average[2]
     shade -= 0.05 * average[2]
@@ -305,6 +305,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     blood += average[0] * (max(usual, blood) - blood) + 0.42 * lips * redness
     melanin += average[0] * (0.04 - 0.10 * USUAL_LIPS * (1.0 - dark) + 0.05 * dark)
     melanin -= 0.10 * lips * redness * (1.0 - dark) + inner * dark * 0.22
+    shade += 0.12 * lips
     return melanin, blood, shade
 
 
