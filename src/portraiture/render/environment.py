@@ -120,7 +120,8 @@ def imagined(light: Light) -> Float[ndarray, "32 64 3"]:
     """An environment for a light of which SH alone are known.
 
     Without a key light, `CATCHLIGHT` of the directed light, or `LEAST_LAMP` of all, comes from a
-    square lamp above the horizon; the smooth rest makes up for it, so that the sum's SH remain about the same.
+    square lamp above the horizon; the smooth rest makes up for it, so that the sum's SH remain
+    about the same.
     """
     ambient = np.asarray(light.ambient, np.float64)
     if np.max(light.key_color) > 0.0:

@@ -23,7 +23,7 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     """Texture of teeth and gum. Left three quarters: one column per tooth type, the neck of the
     tooth at the top. Right: gum.
 
-    The occlusion of the mouth is painted in: teeth darken towards the back.
+    The occlusion of the mouth is painted in: teeth darken and redden towards the back.
     """
     x, y = np.meshgrid((np.arange(SIZE) + 0.5) / SIZE, (np.arange(SIZE) + 0.5) / SIZE)
     kind = np.clip((x / 0.75 * KINDS_OF_TOOTH).astype(int), 0, KINDS_OF_TOOTH - 1)
@@ -41,7 +41,8 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     depth_shade = np.array([1.0, 1.0, 0.97, 0.90, 0.80, 0.66, 0.5])[kind]
     side_shade = 1.0 - 0.30 * np.abs(across) ** 4
     neck_shade = 0.80 + 0.20 * _smooth(0.0, 0.12, y)
-    tooth = tooth * (0.97 * depth_shade * side_shade * neck_shade)[..., None]
+    tooth = tooth * (0.97 * side_shade * neck_shade)[..., None]
+    tooth = tooth * depth_shade[..., None] ** np.array([1.0, 1.4, 1.6])
 
     along = np.clip((x - 0.76) / 0.23, 0.0, 1.0)
     melanin = parameters.skin_melanin

@@ -51,7 +51,7 @@ WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
 USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
 """Redness of lips and darkness under the eyes of the average learned face."""
 
-LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.25
+LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.35
 """Share of the painted shade of creases that learned folds replace, in young and in old skin, whose
 creases the mean of portraits blurs."""
 
