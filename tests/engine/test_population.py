@@ -31,7 +31,7 @@ from portraiture.engine.population import (
     save_population,
 )
 from portraiture.engine.sample import look_of, sample_parameters, years_of
-from portraiture.engine.sample_expression import gaze_towards, portrait_expression
+from portraiture.engine.sample_expression import WITH_SMILE, gaze_towards, portrait_expression
 from portraiture.engine.sample_looks import sample_look
 from portraiture.engine.shapes import SHAPES
 
@@ -184,6 +184,17 @@ def test_expressions_are_the_seeds_and_of_their_mood() -> None:
         assert all(0.0 < weight <= 1.0 for face in faces for weight in face.values())
     teeth = np.array([portrait_expression(s).get("mouthUpperUpLeft", 0) > 0.2 for s in range(400)])
     assert _unlikely(teeth, np.full(400, MOOD_SHARES[MOODS.index("teeth")])) < FARTHEST
+
+
+def test_a_smile_lifts_the_cheeks_and_narrows_the_eyes() -> None:
+    names = ("mouthSmile", "cheekSquint", "eyeSquint")
+    faces = [portrait_expression(seed, mood="teeth") for seed in range(200)]
+    smile, cheek, eye = (
+        np.array([0.5 * (f.get(f"{n}Left", 0.0) + f.get(f"{n}Right", 0.0)) for f in faces])
+        for n in names
+    )
+    assert cheek.mean() > WITH_SMILE["cheekSquint"] * smile.mean() * 0.95
+    assert eye.mean() > WITH_SMILE["eyeSquint"] * smile.mean() * 0.95
 
 
 def test_gaze_is_that_of_both_eyes() -> None:

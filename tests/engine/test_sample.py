@@ -7,7 +7,7 @@ import pytest
 
 from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
-from portraiture.engine.sample import YOUNGEST, sample_parameters, years_of
+from portraiture.engine.sample import AGED, SAGGING, YOUNGEST, sample_parameters, years_of
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.appearance import load_appearance
 from portraiture.engine.skin.sample import DETAIL_SPREAD
@@ -90,7 +90,20 @@ def test_faces_stay_within_the_prior_and_differ():
     local = np.array([p.local_changes() for p in PEOPLE])
     assert (local >= prior.lower - 1e-9).all() and (local <= prior.upper + 1e-9).all()
     assert len(PEOPLE[0].shape) == len(SHAPES)
-    np.testing.assert_allclose(local.std(0), prior.deviation, rtol=0.45)
+    firm = [years_of(p.age) < SAGGING[0] for p in PEOPLE]
+    np.testing.assert_allclose(local[firm].std(0), prior.deviation, rtol=0.45)
+
+
+def test_faces_sag_with_age():
+    """The mean difference of old and young faces is what is added, less what bounds cut off."""
+    years = np.array([years_of(p.age) for p in PEOPLE])
+    local = np.array([p.local_changes() for p in PEOPLE])
+    aged = np.clip((years - SAGGING[0]) / (SAGGING[1] - SAGGING[0]), 0.0, 1.0)
+    old, young = years > 70.0, years < SAGGING[0]
+    for name, shift in AGED.items():
+        column = local[:, list(SHAPES).index(name)]
+        gap = (column[old].mean() - column[young].mean()) / (shift * aged[old].mean())
+        assert 0.4 < gap < 1.4, name
 
 
 def test_details_are_spread_as_said_and_less_so_between_the_sides():

@@ -8,6 +8,7 @@ from from_python import from_python
 
 from portraiture.render import reflection_numba as reflection
 from portraiture.render.environment import (
+    LEAST_LAMP,
     directions,
     imagined,
     panel,
@@ -136,6 +137,17 @@ def test_light_without_environment_gets_a_lamp_and_keeps_its_harmonics() -> None
     peak = directions().reshape(-1, 3)[image.mean(-1).argmax()]
     assert peak[0] < -0.2 and peak[1] > 0.2 and peak[2] > 0.2
     assert image.max() > 4.0 * np.median(image)
+
+
+def test_flat_light_has_a_lamp_with_its_share() -> None:
+    """Nearly undirected light: `LEAST_LAMP` of its mean radiance comes from few pixels."""
+    ambient = np.zeros((9, 3))
+    ambient[0], ambient[2] = 3.0, 0.31
+    image = imagined(Light(ambient, *NO_KEY))
+    lamp = image[..., 0] > 5.0 * np.median(image)
+    mean = (image[..., 0] * AREA)[lamp].sum() / (image[..., 0] * AREA).sum()
+    assert 0 < lamp.mean() < 0.01
+    assert 0.7 * LEAST_LAMP < mean < 1.4 * LEAST_LAMP
 
 
 def test_uniform_light_needs_no_lamp() -> None:

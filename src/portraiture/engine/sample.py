@@ -42,6 +42,16 @@ RELAXED = {"mouth_angles_up": 0.2}
 """What is added to local changes of sampled faces: the scans of the prior have the corners of their
 mouths lower than people at rest, by this much against fitted portraits (mean -0.30 and -0.09)."""
 
+AGED: dict[str, float] = {
+    "eye_bag": 0.7, "eye_eyefold_angle_up": -0.6, "cheek_trans_up": -0.5, "neck_double": 0.35,
+    "mouth_laugh_lines_out": 0.6, "mouth_upperlip_volume": -0.35, "mouth_lowerlip_volume": -0.25,
+    "ear_scale_vert": 0.25, "ear_lobe": 0.3, "nose_point_up": -0.3, "head_age": 0.4,
+}  # fmt: skip
+"""What is added to local changes at 80 years, beyond the base mesh's age: skin sags at lids, cheeks
+and jaw, lips thin, nose and ears lengthen (Mendelson and Wong 2012, "Changes in the facial skeleton
+with aging"). It starts at `SAGGING` years."""
+SAGGING = (42.0, 80.0)
+
 BROWS_MAN = {"natural": 4.0, "straight": 2.5, "bushy": 0.9, "angled": 1.2, "rounded": 0.5}
 BROWS_WOMAN = {
     "natural": 3.2, "arched": 2.2, "rounded": 1.6, "thin": 1.2, "straight": 1.2, "angled": 0.6,
@@ -125,7 +135,9 @@ def _sample_face(rng: Generator, person: _Person) -> tuple[dict[str, Any], Float
     local = prior.sample(rng, sex=person.sex)
     whitened = prior.whitening @ (local - prior.mean)
     local = local + prior.factor @ load_population().woman * (person.sex - 0.5)
-    for name, shift in (*RELAXED.items(), *person.ancestry.shape.items()):
+    aged = float(np.clip(np.interp(person.years, SAGGING, (0.0, 1.0)), 0.0, 1.0))
+    sagging = {name: aged * shift for name, shift in AGED.items()}
+    for name, shift in (*RELAXED.items(), *sagging.items(), *person.ancestry.shape.items()):
         local[list(SHAPES).index(name)] += shift
     shape = zip(SHAPES, 0.5 + 0.5 * prior.clip(local), strict=True)
     return {

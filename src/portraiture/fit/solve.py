@@ -71,7 +71,8 @@ _RARE = 0.16
 ACTION_STD: Mapping[str, float] = {
     **dict.fromkeys(("mouthSmileLeft", "mouthSmileRight"), 0.6),
     **dict.fromkeys(
-        (a for a in ACTIONS if a.startswith(("eyeLook", "eyeBlink", "eyeSquint"))), _COMMON
+        (a for a in ACTIONS if a.startswith(("eyeLook", "eyeBlink", "eyeSquint", "cheekSquint"))),
+        _COMMON,
     ),
     **dict.fromkeys((a for a in ACTIONS if a.startswith(("mouthUpperUp", "mouthLowerDown"))), 0.6),
     **dict.fromkeys(("mouthClose", "mouthFunnel", "cheekPuff", "jawForward"), 0.08),
@@ -82,6 +83,9 @@ ACTION_STD: Mapping[str, float] = {
 """Standard deviations of the expression prior; `_RARE` for all others."""
 MIRROR_STD = 0.12
 """Standard deviation of the difference between left and right weight of an action."""
+SMILING_CHEEKS, CHEEKS_STD = 0.45, 0.15
+"""Usual weight of lifted cheeks for each unit of a smile, and the standard deviation from it; see
+`sample_expression.WITH_SMILE`."""
 GAZE_STD = 0.08
 """Standard deviation of the difference between the eyes' horizontal gaze."""
 
@@ -261,7 +265,8 @@ def _priors(phenotypes: ndarray) -> tuple[ndarray, ndarray]:
 
 def _expression_ties() -> ndarray:
     """Rows (T, 52) of linear combinations near zero in natural faces: left minus right of each
-    action, and the difference between the eyes' horizontal gaze."""
+    action, cheeks less what a smile lifts them, and the difference between the eyes' horizontal
+    gaze."""
     index = {name: k for k, name in enumerate(ACTIONS)}
     rows = []
 
@@ -275,6 +280,8 @@ def _expression_ties() -> ndarray:
         one_sided = name in ("jawLeft", "mouthLeft") or name.startswith(("eyeLookIn", "eyeLookOut"))
         if name.endswith("Left") and not one_sided:
             tie({name: 1.0, name[:-4] + "Right": -1.0}, MIRROR_STD)
+    for side in ("Left", "Right"):
+        tie({f"cheekSquint{side}": 1.0, f"mouthSmile{side}": -SMILING_CHEEKS}, CHEEKS_STD)
     tie(
         {"eyeLookOutLeft": 1, "eyeLookInLeft": -1, "eyeLookInRight": -1, "eyeLookOutRight": 1},
         GAZE_STD,

@@ -22,7 +22,11 @@ LEVELS = 6
 CATCHLIGHT = 0.7
 """Fraction of the directed part of ambient light that is taken for a lamp where nothing is known of
 the light's shape."""
-CATCHLIGHT_SIZE = 0.14
+LEAST_LAMP = 0.12
+"""Least share of all light that comes from it: flat light of portraits has lamps, too."""
+UNIFORM = 0.1
+"""Directed part of the light, relative to its mean, below which there is less of a lamp."""
+CATCHLIGHT_SIZE = 0.09
 """Tangent of half the angle that this lamp subtends."""
 
 
@@ -115,8 +119,9 @@ def seen(
 def imagined(light: Light) -> Float[ndarray, "32 64 3"]:
     """An environment for a light of which SH alone are known.
 
-    Without a key light, `CATCHLIGHT` of the directed light comes from a square lamp above the
-    horizon; the smooth rest makes up for it, so that the sum's SH remain about the same.
+    Without a key light, `CATCHLIGHT` of the directed light, or `LEAST_LAMP` of all, comes from a
+    square lamp above the horizon; the smooth rest makes up for it, so that the sum's SH remain
+    about the same.
     """
     ambient = np.asarray(light.ambient, np.float64)
     if np.max(light.key_color) > 0.0:
@@ -124,7 +129,7 @@ def imagined(light: Light) -> Float[ndarray, "32 64 3"]:
     grey = ambient.mean(1)
     slope = np.array([grey[3], grey[1], grey[2]])
     strength = float(np.linalg.norm(slope))
-    towards = slope + np.array([0.0, 0.35, 0.5]) * strength
+    towards = slope + np.array([0.0, 0.2, 0.8]) * strength
     length = float(np.linalg.norm(towards))
     if length < 1e-6 or grey[0] <= 0.0:
         return np.maximum(sh_basis(directions()) @ ambient, 0.0)
@@ -133,6 +138,8 @@ def imagined(light: Light) -> Float[ndarray, "32 64 3"]:
     shape = project_environment(lamp)
     size = np.linalg.norm(shape[1:4].mean(1))
     gain = CATCHLIGHT * strength / max(float(size), 1e-9)
+    least = LEAST_LAMP * min(grey[0], strength / UNIFORM)
+    gain = max(gain, least / max(float(shape[0].mean()), 1e-9))
     rest = np.maximum(sh_basis(directions()) @ (ambient - gain * shape), 0.0)
     return rest + gain * lamp
 

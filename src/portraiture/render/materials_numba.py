@@ -40,12 +40,17 @@ FLESH_PATH_M = (0.0032, 0.0009, 0.0006)
 """Attenuation lengths (to 1/e) of red, green and blue light transmitted through flesh."""
 
 
-SKIN_F0, SHARP_SHARE = 0.028, 0.18
+SKIN_F0, SHARP_SHARE = 0.028, 0.28
 """Reflectance of skin at normal incidence, and the weight of its sharper lobe."""
 
 SHARPER, PORES = 0.6, 0.9
 """Roughness of the sharper lobe of skin relative to the other one's, and the fraction of the
 reflected surroundings that skin's pores do not shadow."""
+
+
+CATCHLIGHT = 1.8
+"""Brightness of the key light in eyes: lamps of portraits are smaller and brighter than what makes
+their shadows as soft, umbrellas' hot spots."""
 
 
 class Lighting(NamedTuple):
@@ -156,8 +161,8 @@ def is_wet(kind, roughness):
 def key_reflection(lighting, kind, n, view, roughness, f0, lit):
     """Specular radiance due to a key light of colour 1."""
     if is_wet(kind, roughness):
-        seen = 0.25 + 0.75 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under hats and hair
-        f = fresnel(f0, max(dot3(n, view), 1e-3))
+        seen = 0.6 + 0.4 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under lids, hats and hair
+        f = fresnel(f0, max(dot3(n, view), 1e-3)) * (CATCHLIGHT if kind == EYE else 1.0)
         return f * key_image(lighting, mirror(n, view)) * seen
     if lit <= 0.0:
         return 0.0
@@ -219,6 +224,8 @@ def material_radiance(
     clearance = reach[1]
     if kind == SKIN:  # tears on the rims of lids stand out of what shades them
         clearance += 0.6 * (1.0 - clearance) * smoothstep(0.36, 0.28, roughness)
+    elif kind == EYE:
+        clearance += 0.6 * (1.0 - clearance)
     open_sky = gloss * cone_visibility(mirror(bent, view), opening, clearance)
     if kind == SKIN:
         open_sky *= PORES

@@ -79,7 +79,7 @@ def key_image(lighting, reflected):
     towards = dot3(axes[2], reflected)
     if towards < 0.5:
         return 0.0
-    half = 1.3 * max(lighting.spread, 0.08)
+    half = max(lighting.spread, 0.08)
     x, y = dot3(axes[0], reflected) / (towards * half), dot3(axes[1], reflected) / (towards * half)
     x, y = abs(x), abs(y)
     if lighting.outline == ROUND:

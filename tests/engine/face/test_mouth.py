@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from portraiture.engine.face.mouth import LOWER, UPPER, _arch, _tooth, jaw_mesh, make_mouth
+from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.sample import sample_parameters
+from portraiture.engine.sample_expression import portrait_expression
 from portraiture.engine.shape import shape_head
 from portraiture.types import Segment
 
@@ -52,6 +55,21 @@ def test_teeth_stand_behind_the_lips(shape, parts):
         lip = front[np.abs(front[:, 0] - x) < 0.004, 2].max()
         tooth = teeth[np.abs(teeth[:, 0] - x) < 0.004, 2].max()
         assert tooth < lip - 0.002
+
+
+def test_upper_teeth_fill_a_smile():
+    """The incisors reach over more than half of the opening, and close behind the lips."""
+    for seed in range(4):
+        shape = shape_head(sample_parameters(seed))
+        smile = portrait_expression(seed, mood="teeth")
+        lips = landmark_positions(shape.expressed(smile), shape.model)[[13, 14]]
+        upper = make_mouth(AvatarParameters(), shape)[0].vertices[
+            : len(jaw_mesh(shape.model, UPPER)[0])
+        ]
+        middle = upper[np.abs(upper[:, 0]) < 0.005]
+        shown = lips[0, 1] - middle[:, 1].min()
+        assert 0.55 < shown / (lips[0, 1] - lips[1, 1]) < 1.3
+        assert 0.001 < lips[0, 2] - middle[:, 2].max() < 0.009
 
 
 def test_only_the_lower_row_follows_the_jaw(shape, parts):

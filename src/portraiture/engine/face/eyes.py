@@ -16,8 +16,9 @@ from portraiture.types import Material, Morph, Part, Segment
 
 SECTORS = 36
 BACK_ANGLE = np.radians(100.0)
-BULGE = 0.030
-"""Height of the cornea above the sphere, in radii."""
+BULGE = 0.045
+"""Height of the cornea above the sphere, in radii. Its radius in front is 8.6 mm on the engine's
+eyeball of 16.7 mm (real ones: 7.7 mm, Navarro, Santamaria and Bescos 1985)."""
 
 GAZE = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 

@@ -111,10 +111,10 @@ def _lid_shade(x: float, y: float) -> float:
     """Shadowing by lids and lashes at angles x (from the nose) and y (up)."""
     upper = 0.17 - 0.22 * x * x
     lower = -0.31 + 0.22 * x * x
-    above = _smooth(upper - 0.20, upper + 0.06, y)
+    above = _smooth(upper - 0.28, upper + 0.02, y)
     below = _smooth(0.11, -0.03, y - lower)
     sides = _smooth(0.42, 0.85, abs(x))
-    return (1.0 - 0.62 * above) * (1.0 - 0.30 * below) * (1.0 - 0.42 * sides)
+    return (1.0 - 0.70 * above) * (1.0 - 0.33 * below) * (1.0 - 0.50 * sides)
 
 
 @inner
@@ -136,8 +136,8 @@ def _iris(angle, cx, sy, colors, dials):
     contrast = 0.55 + 0.45 * (1.0 - dials[6])
     bright = 1.0 + contrast * (bright - 1.25)
     inner = 1.0 - _smooth(collar - 0.08, collar + 0.30, r + 0.10 * broad)
-    limbal = (0.25 + 0.75 * dials[2]) * _smooth(0.68, 0.98, r)
-    bright *= 1.0 - 0.85 * limbal
+    limbal = (0.35 + 0.65 * dials[2]) * _smooth(0.66, 0.97, r)
+    bright *= 1.0 - 0.88 * limbal
     bright *= 0.72 + 0.28 * _smooth(0.0, 0.14, r)
     bright *= 1.0 + (0.30 * max(-sy, 0.0) - 0.12 * max(sy, 0.0)) * _smooth(0.1, 0.8, r)
     pupil = _smooth(-0.045, 0.035, t)
@@ -163,8 +163,8 @@ def _sclera(angle, cx, sy, dials):
     blotch = 0.5 + 0.5 * fractal(4.0 * x, 4.0 * y, 4.0, 2, 24)
     pink = (0.22 * corner + 0.42 * nasal * nasal + 0.10 * blotch * away) * dials[3] + veins
     yellow = 0.05 + 0.07 * dials[5] + 0.10 * dials[4] + 0.05 * corner
-    light = 0.55 * (1.0 - 0.05 * blotch)
+    light = 0.53 * (1.0 - 0.05 * blotch)
     red = light * (1.0 - 0.10 * pink - 0.06 * yellow)
-    green = light * (0.95 - 0.52 * pink - 0.28 * yellow)
-    blue = light * (0.925 - 0.50 * pink - 0.95 * yellow)
+    green = light * (0.94 - 0.52 * pink - 0.28 * yellow)
+    blue = light * (0.885 - 0.50 * pink - 0.95 * yellow)
     return red, green, blue

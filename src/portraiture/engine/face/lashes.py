@@ -36,6 +36,8 @@ BLINK_REACH_M = 6.9e-3
 
 COLUMNS = 36
 TEXTURE = (256, 1024)
+ROOT_ROWS = 28
+"""Rows at the roots of upper lashes in which they stand too close to be told apart."""
 
 
 def make_lashes(parameters: AvatarParameters, shape: HeadShape) -> Part:
@@ -167,7 +169,8 @@ def _lash_coverage(density: float) -> UInt8[ndarray, "h w"]:
     rng = np.random.default_rng(5)
     height, width = TEXTURE
     cover = np.zeros(TEXTURE, np.float32)
-    for top, count, thickness in ((0, 104, 4.0), (height // 2, 58, 3.2)):
+    cover[:ROOT_ROWS] = 1.0
+    for top, count, thickness in ((0, 140, 4.6), (height // 2, 64, 3.2)):
         for k in range(int(count * density)):
             at = (k + rng.uniform(0.1, 0.9)) / int(count * density)
             reach = np.sin(np.pi * (0.10 + 0.84 * at)) ** 0.5 * rng.uniform(0.62, 0.98)

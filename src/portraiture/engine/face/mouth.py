@@ -27,8 +27,9 @@ class Jaw:
     """One row of teeth, from the midline outwards; lengths in mm on a head of the template's size.
 
     widths, heights, depths: of the crowns. up: -1 where the crowns point down (the upper jaw).
-    inset: distance of the arch behind the helper's outline. edge: distance of the biting edges
-    beyond the helper's (negative: shorter).
+    inset: distance of the arch inside the helper's outline; forward: how much further its front is
+    moved, to where the lips rest on the teeth. edge: distance of the biting edges beyond the
+    helper's (negative: shorter).
     """
 
     helper: str
@@ -37,6 +38,7 @@ class Jaw:
     heights: tuple[float, ...]
     depths: tuple[float, ...]
     inset: float
+    forward: float
     edge: float
 
 
@@ -44,10 +46,11 @@ UPPER = Jaw(
     "helper-upper-teeth",
     -1.0,
     (8.6, 6.7, 7.7, 7.0, 6.8, 9.5, 9.0),
-    (10.2, 8.9, 10.0, 8.4, 7.9, 7.4, 7.0),
+    (10.6, 9.2, 10.2, 8.4, 7.9, 7.4, 7.0),
     (5.6, 5.0, 6.4, 8.0, 8.2, 9.5, 9.5),
     0.8,
-    1.3,
+    3.6,
+    4.4,
 )
 LOWER = Jaw(
     "helper-lower-teeth",
@@ -56,7 +59,8 @@ LOWER = Jaw(
     (8.8, 9.0, 10.0, 8.8, 8.2, 7.4, 7.0),
     (5.0, 5.2, 6.4, 7.0, 7.6, 9.5, 9.5),
     3.2,
-    -1.8,
+    3.6,
+    -1.6,
 )
 
 TONGUE_WIDTH, TONGUE_HEIGHT, TONGUE_DROP_M = 0.92, 0.72, 0.003
@@ -223,7 +227,7 @@ def _arch(model: HeadModel, jaw: Jaw) -> _Arch:
     """Fit a half ellipse, blunted in front, to the helper's outline."""
     helper = model.arrays["template"][model.arrays[f"group:{jaw.helper}"]] * 1e3
     half = np.abs(helper[:, 0]).max() - jaw.inset - 1.0
-    front, back = helper[:, 2].max() - jaw.inset, helper[:, 2].min()
+    front, back = helper[:, 2].max() - jaw.inset + jaw.forward, helper[:, 2].min()
     t = np.linspace(0.0, 1.62, 400)
     x = half * np.sin(t) ** 0.92
     z = back + (front - back) * np.sign(np.cos(t)) * np.abs(np.cos(t)) ** 0.92

@@ -23,14 +23,14 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     """Texture of teeth and gum. Left three quarters: one column per tooth type, the neck of the
     tooth at the top. Right: gum.
 
-    The occlusion of the mouth is painted in: teeth darken towards the back.
+    The occlusion of the mouth is painted in: teeth darken and redden towards the back.
     """
     x, y = np.meshgrid((np.arange(SIZE) + 0.5) / SIZE, (np.arange(SIZE) + 0.5) / SIZE)
     kind = np.clip((x / 0.75 * KINDS_OF_TOOTH).astype(int), 0, KINDS_OF_TOOTH - 1)
     across = (x / 0.75 * KINDS_OF_TOOTH - kind - 0.5) * 2.0
     stain = float(np.clip((parameters.age - 0.4) / 0.6, 0.0, 1.0))
-    neck = np.array([0.70, 0.57, 0.39]) * (1.0 - 0.15 * stain)
-    body = np.array([0.84, 0.78, 0.67]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
+    neck = np.array([0.66, 0.54, 0.38]) * (1.0 - 0.15 * stain)
+    body = np.array([0.80, 0.75, 0.66]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
     edge = np.array([0.72, 0.71, 0.66])
     to_body = _smooth(0.0, 0.35, y)[..., None]
     to_edge = (0.8 * _smooth(0.80, 1.0, y))[..., None]
@@ -41,12 +41,13 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     depth_shade = np.array([1.0, 1.0, 0.97, 0.90, 0.80, 0.66, 0.5])[kind]
     side_shade = 1.0 - 0.30 * np.abs(across) ** 4
     neck_shade = 0.80 + 0.20 * _smooth(0.0, 0.12, y)
-    tooth = tooth * (0.97 * depth_shade * side_shade * neck_shade)[..., None]
+    tooth = tooth * (0.97 * side_shade * neck_shade)[..., None]
+    tooth = tooth * depth_shade[..., None] ** np.array([1.0, 1.4, 1.6])
 
     along = np.clip((x - 0.76) / 0.23, 0.0, 1.0)
     melanin = parameters.skin_melanin
     gum = np.array([0.46, 0.165, 0.155]) * (1.0 - np.array([0.45, 0.35, 0.2]) * melanin)
-    gum = gum * (0.55 + 0.45 * (1 - _smooth(0.25, 1.0, y)))[..., None]
+    gum = gum * (0.8 + 0.2 * (1 - _smooth(0.25, 1.0, y)))[..., None]
     gum = gum * (1.0 - 0.5 * along)[..., None] + 0.02 * (y < 0.08)[..., None]
     color = np.where((x < 0.75)[..., None], tooth, gum)
     return _opaque(color)

@@ -51,8 +51,9 @@ WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
 USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
 """Redness of lips and darkness under the eyes of the average learned face."""
 
-LEARNED_FOLDS = 0.6
-"""Share of the painted shade of creases that learned folds replace."""
+LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.35
+"""Share of the painted shade of creases that learned folds replace, in young and in old skin, whose
+creases the mean of portraits blurs."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
     melanin = 0.03 + 0.94 * p.skin_melanin
     aged = float(np.clip((p.age - 0.5) / 0.45, 0.0, 1.0))
     young = float(np.clip((0.5 - p.age) / 0.35, 0.0, 1.0))
-    wrinkles = (0.12 + 0.9 * aged) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
+    wrinkles = (0.1 + 2.6 * aged**1.2) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
     values = {
         "melanin": melanin,
         "haemoglobin": 0.16 + 0.20 * p.skin_haemoglobin,
@@ -216,7 +217,8 @@ def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height,
             sharp = mask[WIDE_MASKS[k]]
             average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
         melanin, blood, shade = _regions(mask, average, share, fixed, dials, melanin, blood, shade)
-        shade += 0.55 * min(fixed[WRINKLE], 0.0) * dials[5] * (1.0 - LEARNED_FOLDS * share)
+        folds = 1.0 - share * (LEARNED_FOLDS + dials[6] * (AGED_FOLDS - LEARNED_FOLDS))
+        shade += 0.6 * min(fixed[WRINKLE], 0.0) * dials[5] * folds
         shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
         shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
         _tone(table, melanin, blood, shade, colour)
@@ -283,14 +285,14 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     parameters are added.
     """
     dark, own = dials[2], 1.0 - share
-    flush = (dials[10] - 0.2) * (0.20 * mask[CHEEK] + 0.10 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.25 * mask[CHEEK] + 0.14 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
     under += mask[UNDER_EYE] * (dials[11] - USUAL_UNDER_EYE)
     melanin += 0.10 * under
-    blood += 0.10 * under
-    shade -= 0.22 * under
+    blood += 0.02 * under - 0.035 * mask[UNDER_EYE]
+    shade -= 0.20 * under
     blood += 0.05 * average[2]
     shade -= 0.05 * average[2]
     rim = max(mask[LID_RIM], mask[CARUNCLE])
@@ -303,6 +305,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     blood += average[0] * (max(usual, blood) - blood) + 0.42 * lips * redness
     melanin += average[0] * (0.04 - 0.10 * USUAL_LIPS * (1.0 - dark) + 0.05 * dark)
     melanin -= 0.10 * lips * redness * (1.0 - dark) + inner * dark * 0.22
+    shade += 0.12 * lips
     return melanin, blood, shade
 
 
@@ -350,11 +353,11 @@ def _openings(x, y, z, mask, share, fixed, dials, colour):
 @inner
 def _rough(mask, fixed, dials):
     """Roughness in [0.15, 0.9]."""
-    value = 0.58 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.04 * dials[6]
-    value -= mask[SHINE] * (0.04 + 0.16 * dials[8])
-    value += 0.02 * fixed[MOTTLE] - 0.04 * fixed[PORE]
+    value = 0.60 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.03 * dials[6]
+    value -= mask[SHINE] * (0.06 + 0.26 * dials[8])
+    value += 0.02 * fixed[MOTTLE] + 0.02 * fixed[PATCH] - 0.05 * fixed[PORE]
     value += 0.05 * mask[BEARD] * dials[12]
-    value += mask[LIPS] * (0.40 - value) * 0.8
+    value += mask[LIPS] * (0.36 - value) * 0.85
     value += max(mask[MOUTH], mask[SOCKET]) * (0.25 - value)
     value += max(mask[LID_RIM], mask[CARUNCLE]) * (0.28 - value) * 0.9
     return min(max(value, 0.15), 0.9)
