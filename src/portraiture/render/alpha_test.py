@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+import numpy as np
+from numba import njit
 from numpy import ndarray
+
+COARSER_LOD, COARSEST_LOD = 1.1, 2.6
+"""Mip bias of the opacity of hair facing the camera, so that the edges of strands are as wide as a
+pixel, and its maximum where cards are foreshortened."""
+
+THIN = 0.2
+"""Cosine between view and normal below which a card fades: from the edge, its gaps are dots."""
 
 
 class AlphaTest(NamedTuple):
@@ -23,3 +33,25 @@ class AlphaTest(NamedTuple):
     uv: ndarray
     texels: ndarray
     spread: float = 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def soften_hair(hair, vertices, faces, eye, lod, cutoff):
+    """Mip level and cutoff (F,), float32, of the opacity of each triangle for supersampled colour:
+    those with `hair` (F,) are filtered more the more they are turned away from the camera, and fade
+    as they are seen from the edge; the others keep `lod` and `cutoff`.
+
+    vertices: (V, 3). eye: (3,) camera position.
+    """
+    levels, cutoffs = lod.astype(np.float32), cutoff.astype(np.float32)
+    for f in range(faces.shape[0]):
+        if not hair[f] or cutoff[f] < 0.0:
+            continue
+        a, b, c = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
+        normal = np.cross(b - a, c - a)
+        view = eye - a
+        size = math.sqrt((normal * normal).sum() * (view * view).sum())
+        facing = max(abs((normal * view).sum()) / max(size, 1e-20), 0.01)
+        levels[f] += min(COARSER_LOD - 0.5 * math.log2(facing), COARSEST_LOD)
+        cutoffs[f] *= max(THIN / facing, 1.0)
+    return levels, cutoffs

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
-from portraiture.render.alpha_test import AlphaTest
+from portraiture.render.alpha_test import AlphaTest, soften_hair
 from portraiture.render.composite import (
     composite,
     draw_outlines,
@@ -166,8 +166,12 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
 def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
     """Nearest of the `chosen` triangles at every sample, as an index into the scene."""
     scene = view.scene
-    texture = level_table(scene.textures, scene.part, view.lod)
-    alpha = AlphaTest(scene.cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
+    lod, cutoff = view.lod, scene.cutoff
+    if spread > 0.0:
+        hair = scene.kind[scene.part] == HAIR
+        lod, cutoff = soften_hair(hair, scene.vertices, scene.faces, view.eye, lod, cutoff)
+    texture = level_table(scene.textures, scene.part, lod)
+    alpha = AlphaTest(cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
     triangle, bary, depth = visible(
         view.points,
         scene.faces[chosen],

@@ -27,7 +27,7 @@ _UNEVEN = 0.3
 """Wave vectors on the average head, radians per metre, and amplitude of swells of the hair, without
 which it is as even and symmetric as a wig."""
 
-LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
+LAYER_HEIGHT = np.array([0.46, 0.84, 0.97, 1.02])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Patch:
     @property
     def height(self) -> Float[ndarray, "P"]:
         """Fraction of the clearance for each root's layer, with random variation."""
-        return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.88, 1.12, self.size)
+        return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.92, 1.08, self.size)
 
     def vary(self, low: float, high: float) -> Float[ndarray, "P"]:
         """Sample uniform factors in [low, high]."""
