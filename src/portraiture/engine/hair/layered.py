@@ -107,7 +107,7 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     hem = mix(0.865, 0.785, parameters.hair_length)
     pieces = []
     for patch in curtain(parameters, shape, 990, seed=109):
-        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=0.8)
+        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=2.2)
         plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
         pieces.append(Piece(plan, twist=0.22, tip_width=0.6, bare_face=True))
     return pieces
@@ -119,13 +119,13 @@ def _full(
     """Hanging hair that stands off the crown; outer strands are cut up to `layers` (metres)
     higher, and the tips turn in."""
     cut = hem + layers * patch.rng.random(patch.size) ** 1.5 * (patch.layer >= 1)
-    cut = cut + 0.4 * layers * (patch.layer == 0)
+    cut = cut + 0.4 * layers * (patch.layer == 0) + 0.014 * (patch.layer == 3)
     plan = hanging(patch, parameters, hem=cut, wave=wave, backward=0.45)
     volume = parameters.hair_volume
     crown = smooth((patch.elevation - 10.0) / 60.0)
     off_part = patch.off_part(parameters.hair_parting)
     parted = smooth(1.0 - off_part / 0.03) * smooth((patch.place[:, 2] + 0.03) / 0.1)
-    body = mix(6 + 22 * volume, 8 + 23 * volume, crown) * (1.0 - 0.45 * parted)
+    body = mix(6 + 22 * volume, 9 + 29 * volume, crown) * (1.0 - 0.3 * parted)
     return replace(
         plan,
         clearance=body * MM * patch.height,
