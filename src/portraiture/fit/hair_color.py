@@ -27,23 +27,22 @@ HAIR_SHADE, LONG_SHADE, HAIR_GLOSS = 0.87, 0.52, 0.012
 HAIR_GLOSS (measured on fits of 17 portraits in their own light)."""
 FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
-QUANTILES = (0.02, 0.25, 0.8, 0.98)
-"""Of luminance: beyond the outer ones pixels are rather background, and between the inner ones
-neither in shade nor glossy."""
+QUANTILES = (0.02, 0.98)
+"""Luminances beyond which pixels are rather background."""
 SPREAD = np.array([0.13, 0.28])
 """Standard deviations of melanin and redness within a class."""
 UNGREY, GREYED = 0.06, 0.3
 """Those of grey in classes without and with it."""
-TRUST = 1.0
+TRUST = 0.6
 """Weight of the named colour against that of the pixels, which are of unknown light."""
-LIGHT, CHROMA, FLOOR = 2.5, 5.0, 0.02
+LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
 both colours, linear."""
-CHANNELS = np.array([1.0, 1.0, 0.4])
+CHANNELS = np.array([1.0, 1.0, 0.2])
 """Weights of the channels: blue is next to nothing in fair and brown hair."""
 RARITY = {"red": 0.4}
 """Correction of classes that were sampled more often in training than they occur."""
-SUSPICION = 0.03
+SUSPICION = 0.01
 """Probability of every class that is added to the parser's."""
 
 FAIR = 0.62
@@ -69,7 +68,7 @@ def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     cost = TRUST * name_cost(looks)
     pixels = regions.image[regions.hair]
     if len(pixels) >= FEWEST:
-        cost = cost + _pixel_cost(_middle(pixels, hair_shade(looks)), colours)
+        cost = cost + _pixel_cost(_mean(pixels, hair_shade(looks)), colours)
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
 
 
@@ -94,7 +93,11 @@ def name_cost(looks: Looks) -> Float[ndarray, "K"]:
     )
     centres = np.array([HAIR_COLOURS[name] for name in LOOKS["colour"]])
     spread = np.stack(
-        [*np.broadcast_to(SPREAD[:, None], (2, len(centres))), np.where(centres[:, 2] > 0.0, GREYED, UNGREY)], 1
+        [
+            *np.broadcast_to(SPREAD[:, None], (2, len(centres))),
+            np.where(centres[:, 2] > 0.0, GREYED, UNGREY),
+        ],
+        1,
     )
     gap = (pigments[:, None] - centres) / spread
     # Under much grey the pigment of the other hairs hardly shows.
@@ -108,15 +111,13 @@ def hair_shade(looks: Looks) -> float:
     return HAIR_SHADE + looks.chance("hair", "long") * (LONG_SHADE - HAIR_SHADE)
 
 
-def _middle(pixels: Float[ndarray, "P 3"], shade: float) -> Float[ndarray, "3"]:
-    """Linear colour of hair as the engine's parameters mean it: as bright as the pixels are on
-    average, and of the hue of those neither in shade nor glossy."""
+def _mean(pixels: Float[ndarray, "P 3"], shade: float) -> Float[ndarray, "3"]:
+    """Linear colour of hair as the engine's parameters mean it."""
     linear = decode(pixels)
     light = linear.sum(1)
-    between = [light >= np.quantile(light, q) for q in QUANTILES]
-    mean, hue = linear[between[0] & ~between[3]], linear[between[1] & ~between[2]]
-    hue = np.maximum(np.median(hue, axis=0) - HAIR_GLOSS, 0.002)
-    return hue / hue.sum() * max(float(mean.mean(0).sum()) - 3.0 * HAIR_GLOSS, 0.006) / shade
+    low, high = np.quantile(light, QUANTILES)
+    mean = linear[(light >= low) & (light <= high)].mean(0)
+    return np.maximum(mean - HAIR_GLOSS, 0.002) / shade
 
 
 def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Float[ndarray, "K"]:

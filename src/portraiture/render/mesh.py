@@ -40,7 +40,7 @@ NEAR_M = 0.01
 SHARPEN_LOD = -0.6
 """Mip bias relative to one texel per sample: finer, since supersampling averages the texels."""
 
-HAIR_SPREAD = 0.65
+HAIR_SPREAD = 0.75
 """`AlphaTest.spread` for supersampled colour."""
 
 OUTLINE_SHARE = 1.0 / 500.0

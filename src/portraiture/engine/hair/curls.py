@@ -24,13 +24,13 @@ _LOCK = 4
 def curly_medium(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Curls around the head, cut between ear and jaw."""
     hem = mix(0.88, 0.785, parameters.hair_length)
-    return _curls(parameters, shape, hem=hem, ragged=0.045, segments=22, count=700, seed=127)
+    return _curls(parameters, shape, hem=hem, ragged=0.045, segments=19, count=640, seed=127)
 
 
 def curly_long(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Curls that fall over the shoulders."""
     hem = mix(0.765, 0.66, parameters.hair_length)
-    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=34, count=400, seed=131)
+    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=30, count=380, seed=131)
 
 
 def _curls(

@@ -125,7 +125,7 @@ def _full(
     crown = smooth((patch.elevation - 10.0) / 60.0)
     off_part = patch.off_part(parameters.hair_parting)
     parted = smooth(1.0 - off_part / 0.03) * smooth((patch.place[:, 2] + 0.03) / 0.1)
-    body = mix(6 + 22 * volume, 9 + 29 * volume, crown) * (1.0 - 0.3 * parted)
+    body = mix(6 + 22 * volume, 9 + 27 * volume, crown) * (1.0 - 0.5 * parted)
     return replace(
         plan,
         clearance=body * MM * patch.height,

@@ -9,7 +9,7 @@ from numpy import ndarray
 from portraiture.engine.hair.cards import volume_normal
 from portraiture.ops.vectors import unit
 
-_SHARE = 0.035
+_SHARE = 0.045
 """Fraction of the outer strands that stray."""
 
 _STRAIGHT = 0.66
