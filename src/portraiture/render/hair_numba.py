@@ -119,7 +119,7 @@ def hair(lighting, look, rgb, n, tangent, view, roughness, depth, reach):
         absorbed = a ** (0.6 / max(straight, 0.3))
         sheen = front * (white + 1.6 * coloured * absorbed) * lit
         behind = math.pi * 0.25 * through * math.sqrt(a) * absorbed * lit
-        sky = diffuse_sh(lighting.ambient, n, channel) * open_ * a ** (0.8 * (1.0 - open_))
+        sky = diffuse_sh(lighting.ambient, n, channel) * open_ * a ** (0.65 * (1.0 - open_))
         shine = 0.012 + 0.5 * absorbed * math.sqrt(absorbed)
         glow = look.specular * gloss * shine * open_ * open_ * seen[channel]
         value = a * (spread * lit * lighting.key_color[channel] + sky) + glow

@@ -54,8 +54,8 @@ def ribbons(
     """Build one ribbon per strand, facing out of the hair volume.
 
     width: maximum width, metres. twist: standard deviation (radians) of an outer card's rotation
-    about its strand, see `INNER_TWIST`. roundness: weight of the volume normal in the shading normal. root_width,
-    tip_width: fraction of the width at the root and the tip.
+    about its strand, see `INNER_TWIST`. roundness: weight of the volume normal in the shading
+    normal. root_width, tip_width: fraction of the width at the root and the tip.
     """
     rng = np.random.default_rng(seed)
     count, points = strands.shape[:2]

@@ -30,7 +30,7 @@ def curly_medium(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 def curly_long(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Curls that fall over the shoulders."""
     hem = mix(0.765, 0.66, parameters.hair_length)
-    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=30, count=380, seed=131)
+    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=30, count=345, seed=131)
 
 
 def _curls(

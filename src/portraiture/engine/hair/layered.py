@@ -95,7 +95,7 @@ def wavy_medium(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
             clump=plan.clump + 0.45 * smooth((0.085 - patch.place[:, 2]) / 0.04),
             clump_of=nearest_clump(patch.start, 16),
             flat=0.8,
-            curl_wave=plan.curl_wave * 0.75,
+            curl_wave=plan.curl_wave * 0.95,
         )
         plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
         pieces.append(Piece(plan, twist=0.28, tip_width=0.6, roundness=0.5, bare_face=True))
