@@ -305,7 +305,7 @@ def test_silhouettes_blend_only_outlines():
 
 
 def test_hair_is_filtered_and_fades_as_it_turns_away():
-    """Cards turned by known angles, seen from far along z; skin and opaque hair are as they were."""
+    """Cards turned by known angles, seen from afar; skin and opaque hair stay as they were."""
     angles = np.array([0.0, 1.0, 1.5, 1.5, 1.5])
     corner = np.array([[0.0, 0, 0], [1.0, 0, 0], [0.0, 1, 0]])
     turned = corner[None] * 1e-3 * np.ones((5, 1, 1))
