@@ -140,14 +140,15 @@ def test_hair_of_each_name_gets_its_pigments_back(regions: Regions, name: str) -
     """From a mask of even hair in the engine's own colour, seen as the engine renders it."""
     colour = HAIR_SHADE * decode(hair_rgb(*HAIR_COLOURS[name])) + HAIR_GLOSS
     even = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
-    found = hair_rgb(*hair_pigments(even, looks_of(colour=name)))
+    found = hair_rgb(*hair_pigments(even, looks_of(colour=name, hair="short")))
     np.testing.assert_allclose(found, hair_rgb(*HAIR_COLOURS[name]), atol=0.06)
 
 
 def test_grey_hair_in_warm_light_is_grey(regions: Regions) -> None:
     colour = HAIR_SHADE * decode(hair_rgb(*HAIR_COLOURS["grey"])) * [1.3, 1.0, 0.8] + HAIR_GLOSS
     warm = replace(regions, image=np.broadcast_to(encode(colour), regions.image.shape))
-    grey, brown = (hair_pigments(warm, looks_of(colour=name)).grey for name in ("grey", "brown"))
+    looks = [looks_of(colour=name, hair="short") for name in ("grey", "brown")]
+    grey, brown = (hair_pigments(warm, one).grey for one in looks)
     assert grey > 0.4 and brown < grey - 0.1
 
 

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from portraiture.render import rasterize as ops
-from portraiture.render.alpha_test import AlphaTest
+from portraiture.render.alpha_test import (
+    COARSER_LOD,
+    COARSEST_LOD,
+    THIN,
+    AlphaTest,
+    soften_hair,
+)
 from portraiture.render.rasterize import antialias, interpolate, rasterize, visible
 
 BACKENDS = ("torch", "numba")
@@ -296,3 +302,22 @@ def test_silhouettes_blend_only_outlines():
     smooth = antialias(image, fragments, points)
     inner = np.s_[:, 4:10, 4:10]
     torch.testing.assert_close(smooth[inner], image[inner])
+
+
+def test_hair_is_filtered_and_fades_as_it_turns_away():
+    """Cards turned by known angles, seen from afar; skin and opaque hair stay as they were."""
+    angles = np.array([0.0, 1.0, 1.5, 1.5, 1.5])
+    corner = np.array([[0.0, 0, 0], [1.0, 0, 0], [0.0, 1, 0]])
+    turned = corner[None] * 1e-3 * np.ones((5, 1, 1))
+    turned = np.stack([turned[..., 0] * np.cos(angles)[:, None], turned[..., 1],
+                       turned[..., 0] * np.sin(angles)[:, None]], -1)  # fmt: skip
+    faces = np.arange(15, dtype=np.int32).reshape(5, 3)
+    hair, lod = np.array([True, True, True, False, True]), np.full(5, 0.5, np.float32)
+    cutoff = np.array([0.4, 0.4, 0.4, 0.4, -1.0], np.float32)
+    eye = np.array([0.0, 0.0, 100.0])
+    levels, cutoffs = soften_hair(hair, turned.reshape(-1, 3), faces, eye, lod, cutoff)
+    facing = np.cos(angles[:3])
+    coarser = np.minimum(COARSER_LOD - 0.5 * np.log2(facing), COARSEST_LOD)
+    np.testing.assert_allclose(levels[:3], 0.5 + coarser, atol=1e-3)
+    np.testing.assert_allclose(cutoffs[:3], 0.4 * np.maximum(THIN / facing, 1.0), rtol=1e-3)
+    assert (levels[3:] == lod[3:]).all() and (cutoffs[3:] == cutoff[3:]).all()

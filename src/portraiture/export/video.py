@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+from portraiture.render.composite import decode_srgb, encode_srgb
 from portraiture.render.framing import portrait_camera
 from portraiture.types import Bust, Camera, as_uint8
 
@@ -76,6 +77,10 @@ def studio_wall(height: int, width: int) -> UInt8[ndarray, "h w 3"]:
 def over(
     rgba: Float32[ndarray, "h w 4"], backdrop: UInt8[ndarray, "h w 3"]
 ) -> UInt8[ndarray, "h w 3"]:
-    """Straight-alpha `rgba` in [0, 1] in front of `backdrop`."""
+    """Straight-alpha `rgba` in [0, 1] in front of `backdrop`, composited in linear light."""
     alpha = rgba[..., 3:]
-    return as_uint8(rgba[..., :3] * alpha + backdrop / 255.0 * (1.0 - alpha))
+    image = np.where(alpha > 0.0, rgba[..., :3], backdrop / 255.0)
+    mixed = (alpha > 0.0)[..., 0] & (alpha < 1.0)[..., 0]
+    under, share = decode_srgb(backdrop[mixed] / 255.0), alpha[mixed]
+    image[mixed] = encode_srgb(decode_srgb(image[mixed]) * share + under * (1.0 - share))
+    return as_uint8(image)

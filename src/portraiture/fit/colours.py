@@ -21,7 +21,7 @@ from portraiture.engine.landmarks import (
     RIGHT_BROW,
 )
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.fit.hair_color import HAIR_GLOSS, HAIR_SHADE, dark_roots, hair_pigments
+from portraiture.fit.hair_color import HAIR_GLOSS, dark_roots, hair_pigments, hair_shade
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
@@ -147,13 +147,13 @@ def measure_colours(
         "hair_grey": grey,
         "hair_roots": dark_roots(regions, pigments),
         "beard_grey": grey,
-        "brow_darkness": _brow_darkness(regions, melanin, grey),
+        "brow_darkness": _brow_darkness(regions, hair_shade(looks), melanin, grey),
         "lip_redness": float(np.clip(0.25 + 0.7 * lip_redness(regions), 0.0, 1.0)),
     }
     return replace(parameters, **changes)
 
 
-def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
+def _brow_darkness(regions: Regions, shade: float, melanin: float, grey: float) -> float:
     """Brow darkness; 0.5 is as dark as the hair, and the default if the brows are occluded."""
     zone = np.zeros(regions.skin.shape, bool)
     for loop in (LEFT_BROW, RIGHT_BROW):
@@ -161,5 +161,5 @@ def _brow_darkness(regions: Regions, melanin: float, grey: float) -> float:
     if covered_share(regions, zone) > 0.6:
         return 0.5
     brow = float(zone_colour(regions, zone, 0.35).mean())
-    hair = float((HAIR_SHADE * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
+    hair = float((shade * to_linear(hair_rgb(melanin, 0.2, grey)) + HAIR_GLOSS).mean())
     return float(np.clip(0.5 - 0.25 * np.log(brow / max(hair, 1e-3)), 0.1, 1.0))

@@ -1,7 +1,7 @@
 """Estimate the pigments of hair from its pixels and from the colour that the portrait parser names.
 
-pixels of hair ─median between shade and gloss─▶ colour ─┐
-looks: chance of black, brown, grey … ───────────────────┴─ search ─▶ melanin, redness, grey
+pixels of hair ─mean, less gloss, over shade─▶ colour ─┐
+looks: chance of black, brown, grey … ─────────────────┴─ search ─▶ melanin, redness, grey
 pixels over the forehead, beside the jaw ────────────────▶ roots
 """
 
@@ -22,25 +22,27 @@ from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
 from portraiture.perception.looks import LOOKS
 
-HAIR_SHADE, HAIR_GLOSS = 0.55, 0.014
-"""Hair of colour c renders as about HAIR_SHADE c + HAIR_GLOSS (measured on `studio_light`: 0.44 for
-long hair to 0.7 for short hair)."""
+HAIR_SHADE, LONG_SHADE, HAIR_GLOSS = 0.87, 0.52, 0.012
+"""Hair of colour c renders as HAIR_SHADE c + HAIR_GLOSS on average, long hair as LONG_SHADE c +
+HAIR_GLOSS (measured on fits of 17 portraits in their own light)."""
 FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
-QUANTILES = (0.1, 0.7)
-"""Luminances between which hair is neither in shade nor glossy."""
-SPREAD = np.array([0.09, 0.2, 0.22])
-"""Standard deviations of the pigments within a class."""
-TRUST = 1.0
+QUANTILES = (0.02, 0.98)
+"""Luminances beyond which pixels are rather background."""
+SPREAD = np.array([0.13, 0.28])
+"""Standard deviations of melanin and redness within a class."""
+UNGREY, GREYED = 0.06, 0.3
+"""Those of grey in classes without and with it."""
+TRUST = 0.6
 """Weight of the named colour against that of the pixels, which are of unknown light."""
-LIGHT, CHROMA, FLOOR = 0.5, 2.0, 0.03
+LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
 both colours, linear."""
-CHANNELS = np.array([1.0, 1.0, 0.4])
+CHANNELS = np.array([1.0, 1.0, 0.2])
 """Weights of the channels: blue is next to nothing in fair and brown hair."""
 RARITY = {"red": 0.4}
 """Correction of classes that were sampled more often in training than they occur."""
-SUSPICION = 0.03
+SUSPICION = 0.01
 """Probability of every class that is added to the parser's."""
 
 FAIR = 0.62
@@ -66,7 +68,7 @@ def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     cost = TRUST * name_cost(looks)
     pixels = regions.image[regions.hair]
     if len(pixels) >= FEWEST:
-        cost = cost + _pixel_cost(_middle(pixels), colours)
+        cost = cost + _pixel_cost(_mean(pixels, hair_shade(looks)), colours)
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
 
 
@@ -90,20 +92,32 @@ def name_cost(looks: Looks) -> Float[ndarray, "K"]:
         [looks.chance("colour", n) * RARITY.get(n, 1.0) + SUSPICION for n in LOOKS["colour"]]
     )
     centres = np.array([HAIR_COLOURS[name] for name in LOOKS["colour"]])
-    gap = (pigments[:, None] - centres) / SPREAD
+    spread = np.stack(
+        [
+            *np.broadcast_to(SPREAD[:, None], (2, len(centres))),
+            np.where(centres[:, 2] > 0.0, GREYED, UNGREY),
+        ],
+        1,
+    )
+    gap = (pigments[:, None] - centres) / spread
     # Under much grey the pigment of the other hairs hardly shows.
     weight = np.stack([*(1.0 - 0.9 * pigments[:, 2],) * 2, np.ones(len(pigments))], -1)
     likelihood = np.exp(-0.5 * (gap**2 * weight[:, None]).sum(-1)) @ (chance / chance.sum())
     return -np.log(likelihood + 1e-6)
 
 
-def _middle(pixels: Float[ndarray, "P 3"]) -> Float[ndarray, "3"]:
+def hair_shade(looks: Looks) -> float:
+    """What part of its colour hair of the photo's likely length shows."""
+    return HAIR_SHADE + looks.chance("hair", "long") * (LONG_SHADE - HAIR_SHADE)
+
+
+def _mean(pixels: Float[ndarray, "P 3"], shade: float) -> Float[ndarray, "3"]:
     """Linear colour of hair as the engine's parameters mean it."""
     linear = decode(pixels)
     light = linear.sum(1)
     low, high = np.quantile(light, QUANTILES)
-    middle = np.median(linear[(light >= low) & (light <= high)], axis=0)
-    return np.maximum(middle - HAIR_GLOSS, 0.002) / HAIR_SHADE
+    mean = linear[(light >= low) & (light <= high)].mean(0)
+    return np.maximum(mean - HAIR_GLOSS, 0.002) / shade
 
 
 def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Float[ndarray, "K"]:

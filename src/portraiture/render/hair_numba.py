@@ -9,7 +9,6 @@ from portraiture.render.brdf_numba import (
     diffuse_sh,
     dot3,
     fresnel,
-    multibounce,
     smoothstep,
     unit3,
     wrapped,
@@ -111,7 +110,7 @@ def hair(lighting, look, rgb, n, tangent, view, roughness, depth, reach):
     front = smoothstep(-0.25, 0.35, cosine) * look.specular * math.pi
     spread = 0.7 * wrapped(cosine, 0.45) + 0.3 * across * smoothstep(-0.6, 0.4, cosine)
     y, x = place(around_strand(tangent, n, view, jitter))
-    seen = surroundings(lighting.environment, y, x, 0.45)
+    seen = surroundings(lighting.environment, y, x, 0.3)
     gloss = smoothstep(0.9, 0.3, roughness)
     out = (0.0, 0.0, 0.0)
     for channel in range(3):
@@ -120,8 +119,9 @@ def hair(lighting, look, rgb, n, tangent, view, roughness, depth, reach):
         absorbed = a ** (0.6 / max(straight, 0.3))
         sheen = front * (white + 1.6 * coloured * absorbed) * lit
         behind = math.pi * 0.25 * through * math.sqrt(a) * absorbed * lit
-        sky = diffuse_sh(lighting.ambient, n, channel) * multibounce(open_, a)
-        glow = look.specular * gloss * (0.022 + 0.09 * absorbed) * open_ * open_ * seen[channel]
+        sky = diffuse_sh(lighting.ambient, n, channel) * open_ * a ** (0.65 * (1.0 - open_))
+        shine = 0.012 + 0.5 * absorbed * math.sqrt(absorbed)
+        glow = look.specular * gloss * shine * open_ * open_ * seen[channel]
         value = a * (spread * lit * lighting.key_color[channel] + sky) + glow
         value += (sheen + behind) * lighting.key_color[channel]
         if channel == 0:

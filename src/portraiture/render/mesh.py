@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.camera import project, world_to_camera
-from portraiture.render.alpha_test import AlphaTest
+from portraiture.render.alpha_test import AlphaTest, soften_hair
 from portraiture.render.composite import (
     composite,
     draw_outlines,
@@ -45,7 +45,7 @@ SHARPEN_LOD = -0.6
 WHOLE_LOD = 0.5
 """Added to it where a pixel is shaded once."""
 
-HAIR_SPREAD = 0.65
+HAIR_SPREAD = 0.75
 """`AlphaTest.spread` for supersampled colour."""
 
 OUTLINE_SHARE = 1.0 / 500.0
@@ -201,8 +201,12 @@ def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
 def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, ndarray, ndarray]:
     """Nearest of the `chosen` triangles at every sample, as an index into the scene."""
     scene = view.scene
-    texture = level_table(scene.textures, scene.part, view.lod)
-    alpha = AlphaTest(scene.cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
+    lod, cutoff = view.lod, scene.cutoff
+    if spread > 0.0:
+        hair = scene.kind[scene.part] == HAIR
+        lod, cutoff = soften_hair(hair, scene.vertices, scene.faces, view.eye, lod, cutoff)
+    texture = level_table(scene.textures, scene.part, lod)
+    alpha = AlphaTest(cutoff[chosen], texture[chosen], scene.uv, scene.texels, spread)
     triangle, bary, depth = visible(
         view.points,
         scene.faces[chosen],

@@ -261,4 +261,4 @@ def test_few_outer_strands_stray_and_no_root_moves():
     assert 0.02 < changed.mean() < 0.12 and (tier[changed] >= 2).all()
     assert (width[changed] < 0.005).all() and (width[~changed] == 0.01).all()
     np.testing.assert_allclose(moved[:, 0], strands[:, 0], atol=1e-12)
-    assert (column[~changed] == tier[~changed]).all() and (column[changed] == 2).all()
+    assert (column[~changed] == tier[~changed]).all() and (column[changed] == 3).all()

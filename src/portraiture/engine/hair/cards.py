@@ -14,6 +14,10 @@ from numpy import ndarray
 from portraiture.engine.hair.texture import column_span
 from portraiture.ops.vectors import unit
 
+INNER_TWIST = np.array([3.0, 1.8, 1.0, 1.0, 1.0])
+"""By what cards of each tier are twisted more: those inside fill the outline, where the outer ones
+are seen from the edge."""
+
 
 @dataclass(frozen=True)
 class Cards:
@@ -49,9 +53,9 @@ def ribbons(
 ) -> Cards:
     """Build one ribbon per strand, facing out of the hair volume.
 
-    width: maximum width, metres. twist: standard deviation (radians) of each card's rotation about
-    its strand. roundness: weight of the volume normal in the shading normal. root_width,
-    tip_width: fraction of the width at the root and the tip.
+    width: maximum width, metres. twist: standard deviation (radians) of an outer card's rotation
+    about its strand, see `INNER_TWIST`. roundness: weight of the volume normal in the shading
+    normal. root_width, tip_width: fraction of the width at the root and the tip.
     """
     rng = np.random.default_rng(seed)
     count, points = strands.shape[:2]
@@ -59,7 +63,8 @@ def ribbons(
     outward = volume_normal(strands, centre)
     across = unit(np.cross(outward, tangent))
     facing = np.cross(tangent, across)
-    turn = np.clip(rng.normal(0.0, twist, count), -1.2, 1.2)[:, None, None]
+    turn = rng.normal(0.0, twist, count) * INNER_TWIST[tier]
+    turn = np.clip(turn, -1.2, 1.2)[:, None, None]
     side = np.cos(turn) * across + np.sin(turn) * facing
     card_normal = np.cross(tangent, side)
     v = np.linspace(1.0, 0.0, points)

@@ -24,13 +24,13 @@ _LOCK = 4
 def curly_medium(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Curls around the head, cut between ear and jaw."""
     hem = mix(0.88, 0.785, parameters.hair_length)
-    return _curls(parameters, shape, hem=hem, ragged=0.045, segments=16, count=760, seed=127)
+    return _curls(parameters, shape, hem=hem, ragged=0.045, segments=19, count=640, seed=127)
 
 
 def curly_long(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Curls that fall over the shoulders."""
     hem = mix(0.765, 0.66, parameters.hair_length)
-    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=24, count=450, seed=131)
+    return _curls(parameters, shape, hem=hem, ragged=0.06, segments=30, count=345, seed=131)
 
 
 def _curls(
@@ -66,7 +66,7 @@ def _curls(
             clump=np.full(patch.size, 0.7),
             clump_of=lock,
             curl_radius=radius,
-            curl_wave=mix(0.062, 0.034, curl) * (0.85 + 0.3 * own),
+            curl_wave=mix(0.078, 0.052, curl) * (0.85 + 0.3 * own),
             width=8.5 * MM * patch.vary(0.75, 1.2),
             segments=segments,
             aside=2.0,

@@ -31,6 +31,9 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.ops.vectors import smooth
 
+SOFT = 0.7
+"""`cut_fringe`'s softness in layered cuts."""
+
 
 def side_swept(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Parted at the side; the top is lifted off the forehead and swept over to the other side."""
@@ -92,9 +95,9 @@ def wavy_medium(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
             clump=plan.clump + 0.45 * smooth((0.085 - patch.place[:, 2]) / 0.04),
             clump_of=nearest_clump(patch.start, 16),
             flat=0.8,
-            curl_wave=plan.curl_wave * 0.75,
+            curl_wave=plan.curl_wave * 0.95,
         )
-        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
         pieces.append(Piece(plan, twist=0.28, tip_width=0.6, roundness=0.5, bare_face=True))
     return pieces
 
@@ -104,8 +107,8 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     hem = mix(0.865, 0.785, parameters.hair_length)
     pieces = []
     for patch in curtain(parameters, shape, 990, seed=109):
-        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=0.8)
-        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=2.2)
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
         pieces.append(Piece(plan, twist=0.22, tip_width=0.6, bare_face=True))
     return pieces
 
@@ -116,18 +119,19 @@ def _full(
     """Hanging hair that stands off the crown; outer strands are cut up to `layers` (metres)
     higher, and the tips turn in."""
     cut = hem + layers * patch.rng.random(patch.size) ** 1.5 * (patch.layer >= 1)
+    cut = cut + 0.4 * layers * (patch.layer == 0) + 0.014 * (patch.layer == 3)
     plan = hanging(patch, parameters, hem=cut, wave=wave, backward=0.45)
     volume = parameters.hair_volume
     crown = smooth((patch.elevation - 10.0) / 60.0)
     off_part = patch.off_part(parameters.hair_parting)
     parted = smooth(1.0 - off_part / 0.03) * smooth((patch.place[:, 2] + 0.03) / 0.1)
-    body = mix(5 + 14 * volume, 8 + 21 * volume, crown) * (1.0 - 0.45 * parted)
+    body = mix(6 + 22 * volume, 9 + 27 * volume, crown) * (1.0 - 0.5 * parted)
     return replace(
         plan,
         clearance=body * MM * patch.height,
         lift=(0.15 + 0.4 * volume * crown) * (1.0 - 0.6 * parted),
         rise=np.full(patch.size, 0.035),
-        tuck=patch.vary(0.35, 1.0) * (16 + 16 * volume) * MM,
+        tuck=patch.vary(0.6, 1.0) * (22 + 28 * volume) * MM,
         width=plan.width * 0.85,
         aside=2.0,
         side=np.where(plan.comb[:, 0] < 0.0, -1.0, 1.0),
@@ -166,7 +170,7 @@ def pixie(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
         width=mix(7.0, 9.0, patch.top) * MM,
         hem=np.where(np.abs(patch.azimuth) < 58.0, 0.937, -np.inf),
     )
-    plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+    plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
     return [Piece(plan, twist=0.35, tip_width=0.4)]
 
 

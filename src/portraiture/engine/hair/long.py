@@ -75,9 +75,10 @@ def long_wavy(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
             clump=plan.clump + 0.25,
             clump_of=nearest_clump(patch.start, 11),
             flat=0.6,
+            curl_wave=plan.curl_wave * 1.25,
             crowding=1.1,
         )
-        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=0.5)
         pieces.append(Piece(plan, twist=0.2, tip_width=0.7, roundness=0.5))
     return pieces
 

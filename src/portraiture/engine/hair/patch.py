@@ -27,7 +27,10 @@ _UNEVEN = 0.3
 """Wave vectors on the average head, radians per metre, and amplitude of swells of the hair, without
 which it is as even and symmetric as a wig."""
 
-LAYER_HEIGHT = np.array([0.3, 0.68, 1.0, 1.12])
+SPARSE = 0.006
+"""Metres inside the hairline where cards begin to be dense."""
+
+LAYER_HEIGHT = np.array([0.46, 0.84, 0.97, 1.02])
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Patch:
     @property
     def height(self) -> Float[ndarray, "P"]:
         """Fraction of the clearance for each root's layer, with random variation."""
-        return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.88, 1.12, self.size)
+        return LAYER_HEIGHT[self.layer] * self.rng.uniform(0.92, 1.08, self.size)
 
     def vary(self, low: float, high: float) -> Float[ndarray, "P"]:
         """Sample uniform factors in [low, high]."""
@@ -153,6 +156,7 @@ def make_plan(
         return np.broadcast_to(np.asarray(value, np.float64), (patch.size,)).copy()
 
     tier = np.where(each(length) < 0.03, np.maximum(patch.layer, 1), patch.layer)
+    tier = np.where(patch.roots.depth < SPARSE * patch.vary(0.3, 1.0), 3, tier)
     short = each(length) < patch.vary(0.008, 0.018)
     uneven = 1.0 + _UNEVEN * np.sin(patch.place @ _SWELLS + [0.4, 2.1, 4.4]).sum(1) / 3.0
     return Plan(

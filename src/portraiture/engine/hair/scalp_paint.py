@@ -27,6 +27,9 @@ _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, 
 
 _USUAL = 0.88
 
+_OUTSIDE = 0.004
+"""Metres outside the hairline where single hairs begin to darken the skin."""
+
 
 def paint_scalp(
     albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters, shape: HeadShape
@@ -64,9 +67,10 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
     short = parameters.hair_style == "buzz"
     width = {"buzz": 0.014, "receding": 0.03, "horseshoe": 0.02}.get(parameters.hair_style, 0.009)
     width = width * (1.0 + 0.8 * temple_share(*chart(points)))
-    soft = np.clip((depth + 0.0008 * wave + 0.002 * (grain - 0.5) + 0.001) / width, 0.0, 1.0)
+    uneven = 0.0008 * wave + 0.003 * (grain - 0.5)
+    soft = np.clip((depth + uneven + _OUTSIDE) / (width + _OUTSIDE), 0.0, 1.0)
     follicles = 0.62 + 0.55 * grain if short else 0.85 + 0.2 * grain
-    cover = np.clip(soft**1.2 * follicles, 0.0, 1.0)
+    cover = np.clip(soft**1.5 * follicles, 0.0, 1.0)
     if parameters.hair_style in LONG_HAIR:
         cover *= 1.0 - 0.7 * sideburn_share(*chart(points))
     elif parameters.hair_style in ("receding", "horseshoe"):

@@ -9,7 +9,7 @@ from numpy import ndarray
 from portraiture.engine.hair.cards import volume_normal
 from portraiture.ops.vectors import unit
 
-_SHARE = 0.07
+_SHARE = 0.045
 """Fraction of the outer strands that stray."""
 
 _STRAIGHT = 0.66
@@ -19,7 +19,7 @@ _OUT, _ASIDE = (0.02, 0.09), 0.05
 """How far hairs stray: out of the hair and to the sides, as a fraction of their length."""
 
 _MOST_M = 0.008
-_WIDTH_M = (0.0007, 0.0017)
+_WIDTH_M = (0.0006, 0.0012)
 
 
 def let_stray(
@@ -50,5 +50,5 @@ def let_stray(
     strands, width, tier = strands.copy(), width.copy(), tier.copy()
     strands[chosen] = moved
     width[chosen] = rng.uniform(*_WIDTH_M, count)
-    tier[chosen] = 2
+    tier[chosen] = 3
     return strands, width, tier

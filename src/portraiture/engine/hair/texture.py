@@ -21,7 +21,7 @@ TIER_COLUMNS = ((0, 3), (3, 7), (7, 11), (11, 13), (13, 16))
 """First and last column of each tier."""
 
 _STRANDS = (76, 60, 48, 16, 26)
-_SHADE = (0.62, 0.84, 1.0, 0.95, 0.92)
+_SHADE = (0.74, 0.9, 1.0, 0.97, 0.94)
 
 _LOCKS = 5
 """Locks of a column: hairs that lie side by side, share a tone and converge."""
@@ -81,8 +81,8 @@ def strand_atlas(
     for tier, (first, last) in enumerate(TIER_COLUMNS):
         for column in range(first, last):
             hairs = _hairs(tier, column - first, weave, cell, rng)
-            shade = _SHADE[tier] * rng.uniform(0.84, 1.1)
-            own = melanin + rng.normal(0, 0.025 + 0.03 * (1.0 - melanin))
+            shade = _SHADE[tier] * rng.uniform(0.92, 1.07)
+            own = melanin + rng.normal(0, 0.015 + 0.02 * (1.0 - melanin))
             lock = np.minimum((hairs[:, 0] / cell * _LOCKS).astype(int), _LOCKS - 1)
             tone = _tones(lock, (own, roots), _streak(grey, rng), table, rng) * shade
             rough = rng.uniform(0.28, 0.85, (len(hairs), 1))
@@ -103,11 +103,14 @@ def _hairs(
     count = int(_STRANDS[tier] * weave.thinning)
     order = rng.permutation(count)
     margin = 0.15 if tier == 3 else 0.07
-    x = margin + (1 - 2 * margin) * (order + rng.random(count)) / count
+    across = (order + rng.random(count)) / count
+    thin_rim = (0.05, 0.1, 0.1, 0.0, 0.0)[tier] * np.sin(2 * np.pi * across)
+    x = margin + (1 - 2 * margin) * (across + thin_rim)
     groups = np.sort(rng.uniform(0.15, 0.85, 3 + variant % 3))
-    nearest = groups[np.argmin(np.abs(x[:, None] - groups), axis=1)]
-    gather = weave.gather * rng.uniform(0.35, 0.8, count) * (0.5, 1.0, 1.0, 0.8, 0.25)[tier]
-    tip = x + gather * (nearest - x) + rng.normal(0, 0.02, count)
+    group = np.argmin(np.abs(x[:, None] - groups), axis=1)
+    nearest = groups[group]
+    gather = weave.gather * rng.uniform(0.5, 0.95, count) * (0.7, 1.0, 1.0, 0.8, 0.25)[tier]
+    tip = x + gather * (nearest - x) + rng.normal(0, 0.012, count)
     bend = 0.03 * np.sin(9.0 * x + rng.uniform(0, 6.0)) + rng.normal(0, 0.02, count)
     amplitude = weave.coil * rng.uniform(0.5, 1.1, count) + 0.006
     turns = weave.coil_turns * rng.uniform(0.75, 1.3, count)
@@ -118,7 +121,8 @@ def _hairs(
     start = rng.uniform(0.0, (0.05, 0.05, 0.05, 0.12, 0.25)[tier], count)
     fray = max(weave.fray * (0.7 if tier == 0 else 1.0), 0.5 * (tier == 4))
     outer = np.minimum(np.abs(x - nearest) / 0.2, 1.0)
-    end = 1.0 - fray * (0.5 * outer + 0.5 * rng.random(count) ** 1.6)
+    lock = rng.random(len(groups))[group]
+    end = 1.0 - fray * (0.4 * outer + 0.35 * lock + 0.25 * rng.random(count) ** 1.6)
     rows = np.stack([x, tip, bend, amplitude, turns, phase, width / cell, start, end], axis=1)
     return rows * np.array([cell, cell, cell, cell, 1, 1, cell, 1, 1])
 
@@ -143,8 +147,8 @@ def _tones(
     salt = _SALT + _SALT_GREY * grey
     share = (grey + salt * (white - grey))[:, None]
     tone = (1.0 - share) * tone + share * WHITE * rng.uniform(0.9, 1.08, (count, 1))
-    light = rng.uniform(0.88, 1.1, _LOCKS)[lock] * rng.uniform(0.82, 1.1, count)
-    return tone * (light * np.linspace(0.76, 1.12, count))[:, None]
+    light = rng.uniform(0.74, 1.2, _LOCKS)[lock] * rng.uniform(0.72, 1.2, count)
+    return tone * (light * np.linspace(0.62, 1.26, count))[:, None]
 
 
 def _streak(grey: float, rng: np.random.Generator) -> float:
@@ -165,8 +169,8 @@ def _draw(hairs: ndarray, tones: ndarray, regrown: float, colour: ndarray, alpha
             x += amplitude * np.sin(2 * np.pi * turns * v + phase) * min(1.0, 3.0 * v)
             x = min(max(x, 1.0), cell - 1.0)
             taper = min(1.0, (end - v) / 0.15)
-            half = 0.5 * width * (0.45 + 0.55 * taper)
-            shade = 0.64 + 0.36 * min(1.0, v / 0.28)
+            half = 0.5 * width * (0.3 + 0.7 * taper)
+            shade = 0.5 + 0.5 * min(1.0, v / 0.25)
             grown = min(max(v / regrown - 0.3, 0.0), 1.0)
             root_share = 1.0 - grown * grown * (3.0 - 2.0 * grown)
             for column in range(max(int(x - half - 1), 0), min(int(x + half + 2), cell)):
