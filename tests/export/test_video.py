@@ -42,10 +42,13 @@ def test_odd_or_few_frames_are_refused():
             next(turntable(synthetic_bust(), Recorder(), frames=frames))
 
 
-def test_over_blends_straight_alpha():
+def test_over_blends_straight_alpha_in_linear_light():
+    """sRGB by IEC 61966-2-1: three quarters of the wall's light are left."""
+    left = 0.75 * ((200 / 255 + 0.055) / 1.055) ** 2.4
+    red, other = (255 * (1.055 * x ** (1 / 2.4) - 0.055) for x in (left + 0.25, left))
     rgba = np.array([[[1.0, 0.0, 0.0, 0.25]]], np.float32)
     got = over(rgba, np.full((1, 1, 3), 200, np.uint8))
-    np.testing.assert_array_equal(got, [[[214, 150, 150]]])
+    np.testing.assert_allclose(got, [[[red, other, other]]], atol=0.51)
 
 
 def test_wall_darkens_downwards():

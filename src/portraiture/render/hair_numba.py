@@ -119,9 +119,11 @@ def hair(lighting, look, rgb, n, tangent, view, roughness, depth, reach):
         absorbed = a ** (0.6 / max(straight, 0.3))
         sheen = front * (white + 1.6 * coloured * absorbed) * lit
         behind = math.pi * 0.25 * through * math.sqrt(a) * absorbed * lit
+        shine = 0.012 + 0.45 * absorbed * math.sqrt(absorbed)
+        shine *= look.specular * gloss
         sky = diffuse_sh(lighting.ambient, n, channel) * open_ * a ** (0.65 * (1.0 - open_))
-        shine = 0.012 + 0.5 * absorbed * math.sqrt(absorbed)
-        glow = look.specular * gloss * shine * open_ * open_ * seen[channel]
+        sky *= 1.0 - shine
+        glow = shine * open_ * open_ * seen[channel]
         value = a * (spread * lit * lighting.key_color[channel] + sky) + glow
         value += (sheen + behind) * lighting.key_color[channel]
         if channel == 0:
