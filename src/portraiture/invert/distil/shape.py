@@ -33,6 +33,9 @@ FLOATER_GRID, CLEAR = 96, 0.03
 EG3D units, everything is one. Within two rays of an outline nothing is."""
 LONE = 0.02
 """How far before a surface that only the photo shows other sides' empty points are left out."""
+LAYER = (0.004, 0.045)
+"""The same behind every surface of the photo: from, to. Strands of hair are opaque from one side
+and not from another."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,23 @@ class ShapeConfig:
     what floats (`floaters`). rays: M, of all sides. free: samples of a ray
     before its surface. before, behind: offsets from the surface, EG3D units, at which it is empty
     and opaque. empty, solid: raw densities to reach. edges: chance of a ray at an edge, relative to
-    others. own: chance of the photo's rays, relative to those of another side."""
+    others. missed: of one whose opacity is wrong by 1. own: chance of the photo's rays, relative to
+    those of another side."""
 
     steps: int = 36
-    clear_steps: int = 12
+    clear_steps: int = 30
     rate: float = 1.2
     warmup: int = 3
     floor: float = 1.0
-    rays: int = 2000
+    rays: int = 1000
     free: int = 9
     before: tuple[float, ...] = (-0.05, -0.03, -0.015)
     behind: tuple[float, ...] = (0.008, 0.02, 0.035)
     empty: float = -15.0
     solid: float = 300.0
     edges: float = 6.0
-    own: float = 5.0
+    own: float = 12.0
+    missed: float = 40.0
     seed: int = 0
 
 
@@ -80,31 +85,49 @@ def shape_planes(
 ) -> Float[Tensor, "1 3 C P P"]:
     """Residual of the planes (`networks.features.add_residual`). sides: the first is the photo's,
     with the avatar's depth in `fine`."""
-    residual = torch.zeros_like(planes)
-    for steps, name in ((config.steps, "Shape the head"), (config.clear_steps, "Clear the air")):
-        now = add_residual(generator, planes, residual, ws)
-        floating = floaters(generator, now, sides) if name == "Clear the air" else None
-        wrong = density_loss(generator, sides, config, floating)
+    start, wrong = torch.zeros_like(planes), density_loss(generator, sides, config)
+    return _shaped(
+        generator, ws, planes, start, wrong, config, config.steps, "Shape the head", progress
+    )
 
-        def loss_of(change: Tensor, wrong: Callable[[Tensor], Tensor] = wrong) -> Tensor:
-            return wrong(add_residual(generator, planes, change, ws))
 
-        residual = minimise(
-            residual, loss_of, steps=steps, rate=config.rate, warmup=config.warmup,
-            floor=config.floor, stage=name, progress=progress,
-        )  # fmt: skip
-    return residual
+def clear_air(
+    generator: TriPlaneGenerator,
+    ws: Float[Tensor, "1 N D"],
+    planes: Float[Tensor, "1 3 C P P"],
+    residual: Float[Tensor, "1 3 C P P"],
+    wrong: Callable[[Tensor], Tensor],
+    config: ShapeConfig,
+    *,
+    progress: Progress = SILENT,
+) -> Float[Tensor, "1 3 C P P"]:
+    """Residual to use instead of `residual`. wrong: `density_loss` with the floaters."""
+    return _shaped(
+        generator, ws, planes, residual, wrong, config, config.clear_steps, "Clear the air",
+        progress,
+    )  # fmt: skip
+
+
+def _shaped(
+    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, start: Tensor,
+    wrong: Callable[[Tensor], Tensor], config: ShapeConfig, steps: int, stage: str,
+    progress: Progress,
+) -> Tensor:  # fmt: skip
+    return minimise(
+        start, lambda change: wrong(add_residual(generator, planes, change, ws)), steps=steps,
+        rate=config.rate, warmup=config.warmup, floor=config.floor, stage=stage, progress=progress,
+    )  # fmt: skip
 
 
 def density_loss(
     generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig,
-    floating: Float[Tensor, "K 3"] | None = None,
+    floating: Float[Tensor, "K 3"] | None = None, opacity: Float[Tensor, "V 1 n n"] | None = None,
 ) -> Callable[[Tensor], Tensor]:  # fmt: skip
     """How far the densities of planes are from wanted ones, at other points every time. floating:
-    points to be emptied, a quarter as many of them as of the rays' own. The gradients at points to
-    be emptied leave colours alone."""
+    points to be emptied, a quarter as many of them as of the rays' own. opacity: of the head so
+    far; rays on which it is wrong are chosen more often. The gradients leave colours alone."""
     numbers = torch.Generator(sides.camera.device).manual_seed(config.seed)
-    rays, rendering = _rays(sides, config), generator.config.rendering
+    rays, rendering = _rays(sides, config, opacity), generator.config.rendering
     empty, solid = compressed(torch.tensor([config.empty, config.solid])).tolist()
     photo = sides.part(slice(0, 1))
 
@@ -122,7 +145,7 @@ def density_loss(
         features = sample_planes(
             planes, points[None], box_warp=rendering.box_warp, axes=rendering.plane_axes
         )
-        features = _colors_kept(generator.decoder, features, ~full)
+        features = _colors_kept(generator.decoder, features)
         level = compressed(generator.decoder(features)[1][0])
         return torch.where(full, F.relu(solid - level), F.relu(level - empty)).mean()
 
@@ -130,10 +153,9 @@ def density_loss(
 
 
 def _colors_kept(
-    decoder: Decoder, features: Float[Tensor, "1 L C"], chosen: Bool[Tensor, "L"]
+    decoder: Decoder, features: Float[Tensor, "1 L C"]
 ) -> Float[Tensor, "1 L C"]:
-    """The features, whose gradients at the chosen points lose their part along those of the three
-    colours."""
+    """The features, whose gradients lose their part along those of the three colours."""
     if not features.requires_grad:
         return features
     slopes = F.normalize(decoder_slopes(decoder, features.detach())[1][..., 1:, :], dim=-1)
@@ -143,8 +165,7 @@ def _colors_kept(
     basis = torch.stack([a, b, F.normalize(c, dim=-1)], -2)
 
     def without(gradient: Tensor) -> Tensor:
-        along = (basis @ gradient[..., None]) * chosen[:, None, None]
-        return gradient - (basis.mT @ along)[..., 0]
+        return gradient - (basis.mT @ (basis @ gradient[..., None]))[..., 0]
 
     features = features.view_as(features)
     features.register_hook(without)
@@ -178,12 +199,15 @@ def floaters(
     return agreed(points[empty], torch.zeros_like(empty[empty]), sides.part(slice(0, 1)))[0]
 
 
-def _rays(sides: Sides, config: ShapeConfig) -> _Rays:
-    """Rays with their chances: highest at an edge, low far from the head."""
+def _rays(sides: Sides, config: ShapeConfig, opacity: Tensor | None) -> _Rays:
+    """Rays with their chances: highest where the opacity is wrong and at an edge, low far from the
+    head."""
     n = sides.alpha.shape[-1]
     origins, directions = make_rays(sides.camera, n)
     spread = F.max_pool2d(sides.alpha, 5, 1, 2) + F.max_pool2d(-sides.alpha, 5, 1, 2)
     chance = 0.7 + F.max_pool2d(sides.alpha, 13, 1, 6) + config.edges * spread
+    if opacity is not None:
+        chance += config.missed * (opacity - sides.alpha).abs()
     chance[0] *= config.own
     flat = (x.flatten() for x in (sides.depth, sides.alpha, chance))
     return _Rays(origins.flatten(0, 1), directions.flatten(0, 1), *flat)
@@ -224,7 +248,10 @@ def agreed(
     alpha, depth, lone = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
     inside = grid[0, 0].abs().amax(-1) < 1.0
     full = full & ~(inside & (alpha < 0.25))
-    kept = full | ~(inside & (lone > 0.5) & (distance[0] > depth - LONE))
+    behind = distance[0] - depth
+    layer = (lone > 0.5) & (behind > -LONE)
+    layer |= (alpha > 0.75) & (depth > 0) & (behind > LAYER[0]) & (behind < LAYER[1])
+    kept = full | ~(inside & layer)
     return points[kept], full[kept]
 
 
