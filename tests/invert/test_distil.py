@@ -17,7 +17,7 @@ from portraiture.camera import eg3d_orbit, orbit, project, to_eg3d
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import InversionError
 from portraiture.fit.run import Fitted
-from portraiture.invert.distil.color import ColorConfig, own_surface, refine_colors, solve_colors
+from portraiture.invert.distil.color import ColorConfig, color_planes, own_surface, windowed
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.distil.place import (
     GRID,
@@ -27,10 +27,17 @@ from portraiture.invert.distil.place import (
     outline_field,
     sampled,
 )
-from portraiture.invert.distil.shape import ShapeConfig, agreed, shape_planes
+from portraiture.invert.distil.shape import (
+    ShapeConfig,
+    agreed,
+    clear_air,
+    density_loss,
+    floaters,
+    shape_planes,
+)
 from portraiture.invert.distil.views import Sides, filled_depth, rendered, with_photo
 from portraiture.invert.method import choose_method
-from portraiture.invert.refine_texture import RefinementConfig
+from portraiture.invert.refine_texture import RefinementConfig, Seen
 from portraiture.models import Models
 from portraiture.networks.features import add_residual
 from portraiture.people.views import HeadFrame
@@ -155,6 +162,28 @@ def test_points_agree_with_the_photo() -> None:
     assert torch.equal(kept, points[[0, 2, 3]])
 
 
+def test_strands_that_only_the_photo_sees_stay() -> None:
+    photo = ball_sides((0.0,))
+    before, inside = RADIUS + 0.02, RADIUS - 0.02  # of the front, and behind the photo's surface
+    points = torch.tensor([[0.0, 0.0, before], [0.0, 0.0, inside], [0.0, 0.0, 0.0]])
+    kept, _ = agreed(points, torch.tensor([False, False, False]), photo)
+    assert torch.equal(kept, points[[0, 2]])
+
+
+def test_a_window_is_a_part_of_its_view() -> None:
+    sides = ball_sides((0.3,))
+    at = torch.arange(64.0 * 64.0).view(1, 1, 64, 64)
+    rays = make_rays(sides.camera, 32)
+    whole = Seen(at.expand(1, 3, 64, 64), at, sides.depth, sides.alpha, rays)
+    part = windowed(whole, 8, torch.Generator().manual_seed(1))
+    first = int(part.photo[0, 0, 0, 0])
+    row, column = first // 64 // 2, first % 64 // 2
+    assert first == 128 * row + 2 * column and part.both.shape[-1] == 16
+    assert torch.equal(part.depth, sides.depth[..., row : row + 8, column : column + 8])
+    grid = rays[1].view(32, 32, 3)[row : row + 8, column : column + 8]
+    assert torch.equal(part.rays[1], grid.reshape(1, 64, 3))
+
+
 def test_planes_come_closer_to_their_sides(folder: Path) -> None:
     generator, models = generator_of(folder), Models()
     small = HeadFrame(0.8, np.eye(3), np.array([0.0, 0.8, 0.0]))
@@ -162,14 +191,22 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
     sides = rendered(synthetic_bust(), small, cameras, studio_light(), size=128, neural=16)
     ws = torch.zeros(1, generator.num_ws, generator.config.w_dim)
     plain = generator.planes(ws).detach()
-    config = ColorConfig(sides=(0, 1), pixels=200, refinement=RefinementConfig(steps=4, warmup=1))
-    shape = ShapeConfig(steps=16, clear_steps=4, rays=300, rate=20.0)
+    config = ColorConfig(window=8)
+    steps = RefinementConfig(steps=12, rate=3.0, warmup=1)
+    shape = ShapeConfig(steps=16, clear_steps=8, rays=300, rate=20.0)
+    perceptual = models.parser()
 
     def distilled() -> tuple[Tensor, Tensor]:
         shaped = shape_planes(generator, ws, plain, sides, shape)
-        surface = own_surface(generator, add_residual(generator, plain, shaped, ws), sides)
-        found = solve_colors(generator, ws, plain, shaped, sides, surface, config)
-        found = refine_colors(generator, ws, plain, found, sides, surface, models.parser(), config)
+        now = add_residual(generator, plain, shaped, ws)
+        surface = own_surface(generator, now, sides)
+        floating = floaters(generator, now, sides)
+        wrong = density_loss(generator, sides, shape, floating, surface.alpha)
+        shaped = clear_air(generator, ws, plain, shaped, wrong, shape)
+        found = color_planes(
+            generator, ws, plain, shaped, sides, perceptual, wrong, steps, config,
+            thickness=0.01, stage="Colour the head",
+        )  # fmt: skip
         return shaped, found
 
     def error(residual: Tensor) -> tuple[float, float]:
