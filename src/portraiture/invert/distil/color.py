@@ -1,4 +1,4 @@
-"""Gives a head the colours that many sides show, together with its density.
+"""Moves planes until a head looks like its sides: opacity and colours together.
 
 planes ─deferred render of a side, superresolution─▶ image ◀─▶ wanted ┐
    └───density at points of all sides' rays ◀─▶ wanted ───────────────┴─Adam─▶ planes
@@ -33,19 +33,21 @@ EVERY = 3
 
 @dataclass(frozen=True)
 class ColorConfig:
-    """paint: the steps at the sides' surface. refinement: those at the head's own. thickness: of
-    the layer behind the sides' surface, EG3D units, in which colours are compared. window: side, in
-    rays, of the part of a side that a step compares; of the photo's view it is all. floor: of
-    `adam.minimise`. seed: of views and windows."""
+    """paint: the steps at the sides' surface. clearing: more of them, with points that float and
+    rays on which the opacity is still wrong. refinement: those at the head's own surface.
+    thickness: of the layer behind the sides' surface, EG3D units, in which colours are compared.
+    floor: of `adam.minimise`. seed: of the views' order and the depths."""
 
     paint: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=160, rate=1.0, warmup=5)
+        default_factory=lambda: RefinementConfig(steps=110, rate=1.0, warmup=5)
+    )
+    clearing: RefinementConfig = field(
+        default_factory=lambda: RefinementConfig(steps=50, rate=0.8, warmup=5)
     )
     refinement: RefinementConfig = field(
         default_factory=lambda: RefinementConfig(steps=80, rate=0.6, warmup=5)
     )
     thickness: float = 0.01
-    window: int = 96
     floor: float = 0.1
     seed: int = 0
 
@@ -90,8 +92,7 @@ def color_planes(
 
     def loss_of(change: Tensor) -> Tensor:
         now = add_residual(generator, planes, change, ws)
-        k = next(turns)
-        seen = windowed(views[k], config.window, numbers) if k else views[0]
+        seen = views[next(turns)]
         if thickness:
             drawn = torch.rand(seen.depth.shape, generator=numbers, device=ws.device)
             seen = seen._replace(depth=seen.depth + thickness * (1.3 * drawn - 0.3))
@@ -101,23 +102,6 @@ def color_planes(
         residual, loss_of, steps=steps.steps, rate=steps.rate, warmup=steps.warmup,
         floor=config.floor, stage=stage, progress=progress,
     )  # fmt: skip
-
-
-def windowed(seen: Seen, window: int, numbers: torch.Generator) -> Seen:
-    """A square part of a view, anywhere in it."""
-    n = seen.depth.shape[-1]
-    if window >= n:
-        return seen
-    drawn = torch.randint(n - window + 1, (2,), generator=numbers, device=numbers.device)
-    row, column = drawn.tolist()
-
-    def cut(image: Tensor) -> Tensor:
-        scale = image.shape[-1] // n
-        rows, columns = (slice(k * scale, (k + window) * scale) for k in (row, column))
-        return image[..., rows, columns]
-
-    rays = [cut(x.mT.unflatten(2, (n, n))).flatten(2).mT for x in seen.rays]
-    return Seen(*(cut(x) for x in seen[:4]), rays=(rays[0], rays[1]))
 
 
 def _turns(count: int, steps: int, seed: int) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 Photo ─fit─▶ Fitted ─find_latent─▶ w, the generator's head of nearly that person
    └─place, views─▶ Sides: the avatar from all sides, with the photo's pixels where they show it
-planes of w ─shape_planes─▶ its surface ─solve_colors, refine_colors─▶ its colours ─▶ Inversion
+planes of w ─density_loss, color_planes at the sides' surface, then at its own─▶ Inversion
 A head from an encoder is right from the photo's side and guessed from all others; here the others
 are the avatar's. Only the planes change, so edits, meshes and files are those of every head.
 """
@@ -36,10 +36,8 @@ from portraiture.invert.distil.place import (
 )
 from portraiture.invert.distil.shape import (
     ShapeConfig,
-    clear_air,
     density_loss,
     floaters,
-    shape_planes,
 )
 from portraiture.invert.distil.views import (
     Sides,
@@ -193,19 +191,17 @@ class DistilMethod:
             color_planes, generator, ws, plain, perceptual=self.models.parser(),
             config=config.color, progress=progress,
         )  # fmt: skip
-        residual = shape_planes(generator, ws, plain, sides, config.shape, progress=progress)
-        stopped = progress.cancelled
-        residual = color(
-            residual, sides, density=density_loss(generator, sides, config.shape),
-            steps=config.color.paint, thickness=config.color.thickness, stage="Colour the head",
-        )  # fmt: skip
-        stopped |= progress.cancelled
-        wrong = self._left(ws, plain, residual, sides, progress)[1]
-        residual = clear_air(
-            generator, ws, plain, residual, wrong, config.shape, progress=progress
-        )
-        stopped |= progress.cancelled
-        surface, wrong = self._left(ws, plain, residual, sides, progress)
+        residual, stopped = torch.zeros_like(plain), False
+        wrong = density_loss(generator, sides, config.shape)
+        for steps, stage in (
+            (config.color.paint, "Distil the avatar"), (config.color.clearing, "Clear the air"),
+        ):  # fmt: skip
+            residual = color(
+                residual, sides, density=wrong, steps=steps, thickness=config.color.thickness,
+                stage=stage,
+            )  # fmt: skip
+            stopped |= progress.cancelled
+            surface, wrong = self._left(ws, plain, residual, sides, progress)
         residual = color(
             residual, surface, density=wrong, steps=config.color.refinement,
             stage="Refine the texture",

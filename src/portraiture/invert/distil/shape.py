@@ -1,6 +1,6 @@
-"""Brings a head's density to a known surface: empty before it, opaque behind it, from all sides.
+"""How far a head's density is from a known surface: empty before it, opaque behind it.
 
-rays of all sides ─points before and behind the surface─▶ raw densities ◀─▶ wanted ─Adam─▶ planes
+rays of all sides ─points before and behind the surface─▶ raw densities ◀─▶ wanted
 The surface is known, so a ray needs a few samples and not a hundred. Where sides disagree the photo
 is right: what lies on its background is empty, what it alone shows is left to it. [ours]
 Letters: V sides, N rows of w+, C channels and P side of a plane, M rays of a step, L points, n
@@ -18,12 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from portraiture.invert.adam import minimise
 from portraiture.invert.distil.views import Sides, seen_at
 from portraiture.invert.project_texture import decoder_slopes
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
-from portraiture.networks.features import add_residual
-from portraiture.progress import SILENT, Progress
 from portraiture.triplane.density_grid import density_grid, grid_coordinates
 from portraiture.triplane.planes import sample_planes
 from portraiture.triplane.sampling import make_rays
@@ -40,18 +37,11 @@ and not from another."""
 
 @dataclass(frozen=True)
 class ShapeConfig:
-    """steps, rate, warmup, floor: of `adam.minimise`. clear_steps: more steps after these, with
-    what floats (`floaters`). rays: M, of all sides. free: samples of a ray
-    before its surface. before, behind: offsets from the surface, EG3D units, at which it is empty
-    and opaque. empty, solid: raw densities to reach. edges: chance of a ray at an edge, relative to
-    others. missed: of one whose opacity is wrong by 1. own: chance of the photo's rays, relative to
-    those of another side."""
+    """rays: M, of all sides. free: samples of a ray before its surface. before, behind: offsets
+    from the surface, EG3D units, at which it is empty and opaque. empty, solid: raw densities to
+    reach. edges: chance of a ray at an edge, relative to others. missed: of one whose opacity is
+    wrong by 1. own: chance of the photo's rays, relative to those of another side."""
 
-    steps: int = 36
-    clear_steps: int = 30
-    rate: float = 1.2
-    warmup: int = 3
-    floor: float = 1.0
     rays: int = 1000
     free: int = 9
     before: tuple[float, ...] = (-0.05, -0.03, -0.015)
@@ -59,8 +49,8 @@ class ShapeConfig:
     empty: float = -15.0
     solid: float = 300.0
     edges: float = 6.0
-    own: float = 12.0
     missed: float = 40.0
+    own: float = 12.0
     seed: int = 0
 
 
@@ -72,51 +62,6 @@ class _Rays(NamedTuple):
     depth: Float[Tensor, "V*n*n"]
     alpha: Float[Tensor, "V*n*n"]
     chance: Float[Tensor, "V*n*n"]
-
-
-def shape_planes(
-    generator: TriPlaneGenerator,
-    ws: Float[Tensor, "1 N D"],
-    planes: Float[Tensor, "1 3 C P P"],
-    sides: Sides,
-    config: ShapeConfig,
-    *,
-    progress: Progress = SILENT,
-) -> Float[Tensor, "1 3 C P P"]:
-    """Residual of the planes (`networks.features.add_residual`). sides: the first is the photo's,
-    with the avatar's depth in `fine`."""
-    start, wrong = torch.zeros_like(planes), density_loss(generator, sides, config)
-    return _shaped(
-        generator, ws, planes, start, wrong, config, config.steps, "Shape the head", progress
-    )
-
-
-def clear_air(
-    generator: TriPlaneGenerator,
-    ws: Float[Tensor, "1 N D"],
-    planes: Float[Tensor, "1 3 C P P"],
-    residual: Float[Tensor, "1 3 C P P"],
-    wrong: Callable[[Tensor], Tensor],
-    config: ShapeConfig,
-    *,
-    progress: Progress = SILENT,
-) -> Float[Tensor, "1 3 C P P"]:
-    """Residual to use instead of `residual`. wrong: `density_loss` with the floaters."""
-    return _shaped(
-        generator, ws, planes, residual, wrong, config, config.clear_steps, "Clear the air",
-        progress,
-    )  # fmt: skip
-
-
-def _shaped(
-    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, start: Tensor,
-    wrong: Callable[[Tensor], Tensor], config: ShapeConfig, steps: int, stage: str,
-    progress: Progress,
-) -> Tensor:  # fmt: skip
-    return minimise(
-        start, lambda change: wrong(add_residual(generator, planes, change, ws)), steps=steps,
-        rate=config.rate, warmup=config.warmup, floor=config.floor, stage=stage, progress=progress,
-    )  # fmt: skip
 
 
 def density_loss(
@@ -152,9 +97,7 @@ def density_loss(
     return loss_of
 
 
-def _colors_kept(
-    decoder: Decoder, features: Float[Tensor, "1 L C"]
-) -> Float[Tensor, "1 L C"]:
+def _colors_kept(decoder: Decoder, features: Float[Tensor, "1 L C"]) -> Float[Tensor, "1 L C"]:
     """The features, whose gradients lose their part along those of the three colours."""
     if not features.requires_grad:
         return features
