@@ -39,6 +39,7 @@ from portraiture.invert.method import choose_method
 from portraiture.invert.refine_texture import RefinementConfig
 from portraiture.models import Models
 from portraiture.networks.features import add_residual
+from portraiture.ops.resize import resized
 from portraiture.people.views import HeadFrame
 from portraiture.photo.align import crop_camera, crop_transform, fit_pose, mean_face
 from portraiture.render.light import studio_light
@@ -176,7 +177,7 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
     sides = rendered(synthetic_bust(), small, cameras, studio_light(), size=128, neural=16)
     ws = torch.zeros(1, generator.num_ws, generator.config.w_dim)
     plain = generator.planes(ws).detach()
-    steps = RefinementConfig(steps=16, rate=20.0, warmup=3)
+    steps = RefinementConfig(steps=24, rate=3.0, warmup=3)
     shape, perceptual = ShapeConfig(rays=300), models.parser()
 
     def distilled() -> tuple[Tensor, Tensor]:
@@ -190,7 +191,7 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
         wrong = density_loss(generator, sides, shape, floating, surface.alpha)
         return first, color_planes(
             generator, ws, plain, first, sides, perceptual, wrong,
-            replace(steps, rate=5.0), ColorConfig(), stage="Refine the texture",
+            replace(steps, rate=1.0), ColorConfig(), stage="Refine the texture",
         )  # fmt: skip
 
     def error(residual: Tensor) -> tuple[float, float]:
@@ -198,14 +199,14 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
         volumes = [generator.render(planes, one[None], deterministic=True) for one in sides.camera]
         opacity = torch.cat([volume.opacity for volume in volumes])
         image = torch.cat([generator.upsample(volume.features, ws) for volume in volumes])
-        off = (image - sides.image).abs() * (sides.image < 1.0)
-        return float((opacity - sides.alpha).abs().mean()), float(off.mean())
+        both = resized(torch.minimum(opacity, sides.alpha), 128)
+        off = ((image - sides.image).abs() * both).sum() / both.sum()
+        return float((opacity - sides.alpha).abs().mean()), float(off)
 
     first, found = distilled()
     start, middle, end = (error(x) for x in (torch.zeros_like(plain), first, found))
-    print(start, middle, end)
-    assert max(middle[0], end[0]) < 0.8 * start[0]
-    assert end[1] < min(middle[1], 0.8 * start[1])
+    assert middle[0] < 0.75 * start[0] and end[0] < 0.95 * middle[0]
+    assert max(middle[1], end[1]) < 0.9 * start[1]
     assert torch.equal(distilled()[1], found)
 
 
