@@ -36,8 +36,8 @@ class Invert:
     )
     """goae+refine takes a few seconds: the encoder swin-w and feature alignment after GOAE, then
     steps beyond GOAE: the silhouette is fitted, the texture projected and refined. distil (ours,
-    one photo, slower) fits an avatar as create does and gives the head the avatar's sides, with the
-    photo's pixels where they show it: cleaner when turned, farther from the photo. aligned leaves
+    one photo, slower) fits an avatar as create does and gives the head the avatar's sides,
+    with the photo's pixels where they show it: more like the person, without haze. aligned leaves
     the steps beyond GOAE out. psp and e4e are encoders to compare with; no weights for them ship.
     The others take minutes: w finds the most similar person that the network knows, pti then tunes
     the network to the photo, and pose-opt also optimises the camera."""
@@ -48,8 +48,8 @@ class Invert:
     """The feature alignment's weights, likewise."""
     refine_steps: int | None = None
     """Gradient steps, a sixth of a second each, that bring the texture closer to the photo: 16 by
-    default, 30 of distil; 0 leaves the texture as projected and, of goae+refine, the silhouette as
-    encoded."""
+    default, 80 of distil, after its others; 0 leaves, of goae+refine, the texture as projected and
+    the silhouette as encoded."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None

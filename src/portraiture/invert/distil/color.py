@@ -1,59 +1,54 @@
-"""Gives a head's surface its colours as many sides show them: in closed form, then by the image.
+"""Moves planes until a head looks like its sides: opacity and colours together.
 
-head ─render, each side─▶ its own surface ─wanted colours─▶ change of features ─▶ planes
-   ─superresolution of the photo's view and of another─▶ images ◀─▶ wanted ─Adam─▶ planes
-The equations are those of `invert.project_texture` and `invert.refine_texture`, for sides that
-agree with each other since they show one surface. [ours]
-Letters: V sides, N rows of w+, C channels and P side of a plane, M points, n neural resolution.
+planes ─deferred render of a side, superresolution─▶ image ◀─▶ wanted ┐
+   └───density at points of all sides' rays ◀─▶ wanted ───────────────┴─Adam─▶ planes
+First at the surface that the sides show, then at the head's own, which haze and texels leave a
+little apart from it. Every third step compares the photo's view. [ours]
+Letters: V sides, N rows of w+, C channels and P side of a plane, n neural resolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.invert.adam import minimise
 from portraiture.invert.distil.views import Sides
-from portraiture.invert.project_texture import (
-    TextureConfig,
-    features_for,
-    shares_by_facing,
-    surface_normals,
-)
 from portraiture.invert.refine_texture import RefinementConfig, Seen, image_loss
-from portraiture.networks.deferred import deferred_features
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
 from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress
-from portraiture.triplane.backproject import backproject
-from portraiture.triplane.planes import AXES
 from portraiture.triplane.sampling import make_rays
-from portraiture.triplane.splat import splat_places
-from portraiture.triplane.visibility import gaussian_blur
+
+EVERY = 3
+"""The photo's view is compared in every so many steps."""
 
 
 @dataclass(frozen=True)
 class ColorConfig:
-    """sides: numbers of `views.SIDES` that are compared beside the photo. texture: rounds of the
-    closed form. pixels: of a side in a round, three times as many of the photo. refinement: the
-    steps after it. seed: of the samples."""
+    """paint: the steps at the sides' surface. clearing: more of them, with points that float and
+    rays on which the opacity is still wrong. refinement: those at the head's own surface.
+    thickness: of the layer behind the sides' surface, EG3D units, in which colours are compared.
+    floor: of `adam.minimise`. seed: of the views' order and the depths."""
 
-    sides: tuple[int, ...] = (0, 8, 2, 10, 4, 12, 6)
-    texture: TextureConfig = field(
-        default_factory=lambda: TextureConfig(blurs=(2.0, 0.5, 0.0), damping=0.05)
+    paint: RefinementConfig = field(
+        default_factory=lambda: RefinementConfig(steps=110, rate=1.0, warmup=5)
     )
-    pixels: int = 2500
+    clearing: RefinementConfig = field(
+        default_factory=lambda: RefinementConfig(steps=50, rate=0.8, warmup=5)
+    )
     refinement: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=30, rate=0.3)
+        default_factory=lambda: RefinementConfig(steps=80, rate=0.6, warmup=5)
     )
+    thickness: float = 0.01
+    floor: float = 0.1
     seed: int = 0
 
 
@@ -62,7 +57,7 @@ def own_surface(
     generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"], sides: Sides,
     *, progress: Progress = SILENT,
 ) -> Sides:  # fmt: skip
-    """The sides with the surface that the head has itself. alpha: what both show."""
+    """The sides with the surface that the head has itself: its depth and opacity."""
     progress.stage("Render the head", len(sides.camera))
     depths, alphas = [], []
     for k in range(len(sides.camera)):
@@ -73,107 +68,53 @@ def own_surface(
     return replace(sides, depth=torch.cat(depths), alpha=torch.cat(alphas))
 
 
-@torch.no_grad()
-def solve_colors(
+def color_planes(
     generator: TriPlaneGenerator,
     ws: Float[Tensor, "1 N D"],
     planes: Float[Tensor, "1 3 C P P"],
     residual: Float[Tensor, "1 3 C P P"],
     sides: Sides,
-    surface: Sides,
-    config: ColorConfig,
-    *,
-    progress: Progress = SILENT,
-) -> Float[Tensor, "1 3 C P P"]:
-    """Residual to use instead of `residual`. planes: without it. surface: of `own_surface`."""
-    numbers = torch.Generator(planes.device).manual_seed(config.seed)
-    progress.stage("Colour the head", len(config.texture.blurs))
-    for blur in config.texture.blurs:
-        now = add_residual(generator, planes, residual, ws)
-        residual = residual + _color(
-            generator, ws, now, now - planes, sides, surface, blur, config, numbers
-        )
-        progress.step()
-        if progress.cancelled:
-            break
-    return residual
-
-
-def _color(
-    generator: TriPlaneGenerator, ws: Tensor, planes: Tensor, so_far: Tensor, sides: Sides,
-    surface: Sides, blur: float, config: ColorConfig, numbers: torch.Generator,
-) -> Float[Tensor, "1 3 C P P"]:  # fmt: skip
-    """Change of the planes that gives the surface its colours and keeps its density."""
-    rendering, size = generator.config.rendering, planes.shape[-1]
-    space = {"box_warp": rendering.box_warp, "axes": rendering.plane_axes}
-    n = sides.alpha.shape[-1]
-    found = []
-    for k in range(len(sides.camera)):
-        one = slice(k, k + 1)
-        camera, depth, alpha = sides.camera[one], surface.depth[one], surface.alpha[one]
-        solid = torch.minimum(sides.alpha[one], alpha) > 0.9
-        origins, directions = make_rays(camera, n)
-        points = origins + directions * depth.flatten(2).mT
-        features = deferred_features(generator, planes, depth, alpha, (origins, directions))
-        image = generator.upsample(features, ws).clamp(-1.0, 1.0)
-        change = 0.5 * F.interpolate(sides.image[one] - image, (n, n), mode="area") * solid
-        if blur:
-            change = gaussian_blur(change, blur)
-            change = change / gaussian_blur(solid.float(), blur).clamp_min(1e-3)
-        parts = (points, directions, surface_normals(depth, camera), change.flatten(2).mT)
-        kept = solid.flatten().nonzero()[:, 0]
-        some = config.pixels * (3 if k == 0 else 1)
-        kept = kept[torch.randperm(len(kept), generator=numbers, device=kept.device)[:some]]
-        found.append([part[:, kept] for part in parts])
-    points, directions, normals, change = (torch.cat(x, 1) for x in zip(*found, strict=True))
-    step = features_for(generator, planes, so_far, points, directions, change, config.texture)
-    flow = generator.flow(ws[:, 0]) if generator.config.flow_rank else None
-    places = splat_places(points, size=size, flow=flow, **space)
-    shares = shares_by_facing(normals, AXES[rendering.plane_axes], config.texture.facing)
-    solved = backproject(step, places, shares, size=size, rounds=config.texture.spreads)
-    return gaussian_blur(solved.flatten(1, 2), config.texture.softness).view_as(solved)
-
-
-def refine_colors(
-    generator: TriPlaneGenerator,
-    ws: Float[Tensor, "1 N D"],
-    planes: Float[Tensor, "1 3 C P P"],
-    residual: Float[Tensor, "1 3 C P P"],
-    sides: Sides,
-    surface: Sides,
     perceptual: FeatureNetwork,
+    density: Callable[[Tensor], Tensor],
+    steps: RefinementConfig,
     config: ColorConfig,
     *,
+    thickness: float = 0.0,
+    stage: str,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 3 C P P"]:
-    """Residual to use instead of `residual`: steps compare the photo's view and another in turn.
-    perceptual: network of the perceptual loss."""
-    views = [_seen(sides, surface, k) for k in range(len(sides.camera))]
-    turns = _turns(len(views), config.refinement.steps, config.seed)
+    """Residual to use instead of `residual`. planes: without it. sides: with the surface at which
+    colours are compared; the first is the photo's. perceptual: network of the perceptual loss.
+    density: loss of the planes that is added, as `shape.density_loss`."""
+    views = [_seen(sides, k) for k in range(len(sides.camera))]
+    turns = _turns(len(views), steps.steps, config.seed)
+    numbers = torch.Generator(ws.device).manual_seed(config.seed)
 
     def loss_of(change: Tensor) -> Tensor:
         now = add_residual(generator, planes, change, ws)
         seen = views[next(turns)]
-        return image_loss(generator, ws, now, seen, perceptual, config.refinement)
+        if thickness:
+            drawn = torch.rand(seen.depth.shape, generator=numbers, device=ws.device)
+            seen = seen._replace(depth=seen.depth + thickness * (1.3 * drawn - 0.3))
+        return density(now) + image_loss(generator, ws, now, seen, perceptual, steps)
 
-    steps = config.refinement
     return minimise(
         residual, loss_of, steps=steps.steps, rate=steps.rate, warmup=steps.warmup,
-        stage="Refine the texture", progress=progress,
+        floor=config.floor, stage=stage, progress=progress,
     )  # fmt: skip
 
 
 def _turns(count: int, steps: int, seed: int) -> Iterator[int]:
-    """Numbers of `count` views for so many steps: the first, and the others in a random order, in
-    turn."""
+    """Numbers of `count` views for so many steps: the first in every `EVERY`th, and the others in a
+    random order, in turn."""
     others = np.random.default_rng(seed).permutation(np.arange(1, count))
     for step in range(steps):
-        yield int(others[step // 2 % len(others)]) if step % 2 and len(others) else 0
+        own = step % EVERY == 0 or not len(others)
+        yield 0 if own else int(others[(step - step // EVERY - 1) % len(others)])
 
 
-def _seen(sides: Sides, surface: Sides, k: int) -> Seen:
-    one = slice(k, k + 1)
-    side = sides.image.shape[-1]
-    both = resized(torch.minimum(sides.alpha[one], surface.alpha[one]), side).clamp(0.0, 1.0)
-    rays = make_rays(sides.camera[one], surface.depth.shape[-1])
-    return Seen(sides.image[one], both, surface.depth[one], surface.alpha[one], rays)
+def _seen(sides: Sides, k: int) -> Seen:
+    one = sides.part(slice(k, k + 1))
+    alpha = one.alpha * (one.depth > 0)
+    both = resized(alpha, one.image.shape[-1]).clamp(0.0, 1.0)
+    return Seen(one.image, both, one.depth, alpha, make_rays(one.camera, alpha.shape[-1]))

@@ -2,15 +2,16 @@
 
 Photo ─fit─▶ Fitted ─find_latent─▶ w, the generator's head of nearly that person
    └─place, views─▶ Sides: the avatar from all sides, with the photo's pixels where they show it
-planes of w ─shape_planes─▶ its surface ─solve_colors, refine_colors─▶ its colours ─▶ Inversion
+planes of w ─density_loss, color_planes at the sides' surface, then at its own─▶ Inversion
 A head from an encoder is right from the photo's side and guessed from all others; here the others
 are the avatar's. Only the planes change, so edits, meshes and files are those of every head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +25,7 @@ from portraiture.camera import from_eg3d
 from portraiture.errors import InversionError
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.invert.confidence import knows_people
-from portraiture.invert.distil.color import (
-    ColorConfig,
-    own_surface,
-    refine_colors,
-    solve_colors,
-)
+from portraiture.invert.distil.color import ColorConfig, color_planes, own_surface
 from portraiture.invert.distil.place import (
     aligned_camera,
     fitted_bust,
@@ -38,7 +34,11 @@ from portraiture.invert.distil.place import (
     outline_field,
     stable_landmarks,
 )
-from portraiture.invert.distil.shape import ShapeConfig, shape_planes
+from portraiture.invert.distil.shape import (
+    ShapeConfig,
+    density_loss,
+    floaters,
+)
 from portraiture.invert.distil.views import (
     Sides,
     filled_depth,
@@ -153,8 +153,7 @@ class DistilMethod:
         own, others = every.part(slice(0, 1)), every.part(slice(1, None))
         progress.stage("Project the photo")
         weight = photo_weight(own, target.person)
-        colored = list(self.config.color.sides)
-        others.image[colored] = with_photo(others.part(colored), own, target.image, weight)
+        others = replace(others, image=with_photo(others, own, target.image, weight))
         alpha = F.interpolate(target.person, own.alpha.shape[-2:], mode="area")
         depth = filled_depth(own.depth, alpha)
         return joined(replace(own, image=target.image, alpha=alpha, depth=depth), others)
@@ -188,19 +187,24 @@ class DistilMethod:
         sides = sides.to(ws.device)
         with torch.no_grad():
             plain = generator.planes(ws)
-        residual = shape_planes(generator, ws, plain, sides, config.shape, progress=progress)
-        stopped = progress.cancelled
-        few = sides.part([0, *(1 + k for k in config.color.sides)])
-        surface = own_surface(
-            generator, add_residual(generator, plain, residual, ws), few, progress=progress
-        )
-        residual = solve_colors(
-            generator, ws, plain, residual, few, surface, config.color, progress=progress
-        )
-        stopped |= progress.cancelled
-        residual = refine_colors(
-            generator, ws, plain, residual, few, surface, self.models.parser(), config.color,
-            progress=progress,
+        color = partial(
+            color_planes, generator, ws, plain, perceptual=self.models.parser(),
+            config=config.color, progress=progress,
+        )  # fmt: skip
+        residual, stopped = torch.zeros_like(plain), False
+        wrong = density_loss(generator, sides, config.shape)
+        for steps, stage in (
+            (config.color.paint, "Distil the avatar"), (config.color.clearing, "Clear the air"),
+        ):  # fmt: skip
+            residual = color(
+                residual, sides, density=wrong, steps=steps, thickness=config.color.thickness,
+                stage=stage,
+            )  # fmt: skip
+            stopped |= progress.cancelled
+            surface, wrong = self._left(ws, plain, residual, sides, progress)
+        residual = color(
+            residual, surface, density=wrong, steps=config.color.refinement,
+            stage="Refine the texture",
         )  # fmt: skip
         stopped |= progress.cancelled
         planes = add_residual(generator, plain, residual, ws)
@@ -208,6 +212,17 @@ class DistilMethod:
             ws, planes, sides.camera[:1], generator, residual=residual,
             facts={"stopped": stopped},
         )  # fmt: skip
+
+    def _left(
+        self, ws: Tensor, plain: Tensor, residual: Tensor, sides: Sides, progress: Progress
+    ) -> tuple[Sides, Callable[[Tensor], Tensor]]:
+        """The head's own surface, where it agrees with the sides', and the density loss of what is
+        still wrong."""
+        now = add_residual(self.generator, plain, residual, ws)
+        surface = own_surface(self.generator, now, sides, progress=progress)
+        floating = floaters(self.generator, now, sides)
+        wrong = density_loss(self.generator, sides, self.config.shape, floating, surface.alpha)
+        return replace(surface, alpha=torch.minimum(surface.alpha, sides.alpha)), wrong
 
 
 def photo_of_crop(target: Target) -> Photo:

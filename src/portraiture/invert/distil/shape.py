@@ -1,6 +1,6 @@
-"""Brings a head's density to a known surface: empty before it, opaque behind it, from all sides.
+"""How far a head's density is from a known surface: empty before it, opaque behind it.
 
-rays of all sides ─points before and behind the surface─▶ raw densities ◀─▶ wanted ─Adam─▶ planes
+rays of all sides ─points before and behind the surface─▶ raw densities ◀─▶ wanted
 The surface is known, so a ray needs a few samples and not a hundred. Where sides disagree the photo
 is right: what lies on its background is empty, what it alone shows is left to it. [ours]
 Letters: V sides, N rows of w+, C channels and P side of a plane, M rays of a step, L points, n
@@ -18,12 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from portraiture.invert.adam import minimise
 from portraiture.invert.distil.views import Sides, seen_at
 from portraiture.invert.project_texture import decoder_slopes
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
-from portraiture.networks.features import add_residual
-from portraiture.progress import SILENT, Progress
 from portraiture.triplane.density_grid import density_grid, grid_coordinates
 from portraiture.triplane.planes import sample_planes
 from portraiture.triplane.sampling import make_rays
@@ -33,29 +30,27 @@ FLOATER_GRID, CLEAR = 96, 0.03
 EG3D units, everything is one. Within two rays of an outline nothing is."""
 LONE = 0.02
 """How far before a surface that only the photo shows other sides' empty points are left out."""
+LAYER = (0.004, 0.045)
+"""The same behind every surface of the photo: from, to. Strands of hair are opaque from one side
+and not from another."""
 
 
 @dataclass(frozen=True)
 class ShapeConfig:
-    """steps, rate, warmup, floor: of `adam.minimise`. clear_steps: more steps after these, with
-    what floats (`floaters`). rays: M, of all sides. free: samples of a ray
-    before its surface. before, behind: offsets from the surface, EG3D units, at which it is empty
-    and opaque. empty, solid: raw densities to reach. edges: chance of a ray at an edge, relative to
-    others. own: chance of the photo's rays, relative to those of another side."""
+    """rays: M, of all sides. free: samples of a ray before its surface. before, behind: offsets
+    from the surface, EG3D units, at which it is empty and opaque. empty, solid: raw densities to
+    reach. edges: chance of a ray at an edge, relative to others. missed: of one whose opacity is
+    wrong by 1. own: chance of the photo's rays, relative to those of another side."""
 
-    steps: int = 36
-    clear_steps: int = 12
-    rate: float = 1.2
-    warmup: int = 3
-    floor: float = 1.0
-    rays: int = 2000
+    rays: int = 1000
     free: int = 9
     before: tuple[float, ...] = (-0.05, -0.03, -0.015)
     behind: tuple[float, ...] = (0.008, 0.02, 0.035)
     empty: float = -15.0
     solid: float = 300.0
     edges: float = 6.0
-    own: float = 5.0
+    missed: float = 40.0
+    own: float = 12.0
     seed: int = 0
 
 
@@ -69,42 +64,15 @@ class _Rays(NamedTuple):
     chance: Float[Tensor, "V*n*n"]
 
 
-def shape_planes(
-    generator: TriPlaneGenerator,
-    ws: Float[Tensor, "1 N D"],
-    planes: Float[Tensor, "1 3 C P P"],
-    sides: Sides,
-    config: ShapeConfig,
-    *,
-    progress: Progress = SILENT,
-) -> Float[Tensor, "1 3 C P P"]:
-    """Residual of the planes (`networks.features.add_residual`). sides: the first is the photo's,
-    with the avatar's depth in `fine`."""
-    residual = torch.zeros_like(planes)
-    for steps, name in ((config.steps, "Shape the head"), (config.clear_steps, "Clear the air")):
-        now = add_residual(generator, planes, residual, ws)
-        floating = floaters(generator, now, sides) if name == "Clear the air" else None
-        wrong = density_loss(generator, sides, config, floating)
-
-        def loss_of(change: Tensor, wrong: Callable[[Tensor], Tensor] = wrong) -> Tensor:
-            return wrong(add_residual(generator, planes, change, ws))
-
-        residual = minimise(
-            residual, loss_of, steps=steps, rate=config.rate, warmup=config.warmup,
-            floor=config.floor, stage=name, progress=progress,
-        )  # fmt: skip
-    return residual
-
-
 def density_loss(
     generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig,
-    floating: Float[Tensor, "K 3"] | None = None,
+    floating: Float[Tensor, "K 3"] | None = None, opacity: Float[Tensor, "V 1 n n"] | None = None,
 ) -> Callable[[Tensor], Tensor]:  # fmt: skip
     """How far the densities of planes are from wanted ones, at other points every time. floating:
-    points to be emptied, a quarter as many of them as of the rays' own. The gradients at points to
-    be emptied leave colours alone."""
+    points to be emptied, a quarter as many of them as of the rays' own. opacity: of the head so
+    far; rays on which it is wrong are chosen more often. The gradients leave colours alone."""
     numbers = torch.Generator(sides.camera.device).manual_seed(config.seed)
-    rays, rendering = _rays(sides, config), generator.config.rendering
+    rays, rendering = _rays(sides, config, opacity), generator.config.rendering
     empty, solid = compressed(torch.tensor([config.empty, config.solid])).tolist()
     photo = sides.part(slice(0, 1))
 
@@ -122,18 +90,15 @@ def density_loss(
         features = sample_planes(
             planes, points[None], box_warp=rendering.box_warp, axes=rendering.plane_axes
         )
-        features = _colors_kept(generator.decoder, features, ~full)
+        features = _colors_kept(generator.decoder, features)
         level = compressed(generator.decoder(features)[1][0])
         return torch.where(full, F.relu(solid - level), F.relu(level - empty)).mean()
 
     return loss_of
 
 
-def _colors_kept(
-    decoder: Decoder, features: Float[Tensor, "1 L C"], chosen: Bool[Tensor, "L"]
-) -> Float[Tensor, "1 L C"]:
-    """The features, whose gradients at the chosen points lose their part along those of the three
-    colours."""
+def _colors_kept(decoder: Decoder, features: Float[Tensor, "1 L C"]) -> Float[Tensor, "1 L C"]:
+    """The features, whose gradients lose their part along those of the three colours."""
     if not features.requires_grad:
         return features
     slopes = F.normalize(decoder_slopes(decoder, features.detach())[1][..., 1:, :], dim=-1)
@@ -143,8 +108,7 @@ def _colors_kept(
     basis = torch.stack([a, b, F.normalize(c, dim=-1)], -2)
 
     def without(gradient: Tensor) -> Tensor:
-        along = (basis @ gradient[..., None]) * chosen[:, None, None]
-        return gradient - (basis.mT @ along)[..., 0]
+        return gradient - (basis.mT @ (basis @ gradient[..., None]))[..., 0]
 
     features = features.view_as(features)
     features.register_hook(without)
@@ -178,12 +142,15 @@ def floaters(
     return agreed(points[empty], torch.zeros_like(empty[empty]), sides.part(slice(0, 1)))[0]
 
 
-def _rays(sides: Sides, config: ShapeConfig) -> _Rays:
-    """Rays with their chances: highest at an edge, low far from the head."""
+def _rays(sides: Sides, config: ShapeConfig, opacity: Tensor | None) -> _Rays:
+    """Rays with their chances: highest where the opacity is wrong and at an edge, low far from the
+    head."""
     n = sides.alpha.shape[-1]
     origins, directions = make_rays(sides.camera, n)
     spread = F.max_pool2d(sides.alpha, 5, 1, 2) + F.max_pool2d(-sides.alpha, 5, 1, 2)
     chance = 0.7 + F.max_pool2d(sides.alpha, 13, 1, 6) + config.edges * spread
+    if opacity is not None:
+        chance += config.missed * (opacity - sides.alpha).abs()
     chance[0] *= config.own
     flat = (x.flatten() for x in (sides.depth, sides.alpha, chance))
     return _Rays(origins.flatten(0, 1), directions.flatten(0, 1), *flat)
@@ -224,7 +191,10 @@ def agreed(
     alpha, depth, lone = F.grid_sample(maps, grid, mode="nearest", align_corners=False)[0, :, 0]
     inside = grid[0, 0].abs().amax(-1) < 1.0
     full = full & ~(inside & (alpha < 0.25))
-    kept = full | ~(inside & (lone > 0.5) & (distance[0] > depth - LONE))
+    behind = distance[0] - depth
+    layer = (lone > 0.5) & (behind > -LONE)
+    layer |= (alpha > 0.75) & (depth > 0) & (behind > LAYER[0]) & (behind < LAYER[1])
+    kept = full | ~(inside & layer)
     return points[kept], full[kept]
 
 

@@ -29,7 +29,7 @@ from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.visibility import gaussian_blur
 from portraiture.types import Bust, Camera, Light
 
-YAWS, PITCHES = (-63, -42, -21, 0, 21, 42, 63), (-12, 14)
+YAWS, PITCHES = (-63, -47, -31, -16, 0, 16, 31, 47, 63), (-14, 0, 14)
 SIDES = tuple((radians(yaw), radians(pitch)) for pitch in PITCHES for yaw in YAWS)
 SAME = 0.025
 """Distance along a ray, EG3D units, within which two views show the same surface."""
