@@ -31,16 +31,17 @@ class Invert:
     """A portrait, as for create; encoders take several of one person, from different sides."""
     out: Path
     """Folder for the results; it is made if need be."""
-    method: Literal["goae+refine", "distil", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] = (
-        "goae+refine"
-    )
-    """goae+refine takes a few seconds: the encoder swin-w and feature alignment after GOAE, then
-    steps beyond GOAE: the silhouette is fitted, the texture projected and refined. distil (ours,
-    one photo, slower) fits an avatar as create does and gives the head the avatar's sides,
-    with the photo's pixels where they show it: more like the person, without haze. aligned leaves
-    the steps beyond GOAE out. psp and e4e are encoders to compare with; no weights for them ship.
-    The others take minutes: w finds the most similar person that the network knows, pti then tunes
-    the network to the photo, and pose-opt also optimises the camera."""
+    method: (
+        Literal["distil", "goae+refine", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] | None
+    ) = None
+    """Default: distil for one photo, goae+refine for several. distil (ours, about a minute) fits an
+    avatar as create does and gives the head the avatar's sides, with the photo's pixels where they
+    show it: clean when turned. goae+refine takes seconds and is hazy from the sides: the encoder
+    swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
+    texture projected and refined; aligned leaves these out. psp and e4e are encoders to compare
+    with; no weights for them ship. The others take minutes: w finds the most similar person that
+    the network knows, pti then tunes the network to the photo, and pose-opt also optimises the
+    camera."""
     weights: str | None = None
     """The encoder's weights, instead of the shipped ones: what train encoder left in networks/, a
     folder or a .safetensors file."""
@@ -159,8 +160,8 @@ def invert(command: Invert) -> None:
     from portraiture.models import Models, choose_device
 
     method = choose_method(
-        command.method, Models(choose_device(command.device)), network=command.network,
-        weights=command.weights, alignment=command.alignment, refine_steps=command.refine_steps,
+        command.method, Models(choose_device(command.device)), photos=len(command.photos),
+        network=command.network, weights=command.weights, alignment=command.alignment, refine_steps=command.refine_steps,
         steps=command.steps, rays=command.rays,
     )  # fmt: skip
     with TerminalProgress() as progress:
@@ -189,5 +190,7 @@ def invert(command: Invert) -> None:
         f" ({head.facts['psnr_person_db']:.1f} dB from the photo)",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
-    if command.method == "goae+refine" and command.weights is None:
+    if head.method == "distil" and command.method is None:
+        console.print("Faster, but hazy from the sides: --method goae+refine takes seconds")
+    if head.method == "goae+refine" and command.weights is None:
         console.print("For a closer match: --refine-steps 60 takes seconds, --method pti minutes")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from portraiture.errors import InversionError
+from portraiture.invert.confidence import knows_people
 from portraiture.invert.distil.method import DistilConfig, DistilMethod
 from portraiture.invert.encode import Baseline, DetailConfig, EncoderMethod, EncoderName
 from portraiture.invert.inversion import InversionMethod
@@ -29,9 +30,10 @@ SHIPPED_ENCODER, SHIPPED_ALIGNMENT = "swin-w", "goae-alignment"
 
 
 def choose_method(
-    name: MethodName,
+    name: MethodName | None,
     models: Models,
     *,
+    photos: int = 1,
     network: str | Path = "heads",
     weights: str | Path | None = None,
     alignment: str | Path | None = None,
@@ -39,9 +41,14 @@ def choose_method(
     steps: int | None = None,
     rays: int | None = None,
 ) -> InversionMethod:
-    """Return a method by name; for options see `encoder_method` and `optimiser_method`; distil
-    takes refine_steps. Raises InversionError for an unknown name or options of another method, and
-    CheckpointError."""
+    """Return a method by name, or by default the best for as many photos: distil for one and a
+    generator of the engine's people, else goae+refine. For options see `encoder_method` and
+    `optimiser_method`; distil takes refine_steps. Raises InversionError for an unknown name or
+    options of another method, and CheckpointError."""
+    if name is None:
+        own = any(option is not None for option in (weights, alignment, steps, rays))
+        alone = photos == 1 and not own and knows_people(models.generator(network))
+        name = "distil" if alone else "goae+refine"
     if name == "distil":
         if weights or alignment or steps is not None or rays is not None:
             raise InversionError("--method distil takes --network and --refine-steps only.")

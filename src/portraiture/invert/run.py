@@ -24,7 +24,7 @@ from portraiture.head import SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import InversionMethod, make_head
-from portraiture.invert.method import MethodName, choose_method
+from portraiture.invert.method import MethodName, choose_method, encoder_method
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import pixels_of, render_head
@@ -61,7 +61,7 @@ class Inverted:
 def invert(
     photo: PhotoSource | list[PhotoSource] | tuple[PhotoSource, ...],
     *,
-    method: MethodName = "goae+refine",
+    method: MethodName | None = None,
     network: str | Path = "heads",
     face: int | None = None,
     models: Models | None = None,
@@ -72,12 +72,13 @@ def invert(
     photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Inversion ─▶ Head
 
     photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, for
-    encoders. network: a shipped generator's name or the path of its weights. face: 1 is the
+    encoders. method: by default distil for one photo, goae+refine for several. network: a shipped generator's name or the path of its weights. face: 1 is the
     largest, 2 the next. models: networks and device to use; by default this process's own on the
     CPU. Raises PhotoError, InversionError or CheckpointError.
     """
     photos = list(photo) if isinstance(photo, list | tuple) else [photo]
-    chosen = choose_method(method, models or default_models(), network=network)
+    models = models or default_models()
+    chosen = choose_method(method, models, photos=len(photos), network=network)
     chosen.check(len(photos))
     progress.stage(_align_stage(len(photos)), len(photos))
     aligned = [align(one, face=face) for one in counted(photos, progress)]
@@ -88,15 +89,21 @@ def invert_photos(
     photos: Sequence[Photo], method: InversionMethod, *, progress: Progress = SILENT
 ) -> tuple[Head, Target]:
     """The head of aligned photos, and the target of the first. Its facts include its confidence
-    (`invert.confidence`) if the generator makes the engine's people, unless its w is an avatar's,
-    for which there is no scale. Raises InversionError."""
+    (`invert.confidence`) if the generator makes the engine's people; where w is an avatar's, that
+    of the shipped encoder's w, for which the scale is. Raises InversionError."""
     generator, parser = method.generator, method.models.portrait_parser()
     progress.stage("Cut out the person")
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
     found = method.invert(targets, progress)
-    if knows_people(generator) and not isinstance(method, DistilMethod):
+    if knows_people(generator):
         distance = perceptual_synthetic(method.models.parser())
-        sure = confidence(found, generator, targets[0], distance)
+        seen = found
+        if isinstance(method, DistilMethod):
+            encoder = encoder_method(
+                method.models, "aligned", network=method.network, aligned=False
+            )
+            seen = encoder.invert(targets)
+        sure = confidence(seen, generator, targets[0], distance)
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
     return make_head(found, targets[0], method), targets[0]
 
