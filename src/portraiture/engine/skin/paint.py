@@ -139,7 +139,7 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
     melanin = 0.03 + 0.94 * p.skin_melanin
     aged = float(np.clip((p.age - 0.5) / 0.45, 0.0, 1.0))
     young = float(np.clip((0.5 - p.age) / 0.35, 0.0, 1.0))
-    wrinkles = (0.1 + 2.6 * aged**1.2) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
+    wrinkles = (0.1 + 3.0 * aged**1.7) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
     values = {
         "melanin": melanin,
         "haemoglobin": 0.16 + 0.20 * p.skin_haemoglobin,
@@ -217,7 +217,7 @@ def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height,
             sharp = mask[WIDE_MASKS[k]]
             average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
         melanin, blood, shade = _regions(mask, average, share, fixed, dials, melanin, blood, shade)
-        folds = 1.0 - share * (LEARNED_FOLDS + dials[6] * (AGED_FOLDS - LEARNED_FOLDS))
+        folds = 1.0 - share * (LEARNED_FOLDS + dials[6] ** 2 * (AGED_FOLDS - LEARNED_FOLDS))
         shade += 0.6 * min(fixed[WRINKLE], 0.0) * dials[5] * folds
         shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
         shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
@@ -285,13 +285,13 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     parameters are added.
     """
     dark, own = dials[2], 1.0 - share
-    flush = (dials[10] - 0.2) * (0.25 * mask[CHEEK] + 0.14 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.23 * mask[CHEEK] + 0.11 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
     under += mask[UNDER_EYE] * (dials[11] - USUAL_UNDER_EYE)
     melanin += 0.10 * under
-    blood += 0.02 * under - 0.035 * mask[UNDER_EYE]
+    blood += 0.04 * under - 0.035 * average[1]
     shade -= 0.20 * under
     blood += 0.05 * average[2]
     shade -= 0.05 * average[2]
@@ -305,7 +305,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     blood += average[0] * (max(usual, blood) - blood) + 0.42 * lips * redness
     melanin += average[0] * (0.04 - 0.10 * USUAL_LIPS * (1.0 - dark) + 0.05 * dark)
     melanin -= 0.10 * lips * redness * (1.0 - dark) + inner * dark * 0.22
-    shade += 0.12 * lips
+    shade += 0.12 * average[0]
     return melanin, blood, shade
 
 
