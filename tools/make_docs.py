@@ -93,9 +93,9 @@ def neural_heads(count: int = 8) -> ndarray:
 
 
 def inverted() -> ndarray:
-    """The photo, cut out, its head by the encoder from its camera and from the sides; then edits of
+    """The photo, cut out, its head by the default method from its camera and from the sides; then edits of
     the head."""
-    method = choose_method("goae+refine", default_models())
+    method = choose_method(None, default_models())
     head, target = invert_photos([align(demo_photo())], method)
     known = known_directions(method.generator)
     camera = from_eg3d(head.camera[0].numpy())
