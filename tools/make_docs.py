@@ -93,8 +93,8 @@ def neural_heads(count: int = 8) -> ndarray:
 
 
 def inverted() -> ndarray:
-    """The photo, cut out, its head by the default method from its camera and from the sides; then edits of
-    the head."""
+    """The photo, cut out, its head by the default method from its camera and from the sides; then
+    edits of the head."""
     method = choose_method(None, default_models())
     head, target = invert_photos([align(demo_photo())], method)
     known = known_directions(method.generator)

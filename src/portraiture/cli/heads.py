@@ -161,8 +161,8 @@ def invert(command: Invert) -> None:
 
     method = choose_method(
         command.method, Models(choose_device(command.device)), photos=len(command.photos),
-        network=command.network, weights=command.weights, alignment=command.alignment, refine_steps=command.refine_steps,
-        steps=command.steps, rays=command.rays,
+        network=command.network, weights=command.weights, alignment=command.alignment,
+        refine_steps=command.refine_steps, steps=command.steps, rays=command.rays,
     )  # fmt: skip
     with TerminalProgress() as progress:
         made = invert_files(

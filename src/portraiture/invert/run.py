@@ -72,9 +72,10 @@ def invert(
     photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Inversion ─▶ Head
 
     photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, for
-    encoders. method: by default distil for one photo, goae+refine for several. network: a shipped generator's name or the path of its weights. face: 1 is the
-    largest, 2 the next. models: networks and device to use; by default this process's own on the
-    CPU. Raises PhotoError, InversionError or CheckpointError.
+    encoders. method: by default distil for one photo, goae+refine for several. network: a shipped
+    generator's name or the path of its weights. face: 1 is the largest, 2 the next. models:
+    networks and device to use; by default this process's own on the CPU. Raises PhotoError,
+    InversionError or CheckpointError.
     """
     photos = list(photo) if isinstance(photo, list | tuple) else [photo]
     models = models or default_models()
