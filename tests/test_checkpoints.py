@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 import portraiture
 from portraiture import checkpoints
 from portraiture.checkpoints import (
+    CONVERSION,
     Card,
     load_card,
     load_generator,
@@ -149,7 +150,7 @@ def test_foreign_files_are_converted_once(tmp_path: Path, monkeypatch: pytest.Mo
     torch.save(torch.arange(512.0), stream)
     source.write_bytes(stream.getvalue())
     assert load_card(source).model == "direction"
-    (made,) = (tmp_path / "cache" / "portraiture" / "converted-2").iterdir()
+    (made,) = (tmp_path / "cache" / "portraiture" / f"converted-{CONVERSION}").iterdir()
     before = (made / "config.json").stat().st_mtime_ns
     assert load_card(source).source["file"] == "age.pt"
     assert (made / "config.json").stat().st_mtime_ns == before

@@ -178,6 +178,14 @@ def test_image_generators_train_from_a_bundle(recipe: RecipeName, tmp_path: Path
     load_image_generator(tmp_path / "out" / "generator.safetensors")
 
 
+def test_data_is_asked_for_where_it_is_needed_alone(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="--data"):
+        write_bundle("parser", Choices(preset="tiny"), tmp_path / "a")
+    with pytest.raises(TrainingError, match="leave out --data"):
+        write_bundle("lifted", Choices(preset="tiny", data=tmp_path), tmp_path / "b")
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
 def test_held_out_portraits_stay_at_home(tmp_path: Path) -> None:
     photos, people = labelled_folder(tmp_path / "photos"), people_folder(tmp_path / "people", 1)
     choices = Choices(preset="tiny", data=people, photos=photos)

@@ -18,11 +18,18 @@ from portraiture.cli import main
 from portraiture.errors import InversionError
 from portraiture.head import Head
 from portraiture.invert import run, weights
+from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import make_head, person_psnr
-from portraiture.invert.method import chosen_config, encoder_method, optimiser_method
+from portraiture.invert.method import (
+    choose_method,
+    chosen_config,
+    encoder_method,
+    optimiser_method,
+)
 from portraiture.invert.run import HEAD_FILES, Inverted, invert, invert_photos
+from portraiture.invert.target import target_of_photo
 from portraiture.meshing.head_mesh import MeshConfig
-from portraiture.models import Models
+from portraiture.models import Models, default_models
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
 
@@ -85,6 +92,21 @@ def test_a_photo_becomes_a_head_by_the_public_function(folder: Path, models: Mod
     head = invert(photo, method="w", network=network, models=models, progress=quick)
     assert (head.method, head.models, head.facts["steps"]) == ("w", models, 2)
     assert head.ws is not None and head.ws.shape[-1] == len(mean)
+
+
+def test_the_default_is_distil_for_one_photo_of_people() -> None:
+    models = default_models()
+    assert choose_method(None, models).name == "distil"
+    assert choose_method(None, models, photos=2).name == "goae+refine"
+    assert choose_method(None, models, weights="swin-w").name == "goae+refine"
+    with pytest.raises(InversionError, match="--steps and --rays need"):
+        choose_method(None, models, steps=3)
+
+
+def test_a_generator_of_another_w_has_no_confidence_by_distil(folder: Path, models: Models) -> None:
+    method = DistilMethod(models, str(folder / "small.safetensors"))
+    target = target_of_photo(align(demo_photo()), method.generator, models.portrait_parser())
+    assert run._encoded([target], method) is None
 
 
 def test_notes_of_several_photos_name_them() -> None:
@@ -155,7 +177,7 @@ def test_files_of_a_photo_from_the_command_line(
         (["--method", "pti", "--refine-steps", "3"], "for encoders"),
         (["--method", "w", "--steps", "0"], "--steps"),
         (["--method", "w", "--rays", "4"], "--rays"),
-        (["--rays", "64"], "for the optimisations"),
+        (["--rays", "64"], "need --method w"),
         (["--method", "distil"], "needs a generator of the engine's people"),
         (["--method", "distil", "--steps", "3"], "refine-steps only"),
         (["--device", "cuda"], "no cuda device"),

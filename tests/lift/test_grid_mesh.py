@@ -62,6 +62,7 @@ def test_gradients_are_finite_differences_where_triangles_stay(backend: Backend)
     vertices.requires_grad_()
     colors.requires_grad_()
     found = render_grid(vertices, colors, backend=backend)
+    assert not found.depth.requires_grad
     (found.image * weight).sum().backward()
     for leaf, step in ((vertices, 1e-7), (colors, 1e-5)):
         assert leaf.grad is not None

@@ -271,7 +271,7 @@ def test_perturbed_views_and_lights_are_the_published_ones() -> None:
     uniform = torch.from_numpy(np.random.default_rng(seed).random((4, 3)).astype(np.float32))
     view = losses.perturbed_view(uniform)
     assert error(view, wanted["perturbed_view"]) < 1e-6
-    assert error(losses.degrees(view[:, :3]), wanted["perturbed_angles"]) < 1e-4
+    assert error(60.0 * view[:, :3], wanted["perturbed_angles"]) < 1e-4
     light = torch.tanh(0.7 * normal("input.light4", 4, 4))
     found = losses.perturbed_light(light, torch.Generator().manual_seed(0))
     assert sorted(found[:, :2].tolist()) == sorted(light[:, :2].tolist())

@@ -8,7 +8,7 @@ import pytest
 import torch
 import trimesh
 
-from portraiture.checkpoints import save_generator
+from portraiture.checkpoints import fingerprint, load_image_generator, save_generator
 from portraiture.cli.commands import main
 from portraiture.errors import CheckpointError, SampleError
 from portraiture.lift.codes import light_code, view_code
@@ -18,6 +18,7 @@ from portraiture.lift.mesh import METRES, lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.lift.run import (
     LIFT_FILES,
+    check_fit,
     lift_seed,
     lit,
     load_lifted_networks,
@@ -76,8 +77,19 @@ def test_what_does_not_fit_is_refused(weights: tuple[Path, Path], tmp_path: Path
     faces, networks = weights
     with pytest.raises(CheckpointError, match="LiftedGAN"):
         load_lifted_networks(faces)
-    with pytest.raises(SampleError, match="pixels"):
+    with pytest.raises(CheckpointError, match="images of 32 pixels"):
         lift_seed(0, networks=networks)
+    with pytest.raises(SampleError, match="truncation"):
+        lift_seed(0, networks=networks, generator=faces, truncation=float("nan"))
+    other = load_image_generator(faces)
+    with torch.no_grad():
+        other.mapping.w_avg += 1.0
+    net = load_lifted_networks(networks)
+    check_fit(net, other)
+    net.config = replace(net.config, generator=fingerprint(load_image_generator(faces)))
+    check_fit(net, load_image_generator(faces))
+    with pytest.raises(CheckpointError, match="another generator"):
+        check_fit(net, other)
     with pytest.raises(SampleError, match="seed"):
         lift_seed(-1, networks=networks, generator=faces)
 

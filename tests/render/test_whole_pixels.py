@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from synthetic_bust import synthetic_bust
 
 from portraiture.render import mesh
@@ -46,12 +47,13 @@ def test_pixels_and_samples_are_those_of_brute_force():
     assert 5 < whole.sum() < blocks.size - 5
 
 
-def test_an_image_of_whole_pixels_is_nearly_that_of_all_samples(monkeypatch):
+@pytest.mark.parametrize(("size", "factor"), [(96, 2), ((48, 64), 3), (48, 4)])
+def test_an_image_of_whole_pixels_is_nearly_that_of_all_samples(monkeypatch, size, factor):
     bust = synthetic_bust()
     camera = portrait_camera(bust, yaw=0.3)
-    fast = render_rgba(bust, camera, size=96)
+    fast = render_rgba(bust, camera, size=size, supersample=factor)
     monkeypatch.setattr(mesh, "_smooth", lambda scene, *_: np.zeros(len(scene.kind), np.uint8))
-    slow = render_rgba(bust, camera, size=96)
+    slow = render_rgba(bust, camera, size=size, supersample=factor)
     np.testing.assert_array_equal(fast[..., 3], slow[..., 3])
     difference = np.abs(fast - slow)[slow[..., 3] > 0]
     assert 0.0 < np.sqrt((difference**2).mean()) < 0.01

@@ -1,6 +1,6 @@
 """Writes a self-contained training folder: `portraiture train RECIPE … --bundle DIR`.
 
-recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip, the user's weights
+recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip but for lifted, the user's weights
 The target machine needs Python 3.12, torch, numba, numpy, scipy, safetensors, jaxtyping,
 transformers, pillow and scikit-image, but not this package; `cli.bundle_run` runs there. Equal
 inputs give equal folders.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.checkpoints import shipped
-from portraiture.cli.recipes import Choices, takes_perceptual
+from portraiture.cli.recipes import Choices, check_choices, takes_perceptual
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import write_pack
@@ -62,9 +62,10 @@ class Bundled:
 def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     """Write the bundle of a run.
 
-    Raises OutputError when the folder is not empty, TrainingError when the bundle exceeds `LIMIT`
-    or there are no people.
+    Raises OutputError when the folder is not empty, TrainingError when the bundle exceeds `LIMIT`,
+    there are no people, or an option cannot be used with the recipe.
     """
+    check_choices(recipe, choices)
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} is not empty; give another --bundle.")
     folder.mkdir(parents=True, exist_ok=True)

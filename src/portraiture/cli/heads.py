@@ -34,7 +34,8 @@ class Invert:
     method: (
         Literal["distil", "goae+refine", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] | None
     ) = None
-    """Default: distil for one photo, goae+refine for several. distil (ours, about a minute) fits an
+    """Default: distil for one photo and a network of the engine's people, else, and with --weights
+    or --alignment, goae+refine. distil (ours, about a minute) fits an
     avatar as create does and gives the head the avatar's sides, with the photo's pixels where they
     show it: clean when turned. goae+refine takes seconds and is hazy from the sides: the encoder
     swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
@@ -48,9 +49,9 @@ class Invert:
     alignment: str | None = None
     """The feature alignment's weights, likewise."""
     refine_steps: int | None = None
-    """Gradient steps, a sixth of a second each, that bring the texture closer to the photo: 16 by
-    default, 80 of distil, after its others; 0 leaves, of goae+refine, the texture as projected and
-    the silhouette as encoded."""
+    """Gradient steps, a sixth of a second each, that bring the texture closer to the photo: 80 by
+    default for distil, after its other steps, and 16 for goae+refine, for which 0 leaves the
+    texture as projected and the silhouette as encoded."""
     network: str = "heads"
     """A shipped generator, a folder or .safetensors file, or a published .pkl."""
     steps: int | None = None
@@ -130,7 +131,10 @@ def lift(command: Lift) -> None:
         command.seed, networks=command.networks, generator=command.generator,
         truncation=command.truncation, models=models,
     )  # fmt: skip
-    facts = {"seed": command.seed, "networks": command.networks, "generator": command.generator}
+    facts = {
+        "seed": command.seed, "networks": command.networks, "generator": command.generator,
+        "truncation": command.truncation,
+    }  # fmt: skip
     with TerminalProgress() as progress:
         lift_files(
             lifted, command.out, provenance=facts, overwrite=command.overwrite, progress=progress

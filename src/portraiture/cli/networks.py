@@ -157,7 +157,7 @@ class Convert:
 
     Reads EG3D and StyleGAN2-ADA .pkl, rosinality .pt, LiftedGAN .pth, GOAE .pt, and editing
     directions (.npy, .pt). The result loads wherever a --network, --weights or --alignment is
-    asked for.
+    asked for, and lift's --networks and --generator.
 
     Example: portraiture convert ffhqrebalanced512-128.pkl ffhq
     """

@@ -104,17 +104,16 @@ class Choices:
 
     @property
     def folder(self) -> Path:
-        """`data` of a recipe that needs some."""
-        if self.data is None:
-            raise TrainingError("This recipe needs training data; give its folder with --data.")
+        """`data` of a recipe that needs some (`check_choices`)."""
+        assert self.data is not None
         return self.data
 
     def lengthen(self, run: RunConfig) -> RunConfig:
         return seeded(run, seed=self.seed, steps=self.steps)
 
 
-def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
-    """Build a recipe. Raises PortraitureError when an option cannot be used with it."""
+def check_choices(recipe: RecipeName, choices: Choices) -> None:
+    """Raise TrainingError when an option cannot be used with a recipe, or its data is missing."""
     if choices.start is not None and recipe in WITHOUT_START:
         raise TrainingError(f"{recipe} starts from random weights; leave out --start.")
     if choices.encoder is not None and recipe not in ("alignment", "encoder"):
@@ -127,6 +126,13 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
         raise TrainingError(f"--perceptual is for supervised recipes and lifted, not {recipe}.")
     if choices.data is not None and recipe == "lifted":
         raise TrainingError("lifted learns from its generator alone; leave out --data.")
+    if choices.data is None and recipe != "lifted":
+        raise TrainingError(f"{recipe} needs training data; give its folder with --data.")
+
+
+def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
+    """Build a recipe. Raises PortraitureError when an option cannot be used with it."""
+    check_choices(recipe, choices)
     match recipe:
         case "supervised-heads":
             return _supervised_heads(_preset(SUPERVISED, recipe, choices), choices)
@@ -302,9 +308,12 @@ def _supervised_faces(config: SupervisedFacesConfig, choices: Choices) -> Superv
 def _lifted(config: LiftTraining, choices: Choices) -> TrainLifted:
     """LiftedGAN of a generator, by default the shipped one."""
     faces = load_image_generator("faces2d" if choices.start is None else choices.start)
+    if faces.config.c_dim:
+        raise TrainingError(f"{choices.start} is a conditional generator, which cannot be lifted.")
     perceptual = choices.perceptual
     features = load_parser() if perceptual is None else load_squeeze(perceptual)
-    config = replace(config, generator=fingerprint(faces))
+    networks = replace(config.networks, generator=fingerprint(faces))
+    config = replace(config, networks=networks)
     return TrainLifted(config, faces, features, load_identity())
 
 

@@ -135,7 +135,7 @@ def _sample_face(rng: Generator, person: _Person) -> tuple[dict[str, Any], Float
     local = prior.sample(rng, sex=person.sex)
     whitened = prior.whitening @ (local - prior.mean)
     local = local + prior.factor @ load_population().woman * (person.sex - 0.5)
-    aged = float(np.clip(np.interp(person.years, SAGGING, (0.0, 1.0)), 0.0, 1.0))
+    aged = float(np.interp(person.years, SAGGING, (0.0, 1.0)))
     sagging = {name: aged * shift for name, shift in AGED.items()}
     for name, shift in (*RELAXED.items(), *sagging.items(), *person.ancestry.shape.items()):
         local[list(SHAPES).index(name)] += shift

@@ -46,7 +46,9 @@ def choose_method(
     `optimiser_method`; distil takes refine_steps. Raises InversionError for an unknown name or
     options of another method, and CheckpointError."""
     if name is None:
-        own = any(option is not None for option in (weights, alignment, steps, rays))
+        if steps is not None or rays is not None:
+            raise InversionError("--steps and --rays need --method w, pti or pose-opt.")
+        own = weights is not None or alignment is not None
         alone = photos == 1 and not own and knows_people(models.generator(network))
         name = "distil" if alone else "goae+refine"
     if name == "distil":
@@ -56,7 +58,7 @@ def choose_method(
     for encoder in ENCODERS:
         if name == encoder:
             if steps is not None or rays is not None:
-                raise InversionError("--steps and --rays are for the optimisations.")
+                raise InversionError("--steps and --rays need --method w, pti or pose-opt.")
             return encoder_method(
                 models, encoder, network=network, weights=weights, alignment=alignment,
                 refine_steps=refine_steps,

@@ -17,13 +17,14 @@ from numpy import ndarray
 from PIL import Image
 
 from portraiture.camera import from_eg3d
+from portraiture.errors import CheckpointError
 from portraiture.export.html import write_report
 from portraiture.export.surface import write_surface_glb
 from portraiture.export.video import swing
 from portraiture.head import SWING, VIDEO_FPS, VIDEO_FRAMES, Head, head_image
 from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.distil.method import DistilMethod
-from portraiture.invert.inversion import InversionMethod, make_head
+from portraiture.invert.inversion import Inversion, InversionMethod, make_head
 from portraiture.invert.method import MethodName, choose_method, encoder_method
 from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
@@ -72,8 +73,9 @@ def invert(
     photo ─align─▶ Photo ─target_of_photo─▶ Target ─method─▶ Inversion ─▶ Head
 
     photo: path, upright RGB array or Pillow image (see `photo.align`), or a list of them, for
-    encoders. method: by default distil for one photo, goae+refine for several. network: a shipped
-    generator's name or the path of its weights. face: 1 is the largest, 2 the next. models:
+    encoders. method: by default distil for one photo and a generator of the
+    engine's people, else goae+refine. network: a shipped generator's name or the path of its
+    weights. face: 1 is the largest, 2 the next. models:
     networks and device to use; by default this process's own on the CPU. Raises PhotoError,
     InversionError or CheckpointError.
     """
@@ -91,22 +93,27 @@ def invert_photos(
 ) -> tuple[Head, Target]:
     """The head of aligned photos, and the target of the first. Its facts include its confidence
     (`invert.confidence`) if the generator makes the engine's people; where w is an avatar's, that
-    of the shipped encoder's w, for which the scale is. Raises InversionError."""
+    of the shipped encoder's w, for which the scale is, if the encoder fits the generator. Raises
+    InversionError."""
     generator, parser = method.generator, method.models.portrait_parser()
     progress.stage("Cut out the person")
     targets = [target_of_photo(photo, generator, parser) for photo in photos]
     found = method.invert(targets, progress)
-    if knows_people(generator):
+    seen = _encoded(targets, method) if isinstance(method, DistilMethod) else found
+    if seen is not None and knows_people(generator):
         distance = perceptual_synthetic(method.models.parser())
-        seen = found
-        if isinstance(method, DistilMethod):
-            encoder = encoder_method(
-                method.models, "aligned", network=method.network, aligned=False
-            )
-            seen = encoder.invert(targets)
         sure = confidence(seen, generator, targets[0], distance)
         found = replace(found, facts={**found.facts, "confidence": round(sure, 3)})
     return make_head(found, targets[0], method), targets[0]
+
+
+def _encoded(targets: Sequence[Target], method: DistilMethod) -> Inversion | None:
+    """What the shipped encoder finds; None for generators with another w."""
+    try:
+        encoder = encoder_method(method.models, "aligned", network=method.network, aligned=False)
+    except CheckpointError:
+        return None
+    return encoder.invert(targets)
 
 
 def _align_stage(count: int) -> str:

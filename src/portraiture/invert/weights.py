@@ -84,7 +84,9 @@ def check_fit(generator: TriPlaneGenerator, *parts: Encoder | FeatureAlignment) 
             fits = config.first_size <= size < config.plane_size
             fits &= part.config.features == channels
         if not fits or part.config.generator not in ("", own):
-            raise CheckpointError(f"The {what} was not trained for this generator.")
+            raise CheckpointError(
+                f"The {what} was not trained for this generator; give one that was."
+            )
 
 
 def save(

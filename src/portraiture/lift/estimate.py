@@ -70,6 +70,12 @@ class Lifted:
         return render_grid(vertices, self.canonical(light), backend=backend)
 
 
+def sizes_of(faces: FacesGenerator) -> tuple[int, int, int]:
+    """Side, w dimension and channels of the last features of a generator."""
+    features = faces.synthesis.block(faces.config.size).conv1.weight.shape[0]
+    return faces.config.size, faces.config.w_dim, features
+
+
 def generated(
     generator: FacesGenerator, w: Float[Tensor, "B D"]
 ) -> tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B C S S"]]:

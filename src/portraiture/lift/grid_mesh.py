@@ -177,10 +177,10 @@ class _Rasterize(torch.autograd.Function):
 
         a, b, c = (x.detach().contiguous().numpy() for x in (xy, z, values))
         image, depth, triangle = rasterize(a, b, c, BACKGROUND, BACKGROUND_DEPTH, TINY, EDGE)
-        found = torch.from_numpy(triangle)
+        shown, found = torch.from_numpy(depth), torch.from_numpy(triangle)
         ctx.save_for_backward(xy, values, found)
-        ctx.mark_non_differentiable(found)
-        return torch.from_numpy(image), torch.from_numpy(depth), found
+        ctx.mark_non_differentiable(shown, found)
+        return torch.from_numpy(image), shown, found
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, Tensor]:

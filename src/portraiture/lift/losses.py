@@ -6,7 +6,7 @@ Letters: B people, D w dimension, S side of an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import pi, radians
+from math import radians
 
 import torch
 import torch.nn.functional as F
@@ -111,8 +111,3 @@ def style_loss(
 def style_precision(w: Float[Tensor, "K D"]) -> Float[Tensor, ""]:
     """1 / (2 σ²), σ being the mean of the dimensions' standard deviations."""
     return 0.5 / w.std(0).mean().square()
-
-
-def degrees(codes: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3"]:
-    """Angles of a view code's first three numbers."""
-    return codes * (MAX_ANGLE * 180.0 / pi)

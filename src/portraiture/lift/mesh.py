@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int
-from numpy import ndarray
 
 from portraiture.lift.estimate import Lifted
 from portraiture.lift.geometry import outward_normals, vertices_of
@@ -34,13 +32,9 @@ def lifted_mesh(lifted: Lifted) -> TexturedMesh:
     texture = (0.5 * lifted.albedo[0] + 0.5).clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy()
     return TexturedMesh(
         vertices=((points[used] - [0.0, 0.0, 1.0]) * turned * METRES).astype(np.float32),
-        faces=_triangles(faces),
+        faces=faces.reshape(-1, 3).astype(np.int32),
         normals=normals[used].astype(np.float32),
         uv=np.stack([(columns + 0.5) / size, 1.0 - (rows + 0.5) / size], 1).astype(np.float32),
         texture=as_uint8(texture),
         seen=1.0,
     )
-
-
-def _triangles(corners: ndarray) -> Int[ndarray, "F 3"]:
-    return corners.reshape(-1, 3).astype(np.int32)

@@ -22,7 +22,7 @@ LIGHT, VIEW = 4, 6
 """Numbers of a light code (ambient, diffuse, x, y of the direction) and of a view code (pitch, yaw,
 roll, x, y, z), all in (-1, 1)."""
 
-LATENT_SIDE, FIRST_SIDE = 1, 4
+FIRST_SIDE = 4
 NORM_CHANNELS = 4
 """Channels of a group of `nn.GroupNorm`."""
 
@@ -30,13 +30,15 @@ NORM_CHANNELS = 4
 @dataclass(frozen=True)
 class LiftConfig:
     """size: R, a power of two from 16. features: channels of the generator's last layer, before its
-    colours. width: C of D_S and D_T at 4², halved at every doubling. hidden: of the MLPs."""
+    colours. width: C of D_S and D_T at 4², halved at every doubling. hidden: of the MLPs.
+    generator: fingerprint of the one that is lifted, "" where it is unknown."""
 
     size: int = 256
     w_dim: int = 512
     features: int = 16
     width: int = 512
     hidden: int = 512
+    generator: str = ""
 
     @property
     def widths(self) -> tuple[int, ...]:

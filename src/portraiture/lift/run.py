@@ -17,18 +17,19 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.checkpoints import load_network
-from portraiture.errors import SampleError
+from portraiture.checkpoints import fingerprint, load_network
+from portraiture.errors import CheckpointError, SampleError
 from portraiture.export.html import write_report
 from portraiture.export.surface import surface_glb_bytes
 from portraiture.export.video import swing
 from portraiture.lift.codes import light_code, view_code
-from portraiture.lift.estimate import Lifted, lift
+from portraiture.lift.estimate import Lifted, lift, sizes_of
 from portraiture.lift.geometry import outward_normals
 from portraiture.lift.mesh import lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models import Models, default_models
+from portraiture.networks.faces2d import FacesGenerator
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.types import as_uint8
 
@@ -50,6 +51,25 @@ def load_lifted_networks(name_or_path: str | Path) -> LiftedNetworks:
     )
 
 
+def check_fit(networks: LiftedNetworks, faces: FacesGenerator) -> None:
+    """Raise CheckpointError unless the networks can lift what a generator makes, and were trained
+    for it as far as they know."""
+    config = networks.config
+    own, theirs = (config.size, config.w_dim, config.features), sizes_of(faces)
+    if faces.config.c_dim:
+        raise CheckpointError("The generator is conditional, and such cannot be lifted.")
+    if own != theirs:
+        raise CheckpointError(
+            f"The networks lift images of {own[0]} pixels from w of {own[1]} and {own[2]} last"
+            f" features, but the generator has {theirs[0]}, {theirs[1]} and {theirs[2]}; give the"
+            " one that they were trained on."
+        )
+    if config.generator not in ("", fingerprint(faces)):
+        raise CheckpointError(
+            "The networks were trained on another generator; give that one with --generator."
+        )
+
+
 @torch.no_grad()
 def lift_seed(
     seed: int,
@@ -67,14 +87,12 @@ def lift_seed(
     """
     if not 0 <= seed <= MAX_SEED:
         raise SampleError(f"A seed is a whole number from 0 to {MAX_SEED}, not {seed}.")
+    if not 0.0 <= truncation <= 2.0:
+        raise SampleError(f"The truncation must be from 0 to 2, not {truncation:g}.")
     models = models or default_models()
     faces = models.image_generator(generator)
     net = models.load(load_lifted_networks, networks)
-    if (net.config.size, net.config.w_dim) != (faces.config.size, faces.config.w_dim):
-        raise SampleError(
-            f"{networks} lifts images of {net.config.size} pixels, but {generator} makes"
-            f" {faces.config.size}; give the generator that they were trained on."
-        )
+    check_fit(net, faces)
     numbers = np.random.RandomState(seed).randn(1, faces.config.z_dim).astype(np.float32)
     z = torch.from_numpy(numbers).to(models.device)
     return lift(faces, net, faces.mapping(z, None, truncation_psi=truncation)[:, 0])

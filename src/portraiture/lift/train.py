@@ -18,8 +18,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.lift.codes import view_code
-from portraiture.lift.estimate import Lifted, generated, lift
-from portraiture.lift.geometry import MAX_ANGLE, outward_normals
+from portraiture.lift.estimate import Lifted, generated, lift, sizes_of
+from portraiture.lift.geometry import FAR, MAX_ANGLE, NEAR, outward_normals
 from portraiture.lift.losses import (
     albedo_rank,
     image_loss,
@@ -52,7 +52,7 @@ class LiftTraining:
     learning_rate, weight_decay: of Adam. final_rate: factor on the learning rate at the end of a
     cosine decay over decay_steps; the paper's is constant. mapped: codes whose statistics are taken
     at the start. half_life: of the EMA, in images; the paper has none. grid_people: columns of the
-    grid. generator: fingerprint of the one that is lifted.
+    grid.
     """
 
     run: RunConfig
@@ -74,15 +74,12 @@ class LiftTraining:
     mapped: int = 50_000
     half_life: float = 2_000.0
     grid_people: int = 6
-    generator: str = ""
 
     def fitting(self, faces: FacesGenerator) -> LiftTraining:
         """For this generator: its side, w dimension and last features."""
-        features = faces.synthesis.block(faces.config.size).conv1.weight.shape[0]
-        sizes = replace(
-            self.networks, size=faces.config.size, w_dim=faces.config.w_dim, features=features
-        )
-        return replace(self, networks=sizes)
+        size, w_dim, features = sizes_of(faces)
+        networks = replace(self.networks, size=size, w_dim=w_dim, features=features)
+        return replace(self, networks=networks)
 
 
 class TrainLifted:
@@ -144,9 +141,9 @@ class TrainLifted:
             image = generated(self.faces, w)[0].clamp(-1.0, 1.0)
         person = lift(self.faces, networks, w)
         light, view = self.perturbed(person, rng)
-        first = self.losses(networks, person, image, light, view)
-        style = networks.manipulation(w, light, view)
-        first["style"] = config.style * style_loss(style, mean, precision)
+        changed = networks.manipulation(w, light, view)
+        first = self.losses(networks, person, image, light, view, changed)
+        first["style"] = config.style * style_loss(changed, mean, precision)
         torch.stack(list(first.values())).sum().backward()
         second = self.manipulated(networks, person, light, view)
         second.backward()
@@ -182,18 +179,19 @@ class TrainLifted:
         return light, perturbed_view(uniform)
 
     def losses(
-        self, networks: LiftedNetworks, person: Lifted, image: Tensor, light: Tensor, view: Tensor
-    ) -> dict[str, Tensor]:
-        """Those of the first backward pass by name, weighted, but style's."""
+        self, networks: LiftedNetworks, person: Lifted, image: Tensor, light: Tensor, view: Tensor,
+        changed: Tensor,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Those of the first backward pass by name, weighted, but style's. changed: M's w of light
+        and view."""
         config, weight = self.config, self.config.perceptual
         own, mirrored = person.render(), person.mirrored().render()
         mask = (own.mask * mirrored.mask).detach()
         same = image_loss(own.image, image, self.features.features, mask, perceptual=weight)
         flip = image_loss(mirrored.image, image, self.features.features, mask, perceptual=weight)
-        style = networks.manipulation(person.w, light, view)
-        found_light, found_view = networks.light(style), networks.view(style)
+        found_light, found_view = networks.light(changed), networks.view(changed)
         with torch.no_grad():
-            target = generated(self.faces, style)[0]
+            target = generated(self.faces, changed)[0]
         turned = person.render(light=found_light, view=found_view).image
         shift = image_loss(turned, target, self.features.features, perceptual=weight)
         codes = F.mse_loss(found_light, light) + F.mse_loss(found_view[:, :3], view[:, :3])
@@ -241,7 +239,7 @@ class TrainLifted:
         z = torch.randn(count, self.faces.config.z_dim, generator=generator(1, BUILD)).to(device)
         w = self.codes(z, self.statistics(device)[0])
         person = lift(self.faces, networks, w)
-        near = (1.1 - person.depth)[:, None] * 10.0 - 1.0
+        near = 2.0 * (FAR - person.depth)[:, None] / (FAR - NEAR) - 1.0
         sides = [view_code(yaw, like=w).expand(count, -1) for yaw in (-0.6, 0.0, 0.6)]
         rows = [
             generated(self.faces, w)[0], person.render().image, person.albedo,

@@ -42,8 +42,8 @@ NEAR_M = 0.01
 SHARPEN_LOD = -0.6
 """Mip bias relative to one texel per sample: finer, since supersampling averages the texels."""
 
-WHOLE_LOD = 0.5
-"""Added to it where a pixel is shaded once."""
+WHOLE_LOD = -0.5
+"""Mip bias relative to one texel per pixel where a pixel is shaded once."""
 
 HAIR_SPREAD = 0.75
 """`AlphaTest.spread` for supersampled colour."""
@@ -232,7 +232,8 @@ def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int =
     )
     if len(once.triangle):
         blocks = image.reshape(view.size[0] // supersample, supersample, -1, supersample, 4)
-        lod = np.minimum(view.lod + np.float32(WHOLE_LOD), MAX_LOD)
+        coarser = np.float32(np.log2(supersample) + WHOLE_LOD)
+        lod = np.minimum(view.lod + coarser, MAX_LOD)
         row, column = once.pixel.T
         blocks[row, :, column] = shade(*arguments, lod, *once)[:, None, None]
     image[each.pixel[:, 0], each.pixel[:, 1]] = shade(*arguments, view.lod, *each)

@@ -128,6 +128,9 @@ def make_skin(parameters: AvatarParameters, shape: HeadShape, textures: SkinText
 
 _SRGB = (encode_srgb(np.linspace(0.0, 1.0, 4096)) * 255.0 + 0.5).astype(np.uint8)
 
+MOST_WRINKLED = 3.0
+"""Largest strength of creases, beyond which they look cut."""
+
 _DIALS = (
     *("melanin", "haemoglobin", "dark", "freckles", "pores", "wrinkles", "age", "spots"),
     *("shine", "lips", "blush", "under_eye", "stubble", "fine", "female"),
@@ -140,6 +143,7 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
     aged = float(np.clip((p.age - 0.5) / 0.45, 0.0, 1.0))
     young = float(np.clip((0.5 - p.age) / 0.35, 0.0, 1.0))
     wrinkles = (0.1 + 3.0 * aged**1.7) * (0.35 + 1.3 * p.skin_wrinkles) * (1.0 - 0.9 * young)
+    wrinkles = min(wrinkles, MOST_WRINKLED)
     values = {
         "melanin": melanin,
         "haemoglobin": 0.16 + 0.20 * p.skin_haemoglobin,

@@ -29,13 +29,15 @@ from portraiture.triplane.sampling import make_rays
 
 EVERY = 3
 """The photo's view is compared in every so many steps."""
+LAYER = (-0.3, 1.0)
+"""Where a layer about a surface begins and ends, in thicknesses behind it."""
 
 
 @dataclass(frozen=True)
 class ColorConfig:
     """paint: the steps at the sides' surface. clearing: more of them, with points that float and
     rays on which the opacity is still wrong. refinement: those at the head's own surface.
-    thickness: of the layer behind the sides' surface, EG3D units, in which colours are compared.
+    thickness: of the layer about the sides' surface, EG3D units, in which colours are compared.
     floor: of `adam.minimise`. seed: of the views' order and the depths."""
 
     paint: RefinementConfig = field(
@@ -85,7 +87,9 @@ def color_planes(
 ) -> Float[Tensor, "1 3 C P P"]:
     """Residual to use instead of `residual`. planes: without it. sides: with the surface at which
     colours are compared; the first is the photo's. perceptual: network of the perceptual loss.
-    density: loss of the planes that is added, as `shape.density_loss`."""
+    density: loss of the planes that is added, as `shape.density_loss`. thickness: of the layer
+    about the surface at random depths of which colours are compared, EG3D units; 0 is the surface.
+    """
     views = [_seen(sides, k) for k in range(len(sides.camera))]
     turns = _turns(len(views), steps.steps, config.seed)
     numbers = torch.Generator(ws.device).manual_seed(config.seed)
@@ -94,8 +98,10 @@ def color_planes(
         now = add_residual(generator, planes, change, ws)
         seen = views[next(turns)]
         if thickness:
-            drawn = torch.rand(seen.depth.shape, generator=numbers, device=ws.device)
-            seen = seen._replace(depth=seen.depth + thickness * (1.3 * drawn - 0.3))
+            sampled = torch.rand(seen.depth.shape, generator=numbers, device=ws.device)
+            first, last = LAYER
+            depth = seen.depth + thickness * (first + (last - first) * sampled)
+            seen = seen._replace(depth=depth)
         return density(now) + image_loss(generator, ws, now, seen, perceptual, steps)
 
     return minimise(

@@ -121,7 +121,9 @@ class DistilMethod:
         raise_if_cancelled(progress)
         progress.stage("Find the latent")
         ws = self.latent(fitted)
+        raise_if_cancelled(progress)
         placed = self.place(target, photo, fitted)
+        raise_if_cancelled(progress)
         sides = self.sides(target, placed, progress)
         raise_if_cancelled(progress)
         return self.distilled(ws, sides, progress)
@@ -202,6 +204,7 @@ class DistilMethod:
             )  # fmt: skip
             stopped |= progress.cancelled
             surface, wrong = self._left(ws, plain, residual, sides, progress)
+            stopped |= progress.cancelled
         residual = color(
             residual, surface, density=wrong, steps=config.color.refinement,
             stage="Refine the texture",

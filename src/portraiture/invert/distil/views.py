@@ -24,7 +24,7 @@ from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.invert.project_texture import surface_normals
 from portraiture.ops.resize import resized
 from portraiture.people.views import HeadFrame, over, render_view
-from portraiture.progress import SILENT, Progress
+from portraiture.progress import SILENT, Progress, counted
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.visibility import gaussian_blur
 from portraiture.types import Bust, Camera, Light
@@ -71,12 +71,11 @@ def rendered(
 ) -> Sides:  # fmt: skip
     """The bust from these cameras. size: R. neural: n."""
     images, alphas, depths = [], [], []
-    for camera in cameras:
+    for camera in counted(cameras, progress):
         view = render_view(bust, frame, camera, size=size, light=light)
         images.append(torch.from_numpy(over(view.rgba, 1.0)).permute(2, 0, 1))
         alphas.append(torch.from_numpy(view.rgba[..., 3:].copy()).permute(2, 0, 1))
         depths.append(torch.from_numpy(view.depth)[None])
-        progress.step()
     numbers = torch.from_numpy(np.stack([to_eg3d(camera) for camera in cameras])).float()
     alpha = F.interpolate(torch.stack(alphas).float() / 255.0, (neural, neural), mode="area")
     return Sides(
