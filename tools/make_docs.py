@@ -94,15 +94,16 @@ def neural_heads(count: int = 8) -> ndarray:
 
 def inverted() -> ndarray:
     """The photo, cut out, its head by the default method from its camera and from the sides; then
-    edits of the head."""
-    method = choose_method(None, default_models())
-    head, target = invert_photos([align(demo_photo())], method)
+    edits of its head by goae+refine."""
+    method, photo = choose_method(None, default_models()), align(demo_photo())
+    head, target = invert_photos([photo], method)
     known = known_directions(method.generator)
     camera = from_eg3d(head.camera[0].numpy())
     shown = render_head(head.network, head.modulation, head.planes, camera)
     top = [as_uint8(pixels_of(target.image)), as_uint8(shown.image)]
     top += [head_image(head, float(np.radians(yaw))) for yaw in (-35.0, 0.0, 35.0)]
     edits = ({"smile": 1.5}, {"age": 1.0}, {"sex": 1.0}, {"glasses": 1.0}, {"hair-length": 1.5})
+    head, _ = invert_photos([photo], choose_method("goae+refine", default_models()))
     rows = [top, [head_image(edit(head, amounts, directions=known)) for amounts in edits]]
     return np.concatenate([np.concatenate([squared(p, 256) for p in row], 1) for row in rows])
 

@@ -195,6 +195,6 @@ def invert(command: Invert) -> None:
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
     if head.method == "distil" and command.method is None:
-        console.print("Faster, but hazy from the sides: --method goae+refine takes seconds")
+        console.print("Faster and better for edits, but hazy from the sides: --method goae+refine")
     if head.method == "goae+refine" and command.weights is None:
         console.print("For a closer match: --refine-steps 60 takes seconds, --method pti minutes")
