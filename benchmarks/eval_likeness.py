@@ -39,7 +39,6 @@ from portraiture.engine.classes import HAIR_COLOURS, lengths_of
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import window_camera
-from portraiture.fit.hair_color import SPREAD
 from portraiture.fit.run import Fitted, fit_photo
 from portraiture.media import atomic_path, write_image
 from portraiture.photo.align import align
@@ -246,6 +245,10 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
         right["colour"] = name == seen["colour"]
         right["colour_near"] = right["colour"] or name in NEAR.get(seen["colour"], ())
     return right
+
+
+SPREAD = np.array([0.09, 0.2, 0.22])
+"""Standard deviations of melanin, redness and grey within a named colour."""
 
 
 def nearest_name(pigments: tuple[float, float, float]) -> str:
