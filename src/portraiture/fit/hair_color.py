@@ -29,11 +29,11 @@ FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
 QUANTILES = (0.02, 0.98)
 """Luminances beyond which pixels are rather background."""
-SPREAD = np.array([0.13, 0.28])
+SPREAD = np.array([0.09, 0.2])
 """Standard deviations of melanin and redness within a class."""
-UNGREY, GREYED = 0.06, 0.3
+UNGREY, GREYED = 0.1, 0.22
 """Those of grey in classes without and with it."""
-TRUST = 0.6
+TRUST = 1.0
 """Weight of the named colour against that of the pixels, which are of unknown light."""
 LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
