@@ -1,4 +1,4 @@
-"""The grid's rasterizer against a loop over triangles and finite differences, in both backends."""
+"""The grid's rasteriser against a loop over triangles and finite differences, in both backends."""
 
 from __future__ import annotations
 

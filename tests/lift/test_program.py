@@ -1,4 +1,4 @@
-"""LiftedGAN's networks, geometry, rasterizer and losses against the outputs of the published
+"""LiftedGAN's networks, geometry, rasteriser and losses against the outputs of the published
 program, with weights made by a formula under the published names (`../shared/fixtures`)."""
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from portraiture.lift.estimate import lift
+from portraiture.lift.networks import LiftedNetworks
 from portraiture.lift.presets import LIFTED
 from portraiture.lift.train import LiftTraining, TrainLifted
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.perception.identity import IdentityConfig, IdentityNetwork
 from portraiture.train.distributed import World
-from portraiture.train.loop import run_recipe
+from portraiture.train.loop import Watch, run_recipe
 from portraiture.train.rng import step_rng
 from portraiture.train.state import TrainState
 
@@ -64,9 +66,6 @@ def test_the_second_pass_trains_the_manipulation_alone() -> None:
     made = recipe()
     state = made.build(World())
     networks = state.models["lifted"]
-    from portraiture.lift.estimate import lift
-    from portraiture.lift.networks import LiftedNetworks
-
     assert isinstance(networks, LiftedNetworks)
     mean, _ = made.statistics(torch.device("cpu"))
     person = lift(made.faces, networks, made.codes(torch.randn(4, 16), mean))
@@ -100,8 +99,6 @@ def test_a_run_learns_to_show_its_people(tmp_path: Path) -> None:
         made.config, run=replace(made.config.run, steps=40, log_every=1), learning_rate=2e-3
     )
     seen: list[float] = []
-    from portraiture.train.loop import Watch
-
     watch = Watch(row=lambda step, values: seen.append(values["rec"]), board=False)
     outcome = run_recipe(made, tmp_path, world=World(), watch=watch)
     assert outcome.finished

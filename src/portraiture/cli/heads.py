@@ -35,9 +35,9 @@ class Invert:
         Literal["distil", "goae+refine", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] | None
     ) = None
     """Default: distil for one photo and a network of the engine's people, else, and with --weights
-    or --alignment, goae+refine. distil (ours, about a minute) fits an
-    avatar as create does and gives the head the avatar's sides, with the photo's pixels where they
-    show it: clean when turned. goae+refine takes seconds and is hazy from the sides: the encoder
+    or --alignment, goae+refine. distil (ours, 70 to 85 s on two cores) fits an avatar as create
+    does and gives the head the avatar's sides, with the photo's pixels where they show it: clean
+    when turned. goae+refine takes seconds and is hazy from the sides: the encoder
     swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
     texture projected and refined; aligned leaves these out. psp and e4e are encoders to compare
     with; no weights for them ship. The others take minutes: w finds the most similar person that
@@ -100,8 +100,8 @@ class Lift:
 
     Writes albedo.png, depth.png, normals.png, turns.png, lights.png, turntable.mp4, relit.mp4,
     mesh.glb (the albedo is its texture) and report.html, all of them or none. No weights for it
-    ship yet: give the published ones, LiftedGAN's .pth and its StyleGAN2's .pt, which are converted
-    without executing anything in them.
+    ship yet: train some (portraiture train lifted), or give the published ones, LiftedGAN's .pth
+    and its StyleGAN2's .pt, which are converted without executing anything in them.
 
     Example: portraiture lift --seed 7 --networks lifted.pth --generator stylegan2.pt --out lifted
     """

@@ -1,7 +1,7 @@
 """What LiftedGAN makes of a w: albedo, depth, transformation, light and view of a person.
 
 w ─D_L, D_V─▶ light, view ─M, neutral─▶ w0 ─generator─▶ image, features ─D_S, D_T─▶ depth, map
-image ÷ shading from the front ─▶ albedo ─light, view, rasterizer─▶ image from any view
+image ÷ shading from the front ─▶ albedo ─light, view, rasteriser─▶ image from any view
 Shi et al. 2021, section 3, as the published program does it. Letters: B people, D w dimension, S
 side of the generator's image.
 """

@@ -1,6 +1,6 @@
 """LiftedGAN's surface: a depth map as a grid of vertices, its shading, and its motion by a view.
 
-depth ─vertices, normals─▶ shading ─┐      view, transformation ─moved─▶ vertices ─▶ rasterizer
+depth ─vertices, normals─▶ shading ─┐      view, transformation ─moved─▶ vertices ─▶ rasteriser
 albedo ─────────────────────────────┴▶ colours of the vertices
 The camera is at the origin, x to the right, y down, z away from it; the head stands at z = 1. A
 vertex lies on each pixel's ray through (S - 1)/2, so that the outermost reach the edge of the

@@ -1,4 +1,4 @@
-"""Rasterizer of a grid of vertices, differentiable by interpolation only.
+"""Rasteriser of a grid of vertices, differentiable by interpolation only.
 
 vertices ─screen─▶ xy, z ─nearest triangle of each pixel─▶ barycentrics ─colours─▶ image, depth
 Every cell of the grid is two triangles; a pixel shows the nearest one. Gradients reach the colours

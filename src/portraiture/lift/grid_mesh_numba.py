@@ -12,7 +12,7 @@ from portraiture.ops.inner import inlined, inner
 from portraiture.ops.parallel import one_at_a_time
 
 ON_EDGE = -2
-"""Less a triangle's number: a pixel so far strictly inside no triangle, but on that one's edge."""
+"""ON_EDGE - f marks a pixel that triangle f touches only by its edge."""
 
 
 @inlined
@@ -31,6 +31,18 @@ def corners_of(triangle, size):
 def edge(px, py, ax, ay, bx, by):
     """Twice the signed area of a triangle."""
     return (px - ax) * (by - ay) - (py - ay) * (bx - ax)
+
+
+@inlined
+def weights_at(xy, r0, c0, r1, c1, r2, c2, x, y, tiny):
+    """Barycentrics of a place on the screen, and twice the triangle's area."""
+    ax, ay = xy[r0, c0, 0], xy[r0, c0, 1]
+    bx, by = xy[r1, c1, 0], xy[r1, c1, 1]
+    cx, cy = xy[r2, c2, 0], xy[r2, c2, 1]
+    area = edge(cx, cy, ax, ay, bx, by) + tiny
+    w0 = edge(x, y, bx, by, cx, cy) / area
+    w1 = edge(x, y, cx, cy, ax, ay) / area
+    return w0, w1, edge(x, y, ax, ay, bx, by) / area, area
 
 
 @one_at_a_time
@@ -98,13 +110,7 @@ def _interpolate(xy, values, depth, triangle, image, background_depth, tiny):
                 continue
             x = (2.0 * column + 1.0) / size - 1.0
             r0, c0, r1, c1, r2, c2 = corners_of(f, size)
-            ax, ay = xy[r0, c0, 0], xy[r0, c0, 1]
-            bx, by = xy[r1, c1, 0], xy[r1, c1, 1]
-            cx, cy = xy[r2, c2, 0], xy[r2, c2, 1]
-            area = edge(cx, cy, ax, ay, bx, by) + tiny
-            w0 = edge(x, y, bx, by, cx, cy) / area
-            w1 = edge(x, y, cx, cy, ax, ay) / area
-            w2 = edge(x, y, ax, ay, bx, by) / area
+            w0, w1, w2, _ = weights_at(xy, r0, c0, r1, c1, r2, c2, x, y, tiny)
             for k in range(values.shape[2]):
                 total = w0 * values[r0, c0, k] + w1 * values[r1, c1, k] + w2 * values[r2, c2, k]
                 image[row, column, k] = total
@@ -134,10 +140,7 @@ def _scatter(xy, values, triangle, gradient, tiny, on_xy, on_values):
             ax, ay = xy[r0, c0, 0], xy[r0, c0, 1]
             bx, by = xy[r1, c1, 0], xy[r1, c1, 1]
             cx, cy = xy[r2, c2, 0], xy[r2, c2, 1]
-            area = edge(cx, cy, ax, ay, bx, by) + tiny
-            w0 = edge(x, y, bx, by, cx, cy) / area
-            w1 = edge(x, y, cx, cy, ax, ay) / area
-            w2 = edge(x, y, ax, ay, bx, by) / area
+            w0, w1, w2, area = weights_at(xy, r0, c0, r1, c1, r2, c2, x, y, tiny)
             g0, g1, g2 = 0.0, 0.0, 0.0
             for k in range(values.shape[2]):
                 g = gradient[row, column, k]

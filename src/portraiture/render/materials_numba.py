@@ -48,7 +48,7 @@ SHARPER, PORES = 0.6, 0.9
 reflected surroundings that skin's pores do not shadow."""
 
 
-CATCHLIGHT = 1.8
+EYE_KEY_GAIN = 1.8
 """Brightness of the key light in eyes: lamps of portraits are smaller and brighter than what makes
 their shadows as soft, umbrellas' hot spots."""
 
@@ -162,7 +162,7 @@ def key_reflection(lighting, kind, n, view, roughness, f0, lit):
     """Specular radiance due to a key light of colour 1."""
     if is_wet(kind, roughness):
         seen = 0.6 + 0.4 * smoothstep(0.0, 0.3, lit)  # keep a catchlight under lids, hats and hair
-        f = fresnel(f0, max(dot3(n, view), 1e-3)) * (CATCHLIGHT if kind == EYE else 1.0)
+        f = fresnel(f0, max(dot3(n, view), 1e-3)) * (EYE_KEY_GAIN if kind == EYE else 1.0)
         return f * key_image(lighting, mirror(n, view)) * seen
     if lit <= 0.0:
         return 0.0

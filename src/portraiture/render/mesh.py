@@ -103,14 +103,15 @@ def render_bust(
     Colours up to 0.7 in linear light are preserved (see `brdf_numba.tone`).
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
-    image, scene = _image(
-        bust, camera, size, light or studio_light(), background, supersample, shading, backend
-    )
+    image = render_rgba(
+        bust, camera, size=size, light=light, background=background, supersample=supersample,
+        shading=shading, backend=backend,
+    )  # fmt: skip
     shape = (image.shape[0], image.shape[1])
     return Frame(
         rgba=image,
         landmarks=project(bust.landmarks, camera, shape)[:, :2].astype(np.float32),
-        **_maps(view_of(scene, camera, shape, backend)),
+        **_maps(view_of(scene_of(bust), camera, shape, backend)),
     )
 
 
@@ -126,17 +127,6 @@ def render_rgba(
     backend: Backend = "auto",
 ) -> Float32[ndarray, "h w 4"]:
     """`Frame.rgba` of `render_bust` alone, faster."""
-    return _image(
-        bust, camera, size, light or studio_light(), background, supersample, shading, backend
-    )[0]
-
-
-def _image(
-    bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light,
-    background: Float[ndarray, "3"] | tuple[float, float, float] | None, supersample: int,
-    shading: Shading, backend: Backend,
-) -> tuple[Float32[ndarray, "h w 4"], Scene]:  # fmt: skip
-    """The image, and the scene of its bust."""
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width, supersample) < 1:
         raise ValueError(f"size {size} and supersample {supersample} must be at least 1")
@@ -144,9 +134,10 @@ def _image(
         raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
     scene = scene_of(bust)
     fine = view_of(scene, camera, (height, width), backend, supersample)
-    image = _colour(fine, _lighting(scene, light, LOOKS[shading]), shading, supersample)
+    lighting = _lighting(scene, light or studio_light(), LOOKS[shading])
+    image = _colour(fine, lighting, shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
-    return shrink(image, supersample, under), scene
+    return shrink(image, supersample, under)
 
 
 def segmentation_of(
