@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from patch_features import Blocks
 
 from portraiture.lift.estimate import lift
 from portraiture.lift.networks import LiftedNetworks
@@ -19,13 +19,6 @@ from portraiture.train.rng import step_rng
 from portraiture.train.state import TrainState
 
 SIZE = 32
-
-
-class Blocks(nn.Module):
-    """Features for a loss that see patches."""
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        return [nn.functional.unfold(images, 3, stride=2).unflatten(2, (-1, 1))]
 
 
 def recipe(**changes: float) -> TrainLifted:

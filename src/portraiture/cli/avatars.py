@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import AvatarError
 from portraiture.export.vrm import VrmMeta
-from portraiture.types import Style
+from portraiture.types import DeviceName, Style
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,35 @@ class Create:
     assets: Path | None = None
     """Folder of MakeHuman assets (.mhclo) to choose hair and clothes from, or "installed"."""
     meta: Annotated[VrmMeta, arg(name="")] = field(default_factory=VrmMeta)
+    overwrite: bool = False
+    """Replace the files of an earlier run."""
+
+
+@dataclass(frozen=True)
+class Parametrize:
+    """Find the engine's parameters of a photo by AgileAvatar's cascade: the portrait is stylised,
+    mapped to a relaxed vector, and that made strict choice by choice.
+
+    Writes stages.png (photo, stylised portrait, relaxed and strict render, the engine's), the
+    avatar's files (avatar.glb, avatar.vrm, avatar.json, front.png) and report.html, all of them or
+    none. Unlike create it takes nothing of the photo's texture. No weights for it ship yet: train
+    some (portraiture train faces-encoder, adversarial-faces, imitator, mapper) into one folder.
+
+    Example: portraiture parametrize me.jpg --networks cascade --style pixar --out me
+    """
+
+    photo: Positional[Path]
+    """JPEG, PNG, WebP, TIFF, GIF or HEIC; the face at least 64 pixels tall, turned under 60°."""
+    out: Path
+    """Output folder; created if it does not exist."""
+    networks: Path
+    """Folder with encoder, stylised, imitator and mapper.safetensors."""
+    style: Style = "natural"
+    """Look of the avatar; all but natural change its shape and shading."""
+    face: int | None = None
+    """Which face to use if there are several: 1 is the largest, the default."""
+    device: DeviceName = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
     overwrite: bool = False
     """Replace the files of an earlier run."""
 
@@ -194,3 +223,17 @@ def _radians(degrees: float) -> float:
     if not isfinite(degrees):
         raise AvatarError("Angles must be finite numbers of degrees.")
     return radians(degrees)
+
+
+def parametrize(command: Parametrize) -> None:
+    from portraiture.models import Models, choose_device
+    from portraiture.parametrize.run import PARAMETRIZE_FILES, parametrize_files
+
+    with TerminalProgress() as progress:
+        parametrize_files(
+            command.photo, command.out, networks=command.networks, style=command.style,
+            face=command.face, models=Models(choose_device(command.device)),
+            overwrite=command.overwrite, progress=progress,
+        )  # fmt: skip
+    files = ", ".join(PARAMETRIZE_FILES)
+    console.print(f"Wrote {files} to {command.out}", markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.checkpoints import shipped
-from portraiture.cli.recipes import Choices, check_choices, takes_perceptual
+from portraiture.cli.choices import IN_IMAGE_SPACE, Choices, check_choices
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import write_pack
@@ -27,7 +27,10 @@ LIMIT = 40_000_000
 """Maximum size of a bundle, bytes."""
 PEOPLE = 25_000_000
 """Maximum size of the people in it, bytes."""
-OF_CLI = ("cli/__init__.py", "cli/recipes.py", "cli/bundle_run.py")
+OF_CLI = (
+    "cli/__init__.py", "cli/avatar_recipes.py", "cli/choices.py", "cli/recipes.py",
+    "cli/bundle_run.py",
+)  # fmt: skip
 """Files of the command line to include; the others need packages that are absent there."""
 START = """\
 \"\"\"Runs the training that this folder was written for; see --help. No installation needed.\"\"\"
@@ -117,11 +120,11 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     """
     values = {k: v for k, v in asdict(choices).items() if k not in ("data", "steps")}
     needed, files = set(NEEDED[recipe]), []
-    if choices.perceptual is None and takes_perceptual(recipe):
+    if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
     if recipe in ("encoder", "alignment") and choices.start is None:
         needed.add("heads")
-    if recipe == "lifted" and choices.start is None:
+    if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
     for name in ("start", "perceptual", "encoder", "photos"):
         given = values[name]
@@ -153,6 +156,10 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "adversarial-heads": (),
     "adversarial-faces": (),
     "lifted": ("identity-synthetic",),
+    "imitator": ("identity-synthetic",),
+    "faces-encoder": ("identity-synthetic",),
+    "mapper": ("faces2d", "identity-synthetic", "parser"),
+    "regressor": (),
     "identity": (),
     "parser": (),
     "portrait-parser": (),
@@ -161,7 +168,7 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "alignment": ("identity-synthetic", "parser"),
 }
 """Shipped weights that a recipe reads with any options; encoder and alignment also
-`heads` and lifted `faces2d`, without --start."""
+`heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 
 def _size(folder: Path) -> int:

@@ -25,7 +25,8 @@ from typing import Any
 
 import torch
 
-from portraiture.cli.recipes import Choices, make_recipe
+from portraiture.cli.choices import Choices
+from portraiture.cli.recipes import make_recipe
 from portraiture.errors import DataError
 from portraiture.generate.train.supervised_heads import SupervisedHeads
 from portraiture.media import write_image

@@ -15,7 +15,7 @@ import portraiture.cli.avatars as avatars
 import portraiture.cli.bench as benches
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
-from portraiture.cli.avatars import Assets, Create, MakeAvatar, Render
+from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
@@ -27,6 +27,7 @@ from portraiture.signals import exit_on_signals
 Command = (
     Annotated[Create, subcommand("create")]
     | Annotated[MakeAvatar, subcommand("avatar")]
+    | Annotated[Parametrize, subcommand("parametrize")]
     | Annotated[Render, subcommand("render")]
     | Annotated[Assets, subcommand("assets")]
     | Annotated[Invert, subcommand("invert")]
@@ -75,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(
     command: Create
     | MakeAvatar
+    | Parametrize
     | Render
     | Assets
     | Invert
@@ -88,7 +90,7 @@ def run(
 ) -> None:
     """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
-    if isinstance(command, Create | MakeAvatar | Render | Synth | Bench):
+    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Synth | Bench):
         from portraiture.engine.prepare import prepare
 
         prepare()
@@ -97,6 +99,8 @@ def run(
             avatars.create(command)
         case MakeAvatar():
             avatars.make_avatar(command)
+        case Parametrize():
+            avatars.parametrize(command)
         case Render():
             avatars.render(command)
         case Assets():

@@ -64,6 +64,8 @@ class Synth:
     - latents: one .npz per person, in studio light; a latent vector determines the person. For
     supervised-heads, encoder, alignment and attributes.
     - scenes: the same, with camera and light in the latent too; for supervised-faces.
+    - pairs: one .npz per avatar: its vector of parameters, its normalised render, and --views
+    photos of it; for imitator, faces-encoder, mapper and regressor.
 
     Rerun the command to resume; raise --people to add more.
 
@@ -78,7 +80,7 @@ class Synth:
     """Views per person."""
     size: int = 256
     """Width and height of the images in pixels."""
-    kind: Literal["pictures", "latents", "scenes"] = "pictures"
+    kind: Literal["pictures", "latents", "scenes", "pairs"] = "pictures"
     """Kind of data, see above."""
     seed: int = 0
     """Random seed, a whole number from 0; the same seed gives the same people."""
@@ -98,6 +100,9 @@ class Train:
     - adversarial-heads: EG3D; any output of synth, or a folder with EG3D's dataset.json.
     - adversarial-faces: StyleGAN2; the same, or any folder of images.
     - lifted: LiftedGAN's networks, for the image generator --start (default faces2d); no data.
+    - imitator, faces-encoder, mapper: AgileAvatar's networks, for the image generator --start
+    (default faces2d; for mapper the folder with the others); synth --kind pairs.
+    - regressor: its baseline, photo to parameters; synth --kind pairs.
     - identity, parser: supporting networks; any output of synth.
     - portrait-parser: network that segments portraits and classifies hair, beard, glasses and
     clothes; any output of synth, and labelled portraits of real people (--photos).
@@ -128,13 +133,13 @@ class Train:
     """Generator to start from, or that the encoder is for, or that is lifted: a shipped name, a
     folder or a file."""
     perceptual: Path | None = None
-    """SqueezeNet weights for the perceptual loss of the supervised recipes and lifted; default: our
-    face parser."""
+    """SqueezeNet weights for the perceptual loss of the recipes that have one; default: our face
+    parser."""
     encoder: str | None = None
     """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
     photos: Path | None = None
     """Photos of real people: for encoder or alignment, the file written by tools/fit_portraits.py;
-    for portrait-parser, the folder written by tools/label_portraits.py."""
+    for portrait-parser, faces-encoder, mapper, the folder written by tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
     no_mirror: bool = False
@@ -226,6 +231,8 @@ def synth(command: Synth) -> None:
     with TerminalProgress() as progress:
         if command.kind == "pictures":
             _synth_pictures(command, progress)
+        elif command.kind == "pairs":
+            _synth_pairs(command, progress)
         else:
             _synth_latents(command, progress)
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
@@ -253,6 +260,19 @@ def _synth_latents(command: Synth, progress: Progress) -> None:
     )
 
 
+def _synth_pairs(command: Synth, progress: Progress) -> None:
+    from portraiture.people.pairs import PairConfig, make_pairs
+
+    if command.people < 1 or command.workers < 1 or command.views < 1:
+        raise DataError("--people, --views and --workers must be at least 1.")
+    if command.assets is not None:
+        raise DataError("--assets is for --kind pictures; vectors know only the engine's own.")
+    config = PairConfig(seed=command.seed, photos=command.views, size=command.size)
+    make_pairs(
+        command.out, range(command.people), config, workers=command.workers, progress=progress
+    )
+
+
 def _synth_pictures(command: Synth, progress: Progress) -> None:
     from portraiture.cli.avatars import asset_folder
     from portraiture.people.synth_folder import synth as make_pictures
@@ -269,7 +289,7 @@ def _synth_pictures(command: Synth, progress: Progress) -> None:
 
 def train(command: Train) -> None:
     from portraiture.cli.bundle import write_bundle
-    from portraiture.cli.recipes import Choices
+    from portraiture.cli.choices import Choices
     from portraiture.cli.training import Plan
     from portraiture.cli.training import train as run_training
 

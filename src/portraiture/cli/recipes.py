@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +13,13 @@ from portraiture.checkpoints import (
     load_image_generator,
     w_fingerprint,
 )
+from portraiture.cli.avatar_recipes import (
+    faces_encoder_recipe,
+    imitator_recipe,
+    mapper_recipe,
+    regressor_recipe,
+)
+from portraiture.cli.choices import Choices, check_choices
 from portraiture.data.distort import background_pool
 from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
@@ -30,7 +37,6 @@ from portraiture.generate.train.supervised_presets import SUPERVISED, SUPERVISED
 from portraiture.invert.goae.presets import (
     ALIGNMENT,
     ENCODER,
-    Architecture,
     as_baseline,
     encoder_kind,
     fitted_alignment,
@@ -43,6 +49,7 @@ from portraiture.invert.weights import check_fit, load_encoder
 from portraiture.lift.presets import LIFTED
 from portraiture.lift.train import LiftTraining, TrainLifted
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.parametrize.presets import FACES_ENCODER, IMITATOR, MAPPER, REGRESSOR
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
 from portraiture.people.people_set import PeopleSet
 from portraiture.perception.features import load_squeeze
@@ -61,73 +68,11 @@ from portraiture.perception_training.presets import (
     PARSER,
     PORTRAIT_PARSER,
 )
-from portraiture.train.loop import Recipe, RunConfig
-from portraiture.train.run_presets import seeded
-from portraiture.types import Preset, RecipeName
+from portraiture.train.loop import Recipe
+from portraiture.types import RecipeName
 from portraiture.weights import file_sha256
 
-WITHOUT_START: tuple[RecipeName, ...] = (
-    "supervised-faces", "identity", "parser", "portrait-parser", "attributes",
-)  # fmt: skip
-TAKES_PHOTOS: tuple[RecipeName, ...] = ("alignment", "encoder", "portrait-parser")
 Config = TypeVar("Config")
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Options of a training run. `make_recipe` refuses an option that its recipe does not use.
-
-    data: folder with training data; supervised-heads, encoder, alignment and attributes need
-    `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
-    any output of synth, the adversarial recipes that or images with dataset.json, lifted none.
-    mirror: augment with mirrored images and cameras (adversarial recipes).
-    start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
-    that is lifted: a shipped name, weights of another run, or a published file.
-    perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
-    encoder: encoder that alignment refines, or that encoder starts from.
-    architecture: architecture of the encoder to train.
-    photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
-    portrait-parser the folder of tools/label_portraits.py.
-    seed, steps: override the preset's.
-    """
-
-    preset: Preset
-    data: Path | None = None
-    mirror: bool = True
-    start: Path | str | None = None
-    perceptual: Path | None = None
-    encoder: Path | str | None = None
-    architecture: Architecture = "goae"
-    photos: Path | None = None
-    seed: int | None = None
-    steps: int | None = None
-
-    @property
-    def folder(self) -> Path:
-        """`data` of a recipe that needs some (`check_choices`)."""
-        assert self.data is not None
-        return self.data
-
-    def lengthen(self, run: RunConfig) -> RunConfig:
-        return seeded(run, seed=self.seed, steps=self.steps)
-
-
-def check_choices(recipe: RecipeName, choices: Choices) -> None:
-    """Raise TrainingError when an option cannot be used with a recipe, or its data is missing."""
-    if choices.start is not None and recipe in WITHOUT_START:
-        raise TrainingError(f"{recipe} starts from random weights; leave out --start.")
-    if choices.encoder is not None and recipe not in ("alignment", "encoder"):
-        raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
-    if choices.architecture != "goae" and recipe != "encoder":
-        raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
-    if choices.photos is not None and recipe not in TAKES_PHOTOS:
-        raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
-    if choices.perceptual is not None and not takes_perceptual(recipe):
-        raise TrainingError(f"--perceptual is for supervised recipes and lifted, not {recipe}.")
-    if choices.data is not None and recipe == "lifted":
-        raise TrainingError("lifted learns from its generator alone; leave out --data.")
-    if choices.data is None and recipe != "lifted":
-        raise TrainingError(f"{recipe} needs training data; give its folder with --data.")
 
 
 def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
@@ -144,6 +89,14 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _adversarial_faces(choices)
         case "lifted":
             return _lifted(_preset(LIFTED, recipe, choices), choices)
+        case "imitator":
+            return imitator_recipe(_preset(IMITATOR, recipe, choices), choices)
+        case "faces-encoder":
+            return faces_encoder_recipe(_preset(FACES_ENCODER, recipe, choices), choices)
+        case "mapper":
+            return mapper_recipe(_preset(MAPPER, recipe, choices), choices)
+        case "regressor":
+            return regressor_recipe(_preset(REGRESSOR, recipe, choices), choices)
         case "identity":
             return TrainIdentity(_preset(IDENTITY, recipe, choices), open_faces([choices.folder]))
         case "parser":
@@ -156,11 +109,6 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _encoder(_preset(ENCODER, recipe, choices), choices)
         case "alignment":
             return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
-
-
-def takes_perceptual(recipe: RecipeName) -> bool:
-    """Whether a recipe has a perceptual loss of SqueezeNet, or of the shipped parser without it."""
-    return recipe.startswith("supervised") or recipe == "lifted"
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:

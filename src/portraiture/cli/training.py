@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from rich.table import Table
 
-from portraiture.cli.recipes import Choices, make_recipe
+from portraiture.cli.choices import Choices
+from portraiture.cli.recipes import make_recipe
 from portraiture.progress import SILENT, Progress
 from portraiture.train.distributed import World, open_world
 from portraiture.train.loop import Outcome, Recipe, run_recipe

@@ -9,10 +9,10 @@ folder; files are written atomically.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -112,7 +112,7 @@ def make_people(
     light are sampled as in `people.scene` instead of using studio light. Raises DataError when the
     folder holds people of other settings, OutputError when it cannot be created.
     """
-    _claim(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
+    claim_folder(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
     wanted = list(indices)
     missing = [k for k in wanted if not person_path(folder, k).exists()]
     progress.stage("Render people", len(wanted))
@@ -121,7 +121,7 @@ def make_people(
     in_processes(_make_one, jobs, workers, progress)
 
 
-def _claim(folder: Path, settings: dict[str, int | bool]) -> None:
+def claim_folder(folder: Path, settings: Mapping[str, Any]) -> None:
     """Create the folder with `SETTINGS`, or check an existing one against them."""
     path = folder / SETTINGS
     check_folder(folder)

@@ -1,0 +1,82 @@
+"""The options of a training run, and which recipe takes which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from portraiture.errors import TrainingError
+from portraiture.invert.goae.presets import Architecture
+from portraiture.train.loop import RunConfig
+from portraiture.train.run_presets import seeded
+from portraiture.types import Preset, RecipeName
+
+WITHOUT_START: tuple[RecipeName, ...] = (
+    "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
+)  # fmt: skip
+TAKES_PHOTOS: tuple[RecipeName, ...] = (
+    "alignment", "encoder", "portrait-parser", "faces-encoder", "mapper",
+)  # fmt: skip
+IN_IMAGE_SPACE: tuple[RecipeName, ...] = (
+    "supervised-heads", "supervised-faces", "lifted", "imitator", "faces-encoder", "mapper",
+)  # fmt: skip
+"""Recipes with a perceptual loss of SqueezeNet, or of the shipped parser without it."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Options of a training run. `make_recipe` refuses an option that its recipe does not use.
+
+    data: folder with training data; supervised-heads, encoder, alignment and attributes need
+    `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
+    any output of synth, imitator, faces-encoder, mapper and regressor `--kind pairs`, the
+    adversarial recipes any of these or images with dataset.json, lifted none.
+    mirror: augment with mirrored images and cameras (adversarial recipes).
+    start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
+    that is lifted: a shipped name, weights of another run, or a published file. For mapper a folder
+    with the trained encoder, stylised generator and imitator (`parametrize.cascade.load_bridge`).
+    perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
+    encoder: encoder that alignment refines, or that encoder starts from.
+    architecture: architecture of the encoder to train.
+    photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
+    portrait-parser, faces-encoder and mapper the folder of tools/label_portraits.py.
+    seed, steps: override the preset's.
+    """
+
+    preset: Preset
+    data: Path | None = None
+    mirror: bool = True
+    start: Path | str | None = None
+    perceptual: Path | None = None
+    encoder: Path | str | None = None
+    architecture: Architecture = "goae"
+    photos: Path | None = None
+    seed: int | None = None
+    steps: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """`data` of a recipe that needs some (`check_choices`)."""
+        assert self.data is not None
+        return self.data
+
+    def lengthen(self, run: RunConfig) -> RunConfig:
+        return seeded(run, seed=self.seed, steps=self.steps)
+
+
+def check_choices(recipe: RecipeName, choices: Choices) -> None:
+    """Raise TrainingError when an option cannot be used with a recipe, or its data is missing."""
+    if choices.start is not None and recipe in WITHOUT_START:
+        raise TrainingError(f"{recipe} starts from random weights; leave out --start.")
+    if choices.encoder is not None and recipe not in ("alignment", "encoder"):
+        raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
+    if choices.architecture != "goae" and recipe != "encoder":
+        raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
+    if choices.photos is not None and recipe not in TAKES_PHOTOS:
+        raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
+    if choices.perceptual is not None and recipe not in IN_IMAGE_SPACE:
+        raise TrainingError(f"--perceptual is for {', '.join(IN_IMAGE_SPACE)}, not for {recipe}.")
+    if choices.data is not None and recipe == "lifted":
+        raise TrainingError("lifted learns from its generator alone; leave out --data.")
+    if choices.data is None and recipe != "lifted":
+        raise TrainingError(f"{recipe} needs training data; give its folder with --data.")

@@ -1,0 +1,142 @@
+"""Trains the imitator: avatar vector to the engine's image (Sang et al. 2022, supplement 2.1).
+
+vector ─MLPs─▶ w+ ─StyleGAN2─▶ image ─ L1 + 0.8 perceptual + 1.0 identity ─ normalised render
+The first of its two steps, a StyleGAN2 of such renders without labels, is the recipe
+adversarial-faces; the second, which is here, starts from that, or straight from a generator of
+similar images. Letters: B avatars, R side of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from numpy import ndarray
+from torch import Tensor
+
+from portraiture.data.pair_set import PairBatch, PairSet
+from portraiture.networks.faces2d import FacesGenerator
+from portraiture.parametrize.losses import imitation_losses
+from portraiture.parametrize.networks import SMALLEST, Imitator, ImitatorConfig
+from portraiture.perception.features import FeatureNetwork
+from portraiture.perception.identity import IdentityNetwork
+from portraiture.train.adversary import autocast
+from portraiture.train.distributed import World, average_gradients
+from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.grids import stack_rows, tile
+from portraiture.train.loop import RunConfig
+from portraiture.train.lr_schedule import annealed
+from portraiture.train.rng import StepRng
+from portraiture.train.state import TrainState
+
+
+@dataclass(frozen=True)
+class ImitatorTraining:
+    """image, perceptual, identity: λ1, λ2 and λ3 of equation 1. learning_rate: of Adam, for the
+    MLPs; generator_rate: factor on it for the StyleGAN2. final_rate: factor on both at the end of a
+    cosine decay over decay_steps (the paper halves them every two epochs). half_life: of the EMA,
+    in images. start: fingerprint of the generator that it started from. grid_avatars: columns of
+    the grid."""
+
+    run: RunConfig
+    network: ImitatorConfig = field(default_factory=ImitatorConfig)
+    image: float = 1.0
+    perceptual: float = 0.8
+    identity: float = 1.0
+    learning_rate: float = 0.002
+    generator_rate: float = 0.5
+    final_rate: float = 0.05
+    decay_steps: int = 20_000
+    half_life: float = 4_000.0
+    start: str = ""
+    grid_avatars: int = 8
+
+
+class TrainImitator:
+    """The recipe; see `train.loop.Recipe`. faces: StyleGAN2 to start from."""
+
+    def __init__(
+        self, config: ImitatorTraining, data: PairSet, faces: FacesGenerator,
+        features: FeatureNetwork, identity: IdentityNetwork,
+    ) -> None:  # fmt: skip
+        network = replace(config.network, faces=faces.config)
+        self.config, self.data = replace(config, network=network), data
+        self.faces, self.features, self.identity = faces, features, identity
+
+    @property
+    def run(self) -> RunConfig:
+        return self.config.run
+
+    def build(self, world: World) -> TrainState:
+        """The imitator with the generator's synthesis, its EMA and Adam."""
+        network = Imitator(self.config.network)
+        network.synthesis.load_state_dict(self.faces.synthesis.state_dict())
+        network.w_avg.copy_(self.faces.mapping.w_avg)
+        center, spread = self.data.spread()
+        network.center.copy_(center)
+        network.spread.copy_(spread.clamp_min(SMALLEST))
+        network.to(world.device)
+        self.identity.to(world.device)
+        if isinstance(self.features, torch.nn.Module):
+            self.features.to(world.device)
+        rate = self.config.learning_rate
+        groups = [
+            {"params": list(network.rows.parameters()), "lr": rate, "factor": 1.0},
+            {
+                "params": list(network.synthesis.parameters()),
+                "lr": rate * self.config.generator_rate,
+                "factor": self.config.generator_rate,
+            },
+        ]
+        return TrainState(
+            models={"imitator": network},
+            averages={"imitator": averaged_copy(network)},
+            optimizers={"imitator": torch.optim.Adam(groups, betas=(0.9, 0.99), foreach=False)},
+        )
+
+    def batch(self, number: int, size: int, generator: torch.Generator) -> PairBatch:
+        """A batch of different avatars."""
+        return self.data.sample(size, generator)
+
+    def step(
+        self, state: TrainState, batch: PairBatch, rng: StepRng, world: World
+    ) -> Mapping[str, Tensor | float]:
+        """One update of the imitator and its EMA."""
+        network, optimizer = state.models["imitator"], state.optimizers["imitator"]
+        assert isinstance(network, Imitator)
+        config = self.config
+        factor = annealed(state.step, config.decay_steps, last=config.final_rate, warmup=50)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * group["factor"] * factor
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(world.device, self.run.precision):
+            image = network(batch.vector).float()
+        losses = imitation_losses(image, batch.normal, self.features, self.identity)
+        weights = {
+            "image": config.image, "perceptual": config.perceptual, "identity": config.identity,
+        }  # fmt: skip
+        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
+        average_gradients(network.parameters(), world)
+        optimizer.step()
+        images = float((state.step + 1) * self.run.batch)
+        share = decay(self.run.batch, images, half_life=config.half_life)
+        update(state.averages["imitator"], network, share)
+        error = (image.detach().clamp(-1, 1) - batch.normal).square().mean((1, 2, 3))
+        psnr = (-10.0 * (error / 4.0).clamp_min(1e-9).log10()).mean()
+        return {name: loss.detach() for name, loss in losses.items()} | {"psnr": psnr}
+
+    @torch.no_grad()
+    def grid(self, state: TrainState) -> ndarray:
+        """Rows: renders of the engine, the imitator's images, and steps from the first avatar to
+        the second (figure 1)."""
+        network = state.averages["imitator"]
+        assert isinstance(network, Imitator)
+        count = min(self.config.grid_avatars, len(self.data))
+        parts = [self.data.example(k) for k in range(count)]
+        wanted = torch.cat([part.normal for part in parts])
+        vector = torch.cat([part.vector for part in parts]).to(network.w_avg.device)
+        along = torch.linspace(0.0, 1.0, count).to(vector)[:, None]
+        between = torch.lerp(vector[:1], vector[-1:], along)
+        rows = (wanted, network(vector), network(between))
+        return stack_rows(*(tile(row, columns=count) for row in rows))
