@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_pairs import draw_pairs
 from encoder_cases import choices_of, folder_of_people
 from people_cases import sphere_person
 
@@ -99,7 +100,7 @@ def test_a_bundle_trains_two_steps_saves_and_goes_on(tmp_path: Path) -> None:
     made = write_bundle("supervised-heads", choices, bundle)
     assert made.people == 4 and made.bytes <= LIMIT
     plan = json.loads((bundle / "bundle.json").read_text())
-    assert (plan["views"], plan["size"], plan["scenes"]) == (2, 32, False)
+    assert (plan["views"], plan["size"], plan["kind"]) == (2, 32, "latents")
     first = run_bundle(bundle, tmp_path, steps=2)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "4 people unpacked" in first.stdout and "Traceback" not in first.stdout
@@ -149,6 +150,22 @@ def test_lifted_trains_from_a_bundle_without_people(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["imitator", "faces-encoder", "regressor", "adversarial-faces"])
+def test_pairs_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -> None:
+    start = None
+    if recipe in ("imitator", "faces-encoder"):
+        faces = FacesGenerator(FacesConfig(size=32, channel_base=256, z_dim=16, w_dim=16))
+        save_generator(faces, start := tmp_path / "faces")
+    data = draw_pairs(tmp_path / "pairs", 6, 32)
+    made = write_bundle(recipe, Choices(preset="tiny", data=data, start=start), tmp_path / "bundle")
+    plan = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    assert (made.people, plan["views"], plan["size"], plan["kind"]) == (6, 1, 32, "pairs")
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 pairs unpacked" in done.stdout
+
+
+@pytest.mark.slow
 def test_an_alignment_trains_from_a_bundle(tmp_path: Path) -> None:
     """With generator and encoder of the user's, which travel with it."""
     folder = folder_of_people(tmp_path)
@@ -172,7 +189,7 @@ def test_image_generators_train_from_a_bundle(recipe: RecipeName, tmp_path: Path
     people = people_folder(tmp_path / "people", 8, scenes=recipe == "supervised-faces")
     write_bundle(recipe, Choices(preset="tiny", data=people), tmp_path / "bundle")
     plan = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
-    assert plan["scenes"] == (recipe == "supervised-faces")
+    assert plan["kind"] == ("scenes" if recipe == "supervised-faces" else "latents")
     done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
     assert done.returncode == 0, done.stdout + done.stderr
     load_image_generator(tmp_path / "out" / "generator.safetensors")

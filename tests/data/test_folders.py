@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_pairs import draw_pairs, drawn_pair
 
 from portraiture.camera import EG3D_FOCAL, from_eg3d, look_at, project, to_eg3d
 from portraiture.data.folders import mirrored, open_folder
@@ -130,3 +131,12 @@ def test_oblong_and_damaged_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(PhotoError):
         data.batch(0, 1, torch.Generator())
+
+
+def test_pairs_give_their_normalised_renders_without_cameras(tmp_path: Path) -> None:
+    draw_pairs(tmp_path, 3, 32)
+    data = open_folder(tmp_path, size=32, cameras=False)
+    assert len(data) == 3 and not data.cameras.any()
+    assert np.array_equal(data.image(1), drawn_pair(1, 32).rgb[0])
+    with pytest.raises(TrainingError, match=r"dataset\.json"):
+        open_folder(tmp_path, size=32)

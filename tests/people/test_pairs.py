@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_pairs import drawn_pair
 
 from portraiture.engine.parameters import DISCRETE, AvatarParameters
 from portraiture.errors import DataError
+from portraiture.people.pair_pack import pack_pair, unpack_pair
 from portraiture.people.pairs import (
     Pair,
     PairConfig,
@@ -60,3 +62,15 @@ def test_a_folder_is_of_one_kind_and_what_is_no_pair_is_refused(tmp_path: Path) 
         load_pair(path)
     with pytest.raises(DataError, match="photos"):
         PairConfig(photos=-1)
+
+
+def test_a_packed_pair_keeps_its_vector_and_masks_and_nearly_its_images() -> None:
+    pair = drawn_pair(0, 64)
+    data = pack_pair(pair)
+    found = unpack_pair(data)
+    for name in ("vector", "alpha", "segmentation"):
+        assert np.array_equal(getattr(found, name), getattr(pair, name))
+    assert np.abs(found.rgb.astype(int) - pair.rgb).mean() < 3.0
+    for damaged in (b"", data[: len(data) // 2], data.replace(b"masks", b"misks")):
+        with pytest.raises(DataError, match="pack_pair"):
+            unpack_pair(damaged)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ from portraiture.checkpoints import shipped
 from portraiture.cli.choices import IN_IMAGE_SPACE, Choices, check_choices
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
-from portraiture.people.pack import write_pack
-from portraiture.people.people_file import PersonViews, load_person, people_in
+from portraiture.people.pack import pack_person, write_pack
+from portraiture.people.pair_pack import pack_pair
+from portraiture.people.pairs import load_pair, pairs_in
+from portraiture.people.people_file import load_person, people_in
 from portraiture.types import RecipeName
 
 LIMIT = 40_000_000
@@ -76,16 +77,9 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     plan = _copy_weights(recipe, choices, folder)
     count = 0
     if choices.data is not None:
-        people = people_in(choices.data)
-        if not people:
-            raise TrainingError(
-                f"{choices.data} holds no people; make some with portraiture synth."
-            )
         room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
-        count = write_pack(folder / "people.zip", _persons(people), limit_bytes=room)
-        first = load_person(people[0])
-        scenes = first.scenes is not None
-        plan |= {"views": len(first.rgb), "size": first.rgb.shape[1], "scenes": scenes}
+        count, facts = _pack_data(choices.data, folder / "people.zip", room)
+        plan |= facts
     (folder / "bundle.json").write_text(json.dumps(plan, indent=1) + "\n")
     (folder / "train.py").write_text(START)
     size = _size(folder)
@@ -94,8 +88,21 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     return Bundled(folder, size, count)
 
 
-def _persons(paths: list[Path]) -> Iterator[PersonViews]:
-    return (load_person(path) for path in paths)
+def _pack_data(data: Path, path: Path, room: int) -> tuple[int, dict[str, Any]]:
+    """Pack people or pairs; their number, and what they are. Raises TrainingError without any."""
+    people, pairs = people_in(data), pairs_in(data)
+    if pairs:
+        first = load_pair(pairs[0])
+        packed = (pack_pair(load_pair(one)) for one in pairs)
+        facts = {"views": len(first.rgb) - 1, "size": first.rgb.shape[1], "kind": "pairs"}
+        return write_pack(path, packed, limit_bytes=room), facts
+    if not people:
+        raise TrainingError(f"{data} holds no people; make some with portraiture synth.")
+    person = load_person(people[0])
+    kind = "latents" if person.scenes is None else "scenes"
+    packed = (pack_person(load_person(one)) for one in people)
+    facts = {"views": len(person.rgb), "size": person.rgb.shape[1], "kind": kind}
+    return write_pack(path, packed, limit_bytes=room), facts
 
 
 def _copy_code(target: Path) -> None:

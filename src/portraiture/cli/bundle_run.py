@@ -27,11 +27,14 @@ import torch
 
 from portraiture.cli.choices import Choices
 from portraiture.cli.recipes import make_recipe
+from portraiture.data.pair_set import PairSet
 from portraiture.errors import DataError
 from portraiture.generate.train.supervised_heads import SupervisedHeads
 from portraiture.media import write_image
 from portraiture.people.on_device import DevicePeople, load_people
 from portraiture.people.pack import read_pack, unpack_person
+from portraiture.people.pair_pack import unpack_pair
+from portraiture.people.pairs import pair_path, pairs_in, save_pair
 from portraiture.people.people_file import PersonViews, people_in, person_path, save_person
 from portraiture.people.people_set import PeopleSet
 from portraiture.people.worker import start_workers, stop_workers
@@ -55,7 +58,8 @@ SAVE_EVERY = 120.0
 LOADERS = 6
 """Data loader threads, for batches that are made on the CPU."""
 GROWING: tuple[RecipeName, ...] = (
-    "supervised-heads", "supervised-faces", "encoder", "alignment", "attributes",
+    "supervised-heads", "supervised-faces", "encoder", "alignment", "attributes", "imitator",
+    "faces-encoder", "mapper", "regressor",
 )  # fmt: skip
 """Recipes whose data grows by newly rendered people; the others use the bundle's only."""
 
@@ -88,7 +92,7 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
     count = options.workers if plan["recipe"] in GROWING else 0
     workers = start_workers(
         fresh, count=count, seed=FRESH_SEED, views=plan.get("views", 0), size=plan.get("size", 0),
-        scenes=plan.get("scenes", False),
+        kind=plan.get("kind", "latents"),
     )  # fmt: skip
     log(f"{len(workers)} workers render people")
     try:
@@ -105,7 +109,9 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
 
 def _train(bundle: Path, plan: dict[str, Any], options: Options, fresh: Path, log: Log) -> int:
     pack = bundle / "people.zip"
-    people = _unpack(pack, options.work / "people", log) if pack.exists() else []
+    pairs = plan.get("kind") == "pairs"
+    unpack = _unpack_pairs if pairs else _unpack
+    people = unpack(pack, options.work / "people", log) if pack.exists() else []
     recipe: Any = make_recipe(plan["recipe"], _choices(bundle, plan, options))
     _resize(recipe, options)
     with open_world(options.device) as world:
@@ -174,7 +180,7 @@ class Feed:
     def _run(self) -> None:
         while not self._stop.wait(0.5):
             try:
-                for path in people_in(self.folder):
+                for path in (*people_in(self.folder), *pairs_in(self.folder)):
                     before, self.people = self.people, self.add(path)
                     if not before:
                         self.log("the first newly rendered person was added")
@@ -189,6 +195,16 @@ def _feed(
 
     The supervised recipes keep people in the device's memory, the others as files, lifted none.
     """
+    if isinstance(recipe.data, PairSet):
+        pairs = recipe.data
+
+        def join(path: Path) -> int:
+            target = pair_path(pairs.paths[0].parent, MOVED_FROM + len(pairs))
+            path.replace(target)
+            pairs.append(target)
+            return len(pairs)
+
+        return Feed(fresh, join, log)
     if isinstance(recipe.data, PeopleSet):
         capacity = CAPACITY if world.device.type == "cuda" else len(people) + 64
         table = DevicePeople(people, capacity=capacity, device=world.device)
@@ -262,6 +278,19 @@ def _unpack(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
         people = [p for p in pool.map(one, enumerate(read_pack(pack))) if p is not None]
     log(f"{len(people)} people unpacked")
     return people
+
+
+def _unpack_pairs(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
+    """Unpack the pairs of the bundle into files; none of them are people."""
+    folder.mkdir(exist_ok=True)
+
+    def one(item: tuple[int, bytes]) -> None:
+        save_pair(unpack_pair(item[1]), pair_path(folder, item[0]))
+
+    with ThreadPoolExecutor(4) as pool:
+        count = len(list(pool.map(one, enumerate(read_pack(pack)))))
+    log(f"{count} pairs unpacked")
+    return []
 
 
 def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:

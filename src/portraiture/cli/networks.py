@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
-from portraiture.types import DeviceName, Preset, RecipeName
+from portraiture.types import DeviceName, Preset, RecipeName, Style
 
 console = Console()
 
@@ -65,7 +65,7 @@ class Synth:
     supervised-heads, encoder, alignment and attributes.
     - scenes: the same, with camera and light in the latent too; for supervised-faces.
     - pairs: one .npz per avatar: its vector of parameters, its normalised render, and --views
-    photos of it; for imitator, faces-encoder, mapper and regressor.
+    photos of it; for imitator, faces-encoder, mapper, regressor, and adversarial-faces.
 
     Rerun the command to resume; raise --people to add more.
 
@@ -88,6 +88,8 @@ class Synth:
     """Number of worker processes; by default, one per CPU core."""
     assets: Path | None = None
     """Folder of MakeHuman assets (.mhclo) for half of the people, or "installed"; pictures only."""
+    style: Style = "natural"
+    """Style of the normalised renders; pairs only."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ def _sample_images(command: SampleHeads) -> None:
 
 
 def synth(command: Synth) -> None:
+    if command.style != "natural" and command.kind != "pairs":
+        raise DataError("--style is for --kind pairs; the others are natural.")
     if command.seed < 0:
         raise DataError(f"--seed must be a whole number from 0, not {command.seed}.")
     with TerminalProgress() as progress:
@@ -267,7 +271,9 @@ def _synth_pairs(command: Synth, progress: Progress) -> None:
         raise DataError("--people, --views and --workers must be at least 1.")
     if command.assets is not None:
         raise DataError("--assets is for --kind pictures; vectors know only the engine's own.")
-    config = PairConfig(seed=command.seed, photos=command.views, size=command.size)
+    config = PairConfig(
+        seed=command.seed, photos=command.views, size=command.size, style=command.style
+    )
     make_pairs(
         command.out, range(command.people), config, workers=command.workers, progress=progress
     )

@@ -24,6 +24,7 @@ from torch import Tensor
 from portraiture.camera import join_eg3d, split_eg3d
 from portraiture.errors import TrainingError
 from portraiture.media import read_image
+from portraiture.people.pairs import load_pair, pairs_in
 from portraiture.people.people_file import people_in, read_arrays
 
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -101,18 +102,21 @@ def open_folder(
     workers: int = 2,
 ) -> FolderData:
     """Open a folder with dataset.json, or of people (`people.people_file`); with ``cameras=False``
-    and neither, all images in it and below (cameras are zeros).
+    also the normalised renders of a folder of pairs (`people.pairs`) or, with none of these, all
+    images in it and below (cameras are zeros).
 
     Raises TrainingError or DataError if the folder, its list, a camera or an image is missing or
     malformed.
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is not a folder; --data takes one with images.")
-    people = people_in(folder)
+    people, pairs = people_in(folder), [] if cameras else pairs_in(folder)
     if people and (folder / LABELS).is_file():
         raise TrainingError(f"{folder} holds both a {LABELS} and people's files; keep one of them.")
     if people:
         names, table = _people_views(people)
+    elif pairs:
+        names, table = [f"{path.name}/0" for path in pairs], np.zeros((len(pairs), 25))
     elif not cameras and not (folder / LABELS).is_file():
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         names = [str(p.relative_to(folder)) for p in found]
@@ -121,7 +125,9 @@ def open_folder(
         names, table = _read_labels(folder)
     if not names:
         raise TrainingError(f"{folder} holds no images (PNG, JPEG or WebP).")
-    return FolderData(folder, tuple(names), table, size, mirror, seed, workers, bool(people))
+    return FolderData(
+        folder, tuple(names), table, size, mirror, seed, workers, bool(people or pairs)
+    )
 
 
 def _people_views(paths: list[Path]) -> tuple[list[str], Float[ndarray, "N 25"]]:
@@ -135,6 +141,8 @@ def _people_views(paths: list[Path]) -> tuple[list[str], Float[ndarray, "N 25"]]
 
 
 def _view(path: Path) -> ndarray:
+    if path.parent.name.startswith("pair_"):
+        return load_pair(path.parent).rgb[int(path.name)]
     return read_arrays(path.parent, ["cameras", "rgb"])["rgb"][int(path.name)]
 
 

@@ -28,6 +28,8 @@ PHOTOGRAPHED = Distortion(
     grey=0.02, occlude=0.05, blur=0.4, grain=0.3, jpeg=0.3,
 )  # fmt: skip
 """Augmentation that makes renders more like aligned photos whose background is cut out."""
+KEPT = 2_000
+"""Pairs kept in memory: half a gigabyte for three images of 128 pixels each."""
 MEASURED = 1_000
 """Number of vectors from which `PairSet.spread` is taken."""
 
@@ -43,7 +45,8 @@ class PairBatch(NamedTuple):
 
 
 class PairSet:
-    """The pairs of a folder; files are read on demand. how: augmentation of the photos."""
+    """The pairs of a folder; files are read on demand, and the first `KEPT` stay in memory. how:
+    augmentation of the photos."""
 
     def __init__(
         self, folder: Path, *, how: Distortion = PHOTOGRAPHED, limit: int | None = None
@@ -53,6 +56,7 @@ class PairSet:
             raise TrainingError(
                 f"{folder} holds no pair_*.npz; make some with portraiture synth --kind pairs."
             )
+        self._kept: dict[int, Pair] = {}
         self.side = self.pair(0).rgb.shape[1]
         self.how = replace(how, size=self.side)
 
@@ -61,7 +65,16 @@ class PairSet:
 
     def pair(self, index: int) -> Pair:
         """Read one pair. Raises DataError when the file is damaged."""
-        return load_pair(self.paths[index])
+        known = self._kept.get(index)
+        if known is None:
+            known = load_pair(self.paths[index])
+            if len(self._kept) < KEPT:
+                self._kept[index] = known
+        return known
+
+    def append(self, path: Path) -> None:
+        """Append a pair. Sampling depends on the number of pairs."""
+        self.paths.append(path)
 
     def sample(self, size: int, generator: torch.Generator) -> PairBatch:
         """Sample `size` avatars, without replacement if there are enough, and a photo of each."""

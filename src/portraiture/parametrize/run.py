@@ -71,10 +71,10 @@ def parametrize(
     """
     models = models or default_models()
     progress.stage("Align the photo")
-    return of_photo(align(photo, face=face), load_cascade(networks), models, progress)
+    return parametrize_aligned(align(photo, face=face), load_cascade(networks), models, progress)
 
 
-def of_photo(
+def parametrize_aligned(
     photo: Photo, cascade: Cascade, models: Models, progress: Progress = SILENT
 ) -> Parametrized:
     """The same of an aligned photo with loaded networks."""

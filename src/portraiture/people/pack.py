@@ -32,7 +32,7 @@ DEPTH_STEPS = (1 << 13) - 2
 
 def pack_person(person: PersonViews) -> bytes:
     """Compress one person."""
-    images = [_webp(image) for image in person.rgb]
+    images = [webp(image) for image in person.rgb]
     depth, solid = _merged(person.depth)
     along = np.diff(depth.astype(np.int32), axis=2, prepend=0).astype(np.int16).view(np.uint16)
     planes = [
@@ -69,16 +69,16 @@ def unpack_person(data: bytes) -> PersonViews:
             cameras=packed["cameras"], landmarks=packed["landmarks"], points=packed["points"],
             unit_m=float(packed["unit_m"]), scenes=packed.get("scenes"),
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise DataError(f"the data hold no person packed by pack_person: {error}.") from error
 
 
-def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -> int:
-    """Write as many people as fit into `limit_bytes`, in order; returns their number."""
+def write_pack(path: Path, packed: Iterable[bytes], *, limit_bytes: int) -> int:
+    """Write as many packed people (`pack_person`) or pairs (`pair_pack`) as fit into `limit_bytes`,
+    in order; returns their number."""
     count, size = 0, 0
     with atomic_path(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for person in people:
-            data = pack_person(person)
+        for data in packed:
             size += len(data) + 200
             if size > limit_bytes:
                 break
@@ -89,7 +89,7 @@ def write_pack(path: Path, people: Iterable[PersonViews], *, limit_bytes: int) -
 
 
 def read_pack(path: Path) -> list[bytes]:
-    """Read the people written by `write_pack`, each still compressed. Raises DataError."""
+    """Read what `write_pack` wrote, each one still compressed. Raises DataError."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [archive.read(name) for name in sorted(archive.namelist())]
@@ -97,7 +97,8 @@ def read_pack(path: Path) -> list[bytes]:
         raise DataError(f"{path} holds no packed people: {error}.") from error
 
 
-def _webp(image: UInt8[ndarray, "R R 3"]) -> bytes:
+def webp(image: UInt8[ndarray, "R R 3"]) -> bytes:
+    """An image as WebP of `QUALITY`."""
     out = io.BytesIO()
     Image.fromarray(image).save(out, "WEBP", quality=QUALITY, method=4)
     return out.getvalue()

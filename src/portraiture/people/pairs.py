@@ -135,6 +135,13 @@ def normal_view(bust: Bust, *, size: int) -> View:
     )
 
 
+def photo_view(rng: np.random.Generator, parameters: AvatarParameters, *, size: int) -> View:
+    """An avatar as a photo shows it: in some light, from some side, with some expression."""
+    bust = build_bust(parameters, texture_size=TEXTURE_SIZE if size <= 256 else 4 * TEXTURE_SIZE)
+    frame = head_frame(bust.landmarks)
+    return _photo(rng, as_annotated(bust, parameters), parameters, frame, size)
+
+
 def _photo(
     rng: np.random.Generator, bust: Bust, parameters: AvatarParameters, frame: HeadFrame, size: int
 ) -> View:

@@ -1,6 +1,7 @@
-"""Worker processes that render people during a training run and write one file each.
+"""Worker processes that render people, or pairs, during a training run and write one file each.
 
 Worker k of n: person k, k + n, … ─people.people─▶ folder/person_*.npz   (folder/worker_k.log)
+               or avatars         ─people.pairs──▶ folder/pair_*.npz
 A worker imports only the engine, runs on one thread and exits with its parent process. An error
 with one person is logged, and the worker continues with the next.
 """
@@ -14,7 +15,10 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Literal, get_args
 
+Rendered = Literal["latents", "scenes", "pairs"]
+"""Kinds of data, as of `portraiture synth`."""
 STOP = "stop"
 """Name of the file that stops all workers of a folder."""
 BACKLOG = 400
@@ -24,10 +28,10 @@ GIVEN_UP = 5
 
 
 def start_workers(
-    folder: Path, *, count: int, seed: int, views: int, size: int, scenes: bool = False
+    folder: Path, *, count: int, seed: int, views: int, size: int, kind: Rendered = "latents"
 ) -> list[subprocess.Popen[bytes]]:
     """Start `count` processes that render people of a seed into `folder` until `STOP` appears in
-    it."""
+    it. views: images of each; of pairs the photos."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP).unlink(missing_ok=True)
     one = dict.fromkeys(
@@ -39,7 +43,7 @@ def start_workers(
         command = [
             sys.executable, "-m", "portraiture.people.worker", str(folder),
             "--first", str(k), "--step", str(count), "--seed", str(seed), "--views", str(views),
-            "--size", str(size), *(["--scenes"] if scenes else []),
+            "--size", str(size), "--kind", kind,
         ]  # fmt: skip
         with (folder / f"worker_{k}.log").open("wb") as log:
             workers.append(
@@ -58,25 +62,31 @@ def stop_workers(folder: Path, workers: list[subprocess.Popen[bytes]]) -> None:
 
 
 def work(
-    folder: Path, *, first: int, step: int, seed: int, views: int, size: int, scenes: bool,
+    folder: Path, *, first: int, step: int, seed: int, views: int, size: int, kind: Rendered,
     parent: int,
 ) -> None:  # fmt: skip
     """Render until `folder` contains `STOP`, the process `parent` has exited, or `GIVEN_UP` people
     in a row have failed."""
+    from portraiture.people.pairs import PairConfig, make_pair, pair_path, pairs_in, save_pair
     from portraiture.people.people import make_person
     from portraiture.people.people_file import people_in, person_path, save_person
 
+    def render(k: int) -> None:
+        if kind == "pairs":
+            pair = make_pair(k, PairConfig(seed=seed, photos=views, size=size))
+            save_pair(pair, pair_path(folder, k))
+            return
+        person = make_person(k, seed=seed, views=views, size=size, scenes=kind == "scenes")
+        save_person(person, person_path(folder, k))
+
     k, failures = first, 0
     while os.getppid() == parent and not (folder / STOP).exists() and failures < GIVEN_UP:
-        if len(people_in(folder)) > BACKLOG:
+        if len(people_in(folder)) + len(pairs_in(folder)) > BACKLOG:
             time.sleep(0.5)
             continue
         begun = time.monotonic()
         try:
-            save_person(
-                make_person(k, seed=seed, views=views, size=size, scenes=scenes),
-                person_path(folder, k),
-            )
+            render(k)
             failures = 0
             print(f"person {k}: {time.monotonic() - begun:.2f} s")
         except Exception:  # one failure must not stop the worker
@@ -90,7 +100,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     for name in ("first", "step", "seed", "views", "size"):
         parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--scenes", action="store_true")
+    parser.add_argument("--kind", choices=get_args(Rendered), required=True)
     found = parser.parse_args()
     parent = os.getppid()
     os.nice(5)
@@ -99,7 +109,7 @@ def main() -> None:
     torch.set_num_threads(1)
     work(
         found.folder, first=found.first, step=found.step, seed=found.seed, views=found.views,
-        size=found.size, scenes=found.scenes, parent=parent,
+        size=found.size, kind=found.kind, parent=parent,
     )  # fmt: skip
 
 
