@@ -45,8 +45,9 @@ from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import Models
 from portraiture.parametrize.cascade import HARD, Cascade, load_cascade, load_regressor
 from portraiture.parametrize.networks import relaxed_vector
-from portraiture.parametrize.run import cut_out, engine_image, parametrize_aligned
+from portraiture.parametrize.run import engine_image, parametrize_aligned
 from portraiture.parametrize.vector import hardened, parameters_of
+from portraiture.perception.cut_out import cut_out
 from portraiture.photo.align import align
 
 SHEET_SIDE = 160
@@ -105,7 +106,7 @@ def methods_of(
 
         @torch.no_grad()
         def regressed(photo: UInt8[ndarray, "n n 3"]) -> AvatarParameters:
-            cut = cut_out(align(photo).crop, models)
+            cut = cut_out(align(photo).crop, models.portrait_parser(), models.device)
             side = network.config.size
             small = torch.nn.functional.interpolate(
                 cut, (side, side), mode="bilinear", antialias=True
@@ -136,7 +137,9 @@ def likeliest(networks: Cascade, models: Models) -> Method:
     """The likeliest value of each choice, as the mapper says."""
 
     def method(photo: UInt8[ndarray, "n n 3"]) -> AvatarParameters:
-        relaxed = networks.relax(cut_out(align(photo).crop, models))
+        relaxed = networks.relax(
+            cut_out(align(photo).crop, models.portrait_parser(), models.device)
+        )
         return parameters_of(hardened(relaxed.vector)[0])
 
     return method

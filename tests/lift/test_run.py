@@ -7,24 +7,33 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from patch_features import Blocks
+from PIL import Image
+from recorded_progress import RecordedProgress
+from torch import Tensor
 
 from portraiture.checkpoints import fingerprint, load_image_generator, save_generator
 from portraiture.cli.commands import main
-from portraiture.errors import CheckpointError, SampleError
+from portraiture.errors import CancelledError, CheckpointError, SampleError
 from portraiture.lift.codes import light_code, view_code
-from portraiture.lift.estimate import Lifted
+from portraiture.lift.embed import EmbedConfig, directions_of_w, embed
+from portraiture.lift.estimate import Lifted, generated
 from portraiture.lift.geometry import MAX_ANGLE, light_terms, outward_normals
 from portraiture.lift.mesh import METRES, lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.lift.run import (
     LIFT_FILES,
+    SHOT_FILE,
     check_fit,
     lift_seed,
+    lift_source,
     lit,
     load_lifted_networks,
+    pixels,
     turned,
 )
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.photo.demo_photo import demo_photo
 from portraiture.weights import Card, write_weights
 
 SIZE = 32
@@ -127,3 +136,71 @@ def test_the_mesh_is_the_head_in_metres_facing_forward() -> None:
     assert mesh.vertices[:, 2].max() == pytest.approx(METRES * 0.08 * 0.5**0.5, rel=0.02)
     assert (mesh.uv >= 0.0).all() and (mesh.uv <= 1.0).all()
     assert float(outward_normals(person.depth)[0, 32, 44, 0]) > 0.1
+
+
+def test_a_view_is_shown_from_where_it_is_asked_for(
+    weights: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces, networks = map(str, weights)
+    common = ["lift", "--networks", networks, "--generator", faces]
+    out = tmp_path / "out"
+    main([*common, "--seed", "3", "--yaw", "20", "--light", "30,10", "--out", str(out)])
+    assert {path.name for path in out.iterdir()} == {*LIFT_FILES, SHOT_FILE}
+    person = lift_seed(3, networks=networks, generator=faces)
+    shown = np.asarray(Image.open(out / SHOT_FILE))
+    light = light_code(np.radians(30.0), np.radians(10.0), like=person.w)
+    view = view_code(np.radians(20.0), like=person.w)
+    assert np.array_equal(shown, pixels(person.render(view=view, light=light).image))
+    for wrong in (
+        ["--light", "30"], ["--yaw", "90"], ["--photo", "me.jpg", "--seed", "3"], [],
+        ["--pitch", "nan"],
+    ):  # fmt: skip
+        seed = [] if "--photo" in wrong or not wrong else ["--seed", "3"]
+        with pytest.raises(SystemExit) as stopped:
+            main([*common, *seed, *wrong, "--out", str(tmp_path / "no")])
+        assert stopped.value.code == 2 and not (tmp_path / "no").exists()
+    capsys.readouterr()
+
+
+def test_another_ones_style_changes_colours_and_nothing_else(weights: tuple[Path, Path]) -> None:
+    faces, networks = weights
+    own = lift_seed(1, networks=networks, generator=faces)
+    mixed = lift_seed(1, networks=networks, generator=faces, style_from=2)
+    for name in ("w", "w0", "light", "view", "depth", "transformation"):
+        assert torch.equal(getattr(mixed, name), getattr(own, name)), name
+    assert not torch.allclose(mixed.neutral, own.neutral)
+    same = lift_seed(1, networks=networks, generator=faces, style_from=1)
+    assert torch.allclose(same.albedo, own.albedo, atol=1e-5)
+
+
+def test_an_image_of_the_generator_is_embedded(weights: tuple[Path, Path]) -> None:
+    """From a start among samples, nearer than any of them."""
+    generator = load_image_generator(weights[0])
+    z = torch.randn(1, 16, generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        target = generated(generator, generator.mapping(z, None)[:, 0])[0]
+
+        def away(w: Tensor) -> float:
+            return float((generated(generator, w)[0] - target).abs().mean())
+
+    start = embed(target, generator, Blocks(), config=EmbedConfig(steps=0))
+    found = embed(target, generator, Blocks(), config=EmbedConfig(steps=60, pull=0.0))
+    with torch.no_grad():
+        assert away(found) < 0.5 * away(start)
+        mean, basis = directions_of_w(generator)
+        w = generator.mapping(torch.randn(4_000, 16), None)[:, 0]
+    assert torch.allclose(mean, w.mean(0), atol=0.1 * float(w.std()))
+    assert float(basis.square().sum()) == pytest.approx(float(w.var(0).sum()), rel=0.1)
+
+
+def test_a_photo_is_lifted(weights: tuple[Path, Path]) -> None:
+    faces, networks = weights
+    progress = RecordedProgress()
+    person = lift_source(demo_photo(), networks=networks, generator=faces, progress=progress)
+    assert person.depth.shape == (1, SIZE, SIZE)
+    assert progress.steps["Embed the picture"] == EmbedConfig().steps
+    with pytest.raises(CancelledError):
+        lift_source(
+            demo_photo(), networks=networks, generator=faces,
+            progress=RecordedProgress(cancel_after=3),
+        )  # fmt: skip

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import radians
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from tyro.conf import Positional, UseAppendAction, arg
 
 from portraiture.cli.progress import TerminalProgress
-from portraiture.errors import EditError
+from portraiture.errors import EditError, SampleError
 from portraiture.types import DeviceName
 
+if TYPE_CHECKING:
+    from portraiture.lift.run import Shot
+
 console = Console()
+MOST_DEGREES = 75.0
+"""Largest angle of lift's view and light."""
 
 
 @dataclass(frozen=True)
@@ -98,24 +104,38 @@ class Edit:
 class Lift:
     """Lift a person of a 2D StyleGAN2 to 3D (LiftedGAN): albedo, depth, turns, lights, a mesh.
 
-    Writes albedo.png, depth.png, normals.png, turns.png, lights.png, turntable.mp4, relit.mp4,
-    mesh.glb (the albedo is its texture) and report.html, all of them or none. No weights for it
-    ship yet: train some (portraiture train lifted), or give the published ones, LiftedGAN's .pth
-    and its StyleGAN2's .pt, which are converted without executing anything in them.
+    Takes the person of a seed, or a photo, which is first embedded in the generator. Writes
+    albedo.png, depth.png, normals.png, turns.png, lights.png, turntable.mp4, relit.mp4, mesh.glb
+    (the albedo is its texture) and report.html, and with --yaw, --pitch or --light also view.png,
+    all of them or none. No weights for it ship yet: train some (portraiture train lifted), or give
+    the published ones, LiftedGAN's .pth and its StyleGAN2's .pt, which are converted without
+    executing anything in them.
 
     Example: portraiture lift --seed 7 --networks lifted.pth --generator stylegan2.pt --out lifted
     """
 
-    seed: int
-    """The person: a whole number; the same seed gives the same person."""
     networks: str
     """LiftedGAN's networks: the published .pth, or a folder or .safetensors file."""
     out: Path
     """Folder for the results; it is made if need be."""
+    seed: int | None = None
+    """The person: a whole number; the same seed gives the same person."""
+    photo: Path | None = None
+    """The person: a photo instead of a seed, such as create takes."""
     generator: str = "faces2d"
     """The StyleGAN2 that the networks were trained on: a shipped one, a file or a folder."""
+    yaw: float | None = None
+    """Degrees from which view.png shows the person; positive shows their left."""
+    pitch: float | None = None
+    """Degrees from above."""
+    light: str | None = None
+    """X,Y: degrees from which view.png is lit, from the person's left and from above."""
+    style_from: str | None = None
+    """Seed or photo whose colours the person takes; shape, view and light stay."""
     truncation: float = 0.7
-    """Truncation psi: 0 gives the average person, 1 the full variety."""
+    """Truncation psi of seeds: 0 gives the average person, 1 the full variety."""
+    face: int | None = None
+    """Which face of a photo, if there are several: 1 is the largest."""
     device: DeviceName = "auto"
     """Where to compute; auto takes CUDA where there is one."""
     overwrite: bool = False
@@ -123,23 +143,49 @@ class Lift:
 
 
 def lift(command: Lift) -> None:
-    from portraiture.lift.run import LIFT_FILES, lift_files, lift_seed
+    from portraiture.lift.run import lift_files, lift_source
     from portraiture.models import Models, choose_device
 
+    source = command.seed if command.photo is None else command.photo
+    if source is None or (command.seed is not None and command.photo is not None):
+        raise SampleError("Say whom to lift: either --seed or --photo.")
+    style, shot = command.style_from, _shot(command)
+    style_from = None if style is None else int(style) if style.isdecimal() else Path(style)
     models = Models(choose_device(command.device))
-    lifted = lift_seed(
-        command.seed, networks=command.networks, generator=command.generator,
-        truncation=command.truncation, models=models,
-    )  # fmt: skip
     facts = {
-        "seed": command.seed, "networks": command.networks, "generator": command.generator,
-        "truncation": command.truncation,
+        "person": str(source), "networks": command.networks, "generator": command.generator,
+        "truncation": command.truncation, "style from": style or "",
     }  # fmt: skip
     with TerminalProgress() as progress:
-        lift_files(
-            lifted, command.out, provenance=facts, overwrite=command.overwrite, progress=progress
-        )
-    console.print(f"Wrote {', '.join(LIFT_FILES)} to {command.out}", markup=False, soft_wrap=True)
+        lifted = lift_source(
+            source, networks=command.networks, generator=command.generator,
+            truncation=command.truncation, style_from=style_from, face=command.face,
+            models=models, progress=progress,
+        )  # fmt: skip
+        files = lift_files(
+            lifted, command.out, shot=shot, provenance=facts, overwrite=command.overwrite,
+            progress=progress,
+        )  # fmt: skip
+    console.print(f"Wrote {', '.join(files)} to {command.out}", markup=False, soft_wrap=True)
+
+
+def _shot(command: Lift) -> Shot | None:
+    """What view.png shows. Raises SampleError for angles that are none."""
+    from portraiture.lift.run import Shot
+
+    if command.yaw is None and command.pitch is None and command.light is None:
+        return None
+    try:
+        angles = None if command.light is None else [float(x) for x in command.light.split(",")]
+    except ValueError:
+        angles = []
+    if angles is not None and len(angles) != 2:
+        raise SampleError(f"--light is X,Y in degrees, such as 40,20, not {command.light}.")
+    given = (command.yaw or 0.0, command.pitch or 0.0, *(angles or ()))
+    if not all(abs(angle) <= MOST_DEGREES for angle in given):
+        raise SampleError(f"Angles go from -{MOST_DEGREES} to {MOST_DEGREES} degrees.")
+    yaw, pitch, *light = (radians(angle) for angle in given)
+    return Shot(yaw, pitch, (light[0], light[1]) if light else None)
 
 
 def edit(command: Edit) -> None:

@@ -77,9 +77,11 @@ def sizes_of(faces: FacesGenerator) -> tuple[int, int, int]:
 
 
 def generated(
-    generator: FacesGenerator, w: Float[Tensor, "B D"]
+    generator: FacesGenerator, w: Float[Tensor, "B D"], *, late: Float[Tensor, "B D"] | None = None
 ) -> tuple[Float[Tensor, "B 3 S S"], Float[Tensor, "B C S S"]]:
-    """Images with fixed noise, unclamped, and the features of which their last colours are made."""
+    """Images with fixed noise, unclamped, and the features of which their last colours are made.
+    late: w of the second half of the layers instead, whose style is mixed in (Karras et al. 2019).
+    """
     features: dict[int, Tensor] = {}
 
     def keep(resolution: int, x: Tensor) -> Tensor:
@@ -87,17 +89,31 @@ def generated(
         return x
 
     ws = w[:, None].expand(-1, generator.num_ws, -1)
+    if late is not None:
+        first = generator.num_ws // 2
+        rest = late[:, None].expand(len(w), generator.num_ws - first, -1)
+        ws = torch.cat([ws[:, :first], rest], 1)
     images = generator.images(ws, noise="const", edit_features=keep)
     return images, features[generator.config.size].float()
 
 
-def lift(generator: FacesGenerator, networks: LiftedNetworks, w: Float[Tensor, "B D"]) -> Lifted:
-    """Lift people. The neutral w keeps their ambient and diffuse light, lit from the front."""
+def lift(
+    generator: FacesGenerator, networks: LiftedNetworks, w: Float[Tensor, "B D"], *,
+    style: Float[Tensor, "B D"] | None = None,
+) -> Lifted:  # fmt: skip
+    """Lift people. The neutral w keeps their ambient and diffuse light, lit from the front.
+
+    style: w of people whose colours they take (figure 9): late layers of the neutral image are
+    theirs, likewise neutral, while light, view and shape stay their own.
+    """
     light, view = networks.light(w), networks.view(w)
     front = torch.cat([light[:, :2], torch.zeros_like(light[:, 2:])], 1)
     w0 = networks.manipulation(w, front, w.new_zeros(len(w), VIEW))
     neutral, features = generated(generator, w0)
     depth = squashed_depth(networks.depth(w0, features)[:, 0])
     transformation = squashed_transformation(networks.transformation(w0)[:, 0], depth)
+    if style is not None:
+        late = networks.manipulation(style, front, w.new_zeros(len(w), VIEW))
+        neutral = generated(generator, w0, late=late)[0]
     albedo = delighted(neutral, depth, light_terms(light))
     return Lifted(w, w0, light, view, neutral, albedo, depth, transformation)

@@ -1,6 +1,7 @@
 """A person of a 2D generator lifted to 3D, as files.
 
-seed ─▶ z ─mapping─▶ w ─lift─▶ Lifted ─┬─ albedo, depth, normals ─▶ images
+seed ─▶ z ─mapping─┐
+photo ─embed───────┴▶ w ─lift─▶ Lifted ─┬─ albedo, depth, normals ─▶ images
                                        ├─ views, lights ─▶ sheets, turntable.mp4, relit.mp4
                                        └─ grid of vertices ─▶ mesh.glb ─▶ report.html
 """
@@ -8,6 +9,7 @@ seed ─▶ z ─mapping─▶ w ─lift─▶ Lifted ─┬─ albedo, depth, n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import radians
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from portraiture.export.html import write_report
 from portraiture.export.surface import surface_glb_bytes
 from portraiture.export.video import swing
 from portraiture.lift.codes import light_code, view_code
+from portraiture.lift.embed import embed
 from portraiture.lift.estimate import Lifted, lift, sizes_of
 from portraiture.lift.geometry import outward_normals
 from portraiture.lift.mesh import lifted_mesh
@@ -30,6 +33,9 @@ from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models import Models, default_models
 from portraiture.networks.faces2d import FacesGenerator
+from portraiture.ops.resize import resized
+from portraiture.perception.cut_out import cut_out
+from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.types import as_uint8
 
@@ -41,6 +47,9 @@ YAWS = tuple(map(radians, (-40.0, -20.0, 0.0, 20.0, 40.0)))
 LIGHTS = tuple(map(radians, (-60.0, -30.0, 0.0, 30.0, 60.0)))
 FRAMES, FPS, SWEEP, LIGHT_SWEEP = 48, 24.0, radians(40.0), radians(60.0)
 MAX_SEED = 2**32 - 1
+SHOT_FILE = "view.png"
+Source = int | Path
+"""A seed, or a photo."""
 
 
 def load_lifted_networks(name_or_path: str | Path) -> LiftedNetworks:
@@ -70,47 +79,115 @@ def check_fit(networks: LiftedNetworks, faces: FacesGenerator) -> None:
         )
 
 
-@torch.no_grad()
 def lift_seed(
     seed: int,
     *,
     networks: str | Path,
     generator: str | Path = "faces2d",
     truncation: float = 0.7,
+    style_from: Source | None = None,
     models: Models | None = None,
 ) -> Lifted:
-    """Lift the person of a seed.
+    """Lift the person of a seed; see `lift_source`."""
+    return lift_source(
+        seed, networks=networks, generator=generator, truncation=truncation,
+        style_from=style_from, models=models,
+    )  # fmt: skip
 
-    seed: from 0 to 2³² - 1. networks: LiftedGAN's weights. generator: those of the StyleGAN2 that
-    they were trained on. truncation: 1 for full variety, 0 for the mean person. Raises SampleError,
-    CheckpointError or ConversionError.
+
+def lift_source(
+    source: Source,
+    *,
+    networks: str | Path,
+    generator: str | Path = "faces2d",
+    truncation: float = 0.7,
+    style_from: Source | None = None,
+    face: int | None = None,
+    models: Models | None = None,
+    progress: Progress = SILENT,
+) -> Lifted:
+    """Lift a person.
+
+    source: a seed from 0 to 2³² - 1, or a photo, which is embedded in w by optimisation (`embed`).
+    networks: LiftedGAN's weights. generator: those of the StyleGAN2 that they were trained on.
+    truncation: of seeds, 1 for full variety, 0 for the mean person. style_from: seed or photo whose
+    colours the person takes. face: of a photo, 1 is the largest. Raises SampleError, PhotoError,
+    CheckpointError, ConversionError or CancelledError.
     """
-    if not 0 <= seed <= MAX_SEED:
-        raise SampleError(f"A seed is a whole number from 0 to {MAX_SEED}, not {seed}.")
-    if not 0.0 <= truncation <= 2.0:
-        raise SampleError(f"The truncation must be from 0 to 2, not {truncation:g}.")
     models = models or default_models()
     faces = models.image_generator(generator)
     net = models.load(load_lifted_networks, networks)
     check_fit(net, faces)
+    codes = [
+        code_of(one, faces, models, truncation=truncation, face=face, progress=progress)
+        for one in (source, style_from)
+        if one is not None
+    ]
+    with torch.no_grad():
+        return lift(faces, net, codes[0], style=codes[1] if len(codes) > 1 else None)
+
+
+def code_of(
+    source: Source, faces: FacesGenerator, models: Models, *, truncation: float = 0.7,
+    face: int | None = None, progress: Progress = SILENT,
+) -> Float[Tensor, "1 D"]:  # fmt: skip
+    """w of a seed or a photo. Raises as `lift_source` does."""
+    if isinstance(source, int):
+        return code_of_seed(source, faces, truncation=truncation, models=models)
+    progress.stage("Align the photo")
+    crop = align(source, face=face).crop
+    cut = resized(cut_out(crop, models.portrait_parser(), models.device), faces.config.size)
+    return embed(cut, faces, models.parser(), progress=progress)
+
+
+@torch.no_grad()
+def code_of_seed(
+    seed: int, faces: FacesGenerator, *, truncation: float, models: Models
+) -> Float[Tensor, "1 D"]:
+    """w of a seed. Raises SampleError."""
+    if not 0 <= seed <= MAX_SEED:
+        raise SampleError(f"A seed is a whole number from 0 to {MAX_SEED}, not {seed}.")
+    if not 0.0 <= truncation <= 2.0:
+        raise SampleError(f"The truncation must be from 0 to 2, not {truncation:g}.")
     numbers = np.random.RandomState(seed).randn(1, faces.config.z_dim).astype(np.float32)
     z = torch.from_numpy(numbers).to(models.device)
-    return lift(faces, net, faces.mapping(z, None, truncation_psi=truncation)[:, 0])
+    return faces.mapping(z, None, truncation_psi=truncation)[:, 0]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image besides those of `LIFT_FILES`, view.png. yaw, pitch: of the camera, radians. light:
+    horizontal and vertical angle of the light, radians; None for the person's own."""
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    light: tuple[float, float] | None = None
+
+
+def shoot(lifted: Lifted, shot: Shot) -> UInt8[ndarray, "S S 3"]:
+    """The image of a shot."""
+    light = None if shot.light is None else light_code(*shot.light, like=lifted.w)
+    view = view_code(shot.yaw, shot.pitch, like=lifted.w)
+    return pixels(lifted.render(view=view, light=light).image)
 
 
 @torch.no_grad()
 def lift_files(
-    lifted: Lifted, out: Path | str, *, provenance: Mapping[str, object] | None = None,
-    overwrite: bool = False, progress: Progress = SILENT,
-) -> None:  # fmt: skip
-    """Write `LIFT_FILES` of one person into `out`, all of them or none. Raises OutputError or
-    CancelledError."""
+    lifted: Lifted, out: Path | str, *, shot: Shot | None = None,
+    provenance: Mapping[str, object] | None = None, overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> tuple[str, ...]:  # fmt: skip
+    """Write `LIFT_FILES` of one person into `out`, and `SHOT_FILE` of a shot, all of them or none;
+    their names. Raises OutputError or CancelledError."""
     times = StageTimes(progress)
-    with staged_folder(Path(out), LIFT_FILES, overwrite=overwrite) as folder:
+    files = LIFT_FILES if shot is None else (*LIFT_FILES, SHOT_FILE)
+    with staged_folder(Path(out), files, overwrite=overwrite) as folder:
         times.stage("Render")
         images = sheets(lifted)
         for name, image in images.items():
             write_image(folder / f"{name}.png", image)
+        if shot is not None:
+            write_image(folder / SHOT_FILE, shoot(lifted, shot))
         raise_if_cancelled(times)
         times.stage("Render the turntable", FRAMES)
         turning = swing(lambda yaw: turned(lifted, yaw), frames=FRAMES, sweep=SWEEP)
@@ -126,6 +203,7 @@ def lift_files(
             quality=None, stages=list(times.seconds.items()), provenance=provenance or {},
             what="A 2D generator's person, lifted to 3D",
         )  # fmt: skip
+    return files
 
 
 def sheets(lifted: Lifted) -> dict[str, UInt8[ndarray, "h w 3"]]:

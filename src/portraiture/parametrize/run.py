@@ -32,12 +32,13 @@ from portraiture.parametrize.strict import refine_numbers, strict_vector
 from portraiture.parametrize.vector import parameters_of
 from portraiture.people.pairs import TEXTURE_SIZE, normal_view
 from portraiture.people.views import over as over_white
+from portraiture.perception.cut_out import cut_out
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, raise_if_cancelled
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_rgba
-from portraiture.types import Bust, Photo, Segment, Style, as_uint8
+from portraiture.types import Bust, Photo, Style, as_uint8
 from portraiture.version import __version__
 
 PARAMETRIZE_FILES = (
@@ -79,7 +80,7 @@ def parametrize_aligned(
 ) -> Parametrized:
     """The same of an aligned photo with loaded networks."""
     progress.stage("Stylise the portrait")
-    cut = cut_out(photo.crop, models)
+    cut = cut_out(photo.crop, models.portrait_parser(), models.device)
     cascade.bridge.to(models.device)
     cascade.mapper.to(models.device)
     relaxed = cascade.relax(cut)
@@ -98,16 +99,6 @@ def parametrize_aligned(
     stages = {name: pixels(image) for name, image in images.items()}
     stages["Engine"] = engine_image(parameters, size=PANEL)
     return Parametrized(parameters, stages)
-
-
-def cut_out(crop: UInt8[ndarray, "s s 3"], models: Models) -> Float[Tensor, "1 3 s s"]:
-    """An EG3D crop in [-1, 1] whose background is white, by the portrait parser."""
-    image = (
-        torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].to(models.device).float() / 127.5 - 1.0
-    )
-    probabilities, _ = models.portrait_parser().read(image)
-    alpha = 1.0 - probabilities[:, int(Segment.BACKGROUND)][:, None]
-    return 1.0 + alpha * (image - 1.0)
 
 
 def engine_image(parameters: AvatarParameters, *, size: int) -> UInt8[ndarray, "n n 3"]:
