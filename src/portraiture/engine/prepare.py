@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 def prepare() -> None:
     """Start compiling the renderer, unless it is already cached or caching is unavailable; returns
     immediately."""
-    from portraiture.render.shade_numba import shade
+    from portraiture.render.shade_numba import _shade
 
-    folder = shade.__wrapped__.stats.cache_path  # type: ignore[attr-defined]
-    if folder and not any(Path(folder).glob("shade_numba.shade-*.nbi")):
+    folder = _shade.stats.cache_path  # type: ignore[attr-defined]
+    if folder and not any(Path(folder).glob("shade_numba._shade-*.nbi")):
         log.warning("The first run compiles its kernels; the next ones start faster.")
         _start()
 

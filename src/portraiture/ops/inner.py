@@ -1,7 +1,8 @@
-"""Decorators of functions that only numba's kernels call.
+"""Decorators of numba's kernels, and of functions that only kernels call.
 
 `numba.njit` also compiles a wrapper for calls from Python and one for calls from C, which for a
-function of many arrays takes longer than the function itself. What is decorated here has neither.
+function of many arrays takes longer than the function itself. Kernels have only the first, inner
+functions neither.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from numba import njit
 
 Function = Callable[..., Any]
 _OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+kernel = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+"""Compile a function for Python that gives up the interpreter's lock; division by zero gives inf or
+NaN."""
 
 
 class Inner:

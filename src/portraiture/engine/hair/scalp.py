@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from numba import njit
 from numpy import ndarray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import KDTree
@@ -19,7 +18,7 @@ from scipy.spatial import KDTree
 from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
-from portraiture.ops.inner import inner
+from portraiture.ops.inner import inner, kernel
 from portraiture.ops.vectors import unit
 
 CENTRE = np.array([0.0, 0.925, 0.052])
@@ -205,7 +204,7 @@ def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
     return chosen
 
 
-@njit(cache=True)
+@kernel
 def _darts(points: ndarray, radius: float) -> ndarray:
     """(N,) bool: points accepted in order, each unless an accepted point is nearer than `radius`.
     Accepted points are stored in a hashed grid with cells as wide as the radius."""

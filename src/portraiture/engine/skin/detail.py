@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined, inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inlined, inner, kernel
+from portraiture.ops.parallel import in_threads
 
 WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
     (0.30, 1.6, ((0, 33), (14, 34), (28, 35), (38, 33))),
@@ -119,35 +119,29 @@ def fixed_grain(
     in mm at full strength, LIP_CREASE is about [-1, 0.4]; the rest is noise of unit amplitude.
     """
     out = np.zeros((*position.shape[:2], 10), np.float32)
-    _fixed_grain(position, pores, _crease_segments(), out)
+    in_threads(_fixed_grain, len(out), position, pores, _crease_segments(), out)
     return out
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _fixed_grain(position, pores, segments, out):
-    for row in numba.prange(position.shape[0]):
-        _fixed_grain_row(position, pores, segments, out, np.int64(row))
-
-
-@inner
-def _fixed_grain_row(position, pores, segments, out, row):
-    for column in range(position.shape[1]):
-        x, y, z = position[row, column]
-        value = out[row, column]
-        if pores[row, column] > 0.01:
-            value[PORE] = pores[row, column] * _pore(x, y, z)
-        if z > (-30.0 if y > -104.0 else -100.0) and -170.0 < y < 70.0 and abs(x) < 74.0:
-            value[WRINKLE] = _wrinkle(x, y, z, segments)
-            value[LIP_CREASE] = _lip_crease(x, y, z)
-        if z > -60.0:
-            value[CRINKLE] = _crinkle(x, y, z)
-        value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
-        value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
-        value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
-        value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
-        value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
-        value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
+@kernel
+def _fixed_grain(position, pores, segments, out, first, end):
+    for row in range(first, end):
+        for column in range(position.shape[1]):
+            x, y, z = position[row, column]
+            value = out[row, column]
+            if pores[row, column] > 0.01:
+                value[PORE] = pores[row, column] * _pore(x, y, z)
+            if z > (-30.0 if y > -104.0 else -100.0) and -170.0 < y < 70.0 and abs(x) < 74.0:
+                value[WRINKLE] = _wrinkle(x, y, z, segments)
+                value[LIP_CREASE] = _lip_crease(x, y, z)
+            if z > -60.0:
+                value[CRINKLE] = _crinkle(x, y, z)
+            value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
+            value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
+            value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
+            value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
+            value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
+            value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
 
 
 @inner
@@ -244,8 +238,6 @@ def _crease_depth(x: float, y: float, segments: ndarray) -> float:
     return total + deepest
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
 def relief_normals(
     height: Float32[ndarray, "s s"], texel_mm: Float32[ndarray, "s s 2"]
 ) -> UInt8[ndarray, "s s 3"]:
@@ -255,7 +247,14 @@ def relief_normals(
     """
     size = height.shape[0]
     out = np.empty((size, size, 3), np.uint8)
-    for row in numba.prange(size):
+    in_threads(_relief_normals, size, height, texel_mm, out)
+    return out
+
+
+@kernel
+def _relief_normals(height, texel_mm, out, first, end):
+    size = height.shape[0]
+    for row in range(first, end):
         up, down = max(row - 1, 0), min(row + 1, size - 1)
         for column in range(size):
             left, right = max(column - 1, 0), min(column + 1, size - 1)
@@ -266,7 +265,6 @@ def relief_normals(
             out[row, column, 0] = np.uint8(127.5 - 127.5 * dx / length + 0.5)
             out[row, column, 1] = np.uint8(127.5 - 127.5 * dy / length + 0.5)
             out[row, column, 2] = np.uint8(127.5 + 127.5 / length)
-    return out
 
 
 def texel_sizes(position: Float[ndarray, "s s 3"]) -> Float32[ndarray, "s s 2"]:
