@@ -22,11 +22,22 @@ NaN."""
 
 class Inner:
     """A compiled function without wrappers: numba would follow a null pointer if Python called it,
-    so this raises TypeError. Numba takes the object for the function by its ``_numba_type_``."""
+    so this raises TypeError. Numba takes the object for the function by its ``_numba_type_``.
 
-    def __init__(self, compiled: Any) -> None:
-        self._compiled, self._numba_type_ = compiled, compiled._numba_type_
+    signature: the only one, to which arguments are cast, compiled with the first kernel that calls
+    the function; by default one for each set of types.
+    """
+
+    def __init__(self, compiled: Any, signature: str | None = None) -> None:
+        self._compiled, self._signature = compiled, signature
         self.__doc__, self.__name__ = compiled.__doc__, compiled.__name__
+
+    @property
+    def _numba_type_(self) -> Any:
+        if self._signature is not None and not self._compiled.signatures:
+            self._compiled.compile(self._signature)
+            self._compiled.disable_compile()
+        return self._compiled._numba_type_
 
     def __call__(self, *arguments: object) -> Any:
         raise TypeError(f"Only kernels can call {self.__name__}.")
@@ -35,6 +46,11 @@ class Inner:
 def inner(function: Function) -> Inner:
     """Compile a function for kernels; division by zero gives inf or NaN."""
     return Inner(njit(cache=True, **_OPTIONS)(function))
+
+
+def inner_of(signature: str) -> Callable[[Function], Inner]:
+    """The same for arguments of one signature, which numbers written in a call don't multiply."""
+    return lambda function: Inner(njit(cache=True, **_OPTIONS)(function), signature)
 
 
 def inlined(function: Function) -> Inner:

@@ -88,7 +88,9 @@ def strand_atlas(
             rough = rng.uniform(0.28, 0.85, (len(hairs), 1))
             tone = np.concatenate([tone[0], rough, tone[1]], axis=1)
             part = slice(column * cell, (column + 1) * cell)
-            _draw(hairs, tone.astype(np.float32), weave.regrown, colour[:, part], alpha[:, part])
+            draw_hairs(
+                hairs, tone.astype(np.float32), weave.regrown, colour[:, part], alpha[:, part]
+            )
     lit = colour / np.maximum(alpha, 1e-4)[..., None]
     mean = (1 - grey) * pigment_rgb(melanin, redness) + grey * WHITE
     lit = np.where(alpha[..., None] > 0.02, lit, np.append(0.7 * mean, 0.6))
@@ -157,7 +159,7 @@ def _streak(grey: float, rng: np.random.Generator) -> float:
 
 
 @kernel
-def _draw(hairs, tones, regrown, colour, alpha):
+def draw_hairs(hairs, tones, regrown, colour, alpha):
     """Composite hairs in order over one column; colour is premultiplied. tones: (N, 7) colour and
     roughness, and the colour at the root."""
     height, cell = alpha.shape

@@ -7,12 +7,11 @@ have no seams. `portraiture.engine.skin.paint` calls the numba functions here pe
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined, inner, kernel
+from portraiture.ops.inner import inlined, inner, inner_of, kernel
 from portraiture.ops.parallel import in_threads
 
 WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
@@ -53,7 +52,7 @@ def hash_unit(i: int, j: int, k: int, seed: int) -> float:
     return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
 
 
-@numba.njit("f8(f8, f8, f8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, i8)")
 def noise(x: float, y: float, z: float, seed: int) -> float:
     """Smooth value noise in about [-1, 1] with features one unit wide (quintic interpolation)."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -69,7 +68,7 @@ def noise(x: float, y: float, z: float, seed: int) -> float:
     return 2.6 * (total - 0.5)
 
 
-@numba.njit("f8(f8, f8, f8, i8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, i8, i8)")
 def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     """Octaves of `noise`, each half as wide and half as strong."""
     total, strength = 0.0, 1.0
@@ -79,7 +78,7 @@ def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     return total
 
 
-@numba.njit("f8(f8, f8, f8, f8, f8, f8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, f8, f8, f8, i8)")
 def cell_spots(
     x: float, y: float, z: float, share: float, low: float, high: float, seed: int
 ) -> float:
