@@ -13,9 +13,10 @@ from typing import Any
 from numba import njit
 
 Function = Callable[..., Any]
-_OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KERNEL = {"error_model": "numpy", "no_cfunc_wrapper": True}
+_INNER = {**_KERNEL, "no_cpython_wrapper": True}
 
-kernel = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+kernel = njit(cache=True, nogil=True, **_KERNEL)
 """Compile a function for Python that gives up the interpreter's lock; division by zero gives inf or
 NaN."""
 
@@ -45,14 +46,14 @@ class Inner:
 
 def inner(function: Function) -> Inner:
     """Compile a function for kernels; division by zero gives inf or NaN."""
-    return Inner(njit(cache=True, **_OPTIONS)(function))
+    return Inner(njit(cache=True, **_INNER)(function))
 
 
 def inner_of(signature: str) -> Callable[[Function], Inner]:
     """The same for arguments of one signature, which numbers written in a call don't multiply."""
-    return lambda function: Inner(njit(cache=True, **_OPTIONS)(function), signature)
+    return lambda function: Inner(njit(cache=True, **_INNER)(function), signature)
 
 
 def inlined(function: Function) -> Inner:
     """The same for a function that is inlined wherever it is called."""
-    return Inner(njit(forceinline=True, **_OPTIONS)(function))
+    return Inner(njit(forceinline=True, **_INNER)(function))
