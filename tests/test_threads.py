@@ -133,7 +133,7 @@ def test_every_parallel_kernel_waits_where_it_has_to() -> None:
     sources = list(Path(portraiture.__file__).parent.rglob("*.py"))
     lines = [line for path in sources for line in path.read_text().splitlines()]
     parallel = [k for k, line in enumerate(lines) if "njit(" in line and "parallel=True" in line]
-    assert len(parallel) > 5
+    assert parallel
     assert {lines[k - 1] for k in parallel} == {"@one_at_a_time"}
 
 

@@ -13,7 +13,7 @@ from portraiture.camera import project
 from portraiture.meshing import bake_texture as unit
 from portraiture.meshing.surface import Surface, extract_surface
 from portraiture.meshing.unwrap import GUTTER, Unwrapped, unwrap
-from portraiture.render.rasterize import visible
+from portraiture.render.visible import visible
 
 SIZE = 256
 YAWS = (-1.1, -0.7, -0.35, 0.0, 0.35, 0.7, 1.1)

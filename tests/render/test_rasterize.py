@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from portraiture.render import rasterize as ops
 from portraiture.render.alpha_test import (
     COARSER_LOD,
     COARSEST_LOD,
@@ -16,7 +15,8 @@ from portraiture.render.alpha_test import (
     AlphaTest,
     soften_hair,
 )
-from portraiture.render.rasterize import antialias, interpolate, rasterize, visible
+from portraiture.render.rasterize import antialias, interpolate, rasterize
+from portraiture.render.visible import _log_fallback, visible
 
 BACKENDS = ("torch", "numba")
 SIZES = ((1, 1), (7, 5), (16, 16), (13, 31))
@@ -175,7 +175,7 @@ def test_missing_backend_raises(monkeypatch, caplog):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RuntimeError, match="numba"):
         visible(points, faces, (4, 4), backend="numba")
-    ops._log_fallback.cache_clear()
+    _log_fallback.cache_clear()
     for _ in range(2):
         visible(points, faces, (4, 4))
     assert sum("torch reference" in r.message for r in caplog.records) == 1

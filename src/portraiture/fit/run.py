@@ -16,7 +16,6 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import eyes_covered, measure_colours, read_cues
 from portraiture.fit.glasses import choose_glasses
@@ -81,14 +80,13 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     times.stage("Choose colours and styles")
     parameters = measure_colours(regions, parsed.looks, placed.parameters)
     listed = shortlist(regions, cues, parsed.looks)
-    wait_for_kernels(times)
     hair_style = fit_hair(listed, parsed.looks, regions, photo, placed, progress=times)
     parameters = choose_styles(regions, cues, parsed.looks, hair_style, parameters)
     parameters = choose_glasses(photo, regions, parsed, placed, parameters)
     raise_if_cancelled(times)
     times.stage("Fit the skin")
     glasses = parsed_texels(parsed, photo, projection).glasses
-    skin = fit_skin(photo, placed, projection, hair, hidden, glasses, parameters)
+    skin = fit_skin(photo, placed, projection, hair, hidden, glasses, parameters, progress=times)
     eyes = eyes_covered(regions)
     parameters = match_irises(photo, placed, skin.light, skin.albedo, skin.parameters, eyes)
     times.finish()

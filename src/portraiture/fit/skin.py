@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
 from portraiture.engine.skin.texels import sample_bilinear
@@ -41,6 +42,7 @@ from portraiture.fit.projection import (
 )
 from portraiture.fit.regions import Regions, window_transform
 from portraiture.fit.texture import blend_albedo
+from portraiture.progress import SILENT, Progress
 from portraiture.types import Bust, Light, Photo
 
 CORRECTIONS = 1
@@ -67,9 +69,12 @@ def fit_skin(
     hidden: Hidden,
     glasses: Float[ndarray, "h w"],
     parameters: AvatarParameters,
+    *,
+    progress: Progress = SILENT,
 ) -> FittedSkin:
     """Fit tone, light and albedo; see the module. hair: hair mask of the photo's window; hidden:
-    other occluders of the skin. glasses: probability of glasses at each texel."""
+    other occluders of the skin. glasses: probability of glasses at each texel. Raises
+    CancelledError."""
     shape, camera = placed.shape, placed.camera
     lit = projection.weight * (1.0 - hidden.unlit())
     light = even_light(projection.colour, projection.normal, lit > TRUSTED)
@@ -91,6 +96,7 @@ def fit_skin(
     blend = partial(blend_albedo, weight=weight, model=shape.model, blur=projection.blur)
     mask = np.zeros(textures.albedo.shape[:2], np.float32)
     mask[WINDOW] = weight
+    wait_for_kernels(progress)
     for _ in range(CORRECTIONS):
         texture = blend(albedo, procedural=textures.albedo)
         part = make_skin(parameters, shape, replace(textures, albedo=texture))

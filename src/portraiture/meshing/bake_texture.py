@@ -21,7 +21,7 @@ from portraiture.camera import project
 from portraiture.meshing.surface import Surface, neighbour_mean, vertex_normals
 from portraiture.meshing.unwrap import Unwrapped
 from portraiture.ops.vectors import unit
-from portraiture.render.rasterize import visible
+from portraiture.render.visible import visible
 from portraiture.types import Camera, as_uint8
 
 FACING_POWER = 8.0

@@ -6,10 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined
+from portraiture.ops.inner import inlined, kernel
 
 COARSER_LOD, COARSEST_LOD = 1.2, 3.0
 """Mip bias of the opacity of hair facing the camera, so that the edges of strands are as wide as a
@@ -49,7 +48,7 @@ def _facing(vertices, i, j, k, eye):
     return abs(nx * vx + ny * vy + nz * vz) / max(size, 1e-20)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def soften_hair(hair, vertices, faces, eye, lod, cutoff):
     """Mip level and cutoff (F,), float32, of the opacity of each triangle for supersampled colour:
     those with `hair` (F,) are filtered more the more they are turned away from the camera, and fade

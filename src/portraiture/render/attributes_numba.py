@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from portraiture.ops.inner import inner
+from portraiture.ops.inner import inner, kernel
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def tangents(vertices, normals, uv, faces, along_v):
     """(V, 4): unit tangents, orthogonal to the normals, and the handedness of the UV frame.
 
@@ -60,7 +59,7 @@ def _orthonormal(tangent, normal):
     tangent[3] = 1.0 if tangent[3] >= 0.0 else -1.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def curvature(vertices, normals, faces):
     """(V,) mean of |normal curvature| over the edges of each vertex, 1/m, smoothed once over its
     neighbours.
@@ -97,7 +96,7 @@ def curvature(vertices, normals, faces):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def texel_density(vertices, uv, faces, part, textures):
     """(F,) texels of the base colour per metre of surface."""
     out = np.ones(faces.shape[0])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numba import njit, prange
 from numpy import ndarray
 from scipy.ndimage import uniform_filter
 
-from portraiture.ops.inner import inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inner, kernel
+from portraiture.ops.parallel import in_threads
 from portraiture.render.rasterize_numba import barycentric_at, row_span
 
 OUTLINE_DEPTH_M = 0.012
@@ -68,7 +67,7 @@ def draw_outlines(
     mass = uniform_filter(hair.astype(np.float32), 8 * reach + 1) > 0.5
     loose = ((group == 0) | hair) & ~mass
     region = np.where(mass, _HAIR_MASS, np.where(loose, _LOOSE, group)).astype(np.int32)
-    _outline(image, depth, normal, region, reach, float(radius))
+    in_threads(_outline, len(depth), image, depth, normal, region, reach, float(radius))
 
 
 _HAIR_MASS = 1 << 20
@@ -76,11 +75,10 @@ _LOOSE = 1 << 21
 """Region ids: hair as one mass, and strands without outlines."""
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
-def _outline(image, depth, normal, group, reach, radius):
-    for row in prange(depth.shape[0]):
-        _outline_row(image, depth, normal, group, np.int64(row), reach, radius)
+@kernel
+def _outline(image, depth, normal, group, reach, radius, first, end):
+    for row in range(first, end):
+        _outline_row(image, depth, normal, group, row, reach, radius)
 
 
 @inner
@@ -126,7 +124,7 @@ def _edge(depth, normal, group, row, column, y, x):
     return 0.5 if cosine < OUTLINE_ANGLE_COS else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def gather_transparent(triangles, order, depth, near):
     """Fragments of the triangles in `order` that lie in front of `depth` (H, W): triangle (N,),
     barycentrics (N, 3) and pixel (N, 2), in the order of the triangles."""
@@ -162,7 +160,7 @@ def _no_fragments(count):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def composite(image, colour, pixel):
     """Composite fragments, ordered back to front, over the premultiplied `image` (H, W, 4)."""
     for s in range(colour.shape[0]):

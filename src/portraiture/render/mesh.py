@@ -25,7 +25,6 @@ from portraiture.render.composite import (
 from portraiture.render.environment import reflections
 from portraiture.render.light import studio_light
 from portraiture.render.materials_numba import Lighting, Look
-from portraiture.render.rasterize import Backend, visible
 from portraiture.render.rasterize_numba import set_up
 from portraiture.render.reflection_numba import ROUND, SQUARE, WINDOW
 from portraiture.render.scene import EYE, GLASS, HAIR, Scene, flatten, scene_of
@@ -33,6 +32,7 @@ from portraiture.render.shade_numba import MAX_LOD, lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.render.split_sum import reflectance_table
 from portraiture.render.texture_numba import level_table
+from portraiture.render.visible import Backend, visible
 from portraiture.render.whole_pixels_numba import split_pixels
 from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment
 
@@ -134,7 +134,7 @@ def render_rgba(
         raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
     scene = scene_of(bust)
     fine = view_of(scene, camera, (height, width), backend, supersample)
-    lighting = _lighting(scene, light or studio_light(), LOOKS[shading])
+    lighting = lighting_of(scene, light or studio_light(), LOOKS[shading])
     image = _colour(fine, lighting, shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
     return shrink(image, supersample, under)
@@ -161,8 +161,8 @@ def view_of(
     return View(scene, points, lod, size, eye, backend, spread)
 
 
-def _lighting(scene: Scene, light: Light, look: Look) -> Lighting:
-    """Prepare the light with its shadows for the kernels."""
+def lighting_of(scene: Scene, light: Light, look: Look) -> Lighting:
+    """Prepare a light with its shadows for `shade`."""
     direction = np.asarray(light.key_direction, np.float64)
     direction = direction / np.linalg.norm(direction)
     ambient = np.ascontiguousarray(light.ambient, np.float64)

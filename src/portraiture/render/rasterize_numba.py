@@ -17,11 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined, inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inlined, kernel
+from portraiture.ops.parallel import in_threads
 from portraiture.render.alpha_test import AlphaTest
 from portraiture.render.texture_numba import sample_channel
 
@@ -67,18 +66,28 @@ def rasterize_numba(
             np.zeros((len(points), 2), np.float32),
             np.zeros(4, np.uint8),
         )
-    return fill(triangles, alpha, faces, start, order, height, width, near, get_num_threads())
+    triangle = np.empty((height, width), np.int32)
+    bary = np.empty((height, width, 3), np.float32)
+    depth = np.empty((height, width), np.float32)
+    in_threads(
+        _fill, len(start) - 1, triangles, alpha, faces, start, order, near, triangle, bary, depth
+    )
+    return triangle, bary, depth
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
-def set_up(points, faces, cull, height, width, near):
+def set_up(
+    points: ndarray, faces: ndarray, cull: ndarray, height: int, width: int, near: float
+) -> Triangles:
     """Set up `Triangles` from homogeneous points; the box is empty if a triangle is not visible."""
-    count = faces.shape[0]
-    edges = np.empty((count, 9), np.float64)
-    scale = np.empty(count, np.float64)
-    box = np.empty((count, 4), np.int32)
-    for f in prange(count):
+    count = len(faces)
+    triangles = Triangles(np.empty((count, 9)), np.empty(count), np.empty((count, 4), np.int32))
+    in_threads(_set_up, count, points, faces, cull, height, width, near, *triangles)
+    return triangles
+
+
+@kernel
+def _set_up(points, faces, cull, height, width, near, edges, scale, box, first, end):
+    for f in range(first, end):
         box[f, 0], box[f, 1], box[f, 2], box[f, 3] = 0, -1, 0, -1
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         det = _edges_of(points, a, b, c, edges[f])
@@ -98,7 +107,6 @@ def set_up(points, faces, cull, height, width, near):
             y1 = min(y1, np.ceil(max(ay, by, cy) - 0.5))
         if x1 >= x0 and y1 >= y0:
             box[f, 0], box[f, 1], box[f, 2], box[f, 3] = int(x0), int(x1), int(y0), int(y1)
-    return Triangles(edges, scale, box)
 
 
 @inlined
@@ -121,7 +129,7 @@ def _edges_of(points, a, b, c, edges):
     return det
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def bin_rows(box, height):
     """Triangles of each band of rows, in order: ``order[start[b]:start[b + 1]]``."""
     bands = (height + BAND - 1) // BAND
@@ -201,27 +209,12 @@ def cutoff_at(alpha, f, row, column):
     return alpha.cutoff[f] * (1.0 + alpha.spread * (turn - 1.5) / 1.5)
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
-def fill(triangles, alpha, faces, start, order, height, width, near, threads):
-    """Depth-test all fragments; each thread processes every `threads`-th band."""
-    triangle = np.empty((height, width), np.int32)
-    bary = np.empty((height, width, 3), np.float32)
-    depth = np.empty((height, width), np.float32)
-    for thread in prange(threads):
-        _fill_bands(
-            triangles, alpha, faces, start, order, near, np.int64(thread), threads,
-            triangle, bary, depth,
-        )  # fmt: skip
-    return triangle, bary, depth
-
-
-@inner
-def _fill_bands(triangles, alpha, faces, start, order, near, first, step, triangle, bary, depth):
-    """Every `step`-th band from band `first` on."""
+@kernel
+def _fill(triangles, alpha, faces, start, order, near, triangle, bary, depth, first, last):
+    """Depth-test all fragments of the bands `first` to `last` - 1."""
     height, width = triangle.shape
     nearest = np.empty((BAND, width), np.float64)
-    for band in range(first, start.shape[0] - 1, step):
+    for band in range(first, last):
         top, end = band * BAND, min(band * BAND + BAND, height)
         for row in range(top, end):
             for column in range(width):

@@ -6,9 +6,9 @@ import weakref
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
 from numpy import ndarray
 
+from portraiture.ops.inner import kernel
 from portraiture.ops.vectors import unit
 from portraiture.recent import Recent
 from portraiture.render.attributes_numba import curvature, tangents, texel_density
@@ -98,14 +98,11 @@ def content(bust: Bust) -> int:
 def _digest_of(array: ndarray) -> int:
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     words = flat[: len(flat) // 32 * 32].view(np.uint64)
+    words.flags.writeable = False  # one type for all arrays
     return hash((array.dtype.str, array.shape, _mix(words), flat[words.nbytes :].tobytes()))
 
 
-@njit(
-    [types.uint64(types.Array(types.uint64, 1, "C", readonly=True))],
-    cache=True,
-    nogil=True,
-)
+@kernel
 def _mix(words):
     """Rotate and multiply in four lanes (the structure of Collet's xxHash), at memory speed."""
     a = np.uint64(0x9E3779B97F4A7C15)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inlined, kernel
+from portraiture.ops.parallel import in_threads
 from portraiture.render.brdf_numba import clamp01, dot3, fresnel, tone, unit3
 from portraiture.render.eye_numba import through_cornea
 from portraiture.render.materials_numba import (
@@ -163,7 +162,7 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
     return opacity * r, opacity * g, opacity * b, opacity
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def lod_of(density, faces, points, focal, bias):
     """(F,) mip level of the base colour: log2 of texels per pixel plus `bias`, ignoring
     foreshortening, so that surfaces at grazing angles stay sharp. focal: pixels."""
@@ -175,18 +174,23 @@ def lod_of(density, faces, points, focal, bias):
     return out
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
 def shade(scene, lighting, look, tables, eye, lod, triangle, bary, pixel):
     """(N, 4) float32 premultiplied display-linear colour and opacity of N fragments.
 
     triangle: (N,). bary: (N, 3). pixel: (N, 2) row and column.
     """
     out = np.empty((triangle.shape[0], 4), np.float32)
-    for s in prange(triangle.shape[0]):
+    in_threads(
+        _shade, len(out), scene, lighting, look, tables, eye, lod, triangle, bary, pixel, out
+    )
+    return out
+
+
+@kernel
+def _shade(scene, lighting, look, tables, eye, lod, triangle, bary, pixel, out, first, end):
+    for s in range(first, end):
         r, g, b, a = radiance(
             scene, lighting, look, tables, eye, lod, triangle[s],
             bary[s, 0], bary[s, 1], bary[s, 2], pixel[s, 0], pixel[s, 1],
         )  # fmt: skip
         out[s, 0], out[s, 1], out[s, 2], out[s, 3] = r, g, b, a
-    return out

@@ -10,11 +10,10 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from numba import get_num_threads, njit, prange
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined, inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inlined, inner, kernel
+from portraiture.ops.parallel import in_threads
 from portraiture.recent import Recent
 from portraiture.render.harmonics import even_directions, sh_basis
 from portraiture.render.texture_numba import chain_length, level_of, sample_channel
@@ -69,22 +68,13 @@ def key_shadow(vertices: ndarray, caster: Caster, direction: ndarray) -> HeightM
     low, high = local[:, :2].min(0), local[:, :2].max(0)
     scale = (KEY_SIZE - 4) / max(float((high - low).max()), 1e-6)
     corner = low - 2.0 / scale
-    heights = _height_map(local, caster, corner, scale, KEY_SIZE, get_num_threads())
+    heights = np.empty((KEY_SIZE, KEY_SIZE), np.float32)
+    in_threads(_draw_heights, KEY_SIZE, local, caster, corner, scale, heights, each=1)
     return HeightMap(heights, axes, corner, scale)
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
-def _height_map(local, caster, corner, scale, size, threads):
-    heights = np.empty((size, size), np.float32)
-    for thread in prange(threads):
-        rows = (size + threads - 1) // threads
-        draw_heights(local, caster, corner, scale, heights, thread * rows, (thread + 1) * rows)
-    return heights
-
-
-@inner
-def draw_heights(local, caster, corner, scale, heights, first_row, end_row):
+@kernel
+def _draw_heights(local, caster, corner, scale, heights, first_row, end_row):
     """Write rows first_row to end_row - 1 of `heights`: all casters' triangles rasterised.
 
     local: (V, 3) vertices along the map's axes. In each triangle the barycentrics v and w and the
@@ -241,9 +231,10 @@ def transfer(
         scale = TRANSFER_SIZE / max(2.0 * radius, 1e-6)
         partial = np.zeros((TRANSFER_SUMS, 2, len(vertices), 9), np.float32)
         corner = np.full(2, -0.5 * TRANSFER_SIZE / scale)
-        _transfer(
-            vertices - centre, normals, extinction, caster, axes, basis, corner, scale, partial
-        )
+        in_threads(
+            _transfer, TRANSFER_SUMS, vertices - centre, normals, extinction, caster, axes, basis,
+            corner, scale, partial,
+        )  # fmt: skip
         out = partial[0]
         for share in partial[1:]:
             out += share
@@ -275,17 +266,17 @@ def _content(vertices: ndarray, normals: ndarray, extinction: ndarray, caster: C
     return digest.digest()
 
 
-@one_at_a_time
-@njit(cache=True, parallel=True, error_model="numpy")
-def _transfer(vertices, normals, extinction, caster, axes, basis, corner, scale, partial):
+@kernel
+def _transfer(
+    vertices, normals, extinction, caster, axes, basis, corner, scale, partial, first, end
+):
     """vertices: centred at the origin. basis: (N, 9) SH basis at the N directions times 4/N.
-    partial: (`TRANSFER_SUMS`, 2, V, 9) zeros, to which the directions are added. Their order does
-    not depend on the number of threads."""
-    for share in prange(partial.shape[0]):
+    partial: (`TRANSFER_SUMS`, 2, V, 9) zeros, to the sums `first` to `end` - 1 of which the
+    directions are added. Their order does not depend on the number of threads."""
+    for share in range(first, end):
         _transfer_share(
-            vertices, normals, extinction, caster, axes, basis, corner, scale, partial,
-            np.int64(share),
-        )  # fmt: skip
+            vertices, normals, extinction, caster, axes, basis, corner, scale, partial, share
+        )
 
 
 @inner
@@ -303,7 +294,7 @@ def _transfer_share(
                     + vertices[i, 1] * axes[d, c, 1]
                     + vertices[i, 2] * axes[d, c, 2]
                 )
-        draw_heights(local, caster, corner, scale, heights, np.int64(0), heights.shape[0])
+        _draw_heights(local, caster, corner, scale, heights, np.int64(0), heights.shape[0])
         _gather(
             vertices, normals, extinction, local, heights, corner, scale, axes[d], basis[d],
             partial[share],

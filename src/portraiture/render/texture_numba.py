@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from numba import njit
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined
+from portraiture.ops.inner import inlined, kernel
 
 
 def mip_levels(height: int, width: int) -> list[tuple[int, int]]:
@@ -60,7 +59,7 @@ def _keep_coverage(flat: ndarray, levels: list[tuple[int, int]], cutoff: float) 
         offset += 4 * h * w
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _halve(flat, read, write, h, w, h2, w2, channels, by_alpha):
     """Average 2 × 2 texels of the level at `read` into the level at `write`."""
     for y in range(h2):
@@ -162,7 +161,7 @@ def sample_mip(texels, texture, channels, table, lod, u, v):
     return r, g, b
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def level_table(textures, part, lod):
     """(F, 3) offset, rows and columns of the RGBA level nearest to each triangle's lod.
 

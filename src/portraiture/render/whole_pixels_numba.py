@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy import ndarray
 
-from portraiture.ops.inner import inner
+from portraiture.ops.inner import inner, kernel
 
 STEP_M = 0.004
 """Difference in depth between the samples of a pixel from which it shows more than one surface."""
@@ -22,7 +21,7 @@ class Places(NamedTuple):
     pixel: ndarray
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def split_pixels(triangle, bary, depth, part, whole, factor):
     """`Places` of whole pixels, in pixels, and of all other samples, in samples.
 

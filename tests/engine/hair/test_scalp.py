@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from portraiture.engine.hair.darts import spread
 from portraiture.engine.hair.scalp import (
     CENTRE,
     RADIUS,
@@ -11,7 +12,6 @@ from portraiture.engine.hair.scalp import (
     grow_roots,
     hairline,
     scalp_depth,
-    spread,
 )
 
 

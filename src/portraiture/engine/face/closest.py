@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from numpy import ndarray
 from scipy.spatial import KDTree
 
-from portraiture.ops.inner import inlined
+from portraiture.ops.inner import inlined, kernel
 
 _NEAREST_TRIANGLES = 12
 
@@ -27,7 +26,7 @@ def closest_on_mesh(
     return _closest_of(points, corners, candidate.reshape(len(points), near).astype(np.int64))
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _closest_of(points, corners, candidate):
     """Nearest candidate triangle of each point, and barycentric coordinates in it."""
     face = np.zeros(len(points), np.int64)
@@ -49,7 +48,7 @@ def _closest_of(points, corners, candidate):
     return face, barycentric
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def closest_barycentric(point, corners):
     """Three barycentric coordinates of a triangle's (3, 3) point closest to `point` (3,).
 

@@ -7,7 +7,6 @@ most of the texels.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -15,8 +14,8 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.skin.detail import fractal, noise
 from portraiture.engine.skin.tone import encode_srgb
-from portraiture.ops.inner import inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inner, kernel
+from portraiture.ops.parallel import in_threads
 
 EYE_REACH = np.radians(100.0)
 """Polar angle at the edge of the texture."""
@@ -71,33 +70,27 @@ def paint_eye(parameters: AvatarParameters, *, size: int = 512) -> UInt8[ndarray
         [limbus, pupil, parameters.limbal_ring, tired, aged, 0.4 + 0.6 * parameters.skin_melanin,
          parameters.iris_melanin],
     )  # fmt: skip
-    _paint_eye(out, colors, dials)
+    in_threads(_paint_eye, size, out, colors, dials)
     return (encode_srgb(np.clip(out, 0.0, 1.0)) * 255.0 + 0.5).astype(np.uint8)
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _paint_eye(out: ndarray, colors: ndarray, dials: ndarray) -> None:
-    for row in numba.prange(out.shape[0]):
-        _paint_eye_row(out, colors, dials, np.int64(row))
-
-
-@inner
-def _paint_eye_row(out, colors, dials, row):
+@kernel
+def _paint_eye(out, colors, dials, first, end):
     size = out.shape[0]
-    for column in range(size):
-        px, py = (column + 0.5) / size - 0.5, 0.5 - (row + 0.5) / size
-        radius = np.sqrt(px * px + py * py)
-        angle = EYE_REACH * min(2.0 * radius, 1.0) ** (1.0 / EYE_POWER)
-        cx, sy = px / max(radius, 1e-6), py / max(radius, 1e-6)
-        edge = 0.024 + 0.004 * noise(6 * cx + 9, 6 * sy, 0.0, 3)
-        mix = _smooth(dials[0] - edge * 1.5, dials[0] + edge, angle)
-        red, green, blue = _iris(angle, cx, sy, colors, dials)
-        white_r, white_g, white_b = _sclera(angle, cx, sy, dials)
-        shade = _lid_shade(angle * cx, angle * sy)
-        out[row, column, 0] = shade * (red + mix * (white_r - red))
-        out[row, column, 1] = shade**1.06 * (green + mix * (white_g - green))
-        out[row, column, 2] = shade**1.10 * (blue + mix * (white_b - blue))
+    for row in range(first, end):
+        for column in range(size):
+            px, py = (column + 0.5) / size - 0.5, 0.5 - (row + 0.5) / size
+            radius = np.sqrt(px * px + py * py)
+            angle = EYE_REACH * min(2.0 * radius, 1.0) ** (1.0 / EYE_POWER)
+            cx, sy = px / max(radius, 1e-6), py / max(radius, 1e-6)
+            edge = 0.024 + 0.004 * noise(6 * cx + 9, 6 * sy, 0.0, 3)
+            mix = _smooth(dials[0] - edge * 1.5, dials[0] + edge, angle)
+            red, green, blue = _iris(angle, cx, sy, colors, dials)
+            white_r, white_g, white_b = _sclera(angle, cx, sy, dials)
+            shade = _lid_shade(angle * cx, angle * sy)
+            out[row, column, 0] = shade * (red + mix * (white_r - red))
+            out[row, column, 1] = shade**1.06 * (green + mix * (white_g - green))
+            out[row, column, 2] = shade**1.10 * (blue + mix * (white_b - blue))
 
 
 @inner

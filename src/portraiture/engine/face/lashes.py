@@ -183,12 +183,11 @@ def _draw_lash(
     cover: ndarray, top: int, root: float, lean: float, length: float, thickness: float
 ) -> None:
     """One tapering curved hair; coverage is antialiased across its width."""
-    width = cover.shape[1]
-    for row in range(int(length)):
-        t = row / length
-        centre = root + lean * t**1.6
-        half = 0.5 * thickness * (1.0 - t) ** 0.6 + 0.35
-        left, right = int(centre - half - 1), int(centre + half + 2)
-        for column in range(max(left, 0), min(right, width)):
-            gain = np.clip(half + 0.5 - abs(column + 0.5 - centre), 0.0, 1.0)
-            cover[top + row, column] = max(cover[top + row, column], gain)
+    along = [row / length for row in range(int(length))]
+    centre = np.array([root + lean * t**1.6 for t in along])[:, None]
+    half = np.array([0.5 * thickness * (1.0 - t) ** 0.6 + 0.35 for t in along])[:, None]
+    first = max(int((centre - half).min()) - 1, 0)
+    part = cover[top : top + len(along), first : int((centre + half).max()) + 2]
+    column = first + np.arange(part.shape[1]) + 0.5
+    gain = np.clip(half + 0.5 - np.abs(column - centre), 0.0, 1.0)
+    np.maximum(part, gain, out=part, casting="same_kind")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -12,6 +11,7 @@ from numpy import ndarray
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.skin.detail import fractal
 from portraiture.engine.skin.tone import encode_srgb
+from portraiture.ops.inner import kernel
 
 KINDS_OF_TOOTH = 7
 """Number of tooth types, central incisor to second molar, with one texture column each."""
@@ -70,8 +70,8 @@ def paint_tongue() -> UInt8[ndarray, "h w 4"]:
     return _opaque(color)
 
 
-@numba.njit(cache=True)
-def _papillae(size: int) -> ndarray:
+@kernel
+def _papillae(size):
     out = np.empty((size, size))
     for row in range(size):
         for column in range(size):

@@ -11,15 +11,14 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
-from numba import njit
 from numpy import ndarray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import KDTree
 
+from portraiture.engine.hair.darts import spread
 from portraiture.engine.head import HeadModel
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
-from portraiture.ops.inner import inner
 from portraiture.ops.vectors import unit
 
 CENTRE = np.array([0.0, 0.925, 0.052])
@@ -186,55 +185,3 @@ def _even_points(
         points[keep],
         rng.random(len(keep)),
     )
-
-
-def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
-    """Select at most `count` evenly spaced points: those with no earlier neighbour within a radius
-    found by bisection (dart throwing, Cook 1986)."""
-    if len(points) <= count:
-        return np.arange(len(points))
-    low, high = 0.0, 0.02
-    chosen = np.arange(count)
-    for _ in range(10):
-        radius = 0.5 * (low + high)
-        kept = np.flatnonzero(_darts(points, radius))
-        if len(kept) > count:
-            low = radius
-        else:
-            high, chosen = radius, kept
-    return chosen
-
-
-@njit(cache=True)
-def _darts(points: ndarray, radius: float) -> ndarray:
-    """(N,) bool: points accepted in order, each unless an accepted point is nearer than `radius`.
-    Accepted points are stored in a hashed grid with cells as wide as the radius."""
-    count = points.shape[0]
-    slots = 4 * count + 1
-    first = np.full(slots, -1, np.int64)
-    following = np.full(count, -1, np.int64)
-    accepted = np.zeros(count, np.bool_)
-    for i in range(count):
-        x = int(np.floor(points[i, 0] / radius))
-        y = int(np.floor(points[i, 1] / radius))
-        z = int(np.floor(points[i, 2] / radius))
-        free = True
-        for dx in range(-1, 2):
-            for dy in range(-1, 2):
-                for dz in range(-1, 2):
-                    j = first[_slot(x + dx, y + dy, z + dz, slots)]
-                    while j >= 0 and free:
-                        d = points[i] - points[j]
-                        free = d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= radius * radius
-                        j = following[j]
-        if free:
-            accepted[i] = True
-            slot = _slot(x, y, z, slots)
-            following[i] = first[slot]
-            first[slot] = i
-    return accepted
-
-
-@inner
-def _slot(x: int, y: int, z: int, slots: int) -> int:
-    return (x * 73856093 ^ y * 19349663 ^ z * 83492791) % slots

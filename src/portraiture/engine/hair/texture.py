@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from portraiture.engine.hair.color import WHITE, pigment_rgb, root_and_tip, to_srgb
+from portraiture.ops.inner import kernel
 from portraiture.types import as_uint8
 
 COLUMNS = 16
@@ -88,7 +88,9 @@ def strand_atlas(
             rough = rng.uniform(0.28, 0.85, (len(hairs), 1))
             tone = np.concatenate([tone[0], rough, tone[1]], axis=1)
             part = slice(column * cell, (column + 1) * cell)
-            _draw(hairs, tone.astype(np.float32), weave.regrown, colour[:, part], alpha[:, part])
+            draw_hairs(
+                hairs, tone.astype(np.float32), weave.regrown, colour[:, part], alpha[:, part]
+            )
     lit = colour / np.maximum(alpha, 1e-4)[..., None]
     mean = (1 - grey) * pigment_rgb(melanin, redness) + grey * WHITE
     lit = np.where(alpha[..., None] > 0.02, lit, np.append(0.7 * mean, 0.6))
@@ -156,8 +158,8 @@ def _streak(grey: float, rng: np.random.Generator) -> float:
     return float(np.clip(grey + 0.6 * grey * (1.0 - grey) * rng.uniform(-1.0, 1.0), 0.0, 1.0))
 
 
-@numba.njit(cache=True)
-def _draw(hairs: ndarray, tones: ndarray, regrown: float, colour: ndarray, alpha: ndarray) -> None:
+@kernel
+def draw_hairs(hairs, tones, regrown, colour, alpha):
     """Composite hairs in order over one column; colour is premultiplied. tones: (N, 7) colour and
     roughness, and the colour at the root."""
     height, cell = alpha.shape

@@ -7,13 +7,12 @@ have no seams. `portraiture.engine.skin.paint` calls the numba functions here pe
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
-from portraiture.ops.inner import inlined, inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inlined, inner, inner_of, kernel
+from portraiture.ops.parallel import in_threads
 
 WRINKLES: tuple[tuple[float, float, tuple[tuple[float, float], ...]], ...] = (
     (0.30, 1.6, ((0, 33), (14, 34), (28, 35), (38, 33))),
@@ -53,7 +52,7 @@ def hash_unit(i: int, j: int, k: int, seed: int) -> float:
     return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
 
 
-@numba.njit("f8(f8, f8, f8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, i8)")
 def noise(x: float, y: float, z: float, seed: int) -> float:
     """Smooth value noise in about [-1, 1] with features one unit wide (quintic interpolation)."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -69,7 +68,7 @@ def noise(x: float, y: float, z: float, seed: int) -> float:
     return 2.6 * (total - 0.5)
 
 
-@numba.njit("f8(f8, f8, f8, i8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, i8, i8)")
 def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     """Octaves of `noise`, each half as wide and half as strong."""
     total, strength = 0.0, 1.0
@@ -79,7 +78,7 @@ def fractal(x: float, y: float, z: float, octaves: int, seed: int) -> float:
     return total
 
 
-@numba.njit("f8(f8, f8, f8, f8, f8, f8, i8)", cache=True, error_model="numpy")
+@inner_of("f8(f8, f8, f8, f8, f8, f8, i8)")
 def cell_spots(
     x: float, y: float, z: float, share: float, low: float, high: float, seed: int
 ) -> float:
@@ -119,35 +118,29 @@ def fixed_grain(
     in mm at full strength, LIP_CREASE is about [-1, 0.4]; the rest is noise of unit amplitude.
     """
     out = np.zeros((*position.shape[:2], 10), np.float32)
-    _fixed_grain(position, pores, _crease_segments(), out)
+    in_threads(_fixed_grain, len(out), position, pores, _crease_segments(), out)
     return out
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _fixed_grain(position, pores, segments, out):
-    for row in numba.prange(position.shape[0]):
-        _fixed_grain_row(position, pores, segments, out, np.int64(row))
-
-
-@inner
-def _fixed_grain_row(position, pores, segments, out, row):
-    for column in range(position.shape[1]):
-        x, y, z = position[row, column]
-        value = out[row, column]
-        if pores[row, column] > 0.01:
-            value[PORE] = pores[row, column] * _pore(x, y, z)
-        if z > (-30.0 if y > -104.0 else -100.0) and -170.0 < y < 70.0 and abs(x) < 74.0:
-            value[WRINKLE] = _wrinkle(x, y, z, segments)
-            value[LIP_CREASE] = _lip_crease(x, y, z)
-        if z > -60.0:
-            value[CRINKLE] = _crinkle(x, y, z)
-        value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
-        value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
-        value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
-        value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
-        value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
-        value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
+@kernel
+def _fixed_grain(position, pores, segments, out, first, end):
+    for row in range(first, end):
+        for column in range(position.shape[1]):
+            x, y, z = position[row, column]
+            value = out[row, column]
+            if pores[row, column] > 0.01:
+                value[PORE] = pores[row, column] * _pore(x, y, z)
+            if z > (-30.0 if y > -104.0 else -100.0) and -170.0 < y < 70.0 and abs(x) < 74.0:
+                value[WRINKLE] = _wrinkle(x, y, z, segments)
+                value[LIP_CREASE] = _lip_crease(x, y, z)
+            if z > -60.0:
+                value[CRINKLE] = _crinkle(x, y, z)
+            value[FINE] = fractal(0.7 * x, 0.7 * y, 0.7 * z, 3, 61)
+            value[PATCH] = noise(x / 6.0, y / 6.0, z / 6.0, 101)
+            value[MOTTLE] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 72)
+            value[MOTTLE_TOO] = fractal(x / 3.1, y / 3.1, z / 3.1, 2, 76)
+            value[GRAIN] = noise(x / 0.8, y / 0.8, z / 0.8, 73)
+            value[GRAIN_TOO] = noise(x / 0.8, y / 0.8, z / 0.8, 77)
 
 
 @inner
@@ -244,8 +237,6 @@ def _crease_depth(x: float, y: float, segments: ndarray) -> float:
     return total + deepest
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
 def relief_normals(
     height: Float32[ndarray, "s s"], texel_mm: Float32[ndarray, "s s 2"]
 ) -> UInt8[ndarray, "s s 3"]:
@@ -255,7 +246,14 @@ def relief_normals(
     """
     size = height.shape[0]
     out = np.empty((size, size, 3), np.uint8)
-    for row in numba.prange(size):
+    in_threads(_relief_normals, size, height, texel_mm, out)
+    return out
+
+
+@kernel
+def _relief_normals(height, texel_mm, out, first, end):
+    size = height.shape[0]
+    for row in range(first, end):
         up, down = max(row - 1, 0), min(row + 1, size - 1)
         for column in range(size):
             left, right = max(column - 1, 0), min(column + 1, size - 1)
@@ -266,7 +264,6 @@ def relief_normals(
             out[row, column, 0] = np.uint8(127.5 - 127.5 * dx / length + 0.5)
             out[row, column, 1] = np.uint8(127.5 - 127.5 * dy / length + 0.5)
             out[row, column, 2] = np.uint8(127.5 + 127.5 / length)
-    return out
 
 
 def texel_sizes(position: Float[ndarray, "s s 3"]) -> Float32[ndarray, "s s 2"]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-import numba
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from numpy import ndarray
@@ -18,6 +17,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.detail import fixed_grain, texel_sizes
 from portraiture.engine.skin.texels import fill_gutter, interpolate, sample_bilinear, texel_map
+from portraiture.ops.inner import kernel
 from portraiture.types import Segment
 
 EYE_X_MM = 31.3
@@ -246,8 +246,8 @@ def _occluded(points: ndarray, skin: ndarray, faces: ndarray, direction: ndarray
     return nearest[at[:, 1], at[:, 0]] > asked[:, 2] + 1.5e-3
 
 
-@numba.njit(cache=True)
-def _depth_map(xy: ndarray, depth: ndarray, faces: ndarray, pixels: int) -> ndarray:
+@kernel
+def _depth_map(xy, depth, faces, pixels):
     """Maximum depth at each pixel's centre, -inf where empty."""
     out = np.full((pixels, pixels), -np.inf)
     for f in range(faces.shape[0]):

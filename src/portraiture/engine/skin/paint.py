@@ -11,7 +11,6 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
@@ -38,8 +37,8 @@ from portraiture.engine.skin.detail import (
 )
 from portraiture.engine.skin.layout import MASKS, WIDE, anatomy, learned_layout, wide_layout
 from portraiture.engine.skin.tone import encode_srgb, tone_table
-from portraiture.ops.inner import inner
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import inner, kernel
+from portraiture.ops.parallel import in_threads
 from portraiture.types import Material, Morph, Part
 
 LIPS, WET, MOUTH, LID_RIM, SOCKET, EAR, CHEEK, NOSE = (MASKS.index(n) for n in MASKS[:8])
@@ -74,7 +73,9 @@ def paint_skin(parameters: AvatarParameters, shape: HeadShape, *, size: int = 10
     albedo = np.empty((size, size, 3), np.uint8)
     roughness = np.empty((size, size), np.uint8)
     height = np.empty((size, size), np.float32)
-    _paint(
+    in_threads(
+        _paint,
+        size,
         (maps.position, maps.masks, maps.wide, maps.grain, maps.near),
         (learned_layout(size), wide_layout(size)),
         (field, model.strength(size), *(part.start for part in window_of(size))),
@@ -164,28 +165,9 @@ def _dials(p: AvatarParameters) -> Float32[ndarray, "D"]:
     return np.array([values[name] for name in _DIALS], np.float32)
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness):
+@kernel
+def _paint(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness, first, end):
     """Paint each texel independently: pigments, colour, relief and roughness."""
-    for row in numba.prange(height.shape[0]):
-        _paint_row(
-            maps,
-            layouts,
-            learned,
-            table,
-            srgb,
-            dials,
-            seed,
-            albedo,
-            height,
-            roughness,
-            np.int64(row),
-        )
-
-
-@inner
-def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height, roughness, row):
     position, masks, wide, grain, near = maps
     field, strength, top, left = learned
     dark = dials[2]
@@ -193,52 +175,57 @@ def _paint_row(maps, layouts, learned, table, srgb, dials, seed, albedo, height,
     mask = np.empty(masks.shape[2], np.float32)
     average = np.empty(wide.shape[2], np.float32)
     offset = np.empty(3, np.float32)
-    for column in range(height.shape[1]):
-        if not near[row, column]:
-            height[row, column] = 0.0
-            roughness[row, column] = 140
-            _tone(table, dials[0], dials[1], 0.0, colour)
+    for row in range(first, end):
+        for column in range(height.shape[1]):
+            if not near[row, column]:
+                height[row, column] = 0.0
+                roughness[row, column] = 140
+                _tone(table, dials[0], dials[1], 0.0, colour)
+                for c in range(3):
+                    albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
+                continue
+            x, y, z = position[row, column]
+            for k in range(mask.shape[0]):
+                mask[k] = masks[row, column, k] / 255.0
+            fixed = grain[row, column]
+            y_at, x_at = row - top, column - left
+            inside = 0 <= y_at < strength.shape[0] and 0 <= x_at < strength.shape[1]
+            share = strength[y_at, x_at] if inside else np.float32(0.0)
+            female = dials[14]
+            smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
             for c in range(3):
-                albedo[row, column, c] = srgb[int(min(colour[c], 1.0) * 4095.0)]
-            continue
-        x, y, z = position[row, column]
-        for k in range(mask.shape[0]):
-            mask[k] = masks[row, column, k] / 255.0
-        fixed = grain[row, column]
-        y_at, x_at = row - top, column - left
-        inside = 0 <= y_at < strength.shape[0] and 0 <= x_at < strength.shape[1]
-        share = strength[y_at, x_at] if inside else np.float32(0.0)
-        female = dials[14]
-        smooth = dark * (1.0 - 0.6 * female * mask[BEARD])
-        for c in range(3):
-            at = row, column, c
-            offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
-        melanin = dials[0] + 0.75 * offset[0]
-        blood = dials[1] + 0.75 * offset[1]
-        shade = 0.7 * offset[2]
-        melanin, blood, shade = _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade)
-        for k in range(average.shape[0]):
-            sharp = mask[WIDE_MASKS[k]]
-            average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
-        melanin, blood, shade = _regions(mask, average, share, fixed, dials, melanin, blood, shade)
-        folds = 1.0 - share * (LEARNED_FOLDS + dials[6] ** 2 * (AGED_FOLDS - LEARNED_FOLDS))
-        shade += 0.6 * min(fixed[WRINKLE], 0.0) * dials[5] * folds
-        shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
-        shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
-        _tone(table, melanin, blood, shade, colour)
-        _openings(x, y, z, mask, share, fixed, dials, colour)
-        if share > 0.0:
+                at = row, column, c
+                offset[c] = _layout(layouts, at, share, female, 1.0 - dark, smooth)
+            melanin = dials[0] + 0.75 * offset[0]
+            blood = dials[1] + 0.75 * offset[1]
+            shade = 0.7 * offset[2]
+            melanin, blood, shade = _mottle(
+                x, y, z, mask, fixed, dials, seed, melanin, blood, shade
+            )
+            for k in range(average.shape[0]):
+                sharp = mask[WIDE_MASKS[k]]
+                average[k] = sharp + share * (wide[row, column, k] / 255.0 - sharp)
+            melanin, blood, shade = _regions(
+                mask, average, share, fixed, dials, melanin, blood, shade
+            )
+            folds = 1.0 - share * (LEARNED_FOLDS + dials[6] ** 2 * (AGED_FOLDS - LEARNED_FOLDS))
+            shade += 0.6 * min(fixed[WRINKLE], 0.0) * dials[5] * folds
+            shade += 0.10 * min(fixed[PORE], 0.0) * dials[4]
+            shade += mask[LIPS] * 0.16 * fixed[LIP_CREASE] * (1.0 - LEARNED_FOLDS * share)
+            _tone(table, melanin, blood, shade, colour)
+            _openings(x, y, z, mask, share, fixed, dials, colour)
+            if share > 0.0:
+                for c in range(3):
+                    colour[c] *= np.exp(field[y_at, x_at, c])
+            height[row, column] = (
+                fixed[PORE] * dials[4] * 0.19
+                + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
+                + 0.042 * dials[13] * fixed[FINE]
+                + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
+            )
             for c in range(3):
-                colour[c] *= np.exp(field[y_at, x_at, c])
-        height[row, column] = (
-            fixed[PORE] * dials[4] * 0.19
-            + (fixed[WRINKLE] + fixed[CRINKLE] * (1.0 - mask[LIPS])) * dials[5]
-            + 0.042 * dials[13] * fixed[FINE]
-            + mask[LIPS] * 0.10 * fixed[LIP_CREASE]
-        )
-        for c in range(3):
-            albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
-        roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
+                albedo[row, column, c] = srgb[int(min(max(colour[c], 0.0), 1.0) * 4095.0)]
+            roughness[row, column] = np.uint8(255.0 * _rough(mask, fixed, dials))
 
 
 @inner

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 
 from portraiture.engine.head import HeadModel
-from portraiture.ops.parallel import one_at_a_time
+from portraiture.ops.inner import kernel
+from portraiture.ops.parallel import in_threads
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ def interpolate(
     """Interpolate values of skin vertices at every texel, zero outside."""
     texels = texel_map(model, size)
     out = np.zeros((size, size, values.shape[1]), np.float32)
-    _interpolate(
+    in_threads(
+        _interpolate,
+        size,
         np.ascontiguousarray(values, np.float32),
         model.arrays["skin_faces"],
         texels.face,
@@ -104,7 +106,9 @@ def sample_bilinear(
     """Sample `image` bilinearly at pixel coordinates, (0, 0) being the first pixel's centre,
     clamped at the border."""
     out = np.empty((x.size, image.shape[2]), np.float32)
-    _bilinear(
+    in_threads(
+        _bilinear,
+        x.size,
         np.ascontiguousarray(image, np.float32),
         np.ascontiguousarray(x, np.float32).ravel(),
         np.ascontiguousarray(y, np.float32).ravel(),
@@ -113,8 +117,8 @@ def sample_bilinear(
     return out.reshape(*x.shape, image.shape[2])
 
 
-@numba.njit(cache=True)
-def _fill_triangles(corners: ndarray, faces: ndarray, face: ndarray, barycentric: ndarray) -> None:
+@kernel
+def _fill_triangles(corners, faces, face, barycentric):
     """Fill texels whose centre lies in a triangle; on shared edges the later triangle wins."""
     size = face.shape[0]
     for f in range(faces.shape[0]):
@@ -138,14 +142,11 @@ def _fill_triangles(corners: ndarray, faces: ndarray, face: ndarray, barycentric
                     barycentric[row, column, 2] = v
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _interpolate(
-    values: ndarray, faces: ndarray, face: ndarray, barycentric: ndarray, out: ndarray
-) -> None:
-    size, channels = face.shape[0], values.shape[1]
-    for row in numba.prange(size):
-        for column in range(size):
+@kernel
+def _interpolate(values, faces, face, barycentric, out, first, end):
+    channels = values.shape[1]
+    for row in range(first, end):
+        for column in range(face.shape[1]):
             f = face[row, column]
             if f < 0:
                 continue
@@ -156,11 +157,10 @@ def _interpolate(
                     out[row, column, c] += weight * values[vertex, c]
 
 
-@one_at_a_time
-@numba.njit(cache=True, parallel=True)
-def _bilinear(image: ndarray, x: ndarray, y: ndarray, out: ndarray) -> None:
+@kernel
+def _bilinear(image, x, y, out, first, end):
     height, width, channels = image.shape
-    for i in numba.prange(x.size):
+    for i in range(first, end):
         px, py = min(max(x[i], 0.0), width - 1.0), min(max(y[i], 0.0), height - 1.0)
         x0, y0 = int(px), int(py)
         x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
