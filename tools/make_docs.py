@@ -21,7 +21,7 @@ from portraiture.create.run import make_avatar
 from portraiture.edit.directions import known_directions
 from portraiture.edit.run import edit
 from portraiture.engine.sample_expression import portrait_expression
-from portraiture.engine.styles import style_shading
+from portraiture.engine.style.recipes import style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
 from portraiture.head import head_image

@@ -60,7 +60,7 @@ def warm_renderer() -> None:
     bust = _triangles()
     camera = orbit(0.1, 0.1, target=np.zeros(3), distance=0.8, focal=2.0)
     light: Light = studio_light()
-    for shading in ("natural", "soft", "toon", "ink"):
+    for shading in ("natural", "soft", "toon", "ink", "paint"):
         render_bust(bust, camera, size=32, light=light, shading=shading)
 
 
