@@ -10,6 +10,7 @@ from numpy import ndarray
 from portraiture.ops.inner import inner
 from portraiture.render.rasterize_numba import barycentric_at, row_span
 
+
 def encode_srgb(linear: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
     """Linear light to sRGB codes in [0, 1] (IEC 61966-2-1); values outside are clamped."""
     x = np.clip(linear, 0.0, 1.0)

@@ -67,9 +67,7 @@ def _lines(cover, depth, normal, region, light, reach, radius):
             strength = 0.0
             for turn in range(2):
                 dy, dx = turn, 1 - turn
-                strength = max(
-                    strength, _line(depth, normal, region, row, column, dy, dx, reach)
-                )
+                strength = max(strength, _line(depth, normal, region, row, column, dy, dx, reach))
             if strength <= 0.0:
                 continue
             shaded = 0.0

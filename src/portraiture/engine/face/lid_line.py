@@ -34,9 +34,7 @@ def make_lid_line(
     return replace(make_lashes(parameters, shape), material=material)
 
 
-def paint_lid_line(
-    parameters: AvatarParameters, thickness: float
-) -> UInt8[ndarray, "h w 4"]:
+def paint_lid_line(parameters: AvatarParameters, thickness: float) -> UInt8[ndarray, "h w 4"]:
     """Colour and coverage in the layout of `lashes.paint_lashes`: upper lids in the top half, roots
     at the top of each half, the nose at the left."""
     height, width = _SIZE
@@ -44,7 +42,7 @@ def paint_lid_line(
     v = ((np.arange(height // 2) + 0.5) / (height // 2))[:, None]
     long = 0.5 + 0.5 * parameters.lash_length
     wing = long * smooth((u - 0.55) / 0.3) * smooth((1.0 - u) / 0.12)
-    upper = thickness * (0.10 + 0.16 * smooth(u / 0.5) + 0.34 * wing * parameters.sex)
+    upper = thickness * (0.10 + 0.16 * smooth(u / 0.5) + 0.24 * wing * parameters.sex)
     lower = thickness * 0.09 * smooth((u - 0.25) / 0.3)
     out = np.empty((*_SIZE, 4), np.uint8)
     out[..., :3] = _DARK

@@ -17,7 +17,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import Binding, HeadShape, sparse_morph, vertex_normals
 from portraiture.types import Material, Morph, Part, Segment
 
-VOXEL_M = 0.0023
+VOXEL_M = 0.0029
 ROOTS = 1500
 """Strands from which a beard is built: hardly a voxel apart."""
 

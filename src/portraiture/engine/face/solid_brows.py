@@ -15,6 +15,9 @@ from portraiture.types import Material, Part, Segment
 ALONG, ACROSS = 26, 9
 """Vertices along and across each brow."""
 
+_LIFT = (1.5, 0.5)
+"""Shares of `rise` at the inner and the outer end: raised brows look friendly, not stern."""
+
 _SUNK_M = 0.0004
 """Depth of the border under the skin."""
 
@@ -36,7 +39,7 @@ def make_solid_brows(
     along, across = along.ravel(), across.ravel()
     x, middle, half = brow_band(along, parameters)
     ends = np.sqrt(np.clip(1.0 - (2.0 * along - 1.0) ** 8, 0.0, 1.0))
-    y = middle + rise + thickness * half * ends * across
+    y = middle + rise * np.interp(along, [0.0, 1.0], _LIFT) + thickness * half * ends * across
     feet = _front(shape, np.concatenate([-x, x]), np.concatenate([y, y]))
     lens = np.tile(ends * np.sqrt(1.0 - across**4), 2)
     lift = (height + _SUNK_M) * lens - _SUNK_M

@@ -139,7 +139,5 @@ def _relaxed(line: Float[ndarray, "K T 3"]) -> Float[ndarray, "K T 3"]:
     """Two rounds of smoothing along the lines, ends kept."""
     for _ in range(2):
         between = 0.5 * (line[:, :-2] + line[:, 2:])
-        line = np.concatenate(
-            [line[:, :1], 0.5 * (line[:, 1:-1] + between), line[:, -1:]], axis=1
-        )
+        line = np.concatenate([line[:, :1], 0.5 * (line[:, 1:-1] + between), line[:, -1:]], axis=1)
     return line

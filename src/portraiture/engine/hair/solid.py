@@ -30,7 +30,7 @@ from portraiture.engine.shape import HeadShape, vertex_normals
 from portraiture.ops.vectors import smooth
 from portraiture.types import Material, Part, Segment
 
-VOXEL_M = 0.0036
+VOXEL_M = 0.0041
 """Side of a voxel on a head of average size."""
 
 SUNK_M = 0.006
@@ -49,7 +49,7 @@ _SOFT = 1.1
 _GROOVE_M = 0.0028
 """Difference of distance to two locks at which a groove ends."""
 
-_EVEN_RIDGES, _EVEN_COURSE = 2, 8
+_EVEN_RIDGES, _EVEN_COURSE = 2, 14
 """Rounds of smoothing of the texture's coordinates over the surface."""
 
 _SMALLEST_M3 = 3e-6
@@ -119,9 +119,7 @@ def make_solid_hair(
     )
 
 
-def solid_hair(
-    parameters: AvatarParameters, shape: HeadShape, field: SkinField
-) -> Solid | None:
+def solid_hair(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Solid | None:
     """The closed surface of one person's hair, or None where too little grows."""
     strands, width = _strands(parameters, shape, field)
     cut = _CUTS.get(parameters.hair_style, Cut())

@@ -21,9 +21,7 @@ _SHADE = np.array([0.70, 0.72, 0.80])
 """sRGB of the white of the eye, in light and under the upper lid."""
 
 
-def make_style_eyes(
-    parameters: AvatarParameters, shape: HeadShape, recipe: Recipe
-) -> list[Part]:
+def make_style_eyes(parameters: AvatarParameters, shape: HeadShape, recipe: Recipe) -> list[Part]:
     """Both eyes, as `face.eyes.make_eyes`."""
     limbus = recipe.iris * iris_angle(parameters)
     parts = []

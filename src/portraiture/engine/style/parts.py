@@ -85,9 +85,9 @@ def _beard_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:
 def hair_material(rgb: Float[ndarray, "3"], recipe: Recipe) -> Material:
     """Material of solid hair of this sRGB colour; see `hair.solid` for its texture's layout."""
     return Material(
-        kind="plain",
+        kind="hair" if recipe.finish == "lit" else "plain",
         base_color=paint_lock(rgb, recipe),
-        roughness_factor=0.46,
+        roughness_factor=0.95,
         finish=recipe.finish,
     )
 

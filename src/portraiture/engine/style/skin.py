@@ -122,13 +122,15 @@ def _base(
         return varied
     filled = color * skin[..., None] + soft * (1.0 - skin[..., None])
     grain = np.random.default_rng(17).normal(0.0, 1.0, color.shape[:2]).astype(np.float32)
-    dabs = 0.55 * gaussian_filter(grain, (6.0, 2.2)) + 0.35 * gaussian_filter(grain.T, (2.5, 5.0))
+    dabs = float(tone.mean()) * (
+        0.55 * gaussian_filter(grain, (6.0, 2.2)) + 0.35 * gaussian_filter(grain.T, (2.5, 5.0))
+    )
     cool = np.array([0.8, 1.0, 1.35], np.float32)
     strokes = kuwahara(filled + dabs[..., None] * cool, recipe.brush, sharpness=8.0)
     strokes = kuwahara(strokes, recipe.brush, sharpness=8.0)
     change = strokes - soft
     light = (change @ _LUMA)[..., None]
-    return varied + np.clip(1.3 * light + 0.5 * (change - light), -0.14, 0.10)
+    return varied + np.clip(1.1 * light + 0.35 * (change - light), -0.10, 0.08)
 
 
 def _vivid(color: ndarray, saturation: float, lift: float) -> Float32[ndarray, "..."]:
@@ -197,9 +199,7 @@ def _bearded(
     return out + zone * (soft - out)
 
 
-def _openings(
-    color: ndarray, mask: dict[str, ndarray], *, ink: bool
-) -> Float32[ndarray, "s s 3"]:
+def _openings(color: ndarray, mask: dict[str, ndarray], *, ink: bool) -> Float32[ndarray, "s s 3"]:
     """Nostrils, lid rims, the line between the lips and the inside of the mouth."""
     out = color * (1.0 - 0.6 * mask["cavity"] * (1.0 - mask["lips"]))[..., None]
     rim = np.maximum(mask["lid_rim"], mask["caruncle"])[..., None]
