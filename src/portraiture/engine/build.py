@@ -84,14 +84,13 @@ def build_bust(
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
     replaces the procedural one and already includes the brows. assets: assets of a MakeHuman pack;
     each replaces the procedural part of its kind. texture_size: resolution of the procedural skin;
-    512, which styles but natural
-    always use, is enough for small images and saves a third of the time. Raises AvatarError on an unknown
-    action or a weight outside [0, 1].
+    512, which styles but natural always use, is enough for small images and saves a third of the
+    time. Raises AvatarError on an unknown action or a weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
     shape = bend_head(shape_head(parameters, model), parameters, style)
-    worn = {asset.kind for asset in assets}
+    worn: set[AssetKind] = {asset.kind for asset in assets}
     if style == "natural":
         parts = [_skin(parameters, shape, albedo, assets, texture_size)]
         parts += _procedural(parameters, shape, worn, albedo is not None)

@@ -91,8 +91,9 @@ class GltfBuilder:
     ) -> int:
         """`count` VEC3 float zeros of which the rows `indices` (rising, unique) are `values`.
 
-        Equal arguments give one accessor. Without any row it is the shared accessor of `count` zeros: sparse, with one zero for its
-        row 0. Many importers refuse accessors that have neither a buffer view nor sparse values.
+        Equal arguments give one accessor. Without any row it is the shared accessor of `count`
+        zeros: sparse, with one zero for its row 0. Many importers refuse accessors that have
+        neither a buffer view nor sparse values.
         """
         if len(indices) == 0:
             if count not in self._zeros:

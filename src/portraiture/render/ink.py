@@ -1,5 +1,5 @@
-"""Ink lines over a shaded image: silhouettes, borders of regions, folds and creases, as wide as they
-are strong and wider on the side away from the light."""
+"""Ink lines over a shaded image: silhouettes, borders of regions, folds and creases, each as wide
+as it is strong, and wider on the side away from the light."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_ink(
         mass = uniform_filter(hair.astype(np.float32), 8 * max(int(np.ceil(radius)), 1) + 1) > 0.5
         loose = ((group == 0) | hair) & ~mass
         region = np.where(mass, _HAIR_MASS, np.where(loose, _LOOSE, group)).astype(np.int32)
-    reach = max(int(round(radius)), 1)
+    reach = max(round(radius), 1)
     cover = np.zeros(depth.shape, np.float32)
     _lines(cover, depth, normal, region, np.asarray(light, np.float64), reach, float(radius))
     k = cover[..., None]

@@ -106,7 +106,8 @@ def render_bust(
     surface at the pixel's centre; there, clear glass affects only the segmentation, and other
     transparent parts are included where their opacity reaches their material's cutoff.
     shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones), "ink"
-    (flat tones, ink lines, halftone shadows) or "paint" (warm light in brush strokes). backend: of `render.rasterize`.
+    (flat tones, ink lines, halftone shadows) or "paint" (warm light in brush strokes).
+    backend: of `render.rasterize`.
     Colours up to 0.7 in linear light are preserved (see `brdf_numba.tone`).
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
@@ -147,8 +148,9 @@ def render_rgba(
     rgba = shrink(image, supersample, under)
     if shading != "paint":
         return rgba
-    part = _maps(view_of(scene, camera, (height, width), backend))["part"]
-    return _brushed(rgba, np.append(np.isin(scene.kind, (EYE, MOUTH)), False)[part])
+    maps = _maps(view_of(scene, camera, (height, width), backend))
+    fine = np.append(np.isin(scene.kind, (EYE, MOUTH)), False)[maps["part"]]
+    return _brushed(rgba, fine | (maps["segmentation"] == Segment.GLASSES))
 
 
 def _brushed(
@@ -309,8 +311,8 @@ def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarr
 
 
 def _groups(scene: Scene, triangle: ndarray) -> tuple[ndarray, ndarray]:
-    """Regions separated by ink lines: an id per region (parts, and the lips; nose, ears and neck are
-    outlined by their creases), and a mask of hair, whose single strands are not outlined."""
+    """Regions separated by ink lines: an id per region (parts, and the lips; nose, ears and neck
+    are outlined by their creases), and a mask of hair, whose single strands are not outlined."""
     segment = scene.segment.astype(np.int32)
     for fold in (Segment.NOSE, Segment.NECK, Segment.LEFT_EAR, Segment.RIGHT_EAR):
         segment[segment == fold] = Segment.SKIN

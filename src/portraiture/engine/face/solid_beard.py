@@ -1,4 +1,4 @@
-"""Beards as solids: one closed surface round the strands, bound to the skin of its nearest roots."""
+"""Beards as solids: one closed surface round the strands, bound to the skin of its roots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import Binding, HeadShape, sparse_morph, vertex_normals
 from portraiture.types import Material, Morph, Part, Segment
 
-VOXEL_M = 0.0029
+VOXEL_M, FINE_VOXEL_M = 0.0029, 0.0022
+"""Side of a voxel of whole beards, and of small ones next to the lips."""
 ROOTS = 1500
 """Strands from which a beard is built: hardly a voxel apart."""
 
@@ -40,10 +41,12 @@ def make_solid_beard(
     reach = np.linalg.norm(strands[:, -1] - strands[:, 0], axis=1)
     clumps = gather(strands, reach, LOCKS, taper=0.25, limits=(0.0022, 0.0052))
     sunk = [roots.position - depth * roots.normal for depth in (0.0, 0.002, _SUNK_M)]
+    whole = parameters.beard_style in ("short_beard", "full_beard")
+    voxel = VOXEL_M if whole else FINE_VOXEL_M
     solid = carve(
         np.concatenate([*sunk, strands[:, :2].reshape(-1, 3)]),
-        sample(clumps, 0.6 * VOXEL_M),
-        VOXEL_M,
+        sample(clumps, 0.6 * voxel),
+        voxel,
         sheets=strands[:, 1:-1].reshape(-1, 3),
         smallest=_SMALLEST_M3,
     )
@@ -68,7 +71,7 @@ def make_solid_beard(
         segment=np.full(len(solid.faces), label, np.uint8),
         joints=joints[nearest],
         weights=weights[nearest],
-        morphs=_moved(binding.morphs(), spread),
+        morphs=_moved(binding.morphs(), spread, len(strands)),
     )
 
 
@@ -78,7 +81,7 @@ def _shares(
     """(V, P) shares, which sum to 1, of the roots of the nearest strands; and the nearest root."""
     count, points = strands.shape[:2]
     distance, found = KDTree(strands.reshape(-1, 3)).query(vertices, k=_NEIGHBOURS)
-    root = found // points
+    root = np.asarray(found) // points
     share = 1.0 / (distance + 1e-3) ** 2
     share /= share.sum(1, keepdims=True)
     rows = np.repeat(np.arange(len(vertices)), _NEIGHBOURS)
@@ -86,11 +89,11 @@ def _shares(
     return spread, root[:, 0]
 
 
-def _moved(morphs: Mapping[str, Morph], spread: csr_matrix) -> dict[str, Morph]:
+def _moved(morphs: Mapping[str, Morph], spread: csr_matrix, roots: int) -> dict[str, Morph]:
     """Displacements of the vertices from those of the roots."""
     out: dict[str, Morph] = {}
     for name, morph in morphs.items():
-        moved = np.zeros((spread.shape[1], 3))
+        moved = np.zeros((roots, 3))
         moved[morph.indices] = morph.deltas
         own = sparse_morph(np.asarray(spread @ moved))
         if own is not None:

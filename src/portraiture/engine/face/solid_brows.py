@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.engine.face import follicles
@@ -32,7 +31,8 @@ def make_solid_brows(
     rise: float = 0.0,
 ) -> Part:
     """Build both brows. height: of the ridge over the skin, metres. thickness: factor on the brows'
-    height in the face. rise: by how much they lie higher, metres on the base mesh. u of the texture runs outwards along a brow, v up across it."""
+    height in the face. rise: by how much they lie higher, metres on the base mesh. u of the texture
+    runs outwards along a brow, v up across it."""
     along, across = np.meshgrid(
         np.linspace(0.0, 1.0, ALONG), np.linspace(-1.0, 1.0, ACROSS), indexing="ij"
     )
@@ -71,8 +71,9 @@ def _front(shape: HeadShape, x: ndarray, y: ndarray) -> follicles.Roots:
     """The foremost skin at canonical (x, y): sockets and the inside of lids lie behind it."""
     skin = follicles.canonical_skin(shape.model).astype(np.float64)
     corners = skin[shape.faces]
-    near = np.flatnonzero((np.abs(corners[..., 0]).max(1) < 0.09) & (corners[..., 2].min(1) > 0.06)
-                          & (corners[..., 1].min(1) > 0.68) & (corners[..., 1].max(1) < 0.84))  # fmt: skip
+    low, high = corners.min(1), corners.max(1)
+    near = (np.abs(corners[..., 0]).max(1) < 0.09) & (low[:, 2] > 0.06)
+    near = np.flatnonzero(near & (low[:, 1] > 0.68) & (high[:, 1] < 0.84))
     a, b, c = (corners[near, k] for k in range(3))
     first, second = b - a, c - a
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]

@@ -104,8 +104,8 @@ def make_hair(
 
 
 class Lock(NamedTuple):
-    """Strands of one piece. strands: (P, K+1, 3) metres, root first. width: (P,) metres, tier: (P,),
-    see `cards.ribbons`."""
+    """Strands of one piece. strands: (P, K+1, 3) metres, root first. width: (P,) metres, and tier:
+    (P,), see `cards.ribbons`."""
 
     piece: Piece | None
     strands: Float[ndarray, "P K+1 3"]

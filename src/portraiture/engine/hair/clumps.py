@@ -71,8 +71,8 @@ def gather(
     each cluster's outer half.
 
     height: of each strand over the skin, metres. taper: radius at the tip as a fraction. girth:
-    radius relative to the root mean square distance of the members. limits: of the radius, metres. slender: whether
-    short locks are thin.
+    radius relative to the root mean square distance of the members. limits: of the radius, metres.
+    slender: whether short locks are thin.
     """
     course = strands[:, [1, len(strands[0]) // 2, -1]] * [[_ROOT], [1.0], [1.0]]
     course = course.reshape(len(strands), -1)

@@ -153,9 +153,9 @@ def carve(
     size = np.ceil((every.max(0) + 0.02 - low) / voxel).astype(int)
     full = np.zeros(size, bool)
     full[tuple(np.rint((sheets - low) / voxel).astype(int).T)] = True
-    full = binary_dilation(full)
+    full = np.array(binary_dilation(full))
     full[tuple(np.rint((points - low) / voxel).astype(int).T)] = True
-    mass = gaussian_filter(binary_fill_holes(full).astype(np.float32), _BLUR)
+    mass = gaussian_filter(np.asarray(binary_fill_holes(full), np.float32), _BLUR)
     mass = np.minimum(1.35 * mass, 1.0)
     if samples is not None:
         mass = 1.0 - (1.0 - mass) * (1.0 - _locks(size, low, voxel, samples, waves))
@@ -167,8 +167,8 @@ def carve(
     vertices = (low + voxel * vertices).astype(np.float32)
     faces = _outside_out(vertices, faces.astype(np.int32))
     ridge, along, lock = _course(vertices, samples)
-    ridge = smoothed(ridge[:, None], faces, _EVEN_RIDGES)[:, 0]
-    along = smoothed(along[:, None], faces, _EVEN_COURSE)[:, 0]
+    ridge = np.clip(smoothed(ridge[:, None], faces, _EVEN_RIDGES)[:, 0], 0.0, 1.0)
+    along = np.clip(smoothed(along[:, None], faces, _EVEN_COURSE)[:, 0], 0.0, 1.0)
     return Solid(vertices, faces, ridge, along, lock)
 
 
@@ -286,8 +286,9 @@ def _locks(
 
 def _without_crumbs(mass: ndarray, least: int) -> ndarray:
     """Zero where a connected piece has fewer than `least` voxels."""
-    pieces, count = label(mass > 0.5)
-    if count > 1:
+    pieces = np.zeros(mass.shape, np.int32)
+    label(mass > 0.5, output=pieces)
+    if pieces.max() > 1:
         small = np.bincount(pieces.ravel()) < least
         small[0] = False
         crumbs = small[pieces]

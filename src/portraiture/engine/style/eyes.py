@@ -16,7 +16,7 @@ from portraiture.ops.vectors import smooth
 from portraiture.types import Part
 
 SIZE = 256
-_WHITE = np.array([0.93, 0.93, 0.92])
+_WHITE = np.array([0.98, 0.98, 0.97])
 _SHADE = np.array([0.70, 0.72, 0.80])
 """sRGB of the white of the eye, in light and under the upper lid."""
 
@@ -35,7 +35,7 @@ def paint_style_eye(
     parameters: AvatarParameters, recipe: Recipe, limbus: float, *, lit: float
 ) -> UInt8[ndarray, "s s 3"]:
     """sRGB texture. limbus: polar angle of the iris' edge, radians. lit: side of the highlight in
-    the texture, -1 or 1; only flat finishes have a painted one."""
+    the texture, -1 or 1."""
     flat = recipe.finish != "lit"
     x, y = np.meshgrid((np.arange(SIZE) + 0.5) / SIZE - 0.5, 0.5 - (np.arange(SIZE) + 0.5) / SIZE)
     radius = np.hypot(x, y)
@@ -48,10 +48,10 @@ def paint_style_eye(
     white = _WHITE + hidden * (_SHADE - _WHITE)
     edge = smooth((t - 1.0 + soft) / (2.0 * soft))[..., None]
     out = iris + edge * (white - iris)
-    if flat:
-        for at, size in (((0.36 * lit, 0.4), 0.27), ((-0.34 * lit, -0.42), 0.13)):
-            off = np.hypot(across / limbus - at[0], up / limbus - at[1])
-            out = out + smooth((size - off) / 0.07 + 0.5)[..., None] * (1.0 - out)
+    large, width, share = (0.27, 0.07, 1.0) if flat else (0.17, 0.12, 0.85)
+    for at, size in (((0.36 * lit, 0.4), large), ((-0.34 * lit, -0.42), 0.5 * large)):
+        off = np.hypot(across / limbus - at[0], up / limbus - at[1])
+        out = out + share * smooth((size - off) / width + 0.5)[..., None] * (1.0 - out)
     return (np.clip(out, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 

@@ -16,11 +16,12 @@ from portraiture.engine.face.solid_beard import make_solid_beard
 from portraiture.engine.face.solid_brows import make_solid_brows
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.hair.solid import make_solid_hair
+from portraiture.engine.mesh_smoothing import smoothed_normals
 from portraiture.engine.packs.assets import AssetKind
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
-from portraiture.engine.mesh_smoothing import smoothed_normals
 from portraiture.engine.style.eyes import make_style_eyes
+from portraiture.engine.style.inner_mouth import deepened, set_back, two_tones
 from portraiture.engine.style.recipes import RECIPES, Recipe
 from portraiture.engine.wear.clothes import make_clothes
 from portraiture.engine.wear.glasses import make_glasses
@@ -30,6 +31,8 @@ from portraiture.ops.vectors import smooth
 from portraiture.types import Finish, Material, Part, Style
 
 LOCK_SIZE = 64
+HAIR_SHEEN = 0.45
+"""Metallic factor of lit solid hair, whose highlights have the colour of the hair."""
 TONE_ROUNDS = 5
 """Rounds of smoothing of the skin's normals, so that flat tones have simple borders."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -50,7 +53,7 @@ def make_style_parts(
         )
         parts.append(line)
     mouth = make_mouth(parameters, shape)
-    parts += [_set_back(part, recipe.teeth) for part in mouth if part.name not in worn]
+    parts += [set_back(part, shape, recipe.teeth) for part in mouth if part.name not in worn]
     if "brows" not in worn:
         parts.append(
             make_solid_brows(
@@ -73,10 +76,6 @@ def make_style_parts(
     return [part for part in parts if part is not None]
 
 
-def _set_back(part: Part, distance: float) -> Part:
-    return replace(part, vertices=part.vertices - np.array([0.0, 0.0, distance], np.float32))
-
-
 def _beard_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:
     grey = 0.9 * parameters.beard_grey
     return beard_color(parameters) * (1.0 - grey) + 0.68 * grey
@@ -85,9 +84,10 @@ def _beard_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:
 def hair_material(rgb: Float[ndarray, "3"], recipe: Recipe) -> Material:
     """Material of solid hair of this sRGB colour; see `hair.solid` for its texture's layout."""
     return Material(
-        kind="hair" if recipe.finish == "lit" else "plain",
+        kind="plain",
         base_color=paint_lock(rgb, recipe),
-        roughness_factor=0.95,
+        roughness_factor=0.5,
+        metallic=HAIR_SHEEN if recipe.finish == "lit" else 0.0,
         finish=recipe.finish,
     )
 
@@ -100,7 +100,7 @@ def paint_lock(rgb: Float[ndarray, "3"], recipe: Recipe) -> UInt8[ndarray, "s s 
     color = np.clip(grey + recipe.saturation * (rgb - grey), 0.02, 0.95)
     if recipe.finish == "lit":
         shade = (1.08 - 0.34 * smooth((u - 0.25) / 0.75)) * (0.86 + 0.22 * smooth(t / 0.8))
-        painted = color * shade
+        painted = (1.0 - (1.0 - color) ** 1.35) * shade
     else:
         dark = 0.72 * color + [0.0, 0.0, 0.012]
         light = np.clip(1.22 * color + 0.035, 0.0, 1.0)
@@ -125,12 +125,13 @@ def restyle_part(part: Part, style: Style) -> Part:
     if material.alpha_mode == "blend" or material.kind == "eye":
         return replace(part, material=replace(material, finish=_unlined(finish)))
     if part.name == "skin":
+        part = deepened(part)
         rounds = 0 if finish == "lit" else TONE_ROUNDS
         normals = smoothed_normals(part.vertices, part.normals, part.faces, rounds)
         return replace(part, normals=normals, material=replace(material, finish=finish))
     color = material.base_color[:, :, :3].astype(np.float32) / 255.0
     if material.kind == "mouth":
-        color, finish = _two_tones(color), _unlined(finish)
+        color, finish = two_tones(color), _unlined(finish)
     elif material.kind == "cloth":
         radius = max(1, round((10 if finish != "lit" else 5) * color.shape[0] / 1024))
         color = kuwahara(kuwahara(color, radius), radius)
@@ -147,13 +148,3 @@ def restyle_part(part: Part, style: Style) -> Part:
 def _unlined(finish: Finish) -> Finish:
     """The finish without an outline."""
     return "toon" if finish == "ink" else finish
-
-
-def _two_tones(color: ndarray) -> ndarray:
-    """Teeth and gums, or a tongue, each in the mean of its lighter and darker texels."""
-    grey = color @ _LUMA
-    middle = 0.5 * (np.quantile(grey, 0.05) + np.quantile(grey, 0.95))
-    light = smooth((grey - middle) / 0.06 + 0.5)[..., None]
-    tones = [(color * w).sum((0, 1)) / np.maximum(w.sum(), 1e-6) for w in (light, 1.0 - light)]
-    bright = np.clip(1.12 * tones[0], 0.0, 0.95) if tones[0].mean() > 0.5 else tones[0]
-    return (light * bright + (1.0 - light) * tones[1]).astype(np.float32)

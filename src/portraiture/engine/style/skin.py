@@ -52,6 +52,7 @@ def style_skin(
     """The skin's albedo, in engine UV, in a style but natural; brows are left to their own part."""
     maps = anatomy(shape.model, SIZE)
     mask = {name: maps.masks[..., k] / np.float32(255.0) for k, name in enumerate(MASKS)}
+    mask["cavity"] = mask["cavity"] * _hollows(maps.position, mask)
     color = _reduced(albedo)
     skin = _open_skin(mask, maps.position, maps.near, parameters)
     tone, lips = _tones(color, skin, mask, maps.position)
@@ -59,7 +60,7 @@ def style_skin(
     base, tone = (_vivid(color, recipe.saturation, recipe.lift) for color in (base, tone))
     lips = _vivid(lips, 1.15 * recipe.saturation, 0.6 * recipe.lift)
     rosy = recipe.blush * (0.45 + 0.55 * parameters.sex) * (0.6 + parameters.cheek_blush)
-    out = _features(base, tone, lips, mask, rosy)
+    out = _features(base, tone, lips, mask, rosy * _blush(maps.position, mask))
     out = _creased(out, maps, parameters, recipe, ink=style == "comic")
     out = _bearded(out, parameters, shape)
     out = _openings(out, mask, ink=style == "comic")
@@ -74,7 +75,7 @@ def _reduced(albedo: ndarray) -> Float32[ndarray, "512 512 3"]:
         blocks = albedo.reshape(SIZE, step, SIZE, step, 3)
         return blocks.mean((1, 3), dtype=np.float32) / np.float32(255.0)
     factor = SIZE / albedo.shape[0]
-    return zoom(albedo.astype(np.float32) / 255.0, (factor, factor, 1), order=1)
+    return np.asarray(zoom(albedo.astype(np.float32) / 255.0, (factor, factor, 1), order=1))
 
 
 def _open_skin(
@@ -140,13 +141,26 @@ def _vivid(color: ndarray, saturation: float, lift: float) -> Float32[ndarray, "
     return np.clip(vivid + lift * vivid * (1.0 - vivid), 0.0, _LIGHTEST).astype(np.float32)
 
 
+def _hollows(position: ndarray, mask: dict[str, ndarray]) -> Float32[ndarray, "s s"]:
+    """1 at the nostrils and in the ears, whose cavities are shown; other folds are not."""
+    x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
+    nostrils = smooth((19.0 - x) / 3.0) * smooth((y + 56.0) / 3.0) * smooth((-28.0 - y) / 3.0)
+    return np.maximum(nostrils * (z > 0.0), mask["ear"]).astype(np.float32)
+
+
+def _blush(position: ndarray, mask: dict[str, ndarray]) -> Float32[ndarray, "s s"]:
+    """Round cheeks below the eyes, the tip of the nose and the ears, in [0, 1]."""
+    x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
+    off = np.hypot((x - 43.0) / 19.0, (y + 47.0) / 17.0)
+    cheek = smooth((1.15 - off) / 0.9) * (z > -45.0)
+    nose = 0.6 * smooth((mask["nose"] - 0.3) / 0.5)
+    return np.maximum(np.maximum(cheek, nose), 0.7 * mask["ear"]).astype(np.float32)
+
+
 def _features(
-    base: ndarray, tone: ndarray, lips: ndarray, mask: dict[str, ndarray], rosy: float
+    base: ndarray, tone: ndarray, lips: ndarray, mask: dict[str, ndarray], blush: ndarray
 ) -> Float32[ndarray, "s s 3"]:
-    """Blush, lids, ears and lips, each in one tone. rosy: strength of the blush."""
-    blush = smooth((mask["cheek"] - 0.30) / 0.55)
-    blush = np.maximum(blush, 0.6 * smooth((mask["nose"] - 0.3) / 0.5))
-    blush = rosy * np.maximum(blush, 0.7 * mask["ear"])
+    """Blush, lids, ears and lips, each in one tone. blush: (s, s) in [0, 1]."""
     out = base * (1.0 + blush[..., None] * (_ROSY - 1.0))
     lid = 0.3 * smooth((mask["eyelid"] - 0.35) / 0.4)[..., None]
     out = out + lid * (tone * np.array([0.86, 0.7, 0.72], np.float32) - out)

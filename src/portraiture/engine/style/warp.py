@@ -15,7 +15,6 @@ from portraiture.engine.style.recipes import RECIPES, Recipe
 from portraiture.ops.vectors import smooth
 from portraiture.types import Style
 
-
 EYE_REACH = 0.62
 """Distance from an eye at which its enlargement has fallen to 1/e, distances between the eyes."""
 
