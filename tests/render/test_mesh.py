@@ -208,7 +208,7 @@ def test_halftone_is_darker_where_there_is_less_light():
     thirds = np.array_split(rows[8:-8], 3)
     means = [frame.rgba[third, column, :3].mean() for third in thirds]
     assert means[0] > means[1] > means[2]
-    assert frame.rgba[thirds[1], column, :3].mean(2).std() > 0.02
+    assert frame.rgba[thirds[2], column, :3].mean(2).std() > 0.02
 
 
 def test_paint_flattens_texture_and_keeps_the_outline():

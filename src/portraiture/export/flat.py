@@ -25,7 +25,7 @@ UNLIT, MTOON = "KHR_materials_unlit", "VRMC_materials_mtoon"
 TOWARDS_LIGHT = unit(np.array([-0.52, 0.50, 0.82]))
 """Direction of the light that vertex colours hold: the studio's key light."""
 
-OUTLINE_M = 0.0013
+OUTLINE_M = 0.0018
 """Half the width of an outline where the surface is square to the light; see `outlined`."""
 
 OUTLINE_SUFFIX = "_outline"

@@ -156,13 +156,13 @@ def render_rgba(
 def _brushed(
     rgba: Float32[ndarray, "h w 4"], fine: Bool[ndarray, "h w"]
 ) -> Float32[ndarray, "h w 4"]:
-    """The image in brush strokes, finer ones near what is `fine`; its outline is unchanged."""
+    """The image in brush strokes, without them near what is `fine`; its outline is unchanged."""
     radius = max(round(rgba.shape[0] * BRUSH_SHARE), 1)
     alpha = rgba[..., 3:]
     flat = np.concatenate([alpha * rgba[..., :3], alpha], axis=2)
     kept = np.clip(2.0 * uniform_filter(fine.astype(np.float32), 2 * radius + 1), 0.0, 1.0)
     strokes = kuwahara(flat, radius)
-    strokes += kept[..., None] * (kuwahara(flat, 1) - strokes)
+    strokes += kept[..., None] * (flat - strokes)
     rgb = strokes[..., :3] / np.maximum(strokes[..., 3:], 1e-3)
     return np.concatenate([np.clip(rgb, 0.0, 1.0), alpha], axis=2).astype(np.float32)
 

@@ -14,6 +14,9 @@ from portraiture.types import Material, Part, Segment
 ALONG, ACROSS = 26, 9
 """Vertices along and across each brow."""
 
+LEAST_HALF_M = 0.0012
+"""Least half height: thinner brows would look like scratches."""
+
 _LIFT = (1.5, 0.5)
 """Shares of `rise` at the inner and the outer end: raised brows look friendly, not stern."""
 
@@ -39,7 +42,8 @@ def make_solid_brows(
     along, across = along.ravel(), across.ravel()
     x, middle, half = brow_band(along, parameters)
     ends = np.sqrt(np.clip(1.0 - (2.0 * along - 1.0) ** 8, 0.0, 1.0))
-    y = middle + rise * np.interp(along, [0.0, 1.0], _LIFT) + thickness * half * ends * across
+    half = np.maximum(thickness * half, LEAST_HALF_M)
+    y = middle + rise * np.interp(along, [0.0, 1.0], _LIFT) + half * ends * across
     feet = _front(shape, np.concatenate([-x, x]), np.concatenate([y, y]))
     lens = np.tile(ends * np.sqrt(1.0 - across**4), 2)
     lift = (height + _SUNK_M) * lens - _SUNK_M

@@ -59,7 +59,7 @@ def make_style_parts(
             make_solid_brows(
                 parameters,
                 shape,
-                hair_material(brow_color(parameters), recipe),
+                hair_material(_brow_rgb(parameters), recipe),
                 height=recipe.brow_height,
                 thickness=recipe.brows,
                 rise=recipe.brow_raise,
@@ -74,6 +74,11 @@ def make_style_parts(
             made = make(parameters, shape)
             parts += [made] if made is None or isinstance(made, Part) else made
     return [part for part in parts if part is not None]
+
+
+def _brow_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:
+    grey = 0.6 * parameters.hair_grey
+    return brow_color(parameters) * (1.0 - grey) + 0.62 * grey
 
 
 def _beard_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:

@@ -120,7 +120,7 @@ RECIPES: dict[Style, Recipe] = {
         shading="toon",
     ),
     "caricature": Recipe(
-        eyes=1.06,
+        eyes=1.26,
         nose=1.06,
         head=1.42,
         neck=0.72,

@@ -15,6 +15,9 @@ from portraiture.engine.style.recipes import RECIPES, Recipe
 from portraiture.ops.vectors import smooth
 from portraiture.types import Style
 
+EYE_KEPT = 0.75
+"""Share of an eye's own difference from the mean that is not exaggerated."""
+
 EYE_REACH = 0.62
 """Distance from an eye at which its enlargement has fallen to 1/e, distances between the eyes."""
 
@@ -49,7 +52,20 @@ def _difference(
     neck_y = shape.joints[shape.model.joint_names.index("neck"), 1]
     head_y = shape.joints[shape.model.joint_names.index("head"), 1]
     fade = smooth((shape.vertices[:, 1:2] - neck_y) / (head_y - neck_y))
-    return difference * fade
+    return _eyes_kept(difference * fade, shape)
+
+
+def _eyes_kept(difference: Float[ndarray, "V 3"], shape: HeadShape) -> Float[ndarray, "V 3"]:
+    """The difference with that of the lids and eyes mostly replaced by their mean: eyes move as
+    wholes, and small ones stay open."""
+    eyes = _eye_centres(shape)
+    apart = float(np.linalg.norm(eyes[0] - eyes[1]))
+    out = difference.copy()
+    for eye in eyes:
+        weight = _ball(shape.vertices, eye, 0.24 * apart, 0.5 * apart)
+        mean = (weight * difference).sum(0) / weight.sum()
+        out += EYE_KEPT * weight * (mean - difference)
+    return out
 
 
 def _eye_centres(shape: HeadShape) -> Float[ndarray, "2 3"]:
@@ -67,14 +83,17 @@ def _warp(shape: HeadShape, recipe: Recipe) -> Warp:
     nose = middle + apart * np.array([0.0, -0.6, 0.42])
     mouth = middle + apart * np.array([0.0, -1.08, 0.3])
     cheeks = [middle + apart * np.array([side, -0.78, -0.05]) for side in (-0.6, 0.6)]
+    # In height nose and cheeks change less, for they would pull the mouth out of its expression.
+    small = np.array([recipe.nose, 0.4 + 0.6 * recipe.nose, recipe.nose])
+    round_cheek = np.array([recipe.cheeks, 1.0, recipe.cheeks])
     chin_y = eyes[0, 1] - 1.75 * apart
 
     def warp(points: ndarray) -> ndarray:
         p = points.astype(np.float64)
-        p = _scale_ball(p, nose, recipe.nose, 0.25 * apart, 0.75 * apart)
+        p = _scale_ball(p, nose, small, 0.22 * apart, 0.62 * apart)
         p = _scale_ball(p, mouth, recipe.mouth, 0.3 * apart, 0.8 * apart)
         for cheek in cheeks:
-            p = _scale_ball(p, cheek, recipe.cheeks, 0.2 * apart, 0.75 * apart)
+            p = _scale_ball(p, cheek, round_cheek, 0.2 * apart, 0.75 * apart)
         p = p + sum(_widen(p, eye, recipe, apart) for eye in eyes)
         low = smooth((eyes[0, 1] - 0.4 * apart - p[:, 1]) / (eyes[0, 1] - chin_y))
         above_neck = smooth((p[:, 1] - neck[1]) / (head[1] - neck[1]))
