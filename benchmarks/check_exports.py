@@ -23,7 +23,7 @@ from metric import Metric
 
 from portraiture.engine.build import build_bust
 from portraiture.engine.sample import sample_parameters
-from portraiture.engine.styles import STYLES
+from portraiture.engine.style.recipes import STYLES
 from portraiture.export.gltf import write_glb
 from portraiture.export.vrm import write_vrm
 

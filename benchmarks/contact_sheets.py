@@ -20,7 +20,7 @@ from rich.progress import track
 from portraiture.avatar import Avatar
 from portraiture.engine.parameters import DISCRETE, AvatarParameters
 from portraiture.engine.sample import sample_parameters
-from portraiture.engine.styles import STYLES, style_shading
+from portraiture.engine.style.recipes import STYLES, style_shading
 from portraiture.media import write_image
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import sample_light, studio_light

@@ -21,7 +21,7 @@ from portraiture.create.run import make_avatar
 from portraiture.edit.directions import known_directions
 from portraiture.edit.run import edit
 from portraiture.engine.sample_expression import portrait_expression
-from portraiture.engine.styles import style_shading
+from portraiture.engine.style.recipes import STYLES, style_shading
 from portraiture.export.video import over, studio_wall
 from portraiture.fit.run import fit_photo
 from portraiture.head import head_image
@@ -64,6 +64,24 @@ def demo() -> ndarray:
     styles, smile = ("pixar", "cartoon", "comic"), portrait_expression(0, mood="smile")
     images += [shoot(replace(avatar, style=style), 20.0, smile) for style in styles]
     return np.concatenate([np.concatenate(images[k : k + 3], 1) for k in (0, 3)])
+
+
+def in_styles(seeds: tuple[int, ...]) -> ndarray:
+    """The demo photo's avatar and sampled people, a row each, in every style."""
+    photo = align(demo_photo())
+    avatars = [make_avatar(photo, fit_photo(photo)), *map(Avatar.sample, seeds)]
+    smile = portrait_expression(0, mood="smile")
+    rows = [
+        np.concatenate([shoot(replace(avatar, style=s), 22.0, smile) for s in STYLES], 1)
+        for avatar in avatars
+    ]
+    return squeezed(np.concatenate(rows), 0.6)
+
+
+def squeezed(image: ndarray, factor: float) -> ndarray:
+    """The image, `factor` times as large."""
+    size = (round(factor * image.shape[1]), round(factor * image.shape[0]))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
 def people(seeds: tuple[int, ...]) -> ndarray:
@@ -109,13 +127,14 @@ def inverted() -> ndarray:
 
 
 def main() -> None:
-    """Write demo.jpg, people.jpg, heads.jpg and invert.jpg."""
+    """Write demo.jpg, styles.jpg, people.jpg, heads.jpg and invert.jpg."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs"))
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     write_image(folder / "people.jpg", people((9, 2, 13, 6, 17, 20, 23, 16, 11, 5, 21, 22)))
     write_image(folder / "demo.jpg", demo())
+    write_image(folder / "styles.jpg", in_styles((39, 11, 34)))
     write_image(folder / "heads.jpg", neural_heads())
     write_image(folder / "invert.jpg", inverted())
 

@@ -25,7 +25,7 @@ from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.sample_expression import portrait_expression
-from portraiture.engine.styles import STYLES, style_shading
+from portraiture.engine.style.recipes import STYLES, style_shading
 from portraiture.errors import AvatarError
 from portraiture.export.gltf import write_glb
 from portraiture.export.ply import write_obj, write_ply

@@ -42,7 +42,9 @@ RecipeName = Literal[
 """Of `portraiture train`."""
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
-Shading = Literal["natural", "soft", "toon", "ink"]
+Shading = Literal["natural", "soft", "toon", "ink", "paint"]
+Finish = Literal["lit", "toon", "ink"]
+"""How files show a material: lit by the application, in flat tones, or so with an ink outline."""
 KeyShape = Literal["square", "round", "window"]
 """Outlines of a key light; a window has glazing bars."""
 
@@ -91,7 +93,7 @@ class Material:
     normal: (H, W, 3) uint8 tangent-space normal map in glTF's convention (+y up in v-up texture
         space), or None for flat.
     roughness: (H, W) uint8 linear, or None for ``roughness_factor`` alone.
-    kind: which shading the renderer uses.
+    kind: which shading the renderer uses. finish: how exporters present it.
     """
 
     kind: MaterialKind
@@ -103,6 +105,7 @@ class Material:
     alpha_mode: AlphaMode = "opaque"
     alpha_cutoff: float = 0.5
     double_sided: bool = False
+    finish: Finish = "lit"
 
 
 @dataclass(frozen=True)

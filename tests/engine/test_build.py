@@ -12,7 +12,7 @@ from portraiture.engine import build
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.parameters import DISCRETE
 from portraiture.engine.sample import sample_parameters
-from portraiture.engine.styles import STYLES
+from portraiture.engine.style.recipes import STYLES
 from portraiture.types import Part, Style
 
 build_bust = partial(build.build_bust, texture_size=256)

@@ -9,6 +9,7 @@ import pytest
 from shapes import CAMERA, KEY, UNIFORM, WHITE, bust, card, linear, material, part, sphere
 
 from portraiture.camera import look_at, pinhole, project
+from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_bust
 from portraiture.types import Camera, Light, Material, Morph, Part, Segment
 
@@ -169,7 +170,7 @@ def test_backends_agree():
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
-@pytest.mark.parametrize("shading", ("natural", "soft", "toon", "ink"))
+@pytest.mark.parametrize("shading", ("natural", "soft", "toon", "ink", "paint"))
 def test_every_style_gives_an_image(shading):
     scene = bust(sphere(material((180, 140, 120), kind="skin")))
     frame = render_bust(scene, CAMERA, size=33, supersample=2, shading=shading)
@@ -184,6 +185,46 @@ def test_ink_draws_a_dark_outline():
         for s in ("toon", "ink")
     )
     assert ink[..., :3].max(2).min() < 0.3 < 0.5 < toon[..., :3].max(2).min()
+
+
+def test_toon_shows_the_painted_colour_in_two_tones_and_a_light():
+    """Over a sphere of one colour: few colours, and the shadow keeps two thirds of the light."""
+    scene = bust(sphere(material((180, 140, 120), kind="skin"), steps=48))
+    rgba = render_bust(scene, CAMERA, size=160, shading="toon", supersample=1).rgba
+    seen = rgba[rgba[..., 3] > 0.5][:, :3]
+    counts = np.unique((seen * 24).astype(int), axis=0, return_counts=True)[1]
+    assert np.sort(counts)[::-1][:4].sum() > 0.75 * len(seen)
+    brightness = seen.mean(1)
+    assert brightness.min() > 0.6 * brightness.max()
+
+
+def test_halftone_is_darker_where_there_is_less_light():
+    """Share of dots by rows of a sphere lit from above: none on top, more below."""
+    scene = bust(sphere(material((200, 190, 180), kind="skin"), steps=48))
+    light = Light(studio_light().ambient, np.array([0.0, 0.8, 0.6]), studio_light().key_color)
+    frame = render_bust(scene, CAMERA, size=240, shading="ink", light=light)
+    column = slice(110, 130)
+    rows = np.flatnonzero(frame.rgba[:, 120, 3] > 0.5)
+    thirds = np.array_split(rows[8:-8], 3)
+    means = [frame.rgba[third, column, :3].mean() for third in thirds]
+    assert means[0] > means[1] > means[2]
+    assert frame.rgba[thirds[2], column, :3].mean(2).std() > 0.02
+
+
+def test_paint_flattens_texture_and_keeps_the_outline():
+    rng = np.random.default_rng(0)
+    noisy = material((180, 140, 120), kind="skin")
+    color = noisy.base_color.copy()
+    color[..., :3] = rng.integers(100, 220, (*color.shape[:2], 1))
+    scene = bust(sphere(replace(noisy, base_color=color), steps=24))
+    soft, paint = (render_bust(scene, CAMERA, size=120, shading=s).rgba for s in ("soft", "paint"))
+    np.testing.assert_array_equal(soft[..., 3], paint[..., 3])
+
+    def jitter(image: np.ndarray) -> float:
+        inner = image[50:70, 50:70, 1]
+        return float(np.abs(np.diff(inner, axis=1)).mean())
+
+    assert jitter(paint) <= jitter(soft)
 
 
 def test_same_input_same_bits():

@@ -19,7 +19,7 @@ from portraiture.camera import project
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.prepare import wait as wait_for_kernels
-from portraiture.engine.styles import style_shading
+from portraiture.engine.style.recipes import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
 from portraiture.export.video import over, studio_wall, turntable

@@ -29,7 +29,10 @@ from portraiture.engine.packs.assets import Asset, AssetKind, fit_asset, skin_al
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
-from portraiture.engine.styles import bend_head, restyle_parameters, restyle_part
+from portraiture.engine.style.parts import make_style_parts, restyle_part
+from portraiture.engine.style.recipes import RECIPES, restyle_parameters
+from portraiture.engine.style.skin import style_skin
+from portraiture.engine.style.warp import bend_head
 from portraiture.engine.wear.clothes import make_clothes
 from portraiture.engine.wear.glasses import make_glasses
 from portraiture.engine.wear.hats import hair_hidden, make_hat
@@ -44,6 +47,9 @@ COVERED_M = 0.02
 COVERED_COSINE = 0.8
 """Largest distance of cloth that covers skin, and the least cosine between the way to it and the
 skin's normal: skin beside an edge is not covered."""
+STYLE_SKIN_SIZE = 512
+STYLE_ROUGHNESS = 118
+"""Resolution and roughness (of 255) of the skin in styles but natural."""
 CLOTHES = ("clothes", "shirt", "tie")
 """Names of the parts that are clothes."""
 
@@ -78,14 +84,19 @@ def build_bust(
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
     replaces the procedural one and already includes the brows. assets: assets of a MakeHuman pack;
     each replaces the procedural part of its kind. texture_size: resolution of the procedural skin;
-    512 is enough for small images and saves a third of the time. Raises AvatarError on an unknown
-    action or a weight outside [0, 1].
+    512, which styles but natural always use, is enough for small images and saves a third of the
+    time. Raises AvatarError on an unknown action or a weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
     shape = bend_head(shape_head(parameters, model), parameters, style)
-    parts = [_skin(parameters, shape, albedo, assets, texture_size)]
-    parts += _procedural(parameters, shape, {asset.kind for asset in assets}, albedo is not None)
+    worn: set[AssetKind] = {asset.kind for asset in assets}
+    if style == "natural":
+        parts = [_skin(parameters, shape, albedo, assets, texture_size)]
+        parts += _procedural(parameters, shape, worn, albedo is not None)
+    else:
+        parts = [_style_skin(parameters, shape, albedo, assets, style)]
+        parts += make_style_parts(parameters, shape, style, worn)
     parts += [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
     parts = _under_clothes(_under_hat(parts, parameters, shape))
     parts = [restyle_part(part, style) for part in parts]
@@ -116,6 +127,25 @@ def _skin(
             painted = paint_brows(painted, parameters, shape, learned="skin" not in worn)
         textures = replace(textures, albedo=paint_beard(painted, parameters, shape))
     return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
+
+
+def _style_skin(
+    parameters: AvatarParameters,
+    shape: HeadShape,
+    albedo: ndarray | None,
+    assets: Sequence[Asset],
+    style: Style,
+) -> Part:
+    """The skin in a style: clean albedo, no relief, even roughness."""
+    worn = {asset.kind: asset for asset in assets}
+    if albedo is None and "skin" in worn:
+        albedo = skin_albedo(worn["skin"], shape.model, size=STYLE_SKIN_SIZE)
+    elif albedo is None:
+        albedo = paint_skin(parameters, shape, size=STYLE_SKIN_SIZE).albedo
+    clean = style_skin(albedo, parameters, shape, style, RECIPES[style])
+    even = np.full(clean.shape[:2], STYLE_ROUGHNESS, np.uint8)
+    part = make_skin(parameters, shape, SkinTextures(clean, np.zeros((0, 0, 3), np.uint8), even))
+    return replace(part, material=replace(part.material, normal=None))
 
 
 def _with_scalp(

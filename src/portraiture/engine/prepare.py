@@ -111,7 +111,8 @@ def compile_kernels() -> None:
     with contextlib.suppress(OSError):  # the main process may have ended
         print("rendering", flush=True)
     _compile_eyes_and_beard()
-    render_bust(_triangles(), _camera(), size=32, shading="ink")  # outlines, and glass
+    for shading in ("ink", "paint"):  # outlines, brush strokes, and glass
+        render_bust(_triangles(), _camera(), size=32, shading=shading)
 
 
 def _compile_grain_and_hair() -> None:

@@ -55,10 +55,13 @@ class HeadShape:
         """Vertices of a helper group such as ``"helper-l-eye"``."""
         return self.vertices[self.model.arrays[f"group:{name}"]]
 
-    def action_deltas(self, name: str) -> Float32[ndarray, "V 3"]:
-        """Displacement of all baked vertices by one action at weight 1, metres."""
+    def action_deltas(self, name: str, *, gain: float = 1.0) -> Float32[ndarray, "V 3"]:
+        """Displacement of all baked vertices by one action at weight 1, metres. gain: factor on it
+        before a style's warp."""
         row = self.model.action_slice.start + ACTIONS.index(name)
         deltas = self.model.arrays["shapes"][row]
+        if gain != 1.0:
+            deltas = deltas * np.float32(gain)
         if self.warp is None:
             return deltas
         moving = np.flatnonzero(np.abs(deltas).max(1) > 0)

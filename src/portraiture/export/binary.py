@@ -36,6 +36,7 @@ class GltfBuilder:
     blob: bytearray = field(default_factory=bytearray)
     _textures: dict[bytes, int] = field(default_factory=dict)
     _zeros: dict[int, int] = field(default_factory=dict)
+    _sparse_seen: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict)
     _still: dict[str, Any] | None = None
 
     def append(self, collection: str, record: dict[str, Any]) -> int:
@@ -43,6 +44,11 @@ class GltfBuilder:
         records = self.document.setdefault(collection, [])
         records.append(record)
         return len(records) - 1
+
+    def use_extensions(self, *names: str) -> None:
+        """Declare extensions in ``extensionsUsed``, each once."""
+        used = self.document.setdefault("extensionsUsed", [])
+        used += [name for name in names if name not in used]
 
     def view(self, data: bytes, target: int | None = None) -> int:
         """A buffer view over `data`, four-byte aligned."""
@@ -85,8 +91,9 @@ class GltfBuilder:
     ) -> int:
         """`count` VEC3 float zeros of which the rows `indices` (rising, unique) are `values`.
 
-        Without any row it is the shared accessor of `count` zeros: sparse, with one zero for its
-        row 0. Many importers refuse accessors that have neither a buffer view nor sparse values.
+        Equal arguments give one accessor. Without any row it is the shared accessor of `count`
+        zeros: sparse, with one zero for its row 0. Many importers refuse accessors that have
+        neither a buffer view nor sparse values.
         """
         if len(indices) == 0:
             if count not in self._zeros:
@@ -94,10 +101,15 @@ class GltfBuilder:
             return self._zeros[count]
         rows = indices.astype("<u2" if count <= 0xFFFF else "<u4")
         values = np.ascontiguousarray(values, "<f4")
+        key = (count, rows.tobytes(), values.tobytes())
+        if key in self._sparse_seen:
+            return self._sparse_seen[key]
         low, high = values.min(0), values.max(0)
         if len(indices) < count:
             low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
-        return self._sparse(self._sparse_rows(rows, values), low.tolist(), high.tolist(), count)
+        sparse = self._sparse_rows(rows, values)
+        self._sparse_seen[key] = self._sparse(sparse, low.tolist(), high.tolist(), count)
+        return self._sparse_seen[key]
 
     def _sparse(
         self, sparse: dict[str, Any], low: list[float], high: list[float], count: int

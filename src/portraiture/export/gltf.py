@@ -9,21 +9,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
 from portraiture.export.arkit import ARKIT_NAMES
 from portraiture.export.binary import ELEMENT_ARRAY_BUFFER, GltfBuilder
+from portraiture.export.flat import (
+    MTOON,
+    UNLIT,
+    is_flat,
+    is_outline,
+    mtoon,
+    outlined,
+    vertex_tones,
+)
 from portraiture.export.morphs import NormalTargets, merged, tangents, wants_normal_targets
 from portraiture.export.skeleton import grounded
 from portraiture.export.textures import encode_color, encode_normal, encode_roughness
 from portraiture.media import atomic_path
-from portraiture.types import Bust, Material, Morph, Part, Skeleton
+from portraiture.types import Bust, Morph, Part, Skeleton
+
+Toning = Literal["vertices", "mtoon"]
+"""How flat materials keep their two tones: as vertex colours, or for VRM's toon shader."""
 
 HAIR_EPSILON_M = 4e-4
-"""Smaller displacements of hair, a beard's above all, cost megabytes and cannot be seen."""
+"""Smaller displacements of hair, a beard's above all, and of outlines cost megabytes and cannot be
+seen."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +64,16 @@ def write_glb(bust: Bust, path: Path | str) -> None:
 def glb_bytes(bust: Bust) -> bytes:
     """What `write_glb` writes."""
     builder = GltfBuilder()
-    add_bust(builder, grounded(bust))
+    add_bust(builder, with_outlines(grounded(bust)))
     return builder.glb()
 
 
-def add_bust(builder: GltfBuilder, bust: Bust) -> Scene:
+def with_outlines(bust: Bust) -> Bust:
+    """The bust with the outlines that its materials ask for as parts of their own."""
+    return replace(bust, parts=outlined(bust.parts))
+
+
+def add_bust(builder: GltfBuilder, bust: Bust, *, toning: Toning = "vertices") -> Scene:
     """Put `bust` into an empty document as its one scene; parts without a triangle are left out.
 
     Raises ValueError when two parts have one name.
@@ -66,7 +84,7 @@ def add_bust(builder: GltfBuilder, bust: Bust) -> Scene:
     builder.document["asset"] = {"version": "2.0", "generator": "Portraiture"}
     bones = _add_bones(builder, bust.skeleton)
     skin = _add_skin(builder, bust.skeleton, bones)
-    meshes = {part.name: _add_part(builder, part, skin) for part in parts}
+    meshes = {part.name: _add_part(builder, part, skin, toning) for part in parts}
     scene: dict[str, Any] = {"name": "Portrait", "nodes": [bones[0], *meshes.values()]}
     expression = {name: float(weight) for name, weight in sorted(bust.expression.items())}
     scene["extras"] = {"expression": expression}
@@ -99,7 +117,7 @@ def _add_skin(builder: GltfBuilder, skeleton: Skeleton, bones: list[int]) -> int
     return builder.append("skins", record)
 
 
-def _add_part(builder: GltfBuilder, part: Part, skin: int) -> int:
+def _add_part(builder: GltfBuilder, part: Part, skin: int, toning: Toning) -> int:
     """The part's mesh and its node, at the root of the scene as skinned meshes should be."""
     joints, weights = _skinning(part)
     uv = part.uv.astype(np.float32).copy()
@@ -114,13 +132,16 @@ def _add_part(builder: GltfBuilder, part: Part, skin: int) -> int:
     if part.material.normal is not None:
         frame = tangents(part.vertices, part.faces, _unit_normals(part.normals), part.uv)
         attributes["TANGENT"] = builder.accessor(frame)
+    tones = vertex_tones(part) if toning == "vertices" else None
+    if tones is not None:
+        attributes["COLOR_0"] = builder.accessor(tones, normalized=True)
     kind = "<u2" if len(part.vertices) <= 0xFFFF else "<u4"
     primitive: dict[str, Any] = {
         "attributes": attributes,
         "indices": builder.accessor(
             part.faces.reshape(-1).astype(kind), target=ELEMENT_ARRAY_BUFFER
         ),
-        "material": _add_material(builder, part.name, part.material),
+        "material": _add_material(builder, part, toning),
     }
     mesh: dict[str, Any] = {"name": part.name, "primitives": [primitive]}
     if part.morphs:
@@ -136,7 +157,8 @@ def _targets(builder: GltfBuilder, part: Part) -> list[dict[str, int]]:
     count = len(part.vertices)
     still = Morph(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     shading = NormalTargets(part.vertices, part.faces) if wants_normal_targets(part) else None
-    epsilon = HAIR_EPSILON_M if part.material.kind == "hair" else 0.0
+    coarse = part.material.kind == "hair" or part.name == "beard" or is_outline(part)
+    epsilon = HAIR_EPSILON_M if coarse else 0.0
     targets = []
     for name in ARKIT_NAMES:
         morph = merged(part.morphs.get(name, still), epsilon)
@@ -148,14 +170,16 @@ def _targets(builder: GltfBuilder, part: Part) -> list[dict[str, int]]:
     return targets
 
 
-def _add_material(builder: GltfBuilder, name: str, material: Material) -> int:
+def _add_material(builder: GltfBuilder, part: Part, toning: Toning) -> int:
+    name, material = part.name, part.material
     color = encode_color(material.base_color, material.alpha_mode)
+    painted = builder.texture(color, f"{name}_color")
     surface: dict[str, Any] = {
-        "baseColorTexture": {"index": builder.texture(color, f"{name}_color")},
+        "baseColorTexture": {"index": painted},
         "metallicFactor": float(material.metallic),
         "roughnessFactor": float(material.roughness_factor),
     }
-    if material.roughness is not None:
+    if material.roughness is not None and not is_flat(material):
         rough = encode_roughness(material.roughness, metallic=material.metallic > 0.0)
         index = builder.texture(rough, f"{name}_roughness")
         surface["metallicRoughnessTexture"] = {"index": index}
@@ -169,7 +193,12 @@ def _add_material(builder: GltfBuilder, name: str, material: Material) -> int:
         record["alphaCutoff"] = float(material.alpha_cutoff)
     if material.double_sided:
         record["doubleSided"] = True
-    record["extras"] = {"kind": material.kind}
+    if is_flat(material):
+        record["extensions"] = {UNLIT: {}}
+        if toning == "mtoon" and not is_outline(part):
+            record["extensions"][MTOON] = mtoon(material, painted)
+        builder.use_extensions(*record["extensions"])
+    record["extras"] = {"kind": "outline" if is_outline(part) else material.kind}
     return builder.append("materials", record)
 
 

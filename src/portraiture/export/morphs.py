@@ -63,9 +63,21 @@ class NormalTargets:
         return total
 
 
+def welded_normals(
+    vertices: Float[ndarray, "V 3"], normals: Float[ndarray, "V 3"]
+) -> Float[ndarray, "V 3"]:
+    """Unit normals that vertices at one place share, so that a hull along them has no cracks."""
+    _, weld = np.unique(vertices, axis=0, return_inverse=True)
+    weld = weld.reshape(-1)
+    total = np.stack([np.bincount(weld, normals[:, axis]) for axis in range(3)], axis=1)
+    return unit(total)[weld]
+
+
 def wants_normal_targets(part: Part) -> bool:
-    """Surfaces do; hair does not: the normals of its cards are chosen, not those of the cards."""
-    return bool(part.morphs) and part.material.kind != "hair"
+    """Lit surfaces do; hair does not: the normals of its cards are chosen, not those of the
+    cards."""
+    material = part.material
+    return bool(part.morphs) and material.kind != "hair" and material.finish == "lit"
 
 
 def tangents(

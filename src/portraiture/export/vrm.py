@@ -1,6 +1,7 @@
 """A `Bust` as VRM 1.0: the GLB of `export.gltf` plus humanoid, expressions, gaze and licence.
 
-Specification: VRMC_vrm-1.0 of the VRM Consortium. Materials stay plain PBR (no MToon).
+Specification: VRMC_vrm-1.0 of the VRM Consortium. Materials are plain PBR, or MToon where a style's
+finish is flat (`export.flat`).
 VRM's rest pose is a T-pose, so the arms are levelled first (`export.skeleton.t_posed`).
 """
 
@@ -21,7 +22,7 @@ from portraiture.errors import AvatarError
 from portraiture.export.arkit import ARKIT_NAMES
 from portraiture.export.binary import GltfBuilder
 from portraiture.export.expressions import BLINK_OVERRIDE, MOUTH_OVERRIDE, VRM_PRESETS
-from portraiture.export.gltf import Scene, add_bust
+from portraiture.export.gltf import Scene, add_bust, with_outlines
 from portraiture.export.skeleton import grounded, t_posed
 from portraiture.media import atomic_path
 from portraiture.paths import check_name
@@ -165,14 +166,14 @@ def vrm_bytes(
     missing = [bone for bone in REQUIRED_BONES if bone not in bust.skeleton.names]
     if missing:
         raise ValueError(f"VRM requires bones that the skeleton lacks: {', '.join(missing)}")
-    bust = t_posed(grounded(bust))
+    bust = with_outlines(t_posed(grounded(bust)))
     builder = GltfBuilder()
-    scene = add_bust(builder, bust)
+    scene = add_bust(builder, bust, toning="mtoon")
     terms = licence if isinstance(licence, VrmLicence) else LICENCES[licence]
     meta = _meta(name, OWNER if author is None else author, terms)
     if thumbnail is not None:
         meta["thumbnailImage"] = builder.image(_jpeg(thumbnail), "thumbnail")
-    builder.document["extensionsUsed"] = ["VRMC_vrm"]
+    builder.use_extensions("VRMC_vrm")
     builder.document["extensions"] = {
         "VRMC_vrm": {
             "specVersion": "1.0",

@@ -1,18 +1,13 @@
-"""Resolve supersampled linear colour to an image: outlines, filtering, background, sRGB."""
+"""Resolve supersampled linear colour to an image: filtering, background, sRGB."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy import ndarray
-from scipy.ndimage import uniform_filter
 
 from portraiture.ops.inner import inner, kernel
-from portraiture.ops.parallel import in_threads
 from portraiture.render.rasterize_numba import barycentric_at, row_span
-
-OUTLINE_DEPTH_M = 0.012
-OUTLINE_ANGLE_COS = 0.35
 
 
 def encode_srgb(linear: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
@@ -47,81 +42,6 @@ def shrink(
         return np.concatenate([rgb, np.ones_like(alpha)], axis=2).astype(np.float32)
     rgb = encode_srgb(mean[..., :3] / np.maximum(alpha, 1e-6))
     return np.concatenate([rgb, np.clip(alpha, 0.0, 1.0)], axis=2).astype(np.float32)
-
-
-def draw_outlines(
-    image: Float[ndarray, "H W 4"],
-    depth: Float[ndarray, "H W"],
-    normal: Float[ndarray, "H W 3"],
-    group: Int[ndarray, "H W"],
-    hair: Bool[ndarray, "H W"],
-    radius: float,
-) -> None:
-    """Draw dark outlines, in place, at depth discontinuities, creases and group boundaries.
-
-    group: -1 for background; group 0 has no outlines of its own. hair: samples that are outlined
-    as one mass, where more than half of the neighbourhood is hair. radius: half the line width in
-    samples; lines at creases are thinner.
-    """
-    reach = max(1, int(np.ceil(radius)))
-    mass = uniform_filter(hair.astype(np.float32), 8 * reach + 1) > 0.5
-    loose = ((group == 0) | hair) & ~mass
-    region = np.where(mass, _HAIR_MASS, np.where(loose, _LOOSE, group)).astype(np.int32)
-    in_threads(_outline, len(depth), image, depth, normal, region, reach, float(radius))
-
-
-_HAIR_MASS = 1 << 20
-_LOOSE = 1 << 21
-"""Region ids: hair as one mass, and strands without outlines."""
-
-
-@kernel
-def _outline(image, depth, normal, group, reach, radius, first, end):
-    for row in range(first, end):
-        _outline_row(image, depth, normal, group, row, reach, radius)
-
-
-@inner
-def _outline_row(image, depth, normal, group, row, reach, radius):
-    height, width = depth.shape
-    for column in range(width):
-        k = 0.0
-        for dy in range(-reach, reach + 1):
-            for dx in range(-reach, reach + 1):
-                distance = np.sqrt(float(dx * dx + dy * dy))
-                y, x = row + dy, column + dx
-                if distance > radius + 0.5 or not (0 <= y < height and 0 <= x < width):
-                    continue
-                step = _edge(depth, normal, group, row, column, y, x)
-                if step > 0.0:
-                    k = max(k, min(max(radius * min(step, 1.0) + 0.5 - distance, 0.0), 1.0))
-        k = float(np.float32(k))
-        pixel = image[row, column]
-        for c in range(3):
-            pixel[c] = (1.0 - k) * pixel[c] + k * (0.012 if c < 2 else 0.018)
-        pixel[3] = max(pixel[3], k)
-
-
-@inner
-def _edge(depth, normal, group, row, column, y, x):
-    """Edge strength between two samples: 1 for a silhouette, less for a crease, 0 for none."""
-    first, second = group[row, column], group[y, x]
-    if first == _LOOSE or second == _LOOSE:
-        return 0.0
-    if first == _HAIR_MASS or second == _HAIR_MASS:
-        return 0.0 if first == second else 1.0
-    a, b = depth[row, column], depth[y, x]
-    here, there = a < np.inf, b < np.inf
-    if not here and not there:
-        return 0.0
-    if here != there or abs(a - b) > OUTLINE_DEPTH_M:
-        return 1.0
-    if first != second:
-        return 0.6
-    cosine = 0.0
-    for c in range(3):
-        cosine += normal[row, column, c] * normal[y, x, c]
-    return 0.5 if cosine < OUTLINE_ANGLE_COS else 0.0
 
 
 @kernel

@@ -85,6 +85,7 @@ class Look(NamedTuple):
     scatter: factor on the scattering distance in skin. warmth: redness of scattered light at the
     terminator, 0 to 1. specular: factor on highlights. rim: light at grazing angles. bands: 0 for
     continuous shading, else the number of flat tones. spread: factor on the size of the key light.
+    dots: distance of halftone dots, samples; 0 for flat shadows.
     """
 
     scatter: float
@@ -93,6 +94,7 @@ class Look(NamedTuple):
     rim: float
     bands: int
     spread: float
+    dots: float = 0.0
 
 
 @inlined
@@ -222,6 +224,9 @@ def material_radiance(
         film = look.specular * reflectance(lighting.reflectance, f0, roughness, 1.0)
     gloss = look.specular / level
     clearance = reach[1]
+    if kind == EYE and look.warmth > 0.0:  # styles show the whites of eyes
+        lit = 0.5 + 0.5 * lit
+        reach = (0.55 + 0.45 * reach[0], 0.55 + 0.45 * reach[1], 0.55 + 0.45 * reach[2])
     if kind == SKIN:  # tears on the rims of lids stand out of what shades them
         clearance += 0.6 * (1.0 - clearance) * smoothstep(0.36, 0.28, roughness)
     elif kind == EYE:
@@ -249,29 +254,46 @@ def material_radiance(
     return out
 
 
+SHADOW = (0.70, 0.62, 0.71)
+DEEP = (0.50, 0.46, 0.60)
+"""Factors on a flat colour in toon shadows, and on that of halftone dots and full shadow in ink."""
+
+
 @inlined
-def flat_tones(lighting, look, rgb, n, view, kind, lit):
-    """Toon shading: flat tones of key light, a flat cool shadow, hard highlight and rim."""
+def flat_tones(lighting, look, rgb, n, view, kind, lit, row, column):
+    """Toon shading: the flat colour as it is painted, a soft-edged shadow of cool tint or of
+    halftone dots, and a lighter tone where the surface faces the key light."""
     light = lighting.key_direction
     cosine = dot3(n, light)
-    open_ = smoothstep(0.3, 0.6, lit)
-    level = smoothstep(0.0, 0.14, cosine) * open_
-    if look.bands > 2:
-        level = 0.72 * level + 0.28 * smoothstep(0.66, 0.80, cosine) * open_
-    h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
-    white, coloured = 0.0, 0.0
+    open_ = smoothstep(0.2, 0.7, lit)
+    level = smoothstep(-0.06, 0.12, cosine) * open_
+    top = 0.0
     if kind in (EYE, GLASS):
-        white = 0.8 * smoothstep(0.975, 0.982, dot3(n, h))
-    elif kind == HAIR:
-        coloured = 0.5 * smoothstep(0.90, 0.93, dot3(n, h)) * level
-        white = 0.12 * coloured
-    edge = smoothstep(0.66, 0.74, 1.0 - max(dot3(n, view), 0.0)) * smoothstep(-0.2, 0.2, n[1])
-    white += 0.1 * edge * look.rim
-    coloured += edge * look.rim
+        level = 0.6 + 0.4 * level
+    elif look.dots > 0.0:
+        level = halftone(look.dots, smoothstep(-0.35, 0.45, cosine) * (0.35 + 0.65 * open_), row,
+                         column)  # fmt: skip
+    else:
+        top = 0.07 * smoothstep(0.74, 0.86, cosine) * open_
+    h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
+    white = 0.8 * smoothstep(0.975, 0.982, dot3(n, h)) if kind == GLASS else 0.0
     flat = 0.28209479177387814
     a, key = lighting.ambient[0], lighting.key_color
+    r, g, b = flat * a[0] + key[0], flat * a[1] + key[1], flat * a[2] + key[2]
+    total = 0.3 * r + 0.6 * g + 0.1 * b
+    gain = min(total, 1.0) / max(total, 1e-6)
+    shade = DEEP if look.dots > 0.0 else SHADOW
     return (
-        rgb[0] * (0.92 * flat * a[0] + level * key[0] + coloured) + white,
-        rgb[1] * (flat * a[1] + level * key[1] + coloured) + white,
-        rgb[2] * (1.08 * flat * a[2] + level * key[2] + coloured) + white,
+        rgb[0] * (r * gain * (shade[0] + (1.0 - shade[0]) * level) + top) + white,
+        rgb[1] * (g * gain * (shade[1] + (1.0 - shade[1]) * level) + top) + white,
+        rgb[2] * (b * gain * (shade[2] + (1.0 - shade[2]) * level) + top) + white,
     )
+
+
+@inlined
+def halftone(pitch, level, row, column):
+    """1 on paper and 0 on ink of a screen of dots at 45 degrees whose size falls with `level`."""
+    p, q = (column + row) / pitch, (column - row) / pitch
+    x, y = p - math.floor(p) - 0.5, q - math.floor(q) - 0.5
+    radius = 0.80 * (1.0 - level) ** 0.5 if level < 0.97 else -1.0
+    return smoothstep(-0.07, 0.07, math.sqrt(x * x + y * y) - radius)

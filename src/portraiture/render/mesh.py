@@ -8,35 +8,35 @@ bust ──scene_of──▶ Scene ──visible, 2 × 2 samples──▶ fragme
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from numpy import ndarray
+from scipy.ndimage import uniform_filter
 
 from portraiture.camera import project, world_to_camera
+from portraiture.ops.kuwahara import kuwahara
 from portraiture.render.alpha_test import AlphaTest, soften_hair
 from portraiture.render.composite import (
     composite,
-    draw_outlines,
     gather_transparent,
     shrink,
 )
 from portraiture.render.environment import reflections
+from portraiture.render.ink import draw_ink
 from portraiture.render.light import studio_light
 from portraiture.render.materials_numba import Lighting, Look
 from portraiture.render.rasterize_numba import set_up
 from portraiture.render.reflection_numba import ROUND, SQUARE, WINDOW
-from portraiture.render.scene import EYE, GLASS, HAIR, Scene, flatten, scene_of
+from portraiture.render.scene import EYE, GLASS, HAIR, MOUTH, Scene, flatten, scene_of
 from portraiture.render.shade_numba import MAX_LOD, lod_of, shade, tables
 from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.render.split_sum import reflectance_table
 from portraiture.render.texture_numba import level_table
 from portraiture.render.visible import Backend, visible
 from portraiture.render.whole_pixels_numba import split_pixels
-from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment
-
-Shading = Literal["natural", "soft", "toon", "ink"]
+from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment, Shading
 
 NEAR_M = 0.01
 SHARPEN_LOD = -0.6
@@ -48,14 +48,21 @@ WHOLE_LOD = -0.5
 HAIR_SPREAD = 0.75
 """`AlphaTest.spread` for supersampled colour."""
 
-OUTLINE_SHARE = 1.0 / 500.0
-"""Half the width of outlines, as a fraction of the image's height."""
+OUTLINE_SHARE = 1.0 / 380.0
+"""Half the width of ink silhouettes, as a fraction of the image's height."""
+
+DOTS = 66.0
+"""Halftone dots along the image's height."""
+
+BRUSH_SHARE = 1.0 / 120.0
+"""Length of brush strokes, as a fraction of the image's height."""
 
 LOOKS: dict[Shading, Look] = {
     "natural": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.06, bands=0, spread=1.0),
     "soft": Look(scatter=2.6, warmth=0.9, specular=0.9, rim=0.5, bands=0, spread=2.3),
-    "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.5, bands=3, spread=0.4),
-    "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.25),
+    "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=3, spread=1.0),
+    "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.7),
+    "paint": Look(scatter=1.6, warmth=1.3, specular=0.4, rim=0.25, bands=0, spread=1.6),
 }
 
 
@@ -98,8 +105,9 @@ def render_bust(
     pixel for colour and alpha. depth, normal, segmentation, uv and part are those of the single
     surface at the pixel's centre; there, clear glass affects only the segmentation, and other
     transparent parts are included where their opacity reaches their material's cutoff.
-    shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones) or "ink"
-    (flat tones and dark outlines). backend: of `render.rasterize`.
+    shading: "natural", "soft" (large light, strong warm scattering), "toon" (flat tones), "ink"
+    (flat tones, ink lines, halftone shadows) or "paint" (warm light in brush strokes).
+    backend: of `render.rasterize`.
     Colours up to 0.7 in linear light are preserved (see `brdf_numba.tone`).
     Raises ValueError on an unknown shading or backend and on a size or supersample below 1.
     """
@@ -137,7 +145,26 @@ def render_rgba(
     lighting = lighting_of(scene, light or studio_light(), LOOKS[shading])
     image = _colour(fine, lighting, shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
-    return shrink(image, supersample, under)
+    rgba = shrink(image, supersample, under)
+    if shading != "paint":
+        return rgba
+    maps = _maps(view_of(scene, camera, (height, width), backend))
+    fine = np.append(np.isin(scene.kind, (EYE, MOUTH)), False)[maps["part"]]
+    return _brushed(rgba, fine | (maps["segmentation"] == Segment.GLASSES))
+
+
+def _brushed(
+    rgba: Float32[ndarray, "h w 4"], fine: Bool[ndarray, "h w"]
+) -> Float32[ndarray, "h w 4"]:
+    """The image in brush strokes, without them near what is `fine`; its outline is unchanged."""
+    radius = max(round(rgba.shape[0] * BRUSH_SHARE), 1)
+    alpha = rgba[..., 3:]
+    flat = np.concatenate([alpha * rgba[..., :3], alpha], axis=2)
+    kept = np.clip(2.0 * uniform_filter(fine.astype(np.float32), 2 * radius + 1), 0.0, 1.0)
+    strokes = kuwahara(flat, radius)
+    strokes += kept[..., None] * (flat - strokes)
+    rgb = strokes[..., :3] / np.maximum(strokes[..., 3:], 1e-3)
+    return np.concatenate([np.clip(rgb, 0.0, 1.0), alpha], axis=2).astype(np.float32)
 
 
 def segmentation_of(
@@ -215,6 +242,8 @@ def nearest(view: View, chosen: ndarray, spread: float = 0.0) -> tuple[ndarray, 
 def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int = 1) -> ndarray:
     """Premultiplied display-linear samples (H, W, 4)."""
     scene, look = view.scene, LOOKS[shading]
+    if shading == "ink":
+        look = look._replace(dots=view.size[0] / DOTS)
     triangle, bary, depth = nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
     arguments = (scene, lighting, look, tables(), view.eye)
     image = np.zeros((*view.size, 4), np.float32)
@@ -231,7 +260,8 @@ def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int =
     if shading == "ink":
         normal = _interpolate(scene.normals, scene.faces, triangle, bary)
         radius = max(view.size[0] * OUTLINE_SHARE, 1.5)
-        draw_outlines(image, depth, normal, *_groups(scene, triangle), radius)
+        towards = lighting.key_direction
+        draw_ink(image, depth, normal, *_groups(scene, triangle), towards, radius)
     clear = np.flatnonzero(scene.blend)
     if len(clear):
         order = np.argsort(-view.points[scene.faces[clear], 2].mean(1), kind="stable")
@@ -281,12 +311,12 @@ def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarr
 
 
 def _groups(scene: Scene, triangle: ndarray) -> tuple[ndarray, ndarray]:
-    """Regions separated by outlines: an id per region (parts, and the lips; nose, ears and neck are
-    outlined by their creases), and a mask of hair, whose single strands are not outlined."""
+    """Regions separated by ink lines: an id per region (parts, and the lips; nose, ears and neck
+    are outlined by their creases), and a mask of hair, whose single strands are not outlined."""
     segment = scene.segment.astype(np.int32)
     for fold in (Segment.NOSE, Segment.NECK, Segment.LEFT_EAR, Segment.RIGHT_EAR):
         segment[segment == fold] = Segment.SKIN
-    strands = scene.kind[scene.part] == HAIR
+    strands = (scene.kind[scene.part] == HAIR) & (scene.cutoff >= 0.0)
     group = np.where(strands, 0, scene.part * 32 + segment)
     hair = strands & (scene.segment == Segment.HAIR)
     return np.append(group, -1)[triangle], np.append(hair, False)[triangle]

@@ -140,7 +140,7 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
     lit, depth = key_reach(lighting, kind, position, smooth, row, column)
     if look.bands > 0:
         shine = math.exp(-60.0 * depth) if kind == HAIR else lit
-        rgb = flat_tones(lighting, look, rgb, smooth, view, kind, shine)
+        rgb = flat_tones(lighting, look, rgb, smooth, view, kind, shine, row, column)
     else:
         roughness = roughness_at(scene, part, u, v, lod[f])
         handed = scene.tangents[i, 3]

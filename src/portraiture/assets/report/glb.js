@@ -63,6 +63,7 @@ function readMaterial(json, index) {
     alphaMode: material.alphaMode || 'OPAQUE',
     cutoff: material.alphaCutoff ?? 0.5,
     doubleSided: Boolean(material.doubleSided),
+    flat: Boolean(material.extensions && material.extensions.KHR_materials_unlit),
   };
 }
 

@@ -65,7 +65,7 @@ uniform sampler2DShadow keyShadow, rimShadow;
 uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground;
 uniform float roughness, metallic, cutoff;
 uniform int kind, alphaMode;
-uniform bool hasRough, hasNormal;
+uniform bool hasRough, hasNormal, toned;
 out vec4 color;
 
 const int SKIN = 1, HAIR = 2, EYE = 3, MOUTH = 4, CLOTH = 5, GLASS = 6;
@@ -119,6 +119,13 @@ void main() {
   if (alphaMode == 1) base.a = clamp((base.a - cutoff) / max(fwidth(base.a), 1e-3) + 0.5, 0.0, 1.0);
   if (base.a < 0.004) discard;
   vec3 v = normalize(eye - world), n = normalize(facing);
+  if (toned) {  // unlit in the file: its colours in two tones
+    float level = smoothstep(-0.06, 0.12, dot(n, keyDirection));
+    if (kind == EYE || kind == MOUTH || kind == GLASS) level = 1.0;
+    vec3 x = base.rgb * mix(vec3(0.70, 0.62, 0.71), vec3(1.0), level);
+    color = vec4(mix(12.92 * x, 1.055 * pow(x, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, x)), base.a);
+    return;
+  }
   vec3 dx = dFdx(world), dy = dFdy(world);
   vec2 ux = dFdx(at), uy = dFdy(at);
   float turn = sign(ux.x * uy.y - ux.y * uy.x);

@@ -225,7 +225,7 @@ class Viewer {
     gl.useProgram(this.shadow.program);
     gl.uniformMatrix4fv(this.shadow.at.light, false, light.view);
     for (const item of this.items) {
-      if (item.material.alphaMode === 'BLEND') continue;
+      if (item.material.alphaMode === 'BLEND' || item.material.kind === 'outline') continue;
       const masked = item.material.alphaMode === 'MASK';
       gl.uniform1f(this.shadow.at.cutoff, masked ? item.material.cutoff : -1);
       gl.activeTexture(gl.TEXTURE0);
@@ -294,6 +294,7 @@ class Viewer {
     gl.uniform1f(at.cutoff, material.cutoff);
     gl.uniform1i(at.kind, KINDS[material.kind] || 0);
     gl.uniform1i(at.alphaMode, ALPHA[material.alphaMode]);
+    gl.uniform1i(at.toned, material.flat ? 1 : 0);
     gl.uniform1i(at.hasRough, material.rough === null ? 0 : 1);
     gl.uniform1i(at.hasNormal, material.normal === null ? 0 : 1);
     material.maps.forEach((texture, k) => {

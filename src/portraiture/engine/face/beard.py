@@ -73,10 +73,7 @@ def make_beard(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
     form = _FORMS[style]
     rng = np.random.default_rng(97)
     count = int(form.cards * (0.3 + 0.7 * parameters.beard_density))
-    roots = follicles.scatter(
-        shape, lambda points: beard_zone(points, style).density, count, rng, bare=_BARE
-    )
-    cards = _grow(roots, shape, parameters, form, rng)
+    _, cards = grow_beard(parameters, shape, count, rng)
     texture = follicles.strand_texture(
         beard_color(parameters),
         rng,
@@ -101,6 +98,17 @@ def make_beard(parameters: AvatarParameters, shape: HeadShape) -> Part | None:
     return follicles.hair_part("beard", cards, shape, material, segment, columns=_COLUMNS)
 
 
+def grow_beard(
+    parameters: AvatarParameters, shape: HeadShape, count: int, rng: np.random.Generator
+) -> tuple[follicles.Roots, follicles.Cards]:
+    """About `count` roots of the person's beard, which is not "none", and the cards on them."""
+    style = parameters.beard_style
+    roots = follicles.scatter(
+        shape, lambda points: beard_zone(points, style).density, count, rng, bare=_BARE
+    )
+    return roots, _grow(roots, shape, parameters, _FORMS[style], rng)
+
+
 def beard_color(parameters: AvatarParameters) -> Float[ndarray, "3"]:
     """sRGB of the pigmented hairs: slightly warmer than the hair of the head."""
     redness = min(1.0, parameters.hair_redness + 0.08)
@@ -115,14 +123,7 @@ def paint_beard(
     style = parameters.beard_style
     if style == "none":
         return albedo.copy()
-    texels = texel_map(shape.model, albedo.shape[0])
-    canonical = follicles.canonical_skin(shape.model)
-    corners = canonical[shape.faces]
-    near = (corners[:, :, 1].max(1) < 0.79) & (corners[:, :, 1].min(1) > 0.57)
-    near &= (corners[:, :, 2].min(1) > 0.01) & ~np.isin(shape.model.arrays["skin_segment"], _BARE)
-    rows, columns = np.nonzero((texels.face >= 0) & near[np.maximum(texels.face, 0)])
-    triangle = shape.faces[texels.face[rows, columns]]
-    points = np.einsum("pk,pkc->pc", texels.barycentric[rows, columns], canonical[triangle])
+    rows, columns, points = beard_texels(shape, albedo.shape[0])
     zone = beard_zone(points, style)
     grain = np.random.default_rng(5).random(albedo.shape[:2])[rows, columns]
     amount = zone.density * (0.75 + 0.5 * grain) * (0.4 + 0.6 * parameters.beard_density)
@@ -134,6 +135,19 @@ def paint_beard(
         np.uint8
     )
     return out
+
+
+def beard_texels(shape: HeadShape, size: int) -> tuple[ndarray, ndarray, Float[ndarray, "N 3"]]:
+    """Rows, columns and canonical points of the texels on which beards may grow."""
+    texels = texel_map(shape.model, size)
+    canonical = follicles.canonical_skin(shape.model)
+    corners = canonical[shape.faces]
+    near = (corners[:, :, 1].max(1) < 0.79) & (corners[:, :, 1].min(1) > 0.57)
+    near &= (corners[:, :, 2].min(1) > 0.01) & ~np.isin(shape.model.arrays["skin_segment"], _BARE)
+    rows, columns = np.nonzero((texels.face >= 0) & near[np.maximum(texels.face, 0)])
+    triangle = shape.faces[texels.face[rows, columns]]
+    points = np.einsum("pk,pkc->pc", texels.barycentric[rows, columns], canonical[triangle])
+    return rows, columns, points
 
 
 def _grow(

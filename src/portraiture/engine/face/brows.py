@@ -153,7 +153,7 @@ def paint_brows(
         skin *= _less_learned(rows, columns, points, amount, parameters, size)
         cover *= _LEARNED_COVER
     out = albedo.copy()
-    tone = 255.0 * _color(parameters)
+    tone = 255.0 * brow_color(parameters)
     mixed = skin * (1.0 - cover) + tone * cover
     out[rows, columns] = (np.minimum(mixed, 255.0) + 0.5).astype(np.uint8)
     return out
@@ -208,6 +208,18 @@ def _grow(
     return follicles.hug(roots, shape, centre, height, width, column)
 
 
+def brow_band(
+    along: Float[ndarray, "N"], parameters: AvatarParameters
+) -> tuple[Float[ndarray, "N"], Float[ndarray, "N"], Float[ndarray, "N"]]:
+    """|x|, height of the middle and half height on the canonical face, metres, at positions along
+    the brow, 0 inner end to 1 tail."""
+    form = _FORMS[parameters.brow_style]
+    level = np.interp(parameters.sex, [0.0, 1.0], _LEVEL_M)
+    middle = level + 1e-3 * _smooth(along, form.line)
+    half = 1e-3 * _smooth(along, form.height) * _thickness(parameters)
+    return _INNER_M + along * (_OUTER_M - _INNER_M), middle, half
+
+
 def _thickness(parameters: AvatarParameters) -> float:
     """Factor on the style's half heights, 0.6 to 1.4."""
     return 0.6 + 0.8 * parameters.brow_thickness
@@ -215,11 +227,8 @@ def _thickness(parameters: AvatarParameters) -> float:
 
 def _brow_coordinates(points: ndarray, parameters: AvatarParameters) -> tuple[ndarray, ndarray]:
     """Position along the brow (0 inner end, 1 tail) and across it (-1 lower, 1 upper border)."""
-    form = _FORMS[parameters.brow_style]
     along = (np.abs(points[:, 0]) - _INNER_M) / (_OUTER_M - _INNER_M)
-    level = np.interp(parameters.sex, [0.0, 1.0], _LEVEL_M)
-    middle = level + 1e-3 * _smooth(along, form.line)
-    half = 1e-3 * _smooth(along, form.height) * _thickness(parameters)
+    _, middle, half = brow_band(along, parameters)
     return along, (points[:, 1] - middle) / np.maximum(half, 1e-4)
 
 
@@ -251,7 +260,7 @@ def _fan(along: ndarray, across: ndarray, form: _Form) -> ndarray:
     return upright + 0.22 + converge
 
 
-def _color(parameters: AvatarParameters) -> ndarray:
+def brow_color(parameters: AvatarParameters) -> Float[ndarray, "3"]:
     """sRGB hair colour, darkened or lightened by `brow_darkness`; never as pale as pale hair."""
     melanin = np.clip(parameters.hair_melanin + 0.7 * (parameters.brow_darkness - 0.4), 0.12, 1.0)
     rgb = np.asarray(hair_rgb(float(melanin), parameters.hair_redness, 0.0), np.float64)
@@ -262,7 +271,8 @@ def _hair_color(parameters: AvatarParameters) -> ndarray:
     """sRGB colour of the hairs, some skin between them."""
     table = tone_table(round(parameters.skin_undertone, 2))
     skin = encode_srgb(table[round(parameters.skin_melanin * (len(table) - 1)), len(table) // 4])
-    return _color(parameters) + _HAIR_SKIN * (skin - _color(parameters))
+    own = brow_color(parameters)
+    return own + _HAIR_SKIN * (skin - own)
 
 
 def _ramp(x: ndarray) -> ndarray:

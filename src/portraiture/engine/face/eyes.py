@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.face.iris import iris_angle, paint_eye, texture_radius
@@ -25,18 +25,22 @@ GAZE = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp")
 
 def make_eyes(parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
     """Parts ``"eye_left"`` and ``"eye_right"`` (the person's), 1.3k triangles each."""
-    texture = paint_eye(parameters)
+    material = eye_material(paint_eye(parameters))
+    limbus = iris_angle(parameters)
+    return [make_eye(shape, side, material, limbus) for side in ("left", "right")]
+
+
+def eye_material(texture: UInt8[ndarray, "s s 3"]) -> Material:
+    """Of an eye with this texture, see `iris`."""
     opaque = np.full((*texture.shape[:2], 1), 255, np.uint8)
-    material = Material(
+    return Material(
         kind="eye", base_color=np.concatenate([texture, opaque], axis=2), roughness_factor=0.06
     )
-    return [_make_eye(parameters, shape, side, material) for side in ("left", "right")]
 
 
-def _make_eye(
-    parameters: AvatarParameters, shape: HeadShape, side: str, material: Material
-) -> Part:
-    unit, faces, uv = eyeball(iris_angle(parameters))
+def make_eye(shape: HeadShape, side: str, material: Material, limbus: float) -> Part:
+    """The eye on the person's `side`. limbus: polar angle of the cornea's edge, radians."""
+    unit, faces, uv = eyeball(limbus)
     if side == "right":
         uv = uv * np.array([-1.0, 1.0], np.float32) + np.array([1.0, 0.0], np.float32)
     else:

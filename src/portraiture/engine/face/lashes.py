@@ -88,21 +88,24 @@ def make_lashes(parameters: AvatarParameters, shape: HeadShape) -> Part:
 
 
 def blink_gain(shape: HeadShape, side: str) -> float:
-    """Gain (1 to 2) on the blink action needed to close these eyes completely."""
-    upper = shape.group(f"helper-{side[0]}-eyelashes-2")[list(UPPER_GRID[0][3:10])]
-    lower = shape.group(f"helper-{side[0]}-eyelashes-1")[list(LOWER_GRID[0][3:9])]
+    """Gain (1 to 2) on the blink action needed to close these eyes completely, before the style's
+    warp, which enlarges opening and blink alike."""
+    arrays = shape.model.arrays
+    upper_row, lower_row = (arrays[f"group:helper-{side[0]}-eyelashes-{k}"] for k in (2, 1))
+    upper = shape.unwarped[upper_row][list(UPPER_GRID[0][3:10])]
+    lower = shape.unwarped[lower_row][list(LOWER_GRID[0][3:9])]
     opening = float(upper[:, 1].mean() - lower[:, 1].mean())
     return float(np.clip(opening / BLINK_REACH_M, 1.0, 2.0))
 
 
 def lid_deltas(shape: HeadShape, action: str) -> Float[ndarray, "V 3"]:
     """The action's displacement of all baked vertices; blinks are scaled to close the eyes."""
-    deltas = shape.action_deltas(action)
-    if action == "eyeBlinkLeft":
-        return deltas * np.float32(blink_gain(shape, "left"))
-    if action == "eyeBlinkRight":
-        return deltas * np.float32(blink_gain(shape, "right"))
-    return deltas
+    match action:
+        case "eyeBlinkLeft":
+            return shape.action_deltas(action, gain=blink_gain(shape, "left"))
+        case "eyeBlinkRight":
+            return shape.action_deltas(action, gain=blink_gain(shape, "right"))
+    return shape.action_deltas(action)
 
 
 def _outward(points: ndarray, faces: ndarray, shape: HeadShape) -> ndarray:

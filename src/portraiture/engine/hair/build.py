@@ -6,8 +6,10 @@ pigments ───────────────strand_atlas───▶ t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from portraiture.engine.hair.cards import Cards, join, ribbons
@@ -80,7 +82,7 @@ def make_hair(
         case _:
             cards = _cards(parameters, shape, field)
     texture, roughness = atlas or hair_atlas(parameters)
-    joints, weights = _skinning(field.canonical(cards.vertices)[:, 1], shape)
+    joints, weights = hair_skinning(field.canonical(cards.vertices)[:, 1], shape)
     return Part(
         name="hair",
         vertices=cards.vertices,
@@ -101,9 +103,20 @@ def make_hair(
     )
 
 
-def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
-    centre = (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
-    cards = []
+class Lock(NamedTuple):
+    """Strands of one piece. strands: (P, K+1, 3) metres, root first. width: (P,) metres, and tier:
+    (P,), see `cards.ribbons`."""
+
+    piece: Piece | None
+    strands: Float[ndarray, "P K+1 3"]
+    width: Float[ndarray, "P"]
+    tier: Int[ndarray, "P"]
+
+
+def hair_strands(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> list[Lock]:
+    """Grow the strands of one person's hair, piece by piece; those of a bun's knot or a ponytail's
+    band come last, without a piece."""
+    locks = []
     pieces = _pieces(parameters, shape, field) + hairline_wisps(parameters, shape)
     for index, piece in enumerate(pieces):
         plan = scaled(piece.plan, field.scale)
@@ -111,10 +124,24 @@ def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
         kept = np.ones(len(strands), bool)
         if piece.bare_face:
             kept = ~over_face(strands, field) | (plan.hem > FRINGE_HEM)
-        kept_plan = (strands[kept], plan.width[kept], plan.tier[kept])
+        locks.append(Lock(piece, strands[kept], plan.width[kept], plan.tier[kept]))
+    if parameters.hair_style in ("bun", "ponytail"):
+        bun = parameters.hair_style == "bun"
+        locks.append(Lock(None, *(bun_strands(parameters, field) if bun else band_strands(field))))
+    return locks
+
+
+def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
+    centre = hair_centre(field)
+    cards = []
+    for index, lock in enumerate(hair_strands(parameters, shape, field)):
+        piece = lock.piece
+        if piece is None:
+            cards.append(ribbons(*lock[1:], centre, seed=9, roundness=0.3))
+            continue
         cards.append(
             ribbons(
-                *let_stray(*kept_plan, centre, seed=25 + index),
+                *let_stray(*lock[1:], centre, seed=25 + index),
                 centre,
                 seed=5 + index,
                 twist=piece.twist,
@@ -123,14 +150,15 @@ def _cards(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
                 tip_width=piece.tip_width,
             )
         )
-    if parameters.hair_style in ("bun", "ponytail"):
-        bun = parameters.hair_style == "bun"
-        strands, width, tier = bun_strands(parameters, field) if bun else band_strands(field)
-        cards.append(ribbons(strands, width, tier, centre, seed=9, roundness=0.3))
     return join(cards)
 
 
-def _skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, ndarray]:
+def hair_centre(field: SkinField) -> Float[ndarray, "3"]:
+    """Centre of this head's cranium."""
+    return (CENTRE - field.to_canonical[3]) @ np.linalg.inv(field.to_canonical[:3])
+
+
+def hair_skinning(height: Float[ndarray, "V"], shape: HeadShape) -> tuple[ndarray, ndarray]:
     """Joints and weights: the head, and below the chin also the neck and upper chest.
 
     height: of each vertex on the average head, metres.

@@ -42,8 +42,18 @@ _FLAT = 0.62
 """Thickness of a plait over its width."""
 
 
+Lines = tuple[Float[ndarray, "P K+1 3"], Float[ndarray, "P"]]
+"""Middles of plaits and their widths, metres."""
+
+
 def braids(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
     """Thin braids all over, hanging to the shoulders or the chest."""
+    lines = braid_lines(parameters, shape, field)
+    return ropes(*lines, _centre(field), profile=_PLAIN_PROFILE, seed=5, root=1.3)
+
+
+def braid_lines(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Lines:
+    """The middles of `braids`."""
     patch = sow(parameters, shape, 205, seed=163, layers=(0.45, 0.55, 0.0, 0.0))
     hem = mix(0.77, 0.6, parameters.hair_length)
     plan = hanging(patch, parameters, hem=hem, wave=0.0, backward=0.85)
@@ -61,12 +71,17 @@ def braids(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> 
     strands = grow(scaled(plan, field.scale), field, seed=3)
     strands = strands[~over_face(strands, field)]
     width = mix(7.0, 10.0, parameters.hair_volume) * MM * field.scale
-    width = width * patch.rng.uniform(0.85, 1.15, len(strands))
-    return ropes(strands, width, _centre(field), profile=_PLAIN_PROFILE, seed=5, root=1.3)
+    return strands, width * patch.rng.uniform(0.85, 1.15, len(strands))
 
 
 def cornrows(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -> Cards:
     """Braids plaited to the scalp, in rows from the forehead to the nape, where they hang free."""
+    lines = cornrow_lines(parameters, field)
+    return ropes(*lines, _centre(field), profile=_PROFILE, seed=5, root=0.55)
+
+
+def cornrow_lines(parameters: AvatarParameters, field: SkinField) -> Lines:
+    """The middles of `cornrows`."""
     count = row_count(parameters)
     height = 0.8 * MM
     lines = []
@@ -76,8 +91,7 @@ def cornrows(parameters: AvatarParameters, shape: HeadShape, field: SkinField) -
             lines.append(_resampled(_hung(line, parameters, field), _SEGMENTS))
     strands = np.stack(lines)
     spread = 2.0 * _WIDEST / count * (0.1 * np.ones(len(lines)))
-    width = 0.74 * spread * field.scale
-    return ropes(strands, width, _centre(field), profile=_PROFILE, seed=5, root=0.55)
+    return strands, 0.74 * spread * field.scale
 
 
 def row_count(parameters: AvatarParameters) -> int:
