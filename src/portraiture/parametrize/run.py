@@ -20,7 +20,7 @@ from torch import Tensor
 from portraiture.avatar import Avatar, check_style
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.engine.styles import style_shading
+from portraiture.engine.style.recipes import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
 from portraiture.export.video import over, studio_wall
