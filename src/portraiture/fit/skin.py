@@ -43,7 +43,7 @@ from portraiture.fit.regions import Regions, window_transform
 from portraiture.fit.texture import blend_albedo
 from portraiture.types import Bust, Light, Photo
 
-CORRECTIONS = 1
+CORRECTIONS = 2
 MIN_CORE = 300
 TRUSTED = 0.7
 
@@ -97,8 +97,9 @@ def fit_skin(
         bust = Bust((part,), shape.model.skeleton(shape.joints), placed.expression, _NOWHERE)
         light, left = correct(bust, camera, light, projection, weight, photo)
         albedo = albedo * np.exp(left)
-        parameters = infer_details(parameters, texture, mask, shape.model)
-        textures = paint_skin(parameters, shape)
+    texture = blend(albedo, procedural=textures.albedo)
+    parameters = infer_details(parameters, texture, mask, shape.model)
+    textures = paint_skin(parameters, shape)
     return FittedSkin(parameters, light, blend(albedo, procedural=textures.albedo), mask)
 
 
