@@ -109,7 +109,7 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     for patch in curtain(parameters, shape, 990, seed=109):
         plan = _full(patch, parameters, hem=hem, layers=0.014, wave=3.0)
         assert plan.tuck is not None
-        plan = replace(plan, tuck=1.8 * plan.tuck, segments=16)
+        plan = replace(plan, tuck=1.8 * plan.tuck)
         fringe = parameters.hair_fringe
         plan = cut_fringe(plan, patch, parameters, fringe, wave=MM, soft=SOFT, sweep=2.2)
         pieces.append(Piece(plan, twist=0.22, tip_width=0.95, bare_face=True))
