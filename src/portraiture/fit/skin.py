@@ -91,13 +91,13 @@ def fit_skin(
     blend = partial(blend_albedo, weight=weight, model=shape.model, blur=projection.blur)
     mask = np.zeros(textures.albedo.shape[:2], np.float32)
     mask[WINDOW] = weight
+    texture = textures.albedo
     for _ in range(CORRECTIONS):
         texture = blend(albedo, procedural=textures.albedo)
         part = make_skin(parameters, shape, replace(textures, albedo=texture))
         bust = Bust((part,), shape.model.skeleton(shape.joints), placed.expression, _NOWHERE)
         light, left = correct(bust, camera, light, projection, weight, photo)
         albedo = albedo * np.exp(left)
-    texture = blend(albedo, procedural=textures.albedo)
     parameters = infer_details(parameters, texture, mask, shape.model)
     textures = paint_skin(parameters, shape)
     return FittedSkin(parameters, light, blend(albedo, procedural=textures.albedo), mask)
