@@ -4,7 +4,8 @@ albedo, light ──render with the photo's camera──▶ image ──÷ photo
                                                                               albedo × remainder
 
 This removes from the albedo the effects that the renderer models and a Lambertian fit does not
-(ambient occlusion, gloss, scattering).
+(ambient occlusion, gloss, scattering), and what it renders flatter than the photo: folds, nostrils
+and creases that the mesh does not have.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ from portraiture.fit.projection import Projection, core_mask, image_size, sample
 from portraiture.render.mesh import render_bust
 from portraiture.types import Bust, Camera, Light, Photo, as_uint8
 
-RENDER_PX = 224
+RENDER_PX = 320
 MARGIN = 0.1
-SMOOTH_TEXELS = 26.0
-"""Standard deviation of the smoothing, texels: only wider differences are corrected, and only in
-luminance, to avoid colour fringes."""
-MOST = 0.25
-"""Maximum correction, in log units."""
+FINE_TEXELS, WIDE_TEXELS = 3.0, 26.0
+"""Standard deviations of the smoothing, texels of 0.3 mm: only differences wider than the first are
+corrected, and only in luminance, to avoid colour fringes. Those wider than the second are mostly of
+the light."""
+MOST_DARKER, MOST_BRIGHTER, MOST_WIDE = 0.6, 0.2, 0.25
+"""Maximum corrections in log units, of fine differences and of wide ones. Bright ones are rather
+gloss, and patches on another expression's folds."""
+RELAXATION = 1.4
+"""Factor on the correction: scattering and gloss make renders follow the albedo less than in
+proportion."""
 
 
 def face_window(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "4"]:
@@ -70,8 +76,8 @@ def correct(
     weight: Float[ndarray, "h w"],
     photo: Photo,
 ) -> tuple[Light, Float32[ndarray, "h w 1"]]:
-    """Refine the light, and compute a smooth log correction of the albedo, centred on the median of
-    the core.
+    """Refine the light, and compute a log correction of the albedo, centred on the median of the
+    core.
 
     bust: the skin with the current albedo, in the photo's expression.
     """
@@ -82,15 +88,26 @@ def correct(
     shown = sample_cubic(radiance(_opaque(frame.rgba)), at.astype(np.float32))
     ratio = np.log((projection.colour + 0.01) / (shown + 0.01))
     trust = weight * ((at > 2.0) & (at < RENDER_PX - 2.0)).all(-1)
-    smooth_trust = gaussian_filter(trust, SMOOTH_TEXELS)
-    smooth = gaussian_filter(ratio * trust[..., None], (SMOOTH_TEXELS, SMOOTH_TEXELS, 0))
-    smooth = smooth / np.maximum(smooth_trust, 1e-3)[..., None]
+    wide, known = _smoothed(ratio, trust, WIDE_TEXELS)
     core = core_mask(projection.position) & (trust > 0.7)
-    mean = np.median(smooth[core], axis=0) if core.any() else np.zeros(3)
+    mean = np.median(wide[core], axis=0) if core.any() else np.zeros(3)
     mean = np.clip(mean, -1.0, 1.0)
     better = replace(light, ambient=light.ambient * np.exp(mean))
-    left = np.where(smooth_trust > 1e-2, (smooth - mean).mean(-1), 0.0)
-    return better, (MOST * np.tanh(left / MOST)).astype(np.float32)[..., None]
+    fine, near = _smoothed(ratio.mean(-1, keepdims=True), trust, FINE_TEXELS)
+    wide = np.where(known > 1e-2, (wide - mean).mean(-1, keepdims=True), 0.0)
+    fine = RELAXATION * np.where(near > 1e-2, fine - mean.mean() - wide, 0.0)
+    most = np.where(fine > 0.0, MOST_BRIGHTER, MOST_DARKER)
+    left = MOST_WIDE * np.tanh(wide / MOST_WIDE) + most * np.tanh(fine / most)
+    return better, left.astype(np.float32)
+
+
+def _smoothed(
+    values: Float[ndarray, "h w c"], trust: Float[ndarray, "h w"], sigma: float
+) -> tuple[Float[ndarray, "h w c"], Float[ndarray, "h w 1"]]:
+    """Mean of the trusted values around each texel, and how much trust there is."""
+    near = gaussian_filter(trust, sigma)[..., None]
+    total = gaussian_filter(values * trust[..., None], (sigma, sigma, 0))
+    return total / np.maximum(near, 1e-3), near
 
 
 def _opaque(rgba: Float32[ndarray, "h w 4"]) -> UInt8[ndarray, "h w 3"]:

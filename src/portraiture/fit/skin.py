@@ -45,7 +45,7 @@ from portraiture.fit.texture import blend_albedo
 from portraiture.progress import SILENT, Progress
 from portraiture.types import Bust, Light, Photo
 
-CORRECTIONS = 1
+CORRECTIONS = 2
 MIN_CORE = 300
 TRUSTED = 0.7
 
@@ -97,14 +97,15 @@ def fit_skin(
     mask = np.zeros(textures.albedo.shape[:2], np.float32)
     mask[WINDOW] = weight
     wait_for_kernels(progress)
+    texture = textures.albedo
     for _ in range(CORRECTIONS):
         texture = blend(albedo, procedural=textures.albedo)
         part = make_skin(parameters, shape, replace(textures, albedo=texture))
         bust = Bust((part,), shape.model.skeleton(shape.joints), placed.expression, _NOWHERE)
         light, left = correct(bust, camera, light, projection, weight, photo)
         albedo = albedo * np.exp(left)
-        parameters = infer_details(parameters, texture, mask, shape.model)
-        textures = paint_skin(parameters, shape)
+    parameters = infer_details(parameters, texture, mask, shape.model)
+    textures = paint_skin(parameters, shape)
     return FittedSkin(parameters, light, blend(albedo, procedural=textures.albedo), mask)
 
 

@@ -24,7 +24,7 @@ MIRRORED = 0.35
 """Share of the other half's mirrored details where that alone is visible, beside the procedural
 skin, which has the details inferred from it (`fit.detail`): least error on hidden halves."""
 
-GLOSS_KEPT = 0.3
+GLOSS_KEPT = 0.6
 """Maximum log brightness above the surroundings that skin keeps."""
 
 

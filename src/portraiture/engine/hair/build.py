@@ -239,7 +239,9 @@ def _weave(parameters: AvatarParameters) -> Weave:
             return Weave(coil=0.04 + 0.04 * curl, coil_turns=5.0, gather=0.6, fray=0.25)
         case "bob" | "long_straight":
             return Weave(coil=0.05 * curl, fray=0.14)
-        case "layered_bob" | "long_wavy" | "wavy_medium":
+        case "layered_bob":
+            return Weave(coil=0.05 * curl, gather=0.35, fray=0.1)
+        case "long_wavy" | "wavy_medium":
             return Weave(coil=0.05 * curl, fray=0.22)
         case "ponytail" | "bun":
             return Weave(coil=0.05 * curl)

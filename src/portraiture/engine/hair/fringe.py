@@ -32,12 +32,14 @@ def cut_fringe(
     *,
     wave: float = 2.5 * MM,
     soft: float = 0.0,
+    sweep: float = 0.9,
 ) -> Plan:
     """Comb the hair above the forehead down and cut it.
 
     amount: 0 none, then from a few short strands swept to the side, cut aslant, to 1, a full
     fringe to the brows. wave: largest radius of its waves, metres. soft: 0 a full fringe is cut
-    straight, to 1, in layers and swept to the side. At amount 0 the plan is returned unchanged.
+    straight, to 1, in layers and swept to the side. sweep: sideways over forward, where it is. At
+    amount 0 the plan is returned unchanged.
     """
     if amount == 0.0:
         return plan
@@ -48,7 +50,7 @@ def cut_fringe(
     near &= np.random.default_rng(97).random(patch.size) < amount
     aslant = max(1.0 - amount, 0.75 * soft)
     swept = aslant * float(np.sign(parameters.hair_parting - 0.5))
-    fan = patch.place[near] * [11.0, 0.0, 0.0] + [0.9 * swept, -0.3, 1.0]
+    fan = patch.place[near] * [11.0, 0.0, 0.0] + [sweep * swept, -0.3, 1.0]
     fan[:, 1:] += beside[near, None] * [-0.6, -0.5]
     comb, hem = plan.comb.copy(), plan.hem.copy()
     ahead = 1.0 - soft * smooth((reach[near] - 0.5 * _DEEP) / (0.6 * _DEEP))[:, None]
@@ -73,5 +75,6 @@ def cut_fringe(
         length=np.where(near, np.maximum(plan.length, 0.09), plan.length),
         clump=np.where(near, 0.0, plan.clump),
         curl_radius=np.where(near, np.minimum(plan.curl_radius, wave), plan.curl_radius),
+        tuck=None if plan.tuck is None else np.where(near, 0.0, plan.tuck),
         lift=np.where(near, np.minimum(plan.lift, 0.25 + 0.4 * behind), plan.lift),
     )

@@ -219,7 +219,7 @@ def _tuck(strands: ndarray, tuck: Float[ndarray, "P"], field: SkinField) -> ndar
     """Bend the last half of each strand horizontally towards the vertical axis of the neck, those
     beside the face less."""
     ahead = field.canonical(strands[:, -1])[:, 2]
-    depth = tuck * (1.0 - 0.85 * smooth((ahead - 0.045) / 0.035))
+    depth = tuck * (1.0 - 0.6 * smooth((ahead - 0.06) / 0.035))
     along = smooth(2.0 * np.linspace(0.0, 1.0, strands.shape[1]) - 1.0)
     return strands + (depth[:, None] * along)[..., None] * unit(-strands * [1.0, 0.0, 1.0])
 

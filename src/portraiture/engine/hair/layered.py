@@ -107,9 +107,12 @@ def layered_bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     hem = mix(0.865, 0.785, parameters.hair_length)
     pieces = []
     for patch in curtain(parameters, shape, 990, seed=109):
-        plan = _full(patch, parameters, hem=hem, layers=0.03, wave=2.2)
-        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=SOFT)
-        pieces.append(Piece(plan, twist=0.22, tip_width=0.6, bare_face=True))
+        plan = _full(patch, parameters, hem=hem, layers=0.014, wave=3.0)
+        assert plan.tuck is not None
+        plan = replace(plan, tuck=1.8 * plan.tuck)
+        fringe = parameters.hair_fringe
+        plan = cut_fringe(plan, patch, parameters, fringe, wave=MM, soft=SOFT, sweep=2.2)
+        pieces.append(Piece(plan, twist=0.22, tip_width=0.95, bare_face=True))
     return pieces
 
 
