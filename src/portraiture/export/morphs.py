@@ -75,9 +75,10 @@ def welded_normals(
 
 def wants_normal_targets(part: Part) -> bool:
     """Lit surfaces do; hair does not: the normals of its cards are chosen, not those of the
-    cards."""
+    cards, and those of a solid beard hardly turn."""
     material = part.material
-    return bool(part.morphs) and material.kind != "hair" and material.finish == "lit"
+    hairy = material.kind == "hair" or part.name == "beard"
+    return bool(part.morphs) and not hairy and material.finish == "lit"
 
 
 def tangents(
