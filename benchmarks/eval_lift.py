@@ -53,6 +53,8 @@ def main(
     sheet: Path | None = None,
 ) -> None:
     """Print the table; write JSON, the plot of figure 6 and a sheet of lifted people."""
+    if people < 2:
+        raise SystemExit("--people must be at least 2.")
     faces, identity = load_image_generator(generator), identity_synthetic(load_identity())
     named = {"full": networks}
     for text in also:

@@ -4,15 +4,14 @@
         [--cascade FOLDER] [--also NAME=FOLDER …] [--json F] [--confusions F.png] [--sheet F.png]
 
 --fit: what `create` does, without its texture. --regressor: the supervised baseline. --cascade: the
-networks of AgileAvatar's cascade, measured as it is and "unrelaxed": the likeliest value of every
-choice, without search and refinement. --also: cascades trained without one of its parts.
+networks of AgileAvatar's cascade, measured as it is and "without search": the likeliest value of
+every choice, without search and refinement. --also: cascades trained without one of its parts.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -43,24 +42,20 @@ from portraiture.media import atomic_path
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import Models
-from portraiture.parametrize.cascade import HARD, Cascade, load_cascade, load_regressor
+from portraiture.parametrize.cascade import Cascade, load_cascade, load_regressor
 from portraiture.parametrize.networks import relaxed_vector
 from portraiture.parametrize.run import engine_image, parametrize_aligned
 from portraiture.parametrize.vector import hardened, parameters_of
 from portraiture.perception.cut_out import cut_out
 from portraiture.photo.align import align
+from portraiture.types import Photo
 
 SHEET_SIDE = 160
 
 
-@dataclass
-class Aligned:
+def of_aligned(method: Callable[[Photo], AvatarParameters]) -> Method:
     """A method of aligned photos as one of images."""
-
-    method: Callable[..., AvatarParameters]
-
-    def __call__(self, photo: UInt8[ndarray, "n n 3"]) -> AvatarParameters:
-        return self.method(align(photo))
+    return lambda photo: method(align(photo))
 
 
 def main(
@@ -100,7 +95,7 @@ def methods_of(
     """The methods by the names of their rows."""
     methods: dict[str, Method] = {}
     if fit:
-        methods["fit"] = Aligned(lambda photo: fit_photo(photo).parameters)
+        methods["fit"] = of_aligned(lambda photo: fit_photo(photo).parameters)
     if regressor is not None:
         network = load_regressor(regressor)
 
@@ -111,7 +106,7 @@ def methods_of(
             small = torch.nn.functional.interpolate(
                 cut, (side, side), mode="bilinear", antialias=True
             )
-            return parameters_of(relaxed_vector(network(small), HARD)[0])
+            return parameters_of(relaxed_vector(network(small), 1.0)[0])
 
         methods["regressor"] = regressed
     folders = {} if cascade is None else {"cascade": cascade}
@@ -124,13 +119,13 @@ def methods_of(
         networks = load_cascade(folder)
         methods[name] = cascaded(networks, models)
         if name == "cascade":
-            methods["unrelaxed"] = likeliest(networks, models)
+            methods["without search"] = likeliest(networks, models)
     return methods
 
 
 def cascaded(networks: Cascade, models: Models) -> Method:
     """All three stages."""
-    return Aligned(lambda photo: parametrize_aligned(photo, networks, models).parameters)
+    return of_aligned(lambda photo: parametrize_aligned(photo, networks, models).parameters)
 
 
 def likeliest(networks: Cascade, models: Models) -> Method:

@@ -149,6 +149,20 @@ def test_lifted_trains_from_a_bundle_without_people(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "lifted.safetensors").is_file()
 
 
+def test_data_of_another_kind_and_missing_parts_are_refused_before_a_bundle_is_written(
+    tmp_path: Path,
+) -> None:
+    pairs, people = draw_pairs(tmp_path / "pairs", 1, 32), people_folder(tmp_path / "people", 1)
+    out = tmp_path / "bundle"
+    with pytest.raises(TrainingError, match="holds pairs"):
+        write_bundle("identity", Choices(preset="tiny", data=pairs), out)
+    with pytest.raises(TrainingError, match="--kind pairs"):
+        write_bundle("imitator", Choices(preset="tiny", data=people), out)
+    with pytest.raises(TrainingError, match="mapper needs"):
+        write_bundle("mapper", Choices(preset="tiny", data=pairs), out)
+    assert not out.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["imitator", "faces-encoder", "regressor", "adversarial-faces"])
 def test_pairs_train_from_a_bundle(recipe: RecipeName, tmp_path: Path) -> None:

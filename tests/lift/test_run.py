@@ -198,7 +198,7 @@ def test_a_photo_is_lifted(weights: tuple[Path, Path]) -> None:
     progress = RecordedProgress()
     person = lift_source(demo_photo(), networks=networks, generator=faces, progress=progress)
     assert person.depth.shape == (1, SIZE, SIZE)
-    assert progress.steps["Embed the picture"] == EmbedConfig().steps
+    assert progress.steps["Embed the photo"] == EmbedConfig().steps
     with pytest.raises(CancelledError):
         lift_source(
             demo_photo(), networks=networks, generator=faces,

@@ -19,11 +19,12 @@ from portraiture.networks.faces2d import FacesGenerator
 from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.parametrize.cascade import (
     Bridge,
+    Cascade,
     load_cascade,
     load_imitator,
     load_regressor,
 )
-from portraiture.parametrize.networks import Imitator, ImitatorConfig
+from portraiture.parametrize.networks import Imitator, ImitatorConfig, Mapper
 from portraiture.parametrize.presets import FACES_ENCODER, IMITATOR, MAPPER, REGRESSOR
 from portraiture.parametrize.train_encoder import TrainFacesEncoder, fitted
 from portraiture.parametrize.train_imitator import TrainImitator
@@ -122,9 +123,15 @@ def test_the_mapper_learns_from_both_and_leaves_the_bridge_alone(
     for k, network in enumerate(bridge.networks):
         for name, value in network.state_dict().items():
             assert torch.equal(value, before[f"{k}.{name}"])
-    moved = state.models["mapper"].state_dict()
+    learned = state.models["mapper"].state_dict()
+    torch.manual_seed(made.run.seed)
     fresh = made.build(World()).models["mapper"].state_dict()
-    assert any(not torch.equal(moved[name], fresh[name]) for name in moved)
+    still = {name for name in fresh if torch.equal(learned[name], fresh[name])}
+    assert still == {"w_avg", "heads.center", "heads.spread"}
+    assert float(learned["beta"]) == made.config.beta(4)
+    with pytest.raises(CheckpointError, match="other networks"):
+        mapper = Mapper(replace(made.config.network, bridge="another"))
+        Cascade(bridge, mapper)
 
 
 def test_networks_that_do_not_fit_are_refused(faces: FacesGenerator, tmp_path: Path) -> None:
@@ -132,6 +139,9 @@ def test_networks_that_do_not_fit_are_refused(faces: FacesGenerator, tmp_path: P
     other = FacesGenerator(replace(faces.config, w_dim=8))
     with pytest.raises(CheckpointError, match="fit together"):
         Bridge(other, bridge.encoder, faces, bridge.imitator)
+    large = Imitator(ImitatorConfig(faces=replace(faces.config, size=64), hidden=8))
+    with pytest.raises(CheckpointError, match="differ in size"):
+        Bridge(faces, bridge.encoder, faces, large)
     drifted = FacesGenerator(faces.config)
     with pytest.raises(CheckpointError, match="another generator"):
         Bridge(drifted, bridge.encoder, faces, bridge.imitator)

@@ -41,12 +41,8 @@ def faces_encoder_recipe(config: FacesEncoderTraining, choices: Choices) -> Trai
 
 
 def mapper_recipe(config: MapperTraining, choices: Choices) -> TrainMapper:
-    """The mapper between trained networks. Raises TrainingError without those or without photos."""
-    if choices.start is None or choices.photos is None:
-        raise TrainingError(
-            "mapper needs a folder with encoder, stylised and imitator.safetensors (--start), and"
-            " the portraits that tools/label_portraits.py wrote (--photos)."
-        )
+    """The mapper between trained networks, which `check_choices` asks for with the photos."""
+    assert choices.start is not None and choices.photos is not None
     bridge = load_bridge(Path(choices.start))
     size = bridge.faces.config.size
     return TrainMapper(

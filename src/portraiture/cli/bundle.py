@@ -20,7 +20,7 @@ from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import pack_person, write_pack
 from portraiture.people.pair_pack import pack_pair
-from portraiture.people.pairs import load_pair, pairs_in
+from portraiture.people.pairs import load_pair, pairs_in, style_of
 from portraiture.people.people_file import load_person, people_in
 from portraiture.types import RecipeName
 
@@ -94,7 +94,12 @@ def _pack_data(data: Path, path: Path, room: int) -> tuple[int, dict[str, Any]]:
     if pairs:
         first = load_pair(pairs[0])
         packed = (pack_pair(load_pair(one)) for one in pairs)
-        facts = {"views": len(first.rgb) - 1, "size": first.rgb.shape[1], "kind": "pairs"}
+        facts: dict[str, Any] = {
+            "views": len(first.rgb) - 1,
+            "size": first.rgb.shape[1],
+            "kind": "pairs",
+        }
+        facts["style"] = style_of(data)
         return write_pack(path, packed, limit_bytes=room), facts
     if not people:
         raise TrainingError(f"{data} holds no people; make some with portraiture synth.")

@@ -92,7 +92,7 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
     count = options.workers if plan["recipe"] in GROWING else 0
     workers = start_workers(
         fresh, count=count, seed=FRESH_SEED, views=plan.get("views", 0), size=plan.get("size", 0),
-        kind=plan.get("kind", "latents"),
+        kind=plan.get("kind", "latents"), style=plan.get("style", "natural"),
     )  # fmt: skip
     log(f"{len(workers)} workers render people")
     try:
@@ -284,11 +284,15 @@ def _unpack_pairs(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
     """Unpack the pairs of the bundle into files; none of them are people."""
     folder.mkdir(exist_ok=True)
 
-    def one(item: tuple[int, bytes]) -> None:
-        save_pair(unpack_pair(item[1]), pair_path(folder, item[0]))
+    def one(item: tuple[int, bytes]) -> int:
+        try:
+            save_pair(unpack_pair(item[1]), pair_path(folder, item[0]))
+        except DataError:
+            return 0
+        return 1
 
     with ThreadPoolExecutor(4) as pool:
-        count = len(list(pool.map(one, enumerate(read_pack(pack)))))
+        count = sum(pool.map(one, enumerate(read_pack(pack))))
     log(f"{count} pairs unpacked")
     return []
 

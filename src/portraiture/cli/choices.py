@@ -17,6 +17,8 @@ WITHOUT_START: tuple[RecipeName, ...] = (
 TAKES_PHOTOS: tuple[RecipeName, ...] = (
     "alignment", "encoder", "portrait-parser", "faces-encoder", "mapper",
 )  # fmt: skip
+OF_PAIRS: tuple[RecipeName, ...] = ("imitator", "faces-encoder", "mapper", "regressor")
+"""Recipes whose data are pairs (`people.pairs`)."""
 IN_IMAGE_SPACE: tuple[RecipeName, ...] = (
     "supervised-heads", "supervised-faces", "lifted", "imitator", "faces-encoder", "mapper",
 )  # fmt: skip
@@ -80,3 +82,19 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
         raise TrainingError("lifted learns from its generator alone; leave out --data.")
     if choices.data is None and recipe != "lifted":
         raise TrainingError(f"{recipe} needs training data; give its folder with --data.")
+    if recipe == "mapper" and (choices.start is None or choices.photos is None):
+        raise TrainingError(
+            "mapper needs a folder with encoder, stylised and imitator.safetensors (--start), and"
+            " the portraits that tools/label_portraits.py wrote (--photos)."
+        )
+    if choices.data is not None:
+        _check_kind(recipe, choices.data)
+
+
+def _check_kind(recipe: RecipeName, data: Path) -> None:
+    """Raise TrainingError when a folder of pairs or of people is for other recipes."""
+    pairs, people = any(data.glob("pair_*.npz")), any(data.glob("person_*.npz"))
+    if pairs and recipe not in (*OF_PAIRS, "adversarial-faces"):
+        raise TrainingError(f"{data} holds pairs, which are not for {recipe}; see synth --kind.")
+    if people and recipe in OF_PAIRS:
+        raise TrainingError(f"{data} holds people; {recipe} needs synth --kind pairs.")

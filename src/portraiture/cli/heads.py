@@ -117,7 +117,7 @@ class Lift:
     networks: str
     """LiftedGAN's networks: the published .pth, or a folder or .safetensors file."""
     out: Path
-    """Folder for the results; it is made if need be."""
+    """Output folder; created if it does not exist."""
     seed: int | None = None
     """The person: a whole number; the same seed gives the same person."""
     photo: Path | None = None
@@ -135,7 +135,7 @@ class Lift:
     truncation: float = 0.7
     """Truncation psi of seeds: 0 gives the average person, 1 the full variety."""
     face: int | None = None
-    """Which face of a photo, if there are several: 1 is the largest."""
+    """Which face of --photo, if there are several: 1 is the largest."""
     device: DeviceName = "auto"
     """Where to compute; auto takes CUDA where there is one."""
     overwrite: bool = False
@@ -149,12 +149,16 @@ def lift(command: Lift) -> None:
     source = command.seed if command.photo is None else command.photo
     if source is None or (command.seed is not None and command.photo is not None):
         raise SampleError("Say whom to lift: either --seed or --photo.")
+    if command.face is not None and command.photo is None:
+        raise SampleError("--face is for --photo.")
     style, shot = command.style_from, _shot(command)
     style_from = None if style is None else int(style) if style.isdecimal() else Path(style)
     models = Models(choose_device(command.device))
     facts = {
         "person": str(source), "networks": command.networks, "generator": command.generator,
-        "truncation": command.truncation, "style from": style or "",
+        "truncation": command.truncation, "face": command.face or 1, "style from": style or "",
+        "view": f"yaw {command.yaw or 0:g}°, pitch {command.pitch or 0:g}°",
+        "light": command.light or "their own",
     }  # fmt: skip
     with TerminalProgress() as progress:
         lifted = lift_source(

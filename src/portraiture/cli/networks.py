@@ -65,7 +65,8 @@ class Synth:
     supervised-heads, encoder, alignment and attributes.
     - scenes: the same, with camera and light in the latent too; for supervised-faces.
     - pairs: one .npz per avatar: its vector of parameters, its normalised render, and --views
-    photos of it; for imitator, faces-encoder, mapper, regressor, and adversarial-faces.
+    photos of it (--size 128 for faces2d); for imitator, faces-encoder, mapper, regressor, and
+    adversarial-faces.
 
     Rerun the command to resume; raise --people to add more.
 
@@ -99,15 +100,15 @@ class Train:
     Recipes, and the data each needs:
     - supervised-heads: tri-plane generator supervised by the engine; synth --kind latents.
     - supervised-faces: image generator supervised by the engine; synth --kind scenes.
-    - adversarial-heads: EG3D; any output of synth, or a folder with EG3D's dataset.json.
-    - adversarial-faces: StyleGAN2; the same, or any folder of images.
+    - adversarial-heads: EG3D; any people of synth, or a folder with EG3D's dataset.json.
+    - adversarial-faces: StyleGAN2; the same, pairs, or any folder of images.
     - lifted: LiftedGAN's networks, for the image generator --start (default faces2d); no data.
     - imitator, faces-encoder, mapper: AgileAvatar's networks, for the image generator --start
     (default faces2d; for mapper the folder with the others); synth --kind pairs.
     - regressor: its baseline, photo to parameters; synth --kind pairs.
-    - identity, parser: supporting networks; any output of synth.
+    - identity, parser: supporting networks; any people of synth.
     - portrait-parser: network that segments portraits and classifies hair, beard, glasses and
-    clothes; any output of synth, and labelled portraits of real people (--photos).
+    clothes; any people of synth, and labelled portraits of real people (--photos).
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
 

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from portraiture.cli.avatars import Create, MakeAvatar, Render
+from portraiture.cli.avatars import Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
@@ -35,7 +35,7 @@ def check_paths(command: Any) -> None:
             check_folder(command.out)
         case Train():
             check_folder(command.out or command.bundle or Path())
-        case Invert() | Edit() | Lift() | SampleHeads() | Synth() | Convert():
+        case Parametrize() | Invert() | Edit() | Lift() | SampleHeads() | Synth() | Convert():
             check_folder(command.out)
 
 

@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from portraiture.data.distort import Distortion, distorted
 from portraiture.data.face_set import FaceBatch
 from portraiture.data.labelled_photos import LabelledPhotos
-from portraiture.errors import TrainingError
-from portraiture.people.pairs import Pair, load_pair, pairs_in
+from portraiture.errors import DataError, TrainingError
+from portraiture.people.pairs import Pair, load_pair, pairs_in, style_of
 from portraiture.types import Segment
 
 PHOTOGRAPHED = Distortion(
@@ -28,25 +29,24 @@ PHOTOGRAPHED = Distortion(
     grey=0.02, occlude=0.05, blur=0.4, grain=0.3, jpeg=0.3,
 )  # fmt: skip
 """Augmentation that makes renders more like aligned photos whose background is cut out."""
-KEPT = 2_000
-"""Pairs kept in memory: half a gigabyte for three images of 128 pixels each."""
+KEPT = 600_000_000
+"""Bytes of pairs kept in memory: about 2,400 of three images of 128 pixels each."""
 MEASURED = 1_000
 """Number of vectors from which `PairSet.spread` is taken."""
 
 
 class PairBatch(NamedTuple):
-    """vector: strict. normal: normalised renders in [-1, 1], over white. labels: `Segment` of
-    their pixels. photo: in [-1, 1], over white."""
+    """vector: strict. normal: normalised renders in [-1, 1], over white. photo: in [-1, 1], over
+    white."""
 
     vector: Float[Tensor, "B D"]
     normal: Float[Tensor, "B 3 n n"]
-    labels: Int[Tensor, "B n n"]
     photo: Float[Tensor, "B 3 m m"]
 
 
 class PairSet:
-    """The pairs of a folder; files are read on demand, and the first `KEPT` stay in memory. how:
-    augmentation of the photos."""
+    """The pairs of a folder; files are read on demand, and up to `KEPT` bytes stay in memory. how:
+    augmentation of the photos. style: of the normalised renders."""
 
     def __init__(
         self, folder: Path, *, how: Distortion = PHOTOGRAPHED, limit: int | None = None
@@ -57,7 +57,11 @@ class PairSet:
                 f"{folder} holds no pair_*.npz; make some with portraiture synth --kind pairs."
             )
         self._kept: dict[int, Pair] = {}
-        self.side = self.pair(0).rgb.shape[1]
+        self._bytes = 0
+        first = load_pair(self.paths[0])
+        self.side, self.style = first.rgb.shape[1], style_of(folder)
+        if len(first.rgb) < 2:
+            raise TrainingError(f"{folder} has pairs without photos; make some with --views.")
         self.how = replace(how, size=self.side)
 
     def __len__(self) -> int:
@@ -68,7 +72,10 @@ class PairSet:
         known = self._kept.get(index)
         if known is None:
             known = load_pair(self.paths[index])
-            if len(self._kept) < KEPT:
+            if known.rgb.shape[1] != self.side or len(known.rgb) < 2:
+                raise DataError(f"{self.paths[index]} is of another size than the first pair.")
+            if self._bytes < KEPT:
+                self._bytes += known.rgb.nbytes + 2 * known.alpha.nbytes
                 self._kept[index] = known
         return known
 
@@ -78,8 +85,9 @@ class PairSet:
 
     def sample(self, size: int, generator: torch.Generator) -> PairBatch:
         """Sample `size` avatars, without replacement if there are enough, and a photo of each."""
-        order = torch.randperm(len(self), generator=generator)
-        chosen = order.repeat(-(-size // len(self)))[:size].tolist()
+        known = len(self)
+        order = torch.randperm(known, generator=generator)
+        chosen = order.repeat(-(-size // known))[:size].tolist()
         numbers = torch.randint(1 << 30, (size,), generator=generator).tolist()
         pairs = [self.pair(index) for index in chosen]
         views = [1 + k % (len(pair.rgb) - 1) for pair, k in zip(pairs, numbers, strict=True)]
@@ -87,7 +95,6 @@ class PairSet:
         return PairBatch(
             vector=torch.from_numpy(np.stack([pair.vector for pair in pairs])),
             normal=as_signed(np.stack([pair.rgb[0] for pair in pairs])),
-            labels=torch.from_numpy(np.stack([pair.segmentation[0] for pair in pairs])).long(),
             photo=self._photos(pairs, views, seed),
         )
 
@@ -97,7 +104,6 @@ class PairSet:
         return PairBatch(
             vector=torch.from_numpy(pair.vector)[None],
             normal=as_signed(pair.rgb[:1]),
-            labels=torch.from_numpy(pair.segmentation[:1]).long(),
             photo=as_signed(pair.rgb[1:2]),
         )
 
@@ -115,7 +121,7 @@ class PairSet:
             torch.from_numpy(np.stack([p.segmentation[k] for p, k in chosen])),
             torch.arange(len(chosen)),
         )
-        return distorted(batch, self.how, white(self.side), np.random.default_rng(seed))[0]
+        return photographed(batch, self.how, np.random.default_rng(seed))
 
 
 @dataclass(frozen=True)
@@ -148,20 +154,26 @@ class Portraits:
     ) -> Float[Tensor, "B 3 m m"]:
         known = self.photos
         side = known.images.shape[-1]
-        images, alpha = known.images[chosen].clone(), known.alpha[chosen].clone()
         labels = known.labels[chosen]
         behind = (labels == int(Segment.BACKGROUND))[:, None]
-        alpha[behind] = 0
-        images = torch.where(behind, 255, images)
+        images = torch.where(behind, 255, known.images[chosen])
         theta = torch.stack([frame_transform(frame) for frame in known.frames[chosen]])
-        grid = torch.nn.functional.affine_grid(
-            theta, [len(chosen), 3, side, side], align_corners=False
-        )
-        crops = torch.nn.functional.grid_sample(images.float() - 255.0, grid, align_corners=False)
+        grid = F.affine_grid(theta, [len(chosen), 3, side, side], align_corners=False)
+        crops = F.grid_sample(images.float() - 255.0, grid, align_corners=False)
         cropped = (crops + 255.0).round().clamp(0, 255).to(torch.uint8)
-        opaque = torch.full_like(alpha, 255)
-        batch = FaceBatch(cropped, opaque, torch.zeros_like(labels), torch.arange(len(chosen)))
-        return distorted(batch, how, white(side), rng)[0]
+        classes = F.grid_sample(labels[:, None].float(), grid, mode="nearest", align_corners=False)
+        opaque = torch.full_like(cropped[:, :1], 255)
+        batch = FaceBatch(cropped, opaque, classes[:, 0].to(torch.uint8), torch.arange(len(chosen)))
+        return photographed(batch, how, rng)
+
+
+def photographed(
+    batch: FaceBatch, how: Distortion, rng: np.random.Generator
+) -> Float[Tensor, "B 3 m m"]:
+    """Augmented photos whose background is as white after the light and colour as before."""
+    photos, labels = distorted(batch, how, white(batch.images.shape[-1]), rng)
+    behind = (labels == int(Segment.BACKGROUND))[:, None]
+    return torch.where(behind, 1.0, photos)
 
 
 def frame_transform(frame: Float[Tensor, "3"]) -> Float[Tensor, "2 3"]:

@@ -29,7 +29,7 @@ from portraiture.engine.packs.assets import Asset, AssetKind, fit_asset, skin_al
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
-from portraiture.engine.style.parts import make_style_parts, restyle_part
+from portraiture.engine.style.parts import is_solid, make_style_parts, restyle_part
 from portraiture.engine.style.recipes import RECIPES, restyle_parameters
 from portraiture.engine.style.skin import style_skin
 from portraiture.engine.style.warp import bend_head
@@ -91,15 +91,17 @@ def build_bust(
     parameters = restyle_parameters(parameters, style)
     shape = bend_head(shape_head(parameters, model), parameters, style)
     worn: set[AssetKind] = {asset.kind for asset in assets}
+    fitted = [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
     if style == "natural":
         parts = [_skin(parameters, shape, albedo, assets, texture_size)]
         parts += _procedural(parameters, shape, worn, albedo is not None)
+        parts += fitted
     else:
         parts = [_style_skin(parameters, shape, albedo, assets, style)]
         parts += make_style_parts(parameters, shape, style, worn)
-    parts += [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
+        parts = [part if is_solid(part) else restyle_part(part, style) for part in parts]
+        parts += [restyle_part(part, style) for part in fitted]
     parts = _under_clothes(_under_hat(parts, parameters, shape))
-    parts = [restyle_part(part, style) for part in parts]
     return Bust(
         parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
         skeleton=shape.model.skeleton(shape.joints),

@@ -78,6 +78,7 @@ def wait(progress: Progress = SILENT, *, seconds: float = 60.0) -> None:
         raise_if_cancelled(progress)
 
 
+@lru_cache(maxsize=1)
 def _collect_between_kernels() -> None:
     """Collect no garbage while a kernel compiles, which takes a sixth of that time: numba makes
     many objects, nearly all of which it keeps."""
@@ -87,14 +88,17 @@ def _collect_between_kernels() -> None:
         """Off from the start of a kernel to its end; it compiles those that it calls."""
 
         depth = 0
+        collecting = True
 
         def on_start(self, event: Event) -> None:
+            if self.depth == 0:
+                self.collecting = gc.isenabled()
+                gc.disable()
             self.depth += 1
-            gc.disable()
 
         def on_end(self, event: Event) -> None:
             self.depth -= 1
-            if self.depth == 0:
+            if self.depth == 0 and self.collecting:
                 gc.enable()
 
     if gc.isenabled():

@@ -81,6 +81,8 @@ def measure_lift(
     ValueError for others."""
     if faces.config.z_dim != LATENT_SIZE + SCENE_SIZE:
         raise ValueError("only people of supervised-faces have a known truth")
+    if people < 2:
+        raise ValueError("where the front is, is measured with two people or more")
     correlations, errors, angles = [], [], []
     progress.stage("Lift held-out people", people)
     for index in range(people):
@@ -107,7 +109,8 @@ def depth_agreement(
     found: Float[ndarray, "S S"], truth: Float[ndarray, "S S"], mask: Bool[ndarray, "S S"]
 ) -> tuple[float, float]:
     """Correlation of two depths where `mask` is, and their mean absolute difference after a linear
-    fit, in standard deviations of the truth. Raises ValueError on an empty or flat face."""
+    fit whose slope is not negative, in standard deviations of the truth: a hollow face is no face.
+    Raises ValueError on an empty or flat one."""
     a, b = found[mask].astype(np.float64), truth[mask].astype(np.float64)
     if a.size < 3 or b.std() == 0.0:
         raise ValueError("depths are compared inside a face, and there is none")
@@ -116,7 +119,7 @@ def depth_agreement(
         return 0.0, float(np.abs(b).mean())
     a = (a - a.mean()) / a.std()
     correlation = float((a * b).mean())
-    return correlation, float(np.abs(correlation * a - b).mean())
+    return correlation, float(np.abs(max(correlation, 0.0) * a - b).mean())
 
 
 def angle_errors(differences: Float[ndarray, "B 3"]) -> tuple[float, float, float]:

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from portraiture.export.morphs import welded_normals
 from portraiture.ops.vectors import smooth, unit
-from portraiture.render.materials_numba import DEEP, SHADOW
+from portraiture.render.flat_tones import DEEP, SHADOW
 from portraiture.types import Material, Part, Segment
 
 UNLIT, MTOON = "KHR_materials_unlit", "VRMC_materials_mtoon"

@@ -31,6 +31,8 @@ the light."""
 MOST_DARKER, MOST_BRIGHTER, MOST_WIDE = 0.6, 0.2, 0.25
 """Maximum corrections in log units, of fine differences and of wide ones. Bright ones are rather
 gloss, and patches on another expression's folds."""
+SURE = (0.2, 0.6)
+"""Mean trust in the texels around one between which its fine differences begin to count."""
 RELAXATION = 1.4
 """Factor on the correction: scattering and gloss make renders follow the albedo less than in
 proportion."""
@@ -95,10 +97,15 @@ def correct(
     better = replace(light, ambient=light.ambient * np.exp(mean))
     fine, near = _smoothed(ratio.mean(-1, keepdims=True), trust, FINE_TEXELS)
     wide = np.where(known > 1e-2, (wide - mean).mean(-1, keepdims=True), 0.0)
-    fine = RELAXATION * np.where(near > 1e-2, fine - mean.mean() - wide, 0.0)
+    fine = RELAXATION * _sure(near) * (fine - mean.mean() - wide)
     most = np.where(fine > 0.0, MOST_BRIGHTER, MOST_DARKER)
     left = MOST_WIDE * np.tanh(wide / MOST_WIDE) + most * np.tanh(fine / most)
     return better, left.astype(np.float32)
+
+
+def _sure(trust: Float[ndarray, "h w 1"]) -> Float[ndarray, "h w 1"]:
+    """0 up to the first of `SURE`, 1 from the second: what stands beside an occluder is its own."""
+    return np.clip((trust - SURE[0]) / (SURE[1] - SURE[0]), 0.0, 1.0)
 
 
 def _smoothed(

@@ -1,7 +1,7 @@
-"""Embeds a picture in the w of a 2D generator by optimisation, as LiftedGAN does for photos (Shi et
+"""Embeds an image in the w of a 2D generator by optimisation, as LiftedGAN does for photos (Shi et
 al. 2021, figure 9): Adam on w, by L1 and the perceptual loss.
 
-picture ─u, w = mean + u · basis─▶ generator ─ image loss ─ picture   ─▶ w
+target ─u, w = mean + u · basis─▶ generator ─ image loss ─ target   ─▶ w
 w is parametrised in standard deviations along its principal axes, so that all directions have the
 same scale; a weak penalty on u keeps it among the generator's people. [ours]
 Letters: D w dimension, K principal directions, S side of the generator's image.
@@ -67,14 +67,14 @@ def embed(
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Float[Tensor, "1 D"]:
-    """w whose image is nearest to a picture in [-1, 1]. seed: of the samples. Raises
+    """w whose image is nearest to an image in [-1, 1]. seed: of the samples. Raises
     CancelledError."""
     config = config or EmbedConfig()
     mean, basis = directions_of_w(generator, seed=seed)
     start = _nearest(target, generator, mean, basis, config.tried, seed)
     u = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([u], config.rate)
-    progress.stage("Embed the picture", config.steps)
+    progress.stage("Embed the photo", config.steps)
     for step in range(config.steps):
         raise_if_cancelled(progress)
         for group in optimizer.param_groups:

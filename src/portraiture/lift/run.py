@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import radians
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from portraiture.media import staged_folder, write_image, write_video
 from portraiture.models import Models, default_models
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.ops.resize import resized
+from portraiture.paths import check_folder
 from portraiture.perception.cut_out import cut_out
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
@@ -111,20 +113,18 @@ def lift_source(
     source: a seed from 0 to 2³² - 1, or a photo, which is embedded in w by optimisation (`embed`).
     networks: LiftedGAN's weights. generator: those of the StyleGAN2 that they were trained on.
     truncation: of seeds, 1 for full variety, 0 for the mean person. style_from: seed or photo whose
-    colours the person takes. face: of a photo, 1 is the largest. Raises SampleError, PhotoError,
+    colours the person takes. face: of the source, 1 is the largest. Raises SampleError, PhotoError,
     CheckpointError, ConversionError or CancelledError.
     """
     models = models or default_models()
     faces = models.image_generator(generator)
     net = models.load(load_lifted_networks, networks)
     check_fit(net, faces)
-    codes = [
-        code_of(one, faces, models, truncation=truncation, face=face, progress=progress)
-        for one in (source, style_from)
-        if one is not None
-    ]
+    code = partial(code_of, faces=faces, models=models, truncation=truncation, progress=progress)
+    w = code(source, face=face)
+    style = None if style_from is None else code(style_from)
     with torch.no_grad():
-        return lift(faces, net, codes[0], style=codes[1] if len(codes) > 1 else None)
+        return lift(faces, net, w, style=style)
 
 
 def code_of(
@@ -181,6 +181,7 @@ def lift_files(
     their names. Raises OutputError or CancelledError."""
     times = StageTimes(progress)
     files = LIFT_FILES if shot is None else (*LIFT_FILES, SHOT_FILE)
+    check_folder(Path(out), (*LIFT_FILES, SHOT_FILE), overwrite=overwrite)
     with staged_folder(Path(out), files, overwrite=overwrite) as folder:
         times.stage("Render")
         images = sheets(lifted)
@@ -203,6 +204,8 @@ def lift_files(
             quality=None, stages=list(times.seconds.items()), provenance=provenance or {},
             what="A 2D generator's person, lifted to 3D",
         )  # fmt: skip
+    if shot is None:
+        (Path(out) / SHOT_FILE).unlink(missing_ok=True)  # of the person before
     return files
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count
 from threading import Lock
 from typing import ParamSpec, TypeVar
@@ -23,7 +23,7 @@ from numba.np.ufunc.parallel import threading_layer
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-_lock = Lock()
+_pool_lock, _kernel_lock = Lock(), Lock()
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 """By process (a fork does not inherit threads) and number of threads; kept between calls."""
 
@@ -49,13 +49,17 @@ def in_threads(
             kernel(*arguments, length * piece // pieces, length * (piece + 1) // pieces)
 
     helpers = [_pool(threads).submit(take) for _ in range(min(threads, pieces) - 1)]
-    take()
-    for helper in helpers:
+    try:
+        take()
+    finally:
+        started = [helper for helper in helpers if not helper.cancel()]
+        wait(started)
+    for helper in started:
         helper.result()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
-    with _lock:
+    with _pool_lock:
         key = (os.getpid(), threads)
         if key not in _pools:
             _pools[key] = ThreadPoolExecutor(threads - 1, "portraiture-kernel")
@@ -70,7 +74,7 @@ def one_at_a_time(kernel: Callable[Arguments, Result]) -> Callable[Arguments, Re
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         if _thread_safe():
             return kernel(*args, **kwargs)
-        with _lock:
+        with _kernel_lock:
             return kernel(*args, **kwargs)
 
     return call

@@ -8,6 +8,7 @@ Letters: B photos, N rows of w+, W w dimension, D length of a vector, R side of 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,6 @@ from portraiture.parametrize.networks import (
     relaxed_vector,
 )
 
-HARD = 20.0
-"""β of the last of the paper's 20 epochs, at which vectors are predicted."""
-
 
 @dataclass
 class Bridge:
@@ -47,6 +45,8 @@ class Bridge:
     def __post_init__(self) -> None:
         config = self.encoder.config
         sizes = {(g.num_ws, g.config.w_dim, g.config.size) for g in (self.faces, self.stylised)}
+        if self.imitator.config.faces.size != self.stylised.config.size:
+            raise CheckpointError("The imitator and the stylised generator differ in size.")
         if sizes != {(config.num_ws, config.w_dim, config.image_size)}:
             raise CheckpointError("The encoder and the generators do not fit together.")
         if config.generator not in ("", fingerprint(self.faces)):
@@ -57,6 +57,11 @@ class Bridge:
     @property
     def networks(self) -> tuple[nn.Module, ...]:
         return self.faces, self.encoder, self.stylised, self.imitator
+
+    def fingerprint(self) -> str:
+        """Which networks they are."""
+        parts = "".join(fingerprint(network) for network in self.networks)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def to(self, device: torch.device) -> None:
         """Move all networks."""
@@ -95,6 +100,14 @@ class Cascade:
         stylised, config = self.bridge.stylised, self.mapper.config
         if (config.rows, config.w_dim) != (stylised.num_ws, stylised.config.w_dim):
             raise CheckpointError("The mapper and the stylised generator do not fit together.")
+        if config.bridge not in ("", self.bridge.fingerprint()):
+            raise CheckpointError("The mapper was trained between other networks; give those.")
+        self.mapper.eval().requires_grad_(False)
+
+    def to(self, device: torch.device) -> None:
+        """Move all networks."""
+        self.bridge.to(device)
+        self.mapper.to(device)
 
     @property
     def size(self) -> int:
@@ -107,7 +120,7 @@ class Cascade:
         side = self.size
         small = F.interpolate(photos, (side, side), mode="bilinear", antialias=True)
         codes = self.bridge.codes(small)
-        vector = relaxed_vector(self.mapper(codes), HARD)
+        vector = relaxed_vector(self.mapper(codes), float(self.mapper.beta))
         image = self.bridge.imitator(vector).clamp(-1.0, 1.0)
         return Relaxed(self.bridge.portraits(codes), vector, image)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraiture.parametrize.vector import (
@@ -89,11 +89,14 @@ def number_loss(
     return (error * shown).sum() / shown.sum().clamp_min(1.0)
 
 
-def choice_loss(logits: Float[Tensor, "B K"], vector: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
-    """Cross-entropy, averaged over the choices."""
+def choice_loss(
+    logits: Float[Tensor, "B K"], vector: Float[Tensor, "B D"], beta: float = 1.0
+) -> Float[Tensor, ""]:
+    """Cross-entropy of the softmax of β times the logits, averaged over the choices: of the same
+    probabilities that `vector.relaxed_choices` makes."""
     losses = [
         F.cross_entropy(
-            logits[:, block.first - FIRST_CHOICE : block.last - FIRST_CHOICE],
+            beta * logits[:, block.first - FIRST_CHOICE : block.last - FIRST_CHOICE],
             vector[:, block.first : block.last].argmax(1),
         )
         for block in BLOCKS
@@ -111,8 +114,3 @@ def right_choices(
         at = slice(block.first - FIRST_CHOICE, block.last - FIRST_CHOICE)
         columns.append(logits[:, at].argmax(1) == wanted[:, at].argmax(1))
     return torch.stack(columns, 1)
-
-
-def one_hot_segments(labels: Int[Tensor, "B n n"]) -> Float[Tensor, "B S n n"]:
-    """Known labels as probabilities."""
-    return F.one_hot(labels, len(Segment)).movedim(-1, 1).float()

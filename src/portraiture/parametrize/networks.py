@@ -27,19 +27,24 @@ from portraiture.parametrize.vector import (
     relaxed_choices,
 )
 from portraiture.perception.identity import Residual
+from portraiture.types import Style
 
 SMALLEST = 1e-3
 """Least standard deviation by which a number is divided."""
+SELDOM = 0.1
+"""Least one by which the probability of a choice is."""
 
 
 @dataclass(frozen=True)
 class ImitatorConfig:
     """faces: of the StyleGAN2, whose mapping is left out. hidden: of the rows' MLPs. inputs: D; the
-    engine's vector, so that weights for another engine are refused."""
+    engine's vector, so that weights for another engine are refused. style: of the renders that it
+    imitates."""
 
     faces: FacesConfig = field(default_factory=FacesConfig)
     hidden: int = 160
     inputs: int = field(default_factory=vector_length)
+    style: Style = "natural"
 
 
 class Imitator(nn.Module):
@@ -109,21 +114,22 @@ def relaxed_vector(
 
 @dataclass(frozen=True)
 class MapperConfig:
-    """rows: N. w_dim: W. row: size of each row's features. hidden: of both heads' input. generator:
-    fingerprint of the StyleGAN2 in whose w+ photos are given."""
+    """rows: N. w_dim: W. row: size of each row's features. hidden: of both heads' input. bridge:
+    fingerprint of the networks that it was trained between (`cascade.Bridge`), "" if unknown."""
 
     rows: int = 12
     w_dim: int = 512
     row: int = 48
     hidden: int = 256
-    generator: str = ""
+    bridge: str = ""
 
 
 class Mapper(nn.Module):
-    """w+ to numbers and logits."""
+    """w+ to numbers and logits. beta: β of its last training step, with which they are relaxed."""
 
     model_name: ClassVar = "mapper"
     w_avg: Tensor
+    beta: Tensor
 
     def __init__(self, config: MapperConfig) -> None:
         super().__init__()
@@ -140,6 +146,7 @@ class Mapper(nn.Module):
         )
         self.heads = VectorHeads(config.hidden)
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        self.register_buffer("beta", torch.ones(()))
 
     def forward(
         self, ws: Float[Tensor, "B N W"]
@@ -152,8 +159,8 @@ class Mapper(nn.Module):
 
 @dataclass(frozen=True)
 class RegressorConfig:
-    """width: channels of the first of five stages, doubled by the next three. size: side of the
-    photos, pixels. hidden: of both heads' input."""
+    """width: channels of the stem and of the first of four stages, doubled by each later one. size:
+    side of the photos, pixels. hidden: of both heads' input."""
 
     width: int = 24
     size: int = 128

@@ -20,6 +20,7 @@ from torch import Tensor
 from portraiture.avatar import Avatar, check_style
 from portraiture.engine.build import build_bust
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.engine.style.recipes import style_shading
 from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
@@ -71,8 +72,9 @@ def parametrize(
     Raises PhotoError when the photo cannot be used, CheckpointError, or CancelledError.
     """
     models = models or default_models()
+    cascade = load_cascade(networks, faces=models.image_generator())
     progress.stage("Align the photo")
-    return parametrize_aligned(align(photo, face=face), load_cascade(networks), models, progress)
+    return parametrize_aligned(align(photo, face=face), cascade, models, progress)
 
 
 def parametrize_aligned(
@@ -81,8 +83,7 @@ def parametrize_aligned(
     """The same of an aligned photo with loaded networks."""
     progress.stage("Stylise the portrait")
     cut = cut_out(photo.crop, models.portrait_parser(), models.device)
-    cascade.bridge.to(models.device)
-    cascade.mapper.to(models.device)
+    cascade.to(models.device)
     relaxed = cascade.relax(cut)
     raise_if_cancelled(progress)
     imitator, features = cascade.bridge.imitator, models.parser()
@@ -97,14 +98,16 @@ def parametrize_aligned(
         "Strict": imitated,
     }  # fmt: skip
     stages = {name: pixels(image) for name, image in images.items()}
-    stages["Engine"] = engine_image(parameters, size=PANEL)
+    stages["Engine"] = engine_image(parameters, size=PANEL, style=imitator.config.style)
     return Parametrized(parameters, stages)
 
 
-def engine_image(parameters: AvatarParameters, *, size: int) -> UInt8[ndarray, "n n 3"]:
+def engine_image(
+    parameters: AvatarParameters, *, size: int, style: Style = "natural"
+) -> UInt8[ndarray, "n n 3"]:
     """The engine's normalised render of parameters, as in `people.pairs`."""
-    bust = build_bust(parameters, texture_size=TEXTURE_SIZE)
-    return over_white(normal_view(bust, size=size).rgba, 1.0)
+    bust = build_bust(parameters, style=style, texture_size=TEXTURE_SIZE)
+    return over_white(normal_view(bust, size=size, style=style).rgba, 1.0)
 
 
 def parametrize_files(
@@ -133,6 +136,7 @@ def parametrize_files(
         )  # fmt: skip
         times.stage("Build the avatar")
         bust = avatar.bust()
+        wait_for_kernels(times)
         front = _front(bust, style)
         raise_if_cancelled(times)
         write_image(folder / "stages.png", stage_sheet(found))

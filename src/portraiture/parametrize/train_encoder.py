@@ -20,6 +20,7 @@ from torch import Tensor
 
 from portraiture.checkpoints import fingerprint
 from portraiture.data.pair_set import PairSet, Portraits
+from portraiture.errors import TrainingError
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.parametrize.losses import imitation_losses
@@ -110,7 +111,9 @@ class TrainFacesEncoder:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
         """Photos of avatars and real people, and latents."""
-        sampled = round(size * self.config.sampled_share)
+        if size < 2:
+            raise TrainingError("faces-encoder needs batches of two or more; raise --batch.")
+        sampled = min(max(round(size * self.config.sampled_share), 1), size - 1)
         others = size - sampled
         real = round(others * self.config.real_share) if self.portraits is not None else 0
         photos = [self.data.sample(others - real, generator).photo] if others > real else []

@@ -18,7 +18,8 @@ from torch import Tensor
 from portraiture.data.pair_set import PairBatch, PairSet
 from portraiture.networks.faces2d import FacesGenerator
 from portraiture.parametrize.losses import imitation_losses
-from portraiture.parametrize.networks import SMALLEST, Imitator, ImitatorConfig
+from portraiture.parametrize.networks import SELDOM, SMALLEST, Imitator, ImitatorConfig
+from portraiture.parametrize.vector import FIRST_CHOICE, LAST_CHOICE
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.train.adversary import autocast
@@ -60,7 +61,7 @@ class TrainImitator:
         self, config: ImitatorTraining, data: PairSet, faces: FacesGenerator,
         features: FeatureNetwork, identity: IdentityNetwork,
     ) -> None:  # fmt: skip
-        network = replace(config.network, faces=faces.config)
+        network = replace(config.network, faces=faces.config, style=data.style)
         self.config, self.data = replace(config, network=network), data
         self.faces, self.features, self.identity = faces, features, identity
 
@@ -76,6 +77,7 @@ class TrainImitator:
         center, spread = self.data.spread()
         network.center.copy_(center)
         network.spread.copy_(spread.clamp_min(SMALLEST))
+        network.spread[FIRST_CHOICE:LAST_CHOICE].clamp_min_(SELDOM)
         network.to(world.device)
         self.identity.to(world.device)
         if isinstance(self.features, torch.nn.Module):

@@ -20,6 +20,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.data.pair_set import PairBatch, PairSet, Portraits
+from portraiture.errors import TrainingError
 from portraiture.parametrize.cascade import Bridge
 from portraiture.parametrize.losses import (
     choice_loss,
@@ -88,8 +89,8 @@ class TrainMapper:
         self, config: MapperTraining, data: PairSet, portraits: Portraits, bridge: Bridge,
         features: FeatureNetwork, identity: IdentityNetwork, parser: ParserNetwork,
     ) -> None:  # fmt: skip
-        rows, w_dim = bridge.imitator.synthesis.num_ws, bridge.imitator.config.faces.w_dim
-        network = replace(config.network, rows=rows, w_dim=w_dim)
+        rows, w_dim = bridge.faces.num_ws, bridge.faces.config.w_dim
+        network = replace(config.network, rows=rows, w_dim=w_dim, bridge=bridge.fingerprint())
         self.config, self.data = replace(config, network=network), data
         self.portraits, self.bridge = portraits, bridge
         self.features, self.identity, self.parser = features, identity, parser
@@ -117,7 +118,9 @@ class TrainMapper:
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> MapperBatch:
         """Avatars and real photos."""
-        real = max(1, round(size * self.config.real_share))
+        real = min(max(1, round(size * self.config.real_share)), size - 1)
+        if real < 1:
+            raise TrainingError("mapper needs batches of two or more; raise --batch.")
         pairs = self.data.sample(size - real, generator)
         return MapperBatch(pairs, self.portraits.sample(real, generator))
 
@@ -133,16 +136,18 @@ class TrainMapper:
             group["lr"] = config.learning_rate * factor
         optimizer.zero_grad(set_to_none=True)
         numbers, logits = network(self.bridge.codes(batch.pairs.photo))
+        beta = config.beta(state.step)
+        network.beta.fill_(beta)
         fade = min(state.step / max(1, config.fade_steps), 1.0)
         weight = config.supervised * (1.0 + (config.faded - 1.0) * fade)
         spread = network.heads.spread
         losses = {
             "numbers": weight * number_loss(numbers, batch.pairs.vector, spread),
-            "choices": weight * choice_loss(logits, batch.pairs.vector),
+            "choices": weight * choice_loss(logits, batch.pairs.vector, beta),
         }
         right = right_choices(logits, batch.pairs.vector).float().mean()
         if state.step >= config.real_from:
-            losses |= self.of_real(network, batch.portraits, config.beta(state.step))
+            losses |= self.of_real(network, batch.portraits, beta)
         torch.stack(list(losses.values())).sum().backward()
         average_gradients(network.parameters(), world)
         optimizer.step()
@@ -180,6 +185,6 @@ class TrainMapper:
         count = min(self.config.grid_photos, len(self.portraits.photos))
         photos = self.portraits.plain(list(range(count))).to(network.w_avg.device)
         codes = self.bridge.codes(photos)
-        relaxed = relaxed_vector(network(codes), self.config.beta(state.step))
+        relaxed = relaxed_vector(network(codes), float(network.beta))
         rows = (photos, self.bridge.portraits(codes), self.bridge.imitator(relaxed))
         return stack_rows(*(tile(row, columns=count) for row in rows))

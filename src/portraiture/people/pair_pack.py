@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import lzma
 import zipfile
+import zlib
 
 import numpy as np
 from PIL import Image
 
 from portraiture.errors import DataError
 from portraiture.people.pack import webp
-from portraiture.people.pairs import Pair
+from portraiture.people.pairs import Pair, checked_pair
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 
 
 def pack_pair(pair: Pair) -> bytes:
@@ -40,8 +43,13 @@ def unpack_pair(data: bytes) -> Pair:
             packed = dict(arrays)
         pieces = np.split(packed["images"], packed["lengths"].cumsum()[:-1])
         rgb = np.stack([np.asarray(Image.open(io.BytesIO(p.tobytes()))) for p in pieces])
-        masks = np.frombuffer(lzma.decompress(packed["masks"].tobytes()), np.uint8)
-        alpha, segmentation = masks.reshape(2, *rgb.shape[:3]).copy()
-        return Pair(packed["vector"].astype(np.float32), rgb, alpha, segmentation)
-    except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+        count = 2 * int(np.prod(rgb.shape[:3]))
+        unpacked = lzma.LZMADecompressor().decompress(packed["masks"].tobytes(), count + 1)
+        masks = np.frombuffer(unpacked, np.uint8).reshape(2, *rgb.shape[:3])
+        arrays = {
+            "vector": packed["vector"], "rgb": rgb, "alpha": masks[0].copy(),
+            "segmentation": masks[1].copy(),
+        }  # fmt: skip
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise DataError(f"the data hold no pair packed by pack_pair: {error}.") from error
+    return checked_pair(arrays, "What pack_pair should have packed")

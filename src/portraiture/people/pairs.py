@@ -9,12 +9,13 @@ Rerunning resumes or extends a folder. Letters: D `vector_length()`, V photos, n
 
 from __future__ import annotations
 
+import json
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -22,19 +23,22 @@ from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
 from portraiture.engine.build import build_bust
-from portraiture.engine.parameters import DISCRETE, AvatarParameters
+from portraiture.engine.parameters import DISCRETE, AvatarParameters, vector_length
 from portraiture.engine.sample import sample_parameters
+from portraiture.engine.style.recipes import style_shading
 from portraiture.errors import DataError
 from portraiture.media import atomic_path
-from portraiture.people.people import claim_folder
+from portraiture.people.people import SETTINGS, claim_folder
 from portraiture.people.synthetic import as_annotated, sample_expression, with_expression
 from portraiture.people.views import HeadFrame, View, head_frame, over, render_view
 from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
 from portraiture.render.light import sample_light, studio_light
-from portraiture.types import Bust, Style
+from portraiture.types import Bust, Segment, Style
 
 TEXTURE_SIZE = 256
+MAX_BYTES = 64_000_000
+"""Largest file that is read."""
 STRANGE = 0.5
 """Share of people some of whose choices do not go together: an imitator has to know every vector,
 not people alone (supplement 2.1)."""
@@ -115,7 +119,7 @@ def make_pair(index: int, config: PairConfig) -> Pair:
     styled = bust
     if config.style != "natural":
         styled = build_bust(parameters, style=config.style, texture_size=TEXTURE_SIZE)
-    views = [normal_view(as_annotated(styled, parameters), size=config.size)]
+    views = [normal_view(as_annotated(styled, parameters), size=config.size, style=config.style)]
     frame, bust = head_frame(bust.landmarks), as_annotated(bust, parameters)
     views += [_photo(rng, bust, parameters, frame, config.size) for _ in range(config.photos)]
     return Pair(
@@ -126,13 +130,14 @@ def make_pair(index: int, config: PairConfig) -> Pair:
     )
 
 
-def normal_view(bust: Bust, *, size: int) -> View:
+def normal_view(bust: Bust, *, size: int, style: Style = "natural") -> View:
     """The normalised image of a bust: neutral as built, from the front, under studio light."""
     frame = head_frame(bust.landmarks)
     supersample = 4 if size < 128 else 2
     return render_view(
-        bust, frame, eg3d_orbit(0.0, 0.0), size=size, light=studio_light(), supersample=supersample
-    )
+        bust, frame, eg3d_orbit(0.0, 0.0), size=size, light=studio_light(),
+        supersample=supersample, shading=style_shading(style),
+    )  # fmt: skip
 
 
 def photo_view(rng: np.random.Generator, parameters: AvatarParameters, *, size: int) -> View:
@@ -172,6 +177,15 @@ def pair_path(folder: Path, index: int) -> Path:
     return folder / f"pair_{index:05d}.npz"
 
 
+def style_of(folder: Path) -> Style:
+    """Style of the normalised renders of a folder, "natural" where it does not say."""
+    try:
+        found = json.loads((folder / SETTINGS).read_text()).get("style", "natural")
+    except (OSError, ValueError, AttributeError):
+        return "natural"
+    return found if found in get_args(Style) else "natural"
+
+
 def pairs_in(folder: Path) -> list[Path]:
     """Files of all pairs in a folder, in order."""
     return sorted(folder.glob("pair_*.npz"))
@@ -186,15 +200,26 @@ def save_pair(pair: Pair, path: Path) -> None:
 def load_pair(path: Path) -> Pair:
     """Read a file of `save_pair`. Raises DataError, one sentence, on anything else."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError("it is too large")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in LAYOUT}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is not a file of pairs: {error}.") from error
+    return checked_pair(arrays, path)
+
+
+def checked_pair(arrays: Mapping[str, ndarray], source: object) -> Pair:
+    """The pair of arrays by name. Raises DataError naming `source` when they are none."""
     sound = all(
         arrays[name].dtype == kind and arrays[name].ndim == dims
         for name, (kind, dims) in LAYOUT.items()
     )
     images = arrays["alpha"].shape
-    if not sound or arrays["segmentation"].shape != images or arrays["rgb"].shape != (*images, 3):
-        raise DataError(f"{path} is not a file of pairs: its arrays do not fit together.")
-    return Pair(**arrays)
+    sound = sound and arrays["segmentation"].shape == images and len(images) == 3
+    sound = sound and arrays["rgb"].shape == (*images, 3) and arrays["rgb"].size > 0
+    if not sound or images[1] != images[2] or len(arrays["vector"]) != vector_length():
+        raise DataError(f"{source} is no pair of this version: its arrays do not fit together.")
+    if arrays["segmentation"].max() >= len(Segment) or not np.isfinite(arrays["vector"]).all():
+        raise DataError(f"{source} is no pair of this version: it has classes that are none.")
+    return Pair(**{name: arrays[name] for name in LAYOUT})

@@ -20,7 +20,7 @@ from portraiture.camera import (
 )
 from portraiture.photo.align import mean_face
 from portraiture.render.mesh import render_bust
-from portraiture.types import Bust, Camera, Light, as_uint8
+from portraiture.types import Bust, Camera, Light, Shading, as_uint8
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,13 @@ def render_view(
     size: int,
     light: Light | None = None,
     supersample: int = 2,
+    shading: Shading = "natural",
 ) -> View:
     """Render a bust with an EG3D camera. light: `studio_light` by default."""
     rendered = render_bust(
-        bust, frame.camera(camera), size=size, light=light, supersample=supersample
-    )
+        bust, frame.camera(camera), size=size, light=light, supersample=supersample,
+        shading=shading,
+    )  # fmt: skip
     along = ray_lengths(camera, size) / frame.scale
     depth = np.where(np.isfinite(rendered.depth), rendered.depth * along, 0.0)
     return View(

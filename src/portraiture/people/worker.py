@@ -17,6 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Literal, get_args
 
+from portraiture.types import Style
+
 Rendered = Literal["latents", "scenes", "pairs"]
 """Kinds of data, as of `portraiture synth`."""
 STOP = "stop"
@@ -28,10 +30,17 @@ GIVEN_UP = 5
 
 
 def start_workers(
-    folder: Path, *, count: int, seed: int, views: int, size: int, kind: Rendered = "latents"
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    views: int,
+    size: int,
+    kind: Rendered = "latents",
+    style: Style = "natural",
 ) -> list[subprocess.Popen[bytes]]:
     """Start `count` processes that render people of a seed into `folder` until `STOP` appears in
-    it. views: images of each; of pairs the photos."""
+    it. views: images of each; of pairs the photos. style: of the pairs."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP).unlink(missing_ok=True)
     one = dict.fromkeys(
@@ -43,7 +52,7 @@ def start_workers(
         command = [
             sys.executable, "-m", "portraiture.people.worker", str(folder),
             "--first", str(k), "--step", str(count), "--seed", str(seed), "--views", str(views),
-            "--size", str(size), "--kind", kind,
+            "--size", str(size), "--kind", kind, "--style", style,
         ]  # fmt: skip
         with (folder / f"worker_{k}.log").open("wb") as log:
             workers.append(
@@ -63,7 +72,7 @@ def stop_workers(folder: Path, workers: list[subprocess.Popen[bytes]]) -> None:
 
 def work(
     folder: Path, *, first: int, step: int, seed: int, views: int, size: int, kind: Rendered,
-    parent: int,
+    style: Style, parent: int,
 ) -> None:  # fmt: skip
     """Render until `folder` contains `STOP`, the process `parent` has exited, or `GIVEN_UP` people
     in a row have failed."""
@@ -73,7 +82,7 @@ def work(
 
     def render(k: int) -> None:
         if kind == "pairs":
-            pair = make_pair(k, PairConfig(seed=seed, photos=views, size=size))
+            pair = make_pair(k, PairConfig(seed=seed, photos=views, size=size, style=style))
             save_pair(pair, pair_path(folder, k))
             return
         person = make_person(k, seed=seed, views=views, size=size, scenes=kind == "scenes")
@@ -101,6 +110,7 @@ def main() -> None:
     for name in ("first", "step", "seed", "views", "size"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--kind", choices=get_args(Rendered), required=True)
+    parser.add_argument("--style", choices=get_args(Style), default="natural")
     found = parser.parse_args()
     parent = os.getppid()
     os.nice(5)
@@ -109,7 +119,7 @@ def main() -> None:
     torch.set_num_threads(1)
     work(
         found.folder, first=found.first, step=found.step, seed=found.seed, views=found.views,
-        size=found.size, kind=found.kind, parent=parent,
+        size=found.size, kind=found.kind, style=found.style, parent=parent,
     )  # fmt: skip
 
 

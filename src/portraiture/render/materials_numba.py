@@ -19,6 +19,7 @@ from portraiture.render.brdf_numba import (
     unit3,
     wrapped,
 )
+from portraiture.render.flat_tones import DEEP, SHADOW
 from portraiture.render.hair_numba import hair
 from portraiture.render.reflection_numba import (
     cone_visibility,
@@ -252,11 +253,6 @@ def material_radiance(
         else:
             out = (out[0], out[1], value)
     return out
-
-
-SHADOW = (0.70, 0.62, 0.71)
-DEEP = (0.50, 0.46, 0.60)
-"""Factors on a flat colour in toon shadows, and on that of halftone dots and full shadow in ink."""
 
 
 @inlined

@@ -15,7 +15,8 @@ SPARE = 4.0
 
 
 LENGTHS = (
-    "decay_steps", "margin_steps", "levels_from", "whole_from", "whole_decay",
+    "decay_steps", "margin_steps", "levels_from", "whole_from", "whole_decay", "images_from",
+    "fade_steps", "real_from", "epoch_steps",
 )  # fmt: skip
 """Config fields that are measured in steps."""
 

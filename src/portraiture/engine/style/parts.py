@@ -121,9 +121,14 @@ def paint_lock(rgb: Float[ndarray, "3"], recipe: Recipe) -> UInt8[ndarray, "s s 
     return out
 
 
+def is_solid(part: Part) -> bool:
+    """Whether a part of `make_style_parts` is made for its style and needs no `restyle_part`."""
+    return part.name in _SOLID
+
+
 def restyle_part(part: Part, style: Style) -> Part:
-    """Clean the materials of parts that are built as for natural; others pass unchanged."""
-    if style == "natural" or part.name in _SOLID:
+    """Clean the material of a part that is built as for natural, such as an asset."""
+    if style == "natural":
         return part
     recipe, material = RECIPES[style], part.material
     finish = recipe.finish

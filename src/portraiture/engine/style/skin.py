@@ -61,9 +61,9 @@ def style_skin(
     lips = _vivid(lips, 1.15 * recipe.saturation, 0.6 * recipe.lift)
     rosy = recipe.blush * (0.45 + 0.55 * parameters.sex) * (0.6 + parameters.cheek_blush)
     out = _features(base, tone, lips, mask, rosy * _blush(maps.position, mask))
-    out = _creased(out, maps, parameters, recipe, ink=style == "comic")
+    out = _creased(out, maps, parameters, recipe, ink=recipe.finish == "ink")
     out = _bearded(out, parameters, shape)
-    out = _openings(out, mask, ink=style == "comic")
+    out = _openings(out, mask, ink=recipe.finish == "ink")
     codes = (np.clip(out, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     return _scalp(codes, parameters, shape)
 
