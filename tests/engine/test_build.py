@@ -10,9 +10,11 @@ import pytest
 
 from portraiture.engine import build
 from portraiture.engine.actions import ACTIONS
+from portraiture.engine.build import with_expression
 from portraiture.engine.parameters import DISCRETE
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.style.recipes import STYLES
+from portraiture.errors import AvatarError
 from portraiture.types import Part, Style
 
 build_bust = partial(build.build_bust, texture_size=256)
@@ -105,3 +107,18 @@ def test_a_hat_hides_the_hair_under_it() -> None:
     free = build_bust(parameters).part("hair")
     covered = build_bust(replace(parameters, hat_style="beanie")).part("hair")
     assert 0 < len(covered.faces) < len(free.faces)
+
+
+@pytest.mark.parametrize("style", ["natural", "cartoon"])
+def test_an_expression_changes_a_bust_as_if_it_were_built_with_it(style: Style) -> None:
+    parameters, smile = sample_parameters(3), {"mouthSmileLeft": 0.7, "jawOpen": 0.2}
+    neutral = build_bust(parameters, style=style)
+    built = build_bust(parameters, style=style, expression=smile)
+    posed = with_expression(neutral, parameters, smile, style=style)
+    assert posed.expression == built.expression
+    assert np.array_equal(posed.landmarks, built.landmarks)
+    assert not np.array_equal(posed.landmarks, neutral.landmarks)
+    for a, b in zip(posed.parts, built.parts, strict=True):
+        assert np.array_equal(a.vertices, b.vertices) and a.morphs.keys() == b.morphs.keys()
+    with pytest.raises(AvatarError):
+        with_expression(neutral, parameters, {"frown": 1.0})

@@ -16,6 +16,7 @@ from PIL import Image
 
 from portraiture.avatar import Avatar, check_style
 from portraiture.camera import project
+from portraiture.engine.build import with_expression
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.prepare import wait as wait_for_kernels
@@ -135,7 +136,7 @@ def create_files(
         bust = _build(avatar, times)
         times.stage("Render")
         renders = _portraits(avatar, bust)
-        overlay = _overlay(avatar, photo, fitted)
+        overlay = _overlay(avatar, bust, photo, fitted)
         write_image(folder / "front.png", renders["front"])
         write_image(folder / "overlay.jpg", overlay)
         raise_if_cancelled(times)
@@ -225,10 +226,12 @@ def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3
     }
 
 
-def _overlay(avatar: Avatar, photo: Photo, fitted: Fitted) -> UInt8[ndarray, "h w 3"]:
+def _overlay(
+    avatar: Avatar, neutral: Bust, photo: Photo, fitted: Fitted
+) -> UInt8[ndarray, "h w 3"]:
     """The photo, the render at its camera with its light and expression over it, and the photo
     with the fitted landmarks, side by side, each at most `PANEL_PX`."""
-    bust = avatar.bust(expression=fitted.expression)
+    bust = with_expression(neutral, avatar.parameters, fitted.expression, style=avatar.style)
     image = reduced(photo.image, max(photo.image.shape) / PANEL_PX)
     size = (image.shape[0], image.shape[1])
     covered = over(_shoot(avatar, bust, fitted.camera, size, fitted.light), image)

@@ -110,6 +110,18 @@ def build_bust(
     )
 
 
+def with_expression(
+    bust: Bust, parameters: AvatarParameters, expression: Mapping[str, float], *,
+    style: Style = "natural",
+) -> Bust:  # fmt: skip
+    """A bust with another expression, as if it were built with it. parameters, style: those from
+    which it was. Raises AvatarError as `build_bust` does."""
+    parameters = restyle_parameters(parameters, style)
+    shape = bend_head(shape_head(parameters), parameters, style)
+    landmarks = landmark_positions(shape.expressed(_check_expression(expression)), shape.model)
+    return replace(bust, expression=dict(expression), landmarks=landmarks)
+
+
 def _skin(
     parameters: AvatarParameters,
     shape: HeadShape,

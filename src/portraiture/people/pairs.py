@@ -22,14 +22,14 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
-from portraiture.engine.build import build_bust
+from portraiture.engine.build import build_bust, with_expression
 from portraiture.engine.parameters import DISCRETE, AvatarParameters, vector_length
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.style.recipes import style_shading
 from portraiture.errors import DataError
 from portraiture.media import atomic_path
 from portraiture.people.people import SETTINGS, claim_folder
-from portraiture.people.synthetic import as_annotated, sample_expression, with_expression
+from portraiture.people.synthetic import as_annotated, sample_expression
 from portraiture.people.views import HeadFrame, View, head_frame, over, render_view
 from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress

@@ -19,9 +19,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
-from portraiture.engine.build import build_bust
+from portraiture.engine.build import build_bust, with_expression
 from portraiture.engine.hair.build import paint_scalp
-from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.packs.assets import Asset, find_assets
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
@@ -136,18 +135,6 @@ def as_annotated(bust: Bust, parameters: AvatarParameters) -> Bust:
             part = replace(part, segment=np.full_like(part.segment, Segment.SKIN))
         parts.append(part)
     return replace(bust, parts=tuple(parts))
-
-
-def with_expression(
-    bust: Bust, parameters: AvatarParameters, expression: Mapping[str, float]
-) -> Bust:
-    """Change a person's expression. parameters: those from which the bust was built."""
-    shape = shape_head(parameters)
-    vertices = shape.vertices.copy()
-    for name, weight in expression.items():
-        vertices += np.float32(weight) * shape.action_deltas(name)
-    landmarks = landmark_positions(vertices, shape.model)
-    return replace(bust, expression=dict(expression), landmarks=landmarks)
 
 
 def sample_expression(rng: np.random.Generator) -> dict[str, float]:
