@@ -11,11 +11,12 @@ and creases that the mesh does not have.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from portraiture.fit.light import radiance
 from portraiture.fit.projection import Projection, core_mask, image_size, sample_cubic
@@ -112,9 +113,21 @@ def _smoothed(
     values: Float[ndarray, "h w c"], trust: Float[ndarray, "h w"], sigma: float
 ) -> tuple[Float[ndarray, "h w c"], Float[ndarray, "h w 1"]]:
     """Mean of the trusted values around each texel, and how much trust there is."""
-    near = gaussian_filter(trust, sigma)[..., None]
-    total = gaussian_filter(values * trust[..., None], (sigma, sigma, 0))
+    near = _blurred(trust.astype(np.float32)[..., None], sigma)
+    total = _blurred((values * trust[..., None]).astype(np.float32), sigma)
     return total / np.maximum(near, 1e-3), near
+
+
+def _blurred(image: Float32[ndarray, "h w c"], sigma: float) -> Float32[ndarray, "h w c"]:
+    """A Gaussian blur; wide ones are three box filters of the same variance, whose cost does not
+    grow with them."""
+    if sigma < 8.0:
+        return gaussian_filter(image, (sigma, sigma, 0))
+    width = 2 * round(sigma) + 1
+    sides: Any = (width, width, 1)
+    for _ in range(3):
+        image = uniform_filter(image, sides)
+    return image
 
 
 def _opaque(rgba: Float32[ndarray, "h w 4"]) -> UInt8[ndarray, "h w 3"]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numba import get_num_threads
 from numpy import ndarray
 from scipy.spatial import KDTree
 
@@ -14,6 +15,8 @@ from portraiture.engine.shape import HeadShape
 from portraiture.ops.vectors import unit
 
 NEIGHBOURS = 6
+SHARED = 500
+"""Queries from which they are shared among threads, as many as numba has."""
 
 _GROWTH_MARGIN = 0.004
 """Metres around the scalp within which the affine map to the average head is fitted."""
@@ -39,7 +42,8 @@ class SkinField:
         self, queries: Float[ndarray, "Q 3"]
     ) -> tuple[Float[ndarray, "Q"], Float[ndarray, "Q 3"]]:
         """Signed distance (metres, positive outside) and unit normal at each query point."""
-        distance, index = self.tree.query(queries, k=NEIGHBOURS)
+        workers = get_num_threads() if len(queries) > SHARED else 1
+        distance, index = self.tree.query(queries, k=NEIGHBOURS, workers=workers)
         weight = 1.0 / (distance**2 + 1e-8)
         weight /= weight.sum(1, keepdims=True)
         normals = self.normals[index]
