@@ -25,7 +25,6 @@ from portraiture.lift.run import (
     LIFT_FILES,
     SHOT_FILE,
     check_fit,
-    lift_seed,
     lift_source,
     lit,
     load_lifted_networks,
@@ -77,7 +76,7 @@ def test_a_seed_gives_all_its_files(weights: tuple[Path, Path], tmp_path: Path) 
 
 def test_the_same_seed_is_the_same_person(weights: tuple[Path, Path]) -> None:
     faces, networks = weights
-    a, b, c = (lift_seed(k, networks=networks, generator=faces) for k in (1, 1, 2))
+    a, b, c = (lift_source(k, networks=networks, generator=faces) for k in (1, 1, 2))
     assert torch.equal(a.depth, b.depth) and torch.equal(a.albedo, b.albedo)
     assert not torch.equal(a.albedo, c.albedo)
 
@@ -87,9 +86,9 @@ def test_what_does_not_fit_is_refused(weights: tuple[Path, Path], tmp_path: Path
     with pytest.raises(CheckpointError, match="LiftedGAN"):
         load_lifted_networks(faces)
     with pytest.raises(CheckpointError, match="images of 32 pixels"):
-        lift_seed(0, networks=networks)
+        lift_source(0, networks=networks)
     with pytest.raises(SampleError, match="truncation"):
-        lift_seed(0, networks=networks, generator=faces, truncation=float("nan"))
+        lift_source(0, networks=networks, generator=faces, truncation=float("nan"))
     other = load_image_generator(faces)
     with torch.no_grad():
         other.mapping.w_avg += 1.0
@@ -100,7 +99,7 @@ def test_what_does_not_fit_is_refused(weights: tuple[Path, Path], tmp_path: Path
     with pytest.raises(CheckpointError, match="another generator"):
         check_fit(net, other)
     with pytest.raises(SampleError, match="seed"):
-        lift_seed(-1, networks=networks, generator=faces)
+        lift_source(-1, networks=networks, generator=faces)
 
 
 def test_a_positive_yaw_shows_the_persons_left_and_a_positive_pitch_the_top() -> None:
@@ -146,7 +145,7 @@ def test_a_view_is_shown_from_where_it_is_asked_for(
     out = tmp_path / "out"
     main([*common, "--seed", "3", "--yaw", "20", "--light", "30,10", "--out", str(out)])
     assert {path.name for path in out.iterdir()} == {*LIFT_FILES, SHOT_FILE}
-    person = lift_seed(3, networks=networks, generator=faces)
+    person = lift_source(3, networks=networks, generator=faces)
     shown = np.asarray(Image.open(out / SHOT_FILE))
     light = light_code(np.radians(30.0), np.radians(10.0), like=person.w)
     view = view_code(np.radians(20.0), like=person.w)
@@ -164,12 +163,12 @@ def test_a_view_is_shown_from_where_it_is_asked_for(
 
 def test_another_ones_style_changes_colours_and_nothing_else(weights: tuple[Path, Path]) -> None:
     faces, networks = weights
-    own = lift_seed(1, networks=networks, generator=faces)
-    mixed = lift_seed(1, networks=networks, generator=faces, style_from=2)
+    own = lift_source(1, networks=networks, generator=faces)
+    mixed = lift_source(1, networks=networks, generator=faces, style_from=2)
     for name in ("w", "w0", "light", "view", "depth", "transformation"):
         assert torch.equal(getattr(mixed, name), getattr(own, name)), name
     assert not torch.allclose(mixed.neutral, own.neutral)
-    same = lift_seed(1, networks=networks, generator=faces, style_from=1)
+    same = lift_source(1, networks=networks, generator=faces, style_from=1)
     assert torch.allclose(same.albedo, own.albedo, atol=1e-5)
 
 

@@ -81,22 +81,6 @@ def check_fit(networks: LiftedNetworks, faces: FacesGenerator) -> None:
         )
 
 
-def lift_seed(
-    seed: int,
-    *,
-    networks: str | Path,
-    generator: str | Path = "faces2d",
-    truncation: float = 0.7,
-    style_from: Source | None = None,
-    models: Models | None = None,
-) -> Lifted:
-    """Lift the person of a seed; see `lift_source`."""
-    return lift_source(
-        seed, networks=networks, generator=generator, truncation=truncation,
-        style_from=style_from, models=models,
-    )  # fmt: skip
-
-
 def lift_source(
     source: Source,
     *,

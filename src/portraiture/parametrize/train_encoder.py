@@ -26,12 +26,11 @@ from portraiture.networks.pyramid_encoder import PyramidConfig, PyramidEncoder
 from portraiture.parametrize.losses import imitation_losses
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
+from portraiture.train.adamw import adamw_state, finish_step, start_step
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import BUILD, StepRng, generator
 from portraiture.train.state import TrainState
 
@@ -72,6 +71,7 @@ class FacesEncoderTraining:
     identity: float = 0.5
     images_from: int = 300
     learning_rate: float = 0.001
+    weight_decay: float = 0.01
     decay_steps: int = 10_000
     half_life: float = 4_000.0
     grid_photos: int = 8
@@ -100,14 +100,7 @@ class TrainFacesEncoder:
             if isinstance(network, torch.nn.Module):
                 network.to(world.device)
         encoder = PyramidEncoder(self.config.encoder).to(world.device)
-        optimizer = torch.optim.AdamW(
-            encoder.parameters(), self.config.learning_rate, weight_decay=0.01, foreach=False
-        )
-        return TrainState(
-            models={"encoder": encoder},
-            averages={"encoder": averaged_copy(encoder)},
-            optimizers={"encoder": optimizer},
-        )
+        return adamw_state("encoder", encoder, self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
         """Photos of avatars and real people, and latents."""
@@ -127,13 +120,9 @@ class TrainFacesEncoder:
         self, state: TrainState, batch: PhotoBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the encoder and its EMA."""
-        encoder, optimizer = state.models["encoder"], state.optimizers["encoder"]
+        encoder, config = state.models["encoder"], self.config
         assert isinstance(encoder, PyramidEncoder)
-        config = self.config
-        factor = annealed(state.step, config.decay_steps, warmup=50)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "encoder", config)
         with torch.no_grad():
             known = self.faces.mapping(batch.z, None)
             images = self.faces.images(known).clamp(-1.0, 1.0)
@@ -149,13 +138,8 @@ class TrainFacesEncoder:
                 shown = self.faces.images(w_avg + offsets[count:]).float()
             found = imitation_losses(shown, batch.photos, self.features, self.identity)
             losses |= {name: getattr(config, name) * loss for name, loss in found.items()}
-        torch.stack(list(losses.values())).sum().backward()
-        average_gradients(encoder.parameters(), world)
-        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimizer.step()
-        images_seen = float((state.step + 1) * self.run.batch)
-        share = decay(self.run.batch, images_seen, half_life=config.half_life)
-        update(state.averages["encoder"], encoder, share)
+        loss = torch.stack(list(losses.values())).sum()
+        finish_step(state, "encoder", config, loss, world, clip=1.0)
         return {name: loss.detach() for name, loss in losses.items()}
 
     @torch.no_grad()

@@ -22,12 +22,12 @@ from portraiture.parametrize.networks import SELDOM, SMALLEST, Imitator, Imitato
 from portraiture.parametrize.vector import FIRST_CHOICE, LAST_CHOICE
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
+from portraiture.train.adamw import finish_step, start_step
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
+from portraiture.train.ema import averaged_copy
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 
@@ -82,12 +82,10 @@ class TrainImitator:
         self.identity.to(world.device)
         if isinstance(self.features, torch.nn.Module):
             self.features.to(world.device)
-        rate = self.config.learning_rate
         groups = [
-            {"params": list(network.rows.parameters()), "lr": rate, "factor": 1.0},
+            {"params": list(network.rows.parameters()), "factor": 1.0},
             {
                 "params": list(network.synthesis.parameters()),
-                "lr": rate * self.config.generator_rate,
                 "factor": self.config.generator_rate,
             },
         ]
@@ -105,25 +103,17 @@ class TrainImitator:
         self, state: TrainState, batch: PairBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the imitator and its EMA."""
-        network, optimizer = state.models["imitator"], state.optimizers["imitator"]
+        network, config = state.models["imitator"], self.config
         assert isinstance(network, Imitator)
-        config = self.config
-        factor = annealed(state.step, config.decay_steps, last=config.final_rate, warmup=50)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * group["factor"] * factor
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "imitator", config, last=config.final_rate)
         with autocast(world.device, self.run.precision):
             image = network(batch.vector).float()
         losses = imitation_losses(image, batch.normal, self.features, self.identity)
         weights = {
             "image": config.image, "perceptual": config.perceptual, "identity": config.identity,
         }  # fmt: skip
-        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
-        average_gradients(network.parameters(), world)
-        optimizer.step()
-        images = float((state.step + 1) * self.run.batch)
-        share = decay(self.run.batch, images, half_life=config.half_life)
-        update(state.averages["imitator"], network, share)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        finish_step(state, "imitator", config, total, world)
         error = (image.detach().clamp(-1, 1) - batch.normal).square().mean((1, 2, 3))
         psnr = (-10.0 * (error / 4.0).clamp_min(1e-9).log10()).mean()
         return {name: loss.detach() for name, loss in losses.items()} | {"psnr": psnr}

@@ -34,11 +34,10 @@ from portraiture.parametrize.train_regressor import fit_heads
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.parser import ParserNetwork
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.adamw import adamw_state, finish_step, start_step
+from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 
@@ -56,8 +55,8 @@ class MapperTraining:
     left after fade_steps. perceptual, identity, colour: weights of the losses of real photos, which
     begin at step real_from. epoch_steps: steps of what the paper calls an epoch; β is 1 in the
     first and one more in each later one, at most beta_most. real_share: share of a batch that are
-    real photos. learning_rate: of Adam, with cosine decay over decay_steps. half_life: of the EMA,
-    in images. grid_photos: columns of the grid."""
+    real photos. learning_rate: of Adam, which AdamW is with no weight_decay, with cosine decay over
+    decay_steps. half_life: of the EMA, in images. grid_photos: columns of the grid."""
 
     run: RunConfig
     network: MapperConfig = field(default_factory=MapperConfig)
@@ -72,6 +71,7 @@ class MapperTraining:
     epoch_steps: int = 500
     beta_most: float = 20.0
     learning_rate: float = 0.001
+    weight_decay: float = 0.0
     decay_steps: int = 10_000
     half_life: float = 4_000.0
     grid_photos: int = 8
@@ -108,13 +108,7 @@ class TrainMapper:
         network = Mapper(self.config.network)
         network.w_avg.copy_(self.bridge.faces.mapping.w_avg)
         fit_heads(network.heads, self.data)
-        network.to(world.device)
-        optimizer = torch.optim.Adam(network.parameters(), self.config.learning_rate, foreach=False)
-        return TrainState(
-            models={"mapper": network},
-            averages={"mapper": averaged_copy(network)},
-            optimizers={"mapper": optimizer},
-        )
+        return adamw_state("mapper", network.to(world.device), self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> MapperBatch:
         """Avatars and real photos."""
@@ -128,13 +122,9 @@ class TrainMapper:
         self, state: TrainState, batch: MapperBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the mapper and its EMA."""
-        network, optimizer = state.models["mapper"], state.optimizers["mapper"]
+        network, config = state.models["mapper"], self.config
         assert isinstance(network, Mapper)
-        config = self.config
-        factor = annealed(state.step, config.decay_steps, warmup=50)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "mapper", config)
         numbers, logits = network(self.bridge.codes(batch.pairs.photo))
         beta = config.beta(state.step)
         network.beta.fill_(beta)
@@ -148,12 +138,8 @@ class TrainMapper:
         right = right_choices(logits, batch.pairs.vector).float().mean()
         if state.step >= config.real_from:
             losses |= self.of_real(network, batch.portraits, beta)
-        torch.stack(list(losses.values())).sum().backward()
-        average_gradients(network.parameters(), world)
-        optimizer.step()
-        images = float((state.step + 1) * self.run.batch)
-        share = decay(self.run.batch, images, half_life=config.half_life)
-        update(state.averages["mapper"], network, share)
+        loss = torch.stack(list(losses.values())).sum()
+        finish_step(state, "mapper", config, loss, world)
         return {name: loss.detach() for name, loss in losses.items()} | {"right": right}
 
     def of_real(self, network: Mapper, photos: Tensor, beta: float) -> dict[str, Tensor]:

@@ -23,12 +23,11 @@ from portraiture.parametrize.networks import (
     VectorHeads,
 )
 from portraiture.parametrize.vector import numbers_of
+from portraiture.train.adamw import adamw_state, finish_step, start_step
 from portraiture.train.adversary import autocast
-from portraiture.train.distributed import World, average_gradients
-from portraiture.train.ema import averaged_copy, decay, update
+from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile
 from portraiture.train.loop import RunConfig
-from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import StepRng
 from portraiture.train.state import TrainState
 
@@ -66,16 +65,7 @@ class TrainRegressor:
         """The network, its EMA and AdamW."""
         network = Regressor(self.config.network)
         fit_heads(network.heads, self.data)
-        network.to(world.device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), self.config.learning_rate,
-            weight_decay=self.config.weight_decay, foreach=False,
-        )  # fmt: skip
-        return TrainState(
-            models={"regressor": network},
-            averages={"regressor": averaged_copy(network)},
-            optimizers={"regressor": optimizer},
-        )
+        return adamw_state("regressor", network.to(world.device), self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PairBatch:
         """A batch of different avatars, some of whose photos are their normalised renders."""
@@ -88,13 +78,9 @@ class TrainRegressor:
         self, state: TrainState, batch: PairBatch, rng: StepRng, world: World
     ) -> Mapping[str, Tensor | float]:
         """One update of the network and its EMA."""
-        network, optimizer = state.models["regressor"], state.optimizers["regressor"]
+        network, config = state.models["regressor"], self.config
         assert isinstance(network, Regressor)
-        config = self.config
-        factor = annealed(state.step, config.decay_steps, warmup=50)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * factor
-        optimizer.zero_grad(set_to_none=True)
+        start_step(state, "regressor", config)
         with autocast(world.device, self.run.precision):
             numbers, logits = network(batch.photo)
         numbers, logits = numbers.float(), logits.float()
@@ -102,12 +88,8 @@ class TrainRegressor:
             "numbers": number_loss(numbers, batch.vector, network.heads.spread),
             "choices": choice_loss(logits, batch.vector),
         }
-        (config.numbers * losses["numbers"] + config.choices * losses["choices"]).backward()
-        average_gradients(network.parameters(), world)
-        optimizer.step()
-        images = float((state.step + 1) * self.run.batch)
-        share = decay(self.run.batch, images, half_life=config.half_life)
-        update(state.averages["regressor"], network, share)
+        loss = config.numbers * losses["numbers"] + config.choices * losses["choices"]
+        finish_step(state, "regressor", config, loss, world)
         right = right_choices(logits, batch.vector).float().mean()
         return {name: loss.detach() for name, loss in losses.items()} | {"right": right}
 

@@ -21,7 +21,7 @@ from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.people.attributes import score_people
 from portraiture.people.latent import sample_latents
 from portraiture.perception.attributes import AttributeNetwork, AttributesConfig
-from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
+from portraiture.train.adamw import adamw_state, finish_step, start_step
 from portraiture.train.distributed import World
 from portraiture.train.grids import tile
 from portraiture.train.loop import RunConfig

@@ -16,9 +16,9 @@ from torch import Tensor
 from portraiture.data.distort import Distortion
 from portraiture.errors import TrainingError
 from portraiture.perception.identity import IdentityConfig, IdentityNetwork
-from portraiture.perception_training.adamw import finish_step, start_step
 from portraiture.perception_training.cosface import CosFace, pair_loss
 from portraiture.perception_training.faces_data import FaceData
+from portraiture.train.adamw import finish_step, start_step
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World
 from portraiture.train.ema import averaged_copy

@@ -18,8 +18,8 @@ from torch import Tensor
 from portraiture.data.distort import Distortion
 from portraiture.data.labelled_photos import UNKNOWN
 from portraiture.perception.parser import ParserConfig, ParserNetwork
-from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
 from portraiture.perception_training.faces_data import FaceData
+from portraiture.train.adamw import adamw_state, finish_step, start_step
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile

@@ -22,8 +22,8 @@ from portraiture.data.augment import Augmentation, augmented
 from portraiture.data.labelled_photos import UNKNOWN, LabelledPhotos
 from portraiture.perception.looks import NAMES, Look, split
 from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
-from portraiture.perception_training.adamw import adamw_state, finish_step, start_step
 from portraiture.perception_training.parser import coloured, parsing_loss
+from portraiture.train.adamw import adamw_state, finish_step, start_step
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World
 from portraiture.train.grids import stack_rows, tile

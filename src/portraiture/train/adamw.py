@@ -1,4 +1,4 @@
-"""What the recipes of the supporting networks share: AdamW, its schedule, and a moving average."""
+"""What recipes that train one network share: AdamW, its schedule, and a moving average."""
 
 from __future__ import annotations
 
@@ -31,16 +31,20 @@ class Schedule(Protocol):
     def learning_rate(self) -> float: ...
 
     @property
-    def weight_decay(self) -> float: ...
-
-    @property
     def decay_steps(self) -> int: ...
 
     @property
     def half_life(self) -> float: ...
 
 
-def adamw_state(name: str, network: nn.Module, config: Schedule) -> TrainState:
+class Decaying(Schedule, Protocol):
+    """The same with AdamW's decay of weights."""
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def adamw_state(name: str, network: nn.Module, config: Decaying) -> TrainState:
     """The state of a recipe that trains one network: the network, its average and AdamW."""
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay,
@@ -53,12 +57,13 @@ def adamw_state(name: str, network: nn.Module, config: Schedule) -> TrainState:
     )
 
 
-def start_step(state: TrainState, name: str, config: Schedule) -> None:
-    """Set the learning rate and clear the gradients."""
+def start_step(state: TrainState, name: str, config: Schedule, *, last: float = 0.01) -> None:
+    """Set the learning rate and clear the gradients. last: factor on the rate at the end; groups of
+    parameters may have a "factor" of their own."""
     optimizer = state.optimizers[name]
-    rate = config.learning_rate * annealed(state.step, config.decay_steps, warmup=WARMUP)
+    along = annealed(state.step, config.decay_steps, warmup=WARMUP, last=last)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = config.learning_rate * along * group.get("factor", 1.0)
     optimizer.zero_grad(set_to_none=True)
 
 
