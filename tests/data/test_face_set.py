@@ -68,6 +68,11 @@ def test_mirror_swaps_left_and_right() -> None:
     assert torch.equal(mirrored_labels(mirrored_labels(labels)), labels)
 
 
+def test_mirrored_unknown_pixels_stay_unknown() -> None:
+    labels = torch.tensor([[[255, Segment.LEFT_EYE]]])
+    assert mirrored_labels(labels)[0, 0].tolist() == [Segment.RIGHT_EYE, 255]
+
+
 def _halves(count: int, side: int) -> FaceBatch:
     """Bright hair above, dark cloth below, cut out on the left."""
     images = torch.full((count, 3, side, side), 230, dtype=torch.uint8)

@@ -121,10 +121,9 @@ def cropped(
     theta = torch.stack(rows, 1).view(-1, 2, 3)
     grid = F.affine_grid(theta, [len(images), 3, how.size, how.size], align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    known = torch.where(labels == UNKNOWN, 0, labels).long()
+    known = labels.long()
     swapped = mirrored_labels(known).flip(-1)  # in place: the grid mirrors
     classes = torch.where(flip[:, None, None], swapped, known)
-    classes = torch.where(labels == UNKNOWN, UNKNOWN, classes)
     found = F.grid_sample(
         classes[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
     )

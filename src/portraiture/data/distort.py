@@ -105,8 +105,8 @@ def flipped(
 
 
 def mirrored_labels(labels: Int[Tensor, "B n n"]) -> Int[Tensor, "B n n"]:
-    """The labels of mirrored images."""
-    table = torch.arange(len(Segment))
+    """The labels of mirrored images; other numbers, as of unknown pixels, stay."""
+    table = torch.arange(256)
     for a, b in SWAPPED:
         table[a], table[b] = int(b), int(a)
     return table.to(labels.device)[labels].flip(-1)
