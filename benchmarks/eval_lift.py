@@ -1,20 +1,24 @@
 """How well LiftedGAN's networks lift the people of their generator, whose engine truth is known.
 
-    python benchmarks/eval_lift.py NETWORKS [--generator faces2d] [--people 40]
+    python benchmarks/eval_lift.py NETWORKS [--generator faces2d] [--people 40] [--images 400]
         [--also NAME=NETWORKS …]
         [--json F] [--plot F.png] [--sheet F.png]
 
 Depth inside the face from the front: correlation, and error after a linear fit, in σ of the truth.
 Yaw, pitch and roll: errors in degrees after their mean. Identity by angle: of the lifted person and
-of rotation by M alone. --also: networks trained without a loss, rows of the same table.
+of rotation by M alone. Fréchet distance (features of our identity network) of --images people,
+lifted and turned, to the generator's images, beside that of the generator's images of the same
+people. Relit: PSNR inside the face against the engine's render in another light, beside the person
+in its old light and the generator's own image. --also: networks trained without a loss, rows of the
+same table.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -34,66 +38,111 @@ from portraiture.evaluate.lift import (
     identity_curve,
     measure_lift,
 )
+from portraiture.evaluate.lift_images import Relit, frechet_of_lifted, measure_relighting
 from portraiture.lift.estimate import lift
-from portraiture.lift.run import check_fit, load_lifted_networks, sheets
+from portraiture.lift.images import sheets
+from portraiture.lift.networks import LiftedNetworks
+from portraiture.lift.run import check_fit, load_lifted_networks
 from portraiture.media import atomic_path
-from portraiture.metrics.extractors import identity_synthetic
+from portraiture.metrics.extractors import frechet_synthetic, identity_synthetic
+from portraiture.networks.faces2d import FacesGenerator
 from portraiture.perception.weights import load_identity
+from portraiture.progress import Progress
 
 WIDTH, HEIGHT, MARGIN = 480, 320, 30
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All of one set of networks. frechet: of lifted people, and of the generator's images."""
+
+    scores: Scores
+    curve: IdentityCurve
+    relit: Relit
+    frechet: tuple[float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Names and numbers."""
+        flat = {**asdict(self.scores), **asdict(self.curve), **asdict(self.relit)}
+        return {**flat, "frechet": self.frechet[0], "frechet_generator": self.frechet[1]}
 
 
 def main(
     networks: Annotated[str, tyro.conf.Positional],
     generator: str = "faces2d",
     people: int = 40,
+    images: int = 400,
     also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = (),
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     plot: Path | None = None,
     sheet: Path | None = None,
 ) -> None:
     """Print the table; write JSON, the plot of figure 6 and a sheet of lifted people."""
-    if people < 2:
-        raise SystemExit("--people must be at least 2.")
-    faces, identity = load_image_generator(generator), identity_synthetic(load_identity())
+    if min(people, images) < 2:
+        raise SystemExit("--people and --images must be at least 2.")
+    faces = load_image_generator(generator)
     named = {"full": networks}
     for text in also:
         name, equals, path = text.partition("=")
         if not name or not equals or not path:
             raise SystemExit("Write --also NAME=NETWORKS.")
         named[name] = path
-    rows: dict[str, tuple[Scores, IdentityCurve]] = {}
+    rows: dict[str, Measured] = {}
     with TerminalProgress() as progress:
         for name, path in named.items():
             net = load_lifted_networks(path)
             check_fit(net, faces)
-            scores = measure_lift(faces, net, people=people, progress=progress)
-            curve = identity_curve(faces, net, identity, people=people, progress=progress)
-            rows[name] = (scores, curve)
+            rows[name] = measured(faces, net, people, images, progress)
     Console().print(table_of(rows))
     if json_file is not None:
-        found = {name: {**asdict(a), **asdict(b)} for name, (a, b) in rows.items()}
+        found = {name: row.to_dict() for name, row in rows.items()}
         with atomic_path(json_file) as part:
             part.write_text(json.dumps(found, indent=1) + "\n")
     if plot is not None:
-        curve_plot(rows["full"][1]).save(plot)
+        curve_plot(rows["full"].curve).save(plot)
     if sheet is not None:
         Image.fromarray(lifted_sheet(networks, generator)).save(sheet)
 
 
-def table_of(rows: dict[str, tuple[Scores, IdentityCurve]]) -> Table:
+def measured(
+    faces: FacesGenerator, networks: LiftedNetworks, people: int, images: int, progress: Progress
+) -> Measured:
+    """All measures of one set of networks."""
+    identity = load_identity()
+    return Measured(
+        measure_lift(faces, networks, people=people, progress=progress),
+        identity_curve(
+            faces, networks, identity_synthetic(identity), people=people, progress=progress
+        ),
+        measure_relighting(faces, networks, people=people, progress=progress),
+        frechet_of_lifted(
+            faces, networks, frechet_synthetic(identity), people=images, progress=progress
+        ),
+    )
+
+
+def table_of(rows: dict[str, Measured]) -> Table:
     """A row of each set of networks."""
-    table = Table("Networks", "Depth corr.", "Depth error", "Yaw", "Pitch", "Roll", "Identity at")
-    for name, (scores, curve) in rows.items():
+    table = Table(
+        "Networks", "Fréchet", "Depth corr.", "Depth error", "Yaw", "Pitch", "Roll", "Relit, dB",
+        "Identity at",
+    )  # fmt: skip
+    for name, row in rows.items():
+        scores, curve, relit = row.scores, row.curve, row.relit
         parts = [
             f"{np.degrees(yaw):+.0f}°: {a:.2f} ({b:.2f})"
             for yaw, a, b in zip(curve.yaws, curve.lifted, curve.latent, strict=True)
         ]
         table.add_row(
-            name, f"{scores.correlation:.3f}", f"{scores.depth:.3f}", f"{scores.yaw:.2f}°",
-            f"{scores.pitch:.2f}°", f"{scores.roll:.2f}°", "\n".join(parts),
+            name, f"{row.frechet[0]:.2f} ({row.frechet[1]:.2f})", f"{scores.correlation:.3f}",
+            f"{scores.depth:.3f}", f"{scores.yaw:.2f}°", f"{scores.pitch:.2f}°",
+            f"{scores.roll:.2f}°", f"{relit.relit:.1f} ({relit.kept:.1f}, {relit.generated:.1f})",
+            "\n".join(parts),
         )  # fmt: skip
-    table.caption = "identity: lifted (by M alone)"
+    table.caption = (
+        "Fréchet: lifted (the generator's own images); relit: lifted (in the old light, the"
+        " generator); identity: lifted (by M alone)"
+    )
     return table
 
 

@@ -4,7 +4,7 @@ from math import radians
 
 import numpy as np
 import pytest
-import torch
+from untrained_lift import SIZE, networks_of
 
 from portraiture.evaluate.lift import (
     angle_errors,
@@ -13,13 +13,8 @@ from portraiture.evaluate.lift import (
     identity_curve,
     measure_lift,
 )
-from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
-from portraiture.people.latent import LATENT_SIZE
-from portraiture.people.scene import SCENE_SIZE
-
-SIZE = 32
 
 
 def test_depths_agree_whatever_their_offset_and_scale() -> None:
@@ -45,17 +40,6 @@ def test_depths_agree_whatever_their_offset_and_scale() -> None:
 def test_angles_are_compared_but_for_where_the_front_is() -> None:
     differences = np.radians([[10.0, 5.0, 0.0], [14.0, 5.0, 2.0]])
     assert angle_errors(differences) == pytest.approx((2.0, 0.0, 1.0))
-
-
-def networks_of() -> tuple[FacesGenerator, LiftedNetworks]:
-    torch.manual_seed(0)
-    config = FacesConfig(
-        size=SIZE, channel_base=256, z_dim=LATENT_SIZE + SCENE_SIZE, w_dim=16, mapping_layers=2
-    )
-    faces = FacesGenerator(config).eval()
-    features = faces.synthesis.block(SIZE).conv1.weight.shape[0]
-    lifted = LiftConfig(size=SIZE, w_dim=16, features=features, width=32, hidden=16)
-    return faces, LiftedNetworks(lifted).eval()
 
 
 def test_untrained_networks_are_measured_and_know_nothing() -> None:

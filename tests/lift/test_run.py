@@ -19,17 +19,18 @@ from portraiture.lift.codes import light_code, view_code
 from portraiture.lift.embed import EmbedConfig, directions_of_w, embed
 from portraiture.lift.estimate import Lifted, generated
 from portraiture.lift.geometry import MAX_ANGLE, light_terms, outward_normals
+from portraiture.lift.images import lit, pixels, turned
+from portraiture.lift.interpolate import SIDE, STEPS, interpolation_frames
 from portraiture.lift.mesh import METRES, lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.lift.run import (
+    BETWEEN_FILES,
     LIFT_FILES,
     SHOT_FILE,
     check_fit,
+    lift_between,
     lift_source,
-    lit,
     load_lifted_networks,
-    pixels,
-    turned,
 )
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.photo.demo_photo import demo_photo
@@ -151,14 +152,36 @@ def test_a_view_is_shown_from_where_it_is_asked_for(
     view = view_code(np.radians(20.0), like=person.w)
     assert np.array_equal(shown, pixels(person.render(view=view, light=light).image))
     for wrong in (
-        ["--light", "30"], ["--yaw", "90"], ["--photo", "me.jpg", "--seed", "3"], [],
-        ["--pitch", "nan"],
+        ["--light", "30"], ["--yaw", "90"], ["--to", "1", "--style-from", "2"],
+        ["--photo", "me.jpg", "--seed", "3"], [], ["--pitch", "nan"],
     ):  # fmt: skip
         seed = [] if "--photo" in wrong or not wrong else ["--seed", "3"]
         with pytest.raises(SystemExit) as stopped:
             main([*common, *seed, *wrong, "--out", str(tmp_path / "no")])
         assert stopped.value.code == 2 and not (tmp_path / "no").exists()
     capsys.readouterr()
+
+
+def test_one_person_becomes_another(weights: tuple[Path, Path], tmp_path: Path) -> None:
+    """The ends of the sheet are the two of them, and in between every step is as large in w."""
+    faces, networks = map(str, weights)
+    out = tmp_path / "out"
+    common = ["lift", "--networks", networks, "--generator", faces, "--out", str(out)]
+    main([*common, "--seed", "3", "--to", "4"])
+    assert {path.name for path in out.iterdir()} == {*LIFT_FILES, *BETWEEN_FILES}
+    first, second = (lift_source(k, networks=networks, generator=faces) for k in (3, 4))
+    sheet = np.asarray(Image.open(out / BETWEEN_FILES[0]))
+    assert sheet.shape == (2 * SIZE, STEPS * SIZE, 3)
+    assert np.array_equal(sheet[:SIZE, :SIZE], turned(first, 0.0))
+    assert np.array_equal(sheet[SIZE:, -SIZE:], turned(second, SIDE))
+    people = lift_between(first, second, networks=networks, generator=faces)
+    assert torch.allclose(people(0.25).w, 0.75 * first.w + 0.25 * second.w, atol=1e-6)
+    video = list(interpolation_frames(people, 8))
+    assert len(video) == 8 and np.array_equal(video[0], turned(first, 0.0))
+    assert np.array_equal(video[4], turned(second, 0.0))
+    assert all(np.array_equal(video[k], video[8 - k]) for k in range(1, 4))
+    main([*common, "--seed", "3", "--overwrite"])
+    assert {path.name for path in out.iterdir()} == set(LIFT_FILES)
 
 
 def test_another_ones_style_changes_colours_and_nothing_else(weights: tuple[Path, Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -106,10 +107,10 @@ class Lift:
 
     Takes the person of a seed, or a photo, which is first embedded in the generator. Writes
     albedo.png, depth.png, normals.png, turns.png, lights.png, turntable.mp4, relit.mp4, mesh.glb
-    (the albedo is its texture) and report.html, and with --yaw, --pitch or --light also view.png,
-    all of them or none. No weights for it ship yet: train some (portraiture train lifted), or give
-    the published ones, LiftedGAN's .pth and its StyleGAN2's .pt, which are converted without
-    executing anything in them.
+    (the albedo is its texture) and report.html, with --yaw, --pitch or --light also view.png, with
+    --to interpolation.png and interpolation.mp4, all of them or none. No weights for it ship yet:
+    train some (portraiture train lifted), or give the published ones, LiftedGAN's .pth and its
+    StyleGAN2's .pt, which are converted without executing anything in them.
 
     Example: portraiture lift --seed 7 --networks lifted.pth --generator stylegan2.pt --out lifted
     """
@@ -132,6 +133,8 @@ class Lift:
     """X,Y: degrees from which view.png is lit, from the person's left and from above."""
     style_from: str | None = None
     """Seed or photo whose colours the person takes; shape, view and light stay."""
+    to: str | None = None
+    """Seed or photo of somebody that interpolation.png and .mp4 lead to."""
     truncation: float = 0.7
     """Truncation psi of seeds: 0 gives the average person, 1 the full variety."""
     face: int | None = None
@@ -143,7 +146,7 @@ class Lift:
 
 
 def lift(command: Lift) -> None:
-    from portraiture.lift.run import lift_files, lift_source
+    from portraiture.lift.run import lift_between, lift_files, lift_source
     from portraiture.models import Models, choose_device
 
     source = command.seed if command.photo is None else command.photo
@@ -151,26 +154,38 @@ def lift(command: Lift) -> None:
         raise SampleError("Say whom to lift: either --seed or --photo.")
     if command.face is not None and command.photo is None:
         raise SampleError("--face is for --photo.")
-    style, shot = command.style_from, _shot(command)
-    style_from = None if style is None else int(style) if style.isdecimal() else Path(style)
+    if command.to is not None and command.style_from is not None:
+        raise SampleError("Give either --to or --style-from.")
+    shot, style_from, to = _shot(command), _source(command.style_from), _source(command.to)
     models = Models(choose_device(command.device))
     facts = {
         "person": str(source), "networks": command.networks, "generator": command.generator,
-        "truncation": command.truncation, "face": command.face or 1, "style from": style or "",
+        "truncation": command.truncation, "face": command.face or 1,
+        "style from": command.style_from or "",
         "view": f"yaw {command.yaw or 0:g}°, pitch {command.pitch or 0:g}°",
         "light": command.light or "their own",
     }  # fmt: skip
     with TerminalProgress() as progress:
-        lifted = lift_source(
-            source, networks=command.networks, generator=command.generator,
-            truncation=command.truncation, style_from=style_from, face=command.face,
-            models=models, progress=progress,
+        lifted_from = partial(
+            lift_source, networks=command.networks, generator=command.generator,
+            truncation=command.truncation, style_from=style_from, models=models, progress=progress,
         )  # fmt: skip
+        lifted, people = lifted_from(source, face=command.face), None
+        if to is not None:
+            people = lift_between(
+                lifted, lifted_from(to), networks=command.networks, generator=command.generator,
+                models=models,
+            )  # fmt: skip
         files = lift_files(
-            lifted, command.out, shot=shot, provenance=facts, overwrite=command.overwrite,
-            progress=progress,
+            lifted, command.out, shot=shot, people=people, provenance=facts,
+            overwrite=command.overwrite, progress=progress,
         )  # fmt: skip
     console.print(f"Wrote {', '.join(files)} to {command.out}", markup=False, soft_wrap=True)
+
+
+def _source(text: str | None) -> int | Path | None:
+    """A seed or a photo."""
+    return None if text is None else int(text) if text.isdecimal() else Path(text)
 
 
 def _shot(command: Lift) -> Shot | None:

@@ -28,7 +28,13 @@ from portraiture.export.video import swing
 from portraiture.lift.codes import light_code, view_code
 from portraiture.lift.embed import embed
 from portraiture.lift.estimate import Lifted, lift, sizes_of
-from portraiture.lift.geometry import outward_normals
+from portraiture.lift.images import lit, pixels, sheets, turned
+from portraiture.lift.interpolate import (
+    Between,
+    between,
+    interpolation_frames,
+    interpolation_sheet,
+)
 from portraiture.lift.mesh import lifted_mesh
 from portraiture.lift.networks import LiftConfig, LiftedNetworks
 from portraiture.media import staged_folder, write_image, write_video
@@ -39,17 +45,15 @@ from portraiture.paths import check_folder
 from portraiture.perception.cut_out import cut_out
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
-from portraiture.types import as_uint8
 
 LIFT_FILES = (
     "albedo.png", "depth.png", "normals.png", "turns.png", "lights.png", "turntable.mp4",
     "relit.mp4", "mesh.glb", "report.html",
 )  # fmt: skip
-YAWS = tuple(map(radians, (-40.0, -20.0, 0.0, 20.0, 40.0)))
-LIGHTS = tuple(map(radians, (-60.0, -30.0, 0.0, 30.0, 60.0)))
 FRAMES, FPS, SWEEP, LIGHT_SWEEP = 48, 24.0, radians(40.0), radians(60.0)
 MAX_SEED = 2**32 - 1
 SHOT_FILE = "view.png"
+BETWEEN_FILES = ("interpolation.png", "interpolation.mp4")
 Source = int | Path
 """A seed, or a photo."""
 
@@ -111,6 +115,16 @@ def lift_source(
         return lift(faces, net, w, style=style)
 
 
+def lift_between(
+    first: Lifted, second: Lifted, *, networks: str | Path, generator: str | Path = "faces2d",
+    models: Models | None = None,
+) -> Between:  # fmt: skip
+    """The people between two that were lifted by these networks."""
+    models = models or default_models()
+    net = models.load(load_lifted_networks, networks)
+    return between(models.image_generator(generator), net, first, second)
+
+
 def code_of(
     source: Source, faces: FacesGenerator, models: Models, *, truncation: float = 0.7,
     face: int | None = None, progress: Progress = SILENT,
@@ -157,15 +171,17 @@ def shoot(lifted: Lifted, shot: Shot) -> UInt8[ndarray, "S S 3"]:
 
 @torch.no_grad()
 def lift_files(
-    lifted: Lifted, out: Path | str, *, shot: Shot | None = None,
+    lifted: Lifted, out: Path | str, *, shot: Shot | None = None, people: Between | None = None,
     provenance: Mapping[str, object] | None = None, overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[str, ...]:  # fmt: skip
-    """Write `LIFT_FILES` of one person into `out`, and `SHOT_FILE` of a shot, all of them or none;
-    their names. Raises OutputError or CancelledError."""
+    """Write `LIFT_FILES` of one person into `out`, `SHOT_FILE` of a shot and `BETWEEN_FILES` of the
+    people between this one and another, all of them or none; their names. Raises OutputError or
+    CancelledError."""
     times = StageTimes(progress)
-    files = LIFT_FILES if shot is None else (*LIFT_FILES, SHOT_FILE)
-    check_folder(Path(out), (*LIFT_FILES, SHOT_FILE), overwrite=overwrite)
+    more = () if shot is None else (SHOT_FILE,)
+    files = (*LIFT_FILES, *more, *(() if people is None else BETWEEN_FILES))
+    check_folder(Path(out), (*LIFT_FILES, SHOT_FILE, *BETWEEN_FILES), overwrite=overwrite)
     with staged_folder(Path(out), files, overwrite=overwrite) as folder:
         times.stage("Render")
         images = sheets(lifted)
@@ -174,6 +190,8 @@ def lift_files(
         if shot is not None:
             write_image(folder / SHOT_FILE, shoot(lifted, shot))
         raise_if_cancelled(times)
+        if people is not None:
+            write_interpolation(people, folder, times)
         times.stage("Render the turntable", FRAMES)
         turning = swing(lambda yaw: turned(lifted, yaw), frames=FRAMES, sweep=SWEEP)
         write_video(folder / "turntable.mp4", counted(turning, times), FPS)
@@ -188,35 +206,15 @@ def lift_files(
             quality=None, stages=list(times.seconds.items()), provenance=provenance or {},
             what="A 2D generator's person, lifted to 3D",
         )  # fmt: skip
-    if shot is None:
-        (Path(out) / SHOT_FILE).unlink(missing_ok=True)  # of the person before
+    for name in {SHOT_FILE, *BETWEEN_FILES} - set(files):
+        (Path(out) / name).unlink(missing_ok=True)  # of the person before
     return files
 
 
-def sheets(lifted: Lifted) -> dict[str, UInt8[ndarray, "h w 3"]]:
-    """Albedo, depth (near is bright), normals, turns and lights by the names of their files."""
-    depth = lifted.depth[0]
-    near = (depth.max() - depth) / (depth.max() - depth.min()).clamp_min(1e-6)
-    return {
-        "albedo": pixels(lifted.albedo),
-        "depth": pixels(2.0 * near.expand(1, 3, -1, -1) - 1.0),
-        "normals": pixels(outward_normals(lifted.depth).movedim(-1, 1)),
-        "turns": np.concatenate([turned(lifted, yaw) for yaw in YAWS], 1),
-        "lights": np.concatenate([lit(lifted, x) for x in LIGHTS], 1),
-    }
-
-
-def turned(lifted: Lifted, yaw: float, pitch: float = 0.0) -> UInt8[ndarray, "S S 3"]:
-    """From another side, in the person's own light."""
-    return pixels(lifted.render(view=view_code(yaw, pitch, like=lifted.w)).image)
-
-
-def lit(lifted: Lifted, x: float, y: float = 0.0) -> UInt8[ndarray, "S S 3"]:
-    """From the front in another light."""
-    front = view_code(0.0, like=lifted.w)
-    return pixels(lifted.render(view=front, light=light_code(x, y, like=lifted.w)).image)
-
-
-def pixels(image: Float[Tensor, "1 3 S S"]) -> UInt8[ndarray, "S S 3"]:
-    """An image in [-1, 1]; values outside are clamped."""
-    return as_uint8((0.5 * image[0] + 0.5).clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy())
+def write_interpolation(people: Between, folder: Path, progress: Progress) -> None:
+    """`BETWEEN_FILES` of the people between two. Raises CancelledError."""
+    sheet, video = BETWEEN_FILES
+    progress.stage("Interpolate", FRAMES)
+    write_image(folder / sheet, interpolation_sheet(people))
+    frames = interpolation_frames(people, FRAMES)
+    write_video(folder / video, counted(frames, progress), FPS)
