@@ -40,6 +40,8 @@ RecipeName = Literal[
     "alignment",
 ]
 """Of `portraiture train`."""
+LiftLoss = Literal["flip", "perturb", "identity", "rank"]
+"""Losses of the recipe lifted that can be left out."""
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
 Shading = Literal["natural", "soft", "toon", "ink", "paint"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from portraiture.errors import TrainingError
 from portraiture.invert.goae.presets import Architecture
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import seeded
-from portraiture.types import Preset, RecipeName
+from portraiture.types import LiftLoss, Preset, RecipeName
 
 WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
@@ -42,6 +43,7 @@ class Choices:
     architecture: architecture of the encoder to train.
     photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
     portrait-parser, faces-encoder and mapper the folder of tools/label_portraits.py.
+    without: losses of lifted to leave out.
     seed, steps: override the preset's.
     """
 
@@ -53,6 +55,7 @@ class Choices:
     encoder: Path | str | None = None
     architecture: Architecture = "goae"
     photos: Path | None = None
+    without: Sequence[LiftLoss] = ()
     seed: int | None = None
     steps: int | None = None
 
@@ -78,6 +81,8 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
         raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
     if choices.perceptual is not None and recipe not in IN_IMAGE_SPACE:
         raise TrainingError(f"--perceptual is for {', '.join(IN_IMAGE_SPACE)}, not for {recipe}.")
+    if choices.without and recipe != "lifted":
+        raise TrainingError(f"--without is for lifted, not for {recipe}.")
     if choices.data is not None and recipe == "lifted":
         raise TrainingError("lifted learns from its generator alone; leave out --data.")
     if choices.data is None and recipe != "lifted":

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.console import Console
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
-from portraiture.types import DeviceName, Preset, RecipeName, Style
+from portraiture.types import DeviceName, LiftLoss, Preset, RecipeName, Style
 
 console = Console()
 
@@ -145,6 +145,9 @@ class Train:
     for portrait-parser, faces-encoder, mapper, the folder written by tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
+    without: Annotated[tuple[LiftLoss, ...], UseAppendAction] = ()
+    """Loss to leave out of lifted, as the paper's ablation does; may be repeated. For other things
+    than people, such as cats: --without identity."""
     no_mirror: bool = False
     """Don't augment with mirrored images and cameras (adversarial recipes)."""
     seed: int | None = None
@@ -309,6 +312,7 @@ def train(command: Train) -> None:
         encoder=command.encoder,
         architecture=command.architecture,
         photos=command.photos,
+        without=command.without,
         seed=command.seed,
         steps=command.steps,
     )

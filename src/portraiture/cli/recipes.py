@@ -261,8 +261,9 @@ def _lifted(config: LiftTraining, choices: Choices) -> TrainLifted:
     perceptual = choices.perceptual
     features = load_parser() if perceptual is None else load_squeeze(perceptual)
     networks = replace(config.networks, generator=fingerprint(faces))
-    config = replace(config, networks=networks)
-    return TrainLifted(config, faces, features, load_identity())
+    config = replace(config, networks=networks).without(choices.without)
+    identity = load_identity() if config.idt else None
+    return TrainLifted(config, faces, features, identity)
 
 
 def _people_of(folder: Path, kind: Literal["latents", "scenes"], side: int) -> PeopleSet:

@@ -8,7 +8,7 @@ alone. Letters: B people, D w dimension, S side of an image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import radians
 
@@ -39,6 +39,13 @@ from portraiture.train.loop import RunConfig
 from portraiture.train.lr_schedule import annealed
 from portraiture.train.rng import BUILD, StepRng, generator
 from portraiture.train.state import TrainState
+from portraiture.types import LiftLoss
+
+WEIGHTS: dict[LiftLoss, tuple[str, ...]] = {
+    "flip": ("flip",), "perturb": ("perturb", "codes", "style"), "identity": ("idt",),
+    "rank": ("rank",),
+}  # fmt: skip
+"""λ of `LiftTraining` by the losses of the paper's ablation, table 2."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,11 @@ class LiftTraining:
     mapped: int = 50_000
     half_life: float = 2_000.0
     grid_people: int = 6
+
+    def without(self, losses: Collection[LiftLoss]) -> LiftTraining:
+        """Without some losses: the rows of table 2, and identity for other classes than people."""
+        changes = [(name, 0.0) for loss in losses for name in WEIGHTS[loss]]
+        return replace(self, **dict(changes))
 
     def fitting(self, faces: FacesGenerator) -> LiftTraining:
         """For this generator: its side, w dimension and last features."""
