@@ -84,6 +84,19 @@ def test_at_the_start_the_imitator_is_its_generator(
         assert torch.allclose(network(pairs.example(0).vector), faces.images(w), atol=1e-6)
 
 
+def test_an_imitator_goes_on_from_its_own_weights(
+    pairs: PairSet, faces: FacesGenerator, identity: IdentityNetwork
+) -> None:
+    torch.manual_seed(3)
+    begun = Imitator(ImitatorConfig(faces=faces.config, hidden=24)).eval()
+    made = TrainImitator(IMITATOR["tiny"], pairs, begun, Blocks(), identity)
+    network = made.build(World()).models["imitator"]
+    assert isinstance(network, Imitator) and network.config.hidden == 24
+    vector = pairs.example(0).vector
+    with torch.no_grad():
+        assert torch.equal(network.eval()(vector), begun(vector))
+
+
 def test_the_regressor_learns_what_its_photos_show(pairs: PairSet, tmp_path: Path) -> None:
     made = TrainRegressor(replace(REGRESSOR["tiny"], decay_steps=300, learning_rate=0.01), pairs)
     _, rows = trained(made, tmp_path, 100)

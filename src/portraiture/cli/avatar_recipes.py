@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from portraiture.checkpoints import fingerprint, load_image_generator
+from portraiture.checkpoints import fingerprint, load_card, load_image_generator
 from portraiture.cli.choices import Choices
 from portraiture.data.labelled_photos import load_labelled
 from portraiture.data.pair_set import PHOTOGRAPHED, PairSet, Portraits
 from portraiture.errors import TrainingError
 from portraiture.networks.faces2d import FacesGenerator
-from portraiture.parametrize.cascade import load_bridge
+from portraiture.parametrize.cascade import load_bridge, load_imitator
+from portraiture.parametrize.networks import Imitator
 from portraiture.parametrize.train_encoder import FacesEncoderTraining, TrainFacesEncoder
 from portraiture.parametrize.train_imitator import ImitatorTraining, TrainImitator
 from portraiture.parametrize.train_mapper import MapperTraining, TrainMapper
@@ -21,11 +22,19 @@ from portraiture.perception.weights import load_identity, load_parser
 
 
 def imitator_recipe(config: ImitatorTraining, choices: Choices) -> TrainImitator:
-    """The imitator, from a generator of images, by default the shipped one."""
-    faces = _faces(choices)
-    config = replace(config, start=fingerprint(faces))
-    data = _pairs(choices.folder, faces.config.size)
-    return TrainImitator(config, data, faces, _features(choices), load_identity())
+    """The imitator, from an imitator or a generator of images, by default the shipped one."""
+    begun = _begun_imitator(choices) or _faces(choices)
+    config = replace(config, start=fingerprint(begun))
+    size = begun.config.faces.size if isinstance(begun, Imitator) else begun.config.size
+    data = _pairs(choices.folder, size)
+    return TrainImitator(config, data, begun, _features(choices), load_identity())
+
+
+def _begun_imitator(choices: Choices) -> Imitator | None:
+    """The imitator of --start, if it is one."""
+    if choices.start is None or load_card(choices.start).model != Imitator.model_name:
+        return None
+    return load_imitator(choices.start)
 
 
 def faces_encoder_recipe(config: FacesEncoderTraining, choices: Choices) -> TrainFacesEncoder:

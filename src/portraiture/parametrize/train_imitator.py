@@ -37,7 +37,7 @@ class ImitatorTraining:
     """image, perceptual, identity: λ1, λ2 and λ3 of equation 1. learning_rate: of Adam, for the
     MLPs; generator_rate: factor on it for the StyleGAN2. final_rate: factor on both at the end of a
     cosine decay over decay_steps (the paper halves them every two epochs). half_life: of the EMA,
-    in images. start: fingerprint of the generator that it started from. grid_avatars: columns of
+    in images. start: fingerprint of the network that it started from. grid_avatars: columns of
     the grid."""
 
     run: RunConfig
@@ -55,29 +55,36 @@ class ImitatorTraining:
 
 
 class TrainImitator:
-    """The recipe; see `train.loop.Recipe`. faces: StyleGAN2 to start from."""
+    """The recipe; see `train.loop.Recipe`. begun: StyleGAN2 or imitator to start from."""
 
     def __init__(
-        self, config: ImitatorTraining, data: PairSet, faces: FacesGenerator,
+        self, config: ImitatorTraining, data: PairSet, begun: FacesGenerator | Imitator,
         features: FeatureNetwork, identity: IdentityNetwork,
     ) -> None:  # fmt: skip
-        network = replace(config.network, faces=faces.config, style=data.style)
+        known = begun.config
+        if isinstance(known, ImitatorConfig):
+            network = replace(known, style=data.style)
+        else:
+            network = replace(config.network, faces=known, style=data.style)
         self.config, self.data = replace(config, network=network), data
-        self.faces, self.features, self.identity = faces, features, identity
+        self.begun, self.features, self.identity = begun, features, identity
 
     @property
     def run(self) -> RunConfig:
         return self.config.run
 
     def build(self, world: World) -> TrainState:
-        """The imitator with the generator's synthesis, its EMA and Adam."""
+        """The imitator as it was, or with the generator's synthesis; its EMA and Adam."""
         network = Imitator(self.config.network)
-        network.synthesis.load_state_dict(self.faces.synthesis.state_dict())
-        network.w_avg.copy_(self.faces.mapping.w_avg)
-        center, spread = self.data.spread()
-        network.center.copy_(center)
-        network.spread.copy_(spread.clamp_min(SMALLEST))
-        network.spread[FIRST_CHOICE:LAST_CHOICE].clamp_min_(SELDOM)
+        if isinstance(self.begun, Imitator):
+            network.load_state_dict(self.begun.state_dict())
+        else:
+            network.synthesis.load_state_dict(self.begun.synthesis.state_dict())
+            network.w_avg.copy_(self.begun.mapping.w_avg)
+            center, spread = self.data.spread()
+            network.center.copy_(center)
+            network.spread.copy_(spread.clamp_min(SMALLEST))
+            network.spread[FIRST_CHOICE:LAST_CHOICE].clamp_min_(SELDOM)
         network.to(world.device)
         self.identity.to(world.device)
         if isinstance(self.features, torch.nn.Module):
