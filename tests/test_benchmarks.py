@@ -4,6 +4,7 @@
 - the gate fails on what is worse by more than the baseline's tolerance, and on what is gone
 - results keep the rows of groups that were not measured, in their order
 - the README's table lies between its markers, one number a row, and agrees with results.json
+- shares of right choices are over the portraits that have them
 - segments and looks are compared where they are known alone
 - a circle of imports is found whole, and type checking alone makes none
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 import bench_size
+import eval_choices
 import eval_inversion
 import eval_portrait_parser
 import metric
@@ -31,6 +33,15 @@ ROOT = Path(__file__).parent.parent
 ERROR = Metric("parity/image, largest error", 4e-4, "", "lower", 1e-3)
 RATIO = Metric("volume/times torch's speed", 8.0, "", "higher", 4.0)
 OLD = Result(1.0, "s", "2 cores", "benchmarks/a.py", "2026-01-01")
+
+
+def test_choices_that_a_portrait_does_not_have_do_not_count() -> None:
+    rows = [{"read": True, "bald": True, "curls": False}, {"read": True, "bald": False}]
+    shares = eval_choices.shares_of([*rows, {"read": False}])
+    assert shares == {"read": pytest.approx(2 / 3), "bald": 0.5, "curls": 0.0}
+    table = eval_choices.table_of({"a": shares, "b": {"read": 1.0, "bald": 0.25}})
+    assert list(table.columns[1].cells) == ["66.7", "50.0*", "0.0*"]
+    assert list(table.columns[2].cells) == ["100.0*", "25.0", "nan"]
 
 
 def test_a_metric_has_a_group_a_short_name_and_a_number() -> None:

@@ -1,10 +1,12 @@
 """Turn what a run of `portraiture train` left into the weights that ship.
 
     python tools/pack_generator.py RUN/networks/heads.safetensors heads \\
-        --metrics SCORES.json --data TEXT --recipe TEXT
+        --metrics SCORES.json --data TEXT --recipe TEXT [--before OLD_SCORES.json]
 
 Keeps the moving average as float16 with a card. Scores are those of `benchmarks/eval_heads.py` or
 `eval_faces.py`; weights are refused if one of these is worse than on the old card, or none better.
+--before: the old weights' scores by the same command on the same people, where those of the card
+are of people that the engine no longer makes; the new card has them as well.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ def main(
     metrics: Path,
     data: str,
     recipe: str,
+    before: Path | None = None,
     seed: int = 0,
 ) -> None:
     """Write the shipped weights `name`. data, recipe: what the card says of the training."""
@@ -38,11 +41,13 @@ def main(
     if missing:
         raise SystemExit(f"{metrics} lacks {', '.join(missing)}.")
     if out.exists():
-        old = load_card(out).metrics
+        old = load_card(out).metrics if before is None else json.loads(before.read_text())
         gains = [scores[score] - old.get(score, -1.0) for score in BETTER_WHEN_LARGER]
         if min(gains) < 0.0 or max(gains) <= 0.0:
             raise SystemExit("The old weights are better in one score, or as good in all; kept.")
     known = {score: value for score, value in scores.items() if value is not None}
+    if before is not None:
+        known["before"] = {k: v for k, v in json.loads(before.read_text()).items() if v is not None}
     script = "benchmarks/eval_heads.py" if name == "heads" else "benchmarks/eval_faces.py"
     card = replace(
         Card("eg3d" if name == "heads" else "stylegan2", {}),
