@@ -42,6 +42,8 @@ RecipeName = Literal[
 """Of `portraiture train`."""
 LiftLoss = Literal["flip", "perturb", "identity", "rank"]
 """Losses of the recipe lifted that can be left out."""
+BridgePart = Literal["stylization", "relaxation"]
+"""Parts of AgileAvatar's cascade that the recipe mapper can do without."""
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
 Shading = Literal["natural", "soft", "toon", "ink", "paint"]

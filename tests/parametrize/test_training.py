@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from patch_features import Blocks
-from torch import nn
+from torch import Tensor, nn
 
 from portraiture.checkpoints import save_generator
 from portraiture.data.pair_set import PairSet, Portraits
@@ -30,6 +30,7 @@ from portraiture.parametrize.train_encoder import TrainFacesEncoder, fitted
 from portraiture.parametrize.train_imitator import TrainImitator
 from portraiture.parametrize.train_mapper import TrainMapper
 from portraiture.parametrize.train_regressor import TrainRegressor
+from portraiture.parametrize.vector import hardened
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.parser import ParserConfig, ParserNetwork
 from portraiture.train.distributed import World
@@ -115,6 +116,32 @@ def test_the_encoder_finds_known_codes(
     _, rows = trained(made, tmp_path, 60)
     assert "image" not in rows[0] and rows[-1]["image"] > 0.0
     assert sum(row["codes"] for row in rows[20:30]) < 0.95 * sum(row["codes"] for row in rows[:10])
+
+
+def test_the_mapper_without_a_part_is_the_papers_ablation(
+    pairs: PairSet, portraits: Portraits, faces: FacesGenerator, identity: IdentityNetwork
+) -> None:
+    """Without stylization the target is the photo; without relaxation renders are of strict
+    vectors, and their gradients still reach the mapper."""
+    parser = ParserNetwork(ParserConfig(widths=(4, 4, 4, 4), size=SIZE_OF_PARSER)).eval()
+    shown: list[Tensor] = []
+    bridge = bridge_of(faces)
+    bridge.imitator.register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+    photos = portraits.plain([0, 1])
+    losses = {}
+    for parts in ((), ("stylised",), ("relaxed",)):
+        config = replace(MAPPER["tiny"], **dict.fromkeys(parts, False))
+        made = TrainMapper(config, pairs, portraits, bridge, Blocks(), identity, parser)
+        torch.manual_seed(0)
+        network = made.build(World()).models["mapper"]
+        assert isinstance(network, Mapper)
+        losses[parts] = made.of_real(network, photos, beta=1.0)
+        torch.stack(list(losses[parts].values())).sum().backward()
+        assert network.heads.choices.weight.grad is not None
+        assert float(network.heads.choices.weight.grad.abs().sum()) > 0.0
+    assert torch.equal(shown[0], shown[1])
+    assert losses[()]["perceptual"] != losses[("stylised",)]["perceptual"]
+    assert torch.allclose(shown[2], hardened(shown[0].detach()), atol=1e-6)
 
 
 def test_the_mapper_learns_from_both_and_leaves_the_bridge_alone(

@@ -54,6 +54,10 @@ def mapper_recipe(config: MapperTraining, choices: Choices) -> TrainMapper:
     assert choices.start is not None and choices.photos is not None
     bridge = load_bridge(Path(choices.start))
     size = bridge.faces.config.size
+    config = replace(
+        config, stylised="stylization" not in choices.without,
+        relaxed="relaxation" not in choices.without,
+    )  # fmt: skip
     return TrainMapper(
         config, _pairs(choices.folder, size), _portraits(choices.photos, size), bridge,
         _features(choices), load_identity(), load_parser(),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.presets import Architecture
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import seeded
-from portraiture.types import LiftLoss, Preset, RecipeName
+from portraiture.types import BridgePart, LiftLoss, Preset, RecipeName
 
 WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
@@ -24,6 +25,11 @@ IN_IMAGE_SPACE: tuple[RecipeName, ...] = (
     "supervised-heads", "supervised-faces", "lifted", "imitator", "faces-encoder", "mapper",
 )  # fmt: skip
 """Recipes with a perceptual loss of SqueezeNet, or of the shipped parser without it."""
+
+WITHOUT: dict[RecipeName, tuple[str, ...]] = {
+    "lifted": get_args(LiftLoss), "mapper": get_args(BridgePart),
+}  # fmt: skip
+"""What a recipe can leave out, for the papers' ablations."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Choices:
     architecture: architecture of the encoder to train.
     photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
     portrait-parser, faces-encoder and mapper the folder of tools/label_portraits.py.
-    without: losses of lifted to leave out.
+    without: losses of lifted, or parts of mapper's training, to leave out (`WITHOUT`).
     seed, steps: override the preset's.
     """
 
@@ -55,7 +61,7 @@ class Choices:
     encoder: Path | str | None = None
     architecture: Architecture = "goae"
     photos: Path | None = None
-    without: Sequence[LiftLoss] = ()
+    without: Sequence[LiftLoss | BridgePart] = ()
     seed: int | None = None
     steps: int | None = None
 
@@ -81,8 +87,10 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
         raise TrainingError(f"--photos is for {', '.join(TAKES_PHOTOS)}, not for {recipe}.")
     if choices.perceptual is not None and recipe not in IN_IMAGE_SPACE:
         raise TrainingError(f"--perceptual is for {', '.join(IN_IMAGE_SPACE)}, not for {recipe}.")
-    if choices.without and recipe != "lifted":
-        raise TrainingError(f"--without is for lifted, not for {recipe}.")
+    unknown = [part for part in choices.without if part not in WITHOUT.get(recipe, ())]
+    if unknown:
+        known = ", ".join(WITHOUT.get(recipe, ())) or "nothing"
+        raise TrainingError(f"{recipe} cannot leave out {unknown[0]}, but {known}.")
     if choices.data is not None and recipe == "lifted":
         raise TrainingError("lifted learns from its generator alone; leave out --data.")
     if choices.data is None and recipe != "lifted":

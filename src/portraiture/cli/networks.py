@@ -14,7 +14,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
-from portraiture.types import DeviceName, LiftLoss, Preset, RecipeName, Style
+from portraiture.types import BridgePart, DeviceName, LiftLoss, Preset, RecipeName, Style
 
 console = Console()
 
@@ -145,9 +145,9 @@ class Train:
     for portrait-parser, faces-encoder, mapper, the folder written by tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
-    without: Annotated[tuple[LiftLoss, ...], UseAppendAction] = ()
-    """Loss to leave out of lifted, as the paper's ablation does; may be repeated. For other things
-    than people, such as cats: --without identity."""
+    without: Annotated[tuple[LiftLoss | BridgePart, ...], UseAppendAction] = ()
+    """Loss to leave out of lifted, or part of mapper's training, as the papers' ablations do; may
+    be repeated. To lift other things than people, such as cats: --without identity."""
     no_mirror: bool = False
     """Don't augment with mirrored images and cameras (adversarial recipes)."""
     seed: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from portraiture.checkpoints import (
     fingerprint,
@@ -69,7 +69,7 @@ from portraiture.perception_training.presets import (
     PORTRAIT_PARSER,
 )
 from portraiture.train.loop import Recipe
-from portraiture.types import RecipeName
+from portraiture.types import LiftLoss, RecipeName
 from portraiture.weights import file_sha256
 
 Config = TypeVar("Config")
@@ -261,7 +261,8 @@ def _lifted(config: LiftTraining, choices: Choices) -> TrainLifted:
     perceptual = choices.perceptual
     features = load_parser() if perceptual is None else load_squeeze(perceptual)
     networks = replace(config.networks, generator=fingerprint(faces))
-    config = replace(config, networks=networks).without(choices.without)
+    losses = [loss for loss in get_args(LiftLoss) if loss in choices.without]
+    config = replace(config, networks=networks).without(losses)
     identity = load_identity() if config.idt else None
     return TrainLifted(config, faces, features, identity)
 

@@ -31,6 +31,7 @@ from portraiture.parametrize.losses import (
 )
 from portraiture.parametrize.networks import Mapper, MapperConfig, relaxed_vector
 from portraiture.parametrize.train_regressor import fit_heads
+from portraiture.parametrize.vector import hardened
 from portraiture.perception.features import FeatureNetwork
 from portraiture.perception.identity import IdentityNetwork
 from portraiture.perception.parser import ParserNetwork
@@ -55,8 +56,11 @@ class MapperTraining:
     left after fade_steps. perceptual, identity, colour: weights of the losses of real photos, which
     begin at step real_from. epoch_steps: steps of what the paper calls an epoch; β is 1 in the
     first and one more in each later one, at most beta_most. real_share: share of a batch that are
-    real photos. learning_rate: of Adam, which AdamW is with no weight_decay, with cosine decay over
-    decay_steps. half_life: of the EMA, in images. grid_photos: columns of the grid."""
+    real photos. stylised: compare real photos' renders with stylised portraits rather than with the
+    photos. relaxed: render relaxed vectors rather than strict ones, whose gradients are those of
+    the relaxed (straight through); both are the paper's, without them its ablations.
+    learning_rate: of Adam, which AdamW is with no weight_decay, with cosine decay over decay_steps.
+    half_life: of the EMA, in images. grid_photos: columns of the grid."""
 
     run: RunConfig
     network: MapperConfig = field(default_factory=MapperConfig)
@@ -68,6 +72,8 @@ class MapperTraining:
     colour: float = 1.0
     real_from: int = 1_000
     real_share: float = 0.5
+    stylised: bool = True
+    relaxed: bool = True
     epoch_steps: int = 500
     beta_most: float = 20.0
     learning_rate: float = 0.001
@@ -145,8 +151,11 @@ class TrainMapper:
     def of_real(self, network: Mapper, photos: Tensor, beta: float) -> dict[str, Tensor]:
         """The weighted losses of real photos, in image space. photos: (B, 3, R, R)."""
         config, codes = self.config, self.bridge.codes(photos)
-        target = self.bridge.portraits(codes)
-        image = self.bridge.imitator(relaxed_vector(network(codes), beta))
+        target = self.bridge.portraits(codes) if config.stylised else photos
+        vector = relaxed_vector(network(codes), beta)
+        if not config.relaxed:
+            vector = vector + (hardened(vector) - vector).detach()
+        image = self.bridge.imitator(vector)
         found = imitation_losses(image, target, self.features, self.identity)
         with torch.no_grad():
             parsed = [self.parsed(images) for images in (image, target)]
