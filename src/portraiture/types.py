@@ -38,6 +38,7 @@ RecipeName = Literal[
     "attributes",
     "encoder",
     "alignment",
+    "i2t",
 ]
 """Of `portraiture train`."""
 LiftLoss = Literal["flip", "perturb", "identity", "rank"]

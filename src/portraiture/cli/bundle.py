@@ -134,7 +134,7 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
-    if recipe in ("encoder", "alignment") and choices.start is None:
+    if recipe in ("encoder", "alignment", "i2t") and choices.start is None:
         needed.add("heads")
     if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
@@ -178,8 +178,9 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "attributes": ("faces2d",),
     "encoder": ("faces2d", "identity-synthetic", "parser"),
     "alignment": ("identity-synthetic", "parser"),
+    "i2t": ("identity-synthetic", "parser"),
 }
-"""Shipped weights that a recipe reads with any options; encoder and alignment also
+"""Shipped weights that a recipe reads with any options; encoder, alignment and i2t also
 `heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 

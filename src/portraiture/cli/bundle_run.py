@@ -58,7 +58,7 @@ SAVE_EVERY = 120.0
 LOADERS = 6
 """Data loader threads, for batches that are made on the CPU."""
 GROWING: tuple[RecipeName, ...] = (
-    "supervised-heads", "supervised-faces", "encoder", "alignment", "attributes", "imitator",
+    "supervised-heads", "supervised-faces", "encoder", "alignment", "i2t", "attributes", "imitator",
     "faces-encoder", "mapper", "regressor",
 )  # fmt: skip
 """Recipes whose data grows by newly rendered people; the others use the bundle's only."""

@@ -17,7 +17,7 @@ WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
 )  # fmt: skip
 TAKES_PHOTOS: tuple[RecipeName, ...] = (
-    "alignment", "encoder", "portrait-parser", "faces-encoder", "mapper",
+    "alignment", "encoder", "i2t", "portrait-parser", "faces-encoder", "mapper",
 )  # fmt: skip
 OF_PAIRS: tuple[RecipeName, ...] = ("imitator", "faces-encoder", "mapper", "regressor")
 """Recipes whose data are pairs (`people.pairs`)."""
@@ -36,7 +36,7 @@ WITHOUT: dict[RecipeName, tuple[str, ...]] = {
 class Choices:
     """Options of a training run. `make_recipe` refuses an option that its recipe does not use.
 
-    data: folder with training data; supervised-heads, encoder, alignment and attributes need
+    data: folder with training data; supervised-heads, encoder, alignment, i2t and attributes need
     `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
     any output of synth, imitator, faces-encoder, mapper and regressor `--kind pairs`, the
     adversarial recipes any of these or images with dataset.json, lifted none.
@@ -47,8 +47,9 @@ class Choices:
     perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
     encoder: encoder that alignment refines, or that encoder starts from.
     architecture: architecture of the encoder to train.
-    photos: photos of real people: for encoder or alignment the file of tools/fit_portraits.py, for
-    portrait-parser, faces-encoder and mapper the folder of tools/label_portraits.py.
+    photos: photos of real people: for encoder, alignment or i2t the file of
+    tools/fit_portraits.py, for portrait-parser, faces-encoder and mapper the folder of
+    tools/label_portraits.py.
     without: losses of lifted, or parts of mapper's training, to leave out (`WITHOUT`).
     seed, steps: override the preset's.
     """

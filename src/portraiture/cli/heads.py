@@ -39,14 +39,16 @@ class Invert:
     out: Path
     """Folder for the results; it is made if need be."""
     method: (
-        Literal["distil", "goae+refine", "aligned", "psp", "e4e", "w", "pti", "pose-opt"] | None
+        Literal["distil", "goae+refine", "aligned", "i2t", "psp", "e4e", "w", "pti", "pose-opt"]
+        | None
     ) = None
     """Default: distil for one photo and a network of the engine's people, else, and with --weights
     or --alignment, goae+refine. distil (ours, 70 to 85 s on two cores) fits an avatar as create
     does and gives the head the avatar's sides, with the photo's pixels where they show it: clean
     when turned. goae+refine takes seconds and is hazy from the sides: the encoder
     swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
-    texture projected and refined; aligned leaves these out. psp and e4e are encoders to compare
+    texture projected and refined; aligned leaves these out. i2t makes the planes in one pass after
+    FF3D; no weights for it ship. psp and e4e are encoders to compare
     with; no weights for them ship. The others take minutes: w finds the most similar person that
     the network knows, pti then tunes the network to the photo, and pose-opt also optimises the
     camera."""

@@ -111,6 +111,7 @@ class Train:
     clothes; any people of synth, and labelled portraits of real people (--photos).
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
+    - i2t: FF3D's network from a photo to planes, for the generator --start; likewise.
 
     Rerunning the same command resumes exactly; Ctrl-C saves a checkpoint first. The output folder
     gets networks/ (the trained weights), grids/, checkpoints/ and log.jsonl.
@@ -141,8 +142,9 @@ class Train:
     encoder: str | None = None
     """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
     photos: Path | None = None
-    """Photos of real people: for encoder or alignment, the file written by tools/fit_portraits.py;
-    for portrait-parser, faces-encoder, mapper, the folder written by tools/label_portraits.py."""
+    """Photos of real people: for encoder, alignment, i2t, the file written by
+    tools/fit_portraits.py; for portrait-parser, faces-encoder, mapper, the folder written by
+    tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
     without: Annotated[tuple[LiftLoss | BridgePart, ...], UseAppendAction] = ()

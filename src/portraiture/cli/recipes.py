@@ -25,6 +25,7 @@ from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
 from portraiture.data.folders import open_folder
 from portraiture.data.labelled_photos import labelled_faces, load_labelled
+from portraiture.data.pair_set import white
 from portraiture.data.photo_set import BACKGROUNDS, TAKEN, PhotoSet
 from portraiture.data.sampled_photos import SampledPhotos
 from portraiture.errors import TrainingError
@@ -45,6 +46,8 @@ from portraiture.invert.goae.presets import (
 )
 from portraiture.invert.goae.train_alignment import AlignmentTraining, TrainAlignment
 from portraiture.invert.goae.train_encoder import EncoderTraining, TrainEncoder
+from portraiture.invert.i2t.presets import I2T
+from portraiture.invert.i2t.train import PlanesTraining, TrainImageToPlanes, fitted_planes
 from portraiture.invert.weights import check_fit, load_encoder
 from portraiture.lift.presets import LIFTED
 from portraiture.lift.train import LiftTraining, TrainLifted
@@ -107,6 +110,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _attributes(_preset(ATTRIBUTES, recipe, choices), choices)
         case "encoder":
             return _encoder(_preset(ENCODER, recipe, choices), choices)
+        case "i2t":
+            return _i2t(_preset(I2T, recipe, choices), choices)
         case "alignment":
             return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
 
@@ -217,6 +222,19 @@ def _alignment(config: AlignmentTraining, choices: Choices) -> TrainAlignment:
     photos = _photos(choices, network, encoder.config.image_size, config.run.seed)
     fitted, digest = _fitted(choices, photos)
     return TrainAlignment(replace(config, fitted=digest), photos, network, encoder, fitted=fitted)
+
+
+def _i2t(config: PlanesTraining, choices: Choices) -> TrainImageToPlanes:
+    """FF3D's network for the generator `start`; its photos are over white."""
+    network = _frozen_heads(choices)
+    config = fitted_planes(config, network.config)
+    own = replace(config.network, generator=fingerprint(network))
+    size = own.image_size
+    people = _people_of(choices.folder, "latents", 2 * network.config.neural_resolution)
+    photos = PhotoSet(people, white(size), replace(TAKEN, size=size))
+    fitted, digest = _fitted(choices, photos)
+    config = replace(config, network=own, fitted=digest)
+    return TrainImageToPlanes(config, photos, network, fitted=fitted)
 
 
 def _fitted(choices: Choices, photos: PhotoSet) -> tuple[FittedPhotos | None, str]:

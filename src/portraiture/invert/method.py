@@ -13,6 +13,11 @@ from portraiture.errors import InversionError
 from portraiture.invert.confidence import knows_people
 from portraiture.invert.distil.method import DistilConfig, DistilMethod
 from portraiture.invert.encode import Baseline, DetailConfig, EncoderMethod, EncoderName
+from portraiture.invert.i2t.method import (
+    ImageToPlanesMethod,
+    check_planes,
+    load_image_to_planes,
+)
 from portraiture.invert.inversion import InversionMethod
 from portraiture.invert.pti import OPTIMISERS, OptimisationMethod, OptimiseConfig, Optimiser
 from portraiture.invert.refine_texture import RefinementConfig
@@ -22,7 +27,7 @@ from portraiture.networks.goae_program import ProgramWay
 from portraiture.networks.pyramid_encoder import PyramidEncoder
 from portraiture.triplane.visibility import MixedPlanes
 
-MethodName = EncoderName | Optimiser | Literal["distil"]
+MethodName = EncoderName | Optimiser | Literal["distil", "i2t"]
 ENCODERS: tuple[EncoderName, ...] = ("goae+refine", "aligned", "psp", "e4e")
 RAYS = (16, 512)
 MAX_REFINE_STEPS = 1000
@@ -43,8 +48,8 @@ def choose_method(
 ) -> InversionMethod:
     """Return a method by name, or by default the best for as many photos: distil for one and a
     generator of the engine's people, else goae+refine. For options see `encoder_method` and
-    `optimiser_method`; distil takes refine_steps. Raises InversionError for an unknown name or
-    options of another method, and CheckpointError."""
+    `optimiser_method`; distil takes refine_steps, i2t weights. Raises InversionError for an unknown
+    name or options of another method, and CheckpointError."""
     if name is None:
         if steps is not None or rays is not None:
             raise InversionError("--steps and --rays need --method w, pti or pose-opt.")
@@ -55,6 +60,10 @@ def choose_method(
         if weights or alignment or steps is not None or rays is not None:
             raise InversionError("--method distil takes --network and --refine-steps only.")
         return distil_method(models, network=network, refine_steps=refine_steps)
+    if name == "i2t":
+        if alignment or refine_steps is not None or steps is not None or rays is not None:
+            raise InversionError("--method i2t takes --network and --weights only.")
+        return planes_method(models, network=network, weights=weights)
     for encoder in ENCODERS:
         if name == encoder:
             if steps is not None or rays is not None:
@@ -70,7 +79,7 @@ def choose_method(
             return optimiser_method(models, optimiser, network=network, steps=steps, rays=rays)
     raise InversionError(
         f"There is no method {str(name)[:40]!r}; choose one of"
-        f" {', '.join(('distil', *ENCODERS, *OPTIMISERS))}."
+        f" {', '.join(('distil', 'i2t', *ENCODERS, *OPTIMISERS))}."
     )
 
 
@@ -88,6 +97,21 @@ def distil_method(
     method = DistilMethod(models, str(network), config)
     method.check(1)
     return method
+
+
+def planes_method(
+    models: Models, *, network: str | Path = "heads", weights: str | Path | None = None
+) -> ImageToPlanesMethod:
+    """Return the method that makes planes in one pass. network: the generator's weights. weights:
+    of `networks.image_to_planes`, trained for it. Raises InversionError or CheckpointError."""
+    if weights is None:
+        raise InversionError(
+            "No weights for i2t are shipped; train some (portraiture train i2t --data PEOPLE --out"
+            " RUN) and give RUN/networks/i2t.safetensors with --weights."
+        )
+    planes = models.load(load_image_to_planes, weights)
+    check_planes(planes, models.generator(network))
+    return ImageToPlanesMethod(models, str(network), planes)
 
 
 def encoder_method(

@@ -1,0 +1,73 @@
+"""Inversion in one pass by FF3D's image-to-triplane network (Ma et al. 2023), trained for it.
+
+photo over white ─H─▶ planes, w ─▶ Inversion, whose residual is what the planes of w lack
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from portraiture.checkpoints import fingerprint, load_network
+from portraiture.errors import CheckpointError, InversionError
+from portraiture.invert.i2t.train import mean_planes, with_mean
+from portraiture.invert.inversion import Inversion
+from portraiture.invert.target import Target
+from portraiture.models import Models
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.image_to_planes import ImageToPlanes, ImageToPlanesConfig
+from portraiture.ops.resize import resized
+from portraiture.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class ImageToPlanesMethod:
+    """Inversion of one photo by a network that makes planes. network: name or path of the
+    generator's weights, for which `planes` was trained."""
+
+    models: Models
+    network: str
+    planes: ImageToPlanes
+    name: Literal["i2t"] = "i2t"
+
+    @property
+    def generator(self) -> TriPlaneGenerator:
+        """The generator whose decoder and superresolution show the planes."""
+        return self.models.generator(self.network)
+
+    def check(self, count: int) -> None:
+        """Raise InversionError unless there is exactly one photo."""
+        if count != 1:
+            raise InversionError("The method i2t takes one photo; encoders take several.")
+
+    @torch.no_grad()
+    def invert(self, targets: Sequence[Target], progress: Progress = SILENT) -> Inversion:
+        """The head of a photo. Raises InversionError."""
+        self.check(len(targets))
+        progress.stage("Make the planes")
+        target, generator = targets[0], self.generator
+        mean, spread = mean_planes(generator)
+        photo = resized(target.image, self.planes.config.image_size).to(mean)
+        planes, ws = with_mean(self.planes, photo, mean, spread, generator)
+        return Inversion(
+            ws, planes, target.camera.to(mean), generator, residual=planes - generator.planes(ws)
+        )
+
+
+def load_image_to_planes(name_or_path: str | Path) -> ImageToPlanes:
+    """The network of a name or path. Raises CheckpointError."""
+    kind = ("image-to-planes", "a network for --method i2t")
+    return load_network(name_or_path, kind, ImageToPlanesConfig, ImageToPlanes)  # type: ignore[arg-type]
+
+
+def check_planes(network: ImageToPlanes, generator: TriPlaneGenerator) -> None:
+    """Raise CheckpointError when the network was trained for another generator."""
+    config, theirs = network.config, generator.config
+    sizes = (config.plane_size, config.plane_features, config.w_dim)
+    same = sizes == (theirs.plane_size, theirs.plane_features, theirs.w_dim)
+    if not same or config.generator not in ("", fingerprint(generator)):
+        raise CheckpointError("The network was not trained for this generator; give one that was.")

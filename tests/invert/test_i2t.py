@@ -1,0 +1,91 @@
+"""FF3D's network for inversion, on balls: what it learns from, its planes, a photo's head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from encoder_cases import choices_of, folder_of_people, grey_portraits
+from invert_cases import target_of
+
+from portraiture.cli.recipes import make_recipe
+from portraiture.errors import CheckpointError, InversionError
+from portraiture.invert.i2t.method import ImageToPlanesMethod, check_planes, load_image_to_planes
+from portraiture.invert.i2t.train import TrainImageToPlanes, mean_planes
+from portraiture.invert.inversion import make_head
+from portraiture.invert.method import choose_method
+from portraiture.models import Models
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.image_to_planes import ImageToPlanes
+from portraiture.train.distributed import World
+from portraiture.train.log import read_log
+from portraiture.train.loop import run_recipe
+from portraiture.train.rng import generator
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_of_people(tmp_path)
+
+
+def recipe_of(folder: Path, **changes: object) -> TrainImageToPlanes:
+    grey_portraits(folder / "portraits.safetensors")
+    choices = replace(choices_of(folder), photos=folder / "portraits.safetensors")
+    made = make_recipe("i2t", choices)
+    assert isinstance(made, TrainImageToPlanes)
+    made.config = replace(made.config, **changes)  # type: ignore[arg-type]
+    return made
+
+
+def test_planes_of_the_generators_samples_are_learned(folder: Path) -> None:
+    made = recipe_of(folder, learning_rate=3e-3, decay_steps=400)
+    made.config = replace(made.config, run=replace(made.run, steps=60, batch=4, log_every=1))
+    batch = made.batch(0, 4, generator(0))
+    assert batch.fitted is not None
+    assert [len(part) for part in (batch.z, batch.people.photo, batch.fitted.photo)] == [1, 2, 1]
+    run_recipe(made, folder / "run", world=World())
+    rows = read_log(folder / "run" / "log.jsonl")
+    assert {"planes", "w", "image", "other_rays", "own_outline"} <= rows[0].keys()
+
+    def over(name: str, part: slice) -> float:
+        return sum(float(row[name]) for row in rows[part])
+
+    for name in ("planes", "raw", "rays"):
+        assert over(name, slice(-10, None)) < over(name, slice(10)), name
+
+
+def test_a_photo_becomes_a_head(folder: Path) -> None:
+    made = recipe_of(folder)
+    run_recipe(made, folder / "run", world=World())
+    weights = folder / "run" / "networks" / "i2t.safetensors"
+    models, network = Models(), folder / "small.safetensors"
+    with pytest.raises(InversionError, match="shipped"):
+        choose_method("i2t", models, network=network)
+    with pytest.raises(InversionError, match="--weights only"):
+        choose_method("i2t", models, network=network, weights=weights, steps=3)
+    method = choose_method("i2t", models, network=network, weights=weights)
+    assert isinstance(method, ImageToPlanesMethod)
+    target = target_of(method.generator)
+    found = method.invert([target])
+    mean, _ = mean_planes(method.generator)
+    assert found.planes.shape == mean.shape and found.residual is not None
+    with torch.no_grad():
+        again = method.generator.planes(found.ws) + found.residual
+    assert torch.allclose(again, found.planes, atol=1e-5)
+    assert make_head(found, target, method).method == "i2t"
+    with pytest.raises(InversionError, match="one photo"):
+        method.invert([target, target])
+
+
+def test_planes_for_other_weights_are_refused(folder: Path) -> None:
+    made = recipe_of(folder)
+    network = ImageToPlanes(made.config.network)
+    check_planes(network, made.network)
+    torch.manual_seed(7)
+    other = TriPlaneGenerator(made.network.config)
+    with pytest.raises(CheckpointError, match="generator"):
+        check_planes(network, other)
+    with pytest.raises(CheckpointError, match="holds eg3d"):
+        load_image_to_planes(folder / "small.safetensors")
