@@ -20,9 +20,8 @@ from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.image_to_planes import ImageToPlanes
 from portraiture.train.distributed import World
-from portraiture.train.log import read_log
 from portraiture.train.loop import run_recipe
-from portraiture.train.rng import generator
+from portraiture.train.rng import generator, step_rng
 
 
 @pytest.fixture
@@ -39,21 +38,19 @@ def recipe_of(folder: Path, **changes: object) -> TrainImageToPlanes:
     return made
 
 
-def test_planes_of_the_generators_samples_are_learned(folder: Path) -> None:
+def test_a_batch_is_learned_by_heart(folder: Path) -> None:
     made = recipe_of(folder, learning_rate=3e-3, decay_steps=400)
-    made.config = replace(made.config, run=replace(made.run, steps=60, batch=4, log_every=1))
     batch = made.batch(0, 4, generator(0))
     assert batch.fitted is not None
     assert [len(part) for part in (batch.z, batch.people.photo, batch.fitted.photo)] == [1, 2, 1]
-    run_recipe(made, folder / "run", world=World())
-    rows = read_log(folder / "run" / "log.jsonl")
+    state, rows = made.build(World()), []
+    for step in range(30):
+        state.step = step
+        found = made.step(state, batch, step_rng(0, 0, 0, torch.device("cpu")), World())
+        rows.append({name: float(loss) for name, loss in found.items()})
     assert {"planes", "w", "image", "other_rays", "own_outline"} <= rows[0].keys()
-
-    def over(name: str, part: slice) -> float:
-        return sum(float(row[name]) for row in rows[part])
-
-    for name in ("planes", "raw", "rays"):
-        assert over(name, slice(-10, None)) < over(name, slice(10)), name
+    for name in ("planes", "w", "raw"):
+        assert rows[-1][name] < 0.95 * rows[0][name], name
 
 
 def test_a_photo_becomes_a_head(folder: Path) -> None:
