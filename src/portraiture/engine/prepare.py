@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -115,6 +116,8 @@ def compile_kernels() -> None:
     with contextlib.suppress(OSError):  # the main process may have ended
         print("rendering", flush=True)
     _compile_eyes_and_beard()
+    if hasattr(os, "nice"):
+        os.nice(19)  # most avatars need nothing of what is left
     for shading in ("ink", "paint"):  # outlines, brush strokes, and glass
         render_bust(_triangles(), _camera(), size=32, shading=shading)
 
