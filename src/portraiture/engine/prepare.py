@@ -111,7 +111,7 @@ def compile_kernels() -> None:
     from portraiture.render.mesh import render_bust
 
     gc.disable()
-    _compile_grain_and_hair()
+    _compile_hair()
     _compile_rendering()
     with contextlib.suppress(OSError):  # the main process may have ended
         print("rendering", flush=True)
@@ -122,13 +122,11 @@ def compile_kernels() -> None:
         render_bust(_triangles(), _camera(), size=32, shading=shading)
 
 
-def _compile_grain_and_hair() -> None:
-    """What all skin shares, and the placing and the texture of hair."""
+def _compile_hair() -> None:
+    """The placing and the texture of hair."""
     from portraiture.engine.hair.darts import spread
     from portraiture.engine.hair.texture import draw_hairs
-    from portraiture.engine.skin.detail import fixed_grain
 
-    fixed_grain(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32))
     colour, alpha = np.zeros((2, 2, 4), np.float32), np.zeros((2, 2), np.float32)
     draw_hairs(np.zeros((0, 9)), np.zeros((0, 7), np.float32), 0.0, colour[:, 1:], alpha[:, 1:])
     spread(np.zeros((2, 3)), 1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
 from threading import Lock
@@ -70,7 +70,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """``work(item)`` of all items in their order, a few of them ahead on `threads` threads: what
     one does between its kernels, another's kernels run beside. Errors are raised."""
     if threads == 1:
