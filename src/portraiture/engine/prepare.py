@@ -3,7 +3,8 @@
 Numba compiles on first use, which takes some twenty seconds on one core, and caches the result on
 disk. The main process compiles the engine's kernels as it reaches them. Meanwhile the background
 process compiles the renderer's, and others that `create` reaches late, in the order in which it
-reaches them; the main process and later calls load them from the disk cache.
+reaches them; the main process and later calls load them from the disk cache. What most avatars do
+without it compiles last, at the lowest priority.
 """
 
 from __future__ import annotations
