@@ -124,11 +124,10 @@ def test_what_is_compiled_is_not_compiled_again(tmp_path: Path) -> None:
         "_shade",
         "_transfer",
         "_draw_heights",
-        "split_pixels",
+        "_split",
         "draw_hairs",
         "_darts",
-        "_fixed_grain",
         "_paint_eye",
         "_closest_of",
-        "tangents",
+        "_tangents",
     }

@@ -95,3 +95,19 @@ def test_the_command_line_sets_it_before_torch_is_loaded_and_the_library_does_no
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True
     )
     assert done.stdout.strip() == f"{SETTINGS} False", done.stderr
+
+
+BEFORE_NUMPY = """
+import sys
+import portraiture.processes as processes
+def configure():
+    sys.exit("numpy" in sys.modules)
+processes.configure_process = configure
+import portraiture.cli
+portraiture.cli.main(["create", "nobody.jpg", "--out", "nowhere"])
+"""
+
+
+def test_the_command_line_sets_it_before_numpy_is_loaded() -> None:
+    done = subprocess.run([sys.executable, "-c", BEFORE_NUMPY], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -20,9 +20,12 @@ from portraiture.signals import install_exit
 SETTINGS = {
     "GOMP_SPINCOUNT": "1000",  # rounds that GNU's OpenMP spins before it sleeps
     "KMP_BLOCKTIME": "0",  # milliseconds of LLVM's and Intel's
+    "OPENBLAS_NUM_THREADS": "1",  # of numpy and scipy; torch has threads of its own
     "THP_MEM_ALLOC_ENABLE": "1",  # torch takes memory in pages of 2 MB
 }
 """Environment variables that libraries read when they are loaded, torch with its first tensor.
+OpenBLAS shares among threads what is far too small for them: they take a hundred times as long for
+thousands of 2×2 systems, a fifteenth of `create`, and round differently on another number of cores.
 Every training step allocates planes and their gradients anew, and faulting them in by 4 kB takes a
 third of it."""
 
@@ -31,7 +34,7 @@ Job = TypeVar("Job")
 
 def configure_process() -> None:
     """Set `SETTINGS` in this process's environment where the user has not. Must be called before
-    torch and numba are imported; for programs, never for a library's import."""
+    numpy, torch and numba are imported; for programs, never for a library's import."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,16 @@ from types import FrameType
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )  # Windows has no SIGHUP
+ALARM = hasattr(signal, "setitimer")
+"""Windows has none."""
+
+AGAIN_S = 2.0
+"""Seconds after which a signal raises again where Python has swallowed what it raised, as it does
+in finalisers and in callbacks from C."""
+
+
+class _Leaving(SystemExit):
+    """What a signal raises."""
 
 
 @contextmanager
@@ -24,10 +35,14 @@ def exit_on_signals() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    alarm = signal.getsignal(signal.SIGALRM) if ALARM else None
     install_exit()
     try:
         yield
     finally:
+        if ALARM and signal.getsignal(signal.SIGALRM) is not alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -40,6 +55,14 @@ def install_exit() -> None:
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
-    """A second signal must not interrupt the cleaning up."""
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+    """Raise, unless what a signal has raised is on its way out: another one must not interrupt the
+    cleaning up."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, _Leaving):
+            return
+        error = error.__context__
+    if ALARM:
+        signal.signal(signal.SIGALRM, lambda _, frame: _exit(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+    raise _Leaving(128 + number)

@@ -25,10 +25,11 @@ class Recorder:
         return rgba
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("frames", [4, 6, 16, 30])
-def test_the_swing_is_a_sine_and_renders_each_yaw_once(frames: int):
+def test_the_swing_is_a_sine_and_renders_each_yaw_once(frames: int, threads: int):
     record = Recorder()
-    images = list(turntable(synthetic_bust(), record, frames=frames, sweep=0.8))
+    images = list(turntable(synthetic_bust(), record, frames=frames, sweep=0.8, threads=threads))
     expected = 0.8 * np.sin(2 * np.pi * np.arange(frames) / frames)
     values = [image[0, 0, 0] / 255 for image in images]
     np.testing.assert_allclose(values, 0.5 + expected / 4, atol=0.003)

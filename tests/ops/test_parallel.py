@@ -1,8 +1,9 @@
-"""Kernels on several threads: every index once, whoever calls, and errors are raised."""
+"""Work on several threads: every index or item once, whoever calls, and errors are raised."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from threading import Barrier, get_ident
 
 import numba
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from portraiture.ops.inner import kernel
-from portraiture.ops.parallel import in_threads
+from portraiture.ops.parallel import in_order, in_threads
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +71,33 @@ def test_several_threads_may_call() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda out: in_threads(_count, 500, out, 1.0), outs))
     assert all((out == 1.0).all() for out in outs)
+
+
+@pytest.mark.parametrize("threads", (1, 2, 3))
+@pytest.mark.parametrize("length", (0, 1, 7))
+def test_results_come_in_order_and_errors_in_their_place(threads: int, length: int) -> None:
+    def share(divisor: int) -> float:
+        return 12 / divisor
+
+    items = list(range(1, length + 1))
+    assert list(in_order(share, items, threads=threads)) == [12 / item for item in items]
+    results = in_order(share, [3, 0, 2], threads=threads)
+    assert next(results) == 4.0
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_items_are_worked_on_at_the_same_time_and_few_ahead() -> None:
+    meet = Barrier(2)
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item < 2:
+            meet.wait(20)
+        return item
+
+    results = in_order(work, count(), threads=2)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    results.close()
+    assert len(begun) <= 5 + 2

@@ -6,7 +6,8 @@ from synthetic_bust import synthetic_bust
 
 from portraiture.render import mesh
 from portraiture.render.framing import portrait_camera
-from portraiture.render.mesh import render_bust, render_rgba
+from portraiture.render.light import portrait_light
+from portraiture.render.mesh import lit, render_bust, render_lit, render_rgba
 from portraiture.render.whole_pixels_numba import STEP_M, split_pixels
 
 
@@ -65,3 +66,13 @@ def test_the_image_alone_is_that_of_the_frame():
     np.testing.assert_array_equal(
         render_rgba(bust, camera, size=48), render_bust(bust, camera, size=48).rgba
     )
+
+
+def test_one_light_serves_many_cameras():
+    bust = synthetic_bust()
+    light = portrait_light(azimuth=0.5, elevation=0.3, contrast=0.6, exposure=0.8)
+    seen = lit(bust, light=light, shading="soft")
+    for yaw in (0.0, 0.7):
+        camera = portrait_camera(bust, yaw=yaw)
+        alone = render_rgba(bust, camera, size=48, light=light, shading="soft")
+        np.testing.assert_array_equal(render_lit(seen, camera, size=48), alone)

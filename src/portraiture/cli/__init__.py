@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `portraiture`; see `cli.commands.main`."""
+    from portraiture.processes import configure_process
+
+    configure_process()
     from portraiture.cli.commands import main as run_program
 
     run_program(arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import sys
 from typing import Annotated
@@ -21,7 +23,6 @@ from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
 from portraiture.errors import CancelledError, PortraitureError
-from portraiture.processes import configure_process
 from portraiture.signals import exit_on_signals
 
 Command = (
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     SIGTERM. Partial output is removed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    configure_process()
+    atexit.register(gc.freeze)  # collecting what the system frees anyway takes half a second
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="portraiture",

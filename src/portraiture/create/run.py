@@ -6,11 +6,13 @@ photo ─align─▶ Photo ─fit─▶ Fitted ─▶ Avatar ─build─▶ Bust
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
+from numba import get_num_threads
 from numpy import ndarray
 from PIL import Image
 
@@ -32,7 +34,7 @@ from portraiture.pixels import reduced
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
-from portraiture.render.mesh import render_rgba
+from portraiture.render.mesh import lit, render_lit, render_rgba
 from portraiture.types import Bust, Camera, Light, Photo, Style
 from portraiture.version import __version__
 
@@ -141,8 +143,11 @@ def create_files(
         write_image(folder / "overlay.jpg", overlay)
         raise_if_cancelled(times)
         named = replace(meta, title=meta.titled(photo_path.stem))
-        _write_model(avatar, bust, renders["front"], named, folder, times)
-        _write_turntable(avatar, bust, folder / "turntable.mp4", times)
+        times.stage("Write GLB, VRM and turntable", TURNTABLE_FRAMES)
+        with ThreadPoolExecutor(1, "portraiture-model") as beside:
+            model = beside.submit(_write_model, avatar, bust, renders["front"], named, folder)
+            _write_turntable(avatar, bust, folder / "turntable.mp4", times)
+            model.result()
         times.stage("Write the report")
         write_report(
             folder / "report.html",
@@ -175,7 +180,9 @@ def sample_files(
         write_image(folder / "front.png", front)
         raise_if_cancelled(progress)
         named = replace(meta, title=meta.titled(out.resolve().name))
-        _write_model(avatar, bust, front, named, folder, progress)
+        progress.stage("Write GLB and VRM")
+        _write_model(avatar, bust, front, named, folder)
+        raise_if_cancelled(progress)
     return avatar
 
 
@@ -188,21 +195,16 @@ def _build(avatar: Avatar, progress: Progress) -> Bust:
 
 
 def _write_model(
-    avatar: Avatar, bust: Bust, front: UInt8[ndarray, "h w 3"], meta: VrmMeta, folder: Path,
-    progress: Progress,
-) -> None:  # fmt: skip
+    avatar: Avatar, bust: Bust, front: UInt8[ndarray, "h w 3"], meta: VrmMeta, folder: Path
+) -> None:
     """The avatar as GLB, VRM (front: its thumbnail) and JSON."""
     noted = replace(bust, expression=avatar.expression)
-    progress.stage("Write GLB")
     write_glb(noted, folder / "avatar.glb")
-    raise_if_cancelled(progress)
-    progress.stage("Write VRM")
     write_vrm(
         noted, folder / "avatar.vrm", name=meta.titled("avatar"), author=meta.author,
         licence=meta.licence, thumbnail=front,
     )  # fmt: skip
     avatar.save(folder / "avatar.json")
-    raise_if_cancelled(progress)
 
 
 def _shoot(
@@ -250,10 +252,11 @@ def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
 
 
 def _write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress) -> None:
-    progress.stage("Render the turntable", TURNTABLE_FRAMES)
+    seen = lit(bust, light=studio_light(), shading=style_shading(avatar.style))
     frames = turntable(
         bust,
-        lambda b, camera: _shoot(avatar, b, camera, TURNTABLE_SIZE, studio_light()),
+        lambda _, camera: render_lit(seen, camera, size=TURNTABLE_SIZE),
         frames=TURNTABLE_FRAMES,
+        threads=min(2, get_num_threads()),
     )
     write_video(path, counted(frames, progress), fps=TURNTABLE_FPS)

@@ -3,7 +3,8 @@
 Numba compiles on first use, which takes some twenty seconds on one core, and caches the result on
 disk. The main process compiles the engine's kernels as it reaches them. Meanwhile the background
 process compiles the renderer's, and others that `create` reaches late, in the order in which it
-reaches them; the main process and later calls load them from the disk cache.
+reaches them; the main process and later calls load them from the disk cache. What most avatars do
+without it compiles last, at the lowest priority.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -110,22 +112,22 @@ def compile_kernels() -> None:
     from portraiture.render.mesh import render_bust
 
     gc.disable()
-    _compile_grain_and_hair()
+    _compile_hair()
     _compile_rendering()
     with contextlib.suppress(OSError):  # the main process may have ended
         print("rendering", flush=True)
     _compile_eyes_and_beard()
+    if hasattr(os, "nice"):
+        os.nice(19)  # most avatars need nothing of what is left
     for shading in ("ink", "paint"):  # outlines, brush strokes, and glass
         render_bust(_triangles(), _camera(), size=32, shading=shading)
 
 
-def _compile_grain_and_hair() -> None:
-    """What all skin shares, and the placing and the texture of hair."""
+def _compile_hair() -> None:
+    """The placing and the texture of hair."""
     from portraiture.engine.hair.darts import spread
     from portraiture.engine.hair.texture import draw_hairs
-    from portraiture.engine.skin.detail import fixed_grain
 
-    fixed_grain(np.zeros((1, 1, 3), np.float32), np.zeros((1, 1), np.float32))
     colour, alpha = np.zeros((2, 2, 4), np.float32), np.zeros((2, 2), np.float32)
     draw_hairs(np.zeros((0, 9)), np.zeros((0, 7), np.float32), 0.0, colour[:, 1:], alpha[:, 1:])
     spread(np.zeros((2, 3)), 1)

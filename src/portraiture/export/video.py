@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+from portraiture.ops.parallel import in_order
 from portraiture.render.composite import decode_srgb, encode_srgb
 from portraiture.render.framing import portrait_camera
 from portraiture.types import Bust, Camera, as_uint8
@@ -27,12 +28,14 @@ def turntable(
     sweep: float = 0.9,
     pitch: float = 0.05,
     backdrop: UInt8[ndarray, "h w 3"] | None = None,
+    threads: int = 1,
 ) -> Iterator[UInt8[ndarray, "h w 3"]]:
     """`frames` images of one gentle swing to either side that ends where it began.
 
     The camera's yaw is ``sweep * sin(2 pi i / frames)``: it slows down before it turns back, and
     the video loops without a jump. sweep, pitch: radians. backdrop: behind the transparent pixels,
-    default `studio_wall`. Raises ValueError for fewer than 4 frames or an odd number.
+    default `studio_wall`. threads: on which `render` runs. Raises ValueError for fewer than 4
+    frames or an odd number.
     """
     walls: list[ndarray] = [] if backdrop is None else [backdrop]
 
@@ -42,26 +45,33 @@ def turntable(
             walls.append(studio_wall(*rgba.shape[:2]))
         return over(rgba, walls[0])
 
-    return swing(frame_at, frames=frames, sweep=sweep)
+    return swing(frame_at, frames=frames, sweep=sweep, threads=threads)
 
 
 def swing(
-    frame_at: Callable[[float], UInt8[ndarray, "h w 3"]], *, frames: int, sweep: float
+    frame_at: Callable[[float], UInt8[ndarray, "h w 3"]],
+    *,
+    frames: int,
+    sweep: float,
+    threads: int = 1,
 ) -> Iterator[UInt8[ndarray, "h w 3"]]:
     """`frames` images of one swing to either side of `sweep` radians that ends where it began.
 
     frame_at: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
-    Raises ValueError for fewer than 4 frames or an odd number.
+    threads: on which it is asked for. Raises ValueError for fewer than 4 frames or an odd number.
     """
     if frames < 4 or frames % 2:
         raise ValueError(f"a swing takes an even number of frames, at least 4, not {frames}")
+    twins = [(frames // 2 - index) % frames for index in range(frames)]  # sin(pi - x) = sin(x)
+    yaws = sweep * np.sin(2.0 * np.pi * np.arange(frames) / frames)
+    asked = [float(yaw) for index, yaw in enumerate(yaws) if twins[index] >= index]
+    images = in_order(frame_at, asked, threads=threads)
     kept: dict[int, ndarray] = {}
-    for index in range(frames):
-        twin = (frames // 2 - index) % frames  # sin(pi - x) = sin(x): the other frame of this yaw
-        if twin in kept:
+    for index, twin in enumerate(twins):
+        if twin < index:
             yield kept.pop(twin)
             continue
-        image = frame_at(sweep * float(np.sin(2.0 * np.pi * index / frames)))
+        image = next(images)
         if twin > index:
             kept[index] = image
         yield image

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
 from threading import Lock
 from typing import ParamSpec, TypeVar
@@ -20,6 +21,7 @@ from typing import ParamSpec, TypeVar
 from numba import get_num_threads
 from numba.np.ufunc.parallel import threading_layer
 
+Item = TypeVar("Item")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -64,6 +66,28 @@ def _pool(threads: int) -> ThreadPoolExecutor:
         if key not in _pools:
             _pools[key] = ThreadPoolExecutor(threads - 1, "portraiture-kernel")
         return _pools[key]
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
+) -> Generator[Result, None, None]:
+    """``work(item)`` of all items in their order, a few of them ahead on `threads` threads: what
+    one does between its kernels, another's kernels run beside. Errors are raised."""
+    if threads == 1:
+        yield from map(work, items)
+        return
+    ahead: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, "portraiture-ahead") as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def one_at_a_time(kernel: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

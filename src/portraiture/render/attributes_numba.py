@@ -7,14 +7,19 @@ import numpy as np
 from portraiture.ops.inner import inner, kernel
 
 
-@kernel
 def tangents(vertices, normals, uv, faces, along_v):
     """(V, 4): unit tangents, orthogonal to the normals, and the handedness of the UV frame.
 
     The tangent is dP/du, or dP/dv for triangles with along_v[f] (hair: towards the root). The
     bitangent of a normal map is handedness * (normal × tangent).
     """
-    out = np.zeros((vertices.shape[0], 4), np.float64)
+    out = np.zeros((len(vertices), 4))
+    _tangents(vertices, normals, uv, faces, along_v, out)
+    return out
+
+
+@kernel
+def _tangents(vertices, normals, uv, faces, along_v, out):
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         u1, v1 = uv[j, 0] - uv[i, 0], uv[j, 1] - uv[i, 1]
@@ -39,7 +44,6 @@ def tangents(vertices, normals, uv, faces, along_v):
             out[corner, 3] += sign
     for i in range(out.shape[0]):
         _orthonormal(out[i], normals[i])
-    return out
 
 
 @inner
@@ -59,16 +63,19 @@ def _orthonormal(tangent, normal):
     tangent[3] = 1.0 if tangent[3] >= 0.0 else -1.0
 
 
-@kernel
 def curvature(vertices, normals, faces):
     """(V,) mean of |normal curvature| over the edges of each vertex, 1/m, smoothed once over its
     neighbours.
 
     Along an edge from p to q it is (n_q - n_p) · (q - p) / |q - p|².
     """
-    count = vertices.shape[0]
-    total = np.zeros(count)
-    edges = np.zeros(count)
+    total, edges, mean = (np.zeros(len(vertices)) for _ in range(3))
+    _curvature(vertices, normals, faces, total, edges, mean)
+    return total
+
+
+@kernel
+def _curvature(vertices, normals, faces, total, edges, mean):
     for f in range(faces.shape[0]):
         for k in range(3):
             i, j = faces[f, k], faces[f, (k + 1) % 3]
@@ -82,8 +89,7 @@ def curvature(vertices, normals, faces):
             total[j] += bend
             edges[i] += 1.0
             edges[j] += 1.0
-    mean = np.empty(count)
-    for i in range(count):
+    for i in range(total.shape[0]):
         mean[i] = total[i] / max(edges[i], 1.0)
         total[i] = mean[i] * edges[i]
     for f in range(faces.shape[0]):
@@ -91,15 +97,19 @@ def curvature(vertices, normals, faces):
             i, j = faces[f, k], faces[f, (k + 1) % 3]
             total[i] += mean[j]
             total[j] += mean[i]
-    for i in range(count):
+    for i in range(total.shape[0]):
         total[i] /= max(2.0 * edges[i], 1.0)
-    return total
+
+
+def texel_density(vertices, uv, faces, part, textures):
+    """(F,) texels of the base colour per metre of surface."""
+    out = np.empty(len(faces))
+    _texel_density(vertices, uv, faces, part, textures, out)
+    return out
 
 
 @kernel
-def texel_density(vertices, uv, faces, part, textures):
-    """(F,) texels of the base colour per metre of surface."""
-    out = np.ones(faces.shape[0])
+def _texel_density(vertices, uv, faces, part, textures, out):
     for f in range(faces.shape[0]):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         u1, v1 = uv[j, 0] - uv[i, 0], uv[j, 1] - uv[i, 1]
@@ -111,4 +121,3 @@ def texel_density(vertices, uv, faces, part, textures):
         nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         area = np.sqrt(nx * nx + ny * ny + nz * nz)
         out[f] = np.sqrt(texels / max(area, 1e-14))
-    return out

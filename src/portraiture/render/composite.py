@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from portraiture.ops.inner import inner, kernel
+from portraiture.ops.inner import kernel
 from portraiture.render.rasterize_numba import barycentric_at, row_span
 
 
@@ -44,40 +44,44 @@ def shrink(
     return np.concatenate([rgb, np.clip(alpha, 0.0, 1.0)], axis=2).astype(np.float32)
 
 
-@kernel
 def gather_transparent(triangles, order, depth, near):
     """Fragments of the triangles in `order` that lie in front of `depth` (H, W): triangle (N,),
     barycentrics (N, 3) and pixel (N, 2), in the order of the triangles."""
-    triangle, bary, pixel = _no_fragments(np.int64(0))
-    for pass_ in range(2):
-        count = 0
-        for f in order:
-            x0, x1 = triangles.box[f, 0], triangles.box[f, 1]
-            for row in range(triangles.box[f, 2], triangles.box[f, 3] + 1):
-                c0, c1 = row_span(triangles.edges, f, row + 0.5, x0, x1)
-                for column in range(c0, c1 + 1):
-                    x, y = column + 0.5, row + 0.5
-                    b0, b1, b2, total = barycentric_at(triangles.edges, f, x, y)
-                    inverse = total * triangles.scale[f]
-                    if total <= 0.0 or inverse * near > 1.0 or inverse * depth[row, column] < 1.0:
-                        continue
-                    if pass_ == 1:
-                        triangle[count] = f
-                        bary[count, 0], bary[count, 1], bary[count, 2] = b0, b1, b2
-                        pixel[count, 0], pixel[count, 1] = row, column
-                    count += 1
-        if pass_ == 0:
-            triangle, bary, pixel = _no_fragments(count)
-    return triangle, bary, pixel
+    found = _fragments(0)
+    count = _gather(triangles, order, depth, near, False, *found)
+    found = _fragments(count)
+    _gather(triangles, order, depth, near, True, *found)
+    return found
 
 
-@inner
-def _no_fragments(count):
+def _fragments(count):
     return (
-        np.zeros(count, np.int32),
-        np.zeros((count, 3), np.float32),
-        np.zeros((count, 2), np.int64),
+        np.empty(count, np.int32),
+        np.empty((count, 3), np.float32),
+        np.empty((count, 2), np.int64),
     )
+
+
+@kernel
+def _gather(triangles, order, depth, near, write, triangle, bary, pixel):
+    """The number of fragments, which it counts or writes."""
+    count = 0
+    for f in order:
+        x0, x1 = triangles.box[f, 0], triangles.box[f, 1]
+        for row in range(triangles.box[f, 2], triangles.box[f, 3] + 1):
+            c0, c1 = row_span(triangles.edges, f, row + 0.5, x0, x1)
+            for column in range(c0, c1 + 1):
+                x, y = column + 0.5, row + 0.5
+                b0, b1, b2, total = barycentric_at(triangles.edges, f, x, y)
+                inverse = total * triangles.scale[f]
+                if total <= 0.0 or inverse * near > 1.0 or inverse * depth[row, column] < 1.0:
+                    continue
+                if write:
+                    triangle[count] = f
+                    bary[count, 0], bary[count, 1], bary[count, 2] = b0, b1, b2
+                    pixel[count, 0], pixel[count, 1] = row, column
+                count += 1
+    return count
 
 
 @kernel

@@ -71,6 +71,14 @@ KEY_SIZE = 0.12
 """Tangent of the angular radius of a key light without an environment."""
 
 
+class Lit(NamedTuple):
+    """A bust under a light, which any number of cameras may see."""
+
+    scene: Scene
+    lighting: Lighting
+    shading: Shading
+
+
 class View(NamedTuple):
     """A scene projected by one camera.
 
@@ -135,14 +143,35 @@ def render_rgba(
     backend: Backend = "auto",
 ) -> Float32[ndarray, "h w 4"]:
     """`Frame.rgba` of `render_bust` alone, faster."""
-    height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width, supersample) < 1:
-        raise ValueError(f"size {size} and supersample {supersample} must be at least 1")
+    return render_lit(
+        lit(bust, light=light, shading=shading), camera, size=size, background=background,
+        supersample=supersample, backend=backend,
+    )  # fmt: skip
+
+
+def lit(bust: Bust, *, light: Light | None = None, shading: Shading = "natural") -> Lit:
+    """A bust under a light, for `render_lit`; see `render_bust`."""
     if shading not in LOOKS:
         raise ValueError(f"shading must be one of {', '.join(LOOKS)}, not {shading!r}")
     scene = scene_of(bust)
+    return Lit(scene, lighting_of(scene, light or studio_light(), LOOKS[shading]), shading)
+
+
+def render_lit(
+    seen: Lit,
+    camera: Camera,
+    *,
+    size: int | tuple[int, int] = 512,
+    background: Float[ndarray, "3"] | tuple[float, float, float] | None = None,
+    supersample: int = 2,
+    backend: Backend = "auto",
+) -> Float32[ndarray, "h w 4"]:
+    """`render_rgba` of what one light serves, such as the frames of a video."""
+    scene, lighting, shading = seen
+    height, width = (size, size) if isinstance(size, int) else size
+    if min(height, width, supersample) < 1:
+        raise ValueError(f"size {size} and supersample {supersample} must be at least 1")
     fine = view_of(scene, camera, (height, width), backend, supersample)
-    lighting = lighting_of(scene, light or studio_light(), LOOKS[shading])
     image = _colour(fine, lighting, shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
     rgba = shrink(image, supersample, under)

@@ -162,16 +162,20 @@ def radiance(scene, lighting, look, tables, eye, lod, f, b0, b1, b2, row, column
     return opacity * r, opacity * g, opacity * b, opacity
 
 
-@kernel
 def lod_of(density, faces, points, focal, bias):
     """(F,) mip level of the base colour: log2 of texels per pixel plus `bias`, ignoring
     foreshortening, so that surfaces at grazing angles stay sharp. focal: pixels."""
-    out = np.zeros(faces.shape[0], np.float32)
+    out = np.empty(len(faces), np.float32)
+    _lod_of(density, faces, points, focal, bias, out)
+    return out
+
+
+@kernel
+def _lod_of(density, faces, points, focal, bias, out):
     for f in range(faces.shape[0]):
         z = (points[faces[f, 0], 2] + points[faces[f, 1], 2] + points[faces[f, 2], 2]) / 3.0
         ratio = density[f] * max(z, 1e-3) / focal
         out[f] = min(max(math.log2(max(ratio, 1e-6)) + bias, 0.0), MAX_LOD)
-    return out
 
 
 def shade(scene, lighting, look, tables, eye, lod, triangle, bary, pixel):

@@ -161,15 +161,19 @@ def sample_mip(texels, texture, channels, table, lod, u, v):
     return r, g, b
 
 
-@kernel
 def level_table(textures, part, lod):
     """(F, 3) offset, rows and columns of the RGBA level nearest to each triangle's lod.
 
     textures: (P, slots, 3) full-size textures, base colour first. part: (F,) part whose texture the
     triangle uses. lod: (F,).
     """
-    out = np.empty((part.shape[0], 3), np.int64)
+    out = np.empty((len(part), 3), np.int64)
+    _level_table(textures, part, lod, out)
+    return out
+
+
+@kernel
+def _level_table(textures, part, lod, out):
     for f in range(part.shape[0]):
         t = textures[part[f], 0]
         out[f, 0], out[f, 1], out[f, 2] = level_of(t[0], t[1], t[2], 4, int(lod[f] + 0.5))
-    return out

@@ -21,7 +21,6 @@ class Places(NamedTuple):
     pixel: ndarray
 
 
-@kernel
 def split_pixels(triangle, bary, depth, part, whole, factor):
     """`Places` of whole pixels, in pixels, and of all other samples, in samples.
 
@@ -29,33 +28,49 @@ def split_pixels(triangle, bary, depth, part, whole, factor):
     0, without a step in depth. It is shaded at the mean of the samples that show the triangle of
     its first one, which lies in that triangle. triangle, depth: (H, W). part: (F,) of triangles.
     """
-    rows, columns = triangle.shape[0] // factor, triangle.shape[1] // factor
-    once, each = _none(np.int64(0)), _none(np.int64(0))
-    for pass_ in range(2):
-        pixels, samples = 0, 0
-        for row in range(rows):
-            for column in range(columns):
-                top, left = row * factor, column * factor
-                if _is_whole(triangle, depth, part, whole, top, left, factor):
-                    if pass_ == 1:
-                        once.triangle[pixels] = triangle[top, left]
-                        once.pixel[pixels, 0], once.pixel[pixels, 1] = row, column
-                        _mean_of_first(triangle, bary, top, left, factor, once.bary[pixels])
-                    pixels += 1
-                    continue
-                for y in range(top, top + factor):
-                    for x in range(left, left + factor):
-                        if triangle[y, x] < 0:
-                            continue
-                        if pass_ == 1:
-                            each.triangle[samples] = triangle[y, x]
-                            each.pixel[samples, 0], each.pixel[samples, 1] = y, x
-                            for k in range(3):
-                                each.bary[samples, k] = bary[y, x, k]
-                        samples += 1
-        if pass_ == 0:
-            once, each = _none(pixels), _none(samples)
+    counts = np.zeros(2, np.int64)
+    once, each = _places(0), _places(0)
+    for write in (False, True):
+        _split(triangle, bary, depth, part, whole, factor, write, once, each, counts)
+        if not write:
+            once, each = map(_places, counts)
     return once, each
+
+
+def _places(count):
+    return Places(
+        np.empty(count, np.int32),
+        np.zeros((count, 3), np.float32),
+        np.empty((count, 2), np.int64),
+    )
+
+
+@kernel
+def _split(triangle, bary, depth, part, whole, factor, write, once, each, counts):
+    """Count the whole pixels and the other samples, or write them."""
+    rows, columns = triangle.shape[0] // factor, triangle.shape[1] // factor
+    pixels, samples = 0, 0
+    for row in range(rows):
+        for column in range(columns):
+            top, left = row * factor, column * factor
+            if _is_whole(triangle, depth, part, whole, top, left, factor):
+                if write:
+                    once.triangle[pixels] = triangle[top, left]
+                    once.pixel[pixels, 0], once.pixel[pixels, 1] = row, column
+                    _mean_of_first(triangle, bary, top, left, factor, once.bary[pixels])
+                pixels += 1
+                continue
+            for y in range(top, top + factor):
+                for x in range(left, left + factor):
+                    if triangle[y, x] < 0:
+                        continue
+                    if write:
+                        each.triangle[samples] = triangle[y, x]
+                        each.pixel[samples, 0], each.pixel[samples, 1] = y, x
+                        for k in range(3):
+                            each.bary[samples, k] = bary[y, x, k]
+                    samples += 1
+    counts[0], counts[1] = pixels, samples
 
 
 @inner
@@ -84,12 +99,3 @@ def _mean_of_first(triangle, bary, top, left, factor, out):
                     out[k] += bary[y, x, k]
     for k in range(3):
         out[k] /= count
-
-
-@inner
-def _none(count):
-    return Places(
-        np.zeros(count, np.int32),
-        np.zeros((count, 3), np.float32),
-        np.zeros((count, 2), np.int64),
-    )

@@ -23,14 +23,15 @@ def closest_on_mesh(
     corners = np.ascontiguousarray(vertices[faces], np.float64)
     near = min(_NEAREST_TRIANGLES, len(faces))
     _, candidate = KDTree(corners.mean(1)).query(points, k=near, workers=1)
-    return _closest_of(points, corners, candidate.reshape(len(points), near).astype(np.int64))
+    face, barycentric = np.zeros(len(points), np.int64), np.zeros((len(points), 3))
+    candidate = candidate.reshape(len(points), near).astype(np.int64)
+    _closest_of(points, corners, candidate, face, barycentric)
+    return face, barycentric
 
 
 @kernel
-def _closest_of(points, corners, candidate):
+def _closest_of(points, corners, candidate, face, barycentric):
     """Nearest candidate triangle of each point, and barycentric coordinates in it."""
-    face = np.zeros(len(points), np.int64)
-    barycentric = np.zeros((len(points), 3))
     for i in range(len(points)):
         best = np.inf
         for f in candidate[i]:
@@ -45,7 +46,6 @@ def _closest_of(points, corners, candidate):
                 best, face[i] = distance, f
                 for k in range(3):
                     barycentric[i, k] = weights[k]
-    return face, barycentric
 
 
 @kernel

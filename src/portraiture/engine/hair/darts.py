@@ -16,9 +16,15 @@ def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
         return np.arange(len(points))
     low, high = 0.0, 0.02
     chosen = np.arange(count)
+    first = np.empty(4 * len(points) + 1, np.int64)
+    following = np.empty(len(points), np.int64)
+    accepted = np.empty(len(points), np.bool_)
     for _ in range(10):
         radius = 0.5 * (low + high)
-        kept = np.flatnonzero(_darts(points, radius))
+        for array, value in ((first, -1), (following, -1), (accepted, False)):
+            array.fill(value)
+        _darts(points, radius, first, following, accepted)
+        kept = np.flatnonzero(accepted)
         if len(kept) > count:
             low = radius
         else:
@@ -27,15 +33,16 @@ def spread(points: Float[ndarray, "N 3"], count: int) -> Int[ndarray, "K"]:
 
 
 @kernel
-def _darts(points: ndarray, radius: float) -> ndarray:
-    """(N,) bool: points accepted in order, each unless an accepted point is nearer than `radius`.
-    Accepted points are stored in a hashed grid with cells as wide as the radius."""
-    count = points.shape[0]
-    slots = 4 * count + 1
-    first = np.full(slots, -1, np.int64)
-    following = np.full(count, -1, np.int64)
-    accepted = np.zeros(count, np.bool_)
-    for i in range(count):
+def _darts(
+    points: ndarray, radius: float, first: ndarray, following: ndarray, accepted: ndarray
+) -> None:
+    """Accept points in order, each unless an accepted point is nearer than `radius`.
+
+    Accepted points are stored in a hashed grid with cells as wide as the radius: the first one of
+    each slot and, of each point, the following one in its slot, -1 where there is none.
+    """
+    slots = first.shape[0]
+    for i in range(points.shape[0]):
         x = int(np.floor(points[i, 0] / radius))
         y = int(np.floor(points[i, 1] / radius))
         z = int(np.floor(points[i, 2] / radius))
@@ -53,7 +60,6 @@ def _darts(points: ndarray, radius: float) -> ndarray:
             slot = _slot(x, y, z, slots)
             following[i] = first[slot]
             first[slot] = i
-    return accepted
 
 
 @inner

@@ -241,15 +241,16 @@ def _occluded(points: ndarray, skin: ndarray, faces: ndarray, direction: ndarray
     seen, asked = skin @ basis, points @ basis
     low, pixels = seen[:, :2].min(0), 320
     scale = (pixels - 1) / np.ptp(seen[:, :2], axis=0).max()
-    nearest = _depth_map((seen[:, :2] - low) * scale, seen[:, 2], faces, pixels)
+    nearest = np.full((pixels, pixels), -np.inf)
+    _draw_depth((seen[:, :2] - low) * scale, seen[:, 2], faces, nearest)
     at = np.clip(((asked[:, :2] - low) * scale).astype(int), 0, pixels - 1)
     return nearest[at[:, 1], at[:, 0]] > asked[:, 2] + 1.5e-3
 
 
 @kernel
-def _depth_map(xy, depth, faces, pixels):
-    """Maximum depth at each pixel's centre, -inf where empty."""
-    out = np.full((pixels, pixels), -np.inf)
+def _draw_depth(xy, depth, faces, out):
+    """Raise `out` to the maximum depth at each pixel's centre."""
+    pixels = out.shape[0]
     for f in range(faces.shape[0]):
         i, j, k = faces[f]
         ax, ay, bx, by, cx, cy = xy[i, 0], xy[i, 1], xy[j, 0], xy[j, 1], xy[k, 0], xy[k, 1]
@@ -265,4 +266,3 @@ def _depth_map(xy, depth, faces, pixels):
                 if u >= 0.0 and v >= 0.0 and u + v <= 1.0:
                     d = depth[i] + u * (depth[j] - depth[i]) + v * (depth[k] - depth[i])
                     out[row, column] = max(out[row, column], d)
-    return out
