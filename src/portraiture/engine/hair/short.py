@@ -50,7 +50,7 @@ def buzz(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 def short(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Longer on top, brushed forward and to the side away from the parting."""
-    patch, lengths = _tapered(parameters, shape, top_mm=(20, 62), side_mm=(14, 30), seed=11)
+    patch, lengths = _tapered(parameters, shape, top_mm=(20, 62), side_mm=(11, 26), seed=11)
     comb = away_from_whorl(patch) + patch.noise(0.25)
     comb += _front(patch)[:, None] * np.array([_sweep(parameters), 0.0, 0.1])
     return [Piece(_short_plan(patch, parameters, lengths, comb, clump=0.4))]
@@ -70,7 +70,7 @@ def side_part(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Combed away from a sharp parting that is never exactly central."""
     off = parameters.hair_parting - 0.5
     parting = float(np.clip(0.5 + np.copysign(0.12 + 0.8 * abs(off), off - 1e-9), 0.0, 1.0))
-    sides = _tapered(parameters, shape, top_mm=(45, 95), side_mm=(18, 36), seed=29)
+    sides = _tapered(parameters, shape, top_mm=(45, 95), side_mm=(15, 32), seed=29)
     line = along_part(parameters, shape, parting, seed=129)
     pieces = []
     for patch, lengths in (sides, (line, 0.7 * mix(45, 95, parameters.hair_length) * MM)):
@@ -265,7 +265,7 @@ def _short_plan(
         clearance=clearance,
         rise=0.45 * lengths,
         stick=0.4,
-        dodge=0.6,
+        dodge=1.1,
         clump=clump,
         clump_every=9,
         curl_radius=6 * MM * parameters.hair_curl * patch.top,
