@@ -201,7 +201,7 @@ def hanging(
         segments=13,
         droop=mix(0.085, 0.07, crown),
         lift=0.05 + 0.2 * volume * (1.0 - near_part),
-        clearance=(5 + 22 * volume) * MM * patch.height * over * (1.0 - 0.3 * near_part),
+        clearance=(4 + 16 * volume) * MM * patch.height * over * (1.0 - 0.5 * near_part),
         rise=0.04,
         stick=mix(0.04, 0.25 - 0.09 * patch.layer, smooth((0.09 - patch.place[:, 2]) / 0.05)),
         hem=hem + patch.rng.normal(0, 0.006, patch.size) - 0.01 * (patch.layer == 3),
