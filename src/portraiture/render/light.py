@@ -40,8 +40,10 @@ STUDIO_EXPOSURE = 0.975
 """Mean radiance under `studio_light` of white surfaces facing forward or half sideways."""
 
 KEYED, KEY_SIZE, FILL = 1.5, 0.2, 0.3
-"""Of `keyed`: share of the directed light that its key takes, the tangent of half the angle that
-the key subtends, an umbrella's, and the least share of the mean light that stays as fill."""
+"""Of `keyed`: the key's directed light relative to that measured, the tangent of half the angle
+that the key subtends, an umbrella's, and the least share of the mean light that stays as fill. A
+lamp of an umbrella's size has more directed light than the sum with its fill, which the fit's
+regularisation flattens besides; the fill then comes rather from the sides."""
 LOWEST = 0.35
 """Least sine of the key's elevation: lamps of portraits hang above the face."""
 
@@ -80,7 +82,7 @@ def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposur
 
 
 def keyed(light: Light, *, share: float = KEYED, size: float = KEY_SIZE) -> Light:
-    """The same diffuse light with `share` of its directed part as a key light.
+    """The same diffuse light with a key light, which has `share` of its directed part.
 
     Of a photo's light only the SH of order 2 can be measured (`fit.light`), in which no lamp has
     shadows or highlights. The key's direction is that of the linear band, at least `LOWEST` above
