@@ -220,7 +220,7 @@ def as_soft(image: UInt8[ndarray, "s s 4"], photo: Photo) -> UInt8[ndarray, "s s
     if side >= image.shape[0]:
         return image
     small = Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(small.resize(image.shape[:2], Image.Resampling.BICUBIC))
+    return np.asarray(small.resize((image.shape[1], image.shape[0]), Image.Resampling.BICUBIC))
 
 
 def shifted(camera: Camera, points: Float[ndarray, "L 3"], pixels: Float[ndarray, "L 2"]) -> Camera:
