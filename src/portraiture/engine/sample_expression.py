@@ -16,7 +16,7 @@ FURTHEST = 1.8
 SIDES = 0.08
 """Standard deviation of the log ratio of either side to their mean."""
 STRONGEST = 0.95
-WITH_SMILE = {"cheekSquint": 0.75, "eyeSquint": 0.3, "mouthDimple": 0.12}
+WITH_SMILE = {"cheekSquint": 0.5, "eyeSquint": 0.14, "mouthDimple": 0.12}
 """What is added for each unit of `mouthSmile`: zygomaticus smiles lift the cheeks and narrow the
 eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little:
 eyes open by 0.31 of their width in renders without it, by 0.29 in portraits."""
