@@ -4,8 +4,9 @@
 
 PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are not shown. All are
 cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
-the pose, the fitted light, the resolution and the background (the person removed from it) of a
-portrait that the sheet does not show, so that only the person tells. OUT is a numbered grid; the
+the pose, the fitted light with a lamp in it (`render.light.keyed`), the tone curve of a camera, the
+resolution and the background (the person removed from it) of a portrait that the sheet does not
+show, so that only the person tells. OUT is a numbered grid; the
 truth goes to a second file, one true (a photograph) or false for each number. Who guesses is right
 in half.
 """
@@ -30,6 +31,7 @@ from portraiture.avatar import Avatar
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
 from portraiture.engine.sample_expression import gaze_towards
+from portraiture.engine.skin.appearance import window_of
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import camera_of_crop
 from portraiture.fit.projection import smoothstep
@@ -40,7 +42,8 @@ from portraiture.media import atomic_path, write_image
 from portraiture.people.views import over
 from portraiture.photo.align import align
 from portraiture.photo.landmarks import transform
-from portraiture.render.mesh import render_bust
+from portraiture.render.light import keyed, scaled
+from portraiture.render.mesh import render_rgba
 from portraiture.types import Camera, Photo, as_uint8
 
 EYES = (*LEFT_EYE, *RIGHT_EYE)
@@ -54,6 +57,14 @@ COLOURED = 6.0
 """Least mean range of a pixel's channels (of 255) of a photo that is not black and white."""
 MARGIN = 10
 """Pixels around a person that are taken as the person, when removed from the background."""
+BEHIND = 0.06
+"""Least share of a crop that shows the background, for it to be continued behind a person."""
+CONTRAST = 0.25
+"""Of the tone curve: in the middle it is steeper than the engine's by this. Cameras develop so:
+portraits' standard deviation of L* over the face is 16.0, sampled people's without it 13.1, in each
+band of spatial frequency about as much less, at the same median and 95th percentile."""
+METERED = 0.55
+"""Share of the difference in brightness between two skins, as logarithms, that exposure takes."""
 QUALITY = 88
 """Of the JPEG through which all images go."""
 
@@ -110,7 +121,8 @@ def chosen(folder: Path, count: int, rng: np.random.Generator) -> list[Shot]:
 
 
 def read_shot(portrait: Portrait) -> Shot | None:
-    """The shot of a portrait; None without colour or face, or where the crop leaves the photo."""
+    """The shot of a portrait; None without colour, face or background, or where the crop leaves the
+    photo."""
     try:
         photo = align(portrait.photo)
     except PhotoError:
@@ -123,9 +135,12 @@ def read_shot(portrait: Portrait) -> Shot | None:
     block = photo.crop.shape[0] // WORKED
     crop = photo.crop.reshape(WORKED, block, WORKED, block, 3).mean((1, 3)).astype(np.float32)
     crop /= 255.0
+    person = _person_in_crop(photo)
+    if 1.0 - person.mean() < BEHIND:
+        return None
     return Shot(
         (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
-        _without_person(crop, _person_in_crop(photo)), photo,
+        _without_person(crop, person), photo,
     )  # fmt: skip
 
 
@@ -157,8 +172,6 @@ def _person_in_crop(photo: Photo) -> ndarray:
 def _without_person(crop: Float32[ndarray, "s s 3"], person: ndarray) -> Float32[ndarray, "s s 3"]:
     """The background, extended smoothly and with its own grain to where the person was."""
     known = (~person).astype(np.float32)
-    if known.mean() < 0.03:
-        return np.full_like(crop, 0.5)
     filled = membrane(crop, known)
     smooth = gaussian_filter(filled, (4.0, 4.0, 0.0))
     near = smoothstep(0.0, 1.0, gaussian_filter(known, 3.0))[..., None]
@@ -176,8 +189,28 @@ def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     camera = shifted(camera, landmarks[[*STEADY]], seen[[*STEADY]])
     gaze = gaze_towards(camera.T_world_cam[:3, 3] - landmarks[[*EYES]].mean(0))
     bust = avatar.bust(expression={**avatar.expression, **gaze})
-    frame = render_bust(bust, camera, size=WORKED, light=fitted.light, supersample=3)
-    return over(as_soft(as_uint8(frame.rgba), shot.photo), shot.background)
+    light = keyed(scaled(fitted.light, metered(bust.parts[0].material.base_color, fitted.albedo)))
+    rgba = render_rgba(bust, camera, size=WORKED, light=light, supersample=3)
+    return over(as_soft(as_uint8(developed(rgba)), shot.photo), shot.background)
+
+
+def metered(skin: UInt8[ndarray, "s s 4"], seen: UInt8[ndarray, "t t 3"]) -> float:
+    """Gain of the light of a portrait for another person's skin, by what cameras' meters and
+    photographers make up for."""
+    bright, before = (
+        (texture[window_of(texture.shape[0])][..., :3] / 255.0).mean() for texture in (skin, seen)
+    )
+    return float((before / bright) ** (2.2 * METERED))
+
+
+def developed(image: Float32[ndarray, "s s 4"]) -> Float32[ndarray, "s s 4"]:
+    """Through a camera's tone curve, which keeps black, middle grey and white (sRGB): half of it on
+    the channels, which saturates colours, half on their mean."""
+    rgb = image[..., :3]
+    mean = rgb.mean(2, keepdims=True)
+    each, all_ = (x - CONTRAST / (2.0 * np.pi) * np.sin(2.0 * np.pi * x) for x in (rgb, mean))
+    curved = 0.5 * (each + rgb * all_ / np.maximum(mean, 1e-3))
+    return np.concatenate([np.clip(curved, 0.0, 1.0), image[..., 3:]], axis=2)
 
 
 def as_soft(image: UInt8[ndarray, "s s 4"], photo: Photo) -> UInt8[ndarray, "s s 4"]:
@@ -186,8 +219,8 @@ def as_soft(image: UInt8[ndarray, "s s 4"], photo: Photo) -> UInt8[ndarray, "s s
     side = round(1.0 / scale)
     if side >= image.shape[0]:
         return image
-    small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
-    return np.asarray(small.resize(image.shape[:2], Image.Resampling.BICUBIC))
+    small = Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(small.resize((image.shape[1], image.shape[0]), Image.Resampling.BICUBIC))
 
 
 def shifted(camera: Camera, points: Float[ndarray, "L 3"], pixels: Float[ndarray, "L 2"]) -> Camera:

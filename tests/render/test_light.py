@@ -13,7 +13,8 @@ from portraiture.render.harmonics import (
     project_light,
     sh_basis,
 )
-from portraiture.render.light import portrait_light, sample_light, studio_light
+from portraiture.render.light import keyed, portrait_light, sample_light, studio_light
+from portraiture.types import Light
 
 tone, wrapped = from_python(brdf.tone), from_python(brdf.wrapped)
 
@@ -104,3 +105,27 @@ def test_portrait_light_exposes_the_face_whatever_its_contrast(contrast: float):
     assert np.linalg.norm(light.key_direction) == pytest.approx(1.0)
     assert (light.key_color.max() == 0.0) == (contrast == 0.0)
     assert (np.abs(light.ambient).max() == 0.0) == (contrast == 1.0)
+
+
+def test_a_key_takes_its_light_from_the_ambient_light():
+    towards = np.array([0.48, 0.6, 0.64])
+    sky = 0.8 + 0.5 * np.maximum(DIRECTIONS @ towards, 0.0)[:, None] ** 3 * [1.1, 1.0, 0.9]
+    light = Light(project_light(DIRECTIONS, sky), np.array([0.0, 0.0, 1.0]), np.zeros(3))
+    lit = keyed(light)
+    np.testing.assert_allclose(lit.key_direction, towards, atol=1e-3)
+    assert lit.key_color.min() > 0.2
+    normals = DIRECTIONS[::50]
+    key = np.maximum(normals @ lit.key_direction, 0.0)[:, None] * lit.key_color
+    after = diffuse_ambient(lit.ambient, normals) + key
+    # The clamped cosine differs from its order-2 expansion, 1/4 + P1/2 + 5 P2/16, by up to 3/32.
+    gap = np.abs(after - diffuse_ambient(light.ambient, normals))
+    assert gap.max() < 3.0 / 32.0 * lit.key_color.max() + 1e-4
+    assert keyed(lit) is lit
+
+
+def test_a_key_leaves_fill_and_hangs_above_the_face():
+    low = np.maximum(DIRECTIONS @ np.array([0.0, -0.6, 0.8]), 0.0)[:, None] ** 4 * np.ones(3)
+    light = Light(project_light(DIRECTIONS, low), np.array([0.0, 0.0, 1.0]), np.zeros(3))
+    lit = keyed(light, share=9.0)
+    assert lit.key_direction[1] > 0.3
+    np.testing.assert_allclose(lit.ambient[0], 0.3 * light.ambient[0], rtol=1e-6)

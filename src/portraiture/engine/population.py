@@ -61,7 +61,7 @@ AXES: dict[str, tuple[str, ...]] = {
 
 Mood = Literal["rest", "smile", "teeth"]
 MOODS: tuple[Mood, ...] = get_args(Mood)
-MOOD_SHARES = (0.3, 0.35, 0.35)
+MOOD_SHARES = (0.2, 0.25, 0.55)
 """At rest, smiling with closed lips and with teeth; of official portraits most show teeth."""
 
 PAIRED = (

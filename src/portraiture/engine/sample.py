@@ -115,7 +115,7 @@ def look_of(seed: int) -> Look:
 
 def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
     woman = rng.random() < 0.5
-    sampled_sex = rng.uniform(0.8, 0.96) if woman else rng.uniform(0.04, 0.2)
+    sampled_sex = rng.uniform(0.86, 0.99) if woman else rng.uniform(0.04, 0.2)
     years = rng.uniform(YEARS[0], YEARS[-1])
     sampled_age = max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
     sex = unit(sampled_sex) if sex is None else sex
@@ -157,7 +157,7 @@ def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
     fair = max(0.0, 1.0 - melanin / 0.35)
     freckled = rng.random() < 0.08 + 0.3 * fair
     freckles = rng.uniform(0.2, 0.9) * (0.4 + 0.6 * fair) if freckled else 0.08 * rng.random()
-    makeup = person.woman and rng.random() < 0.45
+    makeup = person.woman and rng.random() < 0.6
     return {
         "skin_melanin": melanin,
         "skin_haemoglobin": unit(rng.normal(0.8, 0.14), 0.2, 1.0),
@@ -166,8 +166,8 @@ def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
         "skin_pores": unit(rng.normal(0.52 - 0.12 * person.woman, 0.12), 0.15, 0.9),
         "skin_wrinkles": unit((years - 24.0) / 62.0 + rng.normal(0.0, 0.07), 0.02, 1.0),
         "skin_shine": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.12), 0.1, 0.8),
-        "lip_redness": unit(rng.normal(0.36, 0.1) + makeup * rng.uniform(0.1, 0.45)),
-        "cheek_blush": unit(rng.normal(0.5 + 0.08 * makeup, 0.14), 0.05, 0.9),
+        "lip_redness": unit(rng.normal(0.46, 0.12) + makeup * rng.uniform(0.1, 0.5)),
+        "cheek_blush": unit(rng.normal(0.68 + 0.08 * makeup, 0.16), 0.1, 1.0),
         "under_eye": unit(rng.normal(0.22 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
     }
 

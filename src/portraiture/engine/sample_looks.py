@@ -37,11 +37,11 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
     "receding": {"receding": 1.0},
     "buzz": {"buzz": 1.0},
     "short": {
-        "pixie": 1.8, "side_swept": 1.2, "short": 0.5, "crop": 0.3, "bun": 1.2, "ponytail": 0.8,
+        "pixie": 1.8, "side_swept": 1.6, "short": 0.5, "crop": 0.3, "bun": 0.5, "ponytail": 0.4,
         "curly": 1.0, "afro": 1.0, "cornrows": 0.4,
     },
     "medium": {
-        "layered_bob": 2.2, "bob": 1.2, "wavy_medium": 1.0, "ponytail": 0.7, "bun": 0.6,
+        "layered_bob": 2.6, "bob": 1.2, "wavy_medium": 1.8, "ponytail": 0.4, "bun": 0.3,
         "curly_medium": 1.0, "curly": 0.6, "afro": 1.0, "braids": 0.5,
     },
     "long": {"long_straight": 1.0, "long_wavy": 1.0, "curly_long": 1.0, "braids": 0.3},
@@ -130,12 +130,12 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
     line = rng.uniform(0.6 + 0.004 * (years - 18.0), 0.97) if length == "bald" else None
     if length == "receding":
         line = rng.uniform(RECEDING + 0.01, 0.97)
-    usual = np.clip(rng.normal(0.32 if woman else 0.4, 0.08), 0.1, 0.7)
+    usual = np.clip(rng.normal(0.22 if woman else 0.3, 0.1), 0.02, 0.6)
     fringed = look["fringe"] == "yes" and style in FRINGED
     return {
         "hair_style": style,
         "hair_length": unit(rng.normal(0.5, 0.17), 0.1, 0.95),
-        "hair_volume": unit(rng.normal(0.5, 0.14), 0.15, 0.9),
+        "hair_volume": unit(rng.normal(0.78 if woman else 0.66, 0.14), 0.2, 1.0),
         "hair_curl": unit(rng.normal(CURLS[form], 0.07)),
         "hair_parting": unit(
             rng.choice([0.25, 0.5, 0.75], p=[0.5, 0.2, 0.3]) + rng.normal(0, 0.04)

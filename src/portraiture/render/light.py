@@ -10,8 +10,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from portraiture.render import scenery
-from portraiture.render.environment import panel, project_environment
-from portraiture.render.harmonics import diffuse_ambient, even_directions, project_light
+from portraiture.render.environment import directions, panel, project_environment
+from portraiture.render.harmonics import (
+    diffuse_ambient,
+    even_directions,
+    project_light,
+    sh_basis,
+)
 from portraiture.render.scenery import Scenery, towards
 from portraiture.types import Environment, Light
 
@@ -33,6 +38,14 @@ SCENES: tuple[tuple[float, Callable[[np.random.Generator], Scenery]], ...] = (
 
 STUDIO_EXPOSURE = 0.975
 """Mean radiance under `studio_light` of white surfaces facing forward or half sideways."""
+
+KEYED, KEY_SIZE, FILL = 1.5, 0.2, 0.3
+"""Of `keyed`: the key's directed light relative to that measured, the tangent of half the angle
+that the key subtends, an umbrella's, and the least share of the mean light that stays as fill. A
+lamp of an umbrella's size has more directed light than the sum with its fill, which the fit's
+regularisation flattens besides; the fill then comes rather from the sides."""
+LOWEST = 0.35
+"""Least sine of the key's elevation: lamps of portraits hang above the face."""
 
 
 def studio_light() -> Light:
@@ -66,6 +79,38 @@ def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposur
     ambient = (1.0 - contrast) * project_light(d, sky)
     key = contrast * np.array([1.06, 1.0, 0.94])
     return _exposed(Light(ambient, towards(azimuth, elevation), key), exposure)
+
+
+def keyed(light: Light, *, share: float = KEYED, size: float = KEY_SIZE) -> Light:
+    """The same diffuse light with a key light, which has `share` of its directed part.
+
+    Of a photo's light only the SH of order 2 can be measured (`fit.light`), in which no lamp has
+    shadows or highlights. The key's direction is that of the linear band, at least `LOWEST` above
+    the horizon; its SH are taken from the ambient light, whose mean stays at least `FILL` of what
+    it was. Light that has a key or no direction is returned as it is. size: tangent of half the
+    angle that the key subtends.
+    """
+    ambient = np.asarray(light.ambient, np.float64)
+    grey = ambient.mean(1)
+    slope = np.array([grey[3], grey[1], grey[2]])
+    strength = float(np.linalg.norm(slope))
+    if np.max(light.key_color) > 0.0 or grey[0] <= 0.0 or strength < 1e-3 * grey[0]:
+        return light
+    direction = slope / strength
+    direction[1] = max(direction[1], LOWEST)
+    direction = direction / np.linalg.norm(direction)
+    shape = sh_basis(direction)
+    radiance = share * strength / np.linalg.norm(shape[1:4])
+    radiance = min(radiance, (1.0 - FILL) * grey[0] / shape[0])
+    color = radiance * ambient[0] / grey[0]
+    fill = ambient - shape[:, None] * color
+    around = sh_basis(directions()) @ fill
+    return Light(
+        fill,
+        direction,
+        color / np.pi,
+        Environment(np.maximum(around, 0.0).astype(np.float16), size, "square"),
+    )
 
 
 def sample_light(rng: np.random.Generator) -> Light:

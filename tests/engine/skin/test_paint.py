@@ -141,7 +141,7 @@ def test_dials_change_what_they_name(shape):
     stubbly = painted(stubble=1.0)
     assert stubbly[beard].mean() < plain[beard].mean() - 15
     assert np.abs(stubbly - plain)[cheek & (_mask(shape, "beard") < 0.01)].max() == 0
-    assert painted(skin_freckles=1.0)[cheek, 1].std() > plain[cheek, 1].std() * 1.3
+    assert (painted(skin_freckles=1.0) - plain)[cheek, 1].std() > 4.0
     flushed = painted(cheek_blush=1.0)[cheek] - plain[cheek]
     assert flushed[:, 1].mean() < -4 and flushed[:, 0].mean() > flushed[:, 1].mean()
     assert painted(skin_melanin=0.9).mean() < 0.6 * plain.mean()

@@ -26,6 +26,8 @@ from portraiture.types import Material, Part, Segment
 BEARD_TRIANGLES = 15000
 """Maximum number of triangles of a beard."""
 
+EDGE = 0.4
+"""Length of hairs at a beard's border relative to those inside it."""
 _COLUMNS = 8
 _BARE = (
     Segment.NOSE,
@@ -54,11 +56,11 @@ class _Form:
 
 
 _FORMS: dict[BeardStyle, _Form] = {
-    "stubble": _Form(2300, (1.4, 3.6), 3, 3.6, 0.30, 9, 0.5, 0.55),
-    "moustache": _Form(900, (6.0, 14.0), 5, 3.2, 0.35, 12, 0.55, 0.2),
+    "stubble": _Form(2300, (1.4, 3.6), 3, 3.6, 0.30, 9, 0.62, 0.55),
+    "moustache": _Form(720, (6.0, 14.0), 5, 3.2, 0.35, 12, 0.55, 0.2),
     "goatee": _Form(1000, (7.0, 26.0), 5, 3.6, 0.35, 12, 0.6, 0.2),
     "circle": _Form(1200, (6.0, 13.0), 5, 3.6, 0.35, 12, 0.6, 0.3),
-    "short_beard": _Form(2500, (6.0, 11.0), 3, 4.6, 0.30, 13, 0.72, 0.4),
+    "short_beard": _Form(3700, (6.0, 11.0), 3, 4.2, 0.30, 13, 0.88, 0.4),
     "full_beard": _Form(1870, (18.0, 56.0), 5, 6.0, 0.45, 17, 0.8, 0.2),
     "sideburns": _Form(1100, (5.0, 11.0), 4, 3.6, 0.3, 12, 0.6, 0.4),
 }
@@ -129,7 +131,7 @@ def paint_beard(
     amount = zone.density * (0.75 + 0.5 * grain) * (0.4 + 0.6 * parameters.beard_density)
     cover = np.clip(_FORMS[style].paint * amount, 0.0, 0.85)[:, None]
     tone = beard_color(parameters) * (1 - parameters.beard_grey) + 0.5 * parameters.beard_grey
-    shaded = 0.55 * 255.0 * tone + 0.2 * albedo[rows, columns]
+    shaded = 0.42 * 255.0 * tone + 0.22 * albedo[rows, columns]
     out = albedo.copy()
     out[rows, columns] = (albedo[rows, columns] * (1 - cover) + shaded * cover + 0.5).astype(
         np.uint8
@@ -163,6 +165,7 @@ def _grow(
     side = np.sign(roots.canonical[:, 0])
     longest = np.interp(parameters.beard_length, [0.0, 1.0], form.length)
     length = 1e-3 * longest * zone.length * rng.uniform(0.7, 1.15, count)
+    length *= EDGE + (1.0 - EDGE) * np.clip(1.6 * zone.density, 0.0, 1.0)
     tangent = unit(follicles.comb(roots, shape, zone.direction) + rng.normal(0.0, 0.13, (count, 3)))
     lift = form.lift * rng.uniform(0.4, 1.5, count)[:, None]
     start = np.cos(lift) * tangent + np.sin(lift) * roots.normal

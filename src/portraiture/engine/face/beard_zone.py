@@ -74,7 +74,7 @@ def _moustache(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
     bottom = 0.6695 - 0.42 * np.clip(x - 0.012, 0.0, None)
     rows = _ramp((top - y) / 0.004 + 0.2) * _ramp((y - bottom) / 0.003 + 0.6)
     philtrum = 1.0 - 0.25 * np.exp(-((x / 0.0035) ** 2)) * _ramp((y - 0.673) / 0.004)
-    return rows * philtrum * _ramp((0.037 - x) / 0.006) * (z > 0.12)
+    return rows * philtrum * _ramp((0.039 - x) / 0.014) * (z > 0.12)
 
 
 def _cheeks_and_chin(x: ndarray, y: ndarray, z: ndarray, around: ndarray) -> ndarray:
@@ -85,7 +85,7 @@ def _cheeks_and_chin(x: ndarray, y: ndarray, z: ndarray, around: ndarray) -> nda
     )
     cheek = np.where(x < 0.026, np.minimum(cheek, 0.6500), cheek)
     neck = np.interp(around, [0.0, 0.5, 0.9, 1.4, 1.8], [0.603, 0.609, 0.619, 0.640, 0.655])
-    rows = _ramp((cheek - y) / 0.010 + 0.25) * _ramp((y - neck) / 0.012 + 0.3)
+    rows = _ramp((cheek - y) / 0.018 + 0.35) * _ramp((y - neck) / 0.020 + 0.35)
     throat = _ramp((z - 0.085) / 0.010 + np.clip((y - 0.618) / 0.008, 0.0, 1.0))
     return rows * throat * _ramp((z - 0.045) / 0.012) * _ramp((1.75 - around) / 0.15)
 

@@ -28,6 +28,8 @@ Density = Callable[[Float[ndarray, "P 3"]], Float[ndarray, "P"]]
 
 _GREY = 0.60
 """sRGB of a hair without pigment, before random variation."""
+SALT = 0.45
+"""How far a drawn hair, which stands for several, differs from the mean share of grey ones."""
 _PROBES = np.array([[i, j, 6 - i - j] for i in range(7) for j in range(7 - i)]) / 6.0
 """Barycentric lattice on which the maximum of a density within a triangle is searched."""
 
@@ -312,7 +314,8 @@ def strand_texture(
             alpha[:, cut] = np.maximum(alpha[:, cut], cover)
             tone = rng.uniform(0.75, 1.3) * (0.85 + 0.3 * t)
             shade[:, cut] = np.where(over, np.broadcast_to(tone, over.shape), shade[:, cut])
-            greyed[:, cut] = np.where(over, float(rng.random() < grey), greyed[:, cut])
+            white = grey + SALT * (float(rng.random() < grey) - grey)
+            greyed[:, cut] = np.where(over, white, greyed[:, cut])
     mixed = color[None, None] * (1.0 - greyed[..., None]) + _GREY * greyed[..., None]
     rgb = np.clip(mixed * shade[..., None], 0.0, 1.0)
     out = np.concatenate([rgb, alpha[..., None]], axis=2)

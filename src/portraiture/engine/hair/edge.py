@@ -28,11 +28,11 @@ PARTED: tuple[HairStyle, ...] = (
 BARE: tuple[HairStyle, ...] = ("bald", "buzz", "cornrows", "braids", "receding", "horseshoe")
 """Styles without wisps."""
 
-_LOWER, _BARELY = 0.12, 0.05
+_LOWER, _BARELY = 0.15, 0.06
 """How much lower their hairline is than that of the other hair, in units of recession, where it is
 combed off the forehead and where not."""
 
-_BAND = 0.009
+_BAND = 0.015
 """Width of the band they grow on, metres."""
 
 
@@ -44,7 +44,7 @@ def hairline_wisps(parameters: AvatarParameters, shape: HeadShape) -> list[Piece
         return []
     combed = style in COMBED_BACK or style in PARTED
     recession = max(parameters.hair_line - (_LOWER if combed else _BARELY), 0.0)
-    patch = sow(parameters, shape, 6400, seed=151, edge=0.006, recession=recession)
+    patch = sow(parameters, shape, 6400, seed=151, edge=0.012, recession=recession)
     patch = patch.take(
         (np.abs(patch.azimuth) < 64.0)
         & (patch.roots.depth < _BAND * patch.vary(0.3, 1.0))
@@ -71,7 +71,7 @@ def hairline_wisps(parameters: AvatarParameters, shape: HeadShape) -> list[Piece
         stick=0.5,
         curl_radius=2.5 * MM * parameters.hair_curl,
         curl_wave=0.03,
-        width=patch.vary(1.6, 3.4) * MM,
+        width=patch.vary(1.2, 2.6) * MM,
     )
     plan = replace(plan, tier=patch.rng.choice([3, 4], patch.size))
     return [Piece(plan, twist=0.3, root_width=0.6, tip_width=0.35)]

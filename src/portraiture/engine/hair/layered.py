@@ -71,7 +71,7 @@ def _swept(
         segments=9,
         droop=mix(0.025, 0.13, patch.top),
         lift=np.clip(mix(0.2, 0.22 + (0.2 + 0.45 * fore) * volume, patch.top), 0, 0.8),
-        clearance=mix(2.5 + 7 * volume, crest, patch.top) * MM * patch.height,
+        clearance=mix(4 + 11 * volume, crest, patch.top) * MM * patch.height,
         rise=mix(0.5 * lengths, 0.028, patch.top),
         stick=0.45,
         dodge=0.5,

@@ -111,7 +111,7 @@ def sow(
     count: int,
     *,
     seed: int,
-    edge: float = 0.006,
+    edge: float = 0.011,
     layers: tuple[float, float, float, float] = (0.34, 0.36, 0.22, 0.08),
     recession: float | None = None,
 ) -> Patch:
@@ -122,7 +122,8 @@ def sow(
     rng = np.random.default_rng(seed + 1)
     azimuth, elevation = chart(roots.canonical)
     layer = rng.choice(4, len(roots.face), p=np.array(layers) / sum(layers))
-    layer = np.where((roots.depth < 0.005) & (layer == 0), 3, layer)
+    sparse = (roots.depth < 0.008) & (np.abs(azimuth) < 64.0) & (layer <= 1)
+    layer = np.where(sparse | ((roots.depth < 0.005) & (layer == 0)), 3, layer)
     start, normal = roots.on(shape)
     front = smooth((60.0 - np.abs(azimuth)) / 30.0)
     top = smooth((elevation - mix(32.0, 6.0, front)) / 28.0)

@@ -27,7 +27,7 @@ _STRENGTH = {"bald": 0.0, "buzz": 0.78, "long_straight": 0.9, "long_wavy": 0.9, 
 
 _USUAL = 0.88
 
-_OUTSIDE = 0.004
+_OUTSIDE = 0.007
 """Metres outside the hairline where single hairs begin to darken the skin."""
 
 
@@ -65,7 +65,7 @@ def _cover(points: Float[ndarray, "N 3"], parameters: AvatarParameters) -> Float
     wave = np.sin(points @ np.array([[700.0, -410.0], [300.0, 620.0], [520.0, 350.0]])).sum(1)
     grain = np.random.default_rng(7).random(len(points))
     short = parameters.hair_style == "buzz"
-    width = {"buzz": 0.014, "receding": 0.03, "horseshoe": 0.02}.get(parameters.hair_style, 0.009)
+    width = {"buzz": 0.014, "receding": 0.03, "horseshoe": 0.02}.get(parameters.hair_style, 0.015)
     width = width * (1.0 + 0.8 * temple_share(*chart(points)))
     uneven = 0.0008 * wave + 0.003 * (grain - 0.5)
     soft = np.clip((depth + uneven + _OUTSIDE) / (width + _OUTSIDE), 0.0, 1.0)

@@ -50,7 +50,7 @@ def buzz(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 def short(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Longer on top, brushed forward and to the side away from the parting."""
-    patch, lengths = _tapered(parameters, shape, top_mm=(20, 62), side_mm=(9, 24), seed=11)
+    patch, lengths = _tapered(parameters, shape, top_mm=(20, 62), side_mm=(11, 26), seed=11)
     comb = away_from_whorl(patch) + patch.noise(0.25)
     comb += _front(patch)[:, None] * np.array([_sweep(parameters), 0.0, 0.1])
     return [Piece(_short_plan(patch, parameters, lengths, comb, clump=0.4))]
@@ -58,7 +58,7 @@ def short(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 def crop(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Very short sides, a textured top brushed forward into a short fringe."""
-    patch, lengths = _tapered(parameters, shape, top_mm=(16, 42), side_mm=(4, 9), seed=23)
+    patch, lengths = _tapered(parameters, shape, top_mm=(16, 42), side_mm=(7, 13), seed=23)
     front = _front(patch)
     comb = away_from_whorl(patch) + patch.noise(0.38)
     comb += front[:, None] * np.array([0.35 * _sweep(parameters), 0.0, 1.2])
@@ -70,7 +70,7 @@ def side_part(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Combed away from a sharp parting that is never exactly central."""
     off = parameters.hair_parting - 0.5
     parting = float(np.clip(0.5 + np.copysign(0.12 + 0.8 * abs(off), off - 1e-9), 0.0, 1.0))
-    sides = _tapered(parameters, shape, top_mm=(45, 95), side_mm=(14, 30), seed=29)
+    sides = _tapered(parameters, shape, top_mm=(45, 95), side_mm=(15, 32), seed=29)
     line = along_part(parameters, shape, parting, seed=129)
     pieces = []
     for patch, lengths in (sides, (line, 0.7 * mix(45, 95, parameters.hair_length) * MM)):
@@ -97,7 +97,7 @@ def side_part(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
 
 def quiff(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     """Short sides; the top swept up from the forehead and back."""
-    patch, lengths = _tapered(parameters, shape, top_mm=(55, 105), side_mm=(6, 14), seed=31)
+    patch, lengths = _tapered(parameters, shape, top_mm=(55, 105), side_mm=(9, 18), seed=31)
     front = _front(patch)
     fore = front * smooth((patch.place[:, 2] - 0.045) / 0.06)
     fore = fore * smooth((0.078 - np.abs(patch.place[:, 0])) / 0.06)
@@ -253,18 +253,19 @@ def _short_plan(
     segments: int = 6,
 ) -> Plan:
     volume = parameters.hair_volume
-    clearance = mix(2.5 + 4 * volume, height * (6 + 14 * volume), patch.top) * MM * patch.height
+    beside = np.minimum((3.5 + 11 * volume) * MM, 0.6 * lengths)
+    clearance = mix(beside, height * (6 + 14 * volume) * MM, patch.top) * patch.height
     return make_plan(
         patch,
         length=lengths,
         comb=comb,
         segments=segments,
         droop=mix(0.02, droop, patch.top),
-        lift=np.clip(lift + mix(0.22, 0.4 + 0.25 * volume, patch.top), 0, 0.9),
+        lift=np.clip(lift + mix(0.3, 0.4 + 0.25 * volume, patch.top), 0, 0.9),
         clearance=clearance,
         rise=0.45 * lengths,
         stick=0.4,
-        dodge=0.6,
+        dodge=1.1,
         clump=clump,
         clump_every=9,
         curl_radius=6 * MM * parameters.hair_curl * patch.top,

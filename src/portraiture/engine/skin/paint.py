@@ -50,6 +50,9 @@ WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
 USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
 """Redness of lips and darkness under the eyes of the average learned face."""
 
+UNEVEN = 0.5
+"""Mottling of the forehead and the neck relative to that of cheeks, nose and chin."""
+
 LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.35
 """Share of the painted shade of creases that learned folds replace, in young and in old skin, whose
 creases the mean of portraits blurs."""
@@ -249,9 +252,11 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     a, b = np.cos(turn), np.sin(turn)
     close = a * fixed[MOTTLE] + b * fixed[MOTTLE_TOO]
     grain = a * fixed[GRAIN] - b * fixed[GRAIN_TOO]
-    blood += 0.030 * wide + 0.030 * close + 0.020 * grain
+    uneven = UNEVEN + (1.0 - UNEVEN) * min(mask[CHEEK] + mask[NOSE] + 0.6 * mask[BEARD], 1.0)
+    uneven *= 1.0 - 0.3 * dials[14]
+    blood += uneven * (0.068 * wide + 0.075 * close + 0.036 * grain)
     melanin += (0.3 + melanin) * (0.026 * other + 0.020 * grain)
-    shade += 0.012 * grain + 0.012 * close
+    shade += uneven * (0.028 * grain + 0.036 * close)
     bare = (1.0 - mask[LIPS]) * (1.0 - mask[MOUTH]) * (1.0 - mask[SOCKET])
     if dials[3] > 0.01:
         share = min(1.0, (0.25 + 0.75 * dials[3]) * mask[FRECKLES])
@@ -296,7 +301,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     blood += average[0] * (max(usual, blood) - blood) + 0.42 * lips * redness
     melanin += average[0] * (0.04 - 0.10 * USUAL_LIPS * (1.0 - dark) + 0.05 * dark)
     melanin -= 0.10 * lips * redness * (1.0 - dark) + inner * dark * 0.22
-    shade += 0.12 * average[0]
+    shade += 0.12 * average[0] - 0.16 * lips * max(redness, -0.1)
     return melanin, blood, shade
 
 
