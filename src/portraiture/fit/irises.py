@@ -10,6 +10,7 @@ the photo's ring alone would tell a darker iris. At the photo's own resolution b
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -41,15 +42,17 @@ RING, COARSE_RING = (0.35, 0.88), (0.0, 0.7)
 blur into it."""
 COARSE_PX = 4.5
 """Radius of an iris in a photo that is coarse."""
-GLOSS = 0.01
+GLOSS = 0.02
 """Radiance of the cornea's reflections between the highlights."""
 SKIN = 0.35
 """Radiance of the skin around the eyes at which colours are compared."""
+SHADES = (1.0, 0.9, 0.8, 0.7, 0.6)
+"""Factors on an iris' colour that wider pupils and darker limbal rings come to."""
 WIDEST_PUPIL = 0.8
-"""`pupil_size` of eyes that are darker than the darkest iris of their hue."""
-LIGHTNESS, GREEN = 0.25, 15.0
-"""Weights of the squared difference in lightness beside those in a* and b*, and of green irises,
-the rarest."""
+"""`pupil_size` at the darkest of `SHADES`; the limbal ring is full there."""
+LIGHTNESS, GREEN, SHADED = 0.25, 15.0, 20.0
+"""Weights of the squared difference in lightness beside those in a* and b*, of green irises, the
+rarest, and of shade."""
 
 
 def match_irises(
@@ -88,13 +91,15 @@ def match_irises(
     gain = np.maximum(shown, 1e-3) / now
     goal = np.maximum(seen, 1e-3) / gain
     usual_skin = SKIN / max(float(np.median(radiance(part))), 0.05)
-    melanin, green = nearest_iris(goal, usual_skin * gain)
-    found = replace(parameters, iris_melanin=melanin, iris_green=green)
-    lack = 1.0 - float(goal.mean() / (iris_colors(found)[0] + GLOSS).mean())
+    melanin, green, shade = nearest_iris(goal, usual_skin * gain)
     return replace(
-        found,
-        pupil_size=float(np.interp(lack, [0.0, 0.5], [found.pupil_size, WIDEST_PUPIL])),
-        limbal_ring=float(np.interp(lack, [0.0, 0.3], [found.limbal_ring, 1.0])),
+        parameters,
+        iris_melanin=melanin,
+        iris_green=green,
+        pupil_size=float(
+            np.interp(shade, [SHADES[-1], 1.0], [WIDEST_PUPIL, parameters.pupil_size])
+        ),
+        limbal_ring=float(np.interp(shade, [SHADES[-1], 1.0], [1.0, parameters.limbal_ring])),
     )
 
 
@@ -140,15 +145,19 @@ def ring_colour(
 
 
 def nearest_iris(
-    goal: Float[ndarray, "3"], gain: Float[ndarray, "3"] = np.ones(3)
-) -> tuple[float, float]:
+    goal: Float[ndarray, "3"], gain: Float[ndarray, "3"]
+) -> tuple[float, float, float]:
     """`iris_melanin` and `iris_green` of the engine's iris nearest to a linear colour, `GLOSS`
-    included, by grid search in CIELAB: in the dark, hue tells little.
+    included, and its factor of `SHADES`, by grid search in CIELAB: in the dark, hue tells little.
 
     gain: what lids and light leave of each channel.
     """
-    pigments = [(m, g) for m in np.linspace(0.0, 1.0, 21).tolist() for g in (0.0, 0.3, 0.6)]
-    irises = [iris_colors(AvatarParameters(iris_melanin=m, iris_green=g))[0] for m, g in pigments]
+    grid = product(np.linspace(0.0, 1.0, 21).tolist(), (0.0, 0.3, 0.6), SHADES)
+    found = list(grid)
+    irises = [
+        s * iris_colors(AvatarParameters(iris_melanin=m, iris_green=g))[0] for m, g, s in found
+    ]
     gap = rgb2lab(encode((np.array(irises) + GLOSS) * gain)) - rgb2lab(encode(goal * gain))
-    cost = (gap**2 * [LIGHTNESS, 1.0, 1.0]).sum(1) + GREEN * np.array(pigments)[:, 1]
-    return pigments[int(cost.argmin())]
+    _, green, shade = np.array(found).T
+    cost = (gap**2 * [LIGHTNESS, 1.0, 1.0]).sum(1) + GREEN * green + SHADED * (1.0 - shade)
+    return found[int(cost.argmin())]

@@ -52,9 +52,6 @@ STEPS = 40
 NOISE_IOD = 0.018
 """Standard deviation of a detection, in inter-ocular distances."""
 CONTOUR_NOISE_IOD = 0.025
-WIDER = 1.03
-"""Factor on the width of the detected outline: of heads fitted to it as it is, detections on renders
-are 2 % narrower than the photo's."""
 ALONG_CONTOUR = 0.1
 """Weight of a contour landmark's residual along the contour, where it slides."""
 ROBUST = 2.5
@@ -219,7 +216,7 @@ def _problem(
     upper = np.concatenate([PHENOTYPE_BOUNDS[1], prior.upper, np.ones(len(ACTIONS))])
     free = np.full(6, np.inf)
     return _Problem(
-        landmarks=_widened(landmarks),
+        landmarks=landmarks,
         middle=np.array([0.5 * size[1], 0.5 * size[0]]),
         iod=interocular(landmarks),
         weight=_landmark_weights(head),
@@ -228,17 +225,6 @@ def _problem(
         lower=np.concatenate([lower, -free, [0.25]]),
         upper=np.concatenate([upper, free, [2.0]]),
     )
-
-
-def _widened(landmarks: Float[ndarray, "478 2"]) -> Float[ndarray, "478 2"]:
-    """A copy with the outline stretched by `WIDER` in the direction from eye to eye."""
-    across = landmarks[[*LEFT_EYE]].mean(0) - landmarks[[*RIGHT_EYE]].mean(0)
-    across /= np.linalg.norm(across)
-    wide = landmarks.copy()
-    outline = landmarks[[*CONTOUR]]
-    reach = (outline - outline.mean(0)) @ across
-    wide[[*CONTOUR]] += (WIDER - 1.0) * reach[:, None] * across
-    return wide
 
 
 def _landmark_weights(head: HeadModel) -> ndarray:
