@@ -25,7 +25,7 @@ from portraiture.types import Bust, Camera, Light, Photo, as_uint8
 
 RENDER_PX = 320
 MARGIN = 0.1
-FINE_TEXELS, WIDE_TEXELS = 2.0, 26.0
+FINE_TEXELS, WIDE_TEXELS = 3.0, 26.0
 """Standard deviations of the smoothing, texels of 0.3 mm: only differences wider than the first are
 corrected, and only in luminance, to avoid colour fringes. Those wider than the second are mostly of
 the light."""

@@ -131,7 +131,7 @@ def project_photo(
     colour = sample_cubic(radiance(image), at[..., :2])
     visible = _visible(skin, faces, camera, K, size, at[..., 2:5])
     position = anatomy(model, SIZE).position[WINDOW]
-    weight = _faces_camera(at[..., 5], position) * _soft(
+    weight = faces_camera(at[..., 5], position) * _soft(
         visible & texel_map(model, SIZE).inside[WINDOW], 6
     )
     weight *= 1.0 - sample_cubic(_openings(size, landmarks)[..., None], at[..., :2])[..., 0]
@@ -226,11 +226,16 @@ def _visible(
     return pixels[..., 2] < depth[y, x] + DEPTH_TOLERANCE_M
 
 
-def _faces_camera(cosine: ndarray, position: ndarray) -> ndarray:
+def faces_camera(
+    cosine: Float[ndarray, "*n"], position: Float[ndarray, "*n 3"]
+) -> Float[ndarray, "*n"]:
     """Trust in texels for the angle at which they are seen: 1 from the front, 0 at grazing angles.
-    On the nose and around it even steep sides are taken: beside them is more of the same face."""
+
+    At the wings and the base of the nose even steep sides are taken: beside them is more of the
+    same face. Not at the bridge, whose shaded side turned heads would show. position: canonical mm.
+    """
     x, y = np.abs(position[..., 0]), position[..., 1]
-    middle = smoothstep(32.0, 24.0, x) * smoothstep(-66.0, -56.0, y) * smoothstep(4.0, -6.0, y)
+    middle = smoothstep(32.0, 24.0, x) * smoothstep(-66.0, -56.0, y) * smoothstep(-24.0, -32.0, y)
     middle = middle * (position[..., 2] > -30.0)
     low, high = (side + middle * (steep - side) for side, steep in zip(GRAZING, STEEP, strict=True))
     return smoothstep(low, high, cosine)
