@@ -32,7 +32,13 @@ def placed(photo: Photo) -> Placed:
 @pytest.mark.parametrize("melanin", [0.0, 0.3, 0.6, 0.9])
 def test_the_search_inverts_the_engines_colours(melanin: float) -> None:
     colour = iris_colors(AvatarParameters(iris_melanin=melanin, iris_green=0.0))[0] + GLOSS
-    assert nearest_iris(colour) == pytest.approx((melanin, 0.0), abs=0.051)
+    assert nearest_iris(colour, np.ones(3)) == pytest.approx((melanin, 0.0, 1.0), abs=0.051)
+
+
+def test_in_the_dark_hue_tells_little() -> None:
+    """A bluish iris that little light reaches: brown where that light is known, else blue."""
+    blue = 0.25 * iris_colors(AvatarParameters(iris_melanin=0.0, iris_green=0.0))[0]
+    assert nearest_iris(blue, np.full(3, 0.1))[0] > nearest_iris(blue, np.full(3, 3.0))[0]
 
 
 def test_a_ring_is_the_colour_between_pupil_and_limbus() -> None:

@@ -1,4 +1,4 @@
-"""Match the irises' pigments by comparing the rendered eyes with the photo's [ours].
+"""Match the irises' pigments, and pupils, by comparing the rendered eyes with the photo's [ours].
 
 photo ──ring between pupil and limbus──▶ colour ─┐
 eyes under the fitted light ──the same ring──▶ ──┴─▶ what lids and light take away ─▶ pigments
@@ -10,10 +10,12 @@ the photo's ring alone would tell a darker iris. At the photo's own resolution b
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
+from skimage.color import rgb2lab
 from skimage.draw import polygon2mask
 
 from portraiture.engine.face.eyes import make_eyes
@@ -23,7 +25,7 @@ from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.skin.paint import SkinTextures, make_skin
 from portraiture.fit.compare import window_camera
-from portraiture.fit.light import radiance
+from portraiture.fit.light import encode, radiance
 from portraiture.fit.place import Placed
 from portraiture.fit.projection import image_size
 from portraiture.fit.solve import interocular
@@ -42,8 +44,15 @@ COARSE_PX = 4.5
 """Radius of an iris in a photo that is coarse."""
 GLOSS = 0.02
 """Radiance of the cornea's reflections between the highlights."""
-LUMINANCE, CHROMA, GREEN = 0.2, 4.0, 0.02
-"""Weights of the squared log differences in mean and in colour, and of green irises, the rarest."""
+SKIN = 0.35
+"""Radiance of the skin around the eyes at which colours are compared."""
+SHADES = (1.0, 0.9, 0.8, 0.7, 0.6)
+"""Factors on an iris' colour that wider pupils and darker limbal rings come to."""
+WIDEST_PUPIL = 0.8
+"""`pupil_size` at the darkest of `SHADES`; the limbal ring is full there."""
+LIGHTNESS, GREEN, SHADED = 0.25, 15.0, 20.0
+"""Weights of the squared difference in lightness beside those in a* and b*, of green irises, the
+rarest, and of shade."""
 
 
 def match_irises(
@@ -79,8 +88,19 @@ def match_irises(
     if shown is None:
         return usual
     now = iris_colors(parameters)[0] + GLOSS
-    melanin, green = nearest_iris(np.maximum(seen, 1e-3) / np.maximum(shown, 1e-3) * now)
-    return replace(parameters, iris_melanin=melanin, iris_green=green)
+    gain = np.maximum(shown, 1e-3) / now
+    goal = np.maximum(seen, 1e-3) / gain
+    usual_skin = SKIN / max(float(np.median(radiance(part))), 0.05)
+    melanin, green, shade = nearest_iris(goal, usual_skin * gain)
+    return replace(
+        parameters,
+        iris_melanin=melanin,
+        iris_green=green,
+        pupil_size=float(
+            np.interp(shade, [SHADES[-1], 1.0], [WIDEST_PUPIL, parameters.pupil_size])
+        ),
+        limbal_ring=float(np.interp(shade, [SHADES[-1], 1.0], [1.0, parameters.limbal_ring])),
+    )
 
 
 def _eyes(placed: Placed, albedo: UInt8[ndarray, "s s 3"], parameters: AvatarParameters) -> Bust:
@@ -124,16 +144,20 @@ def ring_colour(
     return np.median(pixels[light <= np.quantile(light, 0.75)], axis=0)
 
 
-def nearest_iris(goal: Float[ndarray, "3"]) -> tuple[float, float]:
+def nearest_iris(
+    goal: Float[ndarray, "3"], gain: Float[ndarray, "3"]
+) -> tuple[float, float, float]:
     """`iris_melanin` and `iris_green` of the engine's iris nearest to a linear colour, `GLOSS`
-    included, by grid search."""
-    best, answer = np.inf, USUAL
-    for melanin in np.linspace(0.0, 1.0, 21):
-        for green in (0.0, 0.3, 0.6):
-            candidate = AvatarParameters(iris_melanin=float(melanin), iris_green=green)
-            gap = np.log(iris_colors(candidate)[0] + GLOSS) - np.log(goal)
-            cost = LUMINANCE * gap.mean() ** 2 + CHROMA * ((gap - gap.mean()) ** 2).sum()
-            cost += GREEN * green
-            if cost < best:
-                best, answer = cost, (float(melanin), green)
-    return answer
+    included, and its factor of `SHADES`, by grid search in CIELAB: in the dark, hue tells little.
+
+    gain: what lids and light leave of each channel.
+    """
+    grid = product(np.linspace(0.0, 1.0, 21).tolist(), (0.0, 0.3, 0.6), SHADES)
+    found = list(grid)
+    irises = [
+        s * iris_colors(AvatarParameters(iris_melanin=m, iris_green=g))[0] for m, g, s in found
+    ]
+    gap = rgb2lab(encode((np.array(irises) + GLOSS) * gain)) - rgb2lab(encode(goal * gain))
+    _, green, shade = np.array(found).T
+    cost = (gap**2 * [LIGHTNESS, 1.0, 1.0]).sum(1) + GREEN * green + SHADED * (1.0 - shade)
+    return found[int(cost.argmin())]

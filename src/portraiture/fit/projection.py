@@ -48,9 +48,9 @@ STRAND_DISTANCE = 2.6
 hair."""
 
 BROW_TEXELS = 13
+"""Radius larger than half a brow's height."""
 RIM_TEXELS = (10, 18)
 """Texels, of 0.3 mm, that a frame reaches outside and inside of the edge of parsed glasses."""
-"""Radius larger than half a brow's height."""
 
 OUTLINE_IOD = 0.1
 """Width over which the photo fades out inside the face contour, inter-ocular distances."""
@@ -59,6 +59,9 @@ SHARPEST_IOD_PX = 240.0
 PART_MARGIN = 0.25
 """Margin of the sampled crop around the face, as a fraction of the face's longer side."""
 DEPTH_TOLERANCE_M = 0.004
+
+GRAZING, STEEP = (0.3, 0.6), (0.08, 0.3)
+"""Cosines to the view between which texels begin to count, and those of the nose's."""
 
 FOLD_TEXELS = 14.0
 """Smoothing of normals: the mesh does not resolve the folds of an expression accurately."""
@@ -83,7 +86,7 @@ class Projection:
     blur: float
 
 
-def smoothstep(low: float, high: float, value: ndarray) -> ndarray:
+def smoothstep(low: float | ndarray, high: float | ndarray, value: ndarray) -> ndarray:
     """Hermite step from 0 below `low` to 1 above `high`; swap them for a falling step."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -127,7 +130,8 @@ def project_photo(
     at = interpolate(values, model, SIZE)[WINDOW]
     colour = sample_cubic(radiance(image), at[..., :2])
     visible = _visible(skin, faces, camera, K, size, at[..., 2:5])
-    weight = smoothstep(0.3, 0.6, at[..., 5]) * _soft(
+    position = anatomy(model, SIZE).position[WINDOW]
+    weight = faces_camera(at[..., 5], position) * _soft(
         visible & texel_map(model, SIZE).inside[WINDOW], 6
     )
     weight *= 1.0 - sample_cubic(_openings(size, landmarks)[..., None], at[..., :2])[..., 0]
@@ -141,7 +145,7 @@ def project_photo(
         colour=colour,
         weight=np.clip(weight * inside, 0.0, 1.0).astype(np.float32),
         normal=normal,
-        position=anatomy(model, SIZE).position[WINDOW],
+        position=position,
         pixels=(at[..., :2] / shrink + corner).astype(np.float32),
         model_pixels=(at[..., 2:4] / shrink + corner).astype(np.float32),
         blur=IOD_TEXELS / interocular(landmarks),
@@ -220,6 +224,21 @@ def _visible(
     x = np.clip(pixels[..., 0].astype(int), 0, size[1] - 1)
     y = np.clip(pixels[..., 1].astype(int), 0, size[0] - 1)
     return pixels[..., 2] < depth[y, x] + DEPTH_TOLERANCE_M
+
+
+def faces_camera(
+    cosine: Float[ndarray, "*n"], position: Float[ndarray, "*n 3"]
+) -> Float[ndarray, "*n"]:
+    """Trust in texels for the angle at which they are seen: 1 from the front, 0 at grazing angles.
+
+    At the wings and the base of the nose even steep sides are taken: beside them is more of the
+    same face. Not at the bridge, whose shaded side turned heads would show. position: canonical mm.
+    """
+    x, y = np.abs(position[..., 0]), position[..., 1]
+    middle = smoothstep(32.0, 24.0, x) * smoothstep(-66.0, -56.0, y) * smoothstep(-24.0, -32.0, y)
+    middle = middle * (position[..., 2] > -30.0)
+    low, high = (side + middle * (steep - side) for side, steep in zip(GRAZING, STEEP, strict=True))
+    return smoothstep(low, high, cosine)
 
 
 def _soft(mask: ndarray, width: float) -> ndarray:

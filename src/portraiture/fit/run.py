@@ -1,7 +1,7 @@
 """Fit an aligned photo: parameters, expression, camera, skin and light.
 
 Photo ─landmarks─▶ solve ─▶ camera, identity, expression
-      ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo ─▶ irises
+      ─pixels────▶ project to texels ─▶ less what is hidden ─▶ tone, light ─▶ albedo ─▶ brows, eyes
       ─parse─────▶ less what is covered ─▶ colours ─▶ beard, glasses, clothes ──▶ Fitted
                  └─▶ hair styles ─rendered at the camera─▶ hair ──────────────┘
 """
@@ -16,6 +16,7 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.fit.brows import fit_brows
 from portraiture.fit.choose import choose_styles
 from portraiture.fit.colours import eyes_covered, measure_colours, read_cues
 from portraiture.fit.glasses import choose_glasses
@@ -88,7 +89,8 @@ def fit_photo(photo: Photo, *, progress: Progress = SILENT) -> Fitted:
     glasses = parsed_texels(parsed, photo, projection).glasses
     skin = fit_skin(photo, placed, projection, hair, hidden, glasses, parameters, progress=times)
     eyes = eyes_covered(regions)
-    parameters = match_irises(photo, placed, skin.light, skin.albedo, skin.parameters, eyes)
+    parameters = fit_brows(skin.albedo, skin.mask, skin.parameters, placed.shape)
+    parameters = match_irises(photo, placed, skin.light, skin.albedo, parameters, eyes)
     times.finish()
     raise_if_cancelled(times)
     return Fitted(

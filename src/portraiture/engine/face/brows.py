@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from portraiture.engine.face import follicles
@@ -136,15 +136,7 @@ def paint_brows(
     learned: the albedo shows the brows of `skin.appearance`: they are faded outside of the style's.
     """
     size = albedo.shape[0]
-    texels = texel_map(shape.model, size)
-    face = np.maximum(texels.face, 0)
-    canonical = follicles.canonical_skin(shape.model)
-    corners = canonical[shape.faces]
-    near = (np.abs(corners[:, :, 0]).max(1) < 0.075) & (corners[:, :, 1].min(1) > 0.724)
-    near &= (corners[:, :, 1].max(1) < 0.79) & (corners[:, :, 2].min(1) > 0.08)
-    rows, columns = np.nonzero((texels.face >= 0) & near[face])
-    triangle = shape.faces[face[rows, columns]]
-    points = np.einsum("pk,pkc->pc", texels.barycentric[rows, columns], canonical[triangle])
+    rows, columns, points = brow_texels(shape, size)
     amount = brow_density(points, parameters, softness=1.1)
     strength = 0.32 + 0.3 * parameters.brow_density
     cover = (strength * amount * _FORMS[parameters.brow_style].fullness)[:, None]
@@ -157,6 +149,22 @@ def paint_brows(
     mixed = skin * (1.0 - cover) + tone * cover
     out[rows, columns] = (np.minimum(mixed, 255.0) + 0.5).astype(np.uint8)
     return out
+
+
+def brow_texels(
+    shape: HeadShape, size: int
+) -> tuple[Int[ndarray, "N"], Int[ndarray, "N"], Float[ndarray, "N 3"]]:
+    """Rows, columns and canonical points, metres, of the texels around both brows."""
+    texels = texel_map(shape.model, size)
+    face = np.maximum(texels.face, 0)
+    canonical = follicles.canonical_skin(shape.model)
+    corners = canonical[shape.faces]
+    near = (np.abs(corners[:, :, 0]).max(1) < 0.075) & (corners[:, :, 1].min(1) > 0.724)
+    near &= (corners[:, :, 1].max(1) < 0.79) & (corners[:, :, 2].min(1) > 0.08)
+    rows, columns = np.nonzero((texels.face >= 0) & near[face])
+    triangle = shape.faces[face[rows, columns]]
+    points = np.einsum("pk,pkc->pc", texels.barycentric[rows, columns], canonical[triangle])
+    return rows, columns, points
 
 
 def _less_learned(

@@ -156,7 +156,7 @@ def _sclera(angle, cx, sy, dials):
     blotch = 0.5 + 0.5 * fractal(4.0 * x, 4.0 * y, 4.0, 2, 24)
     pink = (0.22 * corner + 0.42 * nasal * nasal + 0.10 * blotch * away) * dials[3] + veins
     yellow = 0.05 + 0.07 * dials[5] + 0.10 * dials[4] + 0.05 * corner
-    light = 0.53 * (1.0 - 0.05 * blotch)
+    light = 0.44 * (1.0 - 0.05 * blotch) * (1.0 - 0.25 * corner)
     red = light * (1.0 - 0.10 * pink - 0.06 * yellow)
     green = light * (0.94 - 0.52 * pink - 0.28 * yellow)
     blue = light * (0.885 - 0.50 * pink - 0.95 * yellow)

@@ -29,9 +29,9 @@ def paint_teeth(parameters: AvatarParameters) -> UInt8[ndarray, "h w 4"]:
     kind = np.clip((x / 0.75 * KINDS_OF_TOOTH).astype(int), 0, KINDS_OF_TOOTH - 1)
     across = (x / 0.75 * KINDS_OF_TOOTH - kind - 0.5) * 2.0
     stain = float(np.clip((parameters.age - 0.4) / 0.6, 0.0, 1.0))
-    neck = np.array([0.66, 0.54, 0.38]) * (1.0 - 0.15 * stain)
-    body = np.array([0.80, 0.75, 0.66]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
-    edge = np.array([0.72, 0.71, 0.66])
+    neck = np.array([0.50, 0.40, 0.28]) * (1.0 - 0.15 * stain)
+    body = np.array([0.60, 0.555, 0.48]) * (1.0 - np.array([0.06, 0.14, 0.30]) * stain)
+    edge = np.array([0.54, 0.53, 0.49])
     to_body = _smooth(0.0, 0.35, y)[..., None]
     to_edge = (0.8 * _smooth(0.80, 1.0, y))[..., None]
     tooth = neck + to_body * (body - neck)
