@@ -73,13 +73,18 @@ def measured(folder: Path, count: int, methods: Mapping[str, Method], progress: 
             else:
                 right[name].append({"read": True, **right_choices(found, portrait.seen)})
             progress.step()
-    return {name: shares_of(rows) for name, rows in right.items()}
+    read = [all(row["read"] for row in rows) for rows in zip(*right.values(), strict=True)]
+    return {name: shares_of(rows, read) for name, rows in right.items()}
 
 
-def shares_of(rows: list[dict[str, bool]]) -> dict[str, float]:
-    """The share of True of every choice, over the rows that have it."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
+def shares_of(rows: list[dict[str, bool]], everybody: list[bool]) -> dict[str, float]:
+    """The share of True of every choice, over the rows that have it and that `everybody` read; of
+    "read", over all rows."""
+    read = float(np.mean([row["read"] for row in rows]))
+    rows = [row for row, all_read in zip(rows, everybody, strict=True) if all_read]
+    names = dict.fromkeys(name for row in rows for name in row if name != "read")
+    found = {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
+    return {"read": read, **found}
 
 
 def table_of(shares: Shares) -> Table:

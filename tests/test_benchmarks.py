@@ -37,8 +37,10 @@ OLD = Result(1.0, "s", "2 cores", "benchmarks/a.py", "2026-01-01")
 
 def test_choices_that_a_portrait_does_not_have_do_not_count() -> None:
     rows = [{"read": True, "bald": True, "curls": False}, {"read": True, "bald": False}]
-    shares = eval_choices.shares_of([*rows, {"read": False}])
+    shares = eval_choices.shares_of([*rows, {"read": False}], [True, True, False])
     assert shares == {"read": pytest.approx(2 / 3), "bald": 0.5, "curls": 0.0}
+    others = eval_choices.shares_of([*rows, {"read": True, "bald": True}], [True, True, False])
+    assert others == {"read": 1.0, "bald": 0.5, "curls": 0.0}
     table = eval_choices.table_of({"a": shares, "b": {"read": 1.0, "bald": 0.25}})
     assert list(table.columns[1].cells) == ["66.7", "50.0*", "0.0*"]
     assert list(table.columns[2].cells) == ["100.0*", "25.0", "nan"]

@@ -42,6 +42,8 @@ def main(
         raise SystemExit(f"{metrics} lacks {', '.join(missing)}.")
     if out.exists():
         old = load_card(out).metrics if before is None else json.loads(before.read_text())
+        if before is not None and any(old[key] != scores[key] for key in ("people", "samples")):
+            raise SystemExit(f"{before} and {metrics} are of other numbers of people.")
         gains = [scores[score] - old.get(score, -1.0) for score in BETTER_WHEN_LARGER]
         if min(gains) < 0.0 or max(gains) <= 0.0:
             raise SystemExit("The old weights are better in one score, or as good in all; kept.")

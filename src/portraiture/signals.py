@@ -42,7 +42,7 @@ def exit_on_signals() -> Iterator[None]:
     finally:
         if ALARM and signal.getsignal(signal.SIGALRM) is not alarm:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, alarm)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL if alarm is None else alarm)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -118,7 +118,7 @@ def test_the_encoder_finds_known_codes(
     assert sum(row["codes"] for row in rows[20:30]) < 0.95 * sum(row["codes"] for row in rows[:10])
 
 
-def test_the_mapper_without_a_part_is_the_papers_ablation(
+def test_the_mapper_does_without_a_part(
     pairs: PairSet, portraits: Portraits, faces: FacesGenerator, identity: IdentityNetwork
 ) -> None:
     """Without stylization the target is the photo; without relaxation renders are of strict

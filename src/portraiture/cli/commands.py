@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import logging
 import sys
 from typing import Annotated
@@ -53,7 +51,6 @@ def main(arguments: list[str] | None = None) -> None:
     SIGTERM. Partial output is removed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    atexit.register(gc.freeze)  # collecting what the system frees anyway takes half a second
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="portraiture",

@@ -163,7 +163,7 @@ def lift(command: Lift) -> None:
     facts = {
         "person": str(source), "networks": command.networks, "generator": command.generator,
         "truncation": command.truncation, "face": command.face or 1,
-        "style from": command.style_from or "",
+        "style from": command.style_from or "", "to": command.to or "",
         "view": f"yaw {command.yaw or 0:g}°, pitch {command.pitch or 0:g}°",
         "light": command.light or "their own",
     }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -259,4 +260,5 @@ def _write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress)
         frames=TURNTABLE_FRAMES,
         threads=min(2, get_num_threads()),
     )
-    write_video(path, counted(frames, progress), fps=TURNTABLE_FPS)
+    with closing(frames):  # a cancelled run leaves no thread that renders on
+        write_video(path, counted(frames, progress), fps=TURNTABLE_FPS)

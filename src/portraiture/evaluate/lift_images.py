@@ -1,5 +1,6 @@
 """How the images of lifted people compare with the generator's and the engine's (Shi et al. 2021,
-table 2's Fréchet distance; relighting, whose truth the engine knows).
+table 2, whose Fréchet distance is to photos and of other features; relighting, whose truth the
+engine knows).
 
 person, light ─generator─▶ image ─D_L─▶ light code ─▶ the same person, lit so ◀─PSNR─▶ the engine's
 people ─lift─▶ seen from anywhere ◀─Fréchet distance─▶ images of other people

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -29,7 +30,7 @@ def turntable(
     pitch: float = 0.05,
     backdrop: UInt8[ndarray, "h w 3"] | None = None,
     threads: int = 1,
-) -> Iterator[UInt8[ndarray, "h w 3"]]:
+) -> Generator[UInt8[ndarray, "h w 3"], None, None]:
     """`frames` images of one gentle swing to either side that ends where it began.
 
     The camera's yaw is ``sweep * sin(2 pi i / frames)``: it slows down before it turns back, and
@@ -54,7 +55,7 @@ def swing(
     frames: int,
     sweep: float,
     threads: int = 1,
-) -> Iterator[UInt8[ndarray, "h w 3"]]:
+) -> Generator[UInt8[ndarray, "h w 3"], None, None]:
     """`frames` images of one swing to either side of `sweep` radians that ends where it began.
 
     frame_at: of a yaw, radians. Every yaw but the two outermost comes twice and is asked for once.
@@ -65,16 +66,16 @@ def swing(
     twins = [(frames // 2 - index) % frames for index in range(frames)]  # sin(pi - x) = sin(x)
     yaws = sweep * np.sin(2.0 * np.pi * np.arange(frames) / frames)
     asked = [float(yaw) for index, yaw in enumerate(yaws) if twins[index] >= index]
-    images = in_order(frame_at, asked, threads=threads)
     kept: dict[int, ndarray] = {}
-    for index, twin in enumerate(twins):
-        if twin < index:
-            yield kept.pop(twin)
-            continue
-        image = next(images)
-        if twin > index:
-            kept[index] = image
-        yield image
+    with closing(in_order(frame_at, asked, threads=threads)) as images:
+        for index, twin in enumerate(twins):
+            if twin < index:
+                yield kept.pop(twin)
+                continue
+            image = next(images)
+            if twin > index:
+                kept[index] = image
+            yield image
 
 
 def studio_wall(height: int, width: int) -> UInt8[ndarray, "h w 3"]:

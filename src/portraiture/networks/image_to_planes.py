@@ -52,9 +52,11 @@ class ImageToPlanesConfig:
 
 
 class ImageToPlanes(nn.Module):
-    """Photos to planes, as a difference from those of the mean w, and to w."""
+    """Photos to planes, as a difference from those of the mean w, and to w. spread: unit of the
+    difference, of the planes that it learns from."""
 
     model_name: ClassVar = "image-to-planes"
+    spread: Tensor
 
     def __init__(self, config: ImageToPlanesConfig) -> None:
         super().__init__()
@@ -76,8 +78,9 @@ class ImageToPlanes(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.to_planes = nn.Conv2d(before, 3 * config.plane_features, 1)
         self.to_w = nn.Linear(config.widths[3], config.w_dim)
+        self.register_buffer("spread", torch.ones(()))
         for last in (self.to_planes, self.to_w):
-            nn.init.normal_(last.weight, std=0.1 * before**-0.5)
+            nn.init.normal_(last.weight, std=0.1 * last.weight.shape[1] ** -0.5)
             assert last.bias is not None
             nn.init.zeros_(last.bias)
 
@@ -93,7 +96,7 @@ class ImageToPlanes(nn.Module):
             for layer in stage:  # type: ignore[union-attr]
                 x = layer(x, code)
         planes = self.to_planes(x).unflatten(1, (3, self.config.plane_features))
-        return planes, self.to_w(whole)
+        return self.spread * planes, self.to_w(whole)
 
 
 class StyleEncoder(nn.Module):

@@ -115,13 +115,15 @@ def relaxed_vector(
 @dataclass(frozen=True)
 class MapperConfig:
     """rows: N. w_dim: W. row: size of each row's features. hidden: of both heads' input. bridge:
-    fingerprint of the networks that it was trained between (`cascade.Bridge`), "" if unknown."""
+    fingerprint of the networks that it was trained between (`cascade.Bridge`), "" if unknown.
+    without: what its training left out (`types.BridgePart`)."""
 
     rows: int = 12
     w_dim: int = 512
     row: int = 48
     hidden: int = 256
     bridge: str = ""
+    without: tuple[str, ...] = ()
 
 
 class Mapper(nn.Module):

@@ -58,7 +58,7 @@ class MapperTraining:
     first and one more in each later one, at most beta_most. real_share: share of a batch that are
     real photos. stylised: compare real photos' renders with stylised portraits rather than with the
     photos. relaxed: render relaxed vectors rather than strict ones, whose gradients are those of
-    the relaxed (straight through); both are the paper's, without them its ablations.
+    the relaxed (straight through); both are the paper's.
     learning_rate: of Adam, which AdamW is with no weight_decay, with cosine decay over decay_steps.
     half_life: of the EMA, in images. grid_photos: columns of the grid."""
 
@@ -96,7 +96,11 @@ class TrainMapper:
         features: FeatureNetwork, identity: IdentityNetwork, parser: ParserNetwork,
     ) -> None:  # fmt: skip
         rows, w_dim = bridge.faces.num_ws, bridge.faces.config.w_dim
-        network = replace(config.network, rows=rows, w_dim=w_dim, bridge=bridge.fingerprint())
+        parts = (("stylization", config.stylised), ("relaxation", config.relaxed))
+        network = replace(
+            config.network, rows=rows, w_dim=w_dim, bridge=bridge.fingerprint(),
+            without=tuple(name for name, kept in parts if not kept),
+        )  # fmt: skip
         self.config, self.data = replace(config, network=network), data
         self.portraits, self.bridge = portraits, bridge
         self.features, self.identity, self.parser = features, identity, parser

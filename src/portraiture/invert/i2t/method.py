@@ -14,7 +14,7 @@ import torch
 
 from portraiture.checkpoints import fingerprint, load_network
 from portraiture.errors import CheckpointError, InversionError
-from portraiture.invert.i2t.train import mean_planes, with_mean
+from portraiture.invert.i2t.train import planes_of_photos
 from portraiture.invert.inversion import Inversion
 from portraiture.invert.target import Target
 from portraiture.models import Models
@@ -50,11 +50,10 @@ class ImageToPlanesMethod:
         self.check(len(targets))
         progress.stage("Make the planes")
         target, generator = targets[0], self.generator
-        mean, spread = mean_planes(generator)
-        photo = resized(target.image, self.planes.config.image_size).to(mean)
-        planes, ws = with_mean(self.planes, photo, mean, spread, generator)
+        photo = resized(target.image, self.planes.config.image_size).to(self.models.device)
+        planes, ws = planes_of_photos(self.planes, photo, generator)
         return Inversion(
-            ws, planes, target.camera.to(mean), generator, residual=planes - generator.planes(ws)
+            ws, planes, target.camera.to(photo), generator, residual=planes - generator.planes(ws)
         )
 
 

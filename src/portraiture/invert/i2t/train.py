@@ -55,10 +55,11 @@ class PlanesTraining:
 
     truth: losses against the engine. sampled_share: share of a batch that are the generator's
     samples; fitted_share: of the rest that are real people. yaw, pitch: standard deviation of the
-    samples' views, radians. planes: weight of Eq. 4, in standard deviations of the planes; w: of
-    the squared error of w, likewise. other_weight: of the losses at another view than the photo's.
-    learning_rate, weight_decay: of AdamW, with cosine decay over decay_steps. half_life: of the
-    EMA, in images. clip: maximum gradient norm. grid_people: columns of the grid.
+    samples' views, radians. planes: weight of Eq. 4, relative to how far planes are from the mean
+    person's; w: of the squared error of w, relative to its variance in the batch. other_weight: of
+    the losses at another view than the photo's. learning_rate, weight_decay: of AdamW, with cosine
+    decay over decay_steps. half_life: of the EMA, in images. clip: maximum gradient norm.
+    grid_people: columns of the grid.
     """
 
     run: RunConfig
@@ -91,8 +92,6 @@ class TrainImageToPlanes:
         self.config, self.data, self.fitted = config, data, fitted
         self.network = network.requires_grad_(False)
         self.features, self.identity = load_parser(), load_identity()
-        self._mean: Tensor | None = None
-        self._spread = 1.0
 
     @property
     def run(self) -> RunConfig:
@@ -102,8 +101,9 @@ class TrainImageToPlanes:
         """The network, its EMA and AdamW."""
         for network in (self.network, self.features, self.identity):
             network.to(world.device)
-        self._measure()
-        network = ImageToPlanes(self.config.network).to(world.device)
+        network = ImageToPlanes(self.config.network)
+        network.spread.fill_(spread_of_planes(self.network))
+        network.to(world.device)
         return adamw_state("i2t", network, self.config)
 
     def batch(self, number: int, size: int, generator: torch.Generator) -> PlanesBatch:
@@ -154,12 +154,12 @@ class TrainImageToPlanes:
         parts = [resized(shown, size), batch.people.photo]
         if batch.fitted is not None:
             parts.append(batch.fitted.photo)
-        planes, ws = self.planes_of(network, torch.cat(parts))
+        planes, ws = planes_of_photos(network, torch.cat(parts), generator)
         count, seen = len(batch.z), len(batch.people.photo)
         w_avg = generator.backbone.mapping.w_avg
         scale = (known[:, 0] - w_avg).square().mean().clamp_min(1e-6)
         losses = {
-            "planes": config.planes * (planes[:count] - wanted).abs().mean() / self._spread,
+            "planes": config.planes * (planes[:count] - wanted).abs().mean() / network.spread,
             "w": config.w * (ws[:count, 0] - known[:, 0]).square().mean() / scale,
         }
         compare = TruthLosses(config.truth, self.features)
@@ -174,18 +174,6 @@ class TrainImageToPlanes:
             )  # fmt: skip
         return losses
 
-    def planes_of(
-        self, network: ImageToPlanes, photos: Float[Tensor, "B 3 S S"]
-    ) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:
-        """Planes and w+ of photos."""
-        assert self._mean is not None
-        return with_mean(network, photos, self._mean, self._spread, self.network)
-
-    @torch.no_grad()
-    def _measure(self) -> None:
-        """The mean person's planes, and how far planes are from them on average."""
-        self._mean, self._spread = mean_planes(self.network)
-
     @torch.no_grad()
     def grid(self, state: TrainState) -> ndarray:
         """Rows: photos of synthetic people, their own view, another one, and its truth."""
@@ -195,7 +183,7 @@ class TrainImageToPlanes:
         batch = self.data.sample(people, generator(0))
         device = generator_.backbone.mapping.w_avg.device
         photo = batch.photo.to(device)
-        planes, ws = self.planes_of(network.eval(), photo)
+        planes, ws = planes_of_photos(network.eval(), photo, generator_)
 
         def rendered(camera: Tensor) -> Tensor:
             volume = generator_.render(planes, camera.to(device), deterministic=True)
@@ -210,32 +198,32 @@ class TrainImageToPlanes:
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
 
 
-def with_mean(
-    network: ImageToPlanes, photos: Float[Tensor, "B 3 S S"], mean: Float[Tensor, "1 3 C P P"],
-    spread: float, generator: TriPlaneGenerator,
-) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:  # fmt: skip
-    """Planes and w+ of photos. mean, spread: of `mean_planes`; the network's numbers are in these
-    units."""
+def planes_of_photos(
+    network: ImageToPlanes, photos: Float[Tensor, "B 3 S S"], generator: TriPlaneGenerator
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:
+    """Planes and w+ of photos in [-1, 1] over white."""
     offsets, w = network(photos)
     ws = (generator.backbone.mapping.w_avg + w)[:, None].expand(-1, generator.num_ws, -1)
-    return mean + spread * offsets, ws
+    return planes_of_mean(generator) + offsets, ws
 
 
 @torch.no_grad()
-def mean_planes(
-    generator: TriPlaneGenerator, *, samples: int = 8
-) -> tuple[Float[Tensor, "1 3 C P P"], float]:
-    """Planes of w_avg, and the mean distance of a few samples' planes from them."""
+def planes_of_mean(generator: TriPlaneGenerator) -> Float[Tensor, "1 3 C P P"]:
+    """Planes of w_avg."""
     w_avg = generator.backbone.mapping.w_avg
-    mean = generator.planes(w_avg[None, None].expand(1, generator.num_ws, -1))
-    z = torch.randn(samples, generator.config.z_dim, generator=torch.Generator().manual_seed(0)).to(
-        w_avg
-    )
+    return generator.planes(w_avg[None, None].expand(1, generator.num_ws, -1))
+
+
+@torch.no_grad()
+def spread_of_planes(generator: TriPlaneGenerator, *, samples: int = 8) -> float:
+    """Mean absolute distance of a few samples' planes from those of w_avg."""
+    mean, numbers = planes_of_mean(generator), torch.Generator().manual_seed(0)
+    z = torch.randn(samples, generator.config.z_dim, generator=numbers).to(mean)
     apart = [
         float((generator.planes(generator.mapping(one, None)) - mean).abs().mean())
         for one in z.split(1)
     ]
-    return mean, max(sum(apart) / samples, 1e-6)
+    return max(sum(apart) / samples, 1e-6)
 
 
 def fitted_planes(config: PlanesTraining, theirs: TriPlaneConfig) -> PlanesTraining:
