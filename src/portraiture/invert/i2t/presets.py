@@ -16,6 +16,8 @@ SMALL = ImageToPlanesConfig(
     code=192, widths=(32, 64, 112, 192), tokens=3, heads=6, layers=(160, 112, 80)
 )
 """For two cores."""
+LARGE = ImageToPlanesConfig(tokens=3, layers=(192, 128, 96))
+"""With w_s of the paper's size; 15.5 MB in half precision."""
 
 I2T: dict[Preset, PlanesTraining] = {
     "tiny": PlanesTraining(
@@ -43,6 +45,7 @@ I2T: dict[Preset, PlanesTraining] = {
             truth_config.GPU, patch=64, rays=192, ray_samples=32, surface_points=1_536,
             empty_points=512,
         ),
+        network=LARGE,
         decay_steps=8_000,
     ),
 }  # fmt: skip
