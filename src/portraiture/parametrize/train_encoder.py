@@ -105,7 +105,7 @@ class TrainFacesEncoder:
     def batch(self, number: int, size: int, generator: torch.Generator) -> PhotoBatch:
         """Photos of avatars and real people, and latents."""
         if size < 2:
-            raise TrainingError("faces-encoder needs batches of two or more; raise --batch.")
+            raise TrainingError("faces-encoder needs batches of two or more.")
         sampled = min(max(round(size * self.config.sampled_share), 1), size - 1)
         others = size - sampled
         real = round(others * self.config.real_share) if self.portraits is not None else 0

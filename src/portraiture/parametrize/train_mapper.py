@@ -124,7 +124,7 @@ class TrainMapper:
         """Avatars and real photos."""
         real = min(max(1, round(size * self.config.real_share)), size - 1)
         if real < 1:
-            raise TrainingError("mapper needs batches of two or more; raise --batch.")
+            raise TrainingError("mapper needs batches of two or more.")
         pairs = self.data.sample(size - real, generator)
         return MapperBatch(pairs, self.portraits.sample(real, generator))
 

@@ -122,7 +122,7 @@ class TrainImageToPlanes:
         """How many of a batch are the generator's samples, and real people. Raises
         TrainingError."""
         if size < 3:
-            raise TrainingError("i2t needs batches of three or more; raise --batch.")
+            raise TrainingError("i2t needs batches of three or more.")
         sampled = min(max(round(size * self.config.sampled_share), 1), size - 2)
         rest = size - sampled
         fitted = 0 if self.fitted is None else min(
