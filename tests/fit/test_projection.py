@@ -1,4 +1,4 @@
-"""Steep texels are taken at the wings of the nose, and nowhere else."""
+"""Steep texels are taken around the wings of the nose, not at its bridge, far cheeks and jaw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from portraiture.fit.projection import GRAZING, STEEP, faces_camera
 
-WING, BRIDGE, CHEEK, JAW = (14, -44, 0), (8, -10, 0), (50, -30, -20), (40, -90, -20)
+WING, BRIDGE, CHEEK, JAW = (14, -44, 0), (8, -10, 0), (34, -40, -20), (40, -90, -20)
 """Canonical positions, mm."""
 
 

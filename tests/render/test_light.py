@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from from_python import from_python
@@ -13,7 +15,7 @@ from portraiture.render.harmonics import (
     project_light,
     sh_basis,
 )
-from portraiture.render.light import keyed, portrait_light, sample_light, studio_light
+from portraiture.render.light import LOWEST, keyed, portrait_light, sample_light, studio_light
 from portraiture.types import Light
 
 tone, wrapped = from_python(brdf.tone), from_python(brdf.wrapped)
@@ -127,5 +129,9 @@ def test_a_key_leaves_fill_and_hangs_above_the_face():
     low = np.maximum(DIRECTIONS @ np.array([0.0, -0.6, 0.8]), 0.0)[:, None] ** 4 * np.ones(3)
     light = Light(project_light(DIRECTIONS, low), np.array([0.0, 0.0, 1.0]), np.zeros(3))
     lit = keyed(light, share=9.0)
-    assert lit.key_direction[1] > 0.3
+    level = np.sqrt(1.0 - LOWEST**2)
+    np.testing.assert_allclose(lit.key_direction, [0.0, LOWEST, level], atol=1e-3)
+    below = np.maximum(DIRECTIONS @ np.array([0.0, -1.0, 0.0]), 0.0)[:, None] ** 4 * np.ones(3)
+    from_below = keyed(replace(light, ambient=project_light(DIRECTIONS, below)))
+    np.testing.assert_allclose(from_below.key_direction[1], LOWEST, atol=1e-3)
     np.testing.assert_allclose(lit.ambient[0], 0.3 * light.ambient[0], rtol=1e-6)

@@ -27,8 +27,9 @@ STRIDE = 2
 ZONE, ABOVE, WIDEST_M = (-1.1, 2.4), 1.3, 0.062
 """Heights over the middle of the widest brows that are compared, and from which there is forehead,
 in their half heights; and largest |x|."""
-FULL, LEAST_SHARE = 5000, 0.4
-"""Texels in `ZONE`, of those compared, and least share that the photo shows."""
+FULL, LEAST_SHARE = 0.0191, 0.4
+"""Texels in `ZONE`, all of them, as a share of the texture's, and least share of them that the
+photo shows."""
 LEAST_CONTRAST = 0.1
 """Log darkness of brows that are seen."""
 STYLE_COST, THICKNESS_COST = 0.02, 0.2
@@ -52,7 +53,8 @@ def fit_brows(
     some &= (height > ZONE[0]) & (height < ZONE[1]) & (np.abs(points[:, 0]) < WIDEST_M)
     rows, columns, points, above = rows[some], columns[some], points[some], height[some] > ABOVE
     weight = mask[rows, columns].astype(np.float64)
-    if weight.sum() < LEAST_SHARE * FULL or not above.any():
+    full = FULL * albedo.shape[0] * albedo.shape[1] / STRIDE**2
+    if weight.sum() < LEAST_SHARE * full or not above.any():
         return parameters
     light = np.log(np.maximum(decode(albedo[rows, columns]).mean(-1), 2e-3)).astype(np.float64)
     skin = float(np.average(light[above], weights=weight[above]))

@@ -61,7 +61,7 @@ PART_MARGIN = 0.25
 DEPTH_TOLERANCE_M = 0.004
 
 GRAZING, STEEP = (0.3, 0.6), (0.08, 0.3)
-"""Cosines to the view between which texels begin to count, and those of the nose's."""
+"""Cosines to the view between which texels begin to count, and those around the nose."""
 
 FOLD_TEXELS = 14.0
 """Smoothing of normals: the mesh does not resolve the folds of an expression accurately."""
@@ -231,8 +231,9 @@ def faces_camera(
 ) -> Float[ndarray, "*n"]:
     """Trust in texels for the angle at which they are seen: 1 from the front, 0 at grazing angles.
 
-    At the wings and the base of the nose even steep sides are taken: beside them is more of the
-    same face. Not at the bridge, whose shaded side turned heads would show. position: canonical mm.
+    From the wings of the nose to the upper lip, and on the cheeks beside them, even steep sides are
+    taken: around them is more of the same face. Not at the bridge, whose shaded side turned heads
+    would show. position: canonical mm.
     """
     x, y = np.abs(position[..., 0]), position[..., 1]
     middle = smoothstep(32.0, 24.0, x) * smoothstep(-66.0, -56.0, y) * smoothstep(-24.0, -32.0, y)

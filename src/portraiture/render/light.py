@@ -39,7 +39,7 @@ SCENES: tuple[tuple[float, Callable[[np.random.Generator], Scenery]], ...] = (
 STUDIO_EXPOSURE = 0.975
 """Mean radiance under `studio_light` of white surfaces facing forward or half sideways."""
 
-KEYED, KEY_SIZE, FILL = 1.5, 0.2, 0.3
+KEYED, UMBRELLA, FILL = 1.5, 0.2, 0.3
 """Of `keyed`: the key's directed light relative to that measured, the tangent of half the angle
 that the key subtends, an umbrella's, and the least share of the mean light that stays as fill. A
 lamp of an umbrella's size has more directed light than the sum with its fill, which the fit's
@@ -81,7 +81,7 @@ def portrait_light(*, azimuth: float, elevation: float, contrast: float, exposur
     return _exposed(Light(ambient, towards(azimuth, elevation), key), exposure)
 
 
-def keyed(light: Light, *, share: float = KEYED, size: float = KEY_SIZE) -> Light:
+def keyed(light: Light, *, share: float = KEYED, size: float = UMBRELLA) -> Light:
     """The same diffuse light with a key light, which has `share` of its directed part.
 
     Of a photo's light only the SH of order 2 can be measured (`fit.light`), in which no lamp has
@@ -96,9 +96,7 @@ def keyed(light: Light, *, share: float = KEYED, size: float = KEY_SIZE) -> Ligh
     strength = float(np.linalg.norm(slope))
     if np.max(light.key_color) > 0.0 or grey[0] <= 0.0 or strength < 1e-3 * grey[0]:
         return light
-    direction = slope / strength
-    direction[1] = max(direction[1], LOWEST)
-    direction = direction / np.linalg.norm(direction)
+    direction = _raised(slope / strength)
     shape = sh_basis(direction)
     radiance = share * strength / np.linalg.norm(shape[1:4])
     radiance = min(radiance, (1.0 - FILL) * grey[0] / shape[0])
@@ -111,6 +109,18 @@ def keyed(light: Light, *, share: float = KEYED, size: float = KEY_SIZE) -> Ligh
         color / np.pi,
         Environment(np.maximum(around, 0.0).astype(np.float16), size, "square"),
     )
+
+
+def _raised(direction: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
+    """A unit vector turned upwards until it is `LOWEST` above the horizon; from the front where it
+    has no azimuth."""
+    if direction[1] >= LOWEST:
+        return direction
+    x, z = direction[0], direction[2]
+    level = float(np.hypot(x, z))
+    x, z = (x / level, z / level) if level > 1e-6 else (0.0, 1.0)
+    along = float(np.sqrt(1.0 - LOWEST**2))
+    return np.array([along * x, LOWEST, along * z])
 
 
 def sample_light(rng: np.random.Generator) -> Light:
