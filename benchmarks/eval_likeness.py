@@ -8,7 +8,7 @@ face descriptor (a ResNet that nothing of ours has seen): distances are about 0.
 and 0.17 to the mirrored photo, 0.6 is its usual threshold. found: share of renders whose nearest
 among all photos is the sitter's. wide, tall: mean distances between outline landmarks of the render
 at the photo's camera, as detected, over the photo's. Choices are compared with the folder's
-annotations. Needs the extra `likeness`.
+annotations; photos and small ones stand apart, too. Needs the extra `likeness`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ CROPPED, CURLED = ("buzz", "receding", "horseshoe"), 0.6
 """Styles of whatever curl, and `hair_curl` from which they count as curly."""
 GROUPS = (("bald", "receding"), ("buzz", "short"), ("medium",), ("long",))
 """Lengths of hair that are told apart, as in `eval_portrait_parser`."""
+SUITS = ("suit_tie", "suit_open")
 VIEWS = ("photo", "front", "turned", "bare")
 ROWS = (
     Row("distance/photo", "likeness/dlib distance, photo's camera", "", "lower", 0.03),
@@ -80,9 +81,11 @@ ROWS = (
 
 @dataclass(frozen=True)
 class Sitter:
-    """descriptor: of the photo. views: descriptors of the renders. ratios: wide and tall, render
-    over photo. right: whether each choice is."""
+    """kind: the folder of the photo, photos or small ones. descriptor: of the photo. views:
+    descriptors of the renders. ratios: wide and tall, render over photo. right: whether each choice
+    is."""
 
+    kind: str
     descriptor: Float[ndarray, "128"]
     views: Mapping[str, Float[ndarray, "128"]]
     ratios: Mapping[str, float]
@@ -98,9 +101,12 @@ def main(
     json_file: gets the figures."""
     sitters = measured(folder, count)
     figures = summary(sitters)
-    table = Table("figure", "value")
+    kinds = sorted({sitter.kind for sitter in sitters})
+    apart = [summary([one for one in sitters if one.kind == kind]) for kind in kinds]
+    table = Table("figure", "all", *kinds)
     for name, value in figures.items():
-        table.add_row(name, f"{value:.3f}")
+        values = (value, *(figure.get(name, float("nan")) for figure in apart))
+        table.add_row(name, *(f"{one:.3f}" for one in values))
     Console().print(table)
     if sheet is not None:
         write_image(sheet, _grid([sitter.row for sitter in sitters]))
@@ -146,6 +152,7 @@ def sitter_of(portrait: Portrait, photo: Photo, fitted: Fitted) -> Sitter:
         crop(photo.image, box, SIZE), (photo.landmarks - box[:2]) * SIZE / (box[2] - box[0])
     )
     return Sitter(
+        kind=portrait.photo.parent.name,
         descriptor=describe(seen),
         views={name: describe(shot) for name, shot in shots.items()},
         ratios=ratios(seen, own),
@@ -234,6 +241,7 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
         ),
         "beard": (found.beard_style != "none" or found.stubble >= STUBBLE)
         == (seen["beard"] != "none"),
+        "suit": (found.neckline in SUITS) == (seen["clothes"] in SUITS),
         "glasses": (found.glasses_style != "none") == (seen["glasses"] != "none"),
     }
     if seen["hair"] != "bald":
