@@ -30,7 +30,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
 from portraiture.engine.style.parts import is_solid, make_style_parts, restyle_part
-from portraiture.engine.style.recipes import RECIPES, restyle_parameters
+from portraiture.engine.style.recipes import recipe_of, restyle_parameters
 from portraiture.engine.style.skin import style_skin
 from portraiture.engine.style.warp import bend_head
 from portraiture.engine.wear.clothes import make_clothes
@@ -156,7 +156,7 @@ def _style_skin(
         albedo = skin_albedo(worn["skin"], shape.model, size=STYLE_SKIN_SIZE)
     elif albedo is None:
         albedo = paint_skin(parameters, shape, size=STYLE_SKIN_SIZE).albedo
-    clean = style_skin(albedo, parameters, shape, style, RECIPES[style])
+    clean = style_skin(albedo, parameters, shape, style, recipe_of(style, parameters))
     even = np.full(clean.shape[:2], STYLE_ROUGHNESS, np.uint8)
     part = make_skin(parameters, shape, SkinTextures(clean, np.zeros((0, 0, 3), np.uint8), even))
     return replace(part, material=replace(part.material, normal=None))

@@ -12,7 +12,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import shape_head
 from portraiture.engine.skin.layout import MASKS, anatomy
 from portraiture.engine.skin.paint import paint_skin
-from portraiture.engine.style.recipes import RECIPES
+from portraiture.engine.style.recipes import recipe_of
 from portraiture.engine.style.skin import SIZE, style_skin
 from portraiture.types import Style
 
@@ -26,7 +26,7 @@ def _albedo(parameters: tuple = ()) -> np.ndarray:
 def _styled(style: Style, albedo: np.ndarray | None = None, **values: object) -> np.ndarray:
     person = AvatarParameters(**{"hair_style": "bald", **values})  # type: ignore[arg-type]
     source = _albedo(tuple(sorted(values.items()))) if albedo is None else albedo
-    return style_skin(source, person, shape_head(person), style, RECIPES[style])
+    return style_skin(source, person, shape_head(person), style, recipe_of(style, person))
 
 
 def _mask(name: str) -> np.ndarray:
@@ -81,6 +81,17 @@ def test_lips_are_one_readable_tone_and_skin_keeps_its_own(style: Style, melanin
     assert np.abs(there.mean() - np.median(source[cheek], 0).mean()) < 40
     if style in ("cartoon", "comic"):
         assert out[lips].std(0).max() < 10
+
+
+@pytest.mark.parametrize("style", ["pixar", "cartoon"])
+def test_a_mans_lips_stay_nearer_to_his_skin(style: Style) -> None:
+    lips, cheek = _mask("lips") > 0.9, _face() & (_mask("lips") < 0.01)
+
+    def gap(sex: float) -> float:
+        out = _styled(style, sex=sex, lip_redness=0.8).astype(float)
+        return float((np.median(out[cheek], 0) - np.median(out[lips], 0))[1])
+
+    assert 10.0 < gap(0.0) < 0.9 * gap(1.0)
 
 
 def test_stubble_is_a_soft_tint_and_creases_are_inked() -> None:

@@ -22,7 +22,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.style.eyes import make_style_eyes
 from portraiture.engine.style.inner_mouth import deepened, set_back, two_tones
-from portraiture.engine.style.recipes import RECIPES, Recipe
+from portraiture.engine.style.recipes import RECIPES, Recipe, recipe_of
 from portraiture.engine.wear.clothes import make_clothes
 from portraiture.engine.wear.glasses import make_glasses
 from portraiture.engine.wear.hats import make_hat
@@ -43,7 +43,7 @@ def make_style_parts(
     parameters: AvatarParameters, shape: HeadShape, style: Style, worn: set[AssetKind]
 ) -> list[Part]:
     """Everything but the skin, in drawing order; what an asset replaces is left out."""
-    recipe = RECIPES[style]
+    recipe = recipe_of(style, parameters)
     parts: list[Part | None] = []
     if "eyes" not in worn:
         parts += make_style_eyes(parameters, shape, recipe)

@@ -91,7 +91,7 @@ RECIPES: dict[Style, Recipe] = {
         lift=0.15,
         blush=0.34,
         variation=0.5,
-        creases=0.22,
+        creases=0.36,
         shading="soft",
     ),
     "cartoon": Recipe(
@@ -115,7 +115,7 @@ RECIPES: dict[Style, Recipe] = {
         blush=0.4,
         variation=0.0,
         lift=0.25,
-        creases=0.3,
+        creases=0.42,
         finish="toon",
         shading="toon",
     ),
@@ -124,7 +124,7 @@ RECIPES: dict[Style, Recipe] = {
         nose=1.06,
         head=1.42,
         neck=0.72,
-        exaggeration=2.7,
+        exaggeration=2.5,
         limit=0.02,
         iris=1.05,
         brows=1.0,
@@ -134,7 +134,7 @@ RECIPES: dict[Style, Recipe] = {
         teeth=0.002,
         saturation=1.3,
         blush=0.3,
-        variation=1.3,
+        variation=1.0,
         creases=0.4,
         brush=6,
         shading="paint",
@@ -159,6 +159,30 @@ RECIPES: dict[Style, Recipe] = {
         shading="ink",
     ),
 }
+
+
+MANLY_EYES, MANLY_CHEEKS, MANLY_CHIN, MANLY_NECK = 0.12, 0.5, 0.07, 0.5
+MANLY_BROWS, MANLY_LASHES = 0.4, 0.35
+"""What a man's face keeps from large eyes, round cheeks, narrow chins and necks, thin brows and
+dark lids, which all read as a woman's: shares of the recipe's change, but for the chin, which
+widens by its, and the brows, which thicken."""
+
+
+def recipe_of(style: Style, parameters: AvatarParameters) -> Recipe:
+    """The recipe of a style for one person."""
+    recipe = RECIPES[style]
+    if style not in ("pixar", "cartoon"):
+        return recipe
+    man = 1.0 - parameters.sex
+    return replace(
+        recipe,
+        eyes=1.0 + (1.0 - MANLY_EYES * man) * (recipe.eyes - 1.0),
+        cheeks=1.0 + (1.0 - MANLY_CHEEKS * man) * (recipe.cheeks - 1.0),
+        chin=recipe.chin - MANLY_CHIN * man,
+        neck=1.0 + (1.0 - MANLY_NECK * man) * (recipe.neck - 1.0),
+        brows=recipe.brows * (1.0 + MANLY_BROWS * man),
+        lashes=recipe.lashes * (1.0 - MANLY_LASHES * man),
+    )
 
 
 def style_shading(style: Style) -> Shading:

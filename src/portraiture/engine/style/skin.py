@@ -38,6 +38,11 @@ _ROSY = np.array([1.03, 0.66, 0.64], np.float32)
 _FLESH = np.array([0.42, 0.13, 0.13], np.float32)
 """sRGB of the inside of the mouth."""
 
+LIPS_MAN, LIPS_WOMAN = np.array([0.88, 0.78, 0.79]), np.array([0.9, 0.74, 0.77])
+"""Least difference of lips from the skin: what share of its tone they have, sRGB."""
+MANLY_LIPS, LIPS_VIVID = 0.7, 0.9
+"""How far a man's lips come down to that; of the style's factor on saturation."""
+
 _INK = np.array([0.07, 0.05, 0.06], np.float32)
 _LIGHTEST = 0.95
 
@@ -55,10 +60,10 @@ def style_skin(
     mask["cavity"] = mask["cavity"] * _hollows(maps.position, mask)
     color = _reduced(albedo)
     skin = _open_skin(mask, maps.position, maps.near, parameters)
-    tone, lips = _tones(color, skin, mask, maps.position)
+    tone, lips = _tones(color, skin, mask, maps.position, parameters.sex)
     base = _base(color, skin, tone, recipe)
     base, tone = (_vivid(color, recipe.saturation, recipe.lift) for color in (base, tone))
-    lips = _vivid(lips, 1.15 * recipe.saturation, 0.6 * recipe.lift)
+    lips = _vivid(lips, LIPS_VIVID * recipe.saturation, 0.6 * recipe.lift)
     rosy = recipe.blush * (0.45 + 0.55 * parameters.sex) * (0.6 + parameters.cheek_blush)
     out = _features(base, tone, lips, mask, rosy * _blush(maps.position, mask))
     out = _creased(out, maps, parameters, recipe, ink=recipe.finish == "ink")
@@ -96,7 +101,7 @@ def _open_skin(
 
 
 def _tones(
-    color: ndarray, skin: ndarray, mask: dict[str, ndarray], position: ndarray
+    color: ndarray, skin: ndarray, mask: dict[str, ndarray], position: ndarray, sex: float
 ) -> tuple[Float32[ndarray, "3"], Float32[ndarray, "3"]]:
     """The face's own skin tone, and that of its lips kept apart from it."""
     x, y, z = np.abs(position[..., 0]), position[..., 1], position[..., 2]
@@ -104,7 +109,9 @@ def _tones(
     tone = np.median(color[face], axis=0) if face.any() else np.array([0.7, 0.55, 0.47])
     red = mask["lips"] > 0.8
     lips = np.median(color[red], axis=0) if red.any() else 0.8 * tone
-    lips = np.minimum(lips, np.array([0.92, 0.74, 0.78]) * tone + [0.04, 0.0, 0.0])
+    least = (LIPS_MAN + sex * (LIPS_WOMAN - LIPS_MAN)) * tone + [0.03, 0.0, 0.0]
+    lips = np.minimum(lips, least)
+    lips = lips + MANLY_LIPS * (1.0 - sex) * (least - lips)
     return tone.astype(np.float32), lips.astype(np.float32)
 
 
@@ -131,7 +138,8 @@ def _base(
     strokes = kuwahara(strokes, recipe.brush, sharpness=8.0)
     change = strokes - soft
     light = (change @ _LUMA)[..., None]
-    return varied + np.clip(1.1 * light + 0.35 * (change - light), -0.10, 0.08)
+    reach = float(np.clip(tone.mean() / 0.6, 0.3, 1.0))
+    return varied + reach * np.clip(1.1 * light + 0.25 * (change - light), -0.07, 0.06)
 
 
 def _vivid(color: ndarray, saturation: float, lift: float) -> Float32[ndarray, "..."]:
@@ -193,7 +201,7 @@ def _bearded(
 ) -> Float32[ndarray, "s s 3"]:
     """Stubble as a soft tint; under other beards their own colour, dark."""
     style = "stubble" if parameters.beard_style == "none" else parameters.beard_style
-    tint = 0.8 * parameters.stubble if parameters.beard_style == "none" else 0.75
+    tint = min(1.0, 1.2 * parameters.stubble) if parameters.beard_style == "none" else 0.75
     if parameters.beard_style == "stubble":
         tint = 0.5
     if tint < 0.05:

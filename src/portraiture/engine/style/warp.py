@@ -11,7 +11,7 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import load_prior
 from portraiture.engine.shape import HeadShape, Warp, shape_head
 from portraiture.engine.shapes import SHAPES
-from portraiture.engine.style.recipes import RECIPES, Recipe
+from portraiture.engine.style.recipes import Recipe, recipe_of
 from portraiture.ops.vectors import smooth
 from portraiture.types import Style
 
@@ -26,7 +26,7 @@ def bend_head(shape: HeadShape, parameters: AvatarParameters, style: Style) -> H
     """Warp the head to the style's shape; for natural it is returned unchanged."""
     if style == "natural":
         return shape
-    recipe = RECIPES[style]
+    recipe = recipe_of(style, parameters)
     offset = np.float32(recipe.exaggeration - 1.0) * _difference(shape, parameters, recipe.limit)
     return shape.warped(_warp(shape, recipe), offset)
 
