@@ -35,7 +35,7 @@ from tyro.conf import Positional
 
 from portraiture.data.portrait_folder import STUBBLE, Portrait, held_out, read_portraits
 from portraiture.engine.build import build_bust
-from portraiture.engine.classes import HAIR_COLOURS, lengths_of
+from portraiture.engine.classes import hair_colour_name, lengths_of
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import window_camera
@@ -249,21 +249,10 @@ def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str,
         curly = style in CURLY or (style in CROPPED and found.hair_curl > CURLED)
         right["curls"] = curly == curls
         right |= {"curls_recalled": curly} if curls else {}
-        name = nearest_name((found.hair_melanin, found.hair_redness, found.hair_grey))
+        name = hair_colour_name(found.hair_melanin, found.hair_redness, found.hair_grey)
         right["colour"] = name == seen["colour"]
         right["colour_near"] = right["colour"] or name in NEAR.get(seen["colour"], ())
     return right
-
-
-SPREAD = np.array([0.09, 0.2, 0.22])
-"""Standard deviations of melanin, redness and grey within a named colour."""
-
-
-def nearest_name(pigments: tuple[float, float, float]) -> str:
-    """The name of a hair colour whose typical pigments are nearest."""
-    gap = (np.array(pigments) - np.array(list(HAIR_COLOURS.values()))) / SPREAD
-    fades = 1.0 - 0.9 * pigments[2]
-    return list(HAIR_COLOURS)[int((gap**2 * [fades, fades, 1.0]).sum(1).argmin())]
 
 
 def summary(sitters: list[Sitter]) -> dict[str, float]:

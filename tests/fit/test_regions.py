@@ -12,7 +12,7 @@ from skimage.data import astronaut
 
 from portraiture.engine.classes import HAIR_COLOURS, HAIR_STYLES
 from portraiture.engine.hair.color import hair_rgb
-from portraiture.fit.colours import Cues, read_cues, zone_colour
+from portraiture.fit.colours import Cues, read_cues
 from portraiture.fit.hair_color import (
     HAIR_GLOSS,
     HAIR_SHADE,
@@ -24,6 +24,7 @@ from portraiture.fit.hair_style import HairChoice, shortlist
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import WINDOW_PX, Regions, read_photo, window_transform
+from portraiture.fit.zones import zone_colour
 from portraiture.perception.looks import LOOKS, NAMES, Look
 from portraiture.photo.align import align
 from portraiture.types import Photo

@@ -79,6 +79,8 @@ HAIR_COLOURS: dict[str, tuple[float, float, float]] = {
     "grey": (0.75, 0.15, 0.6), "white": (0.75, 0.1, 1.0),
 }  # fmt: skip
 """Typical melanin, redness and grey of each named colour."""
+HAIR_SPREAD = (0.09, 0.2, 0.22)
+"""Standard deviations of melanin, redness and grey within a named colour."""
 
 BEARDS: dict[BeardStyle, str | None] = {
     "none": "none", "stubble": "stubble", "moustache": "moustache", "goatee": "goatee",
@@ -86,6 +88,22 @@ BEARDS: dict[BeardStyle, str | None] = {
 }  # fmt: skip
 WIRE = 0.3
 """`AvatarParameters.glasses_rim` below which every frame is of metal."""
+
+
+def hair_colour_name(melanin: float, redness: float, grey: float) -> str:
+    """The name of the colour whose typical pigments are nearest. Under much grey the pigments of
+    the other hairs hardly show."""
+    shows = 1.0 - 0.9 * grey
+
+    def distance(name: str) -> float:
+        typical = HAIR_COLOURS[name]
+        gaps = [
+            (a - b) / s
+            for a, b, s in zip((melanin, redness, grey), typical, HAIR_SPREAD, strict=True)
+        ]
+        return shows * (gaps[0] ** 2 + gaps[1] ** 2) + gaps[2] ** 2
+
+    return min(HAIR_COLOURS, key=distance)
 
 
 def only(classes: tuple[str, ...]) -> str | None:

@@ -18,16 +18,11 @@ from portraiture.engine.parameters import (
     BeardStyle,
 )
 from portraiture.fit.clothes import choose_clothes, cloth_colours
-from portraiture.fit.colours import (
-    Cues,
-    cheek_mask,
-    covered_share,
-    disc,
-    zone_colour,
-)
+from portraiture.fit.colours import Cues
 from portraiture.fit.hair_style import HairChoice
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
+from portraiture.fit.zones import cheek_mask, covered_share, disc, zone_colour
 
 LIKELY = 0.5
 """Probability above which something is worn or grown."""

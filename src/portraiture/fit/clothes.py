@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from portraiture.engine.parameters import Neckline
-from portraiture.fit.colours import zone_colour
 from portraiture.fit.light import decode, encode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import EYE_LEVEL, WINDOW_PX, Regions
+from portraiture.fit.zones import zone_colour
 
 CHIN = 152
 LIT = 1.15

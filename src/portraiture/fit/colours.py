@@ -9,22 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool
-from numpy import ndarray
 from skimage.draw import polygon2mask
 
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.landmarks import (
-    CONTOUR,
     LEFT_BROW,
     OUTER_LIPS,
     RIGHT_BROW,
 )
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.fit.hair_color import HAIR_GLOSS, dark_roots, hair_pigments, hair_shade
-from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions, crown_unseen
+from portraiture.fit.zones import cheek_mask, covered_share, disc, zone_colour
 from portraiture.photo.quality import CROWN_HALF_WIDTH, CROWN_HEIGHT
 
 USUAL_HAIR, USUAL_LIPS = 0.7, 0.35
@@ -66,23 +63,6 @@ def read_cues(regions: Regions, looks: Looks) -> Cues:
     )
 
 
-def zone_colour(regions: Regions, mask: ndarray, quantile: float = 0.5) -> ndarray:
-    """Quantile of linear colour over the unoccluded part of a mask of the window; if that is empty,
-    over the unoccluded face."""
-    pixels = regions.image[mask & ~regions.covered]
-    if len(pixels) < 8:
-        outline = regions.landmarks[[*CONTOUR]][:, ::-1]
-        face = polygon2mask(regions.skin.shape, outline) & ~regions.hair
-        bare = face & ~regions.covered if regions.covered.any() else regions.skin
-        pixels = regions.image[bare if bare.sum() >= 8 else face | mask]
-    return np.quantile(decode(pixels), quantile, axis=0)
-
-
-def covered_share(regions: Regions, mask: Bool[ndarray, "n n"]) -> float:
-    """Occluded fraction, in [0, 1], of a mask of the window."""
-    return float(regions.covered[mask].mean()) if mask.any() else 0.0
-
-
 def eyes_covered(regions: Regions) -> tuple[bool, bool]:
     """Whether the right and the left eye are occluded, judged at the upper and lower lids."""
     right, left = (
@@ -90,18 +70,6 @@ def eyes_covered(regions: Regions) -> tuple[bool, bool]:
         for zone in ((223, 23), (443, 253))
     )
     return right, left
-
-
-def disc(regions: Regions, landmark: int, radius: float) -> Bool[ndarray, "n n"]:
-    """Pixels around a landmark; radius in inter-ocular distances."""
-    y, x = np.mgrid[: regions.skin.shape[0], : regions.skin.shape[1]] + 0.5
-    centre = regions.landmarks[landmark]
-    return np.hypot(x - centre[0], y - centre[1]) < radius * regions.iod
-
-
-def cheek_mask(regions: Regions) -> Bool[ndarray, "n n"]:
-    """Mask of the centre of both cheeks."""
-    return np.any([disc(regions, k, 0.16) for k in (50, 280, 117, 346)], axis=0)
 
 
 def beard_darkness(regions: Regions) -> float:

@@ -23,7 +23,7 @@ from portraiture.engine.classes import WIRE
 from portraiture.engine.landmarks import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from portraiture.engine.parameters import AvatarParameters, GlassesStyle
 from portraiture.engine.wear.glasses import make_glasses
-from portraiture.fit.colours import cheek_mask, covered_share, disc, eyes_covered, zone_colour
+from portraiture.fit.colours import eyes_covered
 from portraiture.fit.compare import window_camera
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Parsed
@@ -31,6 +31,7 @@ from portraiture.fit.place import Placed
 from portraiture.fit.projection import image_size
 from portraiture.fit.regions import Regions
 from portraiture.fit.solve import interocular
+from portraiture.fit.zones import cheek_mask, covered_share, disc, zone_colour
 from portraiture.photo.align import crop_image
 from portraiture.render.mesh import segmentation_of
 from portraiture.types import Bust, Camera, Part, Photo, Segment

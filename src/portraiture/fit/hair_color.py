@@ -1,7 +1,7 @@
-"""Estimate the pigments of hair from its pixels and from the colour that the portrait parser names.
+"""Estimate the pigments of hair from its pixels and from what people would call its colour.
 
 pixels of hair ─mean, less gloss, over shade─▶ colour ─┐
-looks: chance of black, brown, grey … ─────────────────┴─ search ─▶ melanin, redness, grey
+`hair_name`: chance of black, brown, grey … ───────────┴─ search ─▶ melanin, redness, grey
 pixels over the forehead, beside the jaw ────────────────▶ roots
 """
 
@@ -12,11 +12,12 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from portraiture.engine.classes import HAIR_COLOURS
+from portraiture.engine.classes import HAIR_COLOURS, hair_colour_name
 from portraiture.engine.hair.color import hair_rgb, to_linear
+from portraiture.fit.hair_name import name_chances
 from portraiture.fit.light import decode
 from portraiture.fit.parse import Looks
 from portraiture.fit.regions import Regions
@@ -29,22 +30,14 @@ FEWEST = 150
 """Pixels of hair without which its colour is a guess."""
 QUANTILES = (0.02, 0.98)
 """Luminances beyond which pixels are rather background."""
-SPREAD = np.array([0.09, 0.2])
-"""Standard deviations of melanin and redness within a class."""
-UNGREY, GREYED = 0.1, 0.22
-"""Those of grey in classes without and with it."""
-TRUST = 1.0
-"""Weight of the named colour against that of the pixels, which are of unknown light."""
+TRUST = 4.0
+"""Weight of the name, as negative log probability, against the pixels, which are of unknown light.
+"""
 LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
 both colours, linear."""
 CHANNELS = np.array([1.0, 1.0, 0.2])
 """Weights of the channels: blue is next to nothing in fair and brown hair."""
-RARITY = {"red": 0.4}
-"""Correction of classes that were sampled more often in training than they occur."""
-SUSPICION = 0.01
-"""Probability of every class that is added to the parser's."""
-
 FAIR = 0.62
 """Melanin, and share of grey hairs, above which dark roots do not show."""
 EVEN, REGROWN = -0.45, 1.05
@@ -64,11 +57,11 @@ class Pigments(NamedTuple):
 def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     """The pigments whose colour is nearest to the hair's, among those that its name allows; without
     enough hair, those of the likeliest name."""
-    pigments, colours = _candidates()
-    cost = TRUST * name_cost(looks)
-    pixels = regions.image[regions.hair]
-    if len(pixels) >= FEWEST:
-        cost = cost + _pixel_cost(_mean(pixels, hair_shade(looks)), colours)
+    pixels, chances = regions.image[regions.hair], name_chances(regions, looks)
+    if len(pixels) < FEWEST:
+        return Pigments(*HAIR_COLOURS[LOOKS["colour"][int(chances.argmax())]])
+    pigments, colours, names = _candidates()
+    cost = _pixel_cost(_mean(pixels, hair_shade(looks)), colours) - TRUST * np.log(chances)[names]
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
 
 
@@ -83,27 +76,6 @@ def dark_roots(regions: Regions, pigments: Pigments) -> float:
     root, tip = (float(np.median(decode(regions.image[zone]).mean(-1))) for zone in zones)
     brighter = np.log(max(tip, 1e-3) / max(root, 1e-3))
     return float(np.clip((brighter - EVEN) / REGROWN, 0.0, 1.0))
-
-
-def name_cost(looks: Looks) -> Float[ndarray, "K"]:
-    """Negative log likelihood of every candidate under the named colours."""
-    pigments, _ = _candidates()
-    chance = np.array(
-        [looks.chance("colour", n) * RARITY.get(n, 1.0) + SUSPICION for n in LOOKS["colour"]]
-    )
-    centres = np.array([HAIR_COLOURS[name] for name in LOOKS["colour"]])
-    spread = np.stack(
-        [
-            *np.broadcast_to(SPREAD[:, None], (2, len(centres))),
-            np.where(centres[:, 2] > 0.0, GREYED, UNGREY),
-        ],
-        1,
-    )
-    gap = (pigments[:, None] - centres) / spread
-    # Under much grey the pigment of the other hairs hardly shows.
-    weight = np.stack([*(1.0 - 0.9 * pigments[:, 2],) * 2, np.ones(len(pigments))], -1)
-    likelihood = np.exp(-0.5 * (gap**2 * weight[:, None]).sum(-1)) @ (chance / chance.sum())
-    return -np.log(likelihood + 1e-6)
 
 
 def hair_shade(looks: Looks) -> float:
@@ -128,8 +100,11 @@ def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Fl
 
 
 @lru_cache(maxsize=1)
-def _candidates() -> tuple[Float[ndarray, "K 3"], Float[ndarray, "K 3"]]:
-    """Pigments on a grid, and their linear colours."""
+def _candidates() -> tuple[Float[ndarray, "K 3"], Float[ndarray, "K 3"], Int[ndarray, "K"]]:
+    """Pigments on a grid, their linear colours, and their names as indices of
+    `LOOKS["colour"]`."""
     reds, greys = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75), (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
-    pigments = np.array(list(product(np.linspace(0.0, 1.0, 26), reds, greys)))
-    return pigments, np.array([to_linear(hair_rgb(*one)) for one in pigments])
+    pigments = list(product(np.linspace(0.0, 1.0, 26).tolist(), reds, greys))
+    colours = [to_linear(hair_rgb(*one)) for one in pigments]
+    names = [LOOKS["colour"].index(hair_colour_name(*one)) for one in pigments]
+    return np.array(pigments), np.array(colours), np.array(names)
