@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from portraiture.engine.classes import HAIR_COLOURS, hair_colour_name
+from portraiture.engine.classes import HAIR_COLOURS, HAIR_SPREAD, hair_colour_name
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.fit.hair_name import name_chances
 from portraiture.fit.light import decode
@@ -33,6 +33,9 @@ QUANTILES = (0.02, 0.98)
 TRUST = 4.0
 """Weight of the name, as negative log probability, against the pixels, which are of unknown light.
 """
+TYPICAL, UNGREY = 0.15, 0.06
+"""Weight of the squared distance from the name's typical pigments, in standard deviations; and that
+of grey in colours without it: a few grey hairs, spread over dark ones, look like more."""
 LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
 both colours, linear."""
@@ -60,8 +63,9 @@ def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
     pixels, chances = regions.image[regions.hair], name_chances(regions, looks)
     if len(pixels) < FEWEST:
         return Pigments(*HAIR_COLOURS[LOOKS["colour"][int(chances.argmax())]])
-    pigments, colours, names = _candidates()
-    cost = _pixel_cost(_mean(pixels, hair_shade(looks)), colours) - TRUST * np.log(chances)[names]
+    pigments, colours, names, unusual = _candidates()
+    cost = _pixel_cost(_mean(pixels, hair_shade(looks)), colours)
+    cost = cost - TRUST * np.log(chances)[names] + TYPICAL * unusual
     return Pigments(*(float(value) for value in pigments[int(cost.argmin())]))
 
 
@@ -99,12 +103,26 @@ def _pixel_cost(seen: Float[ndarray, "3"], colours: Float[ndarray, "K 3"]) -> Fl
     return LIGHT * light**2 + CHROMA * ((gap - light[:, None]) ** 2 @ CHANNELS)
 
 
+class Candidates(NamedTuple):
+    """Pigments on a grid, their linear colours, their names as indices of `LOOKS["colour"]`, and
+    squared distances from those that are typical of the name, in standard deviations."""
+
+    pigments: Float[ndarray, "K 3"]
+    colours: Float[ndarray, "K 3"]
+    names: Int[ndarray, "K"]
+    unusual: Float[ndarray, "K"]
+
+
 @lru_cache(maxsize=1)
-def _candidates() -> tuple[Float[ndarray, "K 3"], Float[ndarray, "K 3"], Int[ndarray, "K"]]:
-    """Pigments on a grid, their linear colours, and their names as indices of
-    `LOOKS["colour"]`."""
+def _candidates() -> Candidates:
     reds, greys = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75), (0.0, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0)
-    pigments = list(product(np.linspace(0.0, 1.0, 26).tolist(), reds, greys))
-    colours = [to_linear(hair_rgb(*one)) for one in pigments]
-    names = [LOOKS["colour"].index(hair_colour_name(*one)) for one in pigments]
-    return np.array(pigments), np.array(colours), np.array(names)
+    pigments = np.array(list(product(np.linspace(0.0, 1.0, 26), reds, greys)))
+    names = [LOOKS["colour"].index(hair_colour_name(*one)) for one in pigments.tolist()]
+    typical = np.array([HAIR_COLOURS[name] for name in LOOKS["colour"]])[names]
+    spread = np.broadcast_to(HAIR_SPREAD, typical.shape).copy()
+    spread[typical[:, 2] == 0.0, 2] = UNGREY
+    shows = 1.0 - 0.9 * pigments[:, 2]
+    weight = np.stack([shows, shows, np.ones_like(shows)], 1)
+    unusual = (weight * ((pigments - typical) / spread) ** 2).sum(1)
+    colours = np.array([to_linear(hair_rgb(*one)) for one in pigments])
+    return Candidates(pigments, colours, np.array(names), unusual)
