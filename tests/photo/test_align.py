@@ -11,6 +11,7 @@ import skimage.data
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
+from shared_data import SHARED
 
 from portraiture.camera import EG3D_FOCAL, EG3D_RADIUS, from_eg3d, orbit, project, to_eg3d
 from portraiture.errors import PhotoError
@@ -251,6 +252,21 @@ def test_camera_sees_what_the_crop_shows(yaw: float, pitch: float, roll: float) 
     seen = project(to_eg3d_world(points), camera, (512, 512))[:, :2]
     assert np.abs(crop - seen).max() < 2.0
     assert np.allclose(M @ [*pose.centre, 1], [256, 256, 1])
+
+
+PORTRAITS = SHARED / "data" / "portraits" / "small"
+
+
+@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="needs ../shared/data/portraits")
+@pytest.mark.parametrize("name", ["015073", "015037"])
+def test_faces_are_the_right_way_up(name: str) -> None:
+    """One detector misses the first, an upright face, but not the same upside down."""
+    image = np.asarray(Image.open(PORTRAITS / f"{name}.jpg").convert("RGB"))
+    face = face_mesh.find_faces(image)[0]
+    turned = face_mesh.find_faces(np.ascontiguousarray(image[::-1, ::-1]))[0]
+    assert face[152, 1] > face[10, 1] + 0.5 * face_mesh.face_size(face)
+    back = np.array([image.shape[1], image.shape[0]]) - turned[:, :2]
+    assert np.abs(back - face[:, :2]).mean() < 0.03 * face_mesh.face_size(face)
 
 
 def test_crop_is_the_inverse_of_the_transform() -> None:

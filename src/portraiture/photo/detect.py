@@ -8,7 +8,7 @@ Dimension letters: A anchors, N detections.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -19,6 +19,7 @@ from portraiture.photo.graph import load
 from portraiture.photo.threads import one_thread
 
 Reach = Literal["short", "full"]
+REACHES: tuple[Reach, ...] = get_args(Reach)
 _MIN_SCORE = {"short": 0.5, "full": 0.6}
 _OVERLAP = 0.3
 _ANCHORS = {"short": ((16, 2), (8, 6)), "full": ((48, 1),)}

@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from portraiture.photo.detect import detect_faces
+from portraiture.photo.detect import REACHES, detect_faces
 from portraiture.photo.graph import load
 from portraiture.photo.mesh import Landmarks, face_landmarks
 from portraiture.pixels import block_means, resized
@@ -37,8 +37,10 @@ _CROP_PX = 384
 _LARGEST_PX = 1280
 """Longer side at which a whole image is searched (the networks see 128² and 192²)."""
 
-_CLEARLY = 0.15
-"""Minimum score margin to prefer a half turn; a mask over the mouth changes scores by 0.09."""
+_JUDGED_SIZES = (1.6, 2.2, 3.0)
+"""Sides of the crops, relative to the face's, in which detectors tell which side is up. One alone
+may miss an upright face; the mean of all is higher the right way up by 0.14 at least on 88
+portraits."""
 
 _COARSE = 4
 """Photo pixels per crop pixel. From twice this ratio on, the photo is first averaged in blocks."""
@@ -154,19 +156,27 @@ def _candidates(image: UInt8[ndarray, "h w 3"], to_photo: Float[ndarray, "3 3"])
 
 
 def _righted(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks:
-    """`face`, or the face found after a half turn if the detector scores that clearly higher: the
-    mesh also fits an upright face to an upside-down one."""
-    centre = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
-    side, roll = 2.2 * upright_size(face), _roll(face)
-    scores = []
-    for turn in (0.0, np.pi):
-        to_crop = similarity(_CROP_PX / side, turn - roll, centre, np.full(2, _CROP_PX / 2))
-        found = detect_faces(warp(image, to_crop, _CROP_PX), reach="full")
-        scores.append(max((one.score for one in found), default=0.0))
-    if scores[1] <= scores[0] + _CLEARLY:
+    """`face`, or the face found after a half turn if the detectors score that higher: the mesh also
+    fits an upright face to an upside-down one."""
+    if _upright_score(image, face, np.pi) <= _upright_score(image, face, 0.0):
         return face
-    turned = _in_crop(image, centre, side, roll + np.pi)
+    centre = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
+    turned = _in_crop(image, centre, 2.2 * upright_size(face), _roll(face) + np.pi)
     return turned[0] if turned else face
+
+
+def _upright_score(image: UInt8[ndarray, "h w 3"], face: Landmarks, turn: float) -> float:
+    """Mean score, in [0, 1], of both detectors in crops of several sizes in which the face is
+    upright but for `turn`, radians."""
+    centre = (face[:, :2].min(0) + face[:, :2].max(0)) / 2
+    size, angle, middle = upright_size(face), turn - _roll(face), np.full(2, _CROP_PX / 2)
+    scores = []
+    for side in _JUDGED_SIZES:
+        to_crop = similarity(_CROP_PX / (side * size), angle, centre, middle)
+        crop = warp(image, to_crop, _CROP_PX)
+        for reach in REACHES:
+            scores.append(max((one.score for one in detect_faces(crop, reach=reach)), default=0.0))
+    return float(np.mean(scores))
 
 
 def refine(image: UInt8[ndarray, "h w 3"], face: Landmarks) -> Landmarks | None:
