@@ -33,6 +33,7 @@ from portraiture.invert.distil.shape import (
     agreed,
     density_loss,
     floaters,
+    hollows,
 )
 from portraiture.invert.distil.views import Sides, filled_depth, rendered, with_photo
 from portraiture.invert.method import choose_method
@@ -162,6 +163,17 @@ def test_points_agree_with_the_photo() -> None:
     assert torch.equal(kept, points[[0, 2, 3]])
 
 
+def test_what_the_head_lacks_is_behind_its_surface() -> None:
+    sides, config = ball_sides((0.0, 1.0)), ShapeConfig()
+    opacity = sides.alpha.clone()
+    assert not len(hollows(sides, opacity, config))
+    opacity[1] = 0.0
+    points = hollows(sides, opacity, config)
+    assert len(points) == int(sides.alpha[1].sum()) * len(config.behind)
+    away = (points - sides.camera[1, [3, 7, 11]]).norm(dim=-1)
+    assert (points.norm(dim=-1) < RADIUS).float().mean() > 0.9 and away.max() < 2.7 + RADIUS
+
+
 def test_strands_that_only_the_photo_sees_stay() -> None:
     photo = ball_sides((0.0,))
     before, inside = RADIUS + 0.02, RADIUS - 0.02  # of the front, and behind the photo's surface
@@ -188,7 +200,8 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
         )  # fmt: skip
         now = add_residual(generator, plain, first, ws)
         surface, floating = own_surface(generator, now, sides), floaters(generator, now, sides)
-        wrong = density_loss(generator, sides, shape, floating, surface.alpha)
+        lacking = hollows(sides, surface.alpha, shape)
+        wrong = density_loss(generator, sides, shape, floating, lacking, surface.alpha)
         return first, color_planes(
             generator, ws, plain, first, sides, perceptual, wrong,
             replace(steps, rate=1.0), ColorConfig(), stage="Refine the texture",
