@@ -208,7 +208,8 @@ class DistilMethod:
             stage="Refine the head",
         )  # fmt: skip
         stopped |= progress.cancelled
-        planes = add_residual(generator, plain, residual, ws)
+        residual = residual.contiguous()
+        planes = add_residual(generator, plain, residual, ws).contiguous()
         return Inversion(
             ws, planes, sides.camera[:1], generator, residual=residual,
             facts={"stopped": stopped},
