@@ -40,20 +40,16 @@ LAYER = (-0.3, 1.0)
 @dataclass(frozen=True)
 class ColorConfig:
     """paint: the steps at the sides' surface. refinement: those at the head's own surface, with
-    points that float or lack and rays on which the opacity is still wrong. clearing: more of them,
-    with points that float by then, and none to be filled. thickness: of the layer
+    points that float or lack and rays on which the opacity is still wrong. thickness: of the layer
     about the sides' surface, EG3D units, in which colours are compared. every: the photo's view is
     compared in every so many steps. density: weight of `shape.density_loss`. floor: of
     `adam.minimise`. seed: of the views' order and the depths."""
 
     paint: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=50, rate=1.0, warmup=5)
+        default_factory=lambda: RefinementConfig(steps=55, rate=1.0, warmup=5)
     )
     refinement: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=45, rate=0.8, warmup=5)
-    )
-    clearing: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=25, rate=0.6, warmup=2)
+        default_factory=lambda: RefinementConfig(steps=65, rate=0.8, warmup=5)
     )
     thickness: float = 0.01
     every: int = 2

@@ -203,16 +203,10 @@ class DistilMethod:
         stopped |= progress.cancelled
         surface, wrong = self._left(ws, plain, residual, sides, progress)
         stopped |= progress.cancelled
-        refined = partial(color, sides=surface)
-        residual = refined(
-            residual, density=wrong, steps=config.color.refinement, stage="Refine the head"
-        )
-        stopped |= progress.cancelled
-        now = add_residual(generator, plain, residual, ws)
-        wrong = density_loss(generator, sides, config.shape, floaters(generator, now, sides))
-        residual = refined(
-            residual, density=wrong, steps=config.color.clearing, stage="Clear the air"
-        )
+        residual = color(
+            residual, surface, density=wrong, steps=config.color.refinement,
+            stage="Refine the head",
+        )  # fmt: skip
         stopped |= progress.cancelled
         residual = residual.contiguous()
         planes = add_residual(generator, plain, residual, ws).contiguous()
