@@ -33,6 +33,7 @@ from portraiture.invert.distil.shape import (
     agreed,
     density_loss,
     floaters,
+    hollows,
 )
 from portraiture.invert.distil.views import Sides, filled_depth, rendered, with_photo
 from portraiture.invert.method import choose_method
@@ -40,7 +41,7 @@ from portraiture.invert.refine_texture import RefinementConfig
 from portraiture.models import Models
 from portraiture.networks.features import add_residual
 from portraiture.ops.resize import resized
-from portraiture.people.views import HeadFrame
+from portraiture.people.views import HeadFrame, over, render_view
 from portraiture.photo.align import crop_camera, crop_transform, fit_pose, mean_face
 from portraiture.render.light import studio_light
 from portraiture.render.pose import posed
@@ -127,6 +128,18 @@ def ball_sides(yaws: tuple[float, ...], size: int = 32) -> Sides:
     return Sides(camera, image, (depth > 0).float(), depth, depth.clone())
 
 
+def test_sides_are_the_views_of_render_view() -> None:
+    frame = HeadFrame(0.8, np.eye(3), np.array([0.0, 0.8, 0.0]))
+    cameras = [eg3d_orbit(yaw, 0.1) for yaw in (0.3, -0.7)]
+    light = studio_light()
+    sides = rendered(synthetic_bust(), frame, cameras, light, size=48, neural=24)
+    for camera, image, depth in zip(cameras, sides.image, sides.fine, strict=True):
+        view = render_view(synthetic_bust(), frame, camera, size=48, light=light)
+        assert np.array_equal(depth[0].numpy(), view.depth) and view.depth.max() > 0
+        pixels = torch.from_numpy(over(view.rgba, 1.0)).permute(2, 0, 1).float() / 127.5 - 1.0
+        assert torch.equal(image, pixels)
+
+
 def test_the_photo_is_seen_where_both_sides_see_the_ball() -> None:
     sides = ball_sides((0.0, 1.0), size=64)
     own, side = sides.part(slice(0, 1)), sides.part(slice(1, 2))
@@ -162,6 +175,18 @@ def test_points_agree_with_the_photo() -> None:
     assert torch.equal(kept, points[[0, 2, 3]])
 
 
+def test_what_the_head_lacks_is_behind_its_surface() -> None:
+    sides, config = ball_sides((0.0, 1.0)), ShapeConfig()
+    opacity = sides.alpha.clone()
+    assert not len(hollows(sides, opacity, config))
+    opacity[1] = 0.0
+    points = hollows(sides, opacity, config)
+    share = len(points) / (float(sides.alpha[1].sum()) * len(config.behind))
+    assert 0.95 < share <= 1.0  # the photo's background takes some at the rim
+    away = (points - sides.camera[1, [3, 7, 11]]).norm(dim=-1)
+    assert (points.norm(dim=-1) < RADIUS).float().mean() > 0.9 and away.max() < 2.7 + RADIUS
+
+
 def test_strands_that_only_the_photo_sees_stay() -> None:
     photo = ball_sides((0.0,))
     before, inside = RADIUS + 0.02, RADIUS - 0.02  # of the front, and behind the photo's surface
@@ -178,20 +203,22 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
     ws = torch.zeros(1, generator.num_ws, generator.config.w_dim)
     plain = generator.planes(ws).detach()
     steps = RefinementConfig(steps=24, rate=3.0, warmup=3)
-    shape, perceptual = ShapeConfig(rays=300), models.parser()
+    color = ColorConfig(density=1.0, every=3, floor=0.1)
+    shape, perceptual = ShapeConfig(rays=300, own=6.0), models.parser()
 
     def distilled() -> tuple[Tensor, Tensor]:
         wrong = density_loss(generator, sides, shape)
         first = color_planes(
             generator, ws, plain, torch.zeros_like(plain), sides, perceptual, wrong, steps,
-            ColorConfig(), thickness=0.01, stage="Distil the avatar",
+            color, thickness=0.01, stage="Distil the avatar",
         )  # fmt: skip
         now = add_residual(generator, plain, first, ws)
         surface, floating = own_surface(generator, now, sides), floaters(generator, now, sides)
-        wrong = density_loss(generator, sides, shape, floating, surface.alpha)
+        lacking = hollows(sides, surface.alpha, shape)
+        wrong = density_loss(generator, sides, shape, floating, lacking, surface.alpha)
         return first, color_planes(
             generator, ws, plain, first, sides, perceptual, wrong,
-            replace(steps, rate=1.0), ColorConfig(), stage="Refine the texture",
+            replace(steps, rate=1.0), color, stage="Refine the texture",
         )  # fmt: skip
 
     def error(residual: Tensor) -> tuple[float, float]:

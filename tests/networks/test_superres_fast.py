@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.superres import SuperresName, Superresolution
 from portraiture.networks.superres_fast import MARGIN, fast_dtype, supports, upsample_fast
+from portraiture.networks.superres_frozen import frozen
 from portraiture.networks.winograd_numba import transform_kernels
 
 pytestmark = pytest.mark.skipif(fast_dtype() is None, reason="this torch has no oneDNN")
@@ -34,6 +38,24 @@ def test_float32_equals_the_reference(name: SuperresName, batch: int, side: int)
     for one, other in zip(expected, found, strict=True):
         assert one.shape == other.shape
         assert (one - other).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["8XDC", "4X"])
+def test_frozen_equals_the_reference_and_its_gradient(name: SuperresName) -> None:
+    head = _head(name)
+    ws = torch.randn(1, 3, 16)
+    features = torch.randn(1, 8, 24, 24).requires_grad_(True)
+    exact = _value_and_gradient(lambda x: head(x, ws, resize=False), features)
+    for kind, near in ((torch.float32, 1e-4), (None, 0.06)):
+        found = _value_and_gradient(frozen(head, ws, dtype=kind), features)
+        for one, other in zip(exact, found, strict=True):
+            assert (one - other).std() < near * one.std()
+
+
+def _value_and_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    image = function(x)
+    weight = torch.linspace(-1.0, 1.0, image.numel()).sin().view_as(image)
+    return image, torch.autograd.grad((image * weight).sum(), [x])[0]
 
 
 @pytest.mark.parametrize("clamp", [None, 0.7])

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from portraiture.networks.layers import Linear
+from portraiture.triplane.gather import gathered
 
 
 class PlaneFlow(nn.Module):
@@ -63,3 +64,21 @@ def move_planes(
         mode="bilinear", padding_mode="border", align_corners=False,
     )  # fmt: skip
     return moved.to(planes.dtype).view(b, k, c, p, p)
+
+
+def moved_places(flow: Float[Tensor, "1 3 2 S S"], size: int) -> Float[Tensor, "3 P*P 2"]:
+    """Where on the planes before a flow each texel of the moved planes is, in [-1, 1], edges
+    repeated. size: P."""
+    fine = F.interpolate(flow[0].float(), (size, size), mode="bicubic", align_corners=False)
+    where = flow_places(size, like=fine) + fine.permute(0, 2, 3, 1)
+    return where.flatten(1, 2).clamp(1.0 / size - 1.0, 1.0 - 1.0 / size)
+
+
+def move_gathered(
+    planes: Float[Tensor, "1 3 C P P"], places: Float[Tensor, "3 P*P 2"]
+) -> Float[Tensor, "1 3 C P P"]:
+    """`move_planes` by `moved_places`, with the channels last in memory (`triplane.gather`).
+    Gradients reach the planes alone."""
+    texels = planes[0].permute(0, 2, 3, 1)
+    rows = [gathered(one[None], where[None]) for one, where in zip(texels, places, strict=True)]
+    return torch.stack(rows).view(texels.shape).permute(0, 3, 1, 2)[None]

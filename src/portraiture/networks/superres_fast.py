@@ -118,8 +118,8 @@ class _Folded:
 
 
 def _fold(block: SynthesisBlock, styles: list[Tensor], kind: torch.dtype) -> _Folded:
-    w0, b0 = _modulated(block.conv0, styles[0])
-    w1, b1 = _modulated(block.conv1, styles[1])
+    w0, b0 = modulated(block.conv0, styles[0])
+    w1, b1 = modulated(block.conv1, styles[1])
     if block.up:
         rows, columns = ([2, 0], [1]), ([2, 0], [1])
         convs = [w0[:, :, r][:, :, :, c] for r in rows for c in columns]
@@ -138,7 +138,7 @@ def _fold(block: SynthesisBlock, styles: list[Tensor], kind: torch.dtype) -> _Fo
     )  # fmt: skip
 
 
-def _modulated(layer: SynthesisLayer, styles: Tensor) -> tuple[Tensor, Tensor]:
+def modulated(layer: SynthesisLayer, styles: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias times √2; leaky ReLU commutes with positive gains."""
     weight = layer.weight * styles[0][None, :, None, None]
     weight = weight * (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).rsqrt()

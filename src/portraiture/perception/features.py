@@ -96,9 +96,21 @@ def perceptual_distance(
     """Mean over positions of the squared difference of unit feature vectors, summed over the
     feature maps (B, C, h, w). Gradients flow to `a` only. Images in [-1, 1]."""
     with torch.no_grad():
-        wanted = [_unit(x) for x in network.features(b)]
-    found = [_unit(x) for x in network.features(a)]
-    pairs = zip(found, wanted, strict=True)
+        wanted = unit_features(network, b)
+    return distance_to_features(network, a, wanted)
+
+
+def unit_features(network: FeatureNetwork, images: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+    """The features of images, each position's vector of length 1."""
+    return [_unit(x) for x in network.features(images)]
+
+
+def distance_to_features(
+    network: FeatureNetwork, images: Float[Tensor, "B 3 H W"], wanted: list[Tensor]
+) -> Float[Tensor, " B"]:
+    """`perceptual_distance` to an image that many are compared with. wanted: its
+    `unit_features`."""
+    pairs = zip(unit_features(network, images), wanted, strict=True)
     return torch.stack([(x - y).square().sum(1).mean((1, 2)) for x, y in pairs]).sum(0)
 
 

@@ -204,6 +204,15 @@ def segmentation_of(
     return _maps(view_of(flatten(bust, lit=False), camera, shape, backend))["segmentation"]
 
 
+def depth_of(
+    seen: Lit, camera: Camera, size: int | tuple[int, int], *, backend: Backend = "auto"
+) -> Float32[ndarray, "h w"]:
+    """`Frame.depth` of `render_bust` alone, infinite for background."""
+    shape = (size, size) if isinstance(size, int) else size
+    view = view_of(seen.scene, camera, shape, backend)
+    return nearest(view, np.flatnonzero(~_clear_glass(seen.scene)))[2]
+
+
 def view_of(
     scene: Scene, camera: Camera, size: tuple[int, int], backend: Backend, supersample: int = 1
 ) -> View:
@@ -312,7 +321,7 @@ def _smooth(scene: Scene, look: Look, supersample: int) -> ndarray:
 def _maps(view: View) -> dict[str, ndarray]:
     """The fields of `Frame` that are sampled at pixel centres."""
     scene = view.scene
-    glass = (scene.kind[scene.part] == GLASS) & (scene.blend == 1)
+    glass = _clear_glass(scene)
     triangle, bary, depth = nearest(view, np.flatnonzero(~glass))
     segment = np.append(scene.segment, np.uint8(Segment.BACKGROUND))
     segmentation = segment[triangle]
@@ -328,6 +337,11 @@ def _maps(view: View) -> dict[str, ndarray]:
         "uv": _interpolate(scene.uv, scene.faces, triangle, bary),
         "part": np.append(scene.part, np.int16(-1))[triangle],
     }
+
+
+def _clear_glass(scene: Scene) -> Bool[ndarray, "f"]:
+    """The triangles that count as glass in the segmentation and nowhere else."""
+    return (scene.kind[scene.part] == GLASS) & (scene.blend == 1)
 
 
 def _interpolate(values: ndarray, faces: ndarray, triangle: ndarray, bary: ndarray) -> ndarray:

@@ -3,7 +3,7 @@
 planes ─deferred render of a side, superresolution─▶ image ◀─▶ wanted ┐
    └───density at points of all sides' rays ◀─▶ wanted ───────────────┴─Adam─▶ planes
 First at the surface that the sides show, then at the head's own, which haze and texels leave a
-little apart from it. Every third step compares the photo's view. [ours]
+little apart from it. Every second step compares the photo's view. [ours]
 Letters: V sides, N rows of w+, C channels and P side of a plane, n neural resolution.
 """
 
@@ -19,39 +19,56 @@ from torch import Tensor
 
 from portraiture.invert.adam import minimise
 from portraiture.invert.distil.views import Sides
-from portraiture.invert.refine_texture import RefinementConfig, Seen, image_loss
+from portraiture.invert.refine_texture import RefinementConfig
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.features import add_residual
+from portraiture.networks.plane_flow import move_gathered, moved_places
+from portraiture.networks.superres_frozen import FrozenSuperresolution, frozen
 from portraiture.ops.resize import resized
-from portraiture.perception.features import FeatureNetwork
+from portraiture.perception.features import (
+    FeatureNetwork,
+    distance_to_features,
+    unit_features,
+)
 from portraiture.progress import SILENT, Progress
+from portraiture.triplane.gather import gather_planes
 from portraiture.triplane.sampling import make_rays
 
-EVERY = 3
-"""The photo's view is compared in every so many steps."""
 LAYER = (-0.3, 1.0)
 """Where a layer about a surface begins and ends, in thicknesses behind it."""
 
 
 @dataclass(frozen=True)
 class ColorConfig:
-    """paint: the steps at the sides' surface. clearing: more of them, with points that float and
-    rays on which the opacity is still wrong. refinement: those at the head's own surface.
-    thickness: of the layer about the sides' surface, EG3D units, in which colours are compared.
-    floor: of `adam.minimise`. seed: of the views' order and the depths."""
+    """paint: the steps at the sides' surface. refinement: those at the head's own surface, with
+    points that float or lack and rays on which the opacity is still wrong. thickness: of the layer
+    about the sides' surface, EG3D units, in which colours are compared. every: the photo's view is
+    compared in every so many steps. density: weight of `shape.density_loss`. floor: of
+    `adam.minimise`. seed: of the views' order and the depths."""
 
     paint: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=110, rate=1.0, warmup=5)
-    )
-    clearing: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=50, rate=0.8, warmup=5)
+        default_factory=lambda: RefinementConfig(steps=55, rate=1.0, warmup=5)
     )
     refinement: RefinementConfig = field(
-        default_factory=lambda: RefinementConfig(steps=80, rate=0.6, warmup=5)
+        default_factory=lambda: RefinementConfig(steps=65, rate=0.8, warmup=5)
     )
     thickness: float = 0.01
-    floor: float = 0.1
+    every: int = 2
+    density: float = 2.0
+    floor: float = 0.05
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A view to compare. image: over white where `both`, its matte and the opacity, is 0. features:
+    its `unit_features`. depth, opacity, rays: of the fixed surface."""
+
+    image: Float[Tensor, "1 3 R R"]
+    both: Float[Tensor, "1 1 R R"]
+    features: list[Tensor]
+    depth: Float[Tensor, "1 1 n n"]
+    opacity: Float[Tensor, "1 1 n n"]
+    rays: tuple[Tensor, Tensor]
 
 
 @torch.no_grad()
@@ -59,7 +76,8 @@ def own_surface(
     generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"], sides: Sides,
     *, progress: Progress = SILENT,
 ) -> Sides:  # fmt: skip
-    """The sides with the surface that the head has itself: its depth and opacity."""
+    """The sides with the surface that the head has itself: its depth and opacity. samples: of a
+    ray, in each of both passes."""
     progress.stage("Render the head", len(sides.camera))
     depths, alphas = [], []
     for k in range(len(sides.camera)):
@@ -90,37 +108,80 @@ def color_planes(
     density: loss of the planes that is added, as `shape.density_loss`. thickness: of the layer
     about the surface at random depths of which colours are compared, EG3D units; 0 is the surface.
     """
-    views = [_seen(sides, k) for k in range(len(sides.camera))]
-    turns = _turns(len(views), steps.steps, config.seed)
+    upsample = frozen(generator.superresolution, ws)
+    views = [_seen(sides, k, perceptual) for k in range(len(sides.camera))]
+    turns = _turns(len(views), steps.steps, config.every, config.seed)
     numbers = torch.Generator(ws.device).manual_seed(config.seed)
+    now_of = moved_residual(generator, planes, ws)
 
     def loss_of(change: Tensor) -> Tensor:
-        now = add_residual(generator, planes, change, ws)
+        now = now_of(change)
         seen = views[next(turns)]
         if thickness:
             sampled = torch.rand(seen.depth.shape, generator=numbers, device=ws.device)
             first, last = LAYER
             depth = seen.depth + thickness * (first + (last - first) * sampled)
-            seen = seen._replace(depth=depth)
-        return density(now) + image_loss(generator, ws, now, seen, perceptual, steps)
+            seen = replace(seen, depth=depth)
+        off = _image_loss(generator, upsample, now, seen, perceptual, steps)
+        return config.density * density(now) + off
 
     return minimise(
-        residual, loss_of, steps=steps.steps, rate=steps.rate, warmup=steps.warmup,
+        channels_last(residual), loss_of, steps=steps.steps, rate=steps.rate, warmup=steps.warmup,
         floor=config.floor, stage=stage, progress=progress,
     )  # fmt: skip
 
 
-def _turns(count: int, steps: int, seed: int) -> Iterator[int]:
-    """Numbers of `count` views for so many steps: the first in every `EVERY`th, and the others in a
+def moved_residual(
+    generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"], ws: Float[Tensor, "1 N D"]
+) -> Callable[[Tensor], Tensor]:
+    """`add_residual` to these planes, with the channels last in memory."""
+    plain = channels_last(planes)
+    if not generator.config.flow_rank:
+        return lambda change: plain + change
+    with torch.no_grad():
+        places = moved_places(generator.flow(ws[:, 0]), planes.shape[-1])
+    return lambda change: plain + move_gathered(change, places)
+
+
+def channels_last(planes: Float[Tensor, "1 3 C P P"]) -> Float[Tensor, "1 3 C P P"]:
+    """The planes with the channels last in memory."""
+    return planes.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+
+
+def _image_loss(
+    generator: TriPlaneGenerator, upsample: FrozenSuperresolution, planes: Tensor, seen: _Seen,
+    perceptual: FeatureNetwork, config: RefinementConfig,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """How far the image at a view's fixed surface is from its own (`refine_texture.image_loss`)."""
+    rendering = generator.config.rendering
+    origins, directions = seen.rays
+    features = gather_planes(
+        planes, origins + seen.depth.flatten(1)[..., None] * directions,
+        box_warp=rendering.box_warp, axes=rendering.plane_axes,
+    )  # fmt: skip
+    cover = seen.opacity.flatten(1)[..., None]
+    over = (cover * generator.decoder(features)[0] + 1.0 - cover) * 2.0 - 1.0
+    image = upsample(over.unflatten(1, seen.depth.shape[-2:]).permute(0, 3, 1, 2))
+    image = resized(image, seen.image.shape[-1])
+    ours = seen.both * image + 1.0 - seen.both
+    far = distance_to_features(perceptual, ours, seen.features).mean()
+    return config.image * (ours - seen.image).abs().mean() + config.perceptual * far
+
+
+def _turns(count: int, steps: int, every: int, seed: int) -> Iterator[int]:
+    """Numbers of `count` views for so many steps: the first in every so many, and the others in a
     random order, in turn."""
     others = np.random.default_rng(seed).permutation(np.arange(1, count))
     for step in range(steps):
-        own = step % EVERY == 0 or not len(others)
-        yield 0 if own else int(others[(step - step // EVERY - 1) % len(others)])
+        own = step % every == 0 or not len(others)
+        yield 0 if own else int(others[(step - step // every - 1) % len(others)])
 
 
-def _seen(sides: Sides, k: int) -> Seen:
+@torch.no_grad()
+def _seen(sides: Sides, k: int, perceptual: FeatureNetwork) -> _Seen:
     one = sides.part(slice(k, k + 1))
     alpha = one.alpha * (one.depth > 0)
     both = resized(alpha, one.image.shape[-1]).clamp(0.0, 1.0)
-    return Seen(one.image, both, one.depth, alpha, make_rays(one.camera, alpha.shape[-1]))
+    image = both * one.image + 1.0 - both
+    features = unit_features(perceptual, image)
+    return _Seen(image, both, features, one.depth, alpha, make_rays(one.camera, alpha.shape[-1]))

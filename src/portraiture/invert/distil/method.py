@@ -38,8 +38,10 @@ from portraiture.invert.distil.shape import (
     ShapeConfig,
     density_loss,
     floaters,
+    hollows,
 )
 from portraiture.invert.distil.views import (
+    AGAIN,
     Sides,
     filled_depth,
     joined,
@@ -194,23 +196,20 @@ class DistilMethod:
             config=config.color, progress=progress,
         )  # fmt: skip
         residual, stopped = torch.zeros_like(plain), False
-        wrong = density_loss(generator, sides, config.shape)
-        for steps, stage in (
-            (config.color.paint, "Distil the avatar"), (config.color.clearing, "Clear the air"),
-        ):  # fmt: skip
-            residual = color(
-                residual, sides, density=wrong, steps=steps, thickness=config.color.thickness,
-                stage=stage,
-            )  # fmt: skip
-            stopped |= progress.cancelled
-            surface, wrong = self._left(ws, plain, residual, sides, progress)
-            stopped |= progress.cancelled
         residual = color(
-            residual, surface, density=wrong, steps=config.color.refinement,
-            stage="Refine the texture",
+            residual, sides, density=density_loss(generator, sides, config.shape),
+            steps=config.color.paint, thickness=config.color.thickness, stage="Distil the avatar",
         )  # fmt: skip
         stopped |= progress.cancelled
-        planes = add_residual(generator, plain, residual, ws)
+        surface, wrong = self._left(ws, plain, residual, sides, progress)
+        stopped |= progress.cancelled
+        residual = color(
+            residual, surface, density=wrong, steps=config.color.refinement,
+            stage="Refine the head",
+        )  # fmt: skip
+        stopped |= progress.cancelled
+        residual = residual.contiguous()
+        planes = add_residual(generator, plain, residual, ws).contiguous()
         return Inversion(
             ws, planes, sides.camera[:1], generator, residual=residual,
             facts={"stopped": stopped},
@@ -219,13 +218,24 @@ class DistilMethod:
     def _left(
         self, ws: Tensor, plain: Tensor, residual: Tensor, sides: Sides, progress: Progress
     ) -> tuple[Sides, Callable[[Tensor], Tensor]]:
-        """The head's own surface, where it agrees with the sides', and the density loss of what is
-        still wrong."""
+        """Some sides with the head's own surface where it has one that agrees with theirs, and the
+        density loss of what is still wrong."""
         now = add_residual(self.generator, plain, residual, ws)
-        surface = own_surface(self.generator, now, sides, progress=progress)
-        floating = floaters(self.generator, now, sides)
-        wrong = density_loss(self.generator, sides, self.config.shape, floating, surface.alpha)
-        return replace(surface, alpha=torch.minimum(surface.alpha, sides.alpha)), wrong
+        again = [0, *(1 + k for k in AGAIN)]
+        some = sides.part(again)
+        surface = own_surface(self.generator, now, some, progress=progress)
+        opacity = sides.alpha.clone()
+        opacity[again] = surface.alpha
+        config = self.config.shape
+        wrong = density_loss(
+            self.generator, sides, config, floaters(self.generator, now, sides),
+            hollows(sides.part(slice(0, 1)), surface.alpha[:1], config), opacity,
+        )  # fmt: skip
+        missing = (surface.alpha < 0.5) & (some.depth > 0)
+        return replace(
+            surface, depth=torch.where(missing, some.depth, surface.depth),
+            alpha=torch.where(missing, some.alpha, torch.minimum(surface.alpha, some.alpha)),
+        ), wrong  # fmt: skip
 
 
 def photo_of_crop(target: Target) -> Photo:

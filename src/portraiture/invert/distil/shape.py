@@ -22,12 +22,14 @@ from portraiture.invert.distil.views import Sides, seen_at
 from portraiture.invert.project_texture import decoder_slopes
 from portraiture.networks.eg3d import Decoder, TriPlaneGenerator
 from portraiture.triplane.density_grid import density_grid, grid_coordinates
-from portraiture.triplane.planes import sample_planes
+from portraiture.triplane.gather import gather_planes
 from portraiture.triplane.sampling import make_rays
 
 FLOATER_GRID, CLEAR = 96, 0.03
 """Points per side of the grid on which floaters are looked for, and how far before the surface,
 EG3D units, everything is one. Within two rays of an outline nothing is."""
+HOLLOW = 0.8
+"""Opacity below which a ray lacks its surface."""
 LONE = 0.02
 """How far before a surface that only the photo shows other sides' empty points are left out."""
 LAYER = (0.004, 0.045)
@@ -42,7 +44,7 @@ class ShapeConfig:
     reach. edges: chance of a ray at an edge, relative to others. missed: of one whose opacity is
     wrong by 1. own: chance of the photo's rays, relative to those of another side."""
 
-    rays: int = 1000
+    rays: int = 600
     free: int = 9
     before: tuple[float, ...] = (-0.05, -0.03, -0.015)
     behind: tuple[float, ...] = (0.008, 0.02, 0.035)
@@ -50,7 +52,7 @@ class ShapeConfig:
     solid: float = 300.0
     edges: float = 6.0
     missed: float = 40.0
-    own: float = 12.0
+    own: float = 24.0
     seed: int = 0
 
 
@@ -66,11 +68,13 @@ class _Rays(NamedTuple):
 
 def density_loss(
     generator: TriPlaneGenerator, sides: Sides, config: ShapeConfig,
-    floating: Float[Tensor, "K 3"] | None = None, opacity: Float[Tensor, "V 1 n n"] | None = None,
+    floating: Float[Tensor, "K 3"] | None = None, hollow: Float[Tensor, "K 3"] | None = None,
+    opacity: Float[Tensor, "V 1 n n"] | None = None,
 ) -> Callable[[Tensor], Tensor]:  # fmt: skip
     """How far the densities of planes are from wanted ones, at other points every time. floating:
-    points to be emptied, a quarter as many of them as of the rays' own. opacity: of the head so
-    far; rays on which it is wrong are chosen more often. The gradients leave colours alone."""
+    points to be emptied, a quarter as many of them as of the rays' own. hollow: points to be
+    filled, a 16th. opacity: of the head so far; rays on which it is wrong are chosen more often.
+    The gradients leave colours alone."""
     numbers = torch.Generator(sides.camera.device).manual_seed(config.seed)
     rays, rendering = _rays(sides, config, opacity), generator.config.rendering
     empty, solid = compressed(torch.tensor([config.empty, config.solid])).tolist()
@@ -81,13 +85,14 @@ def density_loss(
             rays, rendering.ray_start, rendering.ray_end, config, numbers
         )
         points, full = agreed(points, full, photo)
-        if floating is not None and len(floating):
-            some = torch.randint(
-                len(floating), (len(points) // 4,), generator=numbers, device=numbers.device
-            )
-            points = torch.cat([points, floating[some]])
-            full = torch.cat([full, torch.zeros_like(full[: len(some)])])
-        features = sample_planes(
+        own = len(points)
+        for more, share, filled in ((floating, 4, False), (hollow, 16, True)):
+            count = own // share
+            if more is not None and len(more):
+                some = torch.randint(len(more), (count,), generator=numbers, device=numbers.device)
+                points = torch.cat([points, more[some]])
+                full = torch.cat([full, torch.full_like(full[:count], filled)])
+        features = gather_planes(
             planes, points[None], box_warp=rendering.box_warp, axes=rendering.plane_axes
         )
         features = _colors_kept(generator.decoder, features)
@@ -140,6 +145,23 @@ def floaters(
         before = (alpha > 0.75) & (distance[0] < depth - CLEAR)
         empty |= inside & ((alpha < 0.25) | before)
     return agreed(points[empty], torch.zeros_like(empty[empty]), sides.part(slice(0, 1)))[0]
+
+
+@torch.no_grad()
+def hollows(
+    sides: Sides, opacity: Float[Tensor, "V 1 n n"], config: ShapeConfig
+) -> Float[Tensor, "K 3"]:
+    """Points behind the surface on rays where a head of this opacity lacks it."""
+    n = sides.alpha.shape[-1]
+    origins, directions = make_rays(sides.camera, n)
+    lacking = (sides.alpha > 0.75) & (sides.depth > 0) & (opacity < HOLLOW)
+    chosen = lacking.flatten(1)
+    depths = sides.depth.flatten(1)[chosen][:, None] + torch.tensor(config.behind).to(origins)
+    points = origins[chosen][:, None] + depths[..., None] * directions[chosen][:, None]
+    flat = points.flatten(0, 1)
+    full = torch.ones(len(flat), dtype=torch.bool, device=flat.device)
+    kept, full = agreed(flat, full, sides.part(slice(0, 1)))
+    return kept[full]
 
 
 def _rays(sides: Sides, config: ShapeConfig, opacity: Tensor | None) -> _Rays:

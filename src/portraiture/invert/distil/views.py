@@ -23,14 +23,17 @@ from torch import Tensor
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.invert.project_texture import surface_normals
 from portraiture.ops.resize import resized
-from portraiture.people.views import HeadFrame, over, render_view
+from portraiture.people.views import HeadFrame, over, ray_lengths
 from portraiture.progress import SILENT, Progress, counted
+from portraiture.render.mesh import depth_of, lit, render_lit
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.visibility import gaussian_blur
-from portraiture.types import Bust, Camera, Light
+from portraiture.types import Bust, Camera, Light, as_uint8
 
 YAWS, PITCHES = (-63, -47, -31, -16, 0, 16, 31, 47, 63), (-14, 0, 14)
 SIDES = tuple((radians(yaw), radians(pitch)) for pitch in PITCHES for yaw in YAWS)
+AGAIN = tuple(len(YAWS) * (1, 0, 1, 2)[k % 4] + k for k in range(len(YAWS)))
+"""Those sides whose surface is rendered again from the head: one of each yaw."""
 SAME = 0.025
 """Distance along a ray, EG3D units, within which two views show the same surface."""
 FACING = (0.2, 0.55)
@@ -71,11 +74,14 @@ def rendered(
 ) -> Sides:  # fmt: skip
     """The bust from these cameras. size: R. neural: n."""
     images, alphas, depths = [], [], []
+    seen = lit(bust, light=light)
     for camera in counted(cameras, progress):
-        view = render_view(bust, frame, camera, size=size, light=light)
-        images.append(torch.from_numpy(over(view.rgba, 1.0)).permute(2, 0, 1))
-        alphas.append(torch.from_numpy(view.rgba[..., 3:].copy()).permute(2, 0, 1))
-        depths.append(torch.from_numpy(view.depth)[None])
+        of_world = frame.camera(camera)
+        rgba = as_uint8(render_lit(seen, of_world, size=size))
+        depth = depth_of(seen, of_world, size) * ray_lengths(camera, size) / frame.scale
+        images.append(torch.from_numpy(over(rgba, 1.0)).permute(2, 0, 1))
+        alphas.append(torch.from_numpy(rgba[..., 3:].copy()).permute(2, 0, 1))
+        depths.append(torch.from_numpy(np.where(np.isfinite(depth), depth, 0.0)).float()[None])
     numbers = torch.from_numpy(np.stack([to_eg3d(camera) for camera in cameras])).float()
     alpha = F.interpolate(torch.stack(alphas).float() / 255.0, (neural, neural), mode="area")
     return Sides(
