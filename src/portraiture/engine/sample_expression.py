@@ -16,11 +16,11 @@ FURTHEST = 1.8
 SIDES = 0.08
 """Standard deviation of the log ratio of either side to their mean."""
 STRONGEST = 0.95
-WITH_SMILE = {"cheekSquint": 0.5, "eyeSquint": 0.14, "mouthDimple": 0.12}
+WITH_SMILE = {"cheekSquint": 0.4, "eyeSquint": 0.04, "mouthDimple": 0.12}
 """What is added for each unit of `mouthSmile`: zygomaticus smiles lift the cheeks and narrow the
 eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little:
 eyes open by 0.31 of their width in renders without it, by 0.29 in portraits."""
-TOOTHY = {"mouthSmile": 0.2, "mouthUpperUp": -0.3, "mouthLowerDown": 0.15, "jawOpen": 0.07}
+TOOTHY = {"mouthSmile": 0.2, "mouthUpperUp": -0.3, "mouthLowerDown": 0.1, "jawOpen": 0.06}
 """What is added where teeth show: the fits, which prefer small weights, open the lips evenly. In
 portraits the corners are 0.12 inter-ocular distances above the middle of the mouth and 0.34 above
 the lower lip's edge, without this 0.08 and 0.28."""

@@ -226,8 +226,8 @@ def material_radiance(
     gloss = look.specular / level
     clearance = reach[1]
     if kind == EYE and look.warmth > 0.0:  # styles show the whites of eyes
-        lit = 0.5 + 0.5 * lit
-        reach = (0.55 + 0.45 * reach[0], 0.55 + 0.45 * reach[1], 0.55 + 0.45 * reach[2])
+        lit = 0.6 + 0.4 * lit
+        reach = (0.68 + 0.32 * reach[0], 0.68 + 0.32 * reach[1], 0.68 + 0.32 * reach[2])
     if kind == SKIN:  # tears on the rims of lids stand out of what shades them
         clearance += 0.6 * (1.0 - clearance) * smoothstep(0.36, 0.28, roughness)
     elif kind == EYE:

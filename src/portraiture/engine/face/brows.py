@@ -34,9 +34,9 @@ _LEVEL_M = (0.7295, 0.7315)
 """Reference heights of `_Form.line`, so that the brows lie where those of portraits do (the dark
 band of `skin.appearance`); feminine ones are higher."""
 
-_LEARNED_COVER, _HAIRS = 0.8, 0.6
+_LEARNED_COVER, _HAIRS = 0.65, 0.6
 """Shares of the painted shade over skin that shows learned brows, and of the most hairs."""
-_HAIR_SKIN = 0.3
+_HAIR_SKIN = 0.42
 """Share of the skin's colour in that of the hairs, which are thinner than their cards' texels."""
 _UNLEARNED = 0.75
 """Share of the learned darkness that is removed where a style has no brow."""

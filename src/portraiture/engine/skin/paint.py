@@ -50,7 +50,10 @@ WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
 USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
 """Redness of lips and darkness under the eyes of the average learned face."""
 
-UNEVEN = 0.5
+CREASED = 0.3
+"""Roughness added for a millimetre of creases, whose facets would glint like scratches."""
+
+UNEVEN = 0.7
 """Mottling of the forehead and the neck relative to that of cheeks, nose and chin."""
 
 LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.35
@@ -351,7 +354,8 @@ def _rough(mask, fixed, dials):
     """Roughness in [0.15, 0.9]."""
     value = 0.60 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.03 * dials[6]
     value -= mask[SHINE] * (0.06 + 0.26 * dials[8])
-    value += 0.02 * fixed[MOTTLE] + 0.02 * fixed[PATCH] - 0.05 * fixed[PORE]
+    value += CREASED * min((abs(fixed[WRINKLE]) + abs(fixed[CRINKLE])) * dials[5], 1.0)
+    value += 0.04 * fixed[MOTTLE] + 0.04 * fixed[PATCH] - 0.05 * fixed[PORE]
     value += 0.05 * mask[BEARD] * dials[12]
     value += mask[LIPS] * (0.36 - value) * 0.85
     value += max(mask[MOUTH], mask[SOCKET]) * (0.25 - value)
