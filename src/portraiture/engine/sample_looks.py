@@ -24,7 +24,7 @@ MAN_STYLES: dict[str, dict[str, float]] = {
     "buzz": {"buzz": 1.0},
     "short": {
         "short": 2.6, "side_part": 2.2, "crop": 1.6, "side_swept": 1.6, "quiff": 1.0,
-        "slick_back": 0.7, "curly": 1.0, "afro": 1.0, "cornrows": 0.5,
+        "slick_back": 0.7, "curly": 1.0, "afro": 1.0, "cornrows": 0.15,
     },
     "medium": {
         "wavy_medium": 1.0, "side_swept": 0.7, "bob": 0.3, "bun": 0.2, "curly_medium": 0.7,
@@ -38,7 +38,7 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
     "buzz": {"buzz": 1.0},
     "short": {
         "pixie": 1.2, "side_swept": 2.4, "short": 0.1, "bun": 0.7, "ponytail": 0.6,
-        "curly": 1.0, "afro": 1.0, "cornrows": 0.4,
+        "curly": 1.0, "afro": 1.0, "cornrows": 0.15,
     },
     "medium": {
         "layered_bob": 2.6, "bob": 0.7, "wavy_medium": 1.8, "ponytail": 0.4, "bun": 0.3,
@@ -135,7 +135,7 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
         line = rng.uniform(RECEDING + 0.01, 0.97)
     usual = np.clip(rng.normal(0.22 if woman else 0.3, 0.1), 0.02, 0.6)
     fringed = look["fringe"] == "yes" and style in FRINGED
-    parted = [0.6, 0.0, 0.4] if style == "bob" and not fringed else [0.5, 0.2, 0.3]
+    parted = [0.6, 0.0, 0.4] if style == "bob" else [0.5, 0.2, 0.3]
     return {
         "hair_style": style,
         "hair_length": unit(

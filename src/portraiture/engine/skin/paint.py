@@ -284,7 +284,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     parameters are added.
     """
     dark, own = dials[2], 1.0 - share
-    flush = (dials[10] - 0.2) * (0.23 * mask[CHEEK] + 0.11 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.23 * mask[CHEEK] + 0.05 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
