@@ -48,7 +48,7 @@ PORTRAYED = {
 corners of the mouth are lower than at rest (mean -0.30 and -0.09 of fitted portraits), eyes farther
 apart (relative to them, faces are 2.5 % narrower and lower, noses 5 % and mouths 6 % narrower) and
 upper lips thicker (by 0.016 inter-ocular distances)."""
-POSTURE = {"measure_neck_height": -0.5, "neck_scale_vert": -0.5}
+POSTURE = {"measure_neck_height": -0.6, "neck_scale_vert": -0.6}
 """What is added to local changes of the neck, which scans do not cover: the base mesh stands erect.
 In portraits the collar of a shirt meets the chin's outline, here it was 2 to 3 cm lower."""
 
@@ -190,9 +190,9 @@ def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
         "skin_pores": unit(rng.normal(0.52 - 0.12 * person.woman, 0.12), 0.15, 0.9),
         "skin_wrinkles": unit((years - 24.0) / 62.0 + rng.normal(0.0, 0.07), 0.02, 1.0),
         "skin_shine": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.12), 0.1, 0.8),
-        "lip_redness": unit(rng.normal(0.46, 0.12) + makeup * rng.uniform(0.1, 0.5)),
+        "lip_redness": unit(rng.normal(0.5, 0.12) + makeup * rng.uniform(0.1, 0.5)),
         "cheek_blush": unit(rng.normal(0.58 + 0.08 * makeup, 0.18), 0.1, 1.0),
-        "under_eye": unit(rng.normal(0.22 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
+        "under_eye": unit(rng.normal(0.14 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
     }
 
 
@@ -204,7 +204,7 @@ def _sample_eyes(rng: Generator, person: _Person) -> dict[str, float]:
         "iris_size": unit(rng.normal(0.5, 0.12), 0.2, 0.8),
         "pupil_size": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.1), 0.15, 0.75),
         "limbal_ring": unit(rng.normal(0.6 - 0.005 * (years - 25.0), 0.15), 0.05, 1.0),
-        "lash_length": unit(rng.normal(0.62 if person.woman else 0.38, 0.13), 0.15, 0.95),
+        "lash_length": unit(rng.normal(0.5 if person.woman else 0.28, 0.13), 0.1, 0.95),
     }
 
 

@@ -16,6 +16,8 @@ FURTHEST = 1.8
 SIDES = 0.08
 """Standard deviation of the log ratio of either side to their mean."""
 STRONGEST = 0.95
+SQUINT = 0.26
+"""Most of `eyeSquint`: whoever looks into a camera keeps the eyes open."""
 WITH_SMILE = {"cheekSquint": 0.4, "eyeSquint": 0.04, "mouthDimple": 0.12}
 """What is added for each unit of `mouthSmile`: zygomaticus smiles lift the cheeks and narrow the
 eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little:
@@ -49,6 +51,8 @@ def sample_portrait(rng: Generator, *, mood: Mood | None = None) -> dict[str, fl
     smile = max(float(weights[MOVED.index("mouthSmile")]), 0.0)
     for name, share in WITH_SMILE.items():
         weights[MOVED.index(name)] += share * smile
+    squint = MOVED.index("eyeSquint")
+    weights[squint] = min(weights[squint], SQUINT)
     out: dict[str, float] = {}
     for name, weight in zip(MOVED, weights, strict=True):
         uneven = float(np.exp(rng.normal(0.0, SIDES)))

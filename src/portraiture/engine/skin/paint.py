@@ -257,7 +257,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     grain = a * fixed[GRAIN] - b * fixed[GRAIN_TOO]
     uneven = UNEVEN + (1.0 - UNEVEN) * min(mask[CHEEK] + mask[NOSE] + 0.6 * mask[BEARD], 1.0)
     uneven *= 1.0 - 0.3 * dials[14]
-    blood += uneven * (0.068 * wide + 0.075 * close + 0.036 * grain)
+    blood += uneven * (0.085 * wide + 0.085 * close + 0.036 * grain)
     melanin += (0.3 + melanin) * (0.026 * other + 0.020 * grain)
     shade += uneven * (0.028 * grain + 0.036 * close)
     bare = (1.0 - mask[LIPS]) * (1.0 - mask[MOUTH]) * (1.0 - mask[SOCKET])
