@@ -37,7 +37,7 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
     "receding": {"receding": 1.0},
     "buzz": {"buzz": 1.0},
     "short": {
-        "pixie": 1.2, "side_swept": 2.4, "short": 0.1, "bun": 0.7, "ponytail": 0.6,
+        "layered_bob": 2.4, "pixie": 1.0, "side_swept": 0.6, "bun": 0.6, "ponytail": 0.5,
         "curly": 1.0, "afro": 1.0, "cornrows": 0.15,
     },
     "medium": {
@@ -50,6 +50,10 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
 
 NEAREST_FORM = {"afro": ("curly", "wavy"), "curly": ("wavy", "straight"), "wavy": ("straight",)}
 """Forms taken instead, in order, where no style of a length has the form."""
+
+SHORT_BOB = (0.12, 0.07)
+"""Mean and standard deviation of `hair_length` of a layered bob that is cut at the ears, as women
+with short hair in portraits mostly wear it."""
 
 FRINGED = (
     *("bob", "layered_bob", "long_straight", "long_wavy", "wavy_medium", "pixie"),
@@ -136,11 +140,11 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
     usual = np.clip(rng.normal(0.22 if woman else 0.3, 0.1), 0.02, 0.6)
     fringed = look["fringe"] == "yes" and style in FRINGED
     parted = [0.6, 0.0, 0.4] if style == "bob" else [0.5, 0.2, 0.3]
+    cropped = style == "layered_bob" and length == "short"
+    usual_length = 0.7 if woman and length == "short" else 0.5
     return {
         "hair_style": style,
-        "hair_length": unit(
-            rng.normal(0.7 if woman and length == "short" else 0.5, 0.17), 0.1, 0.95
-        ),
+        "hair_length": unit(rng.normal(*SHORT_BOB if cropped else (usual_length, 0.17)), 0.0, 0.95),
         "hair_volume": unit(rng.normal(0.78 if woman else 0.66, 0.14), 0.2, 1.0),
         "hair_curl": unit(rng.normal(CURLS[form], 0.07)),
         "hair_parting": unit(rng.choice([0.25, 0.5, 0.75], p=parted) + rng.normal(0, 0.04)),
