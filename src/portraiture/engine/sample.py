@@ -48,7 +48,7 @@ PORTRAYED = {
 corners of the mouth are lower than at rest (mean -0.30 and -0.09 of fitted portraits), eyes farther
 apart (relative to them, faces are 2.5 % narrower and lower, noses 5 % and mouths 6 % narrower) and
 upper lips thicker (by 0.016 inter-ocular distances)."""
-POSTURE = {"measure_neck_height": -0.6, "neck_scale_vert": -0.6}
+POSTURE = {"measure_neck_height": -0.5, "neck_scale_vert": -0.5}
 """What is added to local changes of the neck, which scans do not cover: the base mesh stands erect.
 In portraits the collar of a shirt meets the chin's outline, here it was 2 to 3 cm lower."""
 
@@ -212,7 +212,7 @@ def _sample_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     woman = person.woman
     return {
         "brow_style": choice(rng, BROWS_WOMAN if woman else BROWS_MAN),
-        "brow_thickness": unit(rng.normal(0.2 if woman else 0.32, 0.13), 0.0, 0.9),
-        "brow_density": unit(rng.normal(0.4 if woman else 0.44, 0.13), 0.1, 0.9),
+        "brow_thickness": unit(rng.normal(0.2 if woman else 0.32, 0.13), 0.05, 0.9),
+        "brow_density": unit(rng.normal(0.4 if woman else 0.44, 0.12), 0.2, 0.9),
         "brow_darkness": unit(rng.normal(0.34, 0.12), 0.12, 0.8),
     }
