@@ -6,15 +6,16 @@ PORTRAITS is laid out as `data.portrait_folder` reads it; held-out portraits are
 cropped as `photo.align` crops, at the same resolution, through the same JPEG. A sampled person has
 the pose, the fitted light with a lamp in it (`render.light.keyed`), the tone curve of a camera, the
 resolution and the background (the person removed from it) of a portrait that the sheet does not
-show, so that only the person tells. OUT is a numbered grid; the
-truth goes to a second file, one true (a photograph) or false for each number. Who guesses is right
-in half.
+show, is of its sitter's sex, dressed and groomed as the sitter (`GROOMED`), and shows the teeth if
+the sitter does, so that only the person tells. OUT is a numbered grid; the truth goes to a second
+file, one true (a photograph) or false for each number. Who guesses is right in half.
 """
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,10 @@ from tyro.conf import Positional
 
 from portraiture.avatar import Avatar
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
+from portraiture.engine.classes import CLASSES
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
-from portraiture.engine.sample_expression import gaze_towards
+from portraiture.engine.sample import sample_parameters
+from portraiture.engine.sample_expression import gaze_towards, portrait_expression
 from portraiture.engine.skin.appearance import window_of
 from portraiture.errors import PhotoError
 from portraiture.fit.compare import camera_of_crop
@@ -65,17 +68,25 @@ portraits' standard deviation of L* over the face is 16.0, sampled people's with
 band of spatial frequency about as much less, at the same median and 95th percentile."""
 METERED = 0.55
 """Share of the difference in brightness between two skins, as logarithms, that exposure takes."""
+GROOMED = ("hair", "fringe", "beard", "clothes")
+"""Looks that a sampled person shares with the sitter: official portraits are formal."""
+APART = 0.06
+"""Gap of lips that show teeth, inter-ocular distances."""
+SEXES = {"f": 0.93, "m": 0.1}
+"""`AvatarParameters.sex` of each annotated sex."""
 QUALITY = 88
 """Of the JPEG through which all images go."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A portrait's crop, (s, s, 3), its background without the person, and the photo."""
+    """A portrait's crop, (s, s, 3), its background without the person, the photo, and what it is
+    annotated with (`Portrait.seen`)."""
 
     crop: UInt8[ndarray, "s s 3"]
     background: Float32[ndarray, "s s 3"]
     photo: Photo
+    seen: Mapping[str, str]
 
 
 def main(
@@ -140,7 +151,7 @@ def read_shot(portrait: Portrait) -> Shot | None:
         return None
     return Shot(
         (np.clip(crop, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8),
-        _without_person(crop, person), photo,
+        _without_person(crop, person), photo, portrait.seen,
     )  # fmt: skip
 
 
@@ -181,7 +192,7 @@ def _without_person(crop: Float32[ndarray, "s s 3"], person: ndarray) -> Float32
 def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     """A sampled person in the pose and light and before the background of a portrait, with the eyes
     on the camera."""
-    avatar = Avatar.sample(seed)
+    avatar = sitter(seed, shot.seen, toothy=shows_teeth(shot.photo))
     fitted = fit_photo(shot.photo)
     landmarks = avatar.bust(expression=avatar.expression).landmarks
     seen = transform(shot.photo.landmarks, shot.photo.crop_from_image) / shot.photo.crop.shape[0]
@@ -192,6 +203,22 @@ def person(seed: int, shot: Shot) -> UInt8[ndarray, "s s 3"]:
     light = keyed(scaled(fitted.light, metered(bust.parts[0].material.base_color, fitted.albedo)))
     rgba = render_rgba(bust, camera, size=WORKED, light=light, supersample=3)
     return over(as_soft(as_uint8(developed(rgba)), shot.photo), shot.background)
+
+
+def sitter(seed: int, seen: Mapping[str, str], *, toothy: bool) -> Avatar:
+    """A sampled person of the annotated sex, dressed and groomed as annotated. toothy: whether the
+    teeth show."""
+    asked = {look: seen[look] for look in GROOMED if seen.get(look) in CLASSES[look]}
+    parameters = sample_parameters(seed, sex=SEXES.get(seen.get("sex", "")), looks=asked)
+    expression = portrait_expression(seed, mood="teeth" if toothy else None)
+    return Avatar(parameters=parameters, expression=expression)
+
+
+def shows_teeth(photo: Photo) -> bool:
+    """Whether the lips are apart by more than `APART` of the distance between the eyes."""
+    eyes = [photo.landmarks[[*eye]].mean(0) for eye in (LEFT_EYE, RIGHT_EYE)]
+    gap = np.linalg.norm(photo.landmarks[13] - photo.landmarks[14])
+    return bool(gap > APART * np.linalg.norm(eyes[0] - eyes[1]))
 
 
 def metered(skin: UInt8[ndarray, "s s 4"], seen: UInt8[ndarray, "t t 3"]) -> float:

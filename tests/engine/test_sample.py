@@ -7,7 +7,14 @@ import pytest
 
 from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
-from portraiture.engine.sample import AGED, SAGGING, YOUNGEST, sample_parameters, years_of
+from portraiture.engine.sample import (
+    AGED,
+    POSTURE,
+    SAGGING,
+    YOUNGEST,
+    sample_parameters,
+    years_of,
+)
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.skin.appearance import load_appearance
 from portraiture.engine.skin.sample import DETAIL_SPREAD
@@ -88,6 +95,7 @@ def test_wear_is_as_common_as_it_should_be():
 def test_faces_stay_within_the_prior_and_differ():
     prior = load_prior()
     local = np.array([p.local_changes() for p in PEOPLE])
+    local -= [POSTURE.get(name, 0.0) for name in SHAPES]
     assert (local >= prior.lower - 1e-9).all() and (local <= prior.upper + 1e-9).all()
     assert len(PEOPLE[0].shape) == len(SHAPES)
     firm = [years_of(p.age) < SAGGING[0] for p in PEOPLE]

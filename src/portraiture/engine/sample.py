@@ -11,6 +11,7 @@ own, so that changing one leaves the others of a seed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +39,18 @@ from portraiture.engine.skin.sample import detail_from, sample_normal
 YOUNGEST = 0.42
 """Lower bound of the sampled `age`; below it, MakeHuman's macro targets look like teenagers."""
 
-RELAXED = {"mouth_angles_up": 0.2}
-"""What is added to local changes of sampled faces: the scans of the prior have the corners of their
-mouths lower than people at rest, by this much against fitted portraits (mean -0.30 and -0.09)."""
+PORTRAYED = {
+    "mouth_angles_up": 0.2, "eye_trans_out": -0.2, "head_scale_vert": 0.04, "chin_height": 0.04,
+    "mouth_scale_horiz": 0.15, "mouth_upperlip_height": -0.4, "mouth_upperlip_volume": -0.2,
+    "nose_nostrils_width": 0.1,
+}  # fmt: skip
+"""What is added to local changes of sampled faces, whose scans differ from people in portraits: the
+corners of the mouth are lower than at rest (mean -0.30 and -0.09 of fitted portraits), eyes farther
+apart (relative to them, faces are 2.5 % narrower and lower, noses 5 % and mouths 6 % narrower) and
+upper lips thicker (by 0.016 inter-ocular distances)."""
+POSTURE = {"measure_neck_height": -0.5, "neck_scale_vert": -0.5}
+"""What is added to local changes of the neck, which scans do not cover: the base mesh stands erect.
+In portraits the collar of a shirt meets the chin's outline, here it was 2 to 3 cm lower."""
 
 AGED: dict[str, float] = {
     "eye_bag": 0.7, "eye_eyefold_angle_up": -0.6, "cheek_trans_up": -0.5, "neck_double": 0.35,
@@ -77,18 +87,23 @@ class _Person:
 
 
 def sample_parameters(
-    seed: int, *, sex: float | None = None, age: float | None = None
+    seed: int,
+    *,
+    sex: float | None = None,
+    age: float | None = None,
+    looks: Mapping[str, str] | None = None,
 ) -> AvatarParameters:
     """Sample a plausible adult. The same seed gives the same person.
 
-    sex, age: if given, values in [0, 1] on which all other parameters are conditioned.
-    Raises AvatarError when they are out of range.
+    sex, age: if given, values in [0, 1] on which all other parameters are conditioned. looks:
+    classes (`classes.CLASSES`) that are asked for, clothes for example.
+    Raises AvatarError when a value is out of range.
     """
 
     def stream(group: int) -> Generator:
         return np.random.default_rng((seed, group))
 
-    person = _sample_person(np.random.default_rng(seed), sex, age)
+    person = _sample_person(np.random.default_rng(seed), sex, age, looks)
     look, woman, years = person.look, person.woman, person.years
     values: dict[str, Any] = {"sex": person.sex, "age": person.age}
     face, shape = _sample_face(stream(FACE), person)
@@ -113,7 +128,12 @@ def look_of(seed: int) -> Look:
     return _sample_person(np.random.default_rng(seed), None, None).look
 
 
-def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Person:
+def _sample_person(
+    rng: Generator,
+    sex: float | None,
+    age: float | None,
+    looks: Mapping[str, str] | None = None,
+) -> _Person:
     woman = rng.random() < 0.5
     sampled_sex = rng.uniform(0.86, 0.99) if woman else rng.uniform(0.04, 0.2)
     years = rng.uniform(YEARS[0], YEARS[-1])
@@ -123,7 +143,8 @@ def _sample_person(rng: Generator, sex: float | None, age: float | None) -> _Per
         age = unit(sampled_age)
     else:
         years = years_of(age)
-    return _Person(sex, age, years, sex > 0.5, sample_look(rng, woman=sex > 0.5, years=years))
+    look = sample_look(rng, woman=sex > 0.5, years=years, given_classes=looks)
+    return _Person(sex, age, years, sex > 0.5, look)
 
 
 def _sample_face(rng: Generator, person: _Person) -> tuple[dict[str, Any], Float[ndarray, "N"]]:
@@ -137,9 +158,12 @@ def _sample_face(rng: Generator, person: _Person) -> tuple[dict[str, Any], Float
     local = local + prior.factor @ load_population().woman * (person.sex - 0.5)
     aged = float(np.interp(person.years, SAGGING, (0.0, 1.0)))
     sagging = {name: aged * shift for name, shift in AGED.items()}
-    for name, shift in (*RELAXED.items(), *sagging.items(), *person.ancestry.shape.items()):
+    for name, shift in (*PORTRAYED.items(), *sagging.items(), *person.ancestry.shape.items()):
         local[list(SHAPES).index(name)] += shift
-    shape = zip(SHAPES, 0.5 + 0.5 * prior.clip(local), strict=True)
+    local = prior.clip(local)
+    for name, shift in POSTURE.items():
+        local[list(SHAPES).index(name)] += shift
+    shape = zip(SHAPES, 0.5 + 0.5 * local, strict=True)
     return {
         "african": unit(african),
         "asian": unit(asian),
@@ -166,9 +190,9 @@ def _sample_skin(rng: Generator, person: _Person) -> dict[str, float]:
         "skin_pores": unit(rng.normal(0.52 - 0.12 * person.woman, 0.12), 0.15, 0.9),
         "skin_wrinkles": unit((years - 24.0) / 62.0 + rng.normal(0.0, 0.07), 0.02, 1.0),
         "skin_shine": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.12), 0.1, 0.8),
-        "lip_redness": unit(rng.normal(0.46, 0.12) + makeup * rng.uniform(0.1, 0.5)),
-        "cheek_blush": unit(rng.normal(0.68 + 0.08 * makeup, 0.16), 0.1, 1.0),
-        "under_eye": unit(rng.normal(0.22 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
+        "lip_redness": unit(rng.normal(0.5, 0.12) + makeup * rng.uniform(0.1, 0.5)),
+        "cheek_blush": unit(rng.normal(0.58 + 0.08 * makeup, 0.18), 0.1, 1.0),
+        "under_eye": unit(rng.normal(0.14 + 0.004 * (years - 25.0), 0.12), 0.0, 0.85),
     }
 
 
@@ -180,7 +204,7 @@ def _sample_eyes(rng: Generator, person: _Person) -> dict[str, float]:
         "iris_size": unit(rng.normal(0.5, 0.12), 0.2, 0.8),
         "pupil_size": unit(rng.normal(0.42 - 0.002 * (years - 40.0), 0.1), 0.15, 0.75),
         "limbal_ring": unit(rng.normal(0.6 - 0.005 * (years - 25.0), 0.15), 0.05, 1.0),
-        "lash_length": unit(rng.normal(0.62 if person.woman else 0.38, 0.13), 0.15, 0.95),
+        "lash_length": unit(rng.normal(0.5 if person.woman else 0.28, 0.13), 0.1, 0.95),
     }
 
 
@@ -188,7 +212,7 @@ def _sample_brows(rng: Generator, person: _Person) -> dict[str, Any]:
     woman = person.woman
     return {
         "brow_style": choice(rng, BROWS_WOMAN if woman else BROWS_MAN),
-        "brow_thickness": unit(rng.normal(0.36 if woman else 0.48, 0.12), 0.1, 0.9),
-        "brow_density": unit(rng.normal(0.5 if woman else 0.56, 0.12), 0.2, 0.9),
+        "brow_thickness": unit(rng.normal(0.2 if woman else 0.32, 0.13), 0.05, 0.9),
+        "brow_density": unit(rng.normal(0.4 if woman else 0.44, 0.12), 0.2, 0.9),
         "brow_darkness": unit(rng.normal(0.34, 0.12), 0.12, 0.8),
     }

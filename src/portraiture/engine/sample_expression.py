@@ -16,11 +16,13 @@ FURTHEST = 1.8
 SIDES = 0.08
 """Standard deviation of the log ratio of either side to their mean."""
 STRONGEST = 0.95
-WITH_SMILE = {"cheekSquint": 0.5, "eyeSquint": 0.14, "mouthDimple": 0.12}
+SQUINT = 0.26
+"""Most of `eyeSquint`: whoever looks into a camera keeps the eyes open."""
+WITH_SMILE = {"cheekSquint": 0.4, "eyeSquint": 0.04, "mouthDimple": 0.12}
 """What is added for each unit of `mouthSmile`: zygomaticus smiles lift the cheeks and narrow the
 eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little:
 eyes open by 0.31 of their width in renders without it, by 0.29 in portraits."""
-TOOTHY = {"mouthSmile": 0.2, "mouthUpperUp": -0.3, "mouthLowerDown": 0.15, "jawOpen": 0.07}
+TOOTHY = {"mouthSmile": 0.2, "mouthUpperUp": -0.3, "mouthLowerDown": 0.1, "jawOpen": 0.06}
 """What is added where teeth show: the fits, which prefer small weights, open the lips evenly. In
 portraits the corners are 0.12 inter-ocular distances above the middle of the mouth and 0.34 above
 the lower lip's edge, without this 0.08 and 0.28."""
@@ -49,6 +51,8 @@ def sample_portrait(rng: Generator, *, mood: Mood | None = None) -> dict[str, fl
     smile = max(float(weights[MOVED.index("mouthSmile")]), 0.0)
     for name, share in WITH_SMILE.items():
         weights[MOVED.index(name)] += share * smile
+    squint = MOVED.index("eyeSquint")
+    weights[squint] = min(weights[squint], SQUINT)
     out: dict[str, float] = {}
     for name, weight in zip(MOVED, weights, strict=True):
         uneven = float(np.exp(rng.normal(0.0, SIDES)))

@@ -24,7 +24,7 @@ MAN_STYLES: dict[str, dict[str, float]] = {
     "buzz": {"buzz": 1.0},
     "short": {
         "short": 2.6, "side_part": 2.2, "crop": 1.6, "side_swept": 1.6, "quiff": 1.0,
-        "slick_back": 0.7, "curly": 1.0, "afro": 1.0, "cornrows": 0.5,
+        "slick_back": 0.7, "curly": 1.0, "afro": 1.0, "cornrows": 0.15,
     },
     "medium": {
         "wavy_medium": 1.0, "side_swept": 0.7, "bob": 0.3, "bun": 0.2, "curly_medium": 0.7,
@@ -37,11 +37,11 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
     "receding": {"receding": 1.0},
     "buzz": {"buzz": 1.0},
     "short": {
-        "pixie": 1.8, "side_swept": 1.6, "short": 0.5, "crop": 0.3, "bun": 0.5, "ponytail": 0.4,
-        "curly": 1.0, "afro": 1.0, "cornrows": 0.4,
+        "layered_bob": 2.4, "pixie": 1.0, "side_swept": 0.6, "bun": 0.6, "ponytail": 0.5,
+        "curly": 1.0, "afro": 1.0, "cornrows": 0.15,
     },
     "medium": {
-        "layered_bob": 2.6, "bob": 1.2, "wavy_medium": 1.8, "ponytail": 0.4, "bun": 0.3,
+        "layered_bob": 2.6, "bob": 0.7, "wavy_medium": 1.8, "ponytail": 0.4, "bun": 0.3,
         "curly_medium": 1.0, "curly": 0.6, "afro": 1.0, "braids": 0.5,
     },
     "long": {"long_straight": 1.0, "long_wavy": 1.0, "curly_long": 1.0, "braids": 0.3},
@@ -50,6 +50,10 @@ WOMAN_STYLES: dict[str, dict[str, float]] = {
 
 NEAREST_FORM = {"afro": ("curly", "wavy"), "curly": ("wavy", "straight"), "wavy": ("straight",)}
 """Forms taken instead, in order, where no style of a length has the form."""
+
+SHORT_BOB = (0.12, 0.07)
+"""Mean and standard deviation of `hair_length` of a layered bob that is cut at the ears, as women
+with short hair in portraits mostly wear it."""
 
 FRINGED = (
     *("bob", "layered_bob", "long_straight", "long_wavy", "wavy_medium", "pixie"),
@@ -95,9 +99,11 @@ class Look:
         return self.classes[look]
 
 
-def sample_look(rng: Generator, *, woman: bool, years: float) -> Look:
+def sample_look(
+    rng: Generator, *, woman: bool, years: float, given_classes: Mapping[str, str] | None = None
+) -> Look:
     """Sample the classes of a person. Tones are equally likely; the ancestry is one that has them,
-    given hair and tone."""
+    given hair and tone. given_classes: of looks that are not sampled."""
     people = load_population()
     given: dict[str, str] = {
         "tone": TONES[int(rng.integers(len(TONES)))],
@@ -106,7 +112,8 @@ def sample_look(rng: Generator, *, woman: bool, years: float) -> Look:
     }
     classes: dict[str, str] = {}
     for look, names in CLASSES.items():
-        classes[look] = _class(rng, names, people.chances(look, **given))
+        drawn = _class(rng, names, people.chances(look, **given))
+        classes[look] = (given_classes or {}).get(look, drawn)
         given[look] = classes[look]
     tone: Tone = TONES[TONES.index(given["tone"])]  # type: ignore[call-overload]
     return Look(classes, _ancestry(rng, tone, classes, woman=woman), tone)
@@ -132,16 +139,17 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
         line = rng.uniform(RECEDING + 0.01, 0.97)
     usual = np.clip(rng.normal(0.22 if woman else 0.3, 0.1), 0.02, 0.6)
     fringed = look["fringe"] == "yes" and style in FRINGED
+    parted = [0.6, 0.0, 0.4] if style == "bob" else [0.5, 0.2, 0.3]
+    cropped = style == "layered_bob" and length == "short"
+    usual_length = 0.7 if woman and length == "short" else 0.5
     return {
         "hair_style": style,
-        "hair_length": unit(rng.normal(0.5, 0.17), 0.1, 0.95),
+        "hair_length": unit(rng.normal(*SHORT_BOB if cropped else (usual_length, 0.17)), 0.0, 0.95),
         "hair_volume": unit(rng.normal(0.78 if woman else 0.66, 0.14), 0.2, 1.0),
         "hair_curl": unit(rng.normal(CURLS[form], 0.07)),
-        "hair_parting": unit(
-            rng.choice([0.25, 0.5, 0.75], p=[0.5, 0.2, 0.3]) + rng.normal(0, 0.04)
-        ),
+        "hair_parting": unit(rng.choice([0.25, 0.5, 0.75], p=parted) + rng.normal(0, 0.04)),
         "hair_line": unit(usual if line is None else line),
-        "hair_fringe": float(rng.uniform(0.25, 1.0)) if fringed else 0.0,
+        "hair_fringe": float(rng.triangular(0.15, 0.35, 0.95)) if fringed else 0.0,
         "hair_roots": float(rng.uniform(0.0, 0.9)) if woman else 0.0,
         **_pigments(rng, look, years),
     }

@@ -132,9 +132,9 @@ def surface(lighting, albedo, n, view, kind, metallic, lit, reach, channel):
     width = 0.55 if kind == EYE else 0.30 if kind == MOUTH else (0.12 if kind == CLOTH else 0.03)
     diffuse = wrapped(dot3(n, lighting.key_direction), width) * lit * lighting.key_color[channel]
     if kind in (EYE, MOUTH):  # lids and lips shade what they cover, and redden it
-        kept = 0.7 - 0.1 * channel
+        kept = (0.85 if kind == EYE else 0.7) - 0.1 * channel
         reach *= kept + (1.0 - kept) * reach
-        diffuse *= smoothstep(-0.1, 0.7, reach)
+        diffuse *= smoothstep(-0.1, 0.6 if kind == EYE else 0.7, reach)
     else:
         reach = multibounce(reach, albedo)
     diffuse += diffuse_sh(lighting.ambient, n, channel) * reach

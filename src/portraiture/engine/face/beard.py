@@ -57,7 +57,7 @@ class _Form:
 
 _FORMS: dict[BeardStyle, _Form] = {
     "stubble": _Form(2300, (1.4, 3.6), 3, 3.6, 0.30, 9, 0.62, 0.55),
-    "moustache": _Form(720, (6.0, 14.0), 5, 3.2, 0.35, 12, 0.55, 0.2),
+    "moustache": _Form(560, (5.0, 11.0), 5, 3.0, 0.30, 9, 0.45, 0.35),
     "goatee": _Form(1000, (7.0, 26.0), 5, 3.6, 0.35, 12, 0.6, 0.2),
     "circle": _Form(1200, (6.0, 13.0), 5, 3.6, 0.35, 12, 0.6, 0.3),
     "short_beard": _Form(3700, (6.0, 11.0), 3, 4.2, 0.30, 13, 0.88, 0.4),
@@ -112,9 +112,9 @@ def grow_beard(
 
 
 def beard_color(parameters: AvatarParameters) -> Float[ndarray, "3"]:
-    """sRGB of the pigmented hairs: slightly warmer than the hair of the head."""
+    """sRGB of the pigmented hairs: slightly warmer and fairer than the hair of the head."""
     redness = min(1.0, parameters.hair_redness + 0.08)
-    melanin = float(np.clip(parameters.hair_melanin, 0.15, 1.0))
+    melanin = float(np.clip(parameters.hair_melanin - 0.06, 0.15, 1.0))
     return np.asarray(hair_rgb(melanin, redness, 0.0), np.float64)
 
 

@@ -74,7 +74,7 @@ def _moustache(x: ndarray, y: ndarray, z: ndarray) -> ndarray:
     bottom = 0.6695 - 0.42 * np.clip(x - 0.012, 0.0, None)
     rows = _ramp((top - y) / 0.004 + 0.2) * _ramp((y - bottom) / 0.003 + 0.6)
     philtrum = 1.0 - 0.25 * np.exp(-((x / 0.0035) ** 2)) * _ramp((y - 0.673) / 0.004)
-    return rows * philtrum * _ramp((0.039 - x) / 0.014) * (z > 0.12)
+    return rows * philtrum * _ramp((0.036 - x) / 0.016) * (z > 0.12)
 
 
 def _cheeks_and_chin(x: ndarray, y: ndarray, z: ndarray, around: ndarray) -> ndarray:

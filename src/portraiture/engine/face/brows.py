@@ -34,9 +34,9 @@ _LEVEL_M = (0.7295, 0.7315)
 """Reference heights of `_Form.line`, so that the brows lie where those of portraits do (the dark
 band of `skin.appearance`); feminine ones are higher."""
 
-_LEARNED_COVER, _HAIRS = 0.8, 0.6
+_LEARNED_COVER, _HAIRS = 0.65, 0.6
 """Shares of the painted shade over skin that shows learned brows, and of the most hairs."""
-_HAIR_SKIN = 0.3
+_HAIR_SKIN = 0.42
 """Share of the skin's colour in that of the hairs, which are thinner than their cards' texels."""
 _UNLEARNED = 0.75
 """Share of the learned darkness that is removed where a style has no brow."""
@@ -57,25 +57,25 @@ class _Form:
 
 _FORMS: dict[BrowStyle, _Form] = {
     "natural": _Form(
-        (9.6, 11.0, 12.2, 13.2, 12.2, 7.6), (3.4, 4.0, 3.8, 3.1, 2.3, 1.0), 0.75, 7.5, 1.25
+        (9.6, 11.0, 12.2, 13.2, 12.2, 7.6), (3.4, 4.0, 3.8, 3.1, 2.3, 1.0), 0.66, 7.5, 1.25
     ),
     "straight": _Form(
-        (10.4, 10.9, 11.4, 11.8, 11.0, 8.2), (3.4, 3.8, 3.7, 3.2, 2.5, 1.1), 0.75, 7.0, 1.1
+        (10.4, 10.9, 11.4, 11.8, 11.0, 8.2), (3.2, 3.6, 3.4, 2.8, 2.0, 0.8), 0.6, 7.0, 1.1
     ),
     "arched": _Form(
-        (8.8, 10.8, 13.2, 15.4, 13.8, 7.6), (3.1, 3.6, 3.3, 2.7, 1.9, 0.8), 0.7, 7.0, 1.2
+        (8.8, 10.8, 13.2, 15.4, 13.8, 7.6), (3.1, 3.6, 3.3, 2.7, 1.9, 0.8), 0.6, 7.0, 1.2
     ),
     "thin": _Form(
         (9.8, 11.6, 13.2, 14.3, 13.0, 8.4), (1.6, 1.8, 1.7, 1.4, 1.1, 0.6), 0.5, 5.0, 0.9
     ),
     "bushy": _Form(
-        (9.6, 11.0, 12.2, 12.9, 11.6, 7.2), (4.6, 5.2, 5.2, 4.8, 3.9, 2.0), 1.0, 10.0, 1.3
+        (9.6, 11.0, 12.2, 12.9, 11.6, 7.2), (4.6, 5.2, 5.2, 4.8, 3.9, 2.0), 0.88, 10.0, 1.3
     ),
     "angled": _Form(
-        (8.2, 10.3, 12.8, 15.2, 14.6, 9.4), (3.2, 3.6, 3.4, 2.9, 2.1, 0.8), 0.75, 7.0, 1.1
+        (8.2, 10.3, 12.8, 15.2, 14.6, 9.4), (3.2, 3.6, 3.4, 2.9, 2.1, 0.8), 0.62, 7.0, 1.1
     ),
     "rounded": _Form(
-        (8.8, 11.8, 13.8, 14.4, 12.4, 7.2), (2.9, 3.4, 3.3, 2.8, 2.1, 0.9), 0.7, 6.5, 1.2
+        (8.8, 11.8, 13.8, 14.4, 12.4, 7.2), (2.9, 3.4, 3.3, 2.8, 2.1, 0.9), 0.6, 6.5, 1.2
     ),
 }
 

@@ -50,7 +50,7 @@ UPPER = Jaw(
     (5.6, 5.0, 6.4, 8.0, 8.2, 9.5, 9.5),
     0.8,
     3.6,
-    4.4,
+    5.9,
 )
 LOWER = Jaw(
     "helper-lower-teeth",
@@ -66,7 +66,7 @@ LOWER = Jaw(
 TONGUE_WIDTH, TONGUE_HEIGHT, TONGUE_DROP_M = 0.92, 0.72, 0.003
 """Scale and lowering of the tongue: the base mesh's helper tongue fills the mouth."""
 
-SIDE_DROP_MM = 0.9
+SIDE_DROP_MM = 1.5
 """Amount by which canines and premolars are shortened, so that closed lips occlude them."""
 
 RING = 10

@@ -238,7 +238,7 @@ def _weave(parameters: AvatarParameters) -> Weave:
         case "curly_medium" | "curly_long":
             return Weave(coil=0.04 + 0.04 * curl, coil_turns=5.0, gather=0.6, fray=0.25)
         case "bob" | "long_straight":
-            return Weave(coil=0.05 * curl, fray=0.14)
+            return Weave(coil=0.05 * curl, gather=0.7, fray=0.2)
         case "layered_bob":
             return Weave(coil=0.05 * curl, gather=0.35, fray=0.1)
         case "long_wavy" | "wavy_medium":
@@ -246,4 +246,4 @@ def _weave(parameters: AvatarParameters) -> Weave:
         case "ponytail" | "bun":
             return Weave(coil=0.05 * curl)
         case _:
-            return Weave(coil=0.05 * curl, gather=0.5, fray=0.4)
+            return Weave(coil=0.05 * curl, gather=0.3, fray=0.5)

@@ -12,7 +12,7 @@ EUMELANIN = np.array([0.419, 0.697, 1.37])
 PHEOMELANIN = np.array([0.06, 0.50, 1.35])
 """Absorption per unit of pheomelanin, redder than d'Eon's fit so that ginger hair looks ginger."""
 
-WHITE = np.array([0.66, 0.645, 0.62])
+WHITE = np.array([0.56, 0.548, 0.53])
 """Linear RGB of a clump of hairs without pigment."""
 
 SURFACE = 0.007

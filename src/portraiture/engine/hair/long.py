@@ -46,7 +46,7 @@ def bob(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]:
     pieces = []
     for patch in curtain(parameters, shape, 1100, seed=19):
         plan = replace(hanging(patch, parameters, hem=hem, wave=0.0), segments=12)
-        plan = cut_fringe(plan, patch, parameters, fringe)
+        plan = cut_fringe(plan, patch, parameters, fringe, soft=0.4)
         pieces.append(Piece(plan, twist=0.16, tip_width=0.95))
     return pieces
 
@@ -57,7 +57,7 @@ def long_straight(parameters: AvatarParameters, shape: HeadShape) -> list[Piece]
     pieces = []
     for patch in curtain(parameters, shape, 970, seed=17):
         plan = hanging(patch, parameters, hem=hem, wave=0.0)
-        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe)
+        plan = cut_fringe(plan, patch, parameters, parameters.hair_fringe, soft=0.4)
         pieces.append(Piece(plan, twist=0.16, tip_width=0.85))
     return pieces
 

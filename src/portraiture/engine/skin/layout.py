@@ -167,7 +167,8 @@ def _vertex_masks(shape: HeadShape, canonical: ndarray) -> ndarray:
     cheek = blob(39.0, -36.0, 17.0, 15.0)
     nose = blob(0.0, -38.0, 15.0, 11.0) + 0.5 * blob(0.0, -20.0, 9.0, 16.0)
     beard = _beard_zone(x, y, z) * (1.0 - lips) * (1.0 - ear)
-    shine = blob(0.0, 42.0, 34.0, 20.0) + blob(0.0, -28.0, 9.0, 24.0) + 0.5 * blob(0, -100, 12, 9)
+    shine = 0.28 * blob(0.0, 38.0, 34.0, 20.0) + blob(0.0, -28.0, 9.0, 24.0)
+    shine = shine + 0.5 * blob(0.0, -100.0, 12.0, 9.0)
     shine = shine + 0.6 * blob(40.0, -20.0, 15.0, 9.0)  # cheekbones
     pores = np.clip(
         0.35 * front + 0.9 * blob(0.0, -36.0, 16.0, 14.0) + 0.55 * blob(30.0, -32.0, 20.0, 16.0)

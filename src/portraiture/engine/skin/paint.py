@@ -50,7 +50,10 @@ WIDE_MASKS = np.array([MASKS.index(name) for name in WIDE])
 USUAL_LIPS, USUAL_UNDER_EYE = 0.4, 0.3
 """Redness of lips and darkness under the eyes of the average learned face."""
 
-UNEVEN = 0.5
+CREASED = 0.3
+"""Roughness added for a millimetre of creases, whose facets would glint like scratches."""
+
+UNEVEN = 0.7
 """Mottling of the forehead and the neck relative to that of cheeks, nose and chin."""
 
 LEARNED_FOLDS, AGED_FOLDS = 0.6, 0.35
@@ -254,7 +257,7 @@ def _mottle(x, y, z, mask, fixed, dials, seed, melanin, blood, shade):
     grain = a * fixed[GRAIN] - b * fixed[GRAIN_TOO]
     uneven = UNEVEN + (1.0 - UNEVEN) * min(mask[CHEEK] + mask[NOSE] + 0.6 * mask[BEARD], 1.0)
     uneven *= 1.0 - 0.3 * dials[14]
-    blood += uneven * (0.068 * wide + 0.075 * close + 0.036 * grain)
+    blood += uneven * (0.085 * wide + 0.085 * close + 0.036 * grain)
     melanin += (0.3 + melanin) * (0.026 * other + 0.020 * grain)
     shade += uneven * (0.028 * grain + 0.036 * close)
     bare = (1.0 - mask[LIPS]) * (1.0 - mask[MOUTH]) * (1.0 - mask[SOCKET])
@@ -281,7 +284,7 @@ def _regions(mask, average, share, fixed, dials, melanin, blood, shade):
     parameters are added.
     """
     dark, own = dials[2], 1.0 - share
-    flush = (dials[10] - 0.2) * (0.23 * mask[CHEEK] + 0.11 * mask[NOSE] + 0.07 * mask[EAR])
+    flush = (dials[10] - 0.2) * (0.23 * mask[CHEEK] + 0.05 * mask[NOSE] + 0.07 * mask[EAR])
     patchy = 1.0 + 0.35 * fixed[PATCH]
     blood += flush * patchy + 0.03 * mask[EAR] + 0.03 * mask[NOSE]
     under = average[1] * (USUAL_UNDER_EYE - 0.12 + 0.2 * dials[6])
@@ -351,7 +354,8 @@ def _rough(mask, fixed, dials):
     """Roughness in [0.15, 0.9]."""
     value = 0.60 - 0.10 * dials[8] + 0.03 * mask[CHEEK] + 0.03 * dials[6]
     value -= mask[SHINE] * (0.06 + 0.26 * dials[8])
-    value += 0.02 * fixed[MOTTLE] + 0.02 * fixed[PATCH] - 0.05 * fixed[PORE]
+    value += CREASED * min((abs(fixed[WRINKLE]) + abs(fixed[CRINKLE])) * dials[5], 1.0)
+    value += 0.04 * fixed[MOTTLE] + 0.04 * fixed[PATCH] - 0.05 * fixed[PORE]
     value += 0.05 * mask[BEARD] * dials[12]
     value += mask[LIPS] * (0.36 - value) * 0.85
     value += max(mask[MOUTH], mask[SOCKET]) * (0.25 - value)

@@ -98,7 +98,7 @@ def neckline(model: HeadModel, kind: Neckline) -> Line:
 def opening(model: HeadModel) -> Line:
     """The fold of a jacket's lapels and collar: from the button up to the neck and around it."""
     behind = ((2.3, 0.045), (np.pi, 0.043))
-    return _in_front(model, _v((0.0, 0.295), (0.071, 0.583), 0.005), behind)
+    return _in_front(model, _v((0.0, 0.295), (0.0625, 0.586), 0.005), behind)
 
 
 @lru_cache(maxsize=16)

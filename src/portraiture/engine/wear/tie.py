@@ -15,7 +15,7 @@ from portraiture.engine.wear.neckline import front_points
 from portraiture.engine.wear.panel import laid, lie, panel
 from portraiture.engine.wear.sheet import BOTTOM_M
 
-_TOP_M, _KNOT_M = 0.5735, 0.538
+_TOP_M, _KNOT_M = 0.586, 0.549
 """Heights of the knot's ends on the base mesh."""
 _ACROSS = np.linspace(-1.0, 1.0, 9)
 
@@ -37,7 +37,7 @@ def _knot(draped: Draped) -> Block:
     down = np.linspace(0.0, 1.0, 12)[:, None]
     rows, plan = _pattern(draped.hull, (_TOP_M, _KNOT_M), (0.0170, 0.0150), 12)
     round_across = np.sqrt(np.clip(1.0 - 0.97 * _ACROSS**2, 0.0, 1.0))
-    profile = np.interp(down, [0.0, 0.2, 0.55, 0.9, 1.0], [0.02, 0.30, 1.0, 0.95, 0.6])
+    profile = np.interp(down, [0.0, 0.2, 0.55, 0.9, 1.0], [0.10, 0.55, 1.0, 0.95, 0.6])
     return _panel(draped, rows, plan, 0.0035 + 0.0105 * profile * round_across, 0.006)
 
 
