@@ -56,20 +56,6 @@ def test_constant_photo_makes_a_constant_texture(model: HeadModel) -> None:
     assert np.ptp(linear.reshape(-1, 3), axis=0).max() < 0.04
 
 
-def test_shade_of_one_side_is_not_the_skins(model: HeadModel) -> None:
-    """Skin of one albedo whose left cheek is in the shade: most of it goes, the middle stays."""
-    position = window_position(model)
-    weight = smoothstep(70.0, 60.0, np.hypot(*np.moveaxis(position, -1, 0)[:2]))
-    light = np.exp(-smoothstep(46.0, 56.0, position[..., :1]))
-    photo = (0.3 * light).repeat(3, 2).astype(np.float32)
-    out = decode(blend_albedo(photo, weight.astype(np.float32), flat(0.3), model, blur=0.5))
-    seen = (weight > 0.9) & (np.abs(position[..., 1]) < 20.0)
-    shaded = np.log(out[WINDOW][seen & (position[..., 0] > 58.0)] / 0.3)
-    assert -0.5 < np.median(shaded) < -0.1
-    middle = out[WINDOW][seen & (np.abs(position[..., 0]) < 40.0)]
-    np.testing.assert_allclose(middle, 0.3, atol=0.01)
-
-
 def test_hidden_half_has_a_share_of_the_mirrored_details(model: HeadModel) -> None:
     rng = np.random.default_rng(0)
     noise = rng.uniform(0.3, 0.4, (HEIGHT, WIDTH, 1)).repeat(3, 2).astype(np.float32)

@@ -27,12 +27,6 @@ skin, which has the details inferred from it (`fit.detail`): least error on hidd
 GLOSS_KEPT = 0.6
 """Maximum log brightness above the surroundings that skin keeps."""
 
-SIDES_MM = (44.0, 54.0)
-"""Distances from the middle of the face between which shade begins to be removed."""
-SHADE_KEPT, SHADE_TEXELS = 0.25, 14.0
-"""Maximum log darkness, relative to the procedural skin and to the middle of the face, that wide
-patches at the sides keep: what is more is light that the fit did not find."""
-
 
 def membrane(
     values: Float[ndarray, "s s c"], weight: Float[ndarray, "s s"]
@@ -68,10 +62,8 @@ def blend_albedo(
     half is visible."""
     base = np.log(np.maximum(decode(procedural), 1e-3))
     seen = _without_highlights(np.log(np.clip(photo, 4e-3, 0.95)), base[WINDOW], weight)
-    position = anatomy(model, SIZE).position
-    seen = seen - _side_shade(seen - base[WINDOW], weight, position[WINDOW])
     seen = seen + _fine_detail(base[WINDOW], blur)
-    result = base + _gain(seen - base[WINDOW], weight, position)
+    result = base + _gain(seen - base[WINDOW], weight, anatomy(model, SIZE).position)
     rest = np.where(weight[..., None] > 1e-3, seen - result[WINDOW], 0.0)
     borrowed = MIRRORED * (1.0 - weight) * weight[:, ::-1]
     result[WINDOW] += weight[..., None] * rest + borrowed[..., None] * rest[:, ::-1]
@@ -88,21 +80,6 @@ def _without_highlights(seen: ndarray, base: ndarray, weight: ndarray) -> ndarra
     )
     extra = np.maximum(light - around, 0.0)
     return seen - (extra - GLOSS_KEPT * np.tanh(extra / GLOSS_KEPT))[..., None]
-
-
-def _side_shade(ratio: ndarray, weight: ndarray, position: ndarray) -> ndarray:
-    """Log shade of the sides of the face in the photo's ratio to the procedural skin; its middle
-    is taken for evenly lit."""
-    core = (weight > 0.7) & core_mask(position)
-    if not core.any():
-        return np.zeros((*weight.shape, 1), np.float32)
-    trust = np.maximum(weight, 1e-3)
-    light = gaussian_filter(ratio.mean(-1) * trust, SHADE_TEXELS)
-    light = light / gaussian_filter(trust, SHADE_TEXELS)
-    shade = np.minimum(light - np.median(light[core]), 0.0)
-    shade = shade - SHADE_KEPT * np.tanh(shade / SHADE_KEPT)
-    sides = smoothstep(*SIDES_MM, np.abs(position[..., 0]))
-    return (sides * shade).astype(np.float32)[..., None]
 
 
 def _fine_detail(base: ndarray, blur: float) -> ndarray:
