@@ -74,7 +74,16 @@ def test_studio_light_exposes_the_face():
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     key = (normals @ light.key_direction)[:, None] * light.key_color
     lit, shaded = (diffuse_ambient(light.ambient, normals) + key).mean(1)
-    assert 0.8 < lit < 1.6 and 0.3 < shaded / lit < 0.9
+    assert 0.8 < lit < 1.6 and 0.8 < shaded / lit < 0.98
+
+
+def test_studio_light_leaves_no_shade_under_brows_and_chin():
+    light = studio_light()
+    normals = np.array([[0.0, 0.4, 0.92], [0.0, -0.4, 0.92]])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    key = (normals @ light.key_direction)[:, None] * light.key_color
+    above, below = (diffuse_ambient(light.ambient, normals) + key).mean(1)
+    assert 0.7 < below / above < 0.95
 
 
 @pytest.mark.parametrize("width", (0.05, 0.3, 0.7))

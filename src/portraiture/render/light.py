@@ -49,19 +49,24 @@ LOWEST = 0.35
 
 
 def studio_light() -> Light:
-    """A large warm key light from the upper left of the image, cool fill and slight rim lights."""
-    walls = np.array([0.19, 0.20, 0.225]) * np.ones((32, 64, 1))
-    fill = np.array([0.98, 1.03, 1.09]) * panel(towards(0.85, 0.15), 0.36, 0.6, soft=0.1)
+    """Clamshell light as in official portraits: a key above the camera, a little to the left of the
+    image, a reflector below it, cool fill from the right and slight rim lights.
+
+    Skin is shaded by it as by the mean of portraits' lights, as `fit.light` finds them.
+    """
+    walls = np.array([0.204, 0.21, 0.223]) * np.ones((32, 64, 1))
+    fill = np.array([0.59, 0.62, 0.65]) * panel(towards(0.85, 0.15), 0.36, 0.6, soft=0.1)
     front = np.array([1.5, 1.46, 1.42]) * panel(towards(-0.1, 0.62), 0.5, 0.3, soft=0.1)
-    rims = np.array([2.6, 2.7, 2.9]) * (
+    below = np.array([2.8, 2.77, 2.74]) * panel(towards(0.0, -0.55), 0.5, 0.13, soft=0.06)
+    rims = np.array([3.1, 3.25, 3.5]) * (
         panel(towards(2.15, 0.35), 0.18, 0.7) + 0.6 * panel(towards(-2.15, 0.4), 0.18, 0.7)
     )
-    key = np.array([-0.52, 0.50, 0.82])
+    key = np.array([-0.32, 0.45, 0.85])
     scene = Scenery(
-        walls + fill + front + rims,
+        walls + fill + front + below + rims,
         key / np.linalg.norm(key),
-        np.array([0.84, 0.77, 0.68]),
-        0.15,
+        np.array([0.51, 0.487, 0.459]),
+        0.16,
         "square",
     )
     return _exposed(_lit(scene), STUDIO_EXPOSURE)
