@@ -80,7 +80,7 @@ def _numbers(person: Person) -> Float[ndarray, "K"]:
 
 
 def _distance(z: Float[ndarray, "Z"], person: Person, wanted: Float[ndarray, "K"]) -> float:
-    found = person_from_latent(z)
+    found = person_from_latent(z, shaped=False)
     others = sum(
         price
         for name, price in STYLES.items()
@@ -98,7 +98,7 @@ def _shape(person: Person, z: Float[ndarray, "Z"]) -> Float[ndarray, "A"]:
         local[list(SHAPES).index(name)] -= shift
     normal = prior.whitening @ (local - prior.mean)
     along = float(prior.feminine @ normal)
-    middle = SEX_OFFSET * (2.0 * person_from_latent(z).parameters.sex - 1.0)
+    middle = SEX_OFFSET * (2.0 * person_from_latent(z, shaped=False).parameters.sex - 1.0)
     within = (along - middle) / np.sqrt(1.0 - SEX_OFFSET**2)
     normal = normal + (within - along) * prior.feminine
     return np.clip(normal[:SHAPE_AXES], -LIMIT, LIMIT)

@@ -108,8 +108,9 @@ def sample_latents(count: int, seed: int, *, first: int = 0) -> Float[ndarray, "
     return np.asarray(samples, np.float32).reshape(count, LATENT_SIZE)
 
 
-def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
-    """Decode the person of a latent z.
+def person_from_latent(z: Float[ndarray, "Z"], *, shaped: bool = True) -> Person:
+    """Decode the person of a latent z. shaped: False leaves out the face's shape, which is most of
+    the work.
 
     Raises ValueError on a wrong length or on numbers that are not finite.
     """
@@ -121,7 +122,9 @@ def person_from_latent(z: Float[ndarray, "Z"]) -> Person:
     ancestry = ANCESTRIES[slots.choice("ancestry")]
     age = _age(slots.uniform("years"))
     values: dict[str, Any] = {"sex": _unit(0.12 + 0.76 * woman + 0.04 * slots["sex"]), "age": age}
-    values |= _face(slots, ancestry, values["sex"])
+    values |= _build(slots, ancestry)
+    if shaped:
+        values["shape"] = _shape(slots, ancestry, values["sex"])
     values |= _skin(slots, ancestry, age)
     values |= _eyes(slots, ancestry, woman)
     values |= _hair(slots, ancestry, woman, age)
@@ -155,7 +158,19 @@ def _age(uniform: float) -> float:
     return max(YOUNGEST, float(np.interp(years, [12.0, 25.0, 90.0], [0.0, 0.5, 1.0])))
 
 
-def _face(slots: _Slots, ancestry: Ancestry, sex: float) -> dict[str, Any]:
+def _build(slots: _Slots, ancestry: Ancestry) -> dict[str, float]:
+    mixture = np.array(ancestry.mixture) / sum(ancestry.mixture)
+    african, asian, caucasian = (float(share) for share in mixture)
+    return {
+        "african": african,
+        "asian": asian,
+        "caucasian": caucasian,
+        "muscle": _unit(0.46 + 0.1 * slots["muscle"], 0.15, 0.85),
+        "weight": _unit(0.48 + 0.12 * slots["weight"], 0.15, 0.9),
+    }
+
+
+def _shape(slots: _Slots, ancestry: Ancestry, sex: float) -> dict[str, float]:
     prior = load_prior()
     normal = np.zeros(prior.factor.shape[1])
     normal[:SHAPE_AXES] = np.clip(slots.z[:SHAPE_AXES], -2.2, 2.2)
@@ -164,17 +179,8 @@ def _face(slots: _Slots, ancestry: Ancestry, sex: float) -> dict[str, Any]:
     local = prior.mean + prior.factor @ (normal + (wanted - along) * prior.feminine)
     for name, shift in ancestry.shape.items():
         local[list(SHAPES).index(name)] += shift
-    mixture = np.array(ancestry.mixture) / sum(ancestry.mixture)
-    african, asian, caucasian = (float(share) for share in mixture)
     shape = zip(SHAPES, 0.5 + 0.5 * prior.clip(local), strict=True)
-    return {
-        "african": african,
-        "asian": asian,
-        "caucasian": caucasian,
-        "muscle": _unit(0.46 + 0.1 * slots["muscle"], 0.15, 0.85),
-        "weight": _unit(0.48 + 0.12 * slots["weight"], 0.15, 0.9),
-        "shape": {name: _unit(value) for name, value in shape},
-    }
+    return {name: _unit(value) for name, value in shape}
 
 
 def _skin(slots: _Slots, ancestry: Ancestry, age: float) -> dict[str, float]:
