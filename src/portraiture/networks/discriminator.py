@@ -23,6 +23,7 @@ from portraiture.networks.layers import (
     downsample2,
     fir,
     fir_kernel,
+    normal,
     normalize_2nd_moment,
 )
 from portraiture.ops.resize import resized
@@ -70,7 +71,7 @@ class DiscriminatorConv(nn.Module):
     ) -> None:
         super().__init__()
         self.activation, self.down, self.clamp = activation, down, clamp
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
+        self.weight = nn.Parameter(normal(outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.register_buffer("resample_filter", fir_kernel())
         self.weight_gain = 1.0 / (inputs * size * size) ** 0.5

@@ -31,6 +31,13 @@ def activate(
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
+def normal(*shape: int, over: float = 1.0) -> Float[Tensor, "..."]:
+    """`torch.randn(*shape) / over`. On the meta device, whose tensors have no values, nothing is
+    drawn: for that torch imports its compiler, which takes a second."""
+    values = torch.empty(shape)
+    return values if values.is_meta else values.normal_().div_(over)
+
+
 class Linear(nn.Module):
     """Fully connected layer with equalised learning rate: weight·lr/√in, bias·lr."""
 
@@ -45,7 +52,7 @@ class Linear(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.weight = nn.Parameter(normal(outputs, inputs, over=lr_multiplier))
         self.bias = nn.Parameter(torch.full((outputs,), bias_init / lr_multiplier))
         self.weight_gain = lr_multiplier / inputs**0.5
         self.bias_gain = lr_multiplier
@@ -63,9 +70,8 @@ class Linear(nn.Module):
 
 def fir_kernel() -> Float[Tensor, "4 4"]:
     """The [1, 3, 3, 1] low-pass filter, outer product, sum 1."""
-    f = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    f = torch.outer(f, f)
-    return f / f.sum()
+    f = (1.0, 3.0, 3.0, 1.0)
+    return torch.tensor([[a * b / sum(f) ** 2 for a in f] for b in f])
 
 
 def fir(

@@ -20,6 +20,7 @@ from portraiture.networks.layers import (
     activate,
     fir_kernel,
     modulated_conv,
+    normal,
     normalize_2nd_moment,
     upsample2,
 )
@@ -104,10 +105,10 @@ class SynthesisLayer(nn.Module):
         super().__init__()
         self.up, self.clamp = up, clamp
         self.affine = Linear(w_dim, inputs, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.weight = nn.Parameter(normal(outputs, inputs, 3, 3))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("noise_const", normal(resolution, resolution))
         self.register_buffer("resample_filter", fir_kernel())
 
     def forward(self, x: Tensor, styles: Tensor, noise: Noise, gain: float = 1.0) -> Tensor:
@@ -130,7 +131,7 @@ class ToRGB(nn.Module):
         super().__init__()
         self.clamp = clamp
         self.affine = Linear(w_dim, inputs, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.weight = nn.Parameter(normal(outputs, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style_gain = inputs**-0.5
 
@@ -160,7 +161,7 @@ class SynthesisBlock(nn.Module):
         self.first, self.up = inputs == 0, up
         self.register_buffer("resample_filter", fir_kernel())
         if self.first:
-            self.const = nn.Parameter(torch.randn(outputs, resolution, resolution))
+            self.const = nn.Parameter(normal(outputs, resolution, resolution))
         else:
             self.conv0 = SynthesisLayer(inputs, outputs, w_dim, resolution, up=up, clamp=clamp)
         self.conv1 = SynthesisLayer(outputs, outputs, w_dim, resolution, up=False, clamp=clamp)
