@@ -233,12 +233,10 @@ def ratios(photo: Shot, render: Shot) -> dict[str, float]:
 def right_choices(found: AvatarParameters, seen: Mapping[str, str]) -> dict[str, bool]:
     """Whether the avatar has what the annotations say, for each that they know."""
     style = found.hair_style
+    lengths = set(lengths_of(style, found.hair_line, found.hair_length))
     right = {
         "bald": (style in BALD) == (seen["hair"] == "bald"),
-        "length": any(
-            seen["hair"] in group and set(group) & set(lengths_of(style, found.hair_line))
-            for group in GROUPS
-        ),
+        "length": any(seen["hair"] in group and set(group) & lengths for group in GROUPS),
         "beard": (found.beard_style != "none" or found.stubble >= STUBBLE)
         == (seen["beard"] != "none"),
         "suit": (found.neckline in SUITS) == (seen["clothes"] in SUITS),

@@ -51,6 +51,8 @@ LENGTHS = {
 def main(portraits: Positional[Path], *, count: int = 24, seed: int = 7) -> None:
     """Print the table. count: of sampled people."""
     shots = chosen(portraits, 2 * count, np.random.default_rng(seed))
+    if len(shots) < 2 * count:
+        raise SystemExit(f"{portraits} has {len(shots)} usable portraits; {2 * count} are needed.")
     seen = _measured([shot.crop for shot in shots])
     made = _measured(_people(shots[count:]))
     print(f"{'':22s}{'portraits':>18s}{'people':>18s}{'z':>7s}")
@@ -74,6 +76,7 @@ def _measured(images: Sequence[UInt8[ndarray, "s s 3"]]) -> dict[str, Float[ndar
         if faces:
             points = faces[0][:, :2].astype(np.float64)
             rows.append(proportions(points) | tones(image, points))
+    print(f"{len(rows)} of {len(images)} have a face that is found")
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -125,7 +128,9 @@ def tones(image: UInt8[ndarray, "s s 3"], points: Float[ndarray, "478 2"]) -> di
         "a* of cheeks": float(np.median(red[cheeks])),
         "b* of cheeks": float(np.median(lab[..., 2][cheeks])),
         "L* of eyes": float(light[eyes].mean() - level),
-        "L* of their whites": float(np.percentile(light[eyes], 92) - level),
+        "L* of their whites": float(np.percentile(light[eyes], 92) - level)
+        if eyes.any()
+        else np.nan,
         "L* of brows": float(light[brows].mean() - level),
         "L* of forehead": float(np.median(light[forehead]) - level),
         "L* of lips": float(np.median(light[inside(OUTER_LIPS)]) - level),

@@ -32,6 +32,7 @@ from portraiture.avatar import Avatar
 from portraiture.data.portrait_folder import Portrait, held_out, read_portraits
 from portraiture.engine.classes import CLASSES
 from portraiture.engine.landmarks import LEFT_EYE, RIGHT_EYE
+from portraiture.engine.population import Mood
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.sample_expression import gaze_towards, portrait_expression
 from portraiture.engine.skin.appearance import window_of
@@ -210,7 +211,8 @@ def sitter(seed: int, seen: Mapping[str, str], *, toothy: bool) -> Avatar:
     teeth show."""
     asked = {look: seen[look] for look in GROOMED if seen.get(look) in CLASSES[look]}
     parameters = sample_parameters(seed, sex=SEXES.get(seen.get("sex", "")), looks=asked)
-    expression = portrait_expression(seed, mood="teeth" if toothy else None)
+    mood: Mood = "teeth" if toothy else ("smile" if seed % 2 else "rest")
+    expression = portrait_expression(seed, mood=mood)
     return Avatar(parameters=parameters, expression=expression)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from portraiture.engine.classes import HAIR_STYLES
 from portraiture.engine.details import DETAIL_RANGE
 from portraiture.engine.prior import load_prior
 from portraiture.engine.sample import (
@@ -122,3 +123,14 @@ def test_details_are_spread_as_said_and_less_so_between_the_sides():
     np.testing.assert_allclose(deviation[even], DETAIL_SPREAD[0] * inside, rtol=0.12)
     np.testing.assert_allclose(deviation[~even], DETAIL_SPREAD[1] * inside, rtol=0.12)
     assert np.abs(values.mean(0)).max() < 0.03
+
+
+def test_looks_that_are_asked_for() -> None:
+    asked = {"hair": "long", "clothes": "suit_tie", "glasses": "thick"}
+    for seed in range(6):
+        person = sample_parameters(seed, looks=asked)
+        assert person.neckline == "suit_tie" and person.glasses_style not in ("none", "rimless")
+        assert "long" in HAIR_STYLES[person.hair_style].lengths or person.hat_style != "none"
+    for wrong in ({"hair": "foo"}, {"nonsense": "yes"}):
+        with pytest.raises(AvatarError):
+            sample_parameters(0, looks=wrong)

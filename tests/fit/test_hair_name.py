@@ -43,23 +43,26 @@ def test_the_pixels_of_hair_decide() -> None:
     """The demo sitter's hair in other colours; the parser's word is left as it was."""
     regions, parsed = read_photo(align(demo_photo()))
 
-    def best(name: str) -> str:
+    def chances(name: str) -> np.ndarray:
         image = regions.image.copy()
         image[regions.hair] = hair_rgb(*HAIR_COLOURS[name])
         changed = replace(regions, image=image)
         plain = np.full(len(NAMES), 1.0 / len(NAMES), np.float32)
         looks = parsed.looks._replace(classes={**parsed.looks.classes, "colour": plain})
         assert np.isfinite(name_features(changed, looks)).all()
-        return NAMES[int(name_chances(changed, looks).argmax())]
+        return name_chances(changed, looks)
 
-    assert best("white") in ("white", "grey", "blond")
-    assert best("black") in ("black", "dark_brown")
-    assert best("red") in ("red", "light_brown", "blond", "brown")
+    found = {name: chances(name) for name in NAMES}
+    for name in ("black", "blond", "red", "grey", "white"):
+        likeliest = max(NAMES, key=lambda other: found[other][NAMES.index(name)])
+        assert likeliest == name or {likeliest, name} <= {"grey", "white"}, (name, likeliest)
+    assert NAMES[int(found["black"].argmax())] in ("black", "dark_brown")
+    assert NAMES[int(found["white"].argmax())] in ("white", "grey")
 
 
 @pytest.mark.skipif(not PORTRAITS.is_dir(), reason="needs ../shared/data/portraits")
 def test_held_out_portraits_are_named_as_people_name_them() -> None:
-    """Within a class as a second annotator does (99 %), and exactly in more than half."""
+    """Exactly in more than half; and never dark where people say light."""
     held = held_out(read_portraits(PORTRAITS))[1]
     held = [p for p in held if p.seen["colour"] in NAMES and p.seen["hair"] != "bald"][::8]
     found = []
@@ -68,3 +71,7 @@ def test_held_out_portraits_are_named_as_people_name_them() -> None:
         found.append(NAMES[int(name_chances(regions, parsed.looks).argmax())])
     exact = [name == portrait.seen["colour"] for name, portrait in zip(found, held, strict=True)]
     assert len(held) == 12 and np.mean(exact) > 0.5
+    dark, light = {"black", "dark_brown", "brown"}, {"blond", "white"}
+    for name, portrait in zip(found, held, strict=True):
+        both = {name, portrait.seen["colour"]}
+        assert not (both & dark and both & light)

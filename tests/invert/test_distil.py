@@ -218,7 +218,7 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
         wrong = density_loss(generator, sides, shape, floating, lacking, surface.alpha)
         return first, color_planes(
             generator, ws, plain, first, sides, perceptual, wrong,
-            replace(steps, rate=1.0), color, stage="Refine the texture",
+            replace(steps, rate=1.0), color, stage="Refine the head",
         )  # fmt: skip
 
     def error(residual: Tensor) -> tuple[float, float]:

@@ -58,7 +58,7 @@ class Invert:
     alignment: str | None = None
     """The feature alignment's weights, likewise."""
     refine_steps: int | None = None
-    """Gradient steps, a sixth of a second each, that bring the texture closer to the photo: 80 by
+    """Gradient steps, a seventh of a second each, that bring the texture closer to the photo: 65 by
     default for distil, after its other steps, and 16 for goae+refine, for which 0 leaves the
     texture as projected and the silhouette as encoded."""
     network: str = "heads"

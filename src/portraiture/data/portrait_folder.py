@@ -98,12 +98,13 @@ def looks_from_parameters(
     the parameters, as hair under a hat. dressed: wears pieces of an asset pack, which may be hair
     (`engine.packs.dress`)."""
     style, beard = parameters["hair_style"], parameters["beard_style"]
+    lengths = lengths_of(style, parameters["hair_line"], parameters["hair_length"])
     hidden = parameters["hat_style"] != "none" or (dressed and style not in KEPT)
     if beard == "none" and parameters["stubble"] >= STUBBLE:
         beard = "stubble"
     rim = float(parameters.get("glasses_rim", AvatarParameters.glasses_rim))
     return _looks({
-        "hair": None if hidden else only(lengths_of(style, parameters["hair_line"])),
+        "hair": None if hidden else only(lengths),
         "form": None if hidden else only(HAIR_STYLES[style].forms),
         "beard": BEARDS[beard],
         "glasses": glasses_class(parameters["glasses_style"], rim),

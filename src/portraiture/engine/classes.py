@@ -72,6 +72,8 @@ CURLS = {"straight": 0.1, "wavy": 0.4, "curly": 0.75, "afro": 0.95}
 
 RECEDING = 0.8
 """Hairline from which hair recedes."""
+AT_EARS = 0.28
+"""`hair_length` below which a layered bob ends at the ears and is called short."""
 
 HAIR_COLOURS: dict[str, tuple[float, float, float]] = {
     "black": (0.95, 0.1, 0.0), "dark_brown": (0.8, 0.2, 0.0), "brown": (0.66, 0.25, 0.0),
@@ -111,8 +113,11 @@ def only(classes: tuple[str, ...]) -> str | None:
     return classes[0] if len(classes) == 1 else None
 
 
-def lengths_of(style: HairStyle, line: float) -> tuple[str, ...]:
-    """Classes of length that a style may have: short hair with a high hairline recedes."""
+def lengths_of(style: HairStyle, line: float, length: float = 0.5) -> tuple[str, ...]:
+    """Classes of length that a style may have: short hair with a high hairline recedes. line,
+    length: `hair_line`, `hair_length`."""
+    if style == "layered_bob" and length < AT_EARS:
+        return ("short",)
     lengths = HAIR_STYLES[style].lengths
     return ("receding",) if "short" in lengths and line >= RECEDING else lengths
 

@@ -97,7 +97,7 @@ def sample_parameters(
 
     sex, age: if given, values in [0, 1] on which all other parameters are conditioned. looks:
     classes (`classes.CLASSES`) that are asked for, clothes for example.
-    Raises AvatarError when a value is out of range.
+    Raises AvatarError when a value is out of range or a class is unknown.
     """
 
     def stream(group: int) -> Generator:
@@ -143,7 +143,7 @@ def _sample_person(
         age = unit(sampled_age)
     else:
         years = years_of(age)
-    look = sample_look(rng, woman=sex > 0.5, years=years, given_classes=looks)
+    look = sample_look(rng, woman=sex > 0.5, years=years, asked=looks)
     return _Person(sex, age, years, sex > 0.5, look)
 
 

@@ -17,15 +17,15 @@ SIDES = 0.08
 """Standard deviation of the log ratio of either side to their mean."""
 STRONGEST = 0.95
 SQUINT = 0.26
-"""Most of `eyeSquint`: whoever looks into a camera keeps the eyes open."""
+"""Most of `eyeSquint`, the mean of both eyes: whoever looks into a camera keeps the eyes open."""
 WITH_SMILE = {"cheekSquint": 0.4, "eyeSquint": 0.04, "mouthDimple": 0.12}
 """What is added for each unit of `mouthSmile`: zygomaticus smiles lift the cheeks and narrow the
-eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little:
-eyes open by 0.31 of their width in renders without it, by 0.29 in portraits."""
+eyes (Ekman, Davidson and Friesen 1990, "The Duchenne smile"), of which landmarks tell too little.
+Eyes of portraits open by 0.29 of their width, those of sampled people by 0.28."""
 TOOTHY = {"mouthSmile": 0.2, "mouthUpperUp": -0.3, "mouthLowerDown": 0.1, "jawOpen": 0.06}
 """What is added where teeth show: the fits, which prefer small weights, open the lips evenly. In
 portraits the corners are 0.12 inter-ocular distances above the middle of the mouth and 0.34 above
-the lower lip's edge, without this 0.08 and 0.28."""
+the lower lip's edge."""
 SIDEWAYS, UP, DOWN = np.radians((13.4, 9.0, 10.2))
 """Turn of an eye by an action's full weight (measured on the average face)."""
 

@@ -14,9 +14,10 @@ from numpy.random import Generator
 
 from portraiture.engine.ancestry import ANCESTRIES, Ancestry, colour_chances, form_chances
 from portraiture.engine.ancestry import tone_chances as chances_of_tones
-from portraiture.engine.classes import CLASSES, CURLS, HAIR_COLOURS, HAIR_STYLES, RECEDING
+from portraiture.engine.classes import AT_EARS, CLASSES, CURLS, HAIR_COLOURS, HAIR_STYLES, RECEDING
 from portraiture.engine.dyes import CLOTHES, SHIRTS, SUITS, TIES, dyed
 from portraiture.engine.population import TONES, Tone, band_of, load_population
+from portraiture.errors import AvatarError
 
 MAN_STYLES: dict[str, dict[str, float]] = {
     "bald": {"bald": 1.0, "horseshoe": 1.2},
@@ -100,11 +101,14 @@ class Look:
 
 
 def sample_look(
-    rng: Generator, *, woman: bool, years: float, given_classes: Mapping[str, str] | None = None
+    rng: Generator, *, woman: bool, years: float, asked: Mapping[str, str] | None = None
 ) -> Look:
     """Sample the classes of a person. Tones are equally likely; the ancestry is one that has them,
-    given hair and tone. given_classes: of looks that are not sampled."""
-    people = load_population()
+    given hair and tone. asked: classes of looks that are not sampled. Raises AvatarError."""
+    asked, people = asked or {}, load_population()
+    for look, name in asked.items():
+        if name not in CLASSES.get(look, ()):  # type: ignore[call-overload]
+            raise AvatarError(f"There is no look {look}={name}; looks are {', '.join(CLASSES)}.")
     given: dict[str, str] = {
         "tone": TONES[int(rng.integers(len(TONES)))],
         "sex": "woman" if woman else "man",
@@ -112,8 +116,8 @@ def sample_look(
     }
     classes: dict[str, str] = {}
     for look, names in CLASSES.items():
-        drawn = _class(rng, names, people.chances(look, **given))
-        classes[look] = (given_classes or {}).get(look, drawn)
+        sampled = _class(rng, names, people.chances(look, **given))
+        classes[look] = asked.get(look, sampled)
         given[look] = classes[look]
     tone: Tone = TONES[TONES.index(given["tone"])]  # type: ignore[call-overload]
     return Look(classes, _ancestry(rng, tone, classes, woman=woman), tone)
@@ -140,11 +144,13 @@ def sample_hair(rng: Generator, look: Look, *, woman: bool, years: float) -> dic
     usual = np.clip(rng.normal(0.22 if woman else 0.3, 0.1), 0.02, 0.6)
     fringed = look["fringe"] == "yes" and style in FRINGED
     parted = [0.6, 0.0, 0.4] if style == "bob" else [0.5, 0.2, 0.3]
-    cropped = style == "layered_bob" and length == "short"
-    usual_length = 0.7 if woman and length == "short" else 0.5
+    usual_length = (0.7 if woman and length == "short" else 0.5, 0.17)
+    shortest, longest = (AT_EARS if style == "layered_bob" else 0.0), 0.95
+    if style == "layered_bob" and length == "short":
+        usual_length, shortest, longest = SHORT_BOB, 0.0, AT_EARS - 0.01
     return {
         "hair_style": style,
-        "hair_length": unit(rng.normal(*SHORT_BOB if cropped else (usual_length, 0.17)), 0.0, 0.95),
+        "hair_length": unit(rng.normal(*usual_length), shortest, longest),
         "hair_volume": unit(rng.normal(0.78 if woman else 0.66, 0.14), 0.2, 1.0),
         "hair_curl": unit(rng.normal(CURLS[form], 0.07)),
         "hair_parting": unit(rng.choice([0.25, 0.5, 0.75], p=parted) + rng.normal(0, 0.04)),

@@ -18,11 +18,12 @@ from numpy import ndarray
 from portraiture.export.morphs import welded_normals
 from portraiture.ops.vectors import smooth, unit
 from portraiture.render.flat_tones import DEEP, SHADOW
+from portraiture.render.light import STUDIO_KEY
 from portraiture.types import Material, Part, Segment
 
 UNLIT, MTOON = "KHR_materials_unlit", "VRMC_materials_mtoon"
 
-TOWARDS_LIGHT = unit(np.array([-0.52, 0.50, 0.82]))
+TOWARDS_LIGHT = unit(STUDIO_KEY)
 """Direction of the light that vertex colours hold: the studio's key light."""
 
 OUTLINE_M = 0.0018

@@ -34,8 +34,9 @@ TRUST = 4.0
 """Weight of the name, as negative log probability, against the pixels, which are of unknown light.
 """
 TYPICAL, UNGREY = 0.15, 0.06
-"""Weight of the squared distance from the name's typical pigments, in standard deviations; and that
-of grey in colours without it: a few grey hairs, spread over dark ones, look like more."""
+"""Weight of the squared distance from the name's typical pigments, in standard deviations; and the
+standard deviation of grey in colours without it: a few grey hairs, spread over dark ones, look like
+more."""
 LIGHT, CHROMA, FLOOR = 2.5, 10.0, 0.02
 """Weights of luminance, which depends on the photo's light, and of chroma, and what is added to
 both colours, linear."""
@@ -58,7 +59,7 @@ class Pigments(NamedTuple):
 
 
 def hair_pigments(regions: Regions, looks: Looks) -> Pigments:
-    """The pigments whose colour is nearest to the hair's, among those that its name allows; without
+    """The pigments whose colour is nearest to the hair's and that its likely names allow; without
     enough hair, those of the likeliest name."""
     pixels, chances = regions.image[regions.hair], name_chances(regions, looks)
     if len(pixels) < FEWEST:

@@ -4,8 +4,9 @@ pixels of hair, of cheeks and brows, length, form, skin's tone ─logistic regre
 portrait parser ──────────────────────────────────────────────────────────────▶ chances ─×─────┴─▶
 
 What people call grey, blond or brown depends on the skin beside it and on who wears it. The
-regression (`tools/learn_hair_names.py`) sees colours alone, the parser the picture; of two
-annotators one names 77 % of heads as the other does.
+regression (`tools/learn_hair_names.py`) sees colours and what the parser says of length, form, sex
+and tone of skin; the parser sees the image. Of two annotators one names 77 % of heads as the other
+does, and 99 % within a step.
 """
 
 from __future__ import annotations

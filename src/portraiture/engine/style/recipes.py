@@ -161,11 +161,11 @@ RECIPES: dict[Style, Recipe] = {
 }
 
 
-MANLY_EYES, MANLY_CHEEKS, MANLY_CHIN, MANLY_NECK = 0.12, 0.5, 0.07, 0.5
-MANLY_BROWS, MANLY_LASHES = 0.4, 0.35
-"""What a man's face keeps from large eyes, round cheeks, narrow chins and necks, thin brows and
-dark lids, which all read as a woman's: shares of the recipe's change, but for the chin, which
-widens by its, and the brows, which thicken."""
+MANLY_EYES, MANLY_CHEEKS, MANLY_NECK, MANLY_LASHES = 0.12, 0.5, 0.5, 0.35
+"""Shares of a recipe's changes that a man's face is spared: large eyes, round cheeks, thin necks
+and dark lids read as a woman's."""
+MANLY_CHIN, MANLY_BROWS = 0.07, 0.4
+"""By what share his lower face is wider and his brows are thicker."""
 
 
 def recipe_of(style: Style, parameters: AvatarParameters) -> Recipe:

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.prior import load_prior
+from portraiture.engine.sample import PORTRAYED
 from portraiture.engine.shape import HeadShape, Warp, shape_head
 from portraiture.engine.shapes import SHAPES
 from portraiture.engine.style.recipes import Recipe, recipe_of
@@ -40,7 +41,7 @@ def _difference(
     to which the difference saturates, metres.
     """
     average = {
-        name: float(np.clip(0.5 + 0.5 * value, 0.0, 1.0))
+        name: float(np.clip(0.5 + 0.5 * (value + PORTRAYED.get(name, 0.0)), 0.0, 1.0))
         for name, value in zip(SHAPES, load_prior().mean, strict=True)
     }
     person = AvatarParameters(sex=round(parameters.sex), age=parameters.age, shape=average)

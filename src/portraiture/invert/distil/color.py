@@ -76,8 +76,7 @@ def own_surface(
     generator: TriPlaneGenerator, planes: Float[Tensor, "1 3 C P P"], sides: Sides,
     *, progress: Progress = SILENT,
 ) -> Sides:  # fmt: skip
-    """The sides with the surface that the head has itself: its depth and opacity. samples: of a
-    ray, in each of both passes."""
+    """The sides with the surface that the head has itself: its depth and opacity."""
     progress.stage("Render the head", len(sides.camera))
     depths, alphas = [], []
     for k in range(len(sides.camera)):
