@@ -16,13 +16,13 @@ from portraiture.export.flat import (
     MTOON,
     OUTLINE_M,
     OUTLINE_SUFFIX,
-    TOWARDS_LIGHT,
     UNLIT,
     outline,
     vertex_tones,
 )
 from portraiture.export.gltf import glb_bytes
 from portraiture.export.vrm import vrm_bytes
+from portraiture.render.flat_tones import TOWARDS_KEY
 from portraiture.types import Bust, Finish, Part
 
 
@@ -79,7 +79,7 @@ def test_tones_are_white_in_the_light_and_tinted_away_from_it() -> None:
     part = sphere("toon")
     tones = vertex_tones(part)
     assert tones is not None
-    cosine = part.normals @ TOWARDS_LIGHT
+    cosine = part.normals @ TOWARDS_KEY
     assert (tones[cosine > 0.2] == 255).all()
     assert (tones[cosine < -0.2, :3] < 190).all() and (tones[:, 3] == 255).all()
     eye = dataclasses.replace(part, material=dataclasses.replace(part.material, kind="eye"))
@@ -91,7 +91,7 @@ def test_an_outline_surrounds_the_part_and_is_turned_inside_out() -> None:
     hull = outline(part)
     radius = np.linalg.norm(hull.vertices, axis=1)
     assert (radius > 0.1 + 0.5 * OUTLINE_M).all() and (radius < 0.1 + 1.5 * OUTLINE_M).all()
-    lit, dark = (sign * (part.normals @ TOWARDS_LIGHT) > 0.8 for sign in (1, -1))
+    lit, dark = (sign * (part.normals @ TOWARDS_KEY) > 0.8 for sign in (1, -1))
     assert radius[dark].mean() > radius[lit].mean()
     inside_out = trimesh.Trimesh(hull.vertices, hull.faces, process=False)
     assert inside_out.is_watertight and inside_out.volume < 0.0

@@ -50,7 +50,7 @@ def test_half_a_face_gives_the_details_of_the_other(
         away = np.log(decode(albedo)) - np.log(decode(truth))
         return float((away[window_of(SIZE)][hidden] ** 2).mean())
 
-    assert error(guess) < 0.67 * error(paint_skin(PLAIN, shape).albedo)
+    assert error(guess) < 0.72 * error(paint_skin(PLAIN, shape).albedo)
 
 
 def test_an_unseen_face_gets_what_is_expected(shape: HeadShape) -> None:

@@ -232,8 +232,8 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
 
     first, found = distilled()
     start, middle, end = (error(x) for x in (torch.zeros_like(plain), first, found))
-    assert middle[0] < 0.75 * start[0] and end[0] < 0.95 * middle[0]
-    assert max(middle[1], end[1]) < 0.9 * start[1]
+    assert middle[0] < 0.8 * start[0] and end[0] < 0.95 * middle[0]
+    assert max(middle[1], end[1]) < 0.92 * start[1]
     assert torch.equal(distilled()[1], found)
 
 

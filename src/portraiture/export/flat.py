@@ -16,15 +16,11 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from portraiture.export.morphs import welded_normals
-from portraiture.ops.vectors import smooth, unit
-from portraiture.render.flat_tones import DEEP, SHADOW
-from portraiture.render.light import STUDIO_KEY
+from portraiture.ops.vectors import smooth
+from portraiture.render.flat_tones import DEEP, SHADOW, TOWARDS_KEY
 from portraiture.types import Material, Part, Segment
 
 UNLIT, MTOON = "KHR_materials_unlit", "VRMC_materials_mtoon"
-
-TOWARDS_LIGHT = unit(STUDIO_KEY)
-"""Direction of the light that vertex colours hold: the studio's key light."""
 
 OUTLINE_M = 0.0018
 """Half the width of an outline where the surface is square to the light; see `outlined`."""
@@ -47,7 +43,7 @@ def vertex_tones(part: Part) -> UInt8[ndarray, "V 4"] | None:
     if not is_flat(part.material) or part.material.kind in _UNSHADED or is_outline(part):
         return None
     shadow = np.array(DEEP if part.material.finish == "ink" else SHADOW)
-    level = smooth((part.normals @ TOWARDS_LIGHT + 0.06) / 0.18)[:, None]
+    level = smooth((part.normals @ TOWARDS_KEY + 0.06) / 0.18)[:, None]
     tone = shadow + level * (1.0 - shadow)
     opaque = np.ones((len(tone), 1))
     return (np.concatenate([tone, opaque], axis=1) * 255.0 + 0.5).astype(np.uint8)
@@ -84,7 +80,7 @@ def outline(part: Part) -> Part:
     with the part; openings of mouth and eyes have none."""
     kept = ~np.isin(part.segment, _OPENINGS)
     normals = welded_normals(part.vertices, part.normals)
-    away: Float[ndarray, "V 1"] = (normals @ TOWARDS_LIGHT)[:, None]
+    away: Float[ndarray, "V 1"] = (normals @ TOWARDS_KEY)[:, None]
     vertices = part.vertices + (OUTLINE_M * (1.0 - 0.4 * away) * normals).astype(np.float32)
     return replace(
         part,

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from portraiture.render import scenery
 from portraiture.render.environment import directions, panel, project_environment
+from portraiture.render.flat_tones import TOWARDS_KEY
 from portraiture.render.harmonics import (
     diffuse_ambient,
     even_directions,
@@ -48,10 +49,6 @@ LOWEST = 0.35
 """Least sine of the key's elevation: lamps of portraits hang above the face."""
 
 
-STUDIO_KEY = np.array([-0.32, 0.45, 0.85])
-"""Direction of the studio's key light, not of length 1."""
-
-
 def studio_light() -> Light:
     """Clamshell light as in official portraits: a key above the camera, a little to the left of the
     image, a reflector below it, cool fill from the right and slight rim lights.
@@ -67,7 +64,7 @@ def studio_light() -> Light:
     )
     scene = Scenery(
         walls + fill + front + below + rims,
-        STUDIO_KEY / np.linalg.norm(STUDIO_KEY),
+        TOWARDS_KEY,
         np.array([0.51, 0.487, 0.459]),
         0.16,
         "square",
