@@ -43,7 +43,7 @@ class Invert:
         | None
     ) = None
     """Default: distil for one photo and a network of the engine's people, else, and with --weights
-    or --alignment, goae+refine. distil (ours, 35 to 42 s of processor time) fits an avatar as
+    or --alignment, goae+refine. distil (ours, half a minute) fits an avatar as
     create does and gives the head the avatar's sides, with the photo's pixels where they show it:
     clean when turned. goae+refine takes seconds and is hazy from the sides: the encoder
     swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
