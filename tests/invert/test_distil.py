@@ -202,6 +202,7 @@ def test_planes_come_closer_to_their_sides(folder: Path) -> None:
     sides = rendered(synthetic_bust(), small, cameras, studio_light(), size=128, neural=16)
     ws = torch.zeros(1, generator.num_ws, generator.config.w_dim)
     plain = generator.planes(ws).detach()
+    # A generator of random weights needs other rates and weights than the shipped one.
     steps = RefinementConfig(steps=24, rate=3.0, warmup=3)
     color = ColorConfig(density=1.0, every=3, floor=0.1)
     shape, perceptual = ShapeConfig(rays=300, own=6.0), models.parser()

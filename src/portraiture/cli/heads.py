@@ -43,9 +43,9 @@ class Invert:
         | None
     ) = None
     """Default: distil for one photo and a network of the engine's people, else, and with --weights
-    or --alignment, goae+refine. distil (ours, half a minute) fits an avatar as
+    or --alignment, goae+refine. distil (ours, some 50 s in all) fits an avatar as
     create does and gives the head the avatar's sides, with the photo's pixels where they show it:
-    clean when turned. goae+refine takes seconds and is hazy from the sides: the encoder
+    cleaner when turned. goae+refine takes seconds and is hazy from the sides: the encoder
     swin-w and feature alignment after GOAE, then steps beyond GOAE: the silhouette is fitted, the
     texture projected and refined; aligned leaves these out. i2t makes the planes in one pass after
     FF3D; no weights for it ship. psp and e4e are encoders to compare

@@ -46,8 +46,8 @@ FAIR = 0.62
 """Melanin, and share of grey hairs, above which dark roots do not show."""
 EVEN, REGROWN = -0.45, 1.05
 """Log brightness of the lengths over that of the roots: of even hair, which is lit from above
-(measured under `studio_light`: -0.65; the rest is a margin, as shaded crowns look like roots), and
-how much more with `hair_roots` of 1."""
+(measured under an older studio light: -0.65; the rest is a margin, as shaded crowns look like
+roots), and how much more with `hair_roots` of 1."""
 
 
 class Pigments(NamedTuple):

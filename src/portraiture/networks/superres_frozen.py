@@ -1,7 +1,8 @@
-"""Superresolution of one w for gradients with respect to its features alone, in half the time.
+"""Superresolution of one w, for gradients with respect to its features alone.
 
-Styles, demodulation and gains are folded into the weights once, and the clamp, which no finite
-image reaches, is left out. Many steps with the same w share it (`invert.distil`).
+Styles, demodulation and gains are folded into the weights once. The clamp, which keeps half
+precision from overflow, is left out: activations beyond it are not cut off. Many steps with the
+same w share it (`invert.distil`).
 """
 
 from __future__ import annotations

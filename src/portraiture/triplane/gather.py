@@ -36,14 +36,11 @@ def gathered(
     """Sum over planes of bilinear samples, zero outside. places: in [-1, 1] along the width and
     along the height; no gradients reach them. Numba's kernels on a CPU with 32 channels or a
     multiple, else torch's."""
-    from portraiture.ops.simd_numba import LANES
+    if texels.device.type == "cpu" and texels.dtype == torch.float32:
+        from portraiture.ops.simd_numba import LANES
 
-    if (
-        texels.device.type == "cpu"
-        and texels.dtype == torch.float32
-        and not texels.shape[3] % LANES
-    ):
-        return _Gathered.apply(texels, places.detach())  # type: ignore
+        if not texels.shape[3] % LANES:
+            return _Gathered.apply(texels, places.detach())  # type: ignore
     maps = texels.permute(0, 3, 1, 2)
     found = F.grid_sample(maps, places.detach()[:, None].to(maps.dtype), align_corners=False)
     return found[:, :, 0].sum(0).T

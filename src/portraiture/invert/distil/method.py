@@ -218,7 +218,7 @@ class DistilMethod:
     def _left(
         self, ws: Tensor, plain: Tensor, residual: Tensor, sides: Sides, progress: Progress
     ) -> tuple[Sides, Callable[[Tensor], Tensor]]:
-        """Some sides with the head's own surface where it has one that agrees with theirs, and the
+        """Some sides with the head's own surface where it has one, and the
         density loss of what is still wrong."""
         now = add_residual(self.generator, plain, residual, ws)
         again = [0, *(1 + k for k in AGAIN)]
