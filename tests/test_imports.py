@@ -25,7 +25,7 @@ VERB = "a verb"
 TIERS: tuple[set[str], ...] = (
     {"errors", "ops", "quiet", "recent", "signals", "types", "version"},
     {"cache", "camera", "paths", "pixels", "progress"},
-    {"media", "processes", "render", "triplane"},
+    {"jobs", "media", "processes", "render", "triplane"},
     {"engine", "networks", "weights"},
     {"convert", "meshing", "photo"},
     {"checkpoints", "export", "people"},
@@ -36,6 +36,8 @@ TIERS: tuple[set[str], ...] = (
     {"head"},
     {VERB, "perception_training"},
     {"evaluate"},
+    {"batch", "studio"},
+    {"service"},
     {"cli"},
 )
 """From the bottom; what stands in one tier does not import each other. `portraiture/__init__.py`,

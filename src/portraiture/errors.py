@@ -63,3 +63,15 @@ class DeviceError(PortraitureError):
 
 class EditError(PortraitureError):
     """A head cannot be edited as asked."""
+
+
+class JobError(PortraitureError):
+    """A job cannot be taken on or carried out as asked."""
+
+
+class QueueFullError(JobError):
+    """So many jobs wait already that another one is refused; try again later."""
+
+
+class IdempotencyError(JobError):
+    """An idempotency key was used before for something else."""
