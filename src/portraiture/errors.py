@@ -21,6 +21,10 @@ class OutputError(PortraitureError):
     """The result cannot be written where it was asked for."""
 
 
+class ExportError(PortraitureError):
+    """A file was asked for with options that do not exist or do not go together."""
+
+
 class TrainingError(PortraitureError):
     """A training run cannot start, go on or use its data."""
 

@@ -65,7 +65,8 @@ MOUTH_OVERRIDE: dict[str, Override] = {"surprised": "blend"}
 """Moods that already open the mouth weaken visemes on top."""
 
 
-def _both_sides(mixture: Mapping[str, float]) -> dict[str, float]:
+def both_sides(mixture: Mapping[str, float]) -> dict[str, float]:
+    """The mixture with each name that ends in ``Both`` as one for the left and one for the right."""
     out: dict[str, float] = {}
     for name, weight in mixture.items():
         if name.endswith("Both"):
@@ -77,6 +78,6 @@ def _both_sides(mixture: Mapping[str, float]) -> dict[str, float]:
 
 
 VRM_PRESETS: Mapping[str, Mapping[str, float]] = {
-    preset: _both_sides(mixture) for preset, mixture in _MIXTURES.items()
+    preset: both_sides(mixture) for preset, mixture in _MIXTURES.items()
 }
 """VRM preset name to ARKit weights in [0, 1]; all 18 presets of the specification."""
