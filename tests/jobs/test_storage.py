@@ -32,7 +32,7 @@ def test_a_full_disk_refuses_in_a_sentence_and_breaks_nothing(tmp_path: Path) ->
     table = Full(path)
     first = table.enqueue("avatar", {"n": 0}, tenant="ann")
     table.close()
-    table.pages = os.stat(path).st_size // 4096 + 4
+    table.pages = path.stat().st_size // 4096 + 4
     made = [first.id]
     with pytest.raises(StorageError, match=r"^The jobs' database .*free space\.$"):
         for number in range(1000):
