@@ -115,6 +115,7 @@ def test_keys_stand_for_tenants_until_they_are_revoked(table: JobTable) -> None:
 def test_keys_are_not_kept(tmp_path: Path, table: JobTable) -> None:
     key = table.add_key("ann")
     assert key not in repr(table.keys(tenant="ann"))
+    table.close()
     secret = key.removeprefix("portraiture_").encode()
     files = [path for path in tmp_path.iterdir() if path.is_file()]
     assert all(secret not in path.read_bytes() for path in files)

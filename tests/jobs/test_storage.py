@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def test_commits_are_on_the_disk(tmp_path: Path) -> None:
         assert run("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
         assert run("PRAGMA synchronous") == [{"synchronous": 2}]  # FULL
     table.close()
+
+
+def test_opening_it_again_ends_no_locks(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    first, second = open_jobs(path), open_jobs(path)
+    code = (
+        "from portraiture.jobs.open import open_jobs\n"
+        f"table = open_jobs({str(path)!r})\n"
+        "table.enqueue('avatar', {}, tenant='ann')\n"
+        "table.close()  # who believes to be the last one deletes the write-ahead log"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for number in (1, 2):
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+        assert first.counts().by_state == second.counts().by_state == {"queued": number}
+    first.close()
+    second.close()
 
 
 def test_a_lost_connection_is_replaced(url: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from portraiture.jobs.database import SCHEMA, Row
 from portraiture.jobs.sql import SqlTable
 from portraiture.paths import check_name, reason
 
+_making = threading.Lock()
 BUSY_S = 30.0
 """That a transaction waits for others to end."""
 NOW = "((julianday('now') - 2440587.5) * 86400.0)"
@@ -34,12 +36,7 @@ class SqliteTable(SqlTable):
         super().__init__()
         self._path = Path(path)
         check_name(self._path, StorageError)
-        try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise StorageError(
-                f"The jobs' database {self._path} cannot be opened: {reason(error)}."
-            ) from error
+        _make_private(self._path)
         with self._transaction() as run:
             for statement in SCHEMA:
                 run(statement)
@@ -75,6 +72,21 @@ class SqliteTable(SqlTable):
                 return "The jobs' database is damaged or another kind of file; restore a copy."
             case _:
                 return f"The jobs' database does not work ({error}); see the log."
+
+
+def _make_private(path: Path) -> None:
+    """Create the file, for its owner alone, if there is none. An existing one is not opened: to
+    close it would end the locks of all SQLite's connections to it in this process (POSIX).
+    Raises StorageError."""
+    try:
+        with _making:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StorageError(
+            f"The jobs' database {path} cannot be opened: {reason(error)}."
+        ) from error
 
 
 @cache
