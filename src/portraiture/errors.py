@@ -79,3 +79,7 @@ class IdempotencyError(JobError):
 
 class StorageError(JobError):
     """The database of the jobs cannot be reached, read or written just now."""
+
+
+class BatchError(PortraitureError):
+    """A batch of photos cannot be run as asked."""
