@@ -25,8 +25,8 @@ VERB = "a verb"
 TIERS: tuple[set[str], ...] = (
     {"errors", "ops", "quiet", "recent", "signals", "types", "version"},
     {"cache", "camera", "paths", "pixels", "progress"},
-    {"jobs", "media", "processes", "render", "triplane"},
-    {"engine", "networks", "weights"},
+    {"media", "processes", "render", "triplane"},
+    {"engine", "jobs", "networks", "weights"},
     {"convert", "meshing", "photo"},
     {"checkpoints", "export", "people"},
     {"perception"},

@@ -79,3 +79,11 @@ class QueueFullError(JobError):
 
 class IdempotencyError(JobError):
     """An idempotency key was used before for something else."""
+
+
+class StorageError(JobError):
+    """The database of the jobs cannot be reached, read or written just now."""
+
+
+class BatchError(PortraitureError):
+    """A batch of photos cannot be run as asked."""

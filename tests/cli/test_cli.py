@@ -17,7 +17,7 @@ from portraiture.engine.build import build_bust
 from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
-    "create", "avatar", "render", "assets", "invert", "edit", "lift", "sample", "synth",
+    "create", "avatar", "render", "assets", "invert", "edit", "lift", "batch", "sample", "synth",
     "train", "convert", "bench",
 )  # fmt: skip
 

@@ -12,10 +12,12 @@ from rich.markup import escape
 from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 
 import portraiture.cli.avatars as avatars
+import portraiture.cli.batch as batches
 import portraiture.cli.bench as benches
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
+from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
@@ -32,6 +34,7 @@ Command = (
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Edit, subcommand("edit")]
     | Annotated[Lift, subcommand("lift")]
+    | Annotated[Batch, subcommand("batch")]
     | Annotated[SampleHeads, subcommand("sample")]
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
@@ -80,6 +83,7 @@ def run(
     | Invert
     | Edit
     | Lift
+    | Batch
     | SampleHeads
     | Synth
     | Train
@@ -109,6 +113,8 @@ def run(
             heads.edit(command)
         case Lift():
             heads.lift(command)
+        case Batch():
+            batches.batch(command)
         case SampleHeads():
             networks.sample(command)
         case Synth():

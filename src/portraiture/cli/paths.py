@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.cli.avatars import Create, MakeAvatar, Parametrize, Render
+from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
@@ -35,7 +36,9 @@ def check_paths(command: Any) -> None:
             check_folder(command.out)
         case Train():
             check_folder(command.out or command.bundle or Path())
-        case Parametrize() | Invert() | Edit() | Lift() | SampleHeads() | Synth() | Convert():
+        case Batch() | Parametrize() | Invert() | Edit() | Lift() | SampleHeads() | Synth():
+            check_folder(command.out)
+        case Convert():
             check_folder(command.out)
 
 

@@ -4,9 +4,13 @@ enqueue ─▶ queued ─lease─▶ running ─finish─▶ done, with its resu
              ▲                │ lease ran out, or failed for a passing reason: again, three times
              └────────────────┴──▶ failed (unusable input) · dead (three attempts) · cancelled
 
+What a job made is a result: a folder, named in the transaction that ends the job. API keys say
+which tenant asks.
+
 A lease is a promise for some seconds, renewed by heartbeats; its fence is a number that grows with
 every lease of a job, so that a worker that was believed dead cannot finish what another one has
-taken over. All times are seconds since 1970, by the database's clock.
+taken over. All times are seconds since 1970, by the database's clock. Every method is one
+transaction, on the disk when it returns, and raises StorageError where the database fails.
 """
 
 from __future__ import annotations
@@ -63,9 +67,90 @@ class Counts:
     oldest_wait: float = 0.0
 
 
-class JobTable(Protocol):
-    """A queue in a database; safe to share between threads, one a process. Every method is one
-    transaction that is on the disk when it returns."""
+@dataclass(frozen=True)
+class Result:
+    """What a job made and keeps, until it is deleted. id, tenant, kind: the job's. folder: name of
+    its folder among the results. version: 1, and one more with every revision."""
+
+    id: str
+    tenant: str
+    kind: str
+    folder: str
+    version: int
+    created: float
+
+
+@dataclass(frozen=True)
+class InUse:
+    """folders: that results name. jobs: ids of those that run, which may have made others."""
+
+    folders: frozenset[str]
+    jobs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """What is known of a key; itself it is not kept. id: to revoke it by."""
+
+    id: str
+    tenant: str
+    name: str
+    created: float
+    revoked: float | None = None
+
+
+class ResultTable(Protocol):
+    """What finished jobs made. Another tenant's results are as good as absent."""
+
+    def result(self, id: str, *, tenant: str) -> Result | None:
+        """The tenant's result; None where there is none."""
+        ...
+
+    def results(
+        self, *, tenant: str, kind: str | None = None, limit: int = 100, after: str | None = None
+    ) -> list[Result]:
+        """The tenant's results, newest first. after: id of the last one of the page before."""
+        ...
+
+    def revise_result(
+        self, id: str, *, tenant: str, version: int, folder: str | None = None
+    ) -> Result | None:
+        """The result as `version` + 1, in another folder where one is given; None, and nothing
+        changes, where `version` is not its version any more or there is no such result."""
+        ...
+
+    def delete_result(self, id: str, *, tenant: str) -> Result | None:
+        """Delete it; what it was, so that its folder can be removed, or None."""
+        ...
+
+    def in_use(self) -> InUse:
+        """What a sweep of the results' folders must leave, of all tenants, at one moment."""
+        ...
+
+
+class KeyTable(Protocol):
+    """API keys, of which only hashes are kept."""
+
+    def add_key(self, tenant: str, *, name: str = "") -> str:
+        """A new key of 256 random bits, which is shown this once."""
+        ...
+
+    def tenant_of(self, key: str) -> str | None:
+        """Whose key it is; None for one that is unknown or revoked."""
+        ...
+
+    def keys(self, *, tenant: str) -> list[ApiKey]:
+        """The tenant's keys, oldest first, revoked ones too."""
+        ...
+
+    def revoke(self, id: str, *, tenant: str) -> bool:
+        """The key of this `ApiKey.id` stands for nobody from now on; False where there is none."""
+        ...
+
+
+class JobTable(ResultTable, KeyTable, Protocol):
+    """A queue in a database, with its results and keys. Safe to share between threads; every
+    process opens its own."""
 
     def enqueue(
         self,
@@ -77,9 +162,9 @@ class JobTable(Protocol):
         max_queued: int | None = None,
         id: str | None = None,
     ) -> Job:
-        """A new job, or the one that this tenant has put under the idempotency key before. Raises
-        QueueFullError where `max_queued` jobs of all tenants wait, IdempotencyError where the key
-        stands for another kind or payload."""
+        """A new job, or the one that this tenant has put under the idempotency key before. id: 32
+        hexadecimal digits, by default random. Raises QueueFullError where `max_queued` jobs of all
+        tenants wait, IdempotencyError where the key stands for another kind or payload."""
         ...
 
     def get(self, id: str, *, tenant: str) -> Job | None:
@@ -104,13 +189,24 @@ class JobTable(Protocol):
         has ended; nothing that was made may be kept."""
         ...
 
-    def finish(self, lease: Lease, result: Mapping[str, Any]) -> bool:
-        """The job is done. False, and nothing changes, where the lease is lost."""
+    def finish(self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None) -> bool:
+        """The job is done. False, and nothing changes, where the lease is lost. folder: what it
+        made, recorded as a `Result` with the job's id."""
         ...
 
-    def fail(self, lease: Lease, error: str, *, again: bool) -> bool:
+    def fail(self, lease: Lease, error: str, *, again: bool, delay: float = 0.0) -> bool:
         """The attempt failed, with one sentence. again: for a passing reason, so that the job waits
-        anew where it has attempts left, and is dead where not; otherwise it has failed for good."""
+        anew, at least `delay` seconds, where it has attempts left, and is dead where not; otherwise
+        it has failed for good."""
+        ...
+
+    def give_back(self, lease: Lease) -> bool:
+        """The worker ends without having done the job: it waits anew, and no attempt is counted."""
+        ...
+
+    def release(self, worker: str, *, free: bool = False) -> int:
+        """A worker is known to have ended: its jobs wait anew at once; how many. free: the attempt
+        is not counted."""
         ...
 
     def stop(self, lease: Lease) -> bool:

@@ -1,0 +1,105 @@
+"""Results and API keys in SQL."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+
+from portraiture.jobs.database import Database, Row, Run, plain
+from portraiture.jobs.table import ApiKey, InUse, Job, Result
+
+KEY_PREFIX = "portraiture_"
+"""By which scanners for leaked secrets know a key."""
+KEY_ID_DIGITS = 16
+"""Of a key's hash, by which the key is named."""
+
+RECORD = """INSERT INTO portraiture_results (id, tenant, kind, folder, version, created)
+    VALUES (:id, :tenant, :kind, :folder, 1, {now})"""
+RESULT = "SELECT * FROM portraiture_results WHERE id = :id AND tenant = :tenant"
+RESULTS = """SELECT * FROM portraiture_results WHERE tenant = :tenant
+    AND (:every = 1 OR kind = :kind) AND (:first = 1 OR (created, id) <
+    (SELECT created, id FROM portraiture_results WHERE id = :after AND tenant = :tenant))
+    ORDER BY created DESC, id DESC LIMIT :limit"""
+REVISE = """UPDATE portraiture_results SET version = version + 1,
+    folder = COALESCE(CAST(:folder AS TEXT), folder)
+    WHERE id = :id AND tenant = :tenant AND version = :version RETURNING *"""
+DELETE = "DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant RETURNING *"
+IN_USE = """SELECT folder AS name, 1 AS kept FROM portraiture_results
+    UNION ALL SELECT id, 0 FROM portraiture_jobs WHERE state = 'running'"""
+ADD_KEY = """INSERT INTO portraiture_keys (hash, tenant, name, created)
+    VALUES (:hash, :tenant, :name, {now})"""
+TENANT_OF = "SELECT tenant FROM portraiture_keys WHERE hash = :hash AND revoked IS NULL"
+KEYS = "SELECT * FROM portraiture_keys WHERE tenant = :tenant ORDER BY created, hash"
+REVOKE = """UPDATE portraiture_keys SET revoked = {now}
+    WHERE substr(hash, 1, :digits) = :id AND tenant = :tenant AND revoked IS NULL RETURNING hash"""
+
+
+class SqlResults(Database):
+    """The `ResultTable` and `KeyTable` of a `Database`."""
+
+    def _record(self, run: Run, job: Job, folder: str) -> None:
+        """The job has made a folder."""
+        run(RECORD, {"id": job.id, "tenant": job.tenant, "kind": job.kind, "folder": folder})
+
+    def result(self, id: str, *, tenant: str) -> Result | None:
+        with self._transaction() as run:
+            return _only(run(RESULT, {"id": plain(id), "tenant": plain(tenant)}))
+
+    def results(
+        self, *, tenant: str, kind: str | None = None, limit: int = 100, after: str | None = None
+    ) -> list[Result]:
+        values = {
+            "tenant": plain(tenant), "every": int(kind is None), "kind": plain(kind or ""),
+            "first": int(after is None), "after": plain(after or ""), "limit": int(limit),
+        }  # fmt: skip
+        with self._transaction() as run:
+            return [Result(**row) for row in run(RESULTS, values)]
+
+    def revise_result(
+        self, id: str, *, tenant: str, version: int, folder: str | None = None
+    ) -> Result | None:
+        values = {"id": plain(id), "tenant": plain(tenant), "version": version, "folder": folder}
+        with self._transaction() as run:
+            return _only(run(REVISE, values))
+
+    def delete_result(self, id: str, *, tenant: str) -> Result | None:
+        with self._transaction() as run:
+            return _only(run(DELETE, {"id": plain(id), "tenant": plain(tenant)}))
+
+    def in_use(self) -> InUse:
+        with self._transaction() as run:
+            rows = run(IN_USE)
+        return InUse(
+            frozenset(row["name"] for row in rows if row["kept"]),
+            frozenset(row["name"] for row in rows if not row["kept"]),
+        )
+
+    def add_key(self, tenant: str, *, name: str = "") -> str:
+        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        with self._transaction() as run:
+            run(ADD_KEY, {"hash": _hash(key), "tenant": plain(tenant), "name": plain(name)})
+        return key
+
+    def tenant_of(self, key: str) -> str | None:
+        with self._transaction() as run:
+            rows = run(TENANT_OF, {"hash": _hash(key)})
+        return rows[0]["tenant"] if rows else None
+
+    def keys(self, *, tenant: str) -> list[ApiKey]:
+        with self._transaction() as run:
+            rows = run(KEYS, {"tenant": plain(tenant)})
+        return [ApiKey(row.pop("hash")[:KEY_ID_DIGITS], **row) for row in rows]
+
+    def revoke(self, id: str, *, tenant: str) -> bool:
+        values = {"id": plain(id), "tenant": plain(tenant), "digits": KEY_ID_DIGITS}
+        with self._transaction() as run:
+            return bool(run(REVOKE, values))
+
+
+def _hash(key: str) -> str:
+    """Of 256 random bits, which nobody guesses: a slow hash would add nothing."""
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _only(rows: list[Row]) -> Result | None:
+    return Result(**rows[0]) if rows else None
