@@ -1,5 +1,5 @@
-"""Fewer triangles by half-edge collapses: vertices vanish, none moves, so UVs, normals, skin weights
-and morph targets carry over exactly.
+"""Fewer triangles by half-edge collapses: vertices vanish, none moves, so UVs, normals, skin
+weights and morph targets carry over exactly.
 
 part ─welded at UV seams, in several poses─▶ quadrics ─passes of independent collapses─▶ part
 
