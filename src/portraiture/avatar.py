@@ -26,11 +26,12 @@ from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.sample_expression import portrait_expression
 from portraiture.engine.style.recipes import STYLES, style_shading
-from portraiture.errors import AvatarError
+from portraiture.errors import AvatarError, ExportError
 from portraiture.export.gltf import write_glb
+from portraiture.export.options import AS_BUILT, GlbOptions
 from portraiture.export.ply import write_obj, write_ply
 from portraiture.export.video import over, studio_wall
-from portraiture.export.vrm import VrmMeta, write_vrm
+from portraiture.export.vrm import VrmMeta, check_options, write_vrm
 from portraiture.media import atomic_path
 from portraiture.paths import check_file, check_name
 from portraiture.recent import Recent
@@ -147,26 +148,33 @@ class Avatar:
         title: str | None = None,
         author: str | None = None,
         licence: Licence = "private",
+        options: GlbOptions = AS_BUILT,
     ) -> Path:
         """Write .glb, .vrm, .obj or .ply.
 
         title, author, licence: of a VRM; the title is by default the file's name, the licence
-        `export.vrm.LICENCES`. Its thumbnail is the front. Raises OutputError, before any work, on
-        another suffix or where nothing can be written; AvatarError on a blank title or author.
+        `export.vrm.LICENCES`. Its thumbnail is the front. options: of a GLB or VRM. Raises
+        OutputError, before any work, on another suffix or where nothing can be written; AvatarError
+        on a blank title or author; ExportError for options that the format does not allow.
         """
         path = Path(path)
         check_file(path, SUFFIXES)
         meta = VrmMeta(title, author, licence).check()
-        match path.suffix.lower():
+        suffix = path.suffix.lower()
+        if suffix == ".vrm":
+            check_options(options)
+        elif suffix != ".glb" and options != AS_BUILT:
+            raise ExportError(f"There are no options for {suffix} files; write a .glb or .vrm.")
+        match suffix:
             case ".glb":
-                write_glb(self.bust(expression=self.expression), path)
+                write_glb(self.bust(expression=self.expression), path, options)
             case ".vrm":
                 bust = self.bust(expression=self.expression)
                 wall = studio_wall(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
                 front = over(self.render(size=THUMBNAIL_SIZE), wall)
                 write_vrm(
                     bust, path, name=meta.titled(path.stem), author=meta.author,
-                    licence=meta.licence, thumbnail=front,
+                    licence=meta.licence, thumbnail=front, options=options,
                 )  # fmt: skip
             case ".obj":
                 write_obj(self.bust(), path)

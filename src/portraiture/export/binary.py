@@ -19,8 +19,10 @@ ELEMENT_ARRAY_BUFFER = 34963
 LINEAR = 9729
 LINEAR_MIPMAP_LINEAR = 9987
 REPEAT = 10497
+WEBP = "EXT_texture_webp"
 
 _COMPONENT = {"u1": 5121, "u2": 5123, "u4": 5125, "f4": 5126}
+_DTYPE = {number: "<" + name for name, number in _COMPONENT.items()}
 _TYPE = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 _MAGIC, _VERSION, _JSON_CHUNK, _BIN_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
 
@@ -34,6 +36,7 @@ class GltfBuilder:
 
     document: dict[str, Any] = field(default_factory=dict)
     blob: bytearray = field(default_factory=bytearray)
+    more_buffers: list[dict[str, Any]] = field(default_factory=list)
     _textures: dict[bytes, int] = field(default_factory=dict)
     _zeros: dict[int, int] = field(default_factory=dict)
     _sparse_seen: dict[tuple[int, bytes, bytes], int] = field(default_factory=dict)
@@ -49,6 +52,12 @@ class GltfBuilder:
         """Declare extensions in ``extensionsUsed``, each once."""
         used = self.document.setdefault("extensionsUsed", [])
         used += [name for name in names if name not in used]
+
+    def require_extensions(self, *names: str) -> None:
+        """Declare extensions in ``extensionsUsed`` and ``extensionsRequired``, each once."""
+        self.use_extensions(*names)
+        required = self.document.setdefault("extensionsRequired", [])
+        required += [name for name in names if name not in required]
 
     def view(self, data: bytes, target: int | None = None) -> int:
         """A buffer view over `data`, four-byte aligned."""
@@ -141,26 +150,56 @@ class GltfBuilder:
             self._still = self._sparse_rows(np.zeros(1, "<u2"), np.zeros((1, 3), "<f4"))
         return self._still
 
+    def values(self, index: int) -> ndarray:
+        """What `accessor` or `sparse_accessor` was given, sparse rows filled in; matrices as their
+        columns."""
+        record = self.document["accessors"][index]
+        shape = next(shape for shape, name in _TYPE.items() if name == record["type"])
+        kind = np.dtype(_DTYPE[record["componentType"]])
+        if "bufferView" in record:
+            return np.frombuffer(self.bytes_of(record["bufferView"]), kind).reshape(-1, *shape)
+        out = np.zeros((record["count"], *shape), kind)
+        sparse = record["sparse"]
+        rows = np.frombuffer(
+            self.bytes_of(sparse["indices"]["bufferView"]),
+            _DTYPE[sparse["indices"]["componentType"]],
+        )
+        out[rows] = np.frombuffer(self.bytes_of(sparse["values"]["bufferView"]), kind).reshape(
+            -1, *shape
+        )
+        return out
+
+    def bytes_of(self, view: int) -> bytes:
+        """What `view` was given."""
+        record = self.document["bufferViews"][view]
+        start = record["byteOffset"]
+        return bytes(self.blob[start : start + record["byteLength"]])
+
     def image(self, data: bytes, name: str) -> int:
-        """An embedded PNG or JPEG; the index in ``images``."""
+        """An embedded PNG, JPEG or WebP; the index in ``images``."""
         kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+        kind = "image/webp" if data.startswith(b"RIFF") else kind
         record = {"name": name, "mimeType": kind, "bufferView": self.view(data)}
         return self.append("images", record)
 
     def texture(self, data: bytes, name: str) -> int:
-        """A repeating, trilinear texture; equal bytes give the same texture."""
+        """A repeating, trilinear texture; equal bytes give the same texture. WebP makes
+        EXT_texture_webp required."""
         if data not in self._textures:
             if "samplers" not in self.document:
                 sampler = {"magFilter": LINEAR, "minFilter": LINEAR_MIPMAP_LINEAR}
                 self.append("samplers", {**sampler, "wrapS": REPEAT, "wrapT": REPEAT})
-            record = {"sampler": 0, "source": self.image(data, name)}
-            self._textures[data] = self.append("textures", record)
+            source = {"source": self.image(data, name)}
+            if data.startswith(b"RIFF"):
+                self.require_extensions(WEBP)
+                source = {"extensions": {WEBP: source}}
+            self._textures[data] = self.append("textures", {"sampler": 0, **source})
         return self._textures[data]
 
     def glb(self) -> bytes:
         """The finished file: header, JSON chunk padded with spaces, binary chunk with zeros."""
         blob = bytes(self.blob) + b"\0" * (-len(self.blob) % 4)
-        document = {**self.document, "buffers": [{"byteLength": len(blob)}]}
+        document = {**self.document, "buffers": [{"byteLength": len(blob)}, *self.more_buffers]}
         text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         total = 12 + 8 + len(text) + 8 + len(blob)

@@ -66,7 +66,7 @@ MOUTH_OVERRIDE: dict[str, Override] = {"surprised": "blend"}
 
 
 def both_sides(mixture: Mapping[str, float]) -> dict[str, float]:
-    """The mixture with each name that ends in ``Both`` as one for the left and one for the right."""
+    """The mixture, each name that ends in ``Both`` as one for the left and one for the right."""
     out: dict[str, float] = {}
     for name, weight in mixture.items():
         if name.endswith("Both"):

@@ -37,10 +37,15 @@ def is_flat(material: Material) -> bool:
     return material.finish != "lit"
 
 
+def is_unshaded(material: Material) -> bool:
+    """Whether the material has the same tone everywhere where it is flat."""
+    return material.kind in _UNSHADED
+
+
 def vertex_tones(part: Part) -> UInt8[ndarray, "V 4"] | None:
     """COLOR_0 (linear, normalised bytes): white in the light, the shadow's tint away from it; None
     for parts without tones."""
-    if not is_flat(part.material) or part.material.kind in _UNSHADED or is_outline(part):
+    if not is_flat(part.material) or is_unshaded(part.material) or is_outline(part):
         return None
     shadow = np.array(DEEP if part.material.finish == "ink" else SHADOW)
     level = smooth((part.normals @ TOWARDS_KEY + 0.06) / 0.18)[:, None]
@@ -49,14 +54,15 @@ def vertex_tones(part: Part) -> UInt8[ndarray, "V 4"] | None:
     return (np.concatenate([tone, opaque], axis=1) * 255.0 + 0.5).astype(np.uint8)
 
 
-def mtoon(material: Material, color_texture: int) -> dict[str, Any]:
-    """The VRMC_materials_mtoon 1.0 object of a flat material."""
-    shaded = material.kind not in _UNSHADED
+def mtoon(material: Material, color_texture: int | None) -> dict[str, Any]:
+    """The VRMC_materials_mtoon 1.0 object of a flat material; color_texture: None for none."""
+    shaded = not is_unshaded(material)
     shadow = DEEP if material.finish == "ink" else SHADOW
+    painted = {} if color_texture is None else {"shadeMultiplyTexture": {"index": color_texture}}
     return {
         "specVersion": "1.0",
         "shadeColorFactor": list(shadow) if shaded else [1.0, 1.0, 1.0],
-        "shadeMultiplyTexture": {"index": color_texture},
+        **painted,
         "shadingShiftFactor": -0.03,
         "shadingToonyFactor": 0.9,
         "giEqualizationFactor": 0.9,

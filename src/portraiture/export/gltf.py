@@ -7,32 +7,24 @@ The file holds the neutral face; the expression of the photo is in the scene's `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from portraiture.export.arkit import ARKIT_NAMES
 from portraiture.export.binary import ELEMENT_ARRAY_BUFFER, GltfBuilder
-from portraiture.export.flat import (
-    MTOON,
-    UNLIT,
-    is_flat,
-    is_outline,
-    mtoon,
-    outlined,
-    vertex_tones,
-)
+from portraiture.export.compress import compressed
+from portraiture.export.flat import is_outline, vertex_tones
+from portraiture.export.material import Toning, add_material
 from portraiture.export.morphs import NormalTargets, merged, tangents, wants_normal_targets
+from portraiture.export.options import AS_BUILT, GlbOptions
 from portraiture.export.skeleton import grounded
-from portraiture.export.textures import encode_color, encode_normal, encode_roughness
+from portraiture.export.tailor import tailored
 from portraiture.media import atomic_path
 from portraiture.types import Bust, Morph, Part, Skeleton
-
-Toning = Literal["vertices", "mtoon"]
-"""How flat materials keep their two tones: as vertex colours, or for VRM's toon shader."""
 
 HAIR_EPSILON_M = 4e-4
 """Smaller displacements of hair, a beard's above all, and of outlines cost megabytes and cannot be
@@ -50,33 +42,36 @@ class Scene:
     meshes: dict[str, int]
 
 
-def write_glb(bust: Bust, path: Path | str) -> None:
+def write_glb(bust: Bust, path: Path | str, options: GlbOptions = AS_BUILT) -> None:
     """Write `bust` to `path`, whole or not at all. Raises OutputError.
 
     Metres, y up, the face along +z, the ground under the feet at y = 0. Every part that moves
-    carries all 52 targets in the order of `ARKIT_NAMES`. The same bust gives the same bytes.
+    carries all the targets that `options` name, in that order, by default the 52 of `ARKIT_NAMES`.
+    The same bust and options give the same bytes.
     """
-    data = glb_bytes(bust)
+    data = glb_bytes(bust, options)
     with atomic_path(path) as partial:
         partial.write_bytes(data)
 
 
-def glb_bytes(bust: Bust) -> bytes:
+def glb_bytes(bust: Bust, options: GlbOptions = AS_BUILT) -> bytes:
     """What `write_glb` writes."""
     builder = GltfBuilder()
-    add_bust(builder, with_outlines(grounded(bust)))
-    return builder.glb()
+    add_bust(builder, tailored(grounded(bust), options), options=options)
+    return (compressed(builder) if options.meshopt else builder).glb()
 
 
-def with_outlines(bust: Bust) -> Bust:
-    """The bust with the outlines that its materials ask for as parts of their own."""
-    return replace(bust, parts=outlined(bust.parts))
-
-
-def add_bust(builder: GltfBuilder, bust: Bust, *, toning: Toning = "vertices") -> Scene:
+def add_bust(
+    builder: GltfBuilder,
+    bust: Bust,
+    *,
+    toning: Toning = "vertices",
+    options: GlbOptions = AS_BUILT,
+) -> Scene:
     """Put `bust` into an empty document as its one scene; parts without a triangle are left out.
 
-    Raises ValueError when two parts have one name.
+    options: morph targets, texture channels and formats; all else is `tailor.tailored`'s. Raises
+    ValueError when two parts have one name.
     """
     parts = [part for part in map(_referenced, bust.parts) if len(part.faces)]
     if len({part.name for part in parts}) < len(parts):
@@ -84,7 +79,7 @@ def add_bust(builder: GltfBuilder, bust: Bust, *, toning: Toning = "vertices") -
     builder.document["asset"] = {"version": "2.0", "generator": "Portraiture"}
     bones = _add_bones(builder, bust.skeleton)
     skin = _add_skin(builder, bust.skeleton, bones)
-    meshes = {part.name: _add_part(builder, part, skin, toning) for part in parts}
+    meshes = {part.name: _add_part(builder, part, skin, toning, options) for part in parts}
     scene: dict[str, Any] = {"name": "Portrait", "nodes": [bones[0], *meshes.values()]}
     expression = {name: float(weight) for name, weight in sorted(bust.expression.items())}
     scene["extras"] = {"expression": expression}
@@ -117,7 +112,9 @@ def _add_skin(builder: GltfBuilder, skeleton: Skeleton, bones: list[int]) -> int
     return builder.append("skins", record)
 
 
-def _add_part(builder: GltfBuilder, part: Part, skin: int, toning: Toning) -> int:
+def _add_part(
+    builder: GltfBuilder, part: Part, skin: int, toning: Toning, options: GlbOptions
+) -> int:
     """The part's mesh and its node, at the root of the scene as skinned meshes should be."""
     joints, weights = _skinning(part)
     uv = part.uv.astype(np.float32).copy()
@@ -129,7 +126,7 @@ def _add_part(builder: GltfBuilder, part: Part, skin: int, toning: Toning) -> in
         "JOINTS_0": builder.accessor(joints),
         "WEIGHTS_0": builder.accessor(weights, normalized=True),
     }
-    if part.material.normal is not None:
+    if part.material.normal is not None and "normal" in options.texture_channels:
         frame = tangents(part.vertices, part.faces, _unit_normals(part.normals), part.uv)
         attributes["TANGENT"] = builder.accessor(frame)
     tones = vertex_tones(part) if toning == "vertices" else None
@@ -141,26 +138,27 @@ def _add_part(builder: GltfBuilder, part: Part, skin: int, toning: Toning) -> in
         "indices": builder.accessor(
             part.faces.reshape(-1).astype(kind), target=ELEMENT_ARRAY_BUFFER
         ),
-        "material": _add_material(builder, part, toning),
+        "material": add_material(builder, part, toning, options),
     }
     mesh: dict[str, Any] = {"name": part.name, "primitives": [primitive]}
-    if part.morphs:
-        primitive["targets"] = _targets(builder, part)
-        mesh["weights"] = [0.0] * len(ARKIT_NAMES)
-        mesh["extras"] = {"targetNames": list(ARKIT_NAMES)}
+    names = options.morph_names()
+    if part.morphs and names:
+        primitive["targets"] = _targets(builder, part, names)
+        mesh["weights"] = [0.0] * len(names)
+        mesh["extras"] = {"targetNames": list(names)}
     record = {"name": part.name, "mesh": builder.append("meshes", mesh), "skin": skin}
     return builder.append("nodes", record)
 
 
-def _targets(builder: GltfBuilder, part: Part) -> list[dict[str, int]]:
-    """All 52 targets; those that do not move this part share one accessor of zeros."""
+def _targets(builder: GltfBuilder, part: Part, names: Sequence[str]) -> list[dict[str, int]]:
+    """A target for each name; those that do not move this part share one accessor of zeros."""
     count = len(part.vertices)
     still = Morph(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     shading = NormalTargets(part.vertices, part.faces) if wants_normal_targets(part) else None
     coarse = part.material.kind == "hair" or part.name == "beard" or is_outline(part)
     epsilon = HAIR_EPSILON_M if coarse else 0.0
     targets = []
-    for name in ARKIT_NAMES:
+    for name in names:
         morph = merged(part.morphs.get(name, still), epsilon)
         target = {"POSITION": builder.sparse_accessor(morph.indices, morph.deltas, count)}
         if shading is not None:
@@ -168,38 +166,6 @@ def _targets(builder: GltfBuilder, part: Part) -> list[dict[str, int]]:
             target["NORMAL"] = builder.sparse_accessor(turn.indices, turn.deltas, count)
         targets.append(target)
     return targets
-
-
-def _add_material(builder: GltfBuilder, part: Part, toning: Toning) -> int:
-    name, material = part.name, part.material
-    color = encode_color(material.base_color, material.alpha_mode)
-    painted = builder.texture(color, f"{name}_color")
-    surface: dict[str, Any] = {
-        "baseColorTexture": {"index": painted},
-        "metallicFactor": float(material.metallic),
-        "roughnessFactor": float(material.roughness_factor),
-    }
-    if material.roughness is not None and not is_flat(material):
-        rough = encode_roughness(material.roughness, metallic=material.metallic > 0.0)
-        index = builder.texture(rough, f"{name}_roughness")
-        surface["metallicRoughnessTexture"] = {"index": index}
-    record: dict[str, Any] = {"name": name, "pbrMetallicRoughness": surface}
-    if material.normal is not None:
-        index = builder.texture(encode_normal(material.normal), f"{name}_normal")
-        record["normalTexture"] = {"index": index}
-    if material.alpha_mode != "opaque":
-        record["alphaMode"] = material.alpha_mode.upper()
-    if material.alpha_mode == "mask":
-        record["alphaCutoff"] = float(material.alpha_cutoff)
-    if material.double_sided:
-        record["doubleSided"] = True
-    if is_flat(material):
-        record["extensions"] = {UNLIT: {}}
-        if toning == "mtoon" and not is_outline(part):
-            record["extensions"][MTOON] = mtoon(material, painted)
-        builder.use_extensions(*record["extensions"])
-    record["extras"] = {"kind": "outline" if is_outline(part) else material.kind}
-    return builder.append("materials", record)
 
 
 def _skinning(part: Part) -> tuple[ndarray, ndarray]:

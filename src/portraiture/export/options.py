@@ -105,3 +105,6 @@ def _choice(what: str, value: object, choices: tuple[object, ...]) -> None:
     if not any(value == choice and type(value) is type(choice) for choice in choices):
         known = ", ".join(str(choice) for choice in choices if choice is not None)
         raise ExportError(f"There is no {what} {value!r}; choose one of {known}.")
+
+
+AS_BUILT = GlbOptions()

@@ -1,8 +1,9 @@
-"""The skeleton's rest pose for export: feet on the ground, and the T-pose that VRM asks for."""
+"""The skeleton's rest pose for export: feet on the ground, and arms as T- or A-pose."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import cos, pi, sin
 
 import numpy as np
 from jaxtyping import Float
@@ -29,15 +30,20 @@ def grounded(bust: Bust) -> Bust:
     )
 
 
-def t_posed(bust: Bust) -> Bust:
-    """The same bust with both arms level along x, as VRM's rest pose.
+A_POSE = pi / 4
+"""Radians by which the arms of an A-pose hang below the level."""
 
-    Joints: upper arm, lower arm and hand come to lie on a level line from the shoulder; bone
+
+def t_posed(bust: Bust, *, down: float = 0.0) -> Bust:
+    """The same bust with both arms straight and level along x, as VRM's rest pose; or `down`
+    radians below the level.
+
+    Joints: upper arm, lower arm and hand come to lie on a line from the shoulder; bone
     lengths stay. Skin: `v_T` is the solution of ``sum_j w_j G_j v_T = v``, where `G_j` takes joint
     j from the T-pose back to the built pose; so a program that lowers the arms again by linear
     blend skinning gets the built surface back exactly. Landmarks are on the head and stay.
     """
-    skeleton, rotation = _level_arms(bust.skeleton)
+    skeleton, rotation = _straight_arms(bust.skeleton, down)
     return replace(
         bust,
         parts=tuple(_follow(part, bust.skeleton, skeleton, rotation) for part in bust.parts),
@@ -45,8 +51,8 @@ def t_posed(bust: Bust) -> Bust:
     )
 
 
-def _level_arms(skeleton: Skeleton) -> tuple[Skeleton, Float[ndarray, "J 3 3"]]:
-    """The T-posed skeleton and the rotation that took each joint there."""
+def _straight_arms(skeleton: Skeleton, down: float) -> tuple[Skeleton, Float[ndarray, "J 3 3"]]:
+    """The posed skeleton and the rotation that took each joint there."""
     heads = skeleton.heads.astype(np.float64)
     rotation = np.tile(np.eye(3), (len(heads), 1, 1))
     for side, direction in SIDES.items():
@@ -54,11 +60,11 @@ def _level_arms(skeleton: Skeleton) -> tuple[Skeleton, Float[ndarray, "J 3 3"]]:
         if any(name not in skeleton.names for name in names):
             continue
         upper, lower, hand = (skeleton.names.index(name) for name in names)
-        level = np.array([direction, 0.0, 0.0])
+        along = np.array([direction * cos(down), -sin(down), 0.0])
         for start, end in ((upper, lower), (lower, hand)):
             bone = skeleton.heads[end].astype(np.float64) - skeleton.heads[start]
-            rotation[start] = _rotation_between(bone, level)
-            heads[end] = heads[start] + np.linalg.norm(bone) * level
+            rotation[start] = _rotation_between(bone, along)
+            heads[end] = heads[start] + np.linalg.norm(bone) * along
         rotation[hand] = rotation[lower]
     return replace(skeleton, heads=heads.astype(np.float32)), rotation
 

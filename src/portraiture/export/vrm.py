@@ -8,7 +8,7 @@ VRM's rest pose is a T-pose, so the arms are levelled first (`export.skeleton.t_
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +18,13 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-from portraiture.errors import AvatarError
-from portraiture.export.arkit import ARKIT_NAMES
+from portraiture.errors import AvatarError, ExportError
 from portraiture.export.binary import GltfBuilder
 from portraiture.export.expressions import BLINK_OVERRIDE, MOUTH_OVERRIDE, VRM_PRESETS
-from portraiture.export.gltf import Scene, add_bust, with_outlines
-from portraiture.export.skeleton import grounded, t_posed
+from portraiture.export.gltf import Scene, add_bust
+from portraiture.export.options import AS_BUILT, GlbOptions
+from portraiture.export.skeleton import grounded
+from portraiture.export.tailor import tailored
 from portraiture.media import atomic_path
 from portraiture.paths import check_name
 from portraiture.types import Bust, Licence, Part, Skeleton
@@ -141,17 +142,31 @@ def write_vrm(
     author: str | None = None,
     licence: Licence | VrmLicence = "private",
     thumbnail: UInt8[ndarray, "h w 3"] | None = None,
+    options: GlbOptions = AS_BUILT,
 ) -> None:
     """Write `bust` to `path`, whole or not at all.
 
     name: the avatar's title. author: who made it. licence: what others may do, by name or setting
-    by setting. thumbnail: a square image for lists of avatars. The same arguments give the same
-    bytes. Raises OutputError; AvatarError when name or author is blank; ValueError when the
-    skeleton lacks a bone that VRM requires.
+    by setting. thumbnail: a square image for lists of avatars. options: those that `check_options`
+    lets pass. The same arguments give the same bytes. Raises OutputError; AvatarError when name or
+    author is blank; ExportError for other options; ValueError when the skeleton lacks a bone that
+    VRM requires.
     """
-    data = vrm_bytes(bust, name=name, author=author, licence=licence, thumbnail=thumbnail)
+    data = vrm_bytes(
+        bust, name=name, author=author, licence=licence, thumbnail=thumbnail, options=options
+    )
     with atomic_path(path) as partial:
         partial.write_bytes(data)
+
+
+def check_options(options: GlbOptions) -> None:
+    """Raise ExportError for options that VRM 1.0 does not allow."""
+    if options.meshopt:
+        raise ExportError("A VRM cannot be compressed with meshopt; write a .glb for that.")
+    if options.texture_format == "webp":
+        raise ExportError("A VRM's textures are PNG or JPEG; choose one of them, or write a .glb.")
+    if options.pose == "A":
+        raise ExportError("The rest pose of a VRM is the T-pose; leave the pose out.")
 
 
 def vrm_bytes(
@@ -161,14 +176,16 @@ def vrm_bytes(
     author: str | None = None,
     licence: Licence | VrmLicence = "private",
     thumbnail: UInt8[ndarray, "h w 3"] | None = None,
+    options: GlbOptions = AS_BUILT,
 ) -> bytes:
     """What `write_vrm` writes."""
+    check_options(options)
     missing = [bone for bone in REQUIRED_BONES if bone not in bust.skeleton.names]
     if missing:
         raise ValueError(f"VRM requires bones that the skeleton lacks: {', '.join(missing)}")
-    bust = with_outlines(t_posed(grounded(bust)))
+    bust = tailored(grounded(bust), replace(options, pose="T"))
     builder = GltfBuilder()
-    scene = add_bust(builder, bust, toning="mtoon")
+    scene = add_bust(builder, bust, toning="mtoon", options=options)
     terms = licence if isinstance(licence, VrmLicence) else LICENCES[licence]
     meta = _meta(name, OWNER if author is None else author, terms)
     if thumbnail is not None:
@@ -181,7 +198,7 @@ def vrm_bytes(
             "humanoid": {"humanBones": _human_bones(scene)},
             "firstPerson": {"meshAnnotations": _annotations(bust, scene)},
             "lookAt": _look_at(bust.skeleton),
-            "expressions": _expressions(bust, scene),
+            "expressions": _expressions(bust, scene, options.morph_names()),
         }
     }
     return builder.glb()
@@ -249,25 +266,27 @@ def _look_at(skeleton: Skeleton) -> dict[str, Any]:
     return {"type": "expression", "offsetFromHeadBone": offset.tolist(), **ranges}
 
 
-def _expressions(bust: Bust, scene: Scene) -> dict[str, Any]:
+def _expressions(bust: Bust, scene: Scene, names: Sequence[str]) -> dict[str, Any]:
+    """All presets, of the morph targets that there are, and each target by its own name."""
     presets = {}
     for preset, mixture in VRM_PRESETS.items():
-        record = _expression(bust.parts, scene, mixture)
+        record = _expression(bust.parts, scene, mixture, names)
         record["overrideBlink"] = BLINK_OVERRIDE.get(preset, "none")
         record["overrideMouth"] = MOUTH_OVERRIDE.get(preset, "none")
         record["overrideLookAt"] = "none"
         presets[preset] = record
-    custom = {name: _expression(bust.parts, scene, {name: 1.0}) for name in ARKIT_NAMES}
+    custom = {name: _expression(bust.parts, scene, {name: 1.0}, names) for name in names}
     return {"preset": presets, "custom": custom}
 
 
 def _expression(
-    parts: tuple[Part, ...], scene: Scene, mixture: Mapping[str, float]
+    parts: tuple[Part, ...], scene: Scene, mixture: Mapping[str, float], names: Sequence[str]
 ) -> dict[str, Any]:
     """A record with one bind for every part that an action of `mixture` moves."""
     binds = [
-        {"node": scene.meshes[part.name], "index": ARKIT_NAMES.index(name), "weight": weight}
+        {"node": scene.meshes[part.name], "index": names.index(name), "weight": weight}
         for name, weight in mixture.items()
+        if name in names
         for part in parts
         if name in part.morphs and part.name in scene.meshes
     ]
