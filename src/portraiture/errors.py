@@ -87,3 +87,7 @@ class StorageError(JobError):
 
 class BatchError(PortraitureError):
     """A batch of photos cannot be run as asked."""
+
+
+class RevisedError(JobError):
+    """What a job was to change has been changed or deleted meanwhile."""

@@ -13,6 +13,7 @@ from threading import Barrier
 
 import pytest
 
+from portraiture.errors import RevisedError
 from portraiture.jobs.table import InUse, JobTable, Result
 
 
@@ -119,3 +120,30 @@ def test_keys_are_not_kept(tmp_path: Path, table: JobTable) -> None:
     secret = key.removeprefix("portraiture_").encode()
     files = [path for path in tmp_path.iterdir() if path.is_file()]
     assert all(secret not in path.read_bytes() for path in files)
+
+
+def test_a_job_that_revises_makes_the_next_version(table: JobTable) -> None:
+    old = make(table, folder="a")
+    table.enqueue("edit", {}, tenant="ann")
+    held = table.lease("w", 60)
+    assert held is not None and table.finish(held, {}, folder="b", revises=old)
+    new = table.result(old.id, tenant="ann")
+    assert new is not None and (new.folder, new.version, new.kind) == ("b", 2, "avatar")
+    assert table.result(held.job.id, tenant="ann") is None
+    assert table.tenant_of_result(old.id) == "ann"
+    assert table.tenant_of_result(held.job.id) is None
+    assert [job.id for job in table.ended(within=60)] == [old.id, held.job.id]
+    assert table.ended(within=-60) == []
+
+
+def test_a_revision_of_what_has_changed_does_not_end_the_job(table: JobTable) -> None:
+    old = make(table, folder="a")
+    table.enqueue("edit", {}, tenant="ann")
+    held = table.lease("w", 60)
+    assert held is not None
+    assert table.revise_result(old.id, tenant="ann", version=1, folder="c")
+    with pytest.raises(RevisedError):
+        table.finish(held, {}, folder="b", revises=old)
+    job, result = table.get(held.job.id, tenant="ann"), table.result(old.id, tenant="ann")
+    assert job is not None and job.state == "running"
+    assert result is not None and (result.folder, result.version) == ("c", 2)

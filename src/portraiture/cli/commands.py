@@ -16,12 +16,14 @@ import portraiture.cli.batch as batches
 import portraiture.cli.bench as benches
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
+import portraiture.cli.serve as services
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
+from portraiture.cli.serve import Keys, Serve
 from portraiture.errors import CancelledError, PortraitureError
 from portraiture.signals import exit_on_signals
 
@@ -39,6 +41,8 @@ Command = (
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Convert, subcommand("convert")]
+    | Annotated[Serve, subcommand("serve")]
+    | Annotated[Keys, subcommand("keys")]
     | Annotated[Bench, subcommand("bench")]
 )
 
@@ -88,6 +92,8 @@ def run(
     | Synth
     | Train
     | Convert
+    | Serve
+    | Keys
     | Bench,
 ) -> None:
     """Run one parsed command. Raises PortraitureError."""
@@ -123,5 +129,9 @@ def run(
             networks.train(command)
         case Convert():
             networks.convert(command)
+        case Serve():
+            services.serve(command)
+        case Keys():
+            services.keys(command)
         case Bench():
             benches.bench(command)

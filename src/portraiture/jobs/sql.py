@@ -12,7 +12,7 @@ from typing import Any, Literal
 from portraiture.errors import IdempotencyError, JobError, QueueFullError
 from portraiture.jobs.database import Row, Run, plain
 from portraiture.jobs.sql_results import SqlResults
-from portraiture.jobs.table import ATTEMPTS, Counts, Job, Lease, State
+from portraiture.jobs.table import ATTEMPTS, Counts, Job, Lease, Result, State
 
 ID = re.compile(r"[0-9a-f]{32}")
 BROKEN_OFF = "The work broke off three times; try again, or with another photo."
@@ -47,6 +47,8 @@ RELEASE = """UPDATE portraiture_jobs SET state = 'queued', due = {now}, attempt 
 BY_STATE = "SELECT state, count(*) AS number FROM portraiture_jobs GROUP BY state"
 OLDEST = """SELECT {now} - created AS wait FROM portraiture_jobs
     WHERE state = 'queued' ORDER BY seq LIMIT 1"""
+ENDED_LATELY = """SELECT * FROM portraiture_jobs WHERE finished IS NOT NULL
+    AND finished >= {now} - :seconds ORDER BY finished"""
 FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished < {now} - :seconds
     RETURNING id"""
 
@@ -121,14 +123,17 @@ class SqlTable(SqlResults):
             rows = run(HEARTBEAT, {**_of(lease), **progress, "seconds": float(seconds)})
         return "lost" if not rows else "cancel" if rows[0]["cancelling"] else "go on"
 
-    def finish(self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None) -> bool:
+    def finish(
+        self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None,
+        revises: Result | None = None,
+    ) -> bool:  # fmt: skip
         text = _json(result)
         with self._transaction() as run:
             if not (rows := run(HELD, _of(lease))):
                 return False
             _end(run, rows[0], "done", result=text)
             if folder is not None:
-                self._record(run, lease.job, folder)
+                self._record(run, lease.job, folder, revises)
         return True
 
     def fail(self, lease: Lease, error: str, *, again: bool, delay: float = 0.0) -> bool:
@@ -166,6 +171,10 @@ class SqlTable(SqlResults):
             by_state = {row["state"]: row["number"] for row in run(BY_STATE)}
             oldest = run(OLDEST)
         return Counts(by_state, max(0.0, oldest[0]["wait"]) if oldest else 0.0)
+
+    def ended(self, *, within: float) -> list[Job]:
+        with self._transaction() as run:
+            return [_job(row) for row in run(ENDED_LATELY, {"seconds": float(within)})]
 
     def forget(self, older_than: float) -> int:
         with self._transaction() as run:

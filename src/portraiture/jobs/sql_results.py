@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from hashlib import sha256
 
+from portraiture.errors import RevisedError
 from portraiture.jobs.database import Database, Row, Run, plain
 from portraiture.jobs.table import ApiKey, InUse, Job, Result
 
@@ -23,6 +24,7 @@ RESULTS = """SELECT * FROM portraiture_results WHERE tenant = :tenant
 REVISE = """UPDATE portraiture_results SET version = version + 1,
     folder = COALESCE(CAST(:folder AS TEXT), folder)
     WHERE id = :id AND tenant = :tenant AND version = :version RETURNING *"""
+OWNER = "SELECT tenant FROM portraiture_results WHERE id = :id"
 DELETE = "DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant RETURNING *"
 IN_USE = """SELECT folder AS name, 1 AS kept FROM portraiture_results
     UNION ALL SELECT id, 0 FROM portraiture_jobs WHERE state = 'running'"""
@@ -37,9 +39,16 @@ REVOKE = """UPDATE portraiture_keys SET revoked = {now}
 class SqlResults(Database):
     """The `ResultTable` and `KeyTable` of a `Database`."""
 
-    def _record(self, run: Run, job: Job, folder: str) -> None:
-        """The job has made a folder."""
-        run(RECORD, {"id": job.id, "tenant": job.tenant, "kind": job.kind, "folder": folder})
+    def _record(self, run: Run, job: Job, folder: str, revises: Result | None) -> None:
+        """The job has made a folder: a new result, or the next version of one."""
+        if revises is None:
+            run(RECORD, {"id": job.id, "tenant": job.tenant, "kind": job.kind, "folder": folder})
+            return
+        values = {
+            "id": revises.id, "tenant": job.tenant, "version": revises.version, "folder": folder,
+        }  # fmt: skip
+        if not run(REVISE, values):
+            raise RevisedError("It was changed or deleted while this was being done; ask again.")
 
     def result(self, id: str, *, tenant: str) -> Result | None:
         with self._transaction() as run:
@@ -61,6 +70,11 @@ class SqlResults(Database):
         values = {"id": plain(id), "tenant": plain(tenant), "version": version, "folder": folder}
         with self._transaction() as run:
             return _only(run(REVISE, values))
+
+    def tenant_of_result(self, id: str) -> str | None:
+        with self._transaction() as run:
+            rows = run(OWNER, {"id": plain(id)})
+        return rows[0]["tenant"] if rows else None
 
     def delete_result(self, id: str, *, tenant: str) -> Result | None:
         with self._transaction() as run:

@@ -119,6 +119,10 @@ class ResultTable(Protocol):
         changes, where `version` is not its version any more or there is no such result."""
         ...
 
+    def tenant_of_result(self, id: str) -> str | None:
+        """Whose result it is, for links that are signed; None where there is none."""
+        ...
+
     def delete_result(self, id: str, *, tenant: str) -> Result | None:
         """Delete it; what it was, so that its folder can be removed, or None."""
         ...
@@ -189,9 +193,18 @@ class JobTable(ResultTable, KeyTable, Protocol):
         has ended; nothing that was made may be kept."""
         ...
 
-    def finish(self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None) -> bool:
+    def finish(
+        self,
+        lease: Lease,
+        result: Mapping[str, Any],
+        *,
+        folder: str | None = None,
+        revises: Result | None = None,
+    ) -> bool:
         """The job is done. False, and nothing changes, where the lease is lost. folder: what it
-        made, recorded as a `Result` with the job's id."""
+        made, recorded as a `Result` with the job's id, or as the next version of the one that it
+        revises. Raises RevisedError, and nothing changes, where that one has been changed or
+        deleted meanwhile."""
         ...
 
     def fail(self, lease: Lease, error: str, *, again: bool, delay: float = 0.0) -> bool:
@@ -215,6 +228,10 @@ class JobTable(ResultTable, KeyTable, Protocol):
 
     def counts(self) -> Counts:
         """Of all tenants, for metrics and health."""
+        ...
+
+    def ended(self, *, within: float) -> list[Job]:
+        """Jobs of all tenants that ended in the last `within` seconds, the oldest first."""
         ...
 
     def forget(self, older_than: float) -> int:

@@ -28,9 +28,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from portraiture.errors import CancelledError, OutputError, PortraitureError, StorageError
+from portraiture.errors import (
+    CancelledError,
+    OutputError,
+    PortraitureError,
+    RevisedError,
+    StorageError,
+)
 from portraiture.jobs.open import open_jobs
-from portraiture.jobs.table import Job, JobTable, Lease
+from portraiture.jobs.table import Job, JobTable, Lease, Result
 from portraiture.processes import configure_process
 from portraiture.progress import Progress, raise_if_cancelled
 
@@ -47,10 +53,12 @@ TRIES, TRY_S = 6, 1.0
 @dataclass(frozen=True)
 class Made:
     """What the work on a job made. result: JSON for whoever asked. folder: from
-    `jobs.folders.result_folder`, to be recorded with the end of the job."""
+    `jobs.folders.result_folder`, to be recorded with the end of the job. revises: the result whose
+    next version it is, instead of a new one."""
 
     result: Mapping[str, Any]
     folder: Path | None = None
+    revises: Result | None = None
 
 
 Work = Callable[[Job, Progress], Mapping[str, Any] | Made]
@@ -206,7 +214,12 @@ class Worker:
     def _keep(self, lease: Lease, made: Made) -> None:
         """Record what was made; where the lease is lost, remove it."""
         name = None if made.folder is None else made.folder.name
-        if self._table.finish(lease, made.result, folder=name):
+        try:
+            if self._table.finish(lease, made.result, folder=name, revises=made.revises):
+                return
+        except RevisedError:
+            discard(made)
+            self._table.fail(lease, WENT_WRONG, again=True)
             return
         kept = self._table.result(lease.job.id, tenant=lease.job.tenant)
         if kept is None or kept.folder != name:  # else it was recorded before the answer was lost

@@ -1,0 +1,98 @@
+"""Files that are made when they are first asked for, and kept with their version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from portraiture.jobs.table import ENDED, Job, Result
+from portraiture.service.access import Service
+from portraiture.service.links import job_json
+from portraiture.service.problems import ProblemError
+
+MEDIA_TYPES: Mapping[str, str] = {
+    "glb": "model/gltf-binary",
+    "vrm": "model/gltf-binary",
+    "png": "image/png",
+    "json": "application/json",
+    "ply": "application/octet-stream",
+    "mp4": "video/mp4",
+    "safetensors": "application/octet-stream",
+}
+POLL_SECONDS = 0.15
+
+
+TRIES = 3
+"""Jobs for one file: a cancelled or failed one, or one whose file is gone, is followed by another
+when it is asked for again."""
+
+
+def export_job(service: Service, result: Result, suffix: str, key: str, asked: Any) -> Job:
+    """The job that makes one file of a version; asked for again while it runs, it is the same job.
+    key: stands for the options `asked`. Raises QueueFullError, ProblemError 422."""
+    name = f"{key}.{suffix}"
+    payload = {"id": result.id, "kind": result.kind, "folder": result.folder, "name": name}
+    job: Job | None = None
+    for attempt in range(TRIES):
+        job = service.table.enqueue(
+            "export", {**payload, "suffix": suffix, "asked": asked}, tenant=result.tenant,
+            key=f"export:{result.folder}:{name}:{attempt}", max_queued=service.settings.max_queued,
+        )  # fmt: skip
+        there = service.store.export_path(result.folder, name).is_file()
+        if job.state not in ENDED or (job.state == "done" and there):
+            return job
+    raise ProblemError(422, (job and job.error) or "This file cannot be made.")
+
+
+async def made_file(
+    request: Request, service: Service, result: Result, suffix: str, key: str, asked: Any
+) -> Response:
+    """The file, once it has been made; 202 with the job where that takes longer than a client
+    should wait."""
+    path = service.store.export_path(result.folder, f"{key}.{suffix}")
+    if not path.is_file():
+        job = await run_in_threadpool(export_job, service, result, suffix, key, asked)
+        job = await _ended(service, job)
+        if job.state not in ENDED:
+            where = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "5"}
+            return JSONResponse(job_json(job), 202, where)
+        if job.state != "done":
+            raise ProblemError(422, job.error or "This file cannot be made.")
+    return file_response(request, path, result, suffix)
+
+
+def file_response(request: Request, path: Path, result: Result, suffix: str) -> Response:
+    """A file of a result, or 304 where the client has it. Raises ProblemError 404 where it was
+    deleted meanwhile."""
+    if not path.is_file():
+        raise ProblemError(404, "There is nothing of yours with this id.")
+    tag = f'"{result.folder}-{path.stem}"'
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "ETag": tag,
+        "X-Version": str(result.version),
+        "X-Content-Type-Options": "nosniff",
+    }
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(None, 304, headers)
+    return FileResponse(path, 200, headers, MEDIA_TYPES[suffix], f"{result.id}.{suffix}")
+
+
+async def _ended(service: Service, job: Job) -> Job:
+    """The job once it has ended, or after the time that a client waits."""
+    rounds = int(service.settings.wait_seconds / POLL_SECONDS)
+    for _ in range(rounds):
+        if job.state in ENDED:
+            break
+        await asyncio.sleep(POLL_SECONDS)
+        found = await run_in_threadpool(service.table.get, job.id, tenant=job.tenant)
+        if found is None:
+            break
+        job = found
+    return job

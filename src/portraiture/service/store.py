@@ -1,0 +1,70 @@
+"""The files of a service, one folder; nothing in an address ever names a path.
+
+folder/ photos/ID          uploads, until their job has ended
+        results/FOLDER/    one version of an avatar or a head, whole; the table says which is whose
+                  exports/ files made of it when somebody asked
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = re.compile(r"[0-9a-z][0-9a-z-]{0,100}(\.[a-z0-9]{1,12})?")
+
+
+@dataclass(frozen=True)
+class Store:
+    """folder: made where it is not there."""
+
+    folder: Path
+
+    def prepare(self) -> None:
+        """Make the folders. Raises OSError."""
+        for folder in (self.photos, self.results):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def photos(self) -> Path:
+        """Uploads."""
+        return self.folder / "photos"
+
+    @property
+    def results(self) -> Path:
+        """A folder for each version."""
+        return self.folder / "results"
+
+    def photo(self, id: str) -> Path:
+        """The upload of a job."""
+        return self.photos / _safe(id)
+
+    def version(self, folder: str) -> Path:
+        """A version's folder, by the name that the table has."""
+        return self.results / _safe(folder)
+
+    def file(self, folder: str, name: str) -> Path:
+        """A file of a version."""
+        return self.version(folder) / _safe(name)
+
+    def export_path(self, folder: str, name: str) -> Path:
+        """A file that was made of a version when somebody asked."""
+        return self.version(folder) / "exports" / _safe(name)
+
+    def remove(self, folder: str) -> None:
+        """A version's files."""
+        shutil.rmtree(self.version(folder), ignore_errors=True)
+
+    def remove_photos(self, *, older_than: float) -> None:
+        """Uploads from before this time, seconds since 1970."""
+        for path in self.photos.iterdir():
+            if path.stat().st_mtime < older_than:
+                path.unlink(missing_ok=True)
+
+
+def _safe(name: str) -> str:
+    """Raises ValueError for what could lead out of the folder."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name of the store")
+    return name
