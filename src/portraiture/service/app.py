@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from portraiture.jobs.open import open_jobs
-from portraiture.service import avatars, embed, heads, jobs, metrics
+from portraiture.service import avatars, embed, heads, jobs, metrics, pages
 from portraiture.service.access import Service
 from portraiture.service.limits import RateLimit
 from portraiture.service.metrics import Metrics
@@ -56,13 +56,13 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         version=__version__,
         description=ABOUT,
         lifespan=lifespan,
-        docs_url=None,  # both load scripts from elsewhere
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
     )
     app.state.service = service
     app.state.metrics = Metrics(service.table)
-    for routes in (avatars.router, heads.router, jobs.router, embed.router, metrics.router):
-        app.include_router(routes)
+    for routes in (avatars, heads, jobs, embed, metrics, pages):
+        app.include_router(routes.router)
     answer_problems(app)
     app.middleware("http")(app.state.metrics.count)
     app.middleware("http")(_harden)

@@ -6,16 +6,15 @@ POST /v1/embed-tokens (with an API key) ─▶ a token for a person's browser, g
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
 from portraiture.service.access import Owner, ThisService, now
+from portraiture.service.pages import page_file
 from portraiture.service.signatures import embed_token
 
 TOKEN_SECONDS = 3600
-TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 router = APIRouter(tags=["embed"])
 
 
@@ -31,21 +30,10 @@ def post_token(service: ThisService, tenant: Owner) -> dict[str, Any]:
 @router.get("/embed", summary="The page", response_class=Response)
 def get_page(service: ThisService) -> Response:
     """For an iframe: `token`, and `options`, the query that the GLB's address is to have."""
-    return _file("html", service.settings.origins)
+    return page_file("embed", "html", service.settings.origins)
 
 
 @router.get("/embed.{suffix}", include_in_schema=False)
 def get_part(suffix: Literal["css", "js"], service: ThisService) -> Response:
     """The page's style and script."""
-    return _file(suffix, service.settings.origins)
-
-
-def _file(suffix: str, origins: tuple[str, ...]) -> Response:
-    text = (files("portraiture") / "assets" / "service" / f"embed.{suffix}").read_bytes()
-    ancestors = " ".join(("'self'", *origins))
-    policy = (
-        "default-src 'none'; connect-src 'self'; img-src blob:; media-src blob: mediastream:; "
-        f"style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors {ancestors}"
-    )
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
-    return Response(text, headers=headers, media_type=TYPES[suffix])
+    return page_file("embed", suffix, service.settings.origins)
