@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from job_tables import url
 from PIL import Image
 from served import Served, make_served
+
+__all__ = ["jpeg", "served", "url"]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import uvicorn
 
 from portraiture.errors import OutputError
 from portraiture.jobs.supervisor import Workers, run_workers
+from portraiture.jobs.worker import Work as DoesJobs
 from portraiture.jobs.worker import WorkerConfig
 from portraiture.paths import reason
 from portraiture.service.access import Service
@@ -35,12 +36,12 @@ def serve(
     host: str,
     port: int,
     workers: int,
-    memory_bytes: int,
-    log_level: str = "warning",
+    memory_bytes: int | None = None,
+    work: DoesJobs | None = None,
 ) -> None:
     """Answer requests, and do jobs in `workers` processes, until a signal. memory_bytes: of a
-    worker, above which it ends after its job. Raises PortraitureError where the folder, the
-    database or the address cannot be used."""
+    worker, above which it ends after its job. work: what they do, by default `Work`. Raises
+    PortraitureError where the folder, the database or the address cannot be used."""
     settings = _absolute(settings)
     app = make_app(settings)
     service: Service = app.state.service
@@ -48,7 +49,7 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            log_level=log_level,
+            log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,
@@ -61,7 +62,7 @@ def serve(
                 Workers(
                     settings.jobs,
                     workers,
-                    Work(settings),
+                    work or Work(settings),
                     results=service.store.results,
                     config=WorkerConfig(memory=memory_bytes),
                 )
