@@ -132,6 +132,14 @@ $('file').addEventListener('change', () => {
   $('file').value = '';
   if (photo) { stopCamera(); make(photo); }
 });
+for (const name of ['dragover', 'dragleave', 'drop']) {
+  $('preview').addEventListener(name, (event) => {
+    event.preventDefault();
+    $('preview').classList.toggle('over', name === 'dragover');
+    const photo = name === 'drop' && event.dataTransfer.files[0];
+    if (photo && !job) { stopCamera(); make(photo); }
+  });
+}
 $('shoot').addEventListener('click', shoot);
 $('cancel').addEventListener('click', () => {
   if (job) api(`/v1/jobs/${job.id}`, { method: 'DELETE' }).catch(() => {});
