@@ -90,15 +90,16 @@ def test_what_is_made_is_recorded(table: JobTable, tmp_path: Path) -> None:
 
 def test_work_that_does_not_step_keeps_its_lease(table: JobTable) -> None:
     job, attempts = add(table), []
+    config = WorkerConfig(lease_s=1.0, poll_s=0.01)
 
     def work(job: Job, progress: Progress) -> dict:
         attempts.append(job.attempt)
-        for _ in range(9):
+        for _ in range(22):
             time.sleep(0.1)
             assert table.lease("other", 60) is None
         return {}
 
-    do_all(table, work)
+    do_all(table, work, config)
     assert attempts == [1] and get(table, job).state == "done"
 
 
