@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -90,15 +92,16 @@ def test_what_is_made_is_recorded(table: JobTable, tmp_path: Path) -> None:
 
 def test_work_that_does_not_step_keeps_its_lease(table: JobTable) -> None:
     job, attempts = add(table), []
+    config = WorkerConfig(lease_s=1.0, poll_s=0.01)
 
     def work(job: Job, progress: Progress) -> dict:
         attempts.append(job.attempt)
-        for _ in range(9):
+        for _ in range(22):
             time.sleep(0.1)
             assert table.lease("other", 60) is None
         return {}
 
-    do_all(table, work)
+    do_all(table, work, config)
     assert attempts == [1] and get(table, job).state == "done"
 
 
@@ -262,4 +265,29 @@ def test_sigterm_gives_the_job_back(url: str, tmp_path: Path, told: str) -> None
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+    table.close()
+
+
+PROGRAM = """
+import sys
+from functools import partial
+from pathlib import Path
+from job_cases import wait_for_signal
+from portraiture.jobs.supervisor import run_workers
+run_workers(sys.argv[1], 1, partial(wait_for_signal, Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_of_workers_ends_on_signals(url: str, tmp_path: Path, number: int) -> None:
+    table = open_jobs(url)
+    job = add(table)
+    command = [sys.executable, "-c", PROGRAM, url, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as program:
+        wait_until((tmp_path / "started").exists)
+        program.send_signal(number)
+        _, errors = program.communicate(timeout=PATIENCE_S)
+    assert (program.returncode, errors) == (0, b"")
+    assert (get(table, job).state, get(table, job).attempt) == ("queued", 0)
     table.close()

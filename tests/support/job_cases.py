@@ -76,7 +76,7 @@ def hold_memory(root: Path, job: Job, progress: Progress) -> dict:
 def _main(url: str, root: str) -> None:
     """Two workers. Each line on standard input kills at once: "worker N" one of them, "both N" all
     and this program."""
-    config = WorkerConfig(lease_s=1.0, poll_s=0.02)
+    config = WorkerConfig(lease_s=2.0, poll_s=0.02)
     leaving: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: leaving.append(number))
     work = partial(make_files, Path(root))

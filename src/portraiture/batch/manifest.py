@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ class Manifest:
             os.close(self._journal)
             raise
 
-    def begin(self, folders: Iterable[str]) -> None:
+    def begin(self, folders: Sequence[str]) -> None:
         """From now on these folders are the batch's, which may replace what is in them."""
         self.begun.update(folders)
         self._append([{"begin": folder} for folder in folders])

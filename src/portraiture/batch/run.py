@@ -109,7 +109,7 @@ def run_batch(
         summary = Summary(kept=len(inputs) - len(todo))
         _check_folders(list(todo.values()), manifest, out)
         tasks = [Task(one.name, one.path.absolute(), _folder(one, out)) for one in todo.values()]
-        manifest.begin(task.folder.name for task in tasks)
+        manifest.begin([task.folder.name for task in tasks])
         progress.stage("Do the photos", len(tasks))
         ways = (
             in_workers(make, tasks, workers, progress)

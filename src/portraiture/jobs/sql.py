@@ -18,8 +18,10 @@ ID = re.compile(r"[0-9a-f]{32}")
 BROKEN_OFF = "The work broke off three times; try again, or with another photo."
 """What a job says that ends its worker every time."""
 
+# SQLite uses the index of open jobs only where its condition is repeated word for word.
 SAME_KEY = "SELECT * FROM portraiture_jobs WHERE tenant = :tenant AND key = :key"
-WAITING = "SELECT count(*) AS number FROM portraiture_jobs WHERE state = 'queued'"
+WAITING = """SELECT count(*) AS number FROM portraiture_jobs
+    WHERE state IN ('queued', 'running') AND state = 'queued'"""
 ENQUEUE = """INSERT INTO portraiture_jobs (id, tenant, kind, state, payload, key, due, created)
     VALUES (:id, :tenant, :kind, 'queued', :payload, :key, {now}, {now})
     ON CONFLICT DO NOTHING RETURNING *"""
@@ -43,10 +45,10 @@ END = """UPDATE portraiture_jobs SET state = :state, result = :result, error = :
 AGAIN = """UPDATE portraiture_jobs SET state = 'queued', due = {now} + :delay,
     attempt = attempt - :free WHERE seq = :seq"""
 RELEASE = """UPDATE portraiture_jobs SET state = 'queued', due = {now}, attempt = attempt - :free
-    WHERE worker = :worker AND state = 'running' RETURNING id"""
+    WHERE state IN ('queued', 'running') AND state = 'running' AND worker = :worker RETURNING id"""
 BY_STATE = "SELECT state, count(*) AS number FROM portraiture_jobs GROUP BY state"
 OLDEST = """SELECT {now} - created AS wait FROM portraiture_jobs
-    WHERE state = 'queued' ORDER BY seq LIMIT 1"""
+    WHERE state IN ('queued', 'running') AND state = 'queued' ORDER BY seq LIMIT 1"""
 ENDED_LATELY = """SELECT * FROM portraiture_jobs WHERE finished IS NOT NULL
     AND finished >= {now} - :seconds ORDER BY finished"""
 FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished < {now} - :seconds

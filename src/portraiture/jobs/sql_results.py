@@ -27,7 +27,8 @@ REVISE = """UPDATE portraiture_results SET version = version + 1,
 OWNER = "SELECT tenant FROM portraiture_results WHERE id = :id"
 DELETE = "DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant RETURNING *"
 IN_USE = """SELECT folder AS name, 1 AS kept FROM portraiture_results
-    UNION ALL SELECT id, 0 FROM portraiture_jobs WHERE state = 'running'"""
+    UNION ALL SELECT id, 0 FROM portraiture_jobs
+    WHERE state IN ('queued', 'running') AND state = 'running'"""
 ADD_KEY = """INSERT INTO portraiture_keys (hash, tenant, name, created)
     VALUES (:hash, :tenant, :name, {now})"""
 TENANT_OF = "SELECT tenant FROM portraiture_keys WHERE hash = :hash AND revoked IS NULL"

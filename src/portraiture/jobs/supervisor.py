@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 
-from portraiture.errors import StorageError
+from portraiture.errors import JobError, StorageError
 from portraiture.jobs.folders import GRACE_S, sweep
 from portraiture.jobs.open import open_jobs
 from portraiture.jobs.worker import Work, WorkerConfig, enter
@@ -59,6 +59,8 @@ class Workers:
         results: Path | None = None, backoff_s: float = 1.0, stop_s: float = 10.0,
         sweep_grace_s: float = GRACE_S,
     ) -> None:  # fmt: skip
+        if count < 1:
+            raise ValueError("there must be at least one worker")
         config = config or WorkerConfig()
         if config.threads is None:
             config = replace(config, threads=max(1, (os.cpu_count() or 1) // count))
@@ -84,6 +86,11 @@ class Workers:
         self._stopping.set()
         self._thread.join()
         self._table.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the workers are watched, as they are until the end of the block."""
+        return self._thread.is_alive()
 
     @property
     def pids(self) -> list[int]:
@@ -181,7 +188,7 @@ def run_workers(
     sweep_grace_s: float = GRACE_S,
 ) -> None:  # fmt: skip
     """Keep `count` workers going (see `Workers`) until SIGTERM, SIGINT or SIGHUP comes; for the
-    main thread of a process of its own."""
+    main thread of a process of its own. Raises JobError or StorageError."""
     numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if os.name == "posix" else [])]
     before = {number: signal.getsignal(number) for number in numbers}
     seen: list[int] = []  # a list, since an event's lock may be held when the signal comes
@@ -191,9 +198,11 @@ def run_workers(
         with Workers(
             url, count, work, config=config, results=results, backoff_s=backoff_s, stop_s=stop_s,
             sweep_grace_s=sweep_grace_s,
-        ):  # fmt: skip
-            while not seen:
+        ) as workers:  # fmt: skip
+            while not seen and workers.running:
                 time.sleep(LOOK_S)
+        if not seen:
+            raise JobError("The workers are not watched any more; see the log and start them anew.")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
