@@ -25,6 +25,9 @@ CARD_SHARE = 0.22
 COVER_M = 0.05
 """How far from the skin clothes hide it."""
 
+MARGIN_M = 0.018
+"""How far skin goes on under the edge of clothes."""
+
 MAX_WIDENING = 2.2
 """How much wider the hair cards that stay may become to cover what those that go did."""
 
@@ -72,11 +75,9 @@ def _layer(part: Part) -> int:
 
 
 def _uncovered(part: Part, over: Sequence[Part]) -> Part:
-    """A vertex is covered where cloth lies along its normal, within `COVER_M`; a triangle is left
-    out if all its vertices and theirs next to it are."""
-    cloth = np.concatenate(
-        [np.concatenate([other.vertices, other.vertices[other.faces].mean(1)]) for other in over]
-    )
+    """A vertex is covered where cloth lies along its normal, within `COVER_M`, and nothing within
+    `MARGIN_M` is bare; a triangle is left out if all its vertices are."""
+    cloth = np.concatenate([_points(other) for other in over])
     distance, near = cKDTree(cloth).query(
         part.vertices, k=min(12, len(cloth)), distance_upper_bound=COVER_M
     )
@@ -84,10 +85,17 @@ def _uncovered(part: Part, over: Sequence[Part]) -> Part:
     towards = cloth[np.where(found, near, 0)] - part.vertices[:, None]
     along = (towards * part.normals[:, None]).sum(2)
     covered = (found & (along > 0.7 * distance) & (along > 1e-4)).any(1)
-    beside = part.faces[~covered[part.faces].all(1)]
-    covered[beside] = False
+    bare = part.vertices[~covered]
+    if len(bare):
+        covered &= cKDTree(bare).query(part.vertices)[0] > MARGIN_M
     stays = ~covered[part.faces].all(1)
     return replace(part, faces=part.faces[stays], segment=part.segment[stays])
+
+
+def _points(part: Part) -> Float[ndarray, "N 3"]:
+    """The vertices that triangles use, and the middles of those."""
+    corners = part.vertices[part.faces]
+    return np.concatenate([part.vertices[np.unique(part.faces)], corners.mean(1)])
 
 
 def _budgets(parts: Sequence[Part], total: int) -> list[int]:
