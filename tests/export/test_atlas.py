@@ -63,7 +63,7 @@ def test_the_surface_looks_as_before(bust: Bust):
     assert merged.name == "skin"
     assert [p.name for p in rest] == ["glasses_frame", "hair", "glasses_lenses"]
     assert len(merged.faces) == sum(len(p.faces) for p in sources)
-    assert 0.0 <= merged.uv.min() and merged.uv.max() <= 1.0
+    assert merged.uv.min() >= 0.0 and merged.uv.max() <= 1.0
     start = 0
     for source in sources:
         rows = slice(start, start + len(source.vertices))

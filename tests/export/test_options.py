@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_groups_and_names_combine():
     assert parse_morphs("none") == ()
     both = parse_morphs("ARKit, Oculus Visemes,mouthOpen, jawOpen")
     assert both == (*ARKIT_NAMES, *VISEME_NAMES, "mouthOpen")
-    assert VISEME_NAMES == tuple("viseme_" + name for name in OCULUS.split())
+    assert tuple("viseme_" + name for name in OCULUS.split()) == VISEME_NAMES
 
 
 @pytest.mark.parametrize("text", ["", "jawopen", "ARKit,none", "viseme_pp", "a" * 500, "jawOpen,,"])
@@ -154,7 +155,7 @@ def test_arms_hang_at_the_pose_s_angle(bust: Bust, pose, down: float):
     before = Glb(glb_bytes(bust)).bones()
     for side, sign in (("left", 1.0), ("right", -1.0)):
         joints = [f"{side}{name}" for name in ("UpperArm", "LowerArm", "Hand")]
-        for start, end in zip(joints, joints[1:], strict=False):
+        for start, end in pairwise(joints):
             bone = bones[end] - bones[start]
             length = np.linalg.norm(before[end] - before[start])
             expected = length * np.array([sign * np.cos(down), -np.sin(down), 0.0])

@@ -25,6 +25,9 @@ CARD_SHARE = 0.22
 COVER_M = 0.05
 """How far from the skin clothes hide it."""
 
+ASIDE_M = 0.004
+"""Half the distance of points of cloth, which are spread so much over its triangles."""
+
 MARGIN_M = 0.018
 """How far skin goes on under the edge of clothes."""
 
@@ -84,7 +87,8 @@ def _uncovered(part: Part, over: Sequence[Part]) -> Part:
     found = np.isfinite(distance)
     towards = cloth[np.where(found, near, 0)] - part.vertices[:, None]
     along = (towards * part.normals[:, None]).sum(2)
-    covered = (found & (along > 0.7 * distance) & (along > 1e-4)).any(1)
+    aside = np.sqrt(np.maximum(np.where(found, distance, 0.0) ** 2 - along**2, 0.0))
+    covered = (found & (aside < 0.5 * along + ASIDE_M) & (along > 1e-4)).any(1)
     bare = part.vertices[~covered]
     if len(bare):
         covered &= cKDTree(bare).query(part.vertices)[0] > MARGIN_M
