@@ -17,7 +17,8 @@ from portraiture.engine.build import build_bust
 from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
-    "create", "avatar", "render", "assets", "invert", "edit", "lift", "batch", "sample", "synth",
+    "create", "avatar", "render", "export", "assets", "invert", "edit", "lift", "batch", "serve",
+    "keys", "sample", "synth",
     "train", "convert", "bench",
 )  # fmt: skip
 
@@ -70,6 +71,12 @@ def test_a_seed_gives_all_its_files_and_keeps_existing_ones(
     monkeypatch.setattr("portraiture.avatar.build_bust", coarse)
     main(["render", str(out / "avatar.json"), "--yaw", "30", "--size", "64", "--out", str(image)])
     assert np.asarray(Image.open(image)).shape == (64, 64, 3)
+    file = tmp_path / "light.glb"
+    light = ["--lod", "2", "--atlas", "256", "--meshopt", "--morphs", "Oculus Visemes"]
+    main(["export", str(out / "avatar.json"), "--out", str(file), *light])
+    assert file.read_bytes()[:4] == b"glTF"
+    assert file.stat().st_size < 0.1 * len(before)
+    assert "overwrite" in _refused(["export", str(out / "avatar.json"), "--out", str(file)], capsys)
 
 
 @pytest.mark.slow
@@ -108,6 +115,10 @@ def test_bad_photos_are_refused_and_leave_nothing(
         ["render", "missing.json"],
         ["render", "missing.json", "--size", "0"],
         ["render", "missing.json", "--yaw", "nan"],
+        ["export", "missing.json", "--out", "x.glb"],
+        ["export", "missing.json", "--out", "x.obj"],
+        ["export", "missing.json", "--out", "x.glb", "--lod", "3"],
+        ["export", "missing.json", "--out", "x.glb", "--morphs", "nose"],
         ["assets", "install"],
         ["assets", "install", "missing.zip"],
         ["nonsense"],

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from node_programs import node
 from synthetic_bust import synthetic_bust
 
 from portraiture.export.arkit import ARKIT_NAMES
@@ -23,20 +22,7 @@ from portraiture.export.gltf import write_glb
 from portraiture.export.vrm import REQUIRED_BONES, write_vrm
 from portraiture.render.pose import posed
 
-NODE = Path(__file__).parent.parent / "node"
 RISE = np.array([0.0, 0.81, 0.0])
-
-
-def node(script: str, *arguments: Path | str) -> Any:
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    if not (NODE / "node_modules").is_dir():
-        pytest.skip("run `npm ci` in tests/node first")
-    done = subprocess.run(
-        ["node", str(NODE / script), *map(str, arguments)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

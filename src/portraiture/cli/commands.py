@@ -14,12 +14,14 @@ from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 import portraiture.cli.avatars as avatars
 import portraiture.cli.batch as batches
 import portraiture.cli.bench as benches
+import portraiture.cli.export as exports
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 import portraiture.cli.serve as services
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
+from portraiture.cli.export import Export
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
@@ -32,6 +34,7 @@ Command = (
     | Annotated[MakeAvatar, subcommand("avatar")]
     | Annotated[Parametrize, subcommand("parametrize")]
     | Annotated[Render, subcommand("render")]
+    | Annotated[Export, subcommand("export")]
     | Annotated[Assets, subcommand("assets")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Edit, subcommand("edit")]
@@ -83,6 +86,7 @@ def run(
     | MakeAvatar
     | Parametrize
     | Render
+    | Export
     | Assets
     | Invert
     | Edit
@@ -98,7 +102,7 @@ def run(
 ) -> None:
     """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
-    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Synth | Bench):
+    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Export | Synth | Bench):
         from portraiture.engine.prepare import prepare
 
         prepare()
@@ -111,6 +115,8 @@ def run(
             avatars.parametrize(command)
         case Render():
             avatars.render(command)
+        case Export():
+            exports.export(command)
         case Assets():
             avatars.assets(command)
         case Invert():

@@ -10,6 +10,7 @@ from typing import Any
 from portraiture.cli.avatars import Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
+from portraiture.cli.export import EXPORT_SUFFIXES, Export
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.errors import PortraitureError
@@ -24,6 +25,10 @@ def check_paths(command: Any) -> None:
     match command:
         case Render():
             check_file(command.out, IMAGE_SUFFIXES, overwrite=command.overwrite)
+        case Export():
+            command.meta.check()
+            command.options()
+            check_file(command.out, EXPORT_SUFFIXES, overwrite=command.overwrite)
         case Convert(out=out) if out.suffix == ".safetensors":
             check_file(out, overwrite=command.overwrite)
         case Bench():

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from portraiture.export.options import Lod
 from portraiture.export.simplify import simplified
@@ -21,10 +22,28 @@ TRIANGLES: dict[Lod, int] = {1: 15_000, 2: 5_000}
 CARD_SHARE = 0.22
 """Share of a hair card's triangles that it keeps, and at least two, where cards are thinned."""
 
+COVER_M = 0.05
+"""How far from the skin clothes hide it."""
+
+ASIDE_M = 0.004
+"""Half the distance of points of cloth, which are spread so much over its triangles."""
+
+MARGIN_M = 0.018
+"""How far skin goes on under the edge of clothes."""
+
 MAX_WIDENING = 2.2
 """How much wider the hair cards that stay may become to cover what those that go did."""
 
-_SHARES = {"skin": 42.0, "teeth": 11.0, "tongue": 1.2, "hair": 25.0, "beard": 12.0, "clothes": 16.0}
+_SHARES = {
+    "skin": 42.0,
+    "teeth": 11.0,
+    "tongue": 1.2,
+    "hair": 25.0,
+    "beard": 12.0,
+    "clothes": 16.0,
+    "glasses_frame": 9.0,
+    "glasses_lenses": 4.0,
+}
 _OTHER_SHARES = {"eye": 3.0, "hair": 4.0, "cloth": 10.0, "glass": 2.0, "plain": 4.0, "mouth": 2.0}
 """By part name and, for the others, by kind of material."""
 
@@ -33,9 +52,54 @@ def with_lod(bust: Bust, lod: Lod) -> Bust:
     """The bust with the triangles of `lod`; 0 leaves it as it is."""
     if lod == 0:
         return bust
-    budgets = _budgets(bust.parts, TRIANGLES[lod])
-    parts = (_reduced(part, most) for part, most in zip(bust.parts, budgets, strict=True))
-    return replace(bust, parts=tuple(parts))
+    parts = without_covered(bust.parts)
+    budgets = _budgets(parts, TRIANGLES[lod])
+    reduced = (_reduced(part, most) for part, most in zip(parts, budgets, strict=True))
+    return replace(bust, parts=tuple(reduced))
+
+
+def without_covered(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts without skin under clothes and without clothes under the outermost, which would
+    come through them where both are coarse. The border of what shows stays."""
+    out = []
+    for part in parts:
+        over = [other for other in parts if _layer(other) > _layer(part) >= 0 and len(other.faces)]
+        out.append(_uncovered(part, over) if over else part)
+    return tuple(out)
+
+
+def _layer(part: Part) -> int:
+    """0: skin, 1: clothes under others, 2: the outermost; -1: neither covers nor is covered."""
+    if part.name == "skin":
+        return 0
+    if part.material.kind != "cloth":
+        return -1
+    return 2 if part.name == "clothes" else 1
+
+
+def _uncovered(part: Part, over: Sequence[Part]) -> Part:
+    """A vertex is covered where cloth lies along its normal, within `COVER_M`, and nothing within
+    `MARGIN_M` is bare; a triangle is left out if all its vertices are."""
+    cloth = np.concatenate([_points(other) for other in over])
+    distance, near = cKDTree(cloth).query(
+        part.vertices, k=min(12, len(cloth)), distance_upper_bound=COVER_M
+    )
+    found = np.isfinite(distance)
+    towards = cloth[np.where(found, near, 0)] - part.vertices[:, None]
+    along = (towards * part.normals[:, None]).sum(2)
+    aside = np.sqrt(np.maximum(np.where(found, distance, 0.0) ** 2 - along**2, 0.0))
+    covered = (found & (aside < 0.5 * along + ASIDE_M) & (along > 1e-4)).any(1)
+    bare = part.vertices[~covered]
+    if len(bare):
+        covered &= cKDTree(bare).query(part.vertices)[0] > MARGIN_M
+    stays = ~covered[part.faces].all(1)
+    return replace(part, faces=part.faces[stays], segment=part.segment[stays])
+
+
+def _points(part: Part) -> Float[ndarray, "N 3"]:
+    """The vertices that triangles use, and the middles of those."""
+    corners = part.vertices[part.faces]
+    return np.concatenate([part.vertices[np.unique(part.faces)], corners.mean(1)])
 
 
 def _budgets(parts: Sequence[Part], total: int) -> list[int]:

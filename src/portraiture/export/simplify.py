@@ -5,7 +5,8 @@ part ─welded at UV seams, in several poses─▶ quadrics ─passes of indepen
 
 The cost of a collapse a → b is the mean squared distance of b from the planes that met at a
 (Garland and Heckbert 1997, "Surface simplification using quadric error metrics", section 5),
-summed over the neutral face and expressions, so that lids and lips keep what they need to close.
+summed over the neutral face and expressions, so that lids and lips keep what they need to close;
+and the square of the change of normal.
 Borders collapse along borders and seams along seams, with both of their sides.
 Letters: W welded vertices, P poses, F triangles, E half-edges, C candidates.
 """
@@ -25,6 +26,9 @@ from portraiture.types import Morph, Part
 
 BORDER_WEIGHT, SEAM_WEIGHT = 20.0, 1.0
 """Of the planes that stand on open borders and UV seams, relative to those of triangles."""
+
+NORMAL_M = 1e-3
+"""The distance that is as bad as a difference of unit normals of length 1."""
 
 LIDS = 12.0
 """What lids and lashes are worth in addition to their quadrics."""
@@ -56,14 +60,15 @@ class _Mesh:
     """A mesh that is being simplified.
 
     faces: (F, 3) vertices split at seams. origin: (F,) rows of the original triangles. weld: (V,)
-    welded vertex of each vertex. points: (P, W, 3). quadrics: (W, P, 10); mass: (W,) their areas.
-    importance: (W,) factor of the cost.
+    welded vertex of each vertex. points: (P, W, 3). normals: (W, 3). quadrics: (W, P, 10); mass:
+    (W,) their areas. importance: (W,) factor of the cost.
     """
 
     faces: Int[ndarray, "F 3"]
     origin: Int[ndarray, "F"]
     weld: Int[ndarray, "V"]
     points: Float[ndarray, "P W 3"]
+    normals: Float[ndarray, "W 3"]
     quadrics: Float[ndarray, "W P 10"]
     mass: Float[ndarray, "W"]
     importance: Float[ndarray, "W"]
@@ -118,7 +123,8 @@ def _mesh_of(part: Part) -> _Mesh:
     quadrics, mass = _quadrics(points, weld[faces], faces)
     importance = np.zeros(len(first))
     np.maximum.at(importance, weld, _importance(part))
-    return _Mesh(faces, origin, weld, points, quadrics, mass, importance)
+    normals = unit(part.normals[first].astype(np.float64))
+    return _Mesh(faces, origin, weld, points, normals, quadrics, mass, importance)
 
 
 def _displaced(
@@ -243,7 +249,8 @@ def _candidates(mesh: _Mesh) -> _Collapses:
     rows = np.flatnonzero(whole & single & free)
     start, end = start[rows], end[rows]
     cost = _distances(mesh.quadrics[start], mesh.points[:, end])
-    cost *= mesh.importance[start] / mesh.mass[start]
+    turn = ((mesh.normals[start] - mesh.normals[end]) ** 2).sum(1)
+    cost = mesh.importance[start] * (cost / mesh.mass[start] + NORMAL_M**2 * turn)
     return _Collapses(start, end, pair[rows], sides[rows], cost)
 
 

@@ -14,10 +14,10 @@ _VISEMES: dict[str, dict[str, float]] = {
     "viseme_sil": {},
     "viseme_PP": {"mouthPressBoth": 0.6, "mouthRollUpper": 0.25, "mouthRollLower": 0.3},
     "viseme_FF": {
-        "mouthRollLower": 0.7, "mouthUpperUpBoth": 0.35, "mouthShrugLower": 0.2, "jawOpen": 0.06,
+        "mouthRollLower": 0.8, "mouthUpperUpBoth": 0.65, "mouthShrugLower": 0.15, "jawOpen": 0.1,
     },
     "viseme_TH": {
-        "jawOpen": 0.2, "tongueOut": 0.35, "mouthUpperUpBoth": 0.15, "mouthLowerDownBoth": 0.2,
+        "jawOpen": 0.26, "tongueOut": 0.75, "mouthUpperUpBoth": 0.15, "mouthLowerDownBoth": 0.2,
     },
     "viseme_DD": {"jawOpen": 0.16, "mouthUpperUpBoth": 0.2, "mouthLowerDownBoth": 0.3},
     "viseme_kk": {"jawOpen": 0.24, "mouthStretchBoth": 0.2, "mouthLowerDownBoth": 0.2},
@@ -38,7 +38,7 @@ _VISEMES: dict[str, dict[str, float]] = {
         "mouthUpperUpBoth": 0.2, "mouthLowerDownBoth": 0.3,
     },
     "viseme_O": {"jawOpen": 0.4, "mouthFunnel": 0.7, "mouthPucker": 0.2},
-    "viseme_U": {"jawOpen": 0.15, "mouthPucker": 0.75, "mouthFunnel": 0.35},
+    "viseme_U": {"jawOpen": 0.08, "mouthPucker": 0.9, "mouthFunnel": 0.25},
 }  # fmt: skip
 
 _GESTURES: dict[str, dict[str, float]] = {
