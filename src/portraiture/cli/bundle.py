@@ -43,8 +43,9 @@ from pathlib import Path
 
 BEGUN = time.monotonic()
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE / "code"))
-os.environ["PYTHONPATH"] = str(HERE / "code")
+CODE = next(at / "code" for at in (HERE, HERE.parent) if (at / "code").is_dir())
+sys.path.insert(0, str(CODE))
+os.environ["PYTHONPATH"] = str(CODE)
 os.environ["PYTHONUNBUFFERED"] = "1"
 
 if __name__ == "__main__":
