@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portraiture.export.options import Lod
 from portraiture.export.simplify import simplified
@@ -81,7 +81,7 @@ def _uncovered(part: Part, over: Sequence[Part]) -> Part:
     """A vertex is covered where cloth lies along its normal, within `COVER_M`, and nothing within
     `MARGIN_M` is bare; a triangle is left out if all its vertices are."""
     cloth = np.concatenate([_points(other) for other in over])
-    distance, near = cKDTree(cloth).query(
+    distance, near = KDTree(cloth).query(
         part.vertices, k=min(12, len(cloth)), distance_upper_bound=COVER_M
     )
     found = np.isfinite(distance)
@@ -91,7 +91,7 @@ def _uncovered(part: Part, over: Sequence[Part]) -> Part:
     covered = (found & (aside < 0.5 * along + ASIDE_M) & (along > 1e-4)).any(1)
     bare = part.vertices[~covered]
     if len(bare):
-        covered &= cKDTree(bare).query(part.vertices)[0] > MARGIN_M
+        covered &= KDTree(bare).query(part.vertices)[0] > MARGIN_M
     stays = ~covered[part.faces].all(1)
     return replace(part, faces=part.faces[stays], segment=part.segment[stays])
 

@@ -68,7 +68,7 @@ def _encode_columns(columns: UInt8[ndarray, "blocks stride n"]) -> bytes:
             coded[chosen, length : length + _GROUP] = groups[chosen]
             used[chosen, length : length + _GROUP] = escaped[chosen]
     widths = np.pad(width.astype(np.uint8), ((0, 0), (0, 0), (0, -width.shape[2] % 4)))
-    shifted = widths.reshape(*widths.shape[:2], -1, 4) << np.uint8([0, 2, 4, 6])
+    shifted = widths.reshape(*widths.shape[:2], -1, 4) << np.array([0, 2, 4, 6], np.uint8)
     header = np.bitwise_or.reduce(shifted, axis=3)
     lines = np.concatenate([header, coded.reshape(*coded.shape[:2], -1)], axis=2)
     kept = np.concatenate([np.ones(header.shape, bool), used.reshape(*used.shape[:2], -1)], axis=2)

@@ -317,7 +317,7 @@ def _normals(at: ndarray, faces: ndarray) -> ndarray:
 
 def _independent(best: _Collapses, near: csr_array) -> Int[ndarray, "_"]:
     """Rows, cheapest first, such that no vertex vanishes beside another or is a target twice."""
-    taken = np.zeros(near.shape[0], bool)
+    taken = np.zeros(len(near.indptr) - 1, bool)
     chosen: list[int] = []
     pointer, column = near.indptr, near.indices
     for row, (start, end) in enumerate(zip(best.start.tolist(), best.end.tolist(), strict=True)):

@@ -6,7 +6,7 @@ bust ─pose─▶ ─lod─▶ ─morphs─▶ ─outlines─▶ ─texture siz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +55,7 @@ def with_morphs(part: Part, names: Sequence[str]) -> Part:
     )
 
 
-def mixed(part: Part, weights: dict[str, float]) -> Morph:
+def mixed(part: Part, weights: Mapping[str, float]) -> Morph:
     """The displacement by several of the part's morph targets at once; rows may repeat."""
     used = [(part.morphs[name], weight) for name, weight in weights.items() if name in part.morphs]
     if not used:
