@@ -75,3 +75,7 @@ class QueueFullError(JobError):
 
 class IdempotencyError(JobError):
     """An idempotency key was used before for something else."""
+
+
+class StudioError(PortraitureError):
+    """The studio cannot start as asked."""

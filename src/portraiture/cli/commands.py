@@ -15,11 +15,13 @@ import portraiture.cli.avatars as avatars
 import portraiture.cli.bench as benches
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
+import portraiture.cli.studio as studios
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.bench import Bench
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
+from portraiture.cli.studio import Studio
 from portraiture.errors import CancelledError, PortraitureError
 from portraiture.signals import exit_on_signals
 
@@ -36,6 +38,7 @@ Command = (
     | Annotated[Synth, subcommand("synth")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Convert, subcommand("convert")]
+    | Annotated[Studio, subcommand("studio")]
     | Annotated[Bench, subcommand("bench")]
 )
 
@@ -84,11 +87,12 @@ def run(
     | Synth
     | Train
     | Convert
+    | Studio
     | Bench,
 ) -> None:
     """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
-    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Synth | Bench):
+    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Synth | Studio | Bench):
         from portraiture.engine.prepare import prepare
 
         prepare()
@@ -117,5 +121,7 @@ def run(
             networks.train(command)
         case Convert():
             networks.convert(command)
+        case Studio():
+            studios.studio(command)
         case Bench():
             benches.bench(command)

@@ -62,7 +62,7 @@ in vec2 at;
 in vec4 fromKey, fromRim;
 uniform sampler2D colorMap, roughMap, normalMap;
 uniform sampler2DShadow keyShadow, rimShadow;
-uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground;
+uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground, tint;
 uniform float roughness, metallic, cutoff;
 uniform int kind, alphaMode;
 uniform bool hasRough, hasNormal, toned;
@@ -118,6 +118,7 @@ void main() {
   vec4 base = texture(colorMap, at);
   if (alphaMode == 1) base.a = clamp((base.a - cutoff) / max(fwidth(base.a), 1e-3) + 0.5, 0.0, 1.0);
   if (base.a < 0.004) discard;
+  base.rgb *= tint;
   vec3 v = normalize(eye - world), n = normalize(facing);
   if (toned) {  // unlit in the file: its colours in two tones
     float level = smoothstep(-0.06, 0.12, dot(n, keyDirection));

@@ -1,0 +1,19 @@
+// The page's one kind of slider.
+
+import { element } from './dom.js';
+
+// Two lines: label, ends and value, and below them the track.
+export function slider({ label, low = '', high = '', meaning = '', min = 0, max = 1, step = 0.01 }) {
+  const input = element('input', { type: 'range', min, max, step, title: meaning });
+  const ends = low || high ? `${low || 'less'} – ${high || 'more'}` : '';
+  const output = element('output');
+  const node = element('label', { className: 'slider' },
+    element('span', { textContent: label }), element('small', { textContent: ends }), output, input);
+  const show = (value) => {
+    if (document.activeElement !== input || Number(input.value) !== value) input.value = value;
+    input.style.setProperty('--fill', `${(100 * (value - min)) / (max - min)}%`);
+    output.textContent = Number(value).toFixed(2);
+    input.ariaValueText = ends ? `${Number(value).toFixed(2)}, from ${low || 'less'} to ${high || 'more'}` : '';
+  };
+  return { node, input, show };
+}
