@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
@@ -29,6 +28,7 @@ from portraiture.render.framing import portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_rgba
 from portraiture.studio.controls import group_names
+from portraiture.studio.files import written
 from portraiture.studio.jobs import Job, Made
 from portraiture.studio.session import Session
 
@@ -138,7 +138,7 @@ def avatar_file(session: Session, kind: AvatarFile, job: Job) -> Made:
             )  # fmt: skip
             raise_if_cancelled(progress)
             image = over(front, studio_wall(THUMBNAIL, THUMBNAIL))
-            data = _written("avatar.vrm", lambda path: write_vrm(bust, path, name="avatar",
+            data = written("avatar.vrm", lambda path: write_vrm(bust, path, name="avatar",
                                                                  thumbnail=image))  # fmt: skip
             return Made("avatar.vrm", "model/gltf-binary", data)
         case "turntable":
@@ -146,7 +146,7 @@ def avatar_file(session: Session, kind: AvatarFile, job: Job) -> Made:
             def write(path: Path) -> None:
                 write_turntable(avatar, bust, path, progress)
 
-            data = _written("turntable.mp4", write)
+            data = written("turntable.mp4", write)
             return Made("turntable.mp4", "video/mp4", data)
 
 
@@ -156,11 +156,3 @@ def avatar_file_kind(name: str) -> AvatarFile:
         if name == kind:
             return kind
     raise AvatarError(f"An avatar cannot be downloaded as {name[:20]!r}.")
-
-
-def _written(name: str, write: Callable[[Path], object]) -> bytes:
-    """What `write` writes to a path of this name."""
-    with TemporaryDirectory(prefix="portraiture-studio-") as folder:
-        path = Path(folder) / name
-        write(path)
-        return path.read_bytes()

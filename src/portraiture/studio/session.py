@@ -20,9 +20,9 @@ from portraiture.engine.memo import Memo
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.style.recipes import restyle_parameters
 from portraiture.errors import AvatarError
-from portraiture.head import Head
 from portraiture.progress import Progress, raise_if_cancelled
 from portraiture.studio.changes import Editor, PhotoSkin
+from portraiture.studio.heads import Heads
 from portraiture.studio.jobs import Jobs
 from portraiture.studio.parts import PartFiles
 from portraiture.types import Bust
@@ -73,8 +73,7 @@ class Session:
         self.history: History | None = None
         self.photo: UInt8[ndarray, "h w 3"] | None = None
         self.notes: tuple[str, ...] = ()
-        self.head: Head | None = None
-        self.head_original: Head | None = None
+        self.heads = Heads()
         self.files = PartFiles()
         self._editor = Editor(None)
         self._lock = threading.RLock()

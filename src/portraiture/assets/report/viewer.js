@@ -77,14 +77,17 @@ function uploadMesh(gl, mesh) {
 }
 
 class Viewer {
-  constructor(canvas, model) {
-    const gl = canvas.getContext('webgl2', { antialias: true, alpha: false });
+  // thrifty: for computers that draw without a GPU.
+  constructor(canvas, model, { thrifty = false } = {}) {
+    const gl = canvas.getContext('webgl2', { antialias: !thrifty, alpha: false });
     if (!gl) throw new Error('this browser has no WebGL 2');
     this.gl = gl;
     this.canvas = canvas;
     this.backdrop = compile(gl, BACKDROP_VERTEX, BACKDROP_FRAGMENT);
     this.shadow = compile(gl, SHADOW_VERTEX, SHADOW_FRAGMENT);
-    this.surface = compile(gl, SURFACE_VERTEX, SURFACE_FRAGMENT);
+    const taps = thrifty ? 'TAPS = 3' : 'TAPS = 12';
+    this.surface = compile(gl, SURFACE_VERTEX, SURFACE_FRAGMENT.replace('TAPS = 12', taps));
+    this.shadowSize = thrifty ? SHADOW_SIZE / 4 : SHADOW_SIZE;
     this.empty = gl.createVertexArray();
     this.blank = uploadTexture(gl, new ImageData(new Uint8ClampedArray(4).fill(255), 1, 1), false);
     this.show(this.upload(model));
@@ -131,7 +134,7 @@ class Viewer {
     const { gl } = this;
     const map = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, map);
-    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.DEPTH_COMPONENT24, SHADOW_SIZE, SHADOW_SIZE);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.DEPTH_COMPONENT24, this.shadowSize, this.shadowSize);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_COMPARE_MODE, gl.COMPARE_REF_TO_TEXTURE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
@@ -219,7 +222,7 @@ class Viewer {
   drawShadow(light) {
     const { gl } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, light.frame);
-    gl.viewport(0, 0, SHADOW_SIZE, SHADOW_SIZE);
+    gl.viewport(0, 0, this.shadowSize, this.shadowSize);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     gl.disable(gl.CULL_FACE);
     gl.useProgram(this.shadow.program);

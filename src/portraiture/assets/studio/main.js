@@ -27,7 +27,7 @@ async function make(title, start, picture = null) {
     const ended = performance.now();
     screen('studio');
     await avatar.load({ fresh: true });
-    stage.draw(by('canvas').clientWidth, by('canvas').clientHeight);
+    stage.drawScaled(stage.software ? 0.4 : 1);
     window.portrait.firstAvatarMs = performance.now() - ended;
     showSitter(picture);
     by('back').hidden = false;
@@ -58,16 +58,32 @@ const selectTab = tabs(document.querySelector('.tabs'), (button) => {
   const chosen = button.id.replace('tab-', '');
   TABS.forEach((name) => { by(`panel-${name}`).hidden = name !== chosen; });
   document.body.dataset.tab = chosen;
-  if (head) head.reveal(chosen === 'head');
+  if (head) {
+    head.reveal(chosen === 'head');
+    showHistory();
+  }
 });
 
+const onHead = () => document.body.dataset.tab === 'head';
+
+function undo() { return onHead() ? head.edits.back() : avatar.undo(); }
+
+function redo() { return onHead() ? head.edits.forward() : avatar.redo(); }
+
+function showHistory() {
+  const edits = head && head.edits;
+  by('undo').disabled = onHead() ? edits.past.length === 0
+    : !avatar.about || (avatar.about.undo === 0 && Object.keys(avatar.pending).length === 0);
+  by('redo').disabled = onHead() ? edits.future.length === 0 : !avatar.about || avatar.about.redo === 0;
+}
+
 function buildTools() {
-  by('undo').addEventListener('click', () => avatar.undo());
-  by('redo').addEventListener('click', () => avatar.redo());
+  by('undo').addEventListener('click', undo);
+  by('redo').addEventListener('click', redo);
   by('home').addEventListener('click', () => screen('start'));
   by('back').addEventListener('click', () => screen('studio'));
   by('face-front').addEventListener('click', () => {
-    if (document.body.dataset.tab === 'head') head.look(0, 0);
+    if (onHead()) head.look(0, 0);
     else stage.view(0, 0.06, 1);
   });
   by('theme').addEventListener('click', () => {
@@ -78,11 +94,8 @@ function buildTools() {
     stage.dirty = true;
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { stage.dirty = true; });
-  avatar.addEventListener('taken', () => {
-    by('undo').disabled = avatar.about.undo === 0;
-    by('redo').disabled = avatar.about.redo === 0;
-  });
-  avatar.addEventListener('values', () => { if (Object.keys(avatar.pending).length) by('undo').disabled = false; });
+  avatar.addEventListener('values', showHistory);
+  window.addEventListener('head-edited', showHistory);
   let busy = 0;
   avatar.addEventListener('busy', () => {
     clearTimeout(busy);
@@ -97,7 +110,7 @@ function buildCompare() {
   const button = by('before');
   const compare = (before) => {
     button.ariaPressed = String(before);
-    if (document.body.dataset.tab === 'head') head.compare(before);
+    if (onHead()) head.compare(before);
     else stage.compare(before);
   };
   button.addEventListener('pointerdown', () => compare(true));
@@ -110,8 +123,8 @@ function buildCompare() {
     const key = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && (key === 'z' || key === 'y')) {
       event.preventDefault();
-      if (key === 'y' || event.shiftKey) avatar.redo();
-      else avatar.undo();
+      if (key === 'y' || event.shiftKey) redo();
+      else undo();
     } else if (key === 'b' && !event.repeat && !event.ctrlKey && !typing(event)) compare(true);
     else if ((key === ' ' || key === 'enter') && event.target === button && !event.repeat) compare(true);
   });

@@ -4,9 +4,11 @@ import { element } from './dom.js';
 
 // Two lines: label, ends and value, and below them the track.
 export function slider({ label, low = '', high = '', meaning = '', min = 0, max = 1, step = 0.01 }) {
-  const input = element('input', { type: 'range', min, max, step, title: meaning });
+  const input = element('input', {
+    type: 'range', min, max, step, title: meaning, ariaLabel: label,
+  });
   const ends = low || high ? `${low || 'less'} – ${high || 'more'}` : '';
-  const output = element('output');
+  const output = element('span', { className: 'number', ariaHidden: 'true' });
   const node = element('label', { className: 'slider' },
     element('span', { textContent: label }), element('small', { textContent: ends }), output, input);
   const show = (value) => {

@@ -4,6 +4,8 @@
 /* global Viewer, readGlb, morphMesh, unit */
 
 const KEPT = 60;
+const COARSE = 0.4;
+const REST_MS = 350;
 const UNTINTED = [1, 1, 1];
 
 // What the program sends: the length of a JSON, the JSON, and a GLB for each part that was asked for.
@@ -93,9 +95,22 @@ function renormal(normal, position, index, rows, sums) {
   }
 }
 
+// Whether the browser draws on the processor: then motion is drawn coarsely, and sharp at rest.
+function drawsInSoftware() {
+  const gl = document.createElement('canvas').getContext('webgl2');
+  if (!gl) return false;
+  const named = gl.getExtension('WEBGL_debug_renderer_info');
+  const name = named ? gl.getParameter(named.UNMASKED_RENDERER_WEBGL) : '';
+  gl.getExtension('WEBGL_lose_context')?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
+}
+
 export class Stage extends Viewer {
   constructor(canvas) {
-    super(canvas, { meshes: [], images: [], bones: {} });
+    const software = drawsInSoftware();
+    super(canvas, { meshes: [], images: [], bones: {} }, { thrifty: software });
+    this.software = software;
+    this.rest = 0;
     this.pool = new Map();
     this.names = [];
     this.original = null;
@@ -241,6 +256,26 @@ export class Stage extends Viewer {
     this.light.sky = sky;
     this.light.ground = ground;
     this.aim(this.lights[0], direction);
+  }
+
+  frame() {
+    if (!this.software) {
+      super.frame();
+      return;
+    }
+    requestAnimationFrame(this.frame);
+    if (!this.dirty) return;
+    this.dirty = false;
+    const { clientWidth, clientHeight } = this.canvas;
+    if (clientWidth === 0 || document.body.dataset.screen !== 'studio') return;
+    this.drawScaled(COARSE);
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.drawScaled(1), REST_MS);
+  }
+
+  drawScaled(scale) {
+    const { clientWidth, clientHeight } = this.canvas;
+    this.draw(Math.round(clientWidth * scale), Math.round(clientHeight * scale));
   }
 
   // A PNG of what is seen.
