@@ -13,7 +13,10 @@ export function slider({ label, low = '', high = '', meaning = '', min = 0, max 
     element('span', { textContent: label }), element('small', { textContent: ends }), output, input);
   const show = (value) => {
     if (document.activeElement !== input || Number(input.value) !== value) input.value = value;
-    input.style.setProperty('--fill', `${(100 * (value - min)) / (max - min)}%`);
+    const share = (x) => (100 * (x - min)) / (max - min);
+    const zero = share(Math.max(min, 0));
+    input.style.setProperty('--from', `${Math.min(zero, share(value))}%`);
+    input.style.setProperty('--fill', `${Math.max(zero, share(value))}%`);
     output.textContent = Number(value).toFixed(2);
     input.ariaValueText = ends ? `${Number(value).toFixed(2)}, from ${low || 'less'} to ${high || 'more'}` : '';
   };
