@@ -91,3 +91,7 @@ class BatchError(PortraitureError):
 
 class RevisedError(JobError):
     """What a job was to change has been changed or deleted meanwhile."""
+
+
+class StudioError(PortraitureError):
+    """The studio cannot start as asked."""

@@ -18,6 +18,7 @@ import portraiture.cli.export as exports
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 import portraiture.cli.serve as services
+import portraiture.cli.studio as studios
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
@@ -26,6 +27,7 @@ from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
 from portraiture.cli.serve import Keys, Serve
+from portraiture.cli.studio import Studio
 from portraiture.errors import CancelledError, PortraitureError
 from portraiture.signals import exit_on_signals
 
@@ -46,10 +48,13 @@ Command = (
     | Annotated[Convert, subcommand("convert")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Keys, subcommand("keys")]
+    | Annotated[Studio, subcommand("studio")]
     | Annotated[Bench, subcommand("bench")]
 )
 
 
+USES_ENGINE = (Create, MakeAvatar, Parametrize, Render, Export, Synth, Studio, Bench)
+"""Commands whose kernels another process compiles meanwhile."""
 INTERRUPTED = 130
 """Exit code of a program that is interrupted by Ctrl-C."""
 
@@ -98,11 +103,12 @@ def run(
     | Convert
     | Serve
     | Keys
+    | Studio
     | Bench,
 ) -> None:
     """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
-    if isinstance(command, Create | MakeAvatar | Parametrize | Render | Export | Synth | Bench):
+    if isinstance(command, USES_ENGINE):
         from portraiture.engine.prepare import prepare
 
         prepare()
@@ -139,5 +145,7 @@ def run(
             services.serve(command)
         case Keys():
             services.keys(command)
+        case Studio():
+            studios.studio(command)
         case Bench():
             benches.bench(command)

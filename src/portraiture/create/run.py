@@ -147,7 +147,7 @@ def create_files(
         times.stage("Write GLB, VRM and turntable", TURNTABLE_FRAMES)
         with ThreadPoolExecutor(1, "portraiture-model") as beside:
             model = beside.submit(_write_model, avatar, bust, renders["front"], named, folder)
-            _write_turntable(avatar, bust, folder / "turntable.mp4", times)
+            write_turntable(avatar, bust, folder / "turntable.mp4", times)
             model.result()
         times.stage("Write the report")
         write_report(
@@ -252,7 +252,8 @@ def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
     return marked
 
 
-def _write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress) -> None:
+def write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress) -> None:
+    """Write a video (.mp4) of the avatar turning, a step each frame. Raises CancelledError."""
     seen = lit(bust, light=studio_light(), shading=style_shading(avatar.style))
     frames = turntable(
         bust,

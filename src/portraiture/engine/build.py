@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -54,6 +55,15 @@ CLOTHES = ("clothes", "shirt", "tie")
 """Names of the parts that are clothes."""
 
 Maker = Callable[[AvatarParameters, HeadShape], Part | Sequence[Part] | None]
+Run = Callable[..., Any]
+"""Runs one step: ``run(step, parameters, *others)`` gives ``step(parameters, *others)``, or what it
+gave before; see `engine.memo`."""
+
+
+def directly(step: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Run a step without keeping its result."""
+    return step(*arguments, **named)
+
 
 MAKERS: tuple[tuple[str, Maker], ...] = (
     ("eyes", make_eyes),
@@ -78,6 +88,7 @@ def build_bust(
     assets: Sequence[Asset] = (),
     model: HeadModel | None = None,
     texture_size: int = 1024,
+    run: Run = directly,
 ) -> Bust:
     """Build one person.
 
@@ -85,23 +96,28 @@ def build_bust(
     replaces the procedural one and already includes the brows. assets: assets of a MakeHuman pack;
     each replaces the procedural part of its kind. texture_size: resolution of the procedural skin;
     512, which styles but natural always use, is enough for small images and saves a third of the
-    time. Raises AvatarError on an unknown action or a weight outside [0, 1].
+    time. run: how the steps are run. Raises AvatarError on an unknown action or a weight outside
+    [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
-    shape = bend_head(shape_head(parameters, model), parameters, style)
-    worn: set[AssetKind] = {asset.kind for asset in assets}
-    fitted = [_fit(asset, parameters, shape) for asset in assets if asset.kind != "skin"]
+    shape = run(head_of, parameters, style, model)
+    worn: frozenset[AssetKind] = frozenset(asset.kind for asset in assets)
+    fitted = [run(_fit, parameters, asset, shape) for asset in assets if asset.kind != "skin"]
     if style == "natural":
-        parts = [_skin(parameters, shape, albedo, assets, texture_size)]
-        parts += _procedural(parameters, shape, worn, albedo is not None)
+        parts = [_skin(parameters, shape, albedo, assets, texture_size, run)]
+        parts += _procedural(parameters, shape, worn, albedo is not None, run)
         parts += fitted
     else:
-        parts = [_style_skin(parameters, shape, albedo, assets, style)]
-        parts += make_style_parts(parameters, shape, style, worn)
-        parts = [part if is_solid(part) else restyle_part(part, style) for part in parts]
-        parts += [restyle_part(part, style) for part in fitted]
-    parts = _under_clothes(_under_hat(parts, parameters, shape))
+        skin = run(_style_skin, parameters, shape, albedo, tuple(assets), style)
+        parts = [skin, *run(make_style_parts, parameters, shape, style, worn)]
+        parts = [part if is_solid(part) else run(_restyled, parameters, part, style)
+                 for part in parts]  # fmt: skip
+        parts += [run(_restyled, parameters, part, style) for part in fitted]
+    skin, *others = run(_under_hat, parameters, tuple(parts), shape)
+    cloth = tuple(part for part in others if part.name in CLOTHES)
+    skin = run(_bared, parameters, skin, run(_uncovered, parameters, skin, cloth))
+    parts = [skin, *others]
     return Bust(
         parts=tuple(sorted(parts, key=lambda part: part.material.alpha_mode == "blend")),
         skeleton=shape.model.skeleton(shape.joints),
@@ -116,10 +132,16 @@ def with_expression(
 ) -> Bust:  # fmt: skip
     """A bust with another expression, as if it were built with it. parameters, style: those from
     which it was. Raises AvatarError as `build_bust` does."""
-    parameters = restyle_parameters(parameters, style)
-    shape = bend_head(shape_head(parameters), parameters, style)
+    shape = head_of(restyle_parameters(parameters, style), style)
     landmarks = landmark_positions(shape.expressed(_check_expression(expression)), shape.model)
     return replace(bust, expression=dict(expression), landmarks=landmarks)
+
+
+def head_of(
+    parameters: AvatarParameters, style: Style = "natural", model: HeadModel | None = None
+) -> HeadShape:
+    """The head in a style. parameters: restyled ones."""
+    return bend_head(shape_head(parameters, model), parameters, style)
 
 
 def _skin(
@@ -128,19 +150,40 @@ def _skin(
     albedo: ndarray | None,
     assets: Sequence[Asset],
     size: int,
+    run: Run,
 ) -> Part:
-    textures = paint_skin(parameters, shape, size=size)
+    textures = run(paint_skin, parameters, shape, size=size)
     worn = {asset.kind: asset for asset in assets}
-    if albedo is not None:
-        textures = replace(textures, albedo=albedo)
-    else:
+    painted = albedo
+    if painted is None:
         painted = textures.albedo
         if "skin" in worn:
             painted = skin_albedo(worn["skin"], shape.model, size=size)
         if "brows" not in worn:
-            painted = paint_brows(painted, parameters, shape, learned="skin" not in worn)
-        textures = replace(textures, albedo=paint_beard(painted, parameters, shape))
-    return make_skin(parameters, shape, _with_scalp(textures, parameters, shape))
+            painted = run(_with_brows, parameters, painted, shape, "skin" not in worn)
+        painted = run(_with_beard, parameters, painted, shape)
+    return run(_make_skin, parameters, painted, textures, shape)
+
+
+def _with_brows(
+    parameters: AvatarParameters, albedo: ndarray, shape: HeadShape, learned: bool
+) -> ndarray:
+    return paint_brows(albedo, parameters, shape, learned=learned)
+
+
+def _with_beard(parameters: AvatarParameters, albedo: ndarray, shape: HeadShape) -> ndarray:
+    return paint_beard(albedo, parameters, shape)
+
+
+def _make_skin(
+    parameters: AvatarParameters, albedo: ndarray, textures: SkinTextures, shape: HeadShape
+) -> Part:
+    painted = _with_scalp(replace(textures, albedo=albedo), parameters, shape)
+    return make_skin(parameters, shape, painted)
+
+
+def _restyled(parameters: AvatarParameters, part: Part, style: Style) -> Part:
+    return restyle_part(part, style)
 
 
 def _style_skin(
@@ -174,26 +217,29 @@ def _with_scalp(
 
 
 def _procedural(
-    parameters: AvatarParameters, shape: HeadShape, worn: set[AssetKind], photographed: bool
-) -> list[Part]:
+    parameters: AvatarParameters, shape: HeadShape, worn: frozenset[AssetKind], photographed: bool,
+    run: Run,
+) -> list[Part]:  # fmt: skip
     """Procedural parts not replaced by an asset; a photo's albedo already includes the brows."""
     parts: list[Part] = []
     for kind, make in MAKERS:
         if kind in worn or (kind == "brows" and photographed):
             continue
-        made = make(parameters, shape)
+        made = run(make, parameters, shape)
         if made is not None:
             parts += [made] if isinstance(made, Part) else made
     return [part for part in parts if part.name not in worn]
 
 
-def _fit(asset: Asset, parameters: AvatarParameters, shape: HeadShape) -> Part:
+def _fit(parameters: AvatarParameters, asset: Asset, shape: HeadShape) -> Part:
     """Fit an asset to this head; hair takes the person's hair colour."""
     rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
     return fit_asset(asset, shape, rgb=rgb)
 
 
-def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape) -> list[Part]:
+def _under_hat(
+    parameters: AvatarParameters, parts: tuple[Part, ...], shape: HeadShape
+) -> tuple[Part, ...]:
     """Remove hair occluded by a hat; a hat from a pack is treated as a cap."""
     if not any(part.name == "hat" for part in parts):
         return parts
@@ -207,22 +253,25 @@ def _under_hat(parts: list[Part], parameters: AvatarParameters, shape: HeadShape
             part = replace(part, faces=part.faces[kept], segment=part.segment[kept])
         if len(part.faces):
             out.append(part)
-    return out
+    return tuple(out)
 
 
-def _under_clothes(parts: list[Part]) -> list[Part]:
-    """Remove skin deep under the clothes, which would poke through when the arms are animated."""
-    cloth = [part for part in parts if part.name in CLOTHES]
-    skin = parts[0]
+def _uncovered(
+    parameters: AvatarParameters, skin: Part, clothes: tuple[Part, ...]
+) -> Bool[ndarray, "F"]:
+    """Which of the skin's triangles are not deep under the clothes, where they would poke through
+    when the arms are animated."""
     covered = np.zeros(len(skin.vertices), bool)
-    for part in cloth:
+    for part in clothes:
         covered |= _covered(skin, part)
-    if not covered.any():
-        return parts
-    to_open, _ = KDTree(skin.vertices[~covered]).query(skin.vertices)
-    covered &= to_open > COVERED_MARGIN_M
-    kept = ~covered[skin.faces].all(1)
-    return [replace(skin, faces=skin.faces[kept], segment=skin.segment[kept]), *parts[1:]]
+    if covered.any():
+        to_open, _ = KDTree(skin.vertices[~covered]).query(skin.vertices)
+        covered &= to_open > COVERED_MARGIN_M
+    return ~covered[skin.faces].all(1)
+
+
+def _bared(parameters: AvatarParameters, skin: Part, kept: Bool[ndarray, "F"]) -> Part:
+    return replace(skin, faces=skin.faces[kept], segment=skin.segment[kept])
 
 
 def _covered(skin: Part, cloth: Part) -> Bool[ndarray, "V"]:

@@ -73,7 +73,7 @@ def add_bust(
     options: morph targets, texture channels and formats; all else is `tailor.tailored`'s. Raises
     ValueError when two parts have one name.
     """
-    parts = [part for part in map(_referenced, bust.parts) if len(part.faces)]
+    parts = [part for part in map(referenced, bust.parts) if len(part.faces)]
     if len({part.name for part in parts}) < len(parts):
         raise ValueError(f"parts share a name: {[part.name for part in parts]}")
     builder.document["asset"] = {"version": "2.0", "generator": "Portraiture"}
@@ -186,7 +186,7 @@ def _skinning(part: Part) -> tuple[ndarray, ndarray]:
     return np.where(parts > 0, joints, 0).astype(np.uint8), parts.astype(kind)
 
 
-def _referenced(part: Part) -> Part:
+def referenced(part: Part) -> Part:
     """`part` without triangles that have two equal corners, and then without unused vertices."""
     a, b, c = part.faces.T
     proper = (a != b) & (b != c) & (c != a)

@@ -28,7 +28,7 @@ WIDE = 1.6
 
 MAX_COLUMNS = 5
 
-_SCRIPTS = ("glb.js", "shaders.js", "viewer.js", "report.js")
+_SCRIPTS = ("glb.js", "shaders.js", "matrices.js", "viewer.js", "report.js")
 _MOODS = ("happy", "surprised", "sad", "angry", "relaxed", "aa", "oh", "blink")
 _MOOD_TITLES = {"aa": "“Ah”", "oh": "“Oh”"}
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

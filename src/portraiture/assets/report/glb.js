@@ -84,8 +84,18 @@ function readMesh(glb, mesh) {
     uv: denseAccessor(glb, primitive.attributes.TEXCOORD_0).values,
     index: denseAccessor(glb, primitive.indices).values,
     material: readMaterial(glb.json, primitive.material),
+    carriers: readCarriers(glb, primitive.attributes),
     names,
     targets,
+  };
+}
+
+// The head's vertices that carry each vertex, where the file has them (those of the studio do).
+function readCarriers(glb, attributes) {
+  if (attributes._CARRIER_ROWS === undefined) return null;
+  return {
+    rows: denseAccessor(glb, attributes._CARRIER_ROWS).values,
+    weights: denseAccessor(glb, attributes._CARRIER_WEIGHTS).values,
   };
 }
 

@@ -62,12 +62,13 @@ in vec2 at;
 in vec4 fromKey, fromRim;
 uniform sampler2D colorMap, roughMap, normalMap;
 uniform sampler2DShadow keyShadow, rimShadow;
-uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground;
+uniform vec3 eye, keyDirection, keyColor, rimDirection, rimColor, sky, ground, tint;
 uniform float roughness, metallic, cutoff;
 uniform int kind, alphaMode;
 uniform bool hasRough, hasNormal, toned;
 out vec4 color;
 
+const int TAPS = 12;
 const int SKIN = 1, HAIR = 2, EYE = 3, MOUTH = 4, CLOTH = 5, GLASS = 6;
 const float PI = 3.14159265;
 
@@ -75,12 +76,12 @@ float lit(sampler2DShadow shadow, vec4 seen) {
   vec3 at = seen.xyz / seen.w * 0.5 + 0.5;
   float turn = fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715))));
   float sum = 0.0;
-  for (int k = 0; k < 12; k++) {
+  for (int k = 0; k < TAPS; k++) {
     float angle = 2.3999632 * float(k) + 6.2831853 * turn;
-    vec2 step = sqrt((float(k) + 0.5) / 12.0) * vec2(cos(angle), sin(angle));
+    vec2 step = sqrt((float(k) + 0.5) / float(TAPS)) * vec2(cos(angle), sin(angle));
     sum += texture(shadow, vec3(at.xy + step * 0.0045, at.z - 0.0012));
   }
-  return sum / 12.0;
+  return sum / float(TAPS);
 }
 
 float gloss(vec3 n, vec3 v, vec3 l, float rough) {
@@ -118,6 +119,7 @@ void main() {
   vec4 base = texture(colorMap, at);
   if (alphaMode == 1) base.a = clamp((base.a - cutoff) / max(fwidth(base.a), 1e-3) + 0.5, 0.0, 1.0);
   if (base.a < 0.004) discard;
+  base.rgb *= tint;
   vec3 v = normalize(eye - world), n = normalize(facing);
   if (toned) {  // unlit in the file: its colours in two tones
     float level = smoothstep(-0.06, 0.12, dot(n, keyDirection));

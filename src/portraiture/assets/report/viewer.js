@@ -5,44 +5,13 @@ const KINDS = { plain: 0, skin: 1, hair: 2, eye: 3, mouth: 4, cloth: 5, glass: 6
 const ALPHA = { OPAQUE: 0, MASK: 1, BLEND: 2 };
 const FIELD_OF_VIEW = 0.32;
 const SHADOW_SIZE = 2048;
-
-const unit = (v) => { const l = Math.hypot(...v); return v.map((x) => x / l); };
-const cross = (a, b) => [
-  a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-
-// 4×4 matrices are column-major, as WebGL takes them.
-function multiply(a, b) {
-  const out = new Float32Array(16);
-  for (let c = 0; c < 4; c += 1) {
-    for (let r = 0; r < 4; r += 1) {
-      for (let k = 0; k < 4; k += 1) out[c * 4 + r] += a[k * 4 + r] * b[c * 4 + k];
-    }
-  }
-  return out;
-}
-
-function lookAt(eye, target) {
-  const z = unit(eye.map((value, axis) => value - target[axis]));
-  const x = unit(cross([0, 1, 0], z));
-  const y = cross(z, x);
-  return new Float32Array([
-    x[0], y[0], z[0], 0, x[1], y[1], z[1], 0, x[2], y[2], z[2], 0,
-    -dot(x, eye), -dot(y, eye), -dot(z, eye), 1]);
-}
-
-function perspective(field, aspect, near, far) {
-  const f = 1 / Math.tan(field / 2);
-  return new Float32Array([
-    f / aspect, 0, 0, 0, 0, f, 0, 0,
-    0, 0, (far + near) / (near - far), -1, 0, 0, (2 * far * near) / (near - far), 0]);
-}
-
-function orthographic(half, near, far) {
-  return new Float32Array([
-    1 / half, 0, 0, 0, 0, 1 / half, 0, 0,
-    0, 0, 2 / (near - far), 0, 0, 0, (far + near) / (near - far), 1]);
-}
+const UNTINTED = [1, 1, 1];
+// Directions towards the key and rim light, and linear colours of all light.
+const STUDIO_LIGHT = {
+  key: [-0.55, 0.55, 0.75], rim: [0.75, 0.3, -1],
+  keyColor: [1.12, 1.06, 0.98], rimColor: [0.3, 0.33, 0.38],
+  sky: [0.34, 0.34, 0.36], ground: [0.2, 0.175, 0.155],
+};
 
 function compile(gl, vertex, fragment) {
   const program = gl.createProgram();
@@ -101,44 +70,60 @@ function uploadMesh(gl, mesh) {
   gl.bindVertexArray(null);
   const wide = mesh.index instanceof Uint32Array;
   return {
-    mesh, vao, buffers, material: mesh.material, count: mesh.index.length,
+    mesh, vao, buffers, tint: UNTINTED, material: mesh.material, count: mesh.index.length,
     type: wide ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT,
     position: new Float32Array(mesh.position), normal: new Float32Array(mesh.normal),
   };
 }
 
 class Viewer {
-  constructor(canvas, model) {
-    const gl = canvas.getContext('webgl2', { antialias: true, alpha: false });
+  // thrifty: for computers that draw without a GPU.
+  constructor(canvas, model, { thrifty = false } = {}) {
+    const gl = canvas.getContext('webgl2', { antialias: !thrifty, alpha: false });
     if (!gl) throw new Error('this browser has no WebGL 2');
     this.gl = gl;
     this.canvas = canvas;
     this.backdrop = compile(gl, BACKDROP_VERTEX, BACKDROP_FRAGMENT);
     this.shadow = compile(gl, SHADOW_VERTEX, SHADOW_FRAGMENT);
-    this.surface = compile(gl, SURFACE_VERTEX, SURFACE_FRAGMENT);
+    const taps = thrifty ? 'TAPS = 3' : 'TAPS = 12';
+    this.surface = compile(gl, SURFACE_VERTEX, SURFACE_FRAGMENT.replace('TAPS = 12', taps));
+    this.shadowSize = thrifty ? SHADOW_SIZE / 4 : SHADOW_SIZE;
     this.empty = gl.createVertexArray();
     this.blank = uploadTexture(gl, new ImageData(new Uint8ClampedArray(4).fill(255), 1, 1), false);
-    this.textures = new Map();
-    this.items = model.meshes.map((mesh) => uploadMesh(gl, mesh));
-    this.items.sort((a, b) => ALPHA[a.material.alphaMode] - ALPHA[b.material.alphaMode]);
-    this.items.forEach(({ material }) => this.loadMaterial(material, model.images));
+    this.show(this.upload(model));
     this.home(model.bones);
-    this.lights = [[-0.55, 0.55, 0.75], [0.75, 0.3, -1]].map((at) => this.makeLight(unit(at)));
-    this.needsShadow = true;
+    this.light = { ...STUDIO_LIGHT };
+    this.lights = [this.light.key, this.light.rim].map((at) => this.makeLight(unit(at)));
     this.dirty = true;
     new ResizeObserver(() => { this.dirty = true; }).observe(canvas);
     this.frame = this.frame.bind(this);
     requestAnimationFrame(this.frame);
   }
 
-  loadMaterial(material, images) {
+  // What is drawn of each mesh of a model. Meshes that share a texture share it on the GPU.
+  upload(model) {
+    const textures = new Map();
+    return model.meshes.map((mesh) => {
+      const item = uploadMesh(this.gl, mesh);
+      this.loadMaterial(item.material, model.images, textures);
+      return item;
+    });
+  }
+
+  // Draw these from now on, those that hide what is behind them first.
+  show(items) {
+    this.items = [...items].sort(
+      (a, b) => ALPHA[a.material.alphaMode] - ALPHA[b.material.alphaMode]);
+    this.needsShadow = true;
+    this.dirty = true;
+  }
+
+  loadMaterial(material, images, textures) {
     const load = (index, srgb) => {
       if (index === null) return this.blank;
       const key = `${index} ${srgb}`;
-      if (!this.textures.has(key)) {
-        this.textures.set(key, uploadTexture(this.gl, images[index], srgb));
-      }
-      return this.textures.get(key);
+      if (!textures.has(key)) textures.set(key, uploadTexture(this.gl, images[index], srgb));
+      return textures.get(key);
     };
     material.maps = [
       load(material.color, true), load(material.rough, false), load(material.normal, false)];
@@ -149,7 +134,7 @@ class Viewer {
     const { gl } = this;
     const map = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, map);
-    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.DEPTH_COMPONENT24, SHADOW_SIZE, SHADOW_SIZE);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.DEPTH_COMPONENT24, this.shadowSize, this.shadowSize);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_COMPARE_MODE, gl.COMPARE_REF_TO_TEXTURE);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
@@ -159,9 +144,18 @@ class Viewer {
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.TEXTURE_2D, map, 0);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    const light = { map, frame };
+    this.aim(light, direction);
+    return light;
+  }
+
+  // Turn a light. direction: a unit vector towards it.
+  aim(light, direction) {
     const from = this.centre.map((value, axis) => value + 2 * direction[axis]);
-    const view = multiply(orthographic(0.42, 1.2, 2.8), lookAt(from, this.centre));
-    return { direction, map, frame, view };
+    light.direction = direction;
+    light.view = multiply(orthographic(0.42, 1.2, 2.8), lookAt(from, this.centre));
+    this.needsShadow = true;
+    this.dirty = true;
   }
 
   // The camera's first place: the eyes a little above the middle, 46 cm of picture height.
@@ -183,27 +177,36 @@ class Viewer {
   }
 
   morph(weights) {
-    const { gl } = this;
     for (const item of this.items) {
       if (item.mesh.targets.size === 0) continue;
       morphMesh(item.mesh, weights, item.position, item.normal);
-      gl.bindBuffer(gl.ARRAY_BUFFER, item.buffers.position);
-      gl.bufferSubData(gl.ARRAY_BUFFER, 0, item.position);
-      gl.bindBuffer(gl.ARRAY_BUFFER, item.buffers.normal);
-      gl.bufferSubData(gl.ARRAY_BUFFER, 0, item.normal);
+      this.send(item);
     }
     this.needsShadow = true;
     this.dirty = true;
+  }
+
+  // An item's positions and normals to the GPU.
+  send({ buffers, position, normal }) {
+    const { gl } = this;
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffers.position);
+    gl.bufferSubData(gl.ARRAY_BUFFER, 0, position);
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffers.normal);
+    gl.bufferSubData(gl.ARRAY_BUFFER, 0, normal);
   }
 
   frame() {
     requestAnimationFrame(this.frame);
     if (!this.dirty) return;
     this.dirty = false;
-    const { gl, canvas } = this;
+    const { canvas } = this;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(canvas.clientHeight * ratio);
+    this.draw(Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio));
+  }
+
+  // Draw at once, in pixels.
+  draw(width, height) {
+    const { gl, canvas } = this;
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     gl.enable(gl.DEPTH_TEST);
@@ -219,7 +222,7 @@ class Viewer {
   drawShadow(light) {
     const { gl } = this;
     gl.bindFramebuffer(gl.FRAMEBUFFER, light.frame);
-    gl.viewport(0, 0, SHADOW_SIZE, SHADOW_SIZE);
+    gl.viewport(0, 0, this.shadowSize, this.shadowSize);
     gl.clear(gl.DEPTH_BUFFER_BIT);
     gl.disable(gl.CULL_FACE);
     gl.useProgram(this.shadow.program);
@@ -269,10 +272,9 @@ class Viewer {
       gl.activeTexture(gl.TEXTURE3 + k);
       gl.bindTexture(gl.TEXTURE_2D, this.lights[k].map);
     });
-    gl.uniform3fv(at.keyColor, [1.12, 1.06, 0.98]);
-    gl.uniform3fv(at.rimColor, [0.3, 0.33, 0.38]);
-    gl.uniform3fv(at.sky, [0.34, 0.34, 0.36]);
-    gl.uniform3fv(at.ground, [0.2, 0.175, 0.155]);
+    ['keyColor', 'rimColor', 'sky', 'ground'].forEach((name) => {
+      gl.uniform3fv(at[name], this.light[name]);
+    });
     ['colorMap', 'roughMap', 'normalMap'].forEach((name, k) => gl.uniform1i(at[name], k));
     for (const item of this.items) this.drawItem(item, at);
     gl.disable(gl.BLEND);
@@ -280,7 +282,7 @@ class Viewer {
     gl.depthMask(true);
   }
 
-  drawItem({ material, vao, count, type }, at) {
+  drawItem({ material, vao, count, type, tint }, at) {
     const { gl } = this;
     const blend = material.alphaMode === 'BLEND';
     const toggle = (flag, on) => (on ? gl.enable(flag) : gl.disable(flag));
@@ -289,6 +291,7 @@ class Viewer {
     toggle(gl.CULL_FACE, !material.doubleSided);
     gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
     gl.depthMask(!blend);
+    gl.uniform3fv(at.tint, tint);
     gl.uniform1f(at.roughness, material.roughness);
     gl.uniform1f(at.metallic, material.metallic);
     gl.uniform1f(at.cutoff, material.cutoff);

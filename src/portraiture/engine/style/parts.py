@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ _SOLID = ("hair", "brows", "beard", "lashes")
 
 
 def make_style_parts(
-    parameters: AvatarParameters, shape: HeadShape, style: Style, worn: set[AssetKind]
+    parameters: AvatarParameters, shape: HeadShape, style: Style, worn: Set[AssetKind]
 ) -> list[Part]:
     """Everything but the skin, in drawing order; what an asset replaces is left out."""
     recipe = recipe_of(style, parameters)

@@ -1,0 +1,196 @@
+// The avatar's values, and the way of an edit: shown at once, sent when the hand rests, replaced by
+// the exact parts when they come. The latest edit wins.
+
+import { ask, askBytes, askJson } from './api.js';
+import { say } from './dom.js';
+import { readBundle, readMoved, addMoved } from './stage.js';
+
+const REST_MS = 140;
+const AVERAGE = 0.5;
+
+export class Avatar extends EventTarget {
+  constructor(stage) {
+    super();
+    this.stage = stage;
+    this.values = {};
+    this.exact = {};
+    this.about = null;
+    this.pending = {};
+    this.gesture = '';
+    this.timer = 0;
+    this.asked = 0;
+    this.waiting = 0;
+    this.moves = new Map();
+    this.colours = new Map();
+  }
+
+  // Take the avatar as the program has it.
+  async load({ fresh = false } = {}) {
+    if (fresh) this.stage.restart();
+    const bundle = await this.bring('avatar/parts', { method: 'POST', json: { have: this.stage.have } });
+    if (bundle && this.about.undo > 0 && fresh) await this.loadOriginal();
+  }
+
+  async loadOriginal() {
+    const json = { have: this.stage.have };
+    const buffer = await askBytes('avatar/original', { method: 'POST', json });
+    this.stage.addOriginal(await readBundle(buffer));
+  }
+
+  // What a control shows: "shape:name" and "detail:name" are entries of tables.
+  static flat(parameters) {
+    const out = { ...parameters };
+    delete out.shape;
+    delete out.detail;
+    for (const table of ['shape', 'detail']) {
+      for (const [name, value] of Object.entries(parameters[table])) out[`${table}:${name}`] = value;
+    }
+    return out;
+  }
+
+  value(name) {
+    return this.values[name] ?? (name.includes(':') ? AVERAGE : undefined);
+  }
+
+  original(name) {
+    return Avatar.flat(this.about.original)[name] ?? (name.includes(':') ? AVERAGE : undefined);
+  }
+
+  // One edit. gesture: what belongs together for undo, such as one drag of a slider.
+  set(changes, gesture = '') {
+    Object.assign(this.values, changes);
+    Object.assign(this.pending, changes);
+    if (gesture !== this.gesture && Object.keys(this.pending).length > Object.keys(changes).length) {
+      this.flush();
+      Object.assign(this.pending, changes);
+    }
+    this.gesture = gesture;
+    this.preview(Object.keys(changes));
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), REST_MS);
+    this.dispatchEvent(new Event('values'));
+  }
+
+  flush() {
+    clearTimeout(this.timer);
+    const changes = this.pending;
+    if (Object.keys(changes).length === 0) return Promise.resolve();
+    this.pending = {};
+    const json = { changes, gesture: this.gesture, have: this.stage.have };
+    return this.bring('avatar', { method: 'PATCH', json });
+  }
+
+  undo() { return this.step('avatar/undo'); }
+
+  redo() { return this.step('avatar/redo'); }
+
+  async step(path, more = {}) {
+    await this.flush();
+    return this.bring(path, { method: 'POST', json: { have: this.stage.have, ...more } });
+  }
+
+  // Ask for parts and show them, unless something later has been shown already.
+  async bring(path, options) {
+    this.asked += 1;
+    const number = this.asked;
+    this.waiting += 1;
+    this.dispatchEvent(new Event('busy'));
+    try {
+      const buffer = await askBytes(path, options);
+      if (buffer === null) return null;
+      const bundle = await readBundle(buffer);
+      if (number < (this.shown || 0)) return null;
+      this.shown = number;
+      this.take(bundle);
+      return bundle;
+    } catch (error) {
+      say(error.message);
+      if (this.about) this.values = { ...this.exact, ...this.pending };
+      this.dispatchEvent(new Event('values'));
+      return null;
+    } finally {
+      this.waiting -= 1;
+      this.dispatchEvent(new Event('busy'));
+    }
+  }
+
+  take(bundle) {
+    const { parts, bones, ...about } = bundle;
+    this.about = about;
+    const before = this.exact;
+    this.exact = Avatar.flat(about.parameters);
+    Object.assign(this.exact, {
+      style: about.style, photo_skin: about.photo_skin, expression: about.expression,
+    });
+    const ahead = this.waiting > 1 ? this.values : {};
+    this.values = { ...this.exact, ...ahead, ...this.pending };
+    this.forgetMoves(before);
+    this.stage.place({ parts, bones });
+    this.preview([]);
+    this.dispatchEvent(new Event('taken'));
+    this.dispatchEvent(new Event('values'));
+  }
+
+  // Ways of the head's vertices depend on the other parameters where these are not shape changes,
+  // and on everything in a style.
+  forgetMoves(before) {
+    const bodily = ['sex', 'age', 'muscle', 'weight', 'african', 'asian', 'caucasian', 'style'];
+    const styled = this.exact.style !== 'natural';
+    if (bodily.every((name) => before[name] === this.exact[name]) && !styled) return;
+    for (const name of [...this.moves.keys()]) {
+      if (styled || !name.startsWith('shape:')) this.moves.delete(name);
+    }
+  }
+
+  // Fetch what a control needs to show its edits at once.
+  prepare(name, moves) {
+    if (!this.about) return;
+    const fetched = (table, path, read) => {
+      if (table.has(name)) return;
+      table.set(name, null);
+      const at = this.about.revision;
+      read(path).then((found) => {
+        if (at === this.about.revision || name.startsWith('shape:')) table.set(name, found);
+        else table.delete(name);
+        this.preview([]);
+      }).catch(() => table.delete(name));
+    };
+    const bytes = async (path) => readMoved(await (await ask(path)).arrayBuffer());
+    if (moves) fetched(this.moves, `avatar/moved/${name}`, bytes);
+    else fetched(this.colours, `avatar/tints/${name}`, askJson);
+  }
+
+  // Show the difference of the values to the exact geometry, as far as it is known.
+  preview() {
+    if (!this.about) return;
+    let moved = null;
+    const tints = {};
+    for (const [name, value] of Object.entries(this.values)) {
+      const exact = this.exact[name] ?? AVERAGE;
+      if (typeof value !== 'number' || value === exact) continue;
+      const way = this.moves.get(name);
+      if (way) {
+        moved ||= new Float32Array(3 * Math.max(this.stage.headLength, 1 + Math.max(...way.rows)));
+        addMoved(moved, way, exact, value);
+      }
+      const colours = this.colours.get(name);
+      if (colours) tint(tints, colours, exact, value);
+    }
+    const still = !moved && Object.keys(tints).length === 0 && !this.previewed;
+    this.previewed = Boolean(moved) || Object.keys(tints).length > 0;
+    if (!still) this.stage.preview(moved, tints);
+  }
+}
+
+function tint(tints, colours, from, to) {
+  const at = (knots, value) => {
+    const place = Math.min(Math.max(value, 0), 1) * (knots.length - 1);
+    const low = Math.min(Math.floor(place), knots.length - 2);
+    return knots[low].map((x, k) => x + (place - low) * (knots[low + 1][k] - x));
+  };
+  for (const [part, knots] of Object.entries(colours)) {
+    const [a, b] = [at(knots, from), at(knots, to)];
+    const before = tints[part] || [1, 1, 1];
+    tints[part] = before.map((x, k) => Math.min(x * (b[k] / Math.max(a[k], 1e-3)), 8));
+  }
+}

@@ -1,0 +1,162 @@
+// Wires the page.
+
+/* global steer */
+
+import { ask, askJson, token } from './api.js';
+import { Avatar } from './avatar.js';
+import { by, quiet, say, tabs } from './dom.js';
+import { buildFiles } from './files.js';
+import { buildHead } from './head.js';
+import { buildLight } from './light.js';
+import { buildPanel } from './panel.js';
+import { Stage } from './stage.js';
+import { buildStart } from './start.js';
+import { during } from './work.js';
+
+const stage = new Stage(by('canvas'));
+const avatar = new Avatar(stage);
+let head = null;
+
+function screen(name) { document.body.dataset.screen = name; }
+
+// Run work that makes an avatar and show what came of it.
+async function make(title, start, picture = null) {
+  quiet();
+  try {
+    if (!await during(title, start)) return;
+    const ended = performance.now();
+    screen('studio');
+    await avatar.load({ fresh: true });
+    stage.drawScaled(stage.software ? 0.4 : 1);
+    window.portrait.firstAvatarMs = performance.now() - ended;
+    showSitter(picture);
+    by('back').hidden = false;
+    selectTab(by('tab-avatar'));
+    if (avatar.about.notes.length) say(avatar.about.notes.join(' '), { error: false });
+  } catch (error) {
+    screen(avatar.about ? 'studio' : 'start');
+    if (!avatar.about) by('photo').focus();
+    say(error.message);
+  }
+}
+
+function showSitter(picture) {
+  const frame = by('sitter');
+  const image = frame.querySelector('img');
+  frame.hidden = true;
+  if (image.src) URL.revokeObjectURL(image.src);
+  if (!picture) return;
+  image.onload = () => { frame.hidden = false; };
+  image.src = URL.createObjectURL(picture);
+}
+
+by('sitter').querySelector('button').addEventListener('click', () => { by('sitter').hidden = true; });
+
+const TABS = ['avatar', 'head', 'light', 'files'];
+
+const selectTab = tabs(document.querySelector('.tabs'), (button) => {
+  const chosen = button.id.replace('tab-', '');
+  TABS.forEach((name) => { by(`panel-${name}`).hidden = name !== chosen; });
+  document.body.dataset.tab = chosen;
+  if (head) {
+    head.reveal(chosen === 'head');
+    showHistory();
+  }
+});
+
+const onHead = () => document.body.dataset.tab === 'head';
+
+function undo() { return onHead() ? head.edits.back() : avatar.undo(); }
+
+function redo() { return onHead() ? head.edits.forward() : avatar.redo(); }
+
+function showHistory() {
+  const edits = head && head.edits;
+  by('undo').disabled = onHead() ? edits.past.length === 0
+    : !avatar.about || (avatar.about.undo === 0 && Object.keys(avatar.pending).length === 0);
+  by('redo').disabled = onHead() ? edits.future.length === 0 : !avatar.about || avatar.about.redo === 0;
+}
+
+function buildTools() {
+  by('undo').addEventListener('click', undo);
+  by('redo').addEventListener('click', redo);
+  by('home').addEventListener('click', () => screen('start'));
+  by('back').addEventListener('click', () => screen('studio'));
+  by('face-front').addEventListener('click', () => {
+    if (onHead()) head.look(0, 0);
+    else stage.view(0, 0.06, 1);
+  });
+  by('theme').addEventListener('click', () => {
+    const system = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+    const now = document.documentElement.dataset.theme || system;
+    document.documentElement.dataset.theme = now === 'dark' ? 'light' : 'dark';
+    try { localStorage.setItem('portraiture-theme', document.documentElement.dataset.theme); } catch { /* off */ }
+    stage.dirty = true;
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { stage.dirty = true; });
+  avatar.addEventListener('values', showHistory);
+  window.addEventListener('head-edited', showHistory);
+  let busy = 0;
+  avatar.addEventListener('busy', () => {
+    clearTimeout(busy);
+    const note = by('busy');
+    if (avatar.waiting === 0) note.hidden = true;
+    else busy = setTimeout(() => { note.hidden = avatar.waiting === 0; }, 250);
+  });
+}
+
+// Hold to see the avatar, or the head, before all edits.
+function buildCompare() {
+  const button = by('before');
+  const compare = (before) => {
+    button.ariaPressed = String(before);
+    if (onHead()) head.compare(before);
+    else stage.compare(before);
+  };
+  button.addEventListener('pointerdown', () => compare(true));
+  ['pointerup', 'pointerleave', 'pointercancel', 'blur'].forEach((event) => {
+    button.addEventListener(event, () => { if (button.ariaPressed === 'true') compare(false); });
+  });
+  const typing = ({ target }) => target.matches('input:not([type="range"]), textarea, select');
+  window.addEventListener('keydown', (event) => {
+    if (document.body.dataset.screen !== 'studio') return;
+    const key = event.key.toLowerCase();
+    if ((event.ctrlKey || event.metaKey) && (key === 'z' || key === 'y')) {
+      event.preventDefault();
+      if (key === 'y' || event.shiftKey) redo();
+      else undo();
+    } else if (key === 'b' && !event.repeat && !event.ctrlKey && !typing(event)) compare(true);
+    else if ((key === ' ' || key === 'enter') && event.target === button && !event.repeat) compare(true);
+  });
+  window.addEventListener('keyup', (event) => {
+    if (['b', ' ', 'enter'].includes(event.key.toLowerCase()) && button.ariaPressed === 'true') compare(false);
+  });
+}
+
+async function start() {
+  if (!token) {
+    say('This page needs the address that the terminal shows, with its token; open that one.');
+    return;
+  }
+  try {
+    const panel = await askJson('panel');
+    buildPanel(avatar, panel);
+    buildTools();
+    buildCompare();
+    buildStart(make, panel.seed);
+    buildLight(stage, by('panel-light'));
+    buildFiles(avatar, stage, by('panel-files'), () => head);
+    head = buildHead(avatar, by('panel-head'), panel);
+    steer(stage, by('stage'));
+    window.portrait = { stage, avatar, head, ask };
+    if (panel.has_avatar) {
+      screen('studio');
+      await avatar.load({ fresh: true });
+      by('back').hidden = false;
+    }
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+start();

@@ -1,0 +1,98 @@
+"""The studio as an app of its own, and as a router for another one.
+
+browser ─Guard─▶ page, jobs, avatar, head ─▶ Session
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocketException
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from portraiture.errors import PortraitureError
+from portraiture.studio.avatar_routes import avatar_routes
+from portraiture.studio.guard import HEADERS, Guard, Refusal
+from portraiture.studio.head_routes import head_routes
+from portraiture.studio.job_routes import job_routes
+from portraiture.studio.pages import page_routes
+from portraiture.studio.session import Session
+
+SENTENCES: dict[Refusal, str] = {
+    "host": "The studio answers this computer only; open the address that the terminal shows.",
+    "origin": "The studio answers its own page only.",
+    "token": "This page is not the one that the studio opened; use the address in the terminal.",
+}
+POLICY_VIOLATION = 1008
+
+
+def studio_router(session: Session, guard: Guard) -> APIRouter:
+    """The page, its files and everything below `api/`, checked by `guard`. An app that includes it
+    also needs `answer_errors`, and should close `session.jobs` at its end."""
+
+    def check(connection: HTTPConnection, *, public: bool) -> None:
+        reason = guard.refusal(connection, public=public)
+        if reason is None:
+            return
+        if connection.scope["type"] == "websocket":
+            raise WebSocketException(POLICY_VIOLATION, SENTENCES[reason])
+        raise HTTPException(401 if reason == "token" else 403, SENTENCES[reason])
+
+    def check_page(connection: HTTPConnection) -> None:
+        check(connection, public=True)
+
+    def check_api(connection: HTTPConnection) -> None:
+        check(connection, public=False)
+
+    router = APIRouter()
+    for routes in (job_routes(session), avatar_routes(session), head_routes(session)):
+        router.include_router(routes, prefix="/api", dependencies=[Depends(check_api)])
+    router.include_router(page_routes(), dependencies=[Depends(check_page)])
+    return router
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Answer errors with one sentence, and set the studio's headers."""
+
+    @app.exception_handler(PortraitureError)
+    def refused(request: Request, error: PortraitureError) -> Response:
+        return JSONResponse({"error": str(error)}, 422, HEADERS)
+
+    @app.exception_handler(StarletteHTTPException)
+    def failed(request: Request, error: StarletteHTTPException) -> Response:
+        return JSONResponse({"error": str(error.detail)}, error.status_code, HEADERS)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"error": "The page sent something malformed."}, 422, HEADERS)
+
+
+def make_app(session: Session | None = None, guard: Guard | None = None) -> FastAPI:
+    """The studio as an app for one user of this computer."""
+    session, guard = session or Session(), guard or Guard()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        session.jobs.cancel_all()
+
+    app = FastAPI(
+        title="Portraiture Studio", lifespan=lifespan, docs_url=None, redoc_url=None,
+        openapi_url=None,
+    )  # fmt: skip
+    answer_errors(app)
+
+    @app.middleware("http")
+    async def headers(request: Request, call_next) -> Response:
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    app.include_router(studio_router(session, guard))
+    return app
