@@ -49,7 +49,7 @@ RELEASE = """UPDATE portraiture_jobs SET state = 'queued', due = {now}, attempt 
 BY_STATE = "SELECT state, count(*) AS number FROM portraiture_jobs GROUP BY state"
 OLDEST = """SELECT {now} - created AS wait FROM portraiture_jobs
     WHERE state IN ('queued', 'running') AND state = 'queued' ORDER BY seq LIMIT 1"""
-FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished < {now} - :seconds
+FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished <= {now} - :seconds
     RETURNING id"""
 
 
