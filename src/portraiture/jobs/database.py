@@ -35,12 +35,12 @@ SCHEMA = (
     """CREATE INDEX IF NOT EXISTS portraiture_jobs_ended ON portraiture_jobs (finished)
         WHERE finished IS NOT NULL""",
     """CREATE TABLE IF NOT EXISTS portraiture_results (
-        id TEXT PRIMARY KEY, tenant TEXT NOT NULL, kind TEXT NOT NULL, folder TEXT NOT NULL,
-        version INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL)""",
+        seq {sequence}, id TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, kind TEXT NOT NULL,
+        folder TEXT NOT NULL, version INTEGER NOT NULL, created DOUBLE PRECISION NOT NULL)""",
     """CREATE INDEX IF NOT EXISTS portraiture_results_of
-        ON portraiture_results (tenant, created, id)""",
+        ON portraiture_results (tenant, seq)""",
     """CREATE TABLE IF NOT EXISTS portraiture_keys (
-        hash TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL,
+        seq {sequence}, hash TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, name TEXT NOT NULL,
         created DOUBLE PRECISION NOT NULL, revoked DOUBLE PRECISION)""",
 )
 """due: when the lease of a running job ends, or from when on a queued one may be leased. key: hash

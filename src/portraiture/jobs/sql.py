@@ -51,7 +51,7 @@ OLDEST = """SELECT {now} - created AS wait FROM portraiture_jobs
     WHERE state IN ('queued', 'running') AND state = 'queued' ORDER BY seq LIMIT 1"""
 ENDED_LATELY = """SELECT * FROM portraiture_jobs WHERE finished IS NOT NULL
     AND finished >= {now} - :seconds ORDER BY finished"""
-FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished < {now} - :seconds
+FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished <= {now} - :seconds
     RETURNING id"""
 
 

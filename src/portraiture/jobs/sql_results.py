@@ -16,23 +16,26 @@ KEY_ID_DIGITS = 16
 
 RECORD = """INSERT INTO portraiture_results (id, tenant, kind, folder, version, created)
     VALUES (:id, :tenant, :kind, :folder, 1, {now})"""
-RESULT = "SELECT * FROM portraiture_results WHERE id = :id AND tenant = :tenant"
-RESULTS = """SELECT * FROM portraiture_results WHERE tenant = :tenant
-    AND (:every = 1 OR kind = :kind) AND (:first = 1 OR (created, id) <
-    (SELECT created, id FROM portraiture_results WHERE id = :after AND tenant = :tenant))
-    ORDER BY created DESC, id DESC LIMIT :limit"""
-REVISE = """UPDATE portraiture_results SET version = version + 1,
+FIELDS = "id, tenant, kind, folder, version, created"
+RESULT = f"SELECT {FIELDS} FROM portraiture_results WHERE id = :id AND tenant = :tenant"
+RESULTS = f"""SELECT {FIELDS} FROM portraiture_results WHERE tenant = :tenant
+    AND (:every = 1 OR kind = :kind) AND (:first = 1 OR seq <
+    (SELECT seq FROM portraiture_results WHERE id = :after AND tenant = :tenant))
+    ORDER BY seq DESC LIMIT :limit"""
+REVISE = f"""UPDATE portraiture_results SET version = version + 1,
     folder = COALESCE(CAST(:folder AS TEXT), folder)
-    WHERE id = :id AND tenant = :tenant AND version = :version RETURNING *"""
+    WHERE id = :id AND tenant = :tenant AND version = :version RETURNING {FIELDS}"""
+DELETE = f"""DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant
+    RETURNING {FIELDS}"""
 OWNER = "SELECT tenant FROM portraiture_results WHERE id = :id"
-DELETE = "DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant RETURNING *"
 IN_USE = """SELECT folder AS name, 1 AS kept FROM portraiture_results
     UNION ALL SELECT id, 0 FROM portraiture_jobs
     WHERE state IN ('queued', 'running') AND state = 'running'"""
 ADD_KEY = """INSERT INTO portraiture_keys (hash, tenant, name, created)
     VALUES (:hash, :tenant, :name, {now})"""
 TENANT_OF = "SELECT tenant FROM portraiture_keys WHERE hash = :hash AND revoked IS NULL"
-KEYS = "SELECT * FROM portraiture_keys WHERE tenant = :tenant ORDER BY created, hash"
+KEYS = """SELECT hash, tenant, name, created, revoked FROM portraiture_keys
+    WHERE tenant = :tenant ORDER BY seq"""
 REVOKE = """UPDATE portraiture_keys SET revoked = {now}
     WHERE substr(hash, 1, :digits) = :id AND tenant = :tenant AND revoked IS NULL RETURNING hash"""
 

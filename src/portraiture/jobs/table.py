@@ -235,7 +235,7 @@ class JobTable(ResultTable, KeyTable, Protocol):
         ...
 
     def forget(self, older_than: float) -> int:
-        """Delete ended jobs that ended more than so many seconds ago; how many."""
+        """Delete jobs that ended at least so many seconds ago; how many."""
         ...
 
     def close(self) -> None:

@@ -148,12 +148,14 @@ class Worker:
     ) -> None:
         self._table, self._work, self._name = table, work, name
         self._config = config or WorkerConfig()
-        self._leaving = self._working = False
+        self._leaving = False
+        self._working: int | None = None
+        """The thread that is at work."""
 
     def leave(self) -> None:
-        """End soon; from a signal handler of the main thread the work is interrupted."""
+        """End soon. Called by a signal handler in the thread that works, it interrupts the work."""
         self._leaving = True
-        if self._working and threading.current_thread() is threading.main_thread():
+        if self._working == threading.get_ident():
             raise SystemExit(0)
 
     def run(self) -> None:
@@ -204,11 +206,11 @@ class Worker:
                 raise
 
     def _attempt(self, job: Job, progress: Progress) -> Made:
-        self._working = True
+        self._working = threading.get_ident()
         try:
             made = self._work(job, progress)
         finally:
-            self._working = False
+            self._working = None
         return made if isinstance(made, Made) else Made(made)
 
     def _keep(self, lease: Lease, made: Made) -> None:

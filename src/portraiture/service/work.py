@@ -11,7 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from portraiture.errors import JobError, PhotoError
+from portraiture.errors import (
+    AvatarError,
+    CancelledError,
+    ExportError,
+    InversionError,
+    JobError,
+    PhotoError,
+    PortraitureError,
+)
 from portraiture.jobs.folders import result_folder
 from portraiture.jobs.open import open_jobs
 from portraiture.jobs.table import Job, JobTable
@@ -25,6 +33,8 @@ from portraiture.service.store import Store
 from portraiture.service.uploads import unnamed
 from portraiture.service.webhooks import deliver
 
+INPUT_ERRORS = (AvatarError, CancelledError, ExportError, InversionError, JobError, PhotoError)
+"""Whose sentences a client may read."""
 GONE = "It was deleted while this was being done."
 NO_PHOTO = "The photo is not there any more; send it again."
 
@@ -37,8 +47,16 @@ class Work:
     settings: ServiceSettings
 
     def __call__(self, job: Job, progress: Progress) -> Made:
-        """Raises PortraitureError, one sentence, where the input is at fault; anything else is
-        worth another attempt."""
+        """Raises one of `INPUT_ERRORS`, one sentence, where the input is at fault; anything else is
+        ours, may name paths, and is worth another attempt."""
+        try:
+            return self._do(job, progress)
+        except INPUT_ERRORS:
+            raise
+        except PortraitureError as error:
+            raise RuntimeError(str(error)) from error
+
+    def _do(self, job: Job, progress: Progress) -> Made:
         match job.kind:
             case "avatar" | "head":
                 return self._create(job, progress)
