@@ -61,7 +61,7 @@ def files(bust: Bust, tmp_path_factory) -> dict[str, Path]:
             write_glb(one, out[f"{kind}_{name}"], options)
     out["vrm"] = folder / "a.vrm"
     options = GlbOptions(lod=1, texture_atlas=512, morphs=VISEMES)
-    write_vrm(flat, out["vrm"], name="Someone", options=options)
+    write_vrm(bust, out["vrm"], name="Someone", options=options)
     return out
 
 
