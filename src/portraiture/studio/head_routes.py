@@ -20,6 +20,7 @@ from portraiture.studio.heads import (
     head_of_photo,
     head_of_seed,
 )
+from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 MAX_MESSAGE = 1000
@@ -33,7 +34,7 @@ class Amounts(Strict):
 
 def head_routes(session: Session) -> APIRouter:
     """Routes below `api/`."""
-    router, heads, jobs = APIRouter(), session.heads, session.jobs
+    router, heads, jobs = new_router(), session.heads, session.jobs
 
     @router.get("/head")
     def about() -> dict[str, Any]:
