@@ -18,7 +18,7 @@ from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
     "create", "avatar", "render", "assets", "invert", "edit", "lift", "sample", "synth",
-    "train", "convert", "bench",
+    "train", "convert", "studio", "bench",
 )  # fmt: skip
 
 

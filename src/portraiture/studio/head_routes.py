@@ -24,6 +24,7 @@ from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 MAX_MESSAGE = 1000
+UNSUPPORTED_DATA = 1003
 
 
 class Amounts(Strict):
@@ -81,9 +82,12 @@ async def _stream(socket: WebSocket, heads: Heads) -> None:
                 if len(text) <= MAX_MESSAGE:
                     latest[:] = [View.of(json.loads(text))]
                     come.set()
-        except (WebSocketDisconnect, ValueError, TypeError, KeyError):
-            latest.clear()
-            come.set()
+        except WebSocketDisconnect:
+            pass
+        except (ValueError, TypeError, KeyError):
+            await socket.close(UNSUPPORTED_DATA)
+        latest.clear()
+        come.set()
 
     listener = asyncio.create_task(listen())
     try:
