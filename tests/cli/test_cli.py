@@ -18,7 +18,7 @@ from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
     "create", "avatar", "render", "export", "assets", "invert", "edit", "lift", "batch", "serve",
-    "keys", "sample", "synth",
+    "keys", "studio", "sample", "synth",
     "train", "convert", "bench",
 )  # fmt: skip
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from portraiture.studio.app import SENTENCES, make_app
+from portraiture.studio.app import SENTENCES, answer_errors, make_app, studio_router
 from portraiture.studio.guard import PROTOCOL, TOKEN_HEADER, Guard, Refusal
+from portraiture.studio.session import Session
 
 TOKEN = {TOKEN_HEADER: "the-token"}
 LOCAL = "http://127.0.0.1:8765"
@@ -109,3 +111,16 @@ def test_every_answer_has_the_policy(client: TestClient) -> None:
 )  # fmt: skip
 def test_no_other_file_is_served(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def test_another_app_can_have_it_below_a_prefix() -> None:
+    app = FastAPI()
+    answer_errors(app)
+    app.include_router(studio_router(Session(), Guard("the-token")), prefix="/studio")
+    with TestClient(app, base_url=LOCAL) as client:
+        page = client.get("/studio")
+        assert page.url.path == "/studio/"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        assert client.get("/studio/main.js").headers["content-type"].startswith("text/javascript")
+        assert client.get("/studio/api/panel", headers=TOKEN).status_code == 200
+        assert client.get("/studio/api/panel").status_code == 401

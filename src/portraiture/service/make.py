@@ -69,7 +69,7 @@ def changed(avatar: Avatar, changes: Mapping[str, Any]) -> Avatar:
 def export_glb(folder: Path, options: Any, path: Path) -> None:
     """Write an avatar's GLB with `GlbOptions`."""
     avatar = Avatar.load(folder / "avatar.json")
-    bust = replace(avatar.bust(), expression=avatar.expression)
+    bust = avatar.bust(expression=avatar.expression)
     write_glb(bust, path, options)
 
 

@@ -21,6 +21,7 @@ from portraiture.studio.guard import HEADERS, Guard, Refusal
 from portraiture.studio.head_routes import head_routes
 from portraiture.studio.job_routes import job_routes
 from portraiture.studio.pages import page_routes
+from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 SENTENCES: dict[Refusal, str] = {
@@ -49,7 +50,7 @@ def studio_router(session: Session, guard: Guard) -> APIRouter:
     def check_api(connection: HTTPConnection) -> None:
         check(connection, public=False)
 
-    router = APIRouter()
+    router = new_router()
     for routes in (job_routes(session), avatar_routes(session), head_routes(session)):
         router.include_router(routes, prefix="/api", dependencies=[Depends(check_api)])
     router.include_router(page_routes(), dependencies=[Depends(check_page)])
@@ -57,7 +58,7 @@ def studio_router(session: Session, guard: Guard) -> APIRouter:
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Answer errors with one sentence, and set the studio's headers."""
+    """Answer errors with one sentence and the studio's headers."""
 
     @app.exception_handler(PortraitureError)
     def refused(request: Request, error: PortraitureError) -> Response:
@@ -86,13 +87,6 @@ def make_app(session: Session | None = None, guard: Guard | None = None) -> Fast
         openapi_url=None,
     )  # fmt: skip
     answer_errors(app)
-
-    @app.middleware("http")
-    async def headers(request: Request, call_next) -> Response:
-        response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
 
     app.include_router(studio_router(session, guard))
     return app

@@ -12,6 +12,7 @@ from portraiture.studio import make
 from portraiture.studio.controls import panel
 from portraiture.studio.pictures import picture
 from portraiture.studio.previews import moved, tints
+from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session, SupersededError
 from portraiture.studio.uploads import MAX_AVATAR_BYTES, MAX_PHOTO_BYTES, body
 
@@ -47,7 +48,7 @@ class Randomise(Have):
 
 def avatar_routes(session: Session) -> APIRouter:
     """Routes below `api/`."""
-    router = APIRouter()
+    router = new_router()
     _making(router, session)
     _editing(router, session)
     _previews(router, session)
@@ -128,6 +129,11 @@ def _previews(router: APIRouter, session: Session) -> None:
     @router.get("/avatar/tints/{name}")
     def colours(name: str) -> dict[str, Any]:
         return tints(session.avatar, name)
+
+    @router.get("/avatar/photo")
+    def sitter() -> Response:
+        data = session.sitter()
+        return Response(data, media_type="image/jpeg", status_code=200 if data else 204)
 
     @router.get("/pictures/{kind}/{choice}")
     def small_picture(kind: str, choice: str) -> Response:

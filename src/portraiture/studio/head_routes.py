@@ -20,9 +20,11 @@ from portraiture.studio.heads import (
     head_of_photo,
     head_of_seed,
 )
+from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 MAX_MESSAGE = 1000
+UNSUPPORTED_DATA = 1003
 
 
 class Amounts(Strict):
@@ -33,7 +35,7 @@ class Amounts(Strict):
 
 def head_routes(session: Session) -> APIRouter:
     """Routes below `api/`."""
-    router, heads, jobs = APIRouter(), session.heads, session.jobs
+    router, heads, jobs = new_router(), session.heads, session.jobs
 
     @router.get("/head")
     def about() -> dict[str, Any]:
@@ -80,9 +82,12 @@ async def _stream(socket: WebSocket, heads: Heads) -> None:
                 if len(text) <= MAX_MESSAGE:
                     latest[:] = [View.of(json.loads(text))]
                     come.set()
-        except (WebSocketDisconnect, ValueError, TypeError, KeyError):
-            latest.clear()
-            come.set()
+        except WebSocketDisconnect:
+            pass
+        except (ValueError, TypeError, KeyError):
+            await socket.close(UNSUPPORTED_DATA)
+        latest.clear()
+        come.set()
 
     listener = asyncio.create_task(listen())
     try:

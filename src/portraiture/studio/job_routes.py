@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from portraiture.studio.jobs import Job
+from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 POLL_S = 0.1
@@ -20,7 +21,7 @@ GONE = "This work is no longer known; start it again."
 
 def job_routes(session: Session) -> APIRouter:
     """Routes below `api/`."""
-    router = APIRouter()
+    router = new_router()
 
     def known(key: str) -> Job:
         job = session.jobs.get(key)

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Response
 
+from portraiture.studio.routing import new_router
+
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -33,7 +35,7 @@ def page_files() -> dict[str, tuple[str, bytes]]:
 
 def page_routes() -> APIRouter:
     """The page and its files."""
-    router = APIRouter()
+    router = new_router()
 
     @router.get("/")
     def page() -> Response:

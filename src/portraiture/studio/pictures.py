@@ -31,14 +31,19 @@ from portraiture.render.mesh import render_rgba
 from portraiture.types import Bust, Camera
 from portraiture.version import __version__
 
-SIZE = 144
+SIZE = 160
 BACKDROP = (226, 222, 217)
 QUALITY = 82
+YAW = 0.25
+"""Radians; of hair twice as much."""
 PERSON = AvatarParameters(
     sex=0.5, skin_melanin=0.3, hair_melanin=0.6, hair_style="crop", neckline="bare",
     skin_pores=0.2, skin_wrinkles=0.05,
 )  # fmt: skip
-CLOSE = {"brow_style": (0.03, 0.10), "beard_style": (-0.06, 0.16), "glasses_style": (0.0, 0.19)}
+CLOSE = {
+    "hair_style": (-0.005, 0.36), "brow_style": (0.012, 0.10), "beard_style": (-0.06, 0.16),
+    "glasses_style": (0.0, 0.19),
+}  # fmt: skip
 """Height above the eyes of the middle of close pictures, and their own height, metres."""
 
 _lock = Lock()
@@ -96,11 +101,12 @@ def _with(kind: str) -> dict[str, Any]:
 
 def _camera(bust: Bust, kind: str) -> Camera:
     if kind not in CLOSE:
-        return portrait_camera(bust, yaw=0.5 if kind == "hair_style" else 0.25)
+        return portrait_camera(bust, yaw=YAW)
     heads = dict(zip(bust.skeleton.names, bust.skeleton.heads, strict=True))
     above, height = CLOSE[kind]
     centre = 0.5 * (heads["leftEye"] + heads["rightEye"]) + np.array([0.0, above, 0.0])
-    return orbit(0.25, 0.0, target=centre.astype(np.float64), distance=FOCAL * height, focal=FOCAL)
+    yaw = 2.0 * YAW if kind == "hair_style" else YAW
+    return orbit(yaw, 0.0, target=centre.astype(np.float64), distance=FOCAL * height, focal=FOCAL)
 
 
 def _jpeg(image: ndarray) -> bytes:

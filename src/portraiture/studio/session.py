@@ -6,6 +6,7 @@ The latest edit wins: work for an earlier one ends before its next step.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image
 
 from portraiture.avatar import Avatar
 from portraiture.engine.build import build_bust, head_of
@@ -28,6 +30,8 @@ from portraiture.studio.parts import PartFiles
 from portraiture.types import Bust
 
 MOST_UNDONE = 200
+SITTER_PX = 400
+"""Longer side of the small photo beside the avatar."""
 NO_AVATAR = "There is no avatar yet; start with a photo or a random person."
 
 
@@ -128,6 +132,17 @@ class Session:
         """The avatar before all edits. Raises AvatarError where there is none."""
         with self._lock:
             return self._begun().original
+
+    def sitter(self) -> bytes:
+        """A small JPEG of the photo; empty where there is none."""
+        photo = self.photo
+        if photo is None:
+            return b""
+        image = Image.fromarray(photo)
+        image.thumbnail((SITTER_PX, SITTER_PX))
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=85)
+        return out.getvalue()
 
     def about(self) -> dict[str, Any]:
         """What the page shows beside the avatar's geometry."""

@@ -22,8 +22,10 @@ export async function open(browser, address, problems, { viewport = WIDE, colorS
   const page = await context.newPage();
   page.setDefaultTimeout(90000);
   let bytes = 0;
-  page.on('response', async (response) => {
-    if (!response.url().includes('/api/')) bytes += (await response.body()).length;
+  page.on('requestfinished', async (request) => {
+    if (request.url().includes('/api/')) return;
+    const { responseBodySize, responseHeadersSize } = await request.sizes();
+    bytes += responseBodySize + responseHeadersSize;
   });
   page.on('console', (message) => {
     if (message.type() === 'error') problems.push(message.text());

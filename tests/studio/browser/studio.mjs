@@ -7,11 +7,13 @@ const [address, photo, out] = process.argv.slice(2);
 const problems = [];
 const measured = {};
 const browser = await launch();
-const { page } = await open(browser, address, problems);
+const { page, weight } = await open(browser, address, problems);
 const shot = (name) => page.screenshot({ path: `${out}/${name}.png` });
 const tab = (name) => page.getByRole('tab', { name, exact: true }).click();
 
 async function makeOfPhoto() {
+  await page.waitForTimeout(500);
+  measured.page_bytes = weight();
   await shot('start');
   await page.setInputFiles('#photo', photo);
   await page.waitForTimeout(2000);

@@ -21,7 +21,7 @@ const SLIDERS = [
 export function buildLight(stage, panel) {
   let light = { ...ENVIRONMENTS.Studio };
   const rows = SLIDERS.map(([name, label, low, high, min, max, step]) => {
-    const row = slider({ label, low, high, min, max, step });
+    const row = slider({ label, low, high, min, max, step, unit: '°' });
     row.input.dataset.light = name;
     row.input.addEventListener('input', () => change({ [name]: Number(row.input.value) }));
     return [name, row];

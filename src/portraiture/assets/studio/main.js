@@ -20,7 +20,7 @@ let head = null;
 function screen(name) { document.body.dataset.screen = name; }
 
 // Run work that makes an avatar and show what came of it.
-async function make(title, start, picture = null) {
+async function make(title, start) {
   quiet();
   try {
     if (!await during(title, start)) return;
@@ -29,7 +29,7 @@ async function make(title, start, picture = null) {
     await avatar.load({ fresh: true });
     stage.drawScaled(stage.software ? 0.4 : 1);
     window.portrait.firstAvatarMs = performance.now() - ended;
-    showSitter(picture);
+    showSitter().catch((error) => say(error.message));
     by('back').hidden = false;
     selectTab(by('tab-avatar'));
     if (avatar.about.notes.length) say(avatar.about.notes.join(' '), { error: false });
@@ -40,14 +40,16 @@ async function make(title, start, picture = null) {
   }
 }
 
-function showSitter(picture) {
+// The photo in the corner of the view, to compare with.
+async function showSitter() {
   const frame = by('sitter');
   const image = frame.querySelector('img');
   frame.hidden = true;
   if (image.src) URL.revokeObjectURL(image.src);
-  if (!picture) return;
-  image.onload = () => { frame.hidden = false; };
-  image.src = URL.createObjectURL(picture);
+  if (!avatar.about || !avatar.about.has_photo) return;
+  image.src = URL.createObjectURL(await (await ask('avatar/photo')).blob());
+  await image.decode();
+  frame.hidden = false;
 }
 
 by('sitter').querySelector('button').addEventListener('click', () => { by('sitter').hidden = true; });
@@ -153,6 +155,7 @@ async function start() {
       screen('studio');
       await avatar.load({ fresh: true });
       by('back').hidden = false;
+      await showSitter();
     }
   } catch (error) {
     say(error.message);

@@ -69,15 +69,16 @@ function swatchRow(avatar, { label, values }) {
   return node;
 }
 
-// Pictures are fetched when they come into view, one after the other.
+// Pictures are fetched when they come into view, one after the other, and after edits.
 const seen = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     seen.unobserve(target);
-    queue.push(target);
+    queue.push(pictures.get(target));
   }
   fetchPictures();
 });
+const pictures = new WeakMap();
 const queue = [];
 let fetching = false;
 
@@ -85,7 +86,8 @@ async function fetchPictures() {
   if (fetching) return;
   fetching = true;
   while (queue.length) {
-    const image = queue.shift();
+    const { image, avatar } = queue.shift();
+    while (avatar.waiting) await new Promise((resolve) => { setTimeout(resolve, 200); });
     try {
       const blob = await (await ask(`pictures/${image.dataset.picture}`)).blob();
       image.src = URL.createObjectURL(blob);
@@ -101,6 +103,7 @@ export function choiceRow(avatar, { name, label, choices }) {
   const buttons = choices.map(([choice, title]) => {
     const image = element('img', { alt: '' });
     image.dataset.picture = `${name}/${choice}`;
+    pictures.set(image, { image, avatar });
     seen.observe(image);
     const button = element('button', { type: 'button', ariaChecked: 'false' }, image,
       element('span', { textContent: title }));

@@ -3,7 +3,7 @@
 import { element } from './dom.js';
 
 // Two lines: label, ends and value, and below them the track.
-export function slider({ label, low = '', high = '', meaning = '', min = 0, max = 1, step = 0.01 }) {
+export function slider({ label, low = '', high = '', meaning = '', min = 0, max = 1, step = 0.01, unit = '' }) {
   const input = element('input', {
     type: 'range', min, max, step, title: meaning, ariaLabel: label,
   });
@@ -17,8 +17,9 @@ export function slider({ label, low = '', high = '', meaning = '', min = 0, max 
     const zero = share(Math.max(min, 0));
     input.style.setProperty('--from', `${Math.min(zero, share(value))}%`);
     input.style.setProperty('--fill', `${Math.max(zero, share(value))}%`);
-    output.textContent = Number(value).toFixed(2);
-    input.ariaValueText = ends ? `${Number(value).toFixed(2)}, from ${low || 'less'} to ${high || 'more'}` : '';
+    const number = step < 1 ? Number(value).toFixed(2) : `${Math.round(value)}${unit}`;
+    output.textContent = number;
+    input.ariaValueText = ends ? `${number}, from ${low || 'less'} to ${high || 'more'}` : '';
   };
   return { node, input, show };
 }

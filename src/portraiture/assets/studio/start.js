@@ -12,7 +12,7 @@ export function buildStart(make, seed) {
       return;
     }
     make('Making the avatar of the photo',
-      () => askJson('avatar/photo', { method: 'POST', body: file }), file);
+      () => askJson('avatar/photo', { method: 'POST', body: file }));
   };
   const useSaved = (file) => make('Opening the avatar',
     () => askJson('avatar/file', { method: 'POST', body: file }));
