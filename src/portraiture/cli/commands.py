@@ -86,26 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def run(
-    command: Create
-    | MakeAvatar
-    | Parametrize
-    | Render
-    | Export
-    | Assets
-    | Invert
-    | Edit
-    | Lift
-    | Batch
-    | SampleHeads
-    | Synth
-    | Train
-    | Convert
-    | Serve
-    | Keys
-    | Studio
-    | Bench,
-) -> None:
+def run(command: Command) -> None:
     """Run one parsed command. Raises PortraitureError."""
     check_paths(command)
     if isinstance(command, USES_ENGINE):
