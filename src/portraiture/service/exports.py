@@ -81,7 +81,9 @@ def file_response(request: Request, path: Path, result: Result, suffix: str) -> 
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    return FileResponse(path, 200, headers, MEDIA_TYPES[suffix], f"{result.id}.{suffix}")
+    return FileResponse(
+        path, headers=headers, media_type=MEDIA_TYPES[suffix], filename=f"{result.id}.{suffix}"
+    )
 
 
 async def _ended(service: Service, job: Job) -> Job:

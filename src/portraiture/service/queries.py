@@ -69,9 +69,9 @@ def glb_options(query: Query) -> GlbOptions:
     changes: dict[str, Any] = {}
     if "lod" in query or "meshLod" in query:
         name = "lod" if "lod" in query else "meshLod"
-        changes["lod"] = _choice(query, name, (0, 1, 2), 0, int)
+        changes["lod"] = _choice(query, name, (0, 1, 2), 0)
     if "textureSizeLimit" in query:
-        changes["texture_size"] = _choice(query, "textureSizeLimit", (256, 512, 1024, 2048), 0, int)
+        changes["texture_size"] = _choice(query, "textureSizeLimit", (256, 512, 1024, 2048), 256)
     if "textureAtlas" in query:
         side = _choice(query, "textureAtlas", ("none", "256", "512", "1024", "2048"), "none")
         changes["texture_atlas"] = None if side == "none" else int(side)
@@ -133,19 +133,14 @@ def picture_of(record: Mapping[str, Any]) -> Picture:
     return Picture(**values)
 
 
-def _choice(
-    query: Query, name: str, choices: tuple[Choice, ...], default: Choice, read: Any = str
-) -> Choice:
+def _choice(query: Query, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
     if name not in query:
         return default
-    try:
-        value = read(query[name])
-    except ValueError:
-        value = None
-    if value not in choices:
-        named = ", ".join(str(choice) for choice in choices)
-        raise ProblemError(422, f"{name}: choose one of {named}.")
-    return value
+    for choice in choices:
+        if str(choice) == query[name]:
+            return choice
+    named = ", ".join(str(choice) for choice in choices)
+    raise ProblemError(422, f"{name}: choose one of {named}.")
 
 
 def _number(query: Query, name: str, default: float, low: float, high: float) -> float:

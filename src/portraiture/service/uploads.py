@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ async def _form(request: Request, max_bytes: int) -> Upload:
     return Upload(photo, fields)
 
 
-async def _limited(request: Request, max_bytes: int) -> Any:
+async def _limited(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     total = 0
     async for chunk in request.stream():
         total += len(chunk)
