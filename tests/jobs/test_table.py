@@ -294,3 +294,44 @@ def test_bad_addresses_are_refused_in_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(JobError) as refused:
             open_jobs(bad)
         assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
+
+
+def test_a_job_that_is_asked_to_stop_never_ends_well(table: JobTable) -> None:
+    job = table.enqueue("avatar", {}, tenant="ann")
+    held = table.lease("w", 60)
+    assert held is not None
+    table.cancel(job.id, tenant="ann")
+    assert not table.finish(held, {}, folder="f")
+    ended = table.get(job.id, tenant="ann")
+    assert ended is not None and ended.state == "cancelled"
+    assert table.result(job.id, tenant="ann") is None
+
+
+def test_jobs_of_one_subject_keep_their_order(table: JobTable) -> None:
+    first, second = (table.enqueue("edit", {"n": n}, tenant="ann", subject="s") for n in (1, 2))
+    other = table.enqueue("edit", {"n": 3}, tenant="ann", subject="t")
+    free = table.enqueue("avatar", {}, tenant="ann")
+    held = [table.lease("w", 60) for _ in range(4)]
+    assert [one and one.job.id for one in held] == [first.id, other.id, free.id, None]
+    assert held[0] is not None and table.fail(held[0], "No.", again=True, delay=60)
+    assert table.lease("w", 60) is None, "the first one waits for its next attempt"
+    table.cancel(first.id, tenant="ann")
+    last = table.lease("w", 60)
+    assert last is not None and last.job.id == second.id
+
+
+def test_urgent_jobs_come_first(table: JobTable) -> None:
+    slow = table.enqueue("avatar", {}, tenant="ann")
+    fast = [table.enqueue("export", {"n": n}, tenant="ann", urgent=True) for n in (1, 2)]
+    held = [table.lease("w", 60) for _ in range(3)]
+    assert [one and one.job.id for one in held] == [fast[0].id, fast[1].id, slow.id]
+
+
+def test_a_tenant_has_a_bound_of_its_own(table: JobTable) -> None:
+    for number in range(2):
+        table.enqueue("avatar", {"n": number}, tenant="ann", max_own=2)
+    with pytest.raises(QueueFullError, match="yours"):
+        table.enqueue("avatar", {"n": 3}, tenant="ann", max_own=2)
+    table.enqueue("avatar", {}, tenant="bob", max_own=2)
+    assert table.lease("w", 60)
+    table.enqueue("avatar", {"n": 3}, tenant="ann", max_own=2)

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from portraiture.jobs.folders import result_folder
 from portraiture.jobs.open import open_jobs
 from portraiture.jobs.sqlite import SqliteTable
 from portraiture.jobs.supervisor import Workers
-from portraiture.jobs.table import Job, JobTable, Lease
+from portraiture.jobs.table import Job, JobTable, Lease, Result
 from portraiture.jobs.worker import TOO_LARGE, WENT_WRONG, Made, Work, Worker, WorkerConfig
 from portraiture.progress import Progress
 
@@ -201,11 +202,14 @@ class Unreliable(SqliteTable):
 
     lost = 0
 
-    def finish(self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None) -> bool:
+    def finish(
+        self, lease: Lease, result: Mapping[str, Any], *, folder: str | None = None,
+        revises: Result | None = None,
+    ) -> bool:  # fmt: skip
         self.lost += 1
         if self.lost == 1:
             raise StorageError("The jobs' database is busy; try again later.")
-        done = super().finish(lease, result, folder=folder)
+        done = super().finish(lease, result, folder=folder, revises=revises)
         if self.lost == 2:
             raise StorageError("The jobs' database cannot be reached.")
         return done
@@ -219,6 +223,47 @@ def test_a_lost_answer_loses_no_result(tmp_path: Path) -> None:
     assert table.lost == 3 and result is not None and get(table, job).state == "done"
     assert job_cases.whole(tmp_path / "out" / result.folder)
     table.close()
+
+
+def test_a_lost_answer_loses_no_revision(tmp_path: Path) -> None:
+    table = Unreliable(tmp_path / "jobs.sqlite")
+    job = add(table)
+    do_all(table, partial(job_cases.make_files, tmp_path / "out"))
+    old = table.result(job.id, tenant="ann")
+    assert old is not None
+    table.lost = 0
+    edit = add(table)
+
+    def work(job: Job, progress: Progress) -> Made:
+        made = job_cases.make_files(tmp_path / "out", job, progress)
+        return replace(made, revises=old)
+
+    do_all(table, work)
+    new = table.result(job.id, tenant="ann")
+    assert table.lost == 3 and new is not None and get(table, edit).state == "done"
+    assert new.version == 2 and job_cases.whole(tmp_path / "out" / new.folder)
+    table.close()
+
+
+def test_a_lost_race_costs_no_attempt(table: JobTable, tmp_path: Path) -> None:
+    first = add(table)
+    do_all(table, partial(job_cases.make_files, tmp_path / "out"))
+    old = table.result(first.id, tenant="ann")
+    assert old is not None
+    edit = add(table)
+    races = iter(range(5))
+
+    def work(job: Job, progress: Progress) -> Made:
+        current = table.result(first.id, tenant="ann")
+        assert current is not None
+        if next(races, None) is not None:
+            table.revise_result(first.id, tenant="ann", version=current.version)
+        return replace(job_cases.make_files(tmp_path / "out", job, progress), revises=current)
+
+    do_all(table, work)
+    assert get(table, edit).state == "done"
+    result = table.result(first.id, tenant="ann")
+    assert result is not None and result.version == 1 + 5 + 1
 
 
 def test_a_worker_over_its_memory_ends_after_its_job(table: JobTable) -> None:
@@ -270,6 +315,7 @@ def test_sigterm_gives_the_job_back(url: str, tmp_path: Path, told: str) -> None
 
 PROGRAM = """
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from job_cases import wait_for_signal

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,12 @@ SCHEMA = (
         stage TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0,
         total INTEGER NOT NULL DEFAULT 0, result TEXT, error TEXT,
         cancelling INTEGER NOT NULL DEFAULT 0, created DOUBLE PRECISION NOT NULL,
-        started DOUBLE PRECISION, finished DOUBLE PRECISION, UNIQUE (tenant, key))""",
+        started DOUBLE PRECISION, finished DOUBLE PRECISION,
+        subject TEXT, urgent INTEGER NOT NULL DEFAULT 0, UNIQUE (tenant, key))""",
     """CREATE INDEX IF NOT EXISTS portraiture_jobs_open ON portraiture_jobs (seq)
         WHERE state IN ('queued', 'running')""",
+    """CREATE INDEX IF NOT EXISTS portraiture_jobs_subject ON portraiture_jobs (subject, seq)
+        WHERE subject IS NOT NULL""",
     """CREATE INDEX IF NOT EXISTS portraiture_jobs_ended ON portraiture_jobs (finished)
         WHERE finished IS NOT NULL""",
     """CREATE TABLE IF NOT EXISTS portraiture_results (
@@ -86,10 +89,10 @@ class Database(ABC):
             connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Run]:
+    def _transaction(self, begin: str | None = None) -> Iterator[Run]:
         """All statements of the block or none; on the disk when it ends. Raises StorageError."""
         try:
-            connection = self._begun()
+            connection = self._begun(begin or self.begin)
         except self.errors as error:
             raise StorageError(self._sentence(error)) from error
         usable = False
@@ -111,19 +114,23 @@ class Database(ABC):
             else:
                 connection.close()
 
-    def _begun(self) -> Any:
+    def _reading(self) -> AbstractContextManager[Run]:
+        """A transaction that changes nothing and makes no writer wait."""
+        return self._transaction("BEGIN")
+
+    def _begun(self, begin: str) -> Any:
         """A connection in a transaction. An idle one whose server has gone is replaced."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is not None:
             try:
-                connection.execute(self.begin)
+                connection.execute(begin)
                 return connection
             except self.errors:
                 connection.close()
         connection = self._connect()
         try:
-            connection.execute(self.begin)
+            connection.execute(begin)
         except BaseException:
             connection.close()
             raise

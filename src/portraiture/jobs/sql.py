@@ -22,8 +22,10 @@ BROKEN_OFF = "The work broke off three times; try again, or with another photo."
 SAME_KEY = "SELECT * FROM portraiture_jobs WHERE tenant = :tenant AND key = :key"
 WAITING = """SELECT count(*) AS number FROM portraiture_jobs
     WHERE state IN ('queued', 'running') AND state = 'queued'"""
-ENQUEUE = """INSERT INTO portraiture_jobs (id, tenant, kind, state, payload, key, due, created)
-    VALUES (:id, :tenant, :kind, 'queued', :payload, :key, {now}, {now})
+WAITING_OF = f"{WAITING} AND tenant = :tenant"
+ENQUEUE = """INSERT INTO portraiture_jobs
+    (id, tenant, kind, state, payload, key, subject, urgent, due, created)
+    VALUES (:id, :tenant, :kind, 'queued', :payload, :key, :subject, :urgent, {now}, {now})
     ON CONFLICT DO NOTHING RETURNING *"""
 GET = "SELECT * FROM portraiture_jobs WHERE id = :id AND tenant = :tenant"
 CANCEL = """UPDATE portraiture_jobs SET
@@ -32,7 +34,10 @@ CANCEL = """UPDATE portraiture_jobs SET
     state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END
     WHERE id = :id AND tenant = :tenant RETURNING *"""
 DUE = """SELECT * FROM portraiture_jobs WHERE state IN ('queued', 'running') AND due <= {now}
-    AND (:every = 1 OR kind IN (KINDS)) ORDER BY seq LIMIT 1 {skip}"""
+    AND (:every = 1 OR kind IN (KINDS)) AND (subject IS NULL OR NOT EXISTS
+    (SELECT 1 FROM portraiture_jobs AS earlier WHERE earlier.state IN ('queued', 'running')
+    AND earlier.subject = portraiture_jobs.subject AND earlier.seq < portraiture_jobs.seq))
+    ORDER BY urgent DESC, seq LIMIT 1 {skip}"""
 TAKE = """UPDATE portraiture_jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1,
     worker = :worker, due = {now} + :seconds, stage = '', done = 0, total = 0, started = {now}
     WHERE seq = :seq RETURNING *"""
@@ -60,26 +65,37 @@ class SqlTable(SqlResults):
 
     def enqueue(
         self, kind: str, payload: Mapping[str, Any], *, tenant: str, key: str | None = None,
-        max_queued: int | None = None, id: str | None = None,
+        max_queued: int | None = None, max_own: int | None = None, id: str | None = None,
+        subject: str | None = None, urgent: bool = False,
     ) -> Job:  # fmt: skip
         id = secrets.token_hex(16) if id is None else id
         if not ID.fullmatch(id):
             raise ValueError("a job's id is 32 hexadecimal digits")
         values = {
             "id": id, "tenant": tenant, "kind": kind, "payload": _json(payload), "key": _hash(key),
+            "subject": subject, "urgent": int(urgent),
         }  # fmt: skip
         with self._transaction() as run:
             if earlier := self._earlier(run, values):
                 return earlier
-            if max_queued is not None:
-                self._serialise(run)
-                if run(WAITING)[0]["number"] >= max_queued:
-                    raise QueueFullError("Too many jobs wait already; try again later.")
+            self._check_room(run, values, max_queued, max_own)
             if made := run(ENQUEUE, values):
                 return _job(made[0])
             if earlier := self._earlier(run, values):
                 return earlier
             raise JobError("There is a job with this id already; give another id.")
+
+    def _check_room(
+        self, run: Run, values: Row, max_queued: int | None, max_own: int | None
+    ) -> None:
+        """Raises QueueFullError."""
+        if max_queued is None and max_own is None:
+            return
+        self._serialise(run)
+        if max_queued is not None and run(WAITING)[0]["number"] >= max_queued:
+            raise QueueFullError("Too many jobs wait already; try again later.")
+        if max_own is not None and run(WAITING_OF, values)[0]["number"] >= max_own:
+            raise QueueFullError("Too many jobs of yours wait already; try again later.")
 
     def _earlier(self, run: Run, values: Row) -> Job | None:
         """The job under the same idempotency key."""
@@ -92,7 +108,7 @@ class SqlTable(SqlResults):
         return _job(rows[0])
 
     def get(self, id: str, *, tenant: str) -> Job | None:
-        with self._transaction() as run:
+        with self._reading() as run:
             rows = run(GET, {"id": plain(id), "tenant": plain(tenant)})
         return _job(rows[0]) if rows else None
 
@@ -133,6 +149,9 @@ class SqlTable(SqlResults):
         with self._transaction() as run:
             if not (rows := run(HELD, _of(lease))):
                 return False
+            if rows[0]["cancelling"]:
+                _end(run, rows[0], "cancelled")
+                return False
             _end(run, rows[0], "done", result=text)
             if folder is not None:
                 self._record(run, lease.job, folder, revises)
@@ -169,13 +188,13 @@ class SqlTable(SqlResults):
         return True
 
     def counts(self) -> Counts:
-        with self._transaction() as run:
+        with self._reading() as run:
             by_state = {row["state"]: row["number"] for row in run(BY_STATE)}
             oldest = run(OLDEST)
         return Counts(by_state, max(0.0, oldest[0]["wait"]) if oldest else 0.0)
 
     def ended(self, *, within: float) -> list[Job]:
-        with self._transaction() as run:
+        with self._reading() as run:
             return [_job(row) for row in run(ENDED_LATELY, {"seconds": float(within)})]
 
     def forget(self, older_than: float) -> int:

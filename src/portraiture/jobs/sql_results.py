@@ -28,9 +28,9 @@ REVISE = f"""UPDATE portraiture_results SET version = version + 1,
 DELETE = f"""DELETE FROM portraiture_results WHERE id = :id AND tenant = :tenant
     RETURNING {FIELDS}"""
 OWNER = "SELECT tenant FROM portraiture_results WHERE id = :id"
-IN_USE = """SELECT folder AS name, 1 AS kept FROM portraiture_results
-    UNION ALL SELECT id, 0 FROM portraiture_jobs
-    WHERE state IN ('queued', 'running') AND state = 'running'"""
+IN_USE = """SELECT folder AS name, 1 AS what FROM portraiture_results
+    UNION ALL SELECT id, CASE WHEN state = 'running' THEN 2 ELSE 3 END FROM portraiture_jobs
+    WHERE state IN ('queued', 'running')"""
 ADD_KEY = """INSERT INTO portraiture_keys (hash, tenant, name, created)
     VALUES (:hash, :tenant, :name, {now})"""
 TENANT_OF = "SELECT tenant FROM portraiture_keys WHERE hash = :hash AND revoked IS NULL"
@@ -55,7 +55,7 @@ class SqlResults(Database):
             raise RevisedError("It was changed or deleted while this was being done; ask again.")
 
     def result(self, id: str, *, tenant: str) -> Result | None:
-        with self._transaction() as run:
+        with self._reading() as run:
             return _only(run(RESULT, {"id": plain(id), "tenant": plain(tenant)}))
 
     def results(
@@ -65,7 +65,7 @@ class SqlResults(Database):
             "tenant": plain(tenant), "every": int(kind is None), "kind": plain(kind or ""),
             "first": int(after is None), "after": plain(after or ""), "limit": int(limit),
         }  # fmt: skip
-        with self._transaction() as run:
+        with self._reading() as run:
             return [Result(**row) for row in run(RESULTS, values)]
 
     def revise_result(
@@ -76,7 +76,7 @@ class SqlResults(Database):
             return _only(run(REVISE, values))
 
     def tenant_of_result(self, id: str) -> str | None:
-        with self._transaction() as run:
+        with self._reading() as run:
             rows = run(OWNER, {"id": plain(id)})
         return rows[0]["tenant"] if rows else None
 
@@ -85,12 +85,12 @@ class SqlResults(Database):
             return _only(run(DELETE, {"id": plain(id), "tenant": plain(tenant)}))
 
     def in_use(self) -> InUse:
-        with self._transaction() as run:
+        with self._reading() as run:
             rows = run(IN_USE)
-        return InUse(
-            frozenset(row["name"] for row in rows if row["kept"]),
-            frozenset(row["name"] for row in rows if not row["kept"]),
+        folders, jobs, waiting = (
+            frozenset(row["name"] for row in rows if row["what"] == what) for what in (1, 2, 3)
         )
+        return InUse(folders, jobs, waiting)
 
     def add_key(self, tenant: str, *, name: str = "") -> str:
         key = KEY_PREFIX + secrets.token_urlsafe(32)
@@ -99,12 +99,12 @@ class SqlResults(Database):
         return key
 
     def tenant_of(self, key: str) -> str | None:
-        with self._transaction() as run:
+        with self._reading() as run:
             rows = run(TENANT_OF, {"hash": _hash(key)})
         return rows[0]["tenant"] if rows else None
 
     def keys(self, *, tenant: str) -> list[ApiKey]:
-        with self._transaction() as run:
+        with self._reading() as run:
             rows = run(KEYS, {"tenant": plain(tenant)})
         return [ApiKey(row.pop("hash")[:KEY_ID_DIGITS], **row) for row in rows]
 

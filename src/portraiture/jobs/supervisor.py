@@ -102,15 +102,23 @@ class Workers:
         try:
             swept = time.monotonic()
             while not self._stopping.is_set():
-                for slot in self._slots:
-                    if slot.process is None and time.monotonic() >= slot.due:
-                        self._start(slot)
-                self._look(LOOK_S)
+                try:
+                    self._round()
+                except Exception:  # whatever it is, workers are needed
+                    log.exception("the workers' supervisor")
+                    self._stopping.wait(LOOK_S)
                 if time.monotonic() > swept + GRACE_S:
-                    self._sweep()
                     swept = time.monotonic()
+                    self._sweep()
         finally:
             self._stop()
+
+    def _round(self) -> None:
+        """Start who is due, and wait for who ends."""
+        for slot in self._slots:
+            if slot.process is None and time.monotonic() >= slot.due:
+                self._start(slot)
+        self._look(LOOK_S)
 
     def _start(self, slot: _Slot) -> None:
         slot.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -127,7 +135,7 @@ class Workers:
             slot.process = process
 
     def _postpone(self, slot: _Slot) -> None:
-        pause = min(self._backoff_s * 2**slot.failures, LONGEST_BACKOFF_S)
+        pause = min(self._backoff_s * 2 ** min(slot.failures, 10), LONGEST_BACKOFF_S)
         slot.failures, slot.due = slot.failures + 1, time.monotonic() + pause
 
     def _look(self, seconds: float) -> None:
@@ -178,7 +186,7 @@ class Workers:
             try:
                 if removed := sweep(self._table, self._results, grace=self._grace_s):
                     log.warning("removed what lost attempts left: %s", ", ".join(removed))
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 log.warning("results were not swept: %s", error)
 
 

@@ -82,10 +82,12 @@ class Result:
 
 @dataclass(frozen=True)
 class InUse:
-    """folders: that results name. jobs: ids of those that run, which may have made others."""
+    """folders: that results name. jobs: ids of those that run, which may have made others. waiting:
+    ids of those that wait."""
 
     folders: frozenset[str]
     jobs: frozenset[str]
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -164,11 +166,16 @@ class JobTable(ResultTable, KeyTable, Protocol):
         tenant: str,
         key: str | None = None,
         max_queued: int | None = None,
+        max_own: int | None = None,
         id: str | None = None,
+        subject: str | None = None,
+        urgent: bool = False,
     ) -> Job:
         """A new job, or the one that this tenant has put under the idempotency key before. id: 32
-        hexadecimal digits, by default random. Raises QueueFullError where `max_queued` jobs of all
-        tenants wait, IdempotencyError where the key stands for another kind or payload."""
+        hexadecimal digits, by default random. subject: jobs of one subject are done one after the
+        other, in their order. urgent: done before those that are not. Raises QueueFullError where
+        `max_queued` jobs of all tenants wait, or `max_own` of this one, IdempotencyError where the
+        key stands for another kind or payload, JobError where the id is taken."""
         ...
 
     def get(self, id: str, *, tenant: str) -> Job | None:

@@ -219,11 +219,12 @@ class Worker:
         try:
             if self._table.finish(lease, made.result, folder=name, revises=made.revises):
                 return
-        except RevisedError:
+        except RevisedError:  # somebody else got on; that is no failure of this attempt
             discard(made)
-            self._table.fail(lease, WENT_WRONG, again=True)
+            self._table.give_back(lease)
             return
-        kept = self._table.result(lease.job.id, tenant=lease.job.tenant)
+        id = lease.job.id if made.revises is None else made.revises.id
+        kept = self._table.result(id, tenant=lease.job.tenant)
         if kept is None or kept.folder != name:  # else it was recorded before the answer was lost
             discard(made)
 
