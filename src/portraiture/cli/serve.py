@@ -51,6 +51,8 @@ class Serve:
     """Largest photo, in megabytes."""
     max_queued: int = 200
     """Jobs that may wait; more are refused with 429."""
+    max_own: int = 50
+    """The same, of one tenant."""
     rate: float = 20.0
     """Requests a second that one tenant may make in the long run."""
     photo_hours: float = 0.0
@@ -91,21 +93,26 @@ class Keys:
 
 def serve(command: Serve) -> None:
     """Serve until a signal. Raises PortraitureError."""
+    from portraiture.jobs.worker import WorkerConfig
     from portraiture.service.run import serve, work_only
 
     check_folder(command.folder)
-    settings, memory = _settings(command), int(command.memory_gb * 1e9)
+    settings = _settings(command)
+    config = WorkerConfig(memory=int(command.memory_gb * 1e9))
     if command.only_workers:
-        work_only(settings, workers=command.workers, memory_bytes=memory)
+        work_only(settings, workers=command.workers, config=config)
         return
+    serve(
+        settings, host=command.host, port=command.port, workers=command.workers, config=config,
+        listening=lambda: _say_where(command),
+    )  # fmt: skip
+
+
+def _say_where(command: Serve) -> None:
     where = f"http://{command.host}:{command.port}"
     Console(stderr=True).print(
         f"Serving {where}/v1/avatars; its routes: {where}/docs. Ctrl-C ends it."
     )
-    serve(
-        settings, host=command.host, port=command.port, workers=command.workers,
-        memory_bytes=memory,
-    )  # fmt: skip
 
 
 def keys(command: Keys) -> None:
@@ -141,12 +148,18 @@ def _settings(command: Serve):  # type: ignore[no-untyped-def]
         raise JobError("--open is for this computer alone; listen at 127.0.0.1, or use API keys.")
     if command.workers < 0 or (command.only_workers and command.workers == 0):
         raise JobError("Give at least one worker, or 0 without --only-workers.")
+    for name in ("max_upload_mb", "max_queued", "max_own", "rate", "memory_gb"):
+        if not getattr(command, name) > 0:
+            raise JobError(f"--{name.replace('_', '-')} must be more than 0.")
+    if not (command.photo_hours >= 0 and 0 < command.port < 65536):
+        raise JobError("--photo-hours must not be negative, --port from 1 to 65535.")
     return ServiceSettings(
         folder=command.folder,
         database=command.database or os.environ.get(DATABASE),
         open=command.open,
         max_upload=int(command.max_upload_mb * 1e6),
         max_queued=command.max_queued,
+        max_own=command.max_own,
         rate=command.rate,
         photo_hours=command.photo_hours,
         origins=command.origins,

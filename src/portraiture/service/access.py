@@ -8,9 +8,10 @@ Authorization: Bearer embed.TENANT.EXPIRES.MAC ─▶ tenant, for a page in the 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
@@ -26,6 +27,8 @@ LOCAL = "local"
 """The tenant of requests without a key, where the service is open."""
 EMBED = "embed."
 """What tokens of embedded pages begin with."""
+MAX_DECODED = 2
+"""A photo of 80 megapixels takes half a gigabyte while it is decoded."""
 LINK_SECONDS = 24 * 3600
 """How long a signed link stays good."""
 BEARER = HTTPBearer(auto_error=False, description="An API key: portraiture keys add NAME")
@@ -35,13 +38,14 @@ HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same 
 @dataclass(frozen=True)
 class Service:
     """What every route works with. table: jobs, results and keys. secret: signs links. limit: of
-    requests. store: the files."""
+    requests. store: the files. decoding: of photos that are decoded at once."""
 
     settings: ServiceSettings
     table: JobTable
     secret: bytes
     limit: RateLimit
     store: Store
+    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_DECODED))
 
 
 def service_of(request: Request) -> Service:
@@ -116,7 +120,7 @@ def readable(
         tenant = service.table.tenant_of_result(id) if good else None
         if tenant is None:
             raise ProblemError(403, "This link has expired or was changed; ask for a new one.")
-        service.limit.take(tenant)
+        service.limit.take(f"link {id}")
     return find_result(service, id, tenant)
 
 

@@ -13,9 +13,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from portraiture.jobs.open import open_jobs
+from portraiture.paths import cannot_write
 from portraiture.service import avatars, embed, heads, jobs, metrics, pages
 from portraiture.service.access import Service
 from portraiture.service.limits import RateLimit
+from portraiture.service.local import LocalOnly
 from portraiture.service.metrics import Metrics
 from portraiture.service.problems import answer_problems
 from portraiture.service.settings import ServiceSettings
@@ -34,16 +36,21 @@ def open_service(settings: ServiceSettings) -> Service:
     """Everything that routes and workers work with. Raises JobError where the folder or the
     database cannot be used."""
     store = Store(settings.folder)
-    store.prepare()
+    try:
+        store.prepare()
+        secret = load_secret(settings.folder)
+    except OSError as error:
+        raise cannot_write(settings.folder, error) from error
     table = open_jobs(settings.jobs)
     return Service(
-        settings, table, load_secret(settings.folder),
+        settings, table, secret,
         RateLimit(settings.rate, settings.burst), store,
     )  # fmt: skip
 
 
 def make_app(settings: ServiceSettings) -> FastAPI:
-    """The application; it does no heavy work, which is the workers' (`service.run.serve`)."""
+    """The application; it does no heavy work, which is the workers' (`service.run.serve`). Its
+    `state.working` says whether they live, where it has some."""
     service = open_service(settings)
 
     @asynccontextmanager
@@ -60,12 +67,15 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.working = lambda: True
     app.state.metrics = Metrics(service.table)
     for routes in (avatars, heads, jobs, embed, metrics, pages):
         app.include_router(routes.router)
     answer_problems(app)
     app.middleware("http")(app.state.metrics.count)
     app.middleware("http")(_harden)
+    if settings.open:
+        app.add_middleware(LocalOnly, origins=settings.origins)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"],

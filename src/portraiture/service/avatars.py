@@ -21,8 +21,8 @@ from portraiture.service.creation import (
     take_on,
     whole,
 )
-from portraiture.service.exports import export_job, file_response, made_file
-from portraiture.service.ids import ID, Id
+from portraiture.service.exports import FILE_METHODS, export_job, file_response, made_file
+from portraiture.service.ids import ID, ExportName, Id
 from portraiture.service.links import result_json
 from portraiture.service.openapi import EXPORT_BODY, GLB_QUERY, PATCH_BODY, PNG_QUERY, upload_body
 from portraiture.service.problems import ProblemError
@@ -60,7 +60,9 @@ def get_avatars(
     return list_results(service, tenant, "avatar", limit, after)
 
 
-@router.get("/{id}.glb", summary="The avatar as GLB", openapi_extra=GLB_QUERY)
+@router.api_route(
+    "/{id}.glb", methods=FILE_METHODS, summary="The avatar as GLB", openapi_extra=GLB_QUERY
+)
 async def get_glb(request: Request, service: ThisService, result: Readable) -> Response:
     """With the options of the address; made when they are first asked for, then kept. 202 with a
     job where that takes long."""
@@ -72,7 +74,9 @@ async def get_glb(request: Request, service: ThisService, result: Readable) -> R
     return await made_file(request, service, result, "glb", key_of(options), record_of(options))
 
 
-@router.get("/{id}.png", summary="A render of the avatar", openapi_extra=PNG_QUERY)
+@router.api_route(
+    "/{id}.png", methods=FILE_METHODS, summary="A render of the avatar", openapi_extra=PNG_QUERY
+)
 async def get_png(request: Request, service: ThisService, result: Readable) -> Response:
     """A portrait with the pose, expression and background of the address."""
     check_kind(result.kind, "avatar")
@@ -80,7 +84,11 @@ async def get_png(request: Request, service: ThisService, result: Readable) -> R
     return await made_file(request, service, result, "png", key_of(asked), record_of(asked))
 
 
-@router.get("/{id}.vrm", summary="The avatar as VRM 1.0")
+@router.api_route(
+    "/{id}.vrm",
+    methods=FILE_METHODS,
+    summary="The avatar as VRM 1.0",
+)
 def get_vrm(request: Request, service: ThisService, result: Readable) -> Response:
     """The file that was written with the avatar."""
     check_kind(result.kind, "avatar")
@@ -88,7 +96,11 @@ def get_vrm(request: Request, service: ThisService, result: Readable) -> Respons
     return file_response(request, path, result, "vrm")
 
 
-@router.get("/{id}.json", summary="The avatar's parameters and texture")
+@router.api_route(
+    "/{id}.json",
+    methods=FILE_METHODS,
+    summary="The avatar's parameters and texture",
+)
 def get_json(request: Request, service: ThisService, result: Readable) -> Response:
     """What `portraiture render` and `portraiture export` read."""
     check_kind(result.kind, "avatar")
@@ -123,7 +135,7 @@ async def patch_avatar(
         payload["version"] = version
     job = await run_in_threadpool(
         service.table.enqueue, "edit", payload, tenant=tenant, key=key and f"client:{key}",
-        max_queued=service.settings.max_queued,
+        subject=id, max_queued=service.settings.max_queued, max_own=service.settings.max_own,
     )  # fmt: skip
     return accepted(job)
 
@@ -151,6 +163,18 @@ async def post_export(
         export_job, service, result, suffix, key_of(options), record_of(options)
     )
     return accepted(job)
+
+
+@router.api_route(
+    "/{id}/exports/{name}", methods=FILE_METHODS, summary="A file that an export has made"
+)
+def get_export(
+    request: Request, name: ExportName, service: ThisService, result: Readable
+) -> Response:
+    """Its address is in the ended job's links."""
+    check_kind(result.kind, "avatar")
+    path = service.store.export_path(result.folder, name)
+    return file_response(request, path, result, path.suffix[1:])
 
 
 @router.delete("/{id}", status_code=204, summary="Delete an avatar")

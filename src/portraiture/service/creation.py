@@ -11,6 +11,7 @@ from fastapi import Header
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from portraiture.errors import QueueFullError
 from portraiture.jobs.table import Job
 from portraiture.service.access import Service
 from portraiture.service.links import job_json, result_json
@@ -42,7 +43,8 @@ async def take_on(
     payload = {**options, **_source(upload)}
     id = secrets.token_hex(16)
     if upload.photo is not None:
-        await keep_photo(upload.photo, service.store.photo(id))
+        await run_in_threadpool(_check_room, service)
+        await keep_photo(upload.photo, service.store.photo(id), service.decoding)
     try:
         job = await run_in_threadpool(_enqueue, service, tenant, kind, payload, id, key)
     except BaseException:
@@ -58,8 +60,14 @@ def _enqueue(
 ) -> Job:
     return service.table.enqueue(
         kind, payload, tenant=tenant, key=key and f"client:{key}", id=id,
-        max_queued=service.settings.max_queued,
+        max_queued=service.settings.max_queued, max_own=service.settings.max_own,
     )  # fmt: skip
+
+
+def _check_room(service: Service) -> None:
+    """Before a photo is decoded for nothing. Raises QueueFullError."""
+    if service.table.counts().by_state.get("queued", 0) >= service.settings.max_queued:
+        raise QueueFullError("Too many jobs wait already; try again later.")
 
 
 def _drop_photo(service: Service, id: str) -> None:
@@ -133,7 +141,6 @@ def remove_result(service: Service, tenant: str, id: str, kind: Kind) -> None:
         raise ProblemError(404, f"There is no {kind} of yours with this id.")
     if job is not None:
         service.table.cancel(id, tenant=tenant)
-    service.table.delete_result(id, tenant=tenant)
-    if result is not None:
-        service.store.remove(result.folder)
+    if (gone := service.table.delete_result(id, tenant=tenant)) is not None:
+        service.store.remove(gone.folder)
     _drop_photo(service, id)

@@ -16,6 +16,7 @@ from portraiture.service.access import Service
 from portraiture.service.links import job_json
 from portraiture.service.problems import ProblemError
 
+FILE_METHODS = ["GET", "HEAD"]
 MEDIA_TYPES: Mapping[str, str] = {
     "glb": "model/gltf-binary",
     "vrm": "model/gltf-binary",
@@ -29,25 +30,38 @@ POLL_SECONDS = 0.15
 
 
 TRIES = 3
-"""Jobs for one file: a cancelled or failed one, or one whose file is gone, is followed by another
-when it is asked for again."""
+"""Jobs for one file that may fail; then it is refused until they are forgotten."""
+MOST_JOBS = 100
+MOST_FILES = 60
+"""That are kept of one version."""
 
 
 def export_job(service: Service, result: Result, suffix: str, key: str, asked: Any) -> Job:
     """The job that makes one file of a version; asked for again while it runs, it is the same job.
-    key: stands for the options `asked`. Raises QueueFullError, ProblemError 422."""
-    name = f"{key}.{suffix}"
+    A cancelled job, or one whose file is gone, is followed by another. key: stands for the options
+    `asked`. Raises QueueFullError, ProblemError 422 or 503."""
+    name, failed = f"{key}.{suffix}", 0
     payload = {"id": result.id, "kind": result.kind, "folder": result.folder, "name": name}
-    job: Job | None = None
-    for attempt in range(TRIES):
+    for number in range(MOST_JOBS):
         job = service.table.enqueue(
             "export", {**payload, "suffix": suffix, "asked": asked}, tenant=result.tenant,
-            key=f"export:{result.folder}:{name}:{attempt}", max_queued=service.settings.max_queued,
+            key=f"export:{result.folder}:{name}:{number}", urgent=True,
+            max_queued=service.settings.max_queued, max_own=service.settings.max_own,
         )  # fmt: skip
         there = service.store.export_path(result.folder, name).is_file()
         if job.state not in ENDED or (job.state == "done" and there):
             return job
-    raise ProblemError(422, (job and job.error) or "This file cannot be made.")
+        failed += job.state in ("failed", "dead")
+        if failed == TRIES:
+            raise _failed(job)
+    raise ProblemError(503, "This file cannot be made now.")
+
+
+def _failed(job: Job) -> ProblemError:
+    """Of a job that has ended without a file: the input's fault, or ours."""
+    if job.state == "failed":
+        return ProblemError(422, job.error or "This file cannot be made.")
+    return ProblemError(503, job.error or "This file cannot be made now.", {"Retry-After": "60"})
 
 
 async def made_file(
@@ -63,7 +77,7 @@ async def made_file(
             where = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "5"}
             return JSONResponse(job_json(job), 202, where)
         if job.state != "done":
-            raise ProblemError(422, job.error or "This file cannot be made.")
+            raise _failed(job)
     return file_response(request, path, result, suffix)
 
 

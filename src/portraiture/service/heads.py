@@ -16,8 +16,8 @@ from portraiture.service.creation import (
     remove_result,
     take_on,
 )
-from portraiture.service.exports import file_response, made_file
-from portraiture.service.ids import ID, Id
+from portraiture.service.exports import FILE_METHODS, file_response, made_file
+from portraiture.service.ids import ID, ExportName, Id
 from portraiture.service.links import result_json
 from portraiture.service.openapi import HEAD_PNG_QUERY, upload_body
 from portraiture.service.queries import MAX_HEAD_PICTURE, key_of, picture, record_of
@@ -51,7 +51,11 @@ def get_heads(
     return list_results(service, tenant, "head", limit, after)
 
 
-@router.get("/{id}.safetensors", summary="The head itself")
+@router.api_route(
+    "/{id}.safetensors",
+    methods=FILE_METHODS,
+    summary="The head itself",
+)
 def get_head_file(request: Request, service: ThisService, result: Readable) -> Response:
     """What `portraiture edit` reads."""
     check_kind(result.kind, "head")
@@ -59,7 +63,9 @@ def get_head_file(request: Request, service: ThisService, result: Readable) -> R
     return file_response(request, path, result, "safetensors")
 
 
-@router.get("/{id}.png", summary="A render of the head", openapi_extra=HEAD_PNG_QUERY)
+@router.api_route(
+    "/{id}.png", methods=FILE_METHODS, summary="A render of the head", openapi_extra=HEAD_PNG_QUERY
+)
 async def get_head_png(request: Request, service: ThisService, result: Readable) -> Response:
     """From the side, in the size and over the background of the address."""
     check_kind(result.kind, "head")
@@ -67,21 +73,33 @@ async def get_head_png(request: Request, service: ThisService, result: Readable)
     return await made_file(request, service, result, "png", key_of(asked), record_of(asked))
 
 
-@router.get("/{id}.glb", summary="The head's textured surface as GLB")
+@router.api_route(
+    "/{id}.glb",
+    methods=FILE_METHODS,
+    summary="The head's textured surface as GLB",
+)
 async def get_head_glb(request: Request, service: ThisService, result: Readable) -> Response:
     """Made when it is first asked for; 202 with a job where that takes long."""
     check_kind(result.kind, "head")
     return await made_file(request, service, result, "glb", WHOLE, None)
 
 
-@router.get("/{id}.ply", summary="The head's coloured surface as PLY")
+@router.api_route(
+    "/{id}.ply",
+    methods=FILE_METHODS,
+    summary="The head's coloured surface as PLY",
+)
 async def get_head_ply(request: Request, service: ThisService, result: Readable) -> Response:
     """Made when it is first asked for; 202 with a job where that takes long."""
     check_kind(result.kind, "head")
     return await made_file(request, service, result, "ply", WHOLE, None)
 
 
-@router.get("/{id}.mp4", summary="A turntable of the head")
+@router.api_route(
+    "/{id}.mp4",
+    methods=FILE_METHODS,
+    summary="A turntable of the head",
+)
 async def get_head_mp4(request: Request, service: ThisService, result: Readable) -> Response:
     """Made when it is first asked for; 202 with a job where that takes long."""
     check_kind(result.kind, "head")
@@ -94,6 +112,18 @@ def get_head(id: Id, service: ThisService, tenant: Tenant) -> dict[str, Any]:
     result = find_result(service, id, tenant)
     check_kind(result.kind, "head")
     return result_json(service, result)
+
+
+@router.api_route(
+    "/{id}/exports/{name}", methods=FILE_METHODS, summary="A file that an export has made"
+)
+def get_export(
+    request: Request, name: ExportName, service: ThisService, result: Readable
+) -> Response:
+    """Its address is in the ended job's links."""
+    check_kind(result.kind, "head")
+    path = service.store.export_path(result.folder, name)
+    return file_response(request, path, result, path.suffix[1:])
 
 
 @router.delete("/{id}", status_code=204, summary="Delete a head")

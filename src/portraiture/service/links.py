@@ -34,6 +34,8 @@ def job_json(job: Job) -> dict[str, Any]:
         shown["error"] = job.error
     if job.state == "done":
         shown["result"] = dict(job.result or {})
+    if job.kind == "export" and job.state == "done":
+        shown["links"]["file"] = f"{_target(job)}/exports/{job.payload['name']}"
     if target := _target(job):
         shown["links"]["result"] = target
     return shown

@@ -28,6 +28,8 @@ from portraiture.progress import Progress, raise_if_cancelled
 from portraiture.service.changes import changed_parameters
 from portraiture.service.queries import EXPRESSIONS, Picture
 
+TITLE = "title"
+"""In an avatar's provenance: of its VRM files."""
 HEAD_FILES = ("head.safetensors", "front.png")
 
 
@@ -43,7 +45,9 @@ def make_avatar(
         avatar = Avatar.sample(int(payload["seed"]), style=style)
     else:
         avatar = create(photo, style=style, face=payload.get("face"), progress=progress)
-    sample_files(avatar, out, meta=VrmMeta(title=payload.get("title")), progress=progress)
+    title = payload.get("title", "Avatar")
+    avatar = replace(avatar, provenance={**avatar.provenance, TITLE: title})
+    sample_files(avatar, out, meta=VrmMeta(title=title), progress=progress)
     return {"style": avatar.style}
 
 
@@ -52,7 +56,8 @@ def edit_avatar(
 ) -> dict[str, Any]:
     """The avatar of the version's folder `old` with changes, written into the folder `out`."""
     avatar = changed(Avatar.load(old / "avatar.json"), changes)
-    sample_files(avatar, out, progress=progress)
+    meta = VrmMeta(title=avatar.provenance.get(TITLE))
+    sample_files(avatar, out, meta=meta, progress=progress)
     return {"style": avatar.style}
 
 
@@ -62,7 +67,7 @@ def changed(avatar: Avatar, changes: Mapping[str, Any]) -> Avatar:
         avatar,
         parameters=changed_parameters(avatar.parameters, changes),
         style=changes.get("style", avatar.style),
-        expression=changes.get("expression", avatar.expression),
+        expression={**avatar.expression, **changes.get("expression", {})},
     )
 
 

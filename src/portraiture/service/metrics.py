@@ -17,6 +17,7 @@ from portraiture.service.problems import ProblemError
 from portraiture.version import __version__
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 MIN_FREE_BYTES = 200_000_000
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 router = APIRouter(tags=["operation"])
@@ -49,8 +50,9 @@ class Metrics:
             return response
         finally:
             route = getattr(request.scope.get("route"), "path", "other")
-            self.requests.labels(request.method, route, str(status)).inc()
-            self.seconds.labels(request.method, route).observe(time.perf_counter() - start)
+            method = request.method if request.method in METHODS else "other"
+            self.requests.labels(method, route, str(status)).inc()
+            self.seconds.labels(method, route).observe(time.perf_counter() - start)
 
 
 class _Jobs(Collector):
@@ -76,9 +78,11 @@ def get_metrics(request: Request) -> Response:
 
 
 @router.get("/health", summary="Whether the service works")
-def get_health(service: ThisService) -> dict[str, str]:
-    """503 where the database cannot be read or the disk is nearly full."""
-    service.table.counts()
+def get_health(request: Request, service: ThisService) -> dict[str, str]:
+    """503 where the database cannot be read, the workers are gone or the disk is nearly full."""
+    service.table.tenant_of("")
+    if not request.app.state.working():
+        raise ProblemError(503, "The service's workers have ended; restart it.")
     if shutil.disk_usage(service.settings.folder).free < MIN_FREE_BYTES:
         raise ProblemError(503, "The service's disk is nearly full.")
     return {"status": "ok", "version": __version__}

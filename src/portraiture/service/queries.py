@@ -52,7 +52,8 @@ MAX_YAW, MAX_PITCH = 180.0, 45.0
 
 @dataclass(frozen=True)
 class Picture:
-    """size: pixels of a square side. yaw, pitch: radians; positive yaw shows the person's left.
+    """size: pixels of a square side. yaw, pitch: radians, of whole degrees; positive yaw shows the
+    person's left.
     expression: a name of `EXPRESSIONS` or "own". background: sRGB in [0, 255]; None is
     transparent."""
 
@@ -94,8 +95,8 @@ def picture(query: Query, *, largest: int = MAX_PICTURE) -> Picture:
         raise ProblemError(422, "camera: avatars have no body below the chest yet; use portrait.")
     return Picture(
         size=round(_number(query, "size", min(768, largest), 16, largest)),
-        yaw=radians(_number(query, "yaw", 0.0, -MAX_YAW, MAX_YAW)),
-        pitch=radians(_number(query, "pitch", 0.0, -MAX_PITCH, MAX_PITCH)),
+        yaw=radians(round(_number(query, "yaw", 0.0, -MAX_YAW, MAX_YAW))),
+        pitch=radians(round(_number(query, "pitch", 0.0, -MAX_PITCH, MAX_PITCH))),
         expression=_choice(query, "expression", ("own", *EXPRESSIONS), "own"),
         background=_colour(query.get("background")),
     )

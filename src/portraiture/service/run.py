@@ -8,6 +8,7 @@ serve ─┬─ uvicorn: requests, no heavy work
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,10 @@ from portraiture.jobs.worker import Work as DoesJobs
 from portraiture.jobs.worker import WorkerConfig
 from portraiture.paths import reason
 from portraiture.service.access import Service
-from portraiture.service.app import make_app
+from portraiture.service.app import make_app, open_service
 from portraiture.service.housekeeping import Housekeeping
 from portraiture.service.settings import ServiceSettings
-from portraiture.service.store import Store
-from portraiture.service.work import Work
+from portraiture.service.work import KINDS, Work
 
 GRACE_SECONDS = 10
 """That requests get to end after a signal."""
@@ -36,48 +36,48 @@ def serve(
     host: str,
     port: int,
     workers: int,
-    memory_bytes: int | None = None,
+    config: WorkerConfig | None = None,
     work: DoesJobs | None = None,
+    listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer requests, and do jobs in `workers` processes, until a signal. memory_bytes: of a
-    worker, above which it ends after its job. work: what they do, by default `Work`. Raises
-    PortraitureError where the folder, the database or the address cannot be used."""
+    """Answer requests, and do jobs in `workers` processes, until a signal. work: what they do, by
+    default `Work`. listening: called when the address is ours. Raises PortraitureError where the
+    folder, the database or the address cannot be used."""
     settings = _absolute(settings)
     app = make_app(settings)
     service: Service = app.state.service
     listener = _listen(host, port)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            server_header=False,
-        )
+    options = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
     )
     with ExitStack() as stack:
         stack.callback(listener.close)
         if workers:
-            stack.enter_context(
-                Workers(
-                    settings.jobs,
-                    workers,
-                    work or Work(settings),
-                    results=service.store.results,
-                    config=WorkerConfig(memory=memory_bytes),
-                )
+            processes = Workers(
+                settings.jobs,
+                workers,
+                work or Work(settings),
+                results=service.store.results,
+                config=config,
             )
+            stack.enter_context(processes)
+            app.state.working = lambda: processes.running
         stack.enter_context(Housekeeping(settings, service.table, service.store))
-        server.run(sockets=[listener])
+        listening()
+        uvicorn.Server(options).run(sockets=[listener])
 
 
-def work_only(settings: ServiceSettings, *, workers: int, memory_bytes: int) -> None:
+def work_only(settings: ServiceSettings, *, workers: int, config: WorkerConfig) -> None:
     """Do the jobs of a service that answers elsewhere, until a signal. Raises PortraitureError."""
     settings = _absolute(settings)
-    store = Store(settings.folder)
-    store.prepare()
-    config = WorkerConfig(memory=memory_bytes)
-    run_workers(settings.jobs, workers, Work(settings), config=config, results=store.results)
+    results = open_service(settings).store.results
+    if not settings.webhooks:  # another one knows where they go
+        config = replace(config, kinds=tuple(kind for kind in KINDS if kind != "webhook"))
+    run_workers(settings.jobs, workers, Work(settings), config=config, results=results)
 
 
 def _absolute(settings: ServiceSettings) -> ServiceSettings:
@@ -92,7 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
         raise OutputError(
             f"Nothing can listen at {host}:{port} ({reason(error)}); choose another --port."

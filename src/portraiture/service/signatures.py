@@ -26,8 +26,10 @@ def load_secret(folder: Path) -> bytes:
             os.link(partial, path)  # the first of several processes wins
         except FileExistsError:
             pass
+        except OSError:  # a file system without links
+            partial.replace(path)
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
     return path.read_bytes()
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ class Store:
     def prepare(self) -> None:
         """Make the folders. Raises OSError."""
         for folder in (self.photos, self.results):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
     def photos(self) -> Path:
@@ -48,19 +50,32 @@ class Store:
         """A file of a version."""
         return self.version(folder) / _safe(name)
 
+    def exports(self, folder: str) -> Path:
+        """Where files are that were made of a version when somebody asked."""
+        return self.version(folder) / "exports"
+
     def export_path(self, folder: str, name: str) -> Path:
-        """A file that was made of a version when somebody asked."""
-        return self.version(folder) / "exports" / _safe(name)
+        """One of them."""
+        return self.exports(folder) / _safe(name)
 
     def remove(self, folder: str) -> None:
         """A version's files."""
         shutil.rmtree(self.version(folder), ignore_errors=True)
 
-    def remove_photos(self, *, older_than: float) -> None:
-        """Uploads from before this time, seconds since 1970."""
+    def remove_photos(self, *, older_than: float, but: Collection[str]) -> None:
+        """Uploads from before this time, seconds since 1970, but for those of some jobs."""
         for path in self.photos.iterdir():
-            if path.stat().st_mtime < older_than:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if path.name not in but and path.stat().st_mtime < older_than:
+                    path.unlink()
+
+    def make_room(self, folder: str, most: int) -> None:
+        """Leave at most so many files that were made of a version when somebody asked; those that
+        nobody asked for the longest go."""
+        made = [path for path in self.exports(folder).iterdir() if not path.name.startswith(".")]
+        made.sort(key=lambda path: path.stat().st_mtime)
+        for path in made[: max(0, len(made) - most)]:
+            path.unlink(missing_ok=True)
 
 
 def _safe(name: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -67,6 +67,7 @@ async def read_json(request: Request, max_bytes: int = MAX_JSON) -> dict[str, An
     body = await read_body(request, max_bytes)
     try:
         values = json.loads(body)
+        json.dumps(values, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise ProblemError(400, "The body is not JSON.") from None
     if not isinstance(values, dict):
@@ -74,9 +75,10 @@ async def read_json(request: Request, max_bytes: int = MAX_JSON) -> dict[str, An
     return values
 
 
-async def keep_photo(photo: bytes, path: Path) -> None:
+async def keep_photo(photo: bytes, path: Path, limiter: CapacityLimiter) -> None:
     """Write an upload to `path` once it has been decoded: what is not a picture is never kept.
-    Raises PhotoError (its name in the sentence is "The photo") or OutputError."""
+    limiter: of pictures that are decoded at once. Raises PhotoError, in whose sentence the file is
+    "The photo", or OutputError."""
 
     def check_and_keep() -> None:
         with atomic_path(path) as partial:
@@ -86,7 +88,7 @@ async def keep_photo(photo: bytes, path: Path) -> None:
             except PhotoError as error:
                 raise PhotoError(unnamed(str(error), partial)) from None
 
-    await run_in_threadpool(check_and_keep)
+    await to_thread.run_sync(check_and_keep, limiter=limiter)
 
 
 def unnamed(sentence: str, path: Path) -> str:

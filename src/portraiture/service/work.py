@@ -26,6 +26,7 @@ from portraiture.jobs.table import Job, JobTable
 from portraiture.jobs.worker import Made
 from portraiture.progress import Progress
 from portraiture.service.access import now
+from portraiture.service.exports import MOST_FILES
 from portraiture.service.queries import glb_options_of, picture_of
 from portraiture.service.settings import ServiceSettings
 from portraiture.service.signatures import load_secret
@@ -33,6 +34,7 @@ from portraiture.service.store import Store
 from portraiture.service.uploads import unnamed
 from portraiture.service.webhooks import deliver
 
+KINDS = ("avatar", "head", "edit", "export", "webhook")
 INPUT_ERRORS = (AvatarError, CancelledError, ExportError, InversionError, JobError, PhotoError)
 """Whose sentences a client may read."""
 GONE = "It was deleted while this was being done."
@@ -101,6 +103,8 @@ class Work:
         if job.payload.get("version", old.version) != old.version:
             raise JobError(f"The avatar was changed meanwhile; it is at version {old.version} now.")
         before = self.store.version(old.folder)
+        if not (before / "avatar.json").is_file():
+            raise JobError(GONE)
         with result_folder(self.store.results, old.id) as staged:
             facts = edit_avatar(job.payload["changes"], before, staged.path, progress)
         return Made({**facts, "version": old.version + 1}, staged.final, revises=old)
@@ -114,6 +118,7 @@ class Work:
         if not folder.is_dir():
             raise JobError(GONE)
         path.parent.mkdir(exist_ok=True)
+        self.store.make_room(job.payload["folder"], MOST_FILES - 1)
         progress.stage(f"Write the {suffix.upper()}")
         match job.payload["kind"], suffix:
             case "avatar", "glb":
