@@ -59,6 +59,8 @@ async function dyeHair() {
   const about = JSON.parse(body.subarray(4, 4 + body.readUInt32LE(0)).toString());
   measured.sent_for_hair = about.parts.filter(({ length }) => length).map(({ name }) => name);
   await settled(page);
+  await page.getByRole('radiogroup', { name: 'Hair style' }).scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelectorAll('#controls img.there').length > 8);
   await page.waitForTimeout(1500);
   await shot('hair');
   await page.locator('#before').dispatchEvent('pointerdown');
@@ -70,6 +72,7 @@ async function dyeHair() {
 async function smile() {
   await tab('Expression');
   await page.getByRole('button', { name: 'Surprised' }).click();
+  await page.waitForFunction(() => window.portrait.avatar.about.expression.browOuterUpLeft === 0.8);
   await settled(page);
   await page.waitForTimeout(1200);
   measured.jaw_open = await page.evaluate(() => window.portrait.avatar.about.expression.jawOpen);
