@@ -53,7 +53,8 @@ async function moveNose() {
 async function dyeHair() {
   await tab('Hair');
   await page.getByText('Colour', { exact: true }).click();
-  const sent = page.waitForResponse((response) => response.request().method() === 'PATCH' && response.status() === 200);
+  const sent = page.waitForResponse(
+    (response) => response.url().endsWith('/avatar/parts') && response.status() === 200);
   await page.getByRole('button', { name: 'Red', exact: true }).first().click();
   const body = await (await sent).body();
   const about = JSON.parse(body.subarray(4, 4 + body.readUInt32LE(0)).toString());
