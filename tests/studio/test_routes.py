@@ -48,6 +48,12 @@ def ended(client: TestClient, answer) -> dict:
     return reports[-1]
 
 
+def after(client: TestClient, answer) -> dict:
+    """What the avatar is after a change."""
+    assert answer.status_code == 200, answer.text
+    return about(client.post("/api/avatar/parts", json=answer.json()))
+
+
 def about(answer) -> dict:
     assert answer.status_code == 200, answer.text
     length = int.from_bytes(answer.content[:4], "little")
@@ -71,10 +77,14 @@ def test_an_avatar_file_is_opened_edited_and_written(client: TestClient) -> None
     first = about(client.post("/api/avatar/parts", json={}))
     assert first["style"] == "cartoon"
     edit = {"changes": {"hair_style": "bob", "shape:nose_hump": 0.8}, "gesture": "g"}
-    edited = about(client.patch("/api/avatar", json=edit))
+    edited = after(client, client.patch("/api/avatar", json=edit))
     assert edited["parameters"]["hair_style"] == "bob"
-    assert about(client.post("/api/avatar/undo", json={}))["parameters"] == first["parameters"]
-    assert about(client.post("/api/avatar/redo", json={}))["redo"] == 0
+    undone = after(client, client.post("/api/avatar/undo", json={}))
+    assert undone["parameters"] == first["parameters"]
+    assert undone["revision"] > edited["revision"]
+    assert after(client, client.post("/api/avatar/redo", json={}))["redo"] == 0
+    overtaken = {"revision": edited["revision"]}
+    assert client.post("/api/avatar/parts", json=overtaken).status_code == 204
     original = about(client.post("/api/avatar/original", json={"have": []}))
     assert {p["digest"] for p in original["parts"]} == {p["digest"] for p in first["parts"]}
 
@@ -91,12 +101,13 @@ def test_an_avatar_file_is_opened_edited_and_written(client: TestClient) -> None
 def test_a_group_is_randomised_alone(client: TestClient, session: Session) -> None:
     session.begin(PERSON)
     asked = {"group": "brows", "seed": 5}
-    now = about(client.post("/api/avatar/randomise", json=asked))["parameters"]
+    now = after(client, client.post("/api/avatar/randomise", json=asked))["parameters"]
     before = PERSON.parameters.to_dict()
     changed = {name for name in before if now[name] != before[name]}
     assert changed
     assert changed <= set(group_names("brows"))
-    assert now == about(client.post("/api/avatar/randomise", json=asked))["parameters"]
+    again = after(client, client.post("/api/avatar/randomise", json=asked))["parameters"]
+    assert now == again
     sentence(client.post("/api/avatar/randomise", json={"group": "soul", "seed": 5}), 422)
 
 
@@ -136,7 +147,8 @@ def test_uploads_are_bounded(client: TestClient, monkeypatch: pytest.MonkeyPatch
         ("PATCH", "/api/avatar", {"changes": []}),
         ("PATCH", "/api/avatar", {}),
         ("PATCH", "/api/avatar", {"changes": {}, "more": 1}),
-        ("PATCH", "/api/avatar", {"changes": {}, "have": ["x" * 1000]}),
+        ("POST", "/api/avatar/parts", {"have": ["x" * 1000]}),
+        ("POST", "/api/avatar/parts", {"revision": "last"}),
         ("POST", "/api/avatar/seed", {"seed": -1}),
         ("POST", "/api/avatar/seed", {"seed": 2**32}),
         ("POST", "/api/avatar/seed", {"seed": "../etc"}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -34,14 +33,24 @@ class Have(Strict):
     have: Digests = []
 
 
-class Edit(Have):
+class Parts(Have):
+    """revision: of the change that asks; None: the avatar as it is, whatever comes."""
+
+    revision: int | None = None
+
+
+class State(Strict):
+    revision: int
+
+
+class Edit(Strict):
     """changes: see `studio.changes`. gesture: edits of one gesture are undone together."""
 
     changes: dict[str, Any]
     gesture: str = Field("", max_length=64)
 
 
-class Randomise(Have):
+class Randomise(Strict):
     group: str = Field(max_length=20)
     seed: int = Field(ge=0, le=make.MAX_SEED)
 
@@ -84,40 +93,37 @@ def _making(router: APIRouter, session: Session) -> None:
 
 
 def _editing(router: APIRouter, session: Session) -> None:
-    def answer(have: Digests, revision: int | None) -> Response:
-        """The parts that the page lacks; 204 where a later edit has come."""
-        try:
-            return Response(session.bundle(have, revision=revision), media_type=BINARY)
-        except SupersededError:
-            return Response(status_code=204)
+    """Changes answer at once with the number of the state after them; what it looks like is asked
+    for by that number, and not answered (204) where a later change has come."""
 
-    def stepped(have: Digests, step: Callable[[], int]) -> Response:
-        return answer(have, step())
+    @router.patch("/avatar")
+    def edit(asked: Edit) -> State:
+        return State(revision=session.edit(asked.changes, asked.gesture))
+
+    @router.post("/avatar/randomise")
+    def randomise(asked: Randomise) -> State:
+        changes = make.randomised(session.avatar, asked.group, asked.seed)
+        return State(revision=session.edit(changes))
+
+    @router.post("/avatar/undo")
+    def undo() -> State:
+        return State(revision=session.undo())
+
+    @router.post("/avatar/redo")
+    def redo() -> State:
+        return State(revision=session.redo())
 
     @router.post("/avatar/parts")
-    def parts(asked: Have) -> Response:
-        return answer(asked.have, None)
+    def parts(asked: Parts) -> Response:
+        try:
+            data = session.bundle(asked.have, revision=asked.revision)
+        except SupersededError:
+            return Response(status_code=204)
+        return Response(data, media_type=BINARY)
 
     @router.post("/avatar/original")
     def original(asked: Have) -> Response:
         return Response(session.original_bundle(asked.have), media_type=BINARY)
-
-    @router.patch("/avatar")
-    def edit(asked: Edit) -> Response:
-        return answer(asked.have, session.edit(asked.changes, asked.gesture))
-
-    @router.post("/avatar/randomise")
-    def randomise(asked: Randomise) -> Response:
-        changes = make.randomised(session.avatar, asked.group, asked.seed)
-        return answer(asked.have, session.edit(changes))
-
-    @router.post("/avatar/undo")
-    def undo(asked: Have) -> Response:
-        return stepped(asked.have, session.undo)
-
-    @router.post("/avatar/redo")
-    def redo(asked: Have) -> Response:
-        return stepped(asked.have, session.redo)
 
 
 def _previews(router: APIRouter, session: Session) -> None:

@@ -6,8 +6,8 @@ Each is rendered the first time that it is asked for and kept in the user's cach
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -25,6 +25,7 @@ from portraiture.engine.style.recipes import STYLES, style_shading
 from portraiture.errors import AvatarError, OutputError
 from portraiture.export.video import over
 from portraiture.media import atomic_path
+from portraiture.recent import Recent
 from portraiture.render.framing import FOCAL, portrait_camera
 from portraiture.render.light import studio_light
 from portraiture.render.mesh import render_rgba
@@ -48,6 +49,7 @@ CLOSE = {
 
 _lock = Lock()
 _memo = Memo()
+_pictures: Recent[tuple[str, str], bytes] = Recent(256)
 
 
 def picture(kind: str, choice: str) -> bytes:
@@ -55,22 +57,24 @@ def picture(kind: str, choice: str) -> bytes:
     choices = STYLES if kind == "style" else DISCRETE.get(kind, ())
     if choice not in choices:
         raise AvatarError(f"There is no {kind[:20]!r} called {choice[:20]!r}.")
-    path = cache_path("studio", f"{__version__}-{SIZE}-{kind}-{choice}.jpg")
-    if path.is_file():
-        return path.read_bytes()
+    return _pictures.get((kind, choice), lambda: _kept(kind, choice))
+
+
+def _kept(kind: str, choice: str) -> bytes:
+    """From the cache folder, or rendered and put there where it can be written."""
+    try:
+        path = cache_path("studio", f"{__version__}-{SIZE}-{kind}-{choice}.jpg")
+    except OutputError:
+        return _jpeg(_rendered(kind, choice))
     with _lock:
-        if not path.is_file():
-            data = _jpeg(_rendered(kind, choice))
-            try:
-                _keep(path, data)
-            except OutputError:
-                return data
-        return path.read_bytes()
-
-
-def _keep(path: Path, data: bytes) -> None:
-    with atomic_path(path) as partial:
-        partial.write_bytes(data)
+        if path.is_file():
+            return path.read_bytes()
+        data = _jpeg(_rendered(kind, choice))
+        with suppress(OutputError, OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as partial:
+                partial.write_bytes(data)
+        return data
 
 
 def _rendered(kind: str, choice: str) -> UInt8[ndarray, "s s 3"]:

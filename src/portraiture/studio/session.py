@@ -29,7 +29,7 @@ from portraiture.studio.jobs import Jobs
 from portraiture.studio.parts import PartFiles
 from portraiture.types import Bust
 
-MOST_UNDONE = 200
+MOST_UNDONE = 100
 SITTER_PX = 400
 """Longer side of the small photo beside the avatar."""
 NO_AVATAR = "There is no avatar yet; start with a photo or a random person."

@@ -53,12 +53,15 @@ async function moveNose() {
 async function dyeHair() {
   await tab('Hair');
   await page.getByText('Colour', { exact: true }).click();
-  const sent = page.waitForResponse((response) => response.request().method() === 'PATCH' && response.status() === 200);
+  const sent = page.waitForResponse(
+    (response) => response.url().endsWith('/avatar/parts') && response.status() === 200);
   await page.getByRole('button', { name: 'Red', exact: true }).first().click();
   const body = await (await sent).body();
   const about = JSON.parse(body.subarray(4, 4 + body.readUInt32LE(0)).toString());
   measured.sent_for_hair = about.parts.filter(({ length }) => length).map(({ name }) => name);
   await settled(page);
+  await page.getByRole('radiogroup', { name: 'Hair style' }).scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelectorAll('#controls img.there').length > 8);
   await page.waitForTimeout(1500);
   await shot('hair');
   await page.locator('#before').dispatchEvent('pointerdown');
@@ -70,6 +73,7 @@ async function dyeHair() {
 async function smile() {
   await tab('Expression');
   await page.getByRole('button', { name: 'Surprised' }).click();
+  await page.waitForFunction(() => window.portrait.avatar.about.expression.browOuterUpLeft === 0.8);
   await settled(page);
   await page.waitForTimeout(1200);
   measured.jaw_open = await page.evaluate(() => window.portrait.avatar.about.expression.jawOpen);

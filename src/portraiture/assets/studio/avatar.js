@@ -15,7 +15,9 @@ export class Avatar extends EventTarget {
     this.values = {};
     this.exact = {};
     this.about = null;
+    this.ahead = {};
     this.pending = {};
+    this.line = Promise.resolve();
     this.gesture = '';
     this.timer = 0;
     this.asked = 0;
@@ -27,7 +29,7 @@ export class Avatar extends EventTarget {
   // Take the avatar as the program has it.
   async load({ fresh = false } = {}) {
     if (fresh) this.stage.restart();
-    const bundle = await this.bring('avatar/parts', { method: 'POST', json: { have: this.stage.have } });
+    const bundle = await this.bring(async () => null);
     if (bundle && this.about.undo > 0 && fresh) await this.loadOriginal();
   }
 
@@ -58,14 +60,10 @@ export class Avatar extends EventTarget {
 
   // One edit. gesture: what belongs together for undo, such as one drag of a slider.
   set(changes, gesture = '') {
-    Object.assign(this.values, changes);
-    Object.assign(this.pending, changes);
-    if (gesture !== this.gesture && Object.keys(this.pending).length > Object.keys(changes).length) {
-      this.flush();
-      Object.assign(this.pending, changes);
-    }
+    if (gesture !== this.gesture) this.flush();
     this.gesture = gesture;
-    this.preview(Object.keys(changes));
+    [this.values, this.ahead, this.pending].forEach((table) => Object.assign(table, changes));
+    this.preview();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.flush(), REST_MS);
     this.dispatchEvent(new Event('values'));
@@ -76,27 +74,40 @@ export class Avatar extends EventTarget {
     const changes = this.pending;
     if (Object.keys(changes).length === 0) return Promise.resolve();
     this.pending = {};
-    const json = { changes, gesture: this.gesture, have: this.stage.have };
-    return this.bring('avatar', { method: 'PATCH', json });
+    const { gesture } = this;
+    return this.change('avatar', { method: 'PATCH', json: { changes, gesture } });
   }
 
   undo() { return this.step('avatar/undo'); }
 
   redo() { return this.step('avatar/redo'); }
 
-  async step(path, more = {}) {
-    await this.flush();
-    return this.bring(path, { method: 'POST', json: { have: this.stage.have, ...more } });
+  // A change whose values the program knows, not the page.
+  step(path, json = {}) {
+    this.flush();
+    this.ahead = {};
+    this.gesture = '';
+    return this.change(path, { method: 'POST', json });
+  }
+
+  // Changes reach the program one after the other; what they look like is asked for after each, and
+  // the program answers for the last one alone.
+  change(path, options) {
+    const told = this.line.then(() => askJson(path, options));
+    this.line = told.catch(() => {});
+    return this.bring(async () => (await told).revision);
   }
 
   // Ask for parts and show them, unless something later has been shown already.
-  async bring(path, options) {
+  async bring(changed) {
     this.asked += 1;
     const number = this.asked;
     this.waiting += 1;
     this.dispatchEvent(new Event('busy'));
     try {
-      const buffer = await askBytes(path, options);
+      const revision = await changed();
+      const json = { have: this.stage.have, revision };
+      const buffer = await askBytes('avatar/parts', { method: 'POST', json });
       if (buffer === null) return null;
       const bundle = await readBundle(buffer);
       if (number < (this.shown || 0)) return null;
@@ -105,7 +116,8 @@ export class Avatar extends EventTarget {
       return bundle;
     } catch (error) {
       say(error.message);
-      if (this.about) this.values = { ...this.exact, ...this.pending };
+      this.ahead = {};
+      if (this.about) this.values = { ...this.exact };
       this.dispatchEvent(new Event('values'));
       return null;
     } finally {
@@ -122,11 +134,11 @@ export class Avatar extends EventTarget {
     Object.assign(this.exact, {
       style: about.style, photo_skin: about.photo_skin, expression: about.expression,
     });
-    const ahead = this.waiting > 1 ? this.values : {};
-    this.values = { ...this.exact, ...ahead, ...this.pending };
+    if (this.waiting <= 1) this.ahead = { ...this.pending };
+    this.values = { ...this.exact, ...this.ahead };
     this.forgetMoves(before);
     this.stage.place({ parts, bones });
-    this.preview([]);
+    this.preview();
     this.dispatchEvent(new Event('taken'));
     this.dispatchEvent(new Event('values'));
   }
@@ -152,7 +164,7 @@ export class Avatar extends EventTarget {
       read(path).then((found) => {
         if (at === this.about.revision || name.startsWith('shape:')) table.set(name, found);
         else table.delete(name);
-        this.preview([]);
+        this.preview();
       }).catch(() => table.delete(name));
     };
     const bytes = async (path) => readMoved(await (await ask(path)).arrayBuffer());

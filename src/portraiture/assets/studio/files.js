@@ -59,7 +59,8 @@ export function buildFiles(avatar, stage, panel, head) {
       save(await stage.photograph(PNG_SIDE), 'avatar.png');
       return;
     }
-    await avatar.flush();
+    avatar.flush();
+    await avatar.line;
     await fetchFile(`Writing ${name}`, `avatar/export/${kind}`);
   });
   const heads = list('Neural head', HEAD, (kind, name) => fetchFile(`Writing ${name}`, `head/export/${kind}`));

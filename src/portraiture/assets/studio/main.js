@@ -47,9 +47,8 @@ async function showSitter() {
   frame.hidden = true;
   if (image.src) URL.revokeObjectURL(image.src);
   if (!avatar.about || !avatar.about.has_photo) return;
+  image.onload = () => { frame.hidden = false; };
   image.src = URL.createObjectURL(await (await ask('avatar/photo')).blob());
-  await image.decode();
-  frame.hidden = false;
 }
 
 by('sitter').querySelector('button').addEventListener('click', () => { by('sitter').hidden = true; });

@@ -90,9 +90,8 @@ async function fetchPictures() {
     while (avatar.waiting) await new Promise((resolve) => { setTimeout(resolve, 200); });
     try {
       const blob = await (await ask(`pictures/${image.dataset.picture}`)).blob();
+      image.onload = () => image.classList.add('there');
       image.src = URL.createObjectURL(blob);
-      await image.decode();
-      image.classList.add('there');
     } catch { /* the name below it says what it is */ }
   }
   fetching = false;
