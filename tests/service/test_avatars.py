@@ -198,3 +198,42 @@ def test_events_end_with_the_job(served: Served) -> None:
     name, data = events.strip().splitlines()[:2]
     assert name == "event: done"
     assert json.loads(data.removeprefix("data: "))["id"] == job["id"]
+
+
+def test_a_broken_export_is_our_fault_and_a_cancelled_one_is_nobodys(served: Served) -> None:
+    id = served.avatar(served.alice)
+    address = f"/v1/avatars/{id}.png?size=64"
+    for _ in range(5):
+        job = served.client.get(address, headers=served.alice).json()["id"]
+        served.client.delete(f"/v1/jobs/{job}", headers=served.alice)
+    for _ in range(9):
+        served.client.get(address, headers=served.alice)
+        lease = served.service.table.lease("worker", 60.0)
+        assert lease is not None
+        served.service.table.fail(lease, "The lamp is broken.", again=True)
+    answer = served.client.get(address, headers=served.alice)
+    assert answer.status_code == 503 and answer.headers["Retry-After"]
+
+
+def test_an_export_says_where_its_file_is(served: Served) -> None:
+    id = served.avatar(served.alice)
+    job = served.client.post(f"/v1/avatars/{id}/exports", json={"lod": 2}, headers=served.alice)
+    served.work()
+    links = served.client.get(job.headers["Location"], headers=served.alice).json()["links"]
+    file = served.client.get(links["file"], headers=served.alice)
+    assert file.text.endswith(f" of {id}")
+    head = served.client.head(links["file"], headers=served.alice)
+    assert head.status_code == 200 and head.headers["Content-Length"] == str(len(file.content))
+    for name in ("..%2favatar.json", "secret", "a.json", ".glb"):
+        address = f"/v1/avatars/{id}/exports/{name}"
+        assert served.client.get(address, headers=served.alice).status_code in (404, 422)
+
+
+def test_changes_are_done_in_their_order(served: Served) -> None:
+    id = served.avatar(served.alice)
+    for style in ("comic", "pixar"):
+        served.client.patch(f"/v1/avatars/{id}", json={"style": style}, headers=served.alice)
+    table = served.service.table
+    first = table.lease("one", 60.0)
+    assert first is not None and first.job.payload["changes"] == {"style": "comic"}
+    assert table.lease("two", 60.0) is None

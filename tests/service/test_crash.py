@@ -19,6 +19,8 @@ import job_cases
 import pytest
 import service_program
 
+from portraiture.jobs.open import open_jobs
+
 PATIENCE_S = 60.0
 
 
@@ -79,7 +81,10 @@ def post(program: Program, number: int) -> str:
 
 
 @pytest.mark.parametrize("moments", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_kills_lose_and_repeat_nothing(tmp_path: Path, program: Program, moments: int) -> None:
+def test_kills_lose_and_repeat_nothing(
+    url: str, tmp_path: Path, program: Program, moments: int
+) -> None:
+    url = url if "://" in url else str(tmp_path / "service" / "jobs.sqlite")
     rng, ids = random.Random(moments), []
     for moment in range(moments):
         ids += [post(program, number) for number in range(4 * moment, 4 * moment + 4)]
@@ -99,3 +104,6 @@ def test_kills_lose_and_repeat_nothing(tmp_path: Path, program: Program, moments
     whole = [path for path in (tmp_path / "service" / "results").iterdir() if path.name[0] != "."]
     assert all(map(job_cases.whole, whole))
     assert {path.name[:32] for path in whole} == set(ids)
+    table = open_jobs(url)
+    assert len(table.in_use().folders) == len(ids)
+    table.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -118,6 +119,7 @@ BODIES: dict[str, tuple[str, bytes, int]] = {
     "face 0": ("application/json", b'{"seed": 1, "face": 0}', 422),
     "style": ("application/json", b'{"seed": 1, "style": "../../etc"}', 422),
     "style list": ("application/json", b'{"seed": 1, "style": ["pixar"]}', 422),
+    "half a pair": ("application/json", b'{"seed": 1, "title": "\\ud800"}', 400),
     "not utf-8": ("application/json", b'{"seed": "\xff"}', 400),
 }  # fmt: skip
 
@@ -209,3 +211,64 @@ def test_too_many_requests(tmp_path: Path) -> None:
     answers = [served.client.get("/v1/avatars", headers=served.alice) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     assert served.client.get("/v1/avatars", headers=served.bob).status_code == 200
+
+
+def test_one_tenant_does_not_fill_the_queue(tmp_path: Path) -> None:
+    served = make_served(tmp_path, max_own=2)
+    posts = [
+        served.client.post("/v1/avatars", json={"seed": seed}, headers=served.alice)
+        for seed in range(3)
+    ]
+    assert [answer.status_code for answer in posts] == [202, 202, 429]
+    bobs = served.client.post("/v1/avatars", json={"seed": 1}, headers=served.bob)
+    assert bobs.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8080"}, 200),
+        ({"Host": "[::1]:8080"}, 200),
+        ({"Origin": "http://127.0.0.1"}, 200),
+        ({"Origin": "https://ours.example"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "["}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:9"}, 403),
+    ],
+)
+def test_an_open_service_is_for_this_computer(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    served = make_served(tmp_path, open=True, origins=("https://ours.example",))
+    assert served.client.get("/v1/avatars", headers=headers).status_code == status
+
+
+def test_odd_methods_are_one_number(small: Served) -> None:
+    for method in ("Q1", "Q2", "X" * 3000):
+        assert small.client.request(method, "/v1/avatars").status_code == 405
+    text = small.client.get("/metrics").text
+    assert 'method="other"' in text and "Q1" not in text and "XXX" not in text
+
+
+def test_exports_do_not_fill_the_disk(tmp_path: Path) -> None:
+    served = make_served(tmp_path, wait_seconds=0.0, rate=1e6, burst=10**6)
+    store = served.service.store
+    folder = "f" * 32
+    for number in range(70):
+        path = store.export_path(folder, f"{number:032d}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (0, number))
+    store.make_room(folder, 60)
+    left = sorted(path.name for path in store.exports(folder).iterdir())
+    assert left == [f"{number:032d}.png" for number in range(10, 70)]
+    id = served.avatar(served.alice)
+    jobs = {
+        served.client.get(f"/v1/avatars/{id}.png?yaw={yaw}", headers=served.alice).json()["id"]
+        for yaw in (10, 10.001, 10.3)
+    }
+    assert len(jobs) == 1

@@ -47,11 +47,19 @@ def test_a_photo_goes_with_its_job(tmp_path: Path, jpeg: bytes) -> None:
 def test_a_photo_may_stay_for_hours(tmp_path: Path, jpeg: bytes) -> None:
     served = make_served(tmp_path, photo_hours=2.0)
     photo = served.service.store.photo(post_photo(served, jpeg))
+    os.utime(photo, (0, time.time() - 5 * 3600))
+    house = Housekeeping(served.service.settings, served.service.table, served.service.store)
+    house.once()
+    assert photo.exists(), "its job waits"
+    assert served.service.table.lease("w", 60.0)
+    house.once()
+    assert photo.exists(), "its job runs"
+    served.service.table.release("w")
     served.work()
-    once(served)
-    assert photo.exists()
+    house.once()
+    assert photo.exists(), "its hours begin"
     os.utime(photo, (0, time.time() - 2.1 * 3600))
-    once(served)
+    house.once()
     assert not photo.exists()
 
 

@@ -26,6 +26,10 @@ def routes(served: Served) -> list[tuple[str, str]]:
     ]
 
 
+def filled(path: str, id: str) -> str:
+    return path.replace("{id}", id).replace("{name}", "a" * 32 + ".glb")
+
+
 def body(method: str, path: str) -> Any:
     match method, path.rsplit("/", 1)[-1]:
         case "PATCH", _:
@@ -50,7 +54,7 @@ def test_every_route_with_anothers_ids(served: Served) -> None:
         answers = []
         for id in (alices, head, unknown):
             answer = served.client.request(
-                method, path.replace("{id}", id), json=body(method, path), headers=served.bob
+                method, filled(path, id), json=body(method, path), headers=served.bob
             )
             assert answer.status_code == 404, (method, path, answer.text)
             answers.append(answer.text.replace(id, ""))
@@ -67,7 +71,7 @@ def test_every_route_that_is_not_free_wants_a_key(served: Served) -> None:
         answer = served.client.get(path.replace("{suffix}", "js"))
         assert answer.status_code == 200
     for method, path in routes(served):
-        address = path.replace("{id}", "a" * 32)
+        address = filled(path, "a" * 32)
         answer = served.client.request(method, address, json=body(method, path))
         assert answer.status_code == 401, (method, path)
 

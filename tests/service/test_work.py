@@ -60,6 +60,7 @@ def test_an_edit_is_the_next_folder(served: Served, monkeypatch: pytest.MonkeyPa
     pretend(monkeypatch, "make_avatar", written)
 
     def edited(changes: Any, old: Path, out: Path, progress: Any) -> dict[str, Any]:
+        (out / "avatar.json").write_text("{}")
         (out / "avatar.glb").write_text((old / "avatar.glb").read_text() + f" in {changes}")
         return {}
 

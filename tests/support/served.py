@@ -66,4 +66,6 @@ def make_served(folder: Path, **settings: Any) -> Served:
     app = make_app(ServiceSettings(folder, **settings))
     service: Service = app.state.service
     alice, bob = ({"X-API-Key": service.table.add_key(name)} for name in ("alice", "bob"))
-    return Served(TestClient(app, raise_server_exceptions=False), service, alice, bob)
+    return Served(
+        TestClient(app, "http://127.0.0.1", raise_server_exceptions=False), service, alice, bob
+    )

@@ -21,7 +21,7 @@ from portraiture.service.creation import (
     take_on,
     whole,
 )
-from portraiture.service.exports import FILE_METHODS, export_job, file_response, made_file
+from portraiture.service.exports import export_job, file_response, made_file
 from portraiture.service.ids import ID, ExportName, Id
 from portraiture.service.links import result_json
 from portraiture.service.openapi import EXPORT_BODY, GLB_QUERY, PATCH_BODY, PNG_QUERY, upload_body
@@ -60,9 +60,8 @@ def get_avatars(
     return list_results(service, tenant, "avatar", limit, after)
 
 
-@router.api_route(
-    "/{id}.glb", methods=FILE_METHODS, summary="The avatar as GLB", openapi_extra=GLB_QUERY
-)
+@router.head("/{id}.glb", include_in_schema=False)
+@router.get("/{id}.glb", summary="The avatar as GLB", openapi_extra=GLB_QUERY)
 async def get_glb(request: Request, service: ThisService, result: Readable) -> Response:
     """With the options of the address; made when they are first asked for, then kept. 202 with a
     job where that takes long."""
@@ -74,9 +73,8 @@ async def get_glb(request: Request, service: ThisService, result: Readable) -> R
     return await made_file(request, service, result, "glb", key_of(options), record_of(options))
 
 
-@router.api_route(
-    "/{id}.png", methods=FILE_METHODS, summary="A render of the avatar", openapi_extra=PNG_QUERY
-)
+@router.head("/{id}.png", include_in_schema=False)
+@router.get("/{id}.png", summary="A render of the avatar", openapi_extra=PNG_QUERY)
 async def get_png(request: Request, service: ThisService, result: Readable) -> Response:
     """A portrait with the pose, expression and background of the address."""
     check_kind(result.kind, "avatar")
@@ -84,9 +82,9 @@ async def get_png(request: Request, service: ThisService, result: Readable) -> R
     return await made_file(request, service, result, "png", key_of(asked), record_of(asked))
 
 
-@router.api_route(
+@router.head("/{id}.vrm", include_in_schema=False)
+@router.get(
     "/{id}.vrm",
-    methods=FILE_METHODS,
     summary="The avatar as VRM 1.0",
 )
 def get_vrm(request: Request, service: ThisService, result: Readable) -> Response:
@@ -96,9 +94,9 @@ def get_vrm(request: Request, service: ThisService, result: Readable) -> Respons
     return file_response(request, path, result, "vrm")
 
 
-@router.api_route(
+@router.head("/{id}.json", include_in_schema=False)
+@router.get(
     "/{id}.json",
-    methods=FILE_METHODS,
     summary="The avatar's parameters and texture",
 )
 def get_json(request: Request, service: ThisService, result: Readable) -> Response:
@@ -165,9 +163,8 @@ async def post_export(
     return accepted(job)
 
 
-@router.api_route(
-    "/{id}/exports/{name}", methods=FILE_METHODS, summary="A file that an export has made"
-)
+@router.head("/{id}/exports/{name}", include_in_schema=False)
+@router.get("/{id}/exports/{name}", summary="A file that an export has made")
 def get_export(
     request: Request, name: ExportName, service: ThisService, result: Readable
 ) -> Response:

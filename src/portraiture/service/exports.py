@@ -16,7 +16,6 @@ from portraiture.service.access import Service
 from portraiture.service.links import job_json
 from portraiture.service.problems import ProblemError
 
-FILE_METHODS = ["GET", "HEAD"]
 MEDIA_TYPES: Mapping[str, str] = {
     "glb": "model/gltf-binary",
     "vrm": "model/gltf-binary",

@@ -16,7 +16,7 @@ from portraiture.service.creation import (
     remove_result,
     take_on,
 )
-from portraiture.service.exports import FILE_METHODS, file_response, made_file
+from portraiture.service.exports import file_response, made_file
 from portraiture.service.ids import ID, ExportName, Id
 from portraiture.service.links import result_json
 from portraiture.service.openapi import HEAD_PNG_QUERY, upload_body
@@ -51,9 +51,9 @@ def get_heads(
     return list_results(service, tenant, "head", limit, after)
 
 
-@router.api_route(
+@router.head("/{id}.safetensors", include_in_schema=False)
+@router.get(
     "/{id}.safetensors",
-    methods=FILE_METHODS,
     summary="The head itself",
 )
 def get_head_file(request: Request, service: ThisService, result: Readable) -> Response:
@@ -63,9 +63,8 @@ def get_head_file(request: Request, service: ThisService, result: Readable) -> R
     return file_response(request, path, result, "safetensors")
 
 
-@router.api_route(
-    "/{id}.png", methods=FILE_METHODS, summary="A render of the head", openapi_extra=HEAD_PNG_QUERY
-)
+@router.head("/{id}.png", include_in_schema=False)
+@router.get("/{id}.png", summary="A render of the head", openapi_extra=HEAD_PNG_QUERY)
 async def get_head_png(request: Request, service: ThisService, result: Readable) -> Response:
     """From the side, in the size and over the background of the address."""
     check_kind(result.kind, "head")
@@ -73,9 +72,9 @@ async def get_head_png(request: Request, service: ThisService, result: Readable)
     return await made_file(request, service, result, "png", key_of(asked), record_of(asked))
 
 
-@router.api_route(
+@router.head("/{id}.glb", include_in_schema=False)
+@router.get(
     "/{id}.glb",
-    methods=FILE_METHODS,
     summary="The head's textured surface as GLB",
 )
 async def get_head_glb(request: Request, service: ThisService, result: Readable) -> Response:
@@ -84,9 +83,9 @@ async def get_head_glb(request: Request, service: ThisService, result: Readable)
     return await made_file(request, service, result, "glb", WHOLE, None)
 
 
-@router.api_route(
+@router.head("/{id}.ply", include_in_schema=False)
+@router.get(
     "/{id}.ply",
-    methods=FILE_METHODS,
     summary="The head's coloured surface as PLY",
 )
 async def get_head_ply(request: Request, service: ThisService, result: Readable) -> Response:
@@ -95,9 +94,9 @@ async def get_head_ply(request: Request, service: ThisService, result: Readable)
     return await made_file(request, service, result, "ply", WHOLE, None)
 
 
-@router.api_route(
+@router.head("/{id}.mp4", include_in_schema=False)
+@router.get(
     "/{id}.mp4",
-    methods=FILE_METHODS,
     summary="A turntable of the head",
 )
 async def get_head_mp4(request: Request, service: ThisService, result: Readable) -> Response:
@@ -114,9 +113,8 @@ def get_head(id: Id, service: ThisService, tenant: Tenant) -> dict[str, Any]:
     return result_json(service, result)
 
 
-@router.api_route(
-    "/{id}/exports/{name}", methods=FILE_METHODS, summary="A file that an export has made"
-)
+@router.head("/{id}/exports/{name}", include_in_schema=False)
+@router.get("/{id}/exports/{name}", summary="A file that an export has made")
 def get_export(
     request: Request, name: ExportName, service: ThisService, result: Readable
 ) -> Response:
