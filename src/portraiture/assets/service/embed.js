@@ -9,6 +9,7 @@ const options = query.get('options') || ''; // what the GLB's address is to ask 
 let source = 'portraiture';
 let job = null;
 let stream = null;
+let working = false;
 let finished = null;
 
 function tell(eventName, data) {
@@ -27,13 +28,23 @@ function parsed(text) {
   try { return JSON.parse(text); } catch { return null; }
 }
 
+const pause = (seconds) => new Promise((resume) => { setTimeout(resume, 1000 * seconds); });
+
+// Asks again where the service says so: it is busy, or the file is still being made.
 async function api(path, init = {}) {
   const headers = { ...init.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
-  const answer = await fetch(path, { ...init, headers });
-  if (answer.ok) return answer;
-  const problem = await answer.json().catch(() => ({}));
-  throw new Error(problem.detail || 'The service cannot be reached; try again later.');
+  const isFile = /\.(glb|png)(\?|$)/.test(path);
+  for (let asked = 0; asked < 60; asked += 1) {
+    const answer = await fetch(path, { ...init, headers });
+    if (answer.status !== 429 && !(isFile && answer.status === 202)) {
+      if (answer.ok) return answer;
+      const problem = await answer.json().catch(() => ({}));
+      throw new Error(problem.detail || 'The service cannot be reached; try again later.');
+    }
+    await pause(Number(answer.headers.get('Retry-After')) || 2);
+  }
+  throw new Error('The service is busy; try again later.');
 }
 
 function say(text, isError = false) {
@@ -56,6 +67,8 @@ function show(blob, alt) {
 }
 
 async function make(photo) {
+  if (working) return;
+  working = true;
   busy(true);
   $('use').hidden = true;
   finished = null;
@@ -71,6 +84,7 @@ async function make(photo) {
     say(error.message, true);
   }
   job = null;
+  working = false;
   busy(false);
 }
 
@@ -80,7 +94,7 @@ async function follow() {
     say(job.state === 'queued' ? 'Waiting for a free place' : stage || 'Working');
     const bar = $('progress');
     if (total) bar.value = done / total; else bar.removeAttribute('value');
-    await new Promise((resume) => { setTimeout(resume, 500); });
+    await pause(1);
     job = await (await api(`/v1/jobs/${job.id}`)).json();
   }
   if (job.state === 'cancelled') { say('Cancelled'); return; }
@@ -90,6 +104,8 @@ async function follow() {
   show(await image.blob(), 'Your avatar from the front');
   const address = new URL(avatar.public.glb, location.href);
   new URLSearchParams(options).forEach((value, name) => address.searchParams.set(name, value));
+  say('Writing the file');
+  await api(address.pathname + address.search, { method: 'HEAD' });
   finished = { url: address.href, avatarId: avatar.id };
   say('Here you are.');
   $('use').hidden = false;
@@ -137,7 +153,7 @@ for (const name of ['dragover', 'dragleave', 'drop']) {
     event.preventDefault();
     $('preview').classList.toggle('over', name === 'dragover');
     const photo = name === 'drop' && event.dataTransfer.files[0];
-    if (photo && !job) { stopCamera(); make(photo); }
+    if (photo && !working) { stopCamera(); make(photo); }
   });
 }
 $('shoot').addEventListener('click', shoot);
