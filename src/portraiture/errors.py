@@ -9,6 +9,10 @@ class PhotoError(PortraitureError):
     """The photo cannot be read or cannot be used (no face, too small, turned away)."""
 
 
+class ReaderError(PhotoError):
+    """The photo's format needs a reader that is not installed."""
+
+
 class AssetError(PortraitureError):
     """An asset pack or one of its files cannot be used."""
 

@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
-from portraiture.errors import OutputError, PhotoError
+from portraiture.errors import OutputError, PhotoError, ReaderError
 from portraiture.paths import (
     cannot_write,
     check_file,
@@ -98,7 +98,7 @@ def _formats_for(path: Path, head: bytes) -> tuple[str, ...]:
     try:
         import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise PhotoError(
+        raise ReaderError(
             f"{path.name} is a HEIC photo; install its reader with "
             'pip install "portraiture[heic]" or convert it to JPEG.'
         ) from error

@@ -158,6 +158,14 @@ def test_one_batch_keeps_its_options_and_its_folder(case: Case) -> None:
         case.run()
 
 
+def test_a_batch_that_is_killed_at_once_keeps_its_options(tmp_path: Path) -> None:
+    killed = Manifest(tmp_path, FACTS)  # neither closed nor written to
+    assert pyarrow.parquet.read_table(tmp_path / MANIFEST).num_rows == 0
+    os.close(killed._journal)
+    with pytest.raises(BatchError, match="verb copy"):
+        Manifest(tmp_path, {"verb": "invert"})
+
+
 def test_names_of_folders(tmp_path: Path) -> None:
     names = ["a.jpg", "a.png", "A.tif", "b.jpg", "a.jpg.png", "manifest.parquet.jpg", "é ü.jpg"]
     write_photos(tmp_path, dict.fromkeys([*names, ".hidden.jpg", "notes.txt"], "x"))

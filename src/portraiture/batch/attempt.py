@@ -20,6 +20,7 @@ from portraiture.errors import (
     DeviceError,
     OutputError,
     PortraitureError,
+    ReaderError,
 )
 from portraiture.paths import cannot_write
 
@@ -30,7 +31,7 @@ Do = Callable[[Path, Path], object]
 MakeDo = Callable[[], Do]
 """Loads what is needed, once a process; picklable."""
 LEFTOVER = ".portraiture-*.partial"
-OURS = (AssetError, CancelledError, CheckpointError, DeviceError, OutputError)
+OURS = (AssetError, CancelledError, CheckpointError, DeviceError, OutputError, ReaderError)
 """Errors that say nothing against the photo."""
 
 

@@ -63,6 +63,8 @@ class Manifest:
         try:
             _lock(self._journal, out)
             self._read()
+            if not (out / MANIFEST).exists():
+                self.write()  # a rerun with other options is refused from now on
         except BaseException:
             os.close(self._journal)
             raise
@@ -167,9 +169,20 @@ def _lock(handle: int, out: Path) -> None:
     """For this process, until it ends. Raises BatchError where another one has it."""
     try:
         import fcntl
-    except ImportError:  # Windows
-        return
+    except ImportError:
+        fcntl = None  # Windows
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        if fcntl is None:
+            _lock_on_windows(handle)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
         raise BatchError(f"Another batch is writing to {out}; wait for it to end.") from error
+
+
+def _lock_on_windows(handle: int) -> None:
+    """A byte far behind the end, since locked bytes cannot be read. Raises OSError."""
+    import msvcrt
+
+    os.lseek(handle, 1 << 30, os.SEEK_SET)
+    msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
