@@ -19,6 +19,7 @@ from portraiture.avatar import Avatar
 from portraiture.engine.hair.color import to_linear
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import AvatarError
+from portraiture.studio.previews import moved
 from portraiture.studio.session import History, Session, SupersededError
 from portraiture.studio.skin_tone import change, toned
 
@@ -102,6 +103,27 @@ def test_a_later_edit_ends_earlier_work(session: Session) -> None:
     session.edit({"age": 0.8})
     with pytest.raises(SupersededError):
         session.bundle((), revision=first)
+
+
+def test_an_overtaken_edit_leaves_no_trace_in_its_thread(session: Session) -> None:
+    """The server's threads do one request after the other."""
+    session.begin(PERSON)
+    first = session.edit({"age": 0.7})
+    session.bundle((), revision=first)
+    session.edit({"age": 0.8})
+    with pytest.raises(SupersededError):
+        session.bundle((), revision=first)
+    assert session.bust(replace(PERSON, expression={"jawOpen": 0.5})).expression == {"jawOpen": 0.5}
+    session.build(session.avatar)
+
+
+def test_hovering_sliders_costs_the_next_edit_nothing(session: Session) -> None:
+    session.begin(PERSON)
+    before, _ = session.build(session.avatar)
+    for name in ("shape:nose_hump", "shape:ear_wing", "weight"):
+        moved(session.avatar, name)
+    after, _ = session.build(session.avatar)
+    assert all(a is b for a, b in zip(before.parts, after.parts, strict=True))
 
 
 def test_edits_from_many_threads_end_in_the_last_state(session: Session) -> None:

@@ -129,8 +129,7 @@ def _editing(router: APIRouter, session: Session) -> None:
 def _previews(router: APIRouter, session: Session) -> None:
     @router.get("/avatar/moved/{name}")
     def along(name: str) -> Response:
-        found = moved(session.avatar, name, lambda avatar: session.head_shape(avatar).vertices)
-        return Response(found, media_type=BINARY)
+        return Response(moved(session.avatar, name), media_type=BINARY)
 
     @router.get("/avatar/tints/{name}")
     def colours(name: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def avatar_file(session: Session, kind: AvatarFile, job: Job) -> Made:
         data = json.dumps(avatar.to_dict(), indent=1).encode()
         return Made("avatar.json", "application/json", data)
     progress.stage("Build the avatar")
-    bust = session.bust()
+    bust = session.bust(avatar)
     raise_if_cancelled(progress)
     match kind:
         case "glb":
