@@ -88,8 +88,7 @@ def _begin(
     wait_for_kernels(job.progress)
     raise_if_cancelled(job.progress)
     session.prepare(avatar, job.progress)
-    raise_if_cancelled(job.progress)
-    session.begin(avatar, photo=photo, notes=notes)
+    job.commit(lambda: session.begin(avatar, photo=photo, notes=notes))
 
 
 def randomised(avatar: Avatar, group: str, seed: int) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Session:
     def avatar(self) -> Avatar:
         """The avatar as it is now. Raises AvatarError where there is none."""
         with self._lock:
-            return self._begun().now
+            return self._editor.toned(self._begun().now)
 
     @property
     def original(self) -> Avatar:
