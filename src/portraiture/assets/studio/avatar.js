@@ -144,7 +144,6 @@ export class Avatar extends EventTarget {
     this.doubt(before);
     this.stage.place({ parts, bones });
     this.preview();
-    this.dispatchEvent(new Event('taken'));
     this.dispatchEvent(new Event('values'));
   }
 
@@ -178,7 +177,7 @@ export class Avatar extends EventTarget {
       table.set(name, found);
       if (at !== this.about.revision) this.stale.add(name);
       this.preview();
-    }).catch(() => {}).finally(() => this.fetching.delete(name));
+    }).catch(() => this.stale.add(name)).finally(() => this.fetching.delete(name));
   }
 
   // Show the difference of the values to the exact geometry, as far as it is known.
