@@ -14,7 +14,7 @@ import pytest
 from portraiture.engine.build import build_bust
 from portraiture.engine.memo import KEPT, Memo
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.types import Bust, Part
+from portraiture.types import Bust, Part, Style
 
 SIZE = 64
 PERSON = AvatarParameters(hair_style="crop", beard_style="stubble", glasses_style="round")
@@ -31,26 +31,27 @@ def assert_equal(a: Bust, b: Bust) -> None:
             )
 
 
-def built(memo: Memo, parameters: AvatarParameters) -> dict[str, Part]:
-    bust = build_bust(parameters, texture_size=SIZE, run=memo.call)
-    assert_equal(bust, build_bust(parameters, texture_size=SIZE))
+def built(memo: Memo, parameters: AvatarParameters, style: Style) -> dict[str, Part]:
+    bust = build_bust(parameters, style=style, texture_size=SIZE, run=memo.call)
+    assert_equal(bust, build_bust(parameters, style=style, texture_size=SIZE))
     return {part.name: part for part in bust.parts}
 
 
-def test_a_bust_of_kept_steps_is_the_bust() -> None:
+@pytest.mark.parametrize("style", ["natural", "pixar"])
+def test_a_bust_of_kept_steps_is_the_bust(style: Style) -> None:
     memo = Memo()
-    first = built(memo, PERSON)
-    ginger = built(memo, replace(PERSON, hair_redness=0.9))
+    first = built(memo, PERSON, style)
+    ginger = built(memo, replace(PERSON, hair_redness=0.9), style)
     assert ginger["hair"] is not first["hair"]
     assert ginger["clothes"] is first["clothes"]
     assert ginger["eye_left"] is first["eye_left"]
-    red = built(memo, replace(PERSON, cloth_red=0.9))
+    red = built(memo, replace(PERSON, cloth_red=0.9), style)
     assert red["clothes"] is not first["clothes"]
     assert red["hair"] is first["hair"]
     assert red["skin"] is first["skin"]
-    wide = built(memo, PERSON.with_shape(nose_scale_horiz=0.9))
+    wide = built(memo, PERSON.with_shape(nose_scale_horiz=0.9), style)
     assert wide["glasses_frame"] is not first["glasses_frame"]
-    again = built(memo, PERSON)
+    again = built(memo, PERSON, style)
     assert all(again[name] is first[name] for name in first)
 
 

@@ -124,3 +124,30 @@ def test_flat_materials_keep_tones_and_outlines_apart(bust: Bust):
         m["name"]: "COLOR_0" in m["primitives"][0]["attributes"] for m in glb.json["meshes"]
     }
     assert attributes["skin"] and not attributes["eye_left"] and not attributes["avatar_outline"]
+
+
+def test_left_out_channels_have_the_mean_of_the_parts_own_texels(bust: Bust):
+    frame = bust.part("glasses_frame")
+    teal = np.full((8, 8, 4), (20, 120, 130, 255), np.uint8)
+    frame = dataclasses.replace(
+        frame, material=dataclasses.replace(frame.material, base_color=teal, roughness_factor=0.25)
+    )
+    parts = tuple(frame if part.name == frame.name else part for part in bust.parts)
+    bust = dataclasses.replace(bust, parts=parts)
+    surfaces = [
+        Glb(glb_bytes(bust, options)).material("glasses_frame")["pbrMetallicRoughness"]
+        for options in (
+            GlbOptions(texture_channels=frozenset()),
+            GlbOptions(texture_channels=frozenset(), texture_atlas=256),
+        )
+    ]
+    alone, packed_up = surfaces
+    np.testing.assert_allclose(packed_up["baseColorFactor"], alone["baseColorFactor"], atol=1e-5)
+    assert packed_up["roughnessFactor"] == pytest.approx(alone["roughnessFactor"], abs=0.003)
+    assert "baseColorTexture" not in packed_up
+
+
+def test_an_atlas_is_no_larger_than_textures_may_be(bust: Bust):
+    glb = Glb(glb_bytes(bust, GlbOptions(texture_size=256, texture_atlas=1024)))
+    color = glb.material("skin")["pbrMetallicRoughness"]["baseColorTexture"]
+    assert glb.image(color).shape == (256, 256, 3)

@@ -20,6 +20,7 @@ from glb_reader import Glb
 from PIL import Image
 
 from portraiture.avatar import Avatar
+from portraiture.export.gltf import glb_bytes
 from portraiture.photo.demo_photo import demo_photo
 
 BROWSER = Path(__file__).parent / "browser"
@@ -65,7 +66,16 @@ def test_the_studio_in_chromium(address: str, tmp_path: Path) -> None:
     assert not {"clothes", "eye_left"} & set(measured["sent_for_hair"])
     assert measured["before_shows_original"]
     assert measured["jaw_open"] == pytest.approx(0.4)
+    assert measured["rest"] == {"yaw": 0, "sharp": True}
+    assert (measured["neutral_brow"], measured["undone_brow"]) == (0.0, 0.8)
+    assert measured["undo_of_two_controls"] == 2
+    assert measured["undo_of_keys"] == measured["undo_after_reload"] == 1
+    assert measured["kept_by_cancel"]
+    assert measured["focus_after_cancel"] == "Random person"
     assert measured["cancel_ms"] < 2000
+    assert measured["first_avatar_ms"] < 5000
+    assert measured["head_frames_per_s"] > 2.0
+    assert measured["head_sharp_ms"] < 20_000
     assert measured["phone_overflow_px"] <= 0
     _check_files(out)
 
@@ -75,6 +85,7 @@ def _check_files(out: Path) -> None:
     avatar = Avatar.load(out / "avatar.json")
     assert avatar.parameters.shape["nose_scale_vert"] == pytest.approx(0.95)
     assert avatar.parameters.hair_redness == pytest.approx(0.75)
+    assert (out / "avatar.glb").read_bytes() == glb_bytes(avatar.bust(expression=avatar.expression))
     glb = Glb(out / "avatar.glb")
     names = {mesh["name"]: mesh for mesh in glb.json["meshes"]}
     assert {"skin", "eye_left", "hair", "clothes"} <= set(names)

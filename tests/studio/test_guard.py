@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -124,3 +126,34 @@ def test_another_app_can_have_it_below_a_prefix() -> None:
         assert client.get("/studio/main.js").headers["content-type"].startswith("text/javascript")
         assert client.get("/studio/api/panel", headers=TOKEN).status_code == 200
         assert client.get("/studio/api/panel").status_code == 401
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("the-token", 413)])
+@pytest.mark.parametrize("path", ["/api/avatar/seed", "/api/avatar/photo"])
+def test_who_asks_is_checked_before_the_body_is_read(
+    path: str, token: str | None, status: int
+) -> None:
+    """A body that never ends is read by nobody without the token, and not far with it."""
+    sent, read = [], 0
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    if token is not None:
+        headers.append((TOKEN_HEADER.encode(), token.encode()))
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "headers": headers, "client": None, "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+
+    async def receive() -> dict:
+        nonlocal read
+        read += 1_000_000
+        assert read <= 100_000_000
+        return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(make_app(guard=Guard("the-token"))(scope, receive, send))
+    assert sent[0]["status"] == status
+    assert (read == 0) == (token is None)
+    assert read <= (2_000_000 if path.endswith("seed") else 41_000_000)

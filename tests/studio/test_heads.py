@@ -7,7 +7,8 @@ that amounts of nothing give it back; whatever else comes through the socket end
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -75,11 +76,53 @@ def test_the_latest_view_wins(client: TestClient, session: Session) -> None:
     assert psnr(pixels(images[-1][1:], len(expected)), expected) > 35.0
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"yaw": "left"}', '{"yaw": NaN}', '{"yaw": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{",
+        '{"yaw": "left"}',
+        '{"yaw": NaN}',
+        '{"yaw": [1]}',
+        '{"yaw": 1%s}' % ("0" * 900),
+        "[" * 999,
+    ],
+)
 def test_other_messages_end_the_stream(client: TestClient, text: str) -> None:
     with client.websocket_connect("/api/head/view", PROTOCOLS, headers=HOST) as socket:
         socket.send_text(text)
         assert socket.receive()["type"] == "websocket.close"
+
+
+class SlowSharp(Heads):
+    """Its sharp images take until `ready`; an image says of which view it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready, self.begun = threading.Event(), threading.Event()
+
+    def jpeg(self, view: View, wanted: Callable[[], bool] = lambda: True) -> bytes | None:
+        if view.sharp:
+            self.begun.set()
+            assert self.ready.wait(10.0)
+        return f"{view.yaw:.1f}".encode()
+
+
+def test_motion_does_not_wait_for_a_sharp_image() -> None:
+    session = Session()
+    session.heads = heads = SlowSharp()
+    with (
+        TestClient(make_app(session, Guard("t")), base_url="http://127.0.0.1") as client,
+        client.websocket_connect("/api/head/view", PROTOCOLS, headers=HOST) as socket,
+    ):
+        socket.send_json({"yaw": 0.1, "sharp": True})
+        assert heads.begun.wait(10.0)
+        for yaw in (0.2, 0.3):
+            socket.send_json({"yaw": yaw, "sharp": False})
+            assert socket.receive_bytes() == b"\0%.1f" % yaw
+        socket.send_json({"yaw": 0.4, "sharp": True})
+        heads.ready.set()
+        assert socket.receive_bytes() == b"\x010.4", "the first sharp image is of an earlier view"
 
 
 def test_angles_are_bounded() -> None:

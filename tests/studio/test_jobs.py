@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from portraiture.errors import PhotoError
+from portraiture.errors import CancelledError, PhotoError
 from portraiture.progress import raise_if_cancelled
 from portraiture.studio.jobs import KEPT, UNEXPECTED, Job, Jobs, Made
 
@@ -85,3 +85,28 @@ def test_old_work_is_forgotten() -> None:
     done = [finished(jobs.start("export", lambda job: FILE)) for _ in range(KEPT + 4)]
     assert jobs.get(done[0].id) is None
     assert jobs.get(done[-1].id) is done[-1]
+
+
+def test_work_is_cancelled_or_has_its_effect() -> None:
+    effects: list[str] = []
+    job = Job("make")
+    job.cancel()
+    with pytest.raises(CancelledError):
+        job.commit(lambda: effects.append("too late"))
+    assert (job.state, effects) == ("cancelled", [])
+
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def effect() -> None:
+        begun.set()
+        cancelled.wait(0.2)
+        effects.append("there")
+
+    def work(job: Job) -> None:
+        job.commit(effect)
+
+    job = Jobs().start("make", work)
+    begun.wait(10.0)
+    job.cancel()
+    cancelled.set()
+    assert (finished(job).state, effects) == ("done", ["there"])

@@ -22,6 +22,9 @@ class Page(HTMLParser):
         self.loaded: list[str] = []
         self.inline = 0
         self.unnamed: list[str] = []
+        self.inert: list[str] = []
+        self.roles: dict[str, str] = {}
+        self.controlled: list[str] = []
         self._button: list[str] | None = None
 
     def handle_starttag(self, tag, attrs) -> None:
@@ -31,6 +34,11 @@ class Page(HTMLParser):
         self.loaded += [about[name] for name in ("src", "href") if name in about]
         self.inline += "style" in about or any(name.startswith("on") for name in about)
         self.inline += tag == "script" and "src" not in about
+        if about.get("role") == "img" and "tabindex" in about:
+            self.inert.append(about["id"])
+        if "id" in about and "role" in about:
+            self.roles[about["id"]] = about["role"]
+        self.controlled += [about["aria-controls"]] if "aria-controls" in about else []
         if tag == "button":
             self._button = [about.get("aria-label", "")]
 
@@ -81,6 +89,13 @@ def test_scripts_find_their_elements() -> None:
 
 def test_buttons_have_names() -> None:
     assert parsed().unnamed == []
+
+
+def test_what_takes_keys_is_no_image_and_tabs_control_panels() -> None:
+    page = parsed()
+    assert page.inert == []
+    assert len(page.controlled) == 4
+    assert {page.roles[name] for name in (*page.controlled, "controls")} == {"tabpanel"}
 
 
 def test_every_parameter_has_exactly_one_control() -> None:

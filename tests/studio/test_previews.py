@@ -55,7 +55,7 @@ def displacement(data: bytes, value: float, count: int) -> np.ndarray:
 @pytest.mark.parametrize(("start", "end"), [(0.5, 0.93), (0.1, 0.6), (1.0, 0.0)])
 def test_the_preview_is_the_head(name: str, start: float, end: float) -> None:
     avatar = Avatar(PERSON)
-    data = moved(avatar, name, vertices)
+    data = moved(avatar, name)
     first, last = vertices(at(avatar, name, start)), vertices(at(avatar, name, end))
     shown = first + displacement(data, end, len(first)) - displacement(data, start, len(first))
     assert np.abs(last - first).max() > 1e-4
@@ -65,7 +65,7 @@ def test_the_preview_is_the_head(name: str, start: float, end: float) -> None:
 def test_styles_bend_the_preview_too() -> None:
     avatar = Avatar(PERSON, style="caricature")
     name = "shape:nose_scale_vert"
-    data = moved(avatar, name, vertices)
+    data = moved(avatar, name)
     first, last = vertices(at(avatar, name, 0.5)), vertices(at(avatar, name, KNOTS[3]))
     shown = first + displacement(data, KNOTS[3], len(first)) - displacement(data, 0.5, len(first))
     np.testing.assert_allclose(shown, last, atol=2e-4)
@@ -75,7 +75,7 @@ def test_only_shapes_move() -> None:
     assert len(shape_names()) == len(set(shape_names()))
     for name in ("hair_length", "shape:nowhere", "../x", ""):
         with pytest.raises(AvatarError):
-            moved(Avatar(PERSON), name, vertices)
+            moved(Avatar(PERSON), name)
 
 
 def test_tints_are_the_engines_colours() -> None:

@@ -7,8 +7,10 @@ ends; the photo's skin moves with its tone and comes back to the bit.
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +21,8 @@ from portraiture.avatar import Avatar
 from portraiture.engine.hair.color import to_linear
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.errors import AvatarError
+from portraiture.studio.parts import PartFiles
+from portraiture.studio.previews import moved
 from portraiture.studio.session import History, Session, SupersededError
 from portraiture.studio.skin_tone import change, toned
 
@@ -104,6 +108,27 @@ def test_a_later_edit_ends_earlier_work(session: Session) -> None:
         session.bundle((), revision=first)
 
 
+def test_an_overtaken_edit_leaves_no_trace_in_its_thread(session: Session) -> None:
+    """The server's threads do one request after the other."""
+    session.begin(PERSON)
+    first = session.edit({"age": 0.7})
+    session.bundle((), revision=first)
+    session.edit({"age": 0.8})
+    with pytest.raises(SupersededError):
+        session.bundle((), revision=first)
+    assert session.bust(replace(PERSON, expression={"jawOpen": 0.5})).expression == {"jawOpen": 0.5}
+    session.build(session.avatar)
+
+
+def test_hovering_sliders_costs_the_next_edit_nothing(session: Session) -> None:
+    session.begin(PERSON)
+    before, _ = session.build(session.avatar)
+    for name in ("shape:nose_hump", "shape:ear_wing", "weight"):
+        moved(session.avatar, name)
+    after, _ = session.build(session.avatar)
+    assert all(a is b for a, b in zip(before.parts, after.parts, strict=True))
+
+
 def test_edits_from_many_threads_end_in_the_last_state(session: Session) -> None:
     session.begin(PERSON)
     session.bundle(())
@@ -172,3 +197,32 @@ def test_the_photos_skin_comes_back_to_the_bit(session: Session) -> None:
     assert session.avatar.albedo is None
     session.edit({"photo_skin": True, "skin_melanin": avatar.parameters.skin_melanin})
     assert session.avatar.albedo is skin
+
+
+def test_a_history_of_tones_holds_one_skin(session: Session) -> None:
+    skin = np.full((64, 64, 3), 150, np.uint8)
+    session.begin(replace(PERSON, albedo=skin))
+    for melanin in (0.7, 0.8, 0.9):
+        session.edit({"skin_melanin": melanin})
+    session.undo()
+    history = session.history
+    assert history is not None
+    assert all(one.albedo is skin for one in (history.now, *history.past, *history.future))
+    assert session.avatar.albedo is not skin
+
+
+def test_parts_live_no_longer_than_they_are_used() -> None:
+    files = PartFiles()
+    bust = PERSON.bust()
+    names = [weakref.ref(part) for part in bust.parts]
+    assert files.named(bust) == files.named(bust)
+    del bust
+    gc.collect()
+    assert not any(name() for name in names)
+
+
+def test_the_first_expression_is_told(session: Session) -> None:
+    session.begin(replace(PERSON, expression={"jawOpen": 0.5}))
+    session.edit({"expression": {}})
+    about = session.about()
+    assert (about["expression"], about["original_expression"]) == ({}, {"jawOpen": 0.5})

@@ -28,7 +28,7 @@ EXPORT_SUFFIXES = (".glb", ".vrm")
 class Export:
     """Write an avatar as GLB or VRM, as light as a game or web page needs it.
 
-    Takes the avatar.json that create or avatar wrote. Without options the file is the one that
+    Takes the avatar.json that create or avatar wrote. Without options the GLB is the one that
     create writes. A web page does well with --lod 1 --atlas 1024 --format webp --meshopt (1 to 2
     MB); engines that read core glTF only need neither --format webp nor --meshopt.
 

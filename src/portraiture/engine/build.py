@@ -30,7 +30,7 @@ from portraiture.engine.packs.assets import Asset, AssetKind, fit_asset, skin_al
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape, shape_head
 from portraiture.engine.skin.paint import SkinTextures, make_skin, paint_skin
-from portraiture.engine.style.parts import is_solid, make_style_parts, restyle_part
+from portraiture.engine.style.parts import STYLE_MAKERS, restyle_part, restyled
 from portraiture.engine.style.recipes import recipe_of, restyle_parameters
 from portraiture.engine.style.skin import style_skin
 from portraiture.engine.style.warp import bend_head
@@ -103,17 +103,15 @@ def build_bust(
     parameters = restyle_parameters(parameters, style)
     shape = run(head_of, parameters, style, model)
     worn: frozenset[AssetKind] = frozenset(asset.kind for asset in assets)
-    fitted = [run(_fit, parameters, asset, shape) for asset in assets if asset.kind != "skin"]
+    fitted = run(_fitted, parameters, tuple(assets), shape)
     if style == "natural":
         parts = [_skin(parameters, shape, albedo, assets, texture_size, run)]
         parts += _procedural(parameters, shape, worn, albedo is not None, run)
         parts += fitted
     else:
-        skin = run(_style_skin, parameters, shape, albedo, tuple(assets), style)
-        parts = [skin, *run(make_style_parts, parameters, shape, style, worn)]
-        parts = [part if is_solid(part) else run(_restyled, parameters, part, style)
-                 for part in parts]  # fmt: skip
-        parts += [run(_restyled, parameters, part, style) for part in fitted]
+        parts = [run(_style_skin, parameters, shape, albedo, tuple(assets), style)]
+        parts += _styled(parameters, shape, style, worn, run)
+        parts += run(_restyled, parameters, fitted, style)
     skin, *others = run(_under_hat, parameters, tuple(parts), shape)
     cloth = tuple(part for part in others if part.name in CLOTHES)
     skin = run(_bared, parameters, skin, run(_uncovered, parameters, skin, cloth))
@@ -182,8 +180,10 @@ def _make_skin(
     return make_skin(parameters, shape, painted)
 
 
-def _restyled(parameters: AvatarParameters, part: Part, style: Style) -> Part:
-    return restyle_part(part, style)
+def _restyled(
+    parameters: AvatarParameters, parts: tuple[Part, ...], style: Style
+) -> tuple[Part, ...]:
+    return tuple(restyled(parts, style))
 
 
 def _style_skin(
@@ -202,7 +202,7 @@ def _style_skin(
     clean = style_skin(albedo, parameters, shape, style, recipe_of(style, parameters))
     even = np.full(clean.shape[:2], STYLE_ROUGHNESS, np.uint8)
     part = make_skin(parameters, shape, SkinTextures(clean, np.zeros((0, 0, 3), np.uint8), even))
-    return replace(part, material=replace(part.material, normal=None))
+    return restyle_part(replace(part, material=replace(part.material, normal=None)), style)
 
 
 def _with_scalp(
@@ -231,10 +231,21 @@ def _procedural(
     return [part for part in parts if part.name not in worn]
 
 
-def _fit(parameters: AvatarParameters, asset: Asset, shape: HeadShape) -> Part:
-    """Fit an asset to this head; hair takes the person's hair colour."""
+def _styled(
+    parameters: AvatarParameters, shape: HeadShape, style: Style, worn: frozenset[AssetKind],
+    run: Run,
+) -> list[Part]:  # fmt: skip
+    """The parts of a style that no asset replaces."""
+    made = [run(make, parameters, shape, style) for kind, make in STYLE_MAKERS if kind not in worn]
+    return [part for parts in made for part in parts if part.name not in worn]
+
+
+def _fitted(
+    parameters: AvatarParameters, assets: tuple[Asset, ...], shape: HeadShape
+) -> tuple[Part, ...]:
+    """Fit assets to this head; hair takes the person's hair colour."""
     rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
-    return fit_asset(asset, shape, rgb=rgb)
+    return tuple(fit_asset(asset, shape, rgb=rgb) for asset in assets if asset.kind != "skin")
 
 
 def _under_hat(

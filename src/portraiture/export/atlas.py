@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from portraiture.export.flat import OUTLINE_SUFFIX, is_flat, is_outline, is_unshaded
+from portraiture.export.options import ALL_CHANNELS, Channel
 from portraiture.export.texture_size import resized, resized_color, resized_normal
 from portraiture.types import Material, MaterialKind, Morph, Part
 
@@ -55,11 +56,14 @@ class _Place:
     height: int
 
 
-def packed(parts: Sequence[Part], side: int) -> tuple[Part, ...]:
+def packed(
+    parts: Sequence[Part], side: int, *, channels: frozenset[Channel] = ALL_CHANNELS
+) -> tuple[Part, ...]:
     """The parts with the textures of all opaque ones in one atlas of `side` x `side` texels.
 
     Opaque parts are merged where shading and metal agree; merged parts are two-sided if one of
-    them was, and come first. Parts with alpha stay as they are.
+    them was, and come first. Parts with alpha stay as they are. channels: those that will be
+    written; of the others, whose mean counts, a merged part has its own texels alone.
     """
     opaque = [part for part in parts if part.material.alpha_mode == "opaque" and len(part.faces)]
     if not opaque:
@@ -68,11 +72,14 @@ def packed(parts: Sequence[Part], side: int) -> tuple[Part, ...]:
     margin = max(2, side // 256)
     places = _places(opaque, tiles, side, margin)
     images = _images(opaque, tiles, places, side, margin)
-    groups: dict[tuple, list[Part]] = {}
+    groups: dict[tuple, list[tuple[Part, _Place]]] = {}
     for part, tile, place in zip(opaque, tiles, places, strict=True):
         moved = replace(part, uv=_moved(part.uv, tile, place, side))
-        groups.setdefault(_agreement(part), []).append(moved)
-    merged = [_merged(group, images) for group in groups.values()]
+        groups.setdefault(_agreement(part), []).append((moved, place))
+    merged = [
+        _merged([part for part, _ in group], images.of([at for _, at in group], channels))
+        for group in groups.values()
+    ]
     rest = [part for part in parts if part.material.alpha_mode != "opaque"]
     return (*merged, *rest)
 
@@ -142,9 +149,20 @@ def _arranged(sizes: Int[ndarray, "N 2"], side: int) -> list[tuple[int, int]] | 
 class _Images:
     """The atlas; normal: None where no part has one."""
 
-    color: UInt8[ndarray, "s s 4"]
+    color: UInt8[ndarray, "h w 4"]
     normal: UInt8[ndarray, "s s 3"] | None
-    roughness: UInt8[ndarray, "s s"]
+    roughness: UInt8[ndarray, "h w"]
+
+    def of(self, places: Sequence[_Place], channels: frozenset[Channel]) -> _Images:
+        """The atlas in `channels`, and a column of the texels at `places` in the others."""
+
+        def own(image: ndarray) -> ndarray:
+            tiles = [image[p.y : p.y + p.height, p.x : p.x + p.width] for p in places]
+            return np.concatenate([tile.reshape(-1, 1, *image.shape[2:]) for tile in tiles])
+
+        color = self.color if "baseColor" in channels else own(self.color)
+        rough = self.roughness if "metallicRoughness" in channels else own(self.roughness)
+        return _Images(color, self.normal, rough)
 
 
 def _images(

@@ -33,7 +33,8 @@ def tailored(bust: Bust, options: GlbOptions) -> Bust:
         side = options.texture_size
         parts = tuple(replace(part, material=limited(part.material, side)) for part in parts)
     if options.texture_atlas is not None:
-        parts = packed(parts, options.texture_atlas)
+        side = min(options.texture_atlas, options.texture_size or options.texture_atlas)
+        parts = packed(parts, side, channels=options.texture_channels)
     return replace(bust, parts=parts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocketException
+from fastapi import APIRouter, FastAPI, HTTPException, Request, WebSocketException
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -21,7 +21,6 @@ from portraiture.studio.guard import HEADERS, Guard, Refusal
 from portraiture.studio.head_routes import head_routes
 from portraiture.studio.job_routes import job_routes
 from portraiture.studio.pages import page_routes
-from portraiture.studio.routing import new_router
 from portraiture.studio.session import Session
 
 SENTENCES: dict[Refusal, str] = {
@@ -50,10 +49,10 @@ def studio_router(session: Session, guard: Guard) -> APIRouter:
     def check_api(connection: HTTPConnection) -> None:
         check(connection, public=False)
 
-    router = new_router()
-    for routes in (job_routes(session), avatar_routes(session), head_routes(session)):
-        router.include_router(routes, prefix="/api", dependencies=[Depends(check_api)])
-    router.include_router(page_routes(), dependencies=[Depends(check_page)])
+    router = APIRouter()
+    for routes in (job_routes, avatar_routes, head_routes):
+        router.include_router(routes(session, check_api), prefix="/api")
+    router.include_router(page_routes(check_page))
     return router
 
 

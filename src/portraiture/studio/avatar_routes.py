@@ -11,7 +11,7 @@ from portraiture.studio import make
 from portraiture.studio.controls import panel
 from portraiture.studio.pictures import picture
 from portraiture.studio.previews import moved, tints
-from portraiture.studio.routing import new_router
+from portraiture.studio.routing import Check, new_router
 from portraiture.studio.session import Session, SupersededError
 from portraiture.studio.uploads import MAX_AVATAR_BYTES, MAX_PHOTO_BYTES, body
 
@@ -55,9 +55,9 @@ class Randomise(Strict):
     seed: int = Field(ge=0, le=make.MAX_SEED)
 
 
-def avatar_routes(session: Session) -> APIRouter:
-    """Routes below `api/`."""
-    router = new_router()
+def avatar_routes(session: Session, check: Check) -> APIRouter:
+    """Routes below `api/`. check: see `routing.new_router`."""
+    router = new_router(check)
     _making(router, session)
     _editing(router, session)
     _previews(router, session)
@@ -129,8 +129,7 @@ def _editing(router: APIRouter, session: Session) -> None:
 def _previews(router: APIRouter, session: Session) -> None:
     @router.get("/avatar/moved/{name}")
     def along(name: str) -> Response:
-        found = moved(session.avatar, name, lambda avatar: session.head_shape(avatar).vertices)
-        return Response(found, media_type=BINARY)
+        return Response(moved(session.avatar, name), media_type=BINARY)
 
     @router.get("/avatar/tints/{name}")
     def colours(name: str) -> dict[str, Any]:

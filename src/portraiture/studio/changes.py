@@ -40,8 +40,8 @@ class Editor:
         self._toned: Recent[tuple[float, ...], ndarray] = Recent(4)
 
     def changed(self, avatar: Avatar, changes: Mapping[str, Any]) -> Avatar:
-        """The avatar with other values. Raises AvatarError on unknown names and impossible
-        values."""
+        """The avatar with other values, its skin not yet `toned`. Raises AvatarError on unknown
+        names and impossible values."""
         if len(changes) > MAX_CHANGES:
             raise AvatarError(f"At most {MAX_CHANGES} values can be changed at once.")
         values = avatar.parameters.to_dict()
@@ -60,15 +60,18 @@ class Editor:
             else:
                 values[name] = value
         parameters = AvatarParameters.from_dict(values)
-        other["albedo"] = self._albedo(parameters) if photo_skin else None
+        other["albedo"] = self.skin.albedo if photo_skin and self.skin is not None else None
         return replace(avatar, parameters=parameters, **other)
 
-    def _albedo(self, parameters: AvatarParameters) -> ndarray | None:
-        if self.skin is None:
-            return None
-        skin = self.skin
+    def toned(self, avatar: Avatar) -> Avatar:
+        """The avatar with the photo's skin in its tone: what edits make shares the one skin, so
+        that a history of them is small."""
+        skin, parameters = self.skin, avatar.parameters
+        if skin is None or avatar.albedo is None:
+            return avatar
         key = tuple(getattr(parameters, name) for name in TONE)
-        return self._toned.get(key, lambda: toned(skin.albedo, skin.parameters, parameters))
+        albedo = self._toned.get(key, lambda: toned(skin.albedo, skin.parameters, parameters))
+        return avatar if albedo is avatar.albedo else replace(avatar, albedo=albedo)
 
 
 def checked_expression(value: Any) -> dict[str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
@@ -20,7 +22,7 @@ from portraiture.studio.heads import (
     head_of_photo,
     head_of_seed,
 )
-from portraiture.studio.routing import new_router
+from portraiture.studio.routing import Check, new_router
 from portraiture.studio.session import Session
 
 MAX_MESSAGE = 1000
@@ -33,9 +35,9 @@ class Amounts(Strict):
     amounts: Annotated[dict[str, float], Field(max_length=32)]
 
 
-def head_routes(session: Session) -> APIRouter:
-    """Routes below `api/`."""
-    router, heads, jobs = new_router(), session.heads, session.jobs
+def head_routes(session: Session, check: Check) -> APIRouter:
+    """Routes below `api/`. check: see `routing.new_router`."""
+    router, heads, jobs = new_router(check), session.heads, session.jobs
 
     @router.get("/head")
     def about() -> dict[str, Any]:
@@ -69,42 +71,77 @@ def head_routes(session: Session) -> APIRouter:
     return router
 
 
+class _Views:
+    """The views that a page asks for, numbered; of those for small images, and of those for sharp
+    ones, the latest waits. asked, shown: numbers of the latest ones."""
+
+    def __init__(self) -> None:
+        self.asked = self.shown = 0
+        self._waiting: dict[bool, tuple[int, View]] = {}
+        self._come = {False: asyncio.Event(), True: asyncio.Event()}
+
+    def ask(self, view: View) -> None:
+        self.asked += 1
+        self._waiting[view.sharp] = self.asked, view
+        self._come[view.sharp].set()
+
+    def is_latest(self, number: int) -> bool:
+        return number == self.asked
+
+    async def next(self, *, sharp: bool) -> tuple[int, View]:
+        """The number and the view of what is to be rendered."""
+        await self._come[sharp].wait()
+        self._come[sharp].clear()
+        return self._waiting.pop(sharp)
+
+
 async def _stream(socket: WebSocket, heads: Heads) -> None:
     """An image for the latest view that was asked for: one byte, 1 where it is sharp, and a JPEG;
-    or a text with a sentence. Views that a later one overtook get no image."""
-    latest: list[View] = []
-    come = asyncio.Event()
+    or a text with a sentence. Views that a later one overtook get no image, and what moves does not
+    wait for what is sharp."""
+    views = _Views()
+    tasks = [
+        asyncio.create_task(work)
+        for work in (
+            _listen(socket, views),
+            _draw(socket, heads, views, sharp=False),
+            _draw(socket, heads, views, sharp=True),
+        )
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
-    async def listen() -> None:
-        try:
-            while True:
-                text = await socket.receive_text()
-                if len(text) <= MAX_MESSAGE:
-                    latest[:] = [View.of(json.loads(text))]
-                    come.set()
-        except WebSocketDisconnect:
-            pass
-        except (ValueError, TypeError, KeyError):
-            await socket.close(UNSUPPORTED_DATA)
-        latest.clear()
-        come.set()
 
-    listener = asyncio.create_task(listen())
+async def _listen(socket: WebSocket, views: _Views) -> None:
+    """Until the page goes, or sends something else."""
     try:
         while True:
-            await come.wait()
-            come.clear()
-            if not latest:
-                return
-            wanted = latest.pop()
-            try:
-                data = await asyncio.to_thread(heads.jpeg, wanted, lambda: not latest)
-            except PortraitureError as error:
-                await socket.send_text(json.dumps({"error": str(error)}))
-                continue
-            if data is not None:
-                await socket.send_bytes(bytes([wanted.sharp]) + data)
-    except (WebSocketDisconnect, RuntimeError):
-        pass
-    finally:
-        listener.cancel()
+            text = await socket.receive_text()
+            if len(text) <= MAX_MESSAGE:
+                views.ask(View.of(json.loads(text)))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        await socket.close(UNSUPPORTED_DATA)
+
+
+async def _draw(socket: WebSocket, heads: Heads, views: _Views, *, sharp: bool) -> None:
+    """Images of one kind. A small one may come after a later view was asked for, as motion goes
+    on; a sharp one may not."""
+    while True:
+        number, view = await views.next(sharp=sharp)
+        if not views.is_latest(number):
+            continue
+        try:
+            data = await asyncio.to_thread(heads.jpeg, view, partial(views.is_latest, number))
+        except PortraitureError as error:
+            await socket.send_text(json.dumps({"error": str(error)}))
+            continue
+        if data is None or number < views.shown or (sharp and not views.is_latest(number)):
+            continue
+        views.shown = number
+        await socket.send_bytes(bytes([sharp]) + data)

@@ -32,7 +32,7 @@ from portraiture.media import write_video
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES
-from portraiture.progress import Progress, counted, raise_if_cancelled
+from portraiture.progress import counted, raise_if_cancelled
 from portraiture.studio.files import written
 from portraiture.studio.jobs import Job, Made
 from portraiture.triplane.volume import render_volume
@@ -198,7 +198,7 @@ def head_of_photo(heads: Heads, photo: ndarray | None, job: Job) -> None:
         raise HeadError(NO_PHOTO)
     head = invert(photo, progress=job.progress)
     raise_if_cancelled(job.progress)
-    _begin(heads, head, job.progress)
+    _begin(heads, head, job)
 
 
 def head_of_seed(heads: Heads, seed: int, job: Job) -> None:
@@ -206,16 +206,15 @@ def head_of_seed(heads: Heads, seed: int, job: Job) -> None:
     job.progress.stage("Sample a head")
     head = sample(seed)
     raise_if_cancelled(job.progress)
-    _begin(heads, head, job.progress)
+    _begin(heads, head, job)
 
 
-def _begin(heads: Heads, head: Head, progress: Progress) -> None:
+def _begin(heads: Heads, head: Head, job: Job) -> None:
     """Render once, so that kernels are compiled before somebody drags."""
-    progress.stage("Render the first view")
+    job.progress.stage("Render the first view")
     coarse_image(head, View(0.0, 0.0, False), SIDES[0])
     head_image(head)
-    raise_if_cancelled(progress)
-    heads.begin(head)
+    job.commit(lambda: heads.begin(head))
 
 
 def head_file_kind(name: str) -> HeadFile:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from portraiture.studio.jobs import Job
-from portraiture.studio.routing import new_router
+from portraiture.studio.routing import Check, new_router
 from portraiture.studio.session import Session
 
 POLL_S = 0.1
@@ -19,9 +19,9 @@ PING_S = 10.0
 GONE = "This work is no longer known; start it again."
 
 
-def job_routes(session: Session) -> APIRouter:
-    """Routes below `api/`."""
-    router = new_router()
+def job_routes(session: Session, check: Check) -> APIRouter:
+    """Routes below `api/`. check: see `routing.new_router`."""
+    router = new_router(check)
 
     def known(key: str) -> Job:
         job = session.jobs.get(key)

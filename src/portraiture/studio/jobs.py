@@ -72,6 +72,7 @@ class Job:
     error: str = ""
     made: Made | None = None
     ended: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def report(self) -> dict[str, Any]:
         """What the page shows of it."""
@@ -81,8 +82,22 @@ class Job:
     def cancel(self) -> None:
         """Ask the work to end; for the page it has ended now."""
         self.progress.cancel()
-        if self.state == "running":
-            self.state = "cancelled"
+        self.end("cancelled")
+
+    def commit(self, effect: Callable[[], None]) -> None:
+        """Do what the work was for, and end it well: it is either cancelled or has had its effect.
+        Raises CancelledError."""
+        with self._lock:
+            if self.state != "running":
+                raise CancelledError
+            effect()
+            self.state = "done"
+
+    def end(self, state: State, error: str = "") -> None:
+        """End the work, where it has not ended."""
+        with self._lock:
+            if self.state == "running":
+                self.error, self.state = error, state
 
 
 class Jobs:
@@ -131,7 +146,6 @@ def _run(job: Job, work: Callable[[Job], Made | None]) -> None:
     except Exception:
         log.exception("A job of the studio failed.")
         state, error = "failed", UNEXPECTED
-    if job.state == "running":
-        job.error, job.state = error, state
+    job.end(state, error)
     with suppress(RuntimeError):
         job.ended.set()

@@ -88,8 +88,7 @@ def _begin(
     wait_for_kernels(job.progress)
     raise_if_cancelled(job.progress)
     session.prepare(avatar, job.progress)
-    raise_if_cancelled(job.progress)
-    session.begin(avatar, photo=photo, notes=notes)
+    job.commit(lambda: session.begin(avatar, photo=photo, notes=notes))
 
 
 def randomised(avatar: Avatar, group: str, seed: int) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def avatar_file(session: Session, kind: AvatarFile, job: Job) -> Made:
         data = json.dumps(avatar.to_dict(), indent=1).encode()
         return Made("avatar.json", "application/json", data)
     progress.stage("Build the avatar")
-    bust = session.bust()
+    bust = session.bust(avatar)
     raise_if_cancelled(progress)
     match kind:
         case "glb":

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Response
 
-from portraiture.studio.routing import new_router
+from portraiture.studio.routing import Check, new_router
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -33,9 +33,9 @@ def page_files() -> dict[str, tuple[str, bytes]]:
     return typed | {"": typed.pop("index.html")}
 
 
-def page_routes() -> APIRouter:
-    """The page and its files."""
-    router = new_router()
+def page_routes(check: Check) -> APIRouter:
+    """The page and its files. check: see `routing.new_router`."""
+    router = new_router(check)
 
     @router.get("/")
     def page() -> Response:

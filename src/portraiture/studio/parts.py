@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,16 +45,20 @@ class PartFiles:
 
     def __init__(self) -> None:
         self._files: Recent[str, bytes] = Recent(KEPT)
-        self._digests: Recent[int, tuple[Part, str]] = Recent(KEPT)
+        self._digests: dict[int, tuple[weakref.ref[Part], str]] = {}
 
     def named(self, bust: Bust) -> list[Named]:
         """The parts in drawing order. A part is hashed the first time that it is seen."""
-        out = []
-        for part in bust.parts:
-            made = part
-            _, known = self._digests.get(id(part), lambda made=made: (made, digest(made)))
-            out.append(Named(part, known))
-        return out
+        return [Named(part, self._digest(part)) for part in bust.parts]
+
+    def _digest(self, part: Part) -> str:
+        """Remembered for as long as the part lives."""
+        key = id(part)
+        known = self._digests.get(key)
+        if known is None or known[0]() is not part:
+            gone = weakref.ref(part, lambda _: self._digests.pop(key, None))
+            known = self._digests[key] = gone, digest(part)
+        return known[1]
 
     def bundle(
         self, bust: Bust, shape: HeadShape, *, have: Collection[str], about: Mapping[str, Any]

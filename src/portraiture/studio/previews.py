@@ -3,7 +3,6 @@ along one parameter, and how the colours of parts change along another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,12 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from portraiture.avatar import Avatar
+from portraiture.engine.build import head_of
 from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.head import PHENOTYPES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.style.recipes import restyle_parameters
 from portraiture.errors import AvatarError
 from portraiture.studio.skin_tone import TONE, tone
 
@@ -32,16 +33,16 @@ def shape_names() -> list[str]:
     return [*PHENOTYPES, *(f"shape:{name}" for name in SHAPES)]
 
 
-def moved(avatar: Avatar, name: str, head: Callable[[Avatar], Float32[ndarray, "V 3"]]) -> bytes:
+def moved(avatar: Avatar, name: str) -> bytes:
     """How the head's vertices move along a parameter.
 
-    head: an avatar's vertices. Bytes: u32 number of rows R, u32 knots K - 1 (all `KNOTS` but the
+    Bytes: u32 number of rows R, u32 knots K - 1 (all `KNOTS` but the
     first), K - 1 f32 scales, R u16 rows padded to four bytes, then per knot R x 3 i16, the
     displacement from the first knot divided by its scale. Raises AvatarError on another name.
     """
     if name not in shape_names():
         raise AvatarError(f"{name[:40]!r} is not a parameter of the head's shape.")
-    at = [head(_with(avatar, name, value)) for value in KNOTS]
+    at = [_vertices(_with(avatar, name, value)) for value in KNOTS]
     deltas = np.stack([vertices - at[0] for vertices in at[1:]])
     rows = np.flatnonzero(np.abs(deltas).max((0, 2)) > STILL_M)
     deltas = deltas[:, rows]
@@ -52,6 +53,11 @@ def moved(avatar: Avatar, name: str, head: Callable[[Avatar], Float32[ndarray, "
         np.array([len(rows), len(deltas)], "<u4").tobytes(), scales.astype("<f4").tobytes(),
         index, b"\0" * (-len(index) % 4), steps.tobytes(),
     ])  # fmt: skip
+
+
+def _vertices(avatar: Avatar) -> Float32[ndarray, "V 3"]:
+    """Of the head, built anew: previews must not crowd the heads out that edits come back to."""
+    return head_of(restyle_parameters(avatar.parameters, avatar.style), avatar.style).vertices
 
 
 def _with(avatar: Avatar, name: str, value: float) -> Avatar:

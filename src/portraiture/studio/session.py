@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,10 +20,12 @@ from PIL import Image
 from portraiture.avatar import Avatar
 from portraiture.engine.build import build_bust, head_of
 from portraiture.engine.memo import Memo
+from portraiture.engine.packs.assets import Asset
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.style.recipes import restyle_parameters
 from portraiture.errors import AvatarError
 from portraiture.progress import Progress, raise_if_cancelled
+from portraiture.recent import Recent
 from portraiture.studio.changes import Editor, PhotoSkin
 from portraiture.studio.heads import Heads
 from portraiture.studio.jobs import Jobs
@@ -30,6 +33,8 @@ from portraiture.studio.parts import PartFiles
 from portraiture.types import Bust
 
 MOST_UNDONE = 100
+WORN_KEPT = 4
+"""Sets of worn assets that are kept, so that they stay the same objects for the memo."""
 SITTER_PX = 400
 """Longer side of the small photo beside the avatar."""
 NO_AVATAR = "There is no avatar yet; start with a photo or a random person."
@@ -85,6 +90,7 @@ class Session:
         self._revision = 0
         self._wanted = threading.local()
         self._memo = Memo(self._check_wanted)
+        self._assets: Recent[tuple[Any, ...], Sequence[Asset]] = Recent(WORN_KEPT)
 
     def begin(
         self, avatar: Avatar, *, photo: ndarray | None = None, notes: tuple[str, ...] = ()
@@ -125,7 +131,7 @@ class Session:
     def avatar(self) -> Avatar:
         """The avatar as it is now. Raises AvatarError where there is none."""
         with self._lock:
-            return self._begun().now
+            return self._editor.toned(self._begun().now)
 
     @property
     def original(self) -> Avatar:
@@ -156,6 +162,7 @@ class Session:
                 "style": now.style,
                 "original_style": history.original.style,
                 "expression": dict(now.expression),
+                "original_expression": dict(history.original.expression),
                 "photo_skin": now.albedo is not None,
                 "has_photo_skin": self._editor.skin is not None,
                 "has_photo": self.photo is not None,
@@ -167,8 +174,7 @@ class Session:
     def bundle(self, have: Collection[str], *, revision: int | None = None) -> bytes:
         """The avatar's parts that the page lacks. revision: of the edit that asks; None: whatever
         comes, this is wanted. Raises SupersededError, AvatarError."""
-        with self._building:
-            self._wanted.revision = revision
+        with self._building, self._while(lambda: self._check_latest(revision)):
             self._check_wanted()
             with self._lock:
                 avatar, about = self.avatar, self.about()
@@ -179,38 +185,28 @@ class Session:
     def original_bundle(self, have: Collection[str]) -> bytes:
         """The parts of the avatar before all edits."""
         with self._building:
-            self._wanted.revision = None
             bust, shape = self.build(self.original)
             return self.files.bundle(bust, shape, have=have, about=self.about())
 
     def prepare(self, avatar: Avatar, progress: Progress) -> None:
         """Build and encode an avatar that will be begun with. Raises CancelledError."""
-        with self._building:
-            self._wanted.check = lambda: raise_if_cancelled(progress)
-            try:
-                bust, shape = self.build(avatar)
-                self.files.bundle(bust, shape, have=(), about={})
-            finally:
-                self._wanted.check = None
+        with self._building, self._while(lambda: raise_if_cancelled(progress)):
+            bust, shape = self.build(avatar)
+            self.files.bundle(bust, shape, have=(), about={})
 
     def build(self, avatar: Avatar) -> tuple[Bust, HeadShape]:
         """The neutral bust and its head, from steps that were run before where they still hold."""
         bust = build_bust(
             avatar.parameters, style=avatar.style, albedo=avatar.albedo,
-            assets=avatar.worn_assets(), run=self._memo.call,
+            assets=self._assets.get((avatar.assets, avatar.asset_folder), avatar.worn_assets),
+            run=self._memo.call,
         )  # fmt: skip
-        return bust, self.head_shape(avatar)
-
-    def head_shape(self, avatar: Avatar) -> HeadShape:
-        """The avatar's head without its parts."""
         restyled = restyle_parameters(avatar.parameters, avatar.style)
-        return self._memo.call(head_of, restyled, avatar.style, None)
+        return bust, self._memo.call(head_of, restyled, avatar.style, None)
 
-    def bust(self) -> Bust:
-        """What exports write: the avatar as it is now, its expression noted."""
+    def bust(self, avatar: Avatar) -> Bust:
+        """What exports write: an avatar, its expression noted."""
         with self._building:
-            self._wanted.revision = None
-            avatar = self.avatar
             return replace(self.build(avatar)[0], expression=dict(avatar.expression))
 
     def _begun(self) -> History:
@@ -218,12 +214,23 @@ class Session:
             raise AvatarError(NO_AVATAR)
         return self.history
 
+    @contextmanager
+    def _while(self, check: Callable[[], None]) -> Iterator[None]:
+        """Work of this thread that goes on while `check` raises nothing; threads of a pool do other
+        work afterwards, to which that no longer applies."""
+        self._wanted.check = check
+        try:
+            yield
+        finally:
+            self._wanted.check = None
+
     def _check_wanted(self) -> None:
-        """Raises SupersededError where a later edit has come, and what this thread's work raises
-        where it is cancelled."""
+        """Raises what this thread's work ends with where nobody waits for it any more."""
         check = getattr(self._wanted, "check", None)
         if check is not None:
             check()
-        revision = getattr(self._wanted, "revision", None)
+
+    def _check_latest(self, revision: int | None) -> None:
+        """Raises SupersededError where an edit has come after `revision`."""
         if revision is not None and revision != self._revision:
             raise SupersededError

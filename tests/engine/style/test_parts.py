@@ -12,7 +12,7 @@ from portraiture.engine.face.iris import EYE_POWER, EYE_REACH, iris_angle
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.style.eyes import SIZE, paint_style_eye
-from portraiture.engine.style.parts import is_solid, paint_lock, restyle_part
+from portraiture.engine.style.parts import paint_lock, restyle_part
 from portraiture.engine.style.recipes import RECIPES, STYLES
 from portraiture.types import Bust, Style
 
@@ -72,8 +72,7 @@ def test_hair_of_an_asset_gets_the_finish_and_solid_hair_has_it(busts: dict[str,
     hair = busts["natural"].part("hair")
     assert restyle_part(hair, "natural") is hair
     assert restyle_part(hair, "comic").material.finish == RECIPES["comic"].finish
-    solid = busts["comic"].part("hair")
-    assert is_solid(solid) and solid.material.finish == RECIPES["comic"].finish
+    assert busts["comic"].part("hair").material.finish == RECIPES["comic"].finish
 
 
 @pytest.mark.parametrize("style", STYLED)

@@ -15,9 +15,9 @@ export async function launch() {
 }
 
 // A page that has loaded everything it needs; `problems` collects what it complains about.
-export async function open(browser, address, problems, { viewport = WIDE, colorScheme = 'light' } = {}) {
+export async function open(browser, address, problems, { viewport = WIDE, colorScheme = 'light', reducedMotion = 'reduce' } = {}) {
   const context = await browser.newContext({
-    viewport, colorScheme, reducedMotion: 'reduce', acceptDownloads: true,
+    viewport, colorScheme, reducedMotion, acceptDownloads: true,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(90000);
@@ -58,6 +58,12 @@ export async function slide(page, label, values) {
   }
   await input.dispatchEvent('change');
 }
+
+// How many edits can be undone.
+export const undoable = async (page) => {
+  await settled(page);
+  return page.evaluate(() => window.portrait.avatar.about.undo);
+};
 
 export const skin = (page) => page.evaluate(() => {
   const item = window.portrait.stage.items.find(({ mesh }) => mesh.name === 'skin');

@@ -1,7 +1,9 @@
 // Uses the studio as somebody would: node studio.mjs ADDRESS PHOTO OUT. Prints what it measured.
 
 import { writeFile } from 'node:fs/promises';
-import { drag, farthest, launch, open, PHONE, settled, skin, slide, WIDE } from './page.mjs';
+import {
+  drag, farthest, launch, open, PHONE, settled, skin, slide, undoable, WIDE,
+} from './page.mjs';
 
 const [address, photo, out] = process.argv.slice(2);
 const problems = [];
@@ -78,6 +80,81 @@ async function smile() {
   await page.waitForTimeout(1200);
   measured.jaw_open = await page.evaluate(() => window.portrait.avatar.about.expression.jawOpen);
   await shot('expression');
+}
+
+// Each drag, each control and each run of keys is one edit, also after the page was loaded anew.
+async function undoSteps() {
+  await tab('Face');
+  const first = await undoable(page);
+  for (const [label, end] of [['Nose, length', 0.9], ['Age', 0.6]]) {
+    await page.getByRole('slider', { name: label, exact: true }).evaluate((node, value) => {
+      node.dispatchEvent(new Event('pointerdown'));
+      node.value = value;
+      node.dispatchEvent(new Event('input', { bubbles: true }));
+    }, end);
+  }
+  measured.undo_of_two_controls = await undoable(page) - first;
+  await page.getByRole('slider', { name: 'Age', exact: true }).focus();
+  for (let k = 0; k < 5; k += 1) await page.keyboard.press('ArrowRight');
+  measured.undo_of_keys = await undoable(page) - first - measured.undo_of_two_controls;
+  await page.reload();
+  await page.waitForFunction(() => window.portrait);
+  const before = await undoable(page);
+  await slide(page, 'Age', [0.3, 0.35]);
+  measured.undo_after_reload = await undoable(page) - before;
+  for (let k = await undoable(page); k > first; k -= 1) {
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await settled(page);
+  }
+}
+
+// With motion: moods ease in and can be taken back; the view rests where it was left, drawn sharply.
+async function motion() {
+  const other = await open(browser, address, problems, { reducedMotion: 'no-preference' });
+  await settled(other.page);
+  await other.page.getByRole('button', { name: 'Front' }).click();
+  await other.page.waitForTimeout(3000);
+  measured.rest = await other.page.evaluate(() => {
+    const { stage } = window.portrait;
+    return { yaw: stage.yaw, sharp: stage.canvas.width >= stage.canvas.clientWidth };
+  });
+  const brow = () => other.page.evaluate(
+    () => window.portrait.stage.weights.browOuterUpLeft || 0);
+  await other.page.getByRole('tab', { name: 'Expression', exact: true }).click();
+  await other.page.getByRole('button', { name: 'Neutral' }).click();
+  await other.page.waitForTimeout(1000);
+  await settled(other.page);
+  measured.neutral_brow = await brow();
+  await other.page.getByRole('button', { name: 'Undo' }).click();
+  await other.page.waitForFunction(
+    () => window.portrait.avatar.about.expression.browOuterUpLeft === 0.8);
+  await settled(other.page);
+  measured.undone_brow = await brow();
+  await other.page.context().close();
+}
+
+// Cancel counts before the program has told what the work is called; drops during it do not.
+async function cancelEarly() {
+  const person = await page.evaluate(() => JSON.stringify(window.portrait.avatar.about.parameters));
+  await page.route('**/api/avatar/seed', async (route) => {
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    await route.continue();
+  });
+  await page.locator('#home').click();
+  await page.getByRole('button', { name: 'Random person' }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.evaluate(() => {
+    const dropped = new DragEvent('drop', { dataTransfer: new DataTransfer(), cancelable: true });
+    dropped.dataTransfer.items.add(new File(['{}'], 'other.json'));
+    window.dispatchEvent(dropped);
+  });
+  await page.waitForFunction(() => document.body.dataset.screen === 'start');
+  measured.focus_after_cancel = await page.evaluate(() => document.activeElement.textContent.trim());
+  await page.getByRole('button', { name: 'Back to the avatar' }).click();
+  await page.evaluate(() => window.portrait.avatar.load());
+  measured.kept_by_cancel = person === await page.evaluate(
+    () => JSON.stringify(window.portrait.avatar.about.parameters));
+  await page.unroute('**/api/avatar/seed');
 }
 
 async function download(kind) {
@@ -158,7 +235,9 @@ async function looks() {
   }
 }
 
-const STEPS = [makeOfPhoto, moveNose, dyeHair, smile, files, light, neuralHead, looks];
+const STEPS = [
+  makeOfPhoto, moveNose, dyeHair, smile, motion, undoSteps, cancelEarly, files, light, neuralHead, looks,
+];
 const only = (process.env.STEPS || '').split(',').filter(Boolean);
 for (const step of STEPS.filter(({ name }) => only.length === 0 || only.includes(name))) {
   const began = Date.now();

@@ -309,12 +309,12 @@ class Viewer {
   }
 }
 
-// Drag, wheel, pinch, arrow keys; a slow sway until the first touch.
-function steer(viewer, stage) {
+// Drag, wheel, pinch, arrow keys; a slow sway until the first touch, where it is asked for.
+function steer(viewer, stage, { sway: sways = true } = {}) {
   const { canvas } = viewer;
   const pointers = new Map();
   const first = { yaw: viewer.yaw, pitch: viewer.pitch, zoom: viewer.zoom };
-  let swaying = !matchMedia('(prefers-reduced-motion: reduce)').matches;
+  let swaying = sways && !matchMedia('(prefers-reduced-motion: reduce)').matches;
   const began = performance.now();
   const sway = (now) => {
     if (!swaying) return;

@@ -56,7 +56,7 @@ export async function watch(id, show) {
   let text = '';
   let report = null;
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
     if (done) break;
     text += value;
     const events = text.split('\n\n');

@@ -7,6 +7,7 @@ import { readBundle, readMoved, addMoved } from './stage.js';
 
 const REST_MS = 140;
 const AVERAGE = 0.5;
+const BODILY = ['sex', 'age', 'muscle', 'weight', 'african', 'asian', 'caucasian', 'style'];
 
 export class Avatar extends EventTarget {
   constructor(stage) {
@@ -24,13 +25,16 @@ export class Avatar extends EventTarget {
     this.waiting = 0;
     this.moves = new Map();
     this.colours = new Map();
+    this.stale = new Set();
+    this.fetching = new Set();
   }
 
-  // Take the avatar as the program has it.
+  // Take the avatar as the program has it. Gives whether it could be had.
   async load({ fresh = false } = {}) {
     if (fresh) this.stage.restart();
     const bundle = await this.bring(async () => null);
     if (bundle && this.about.undo > 0 && fresh) await this.loadOriginal();
+    return bundle !== null;
   }
 
   async loadOriginal() {
@@ -60,7 +64,7 @@ export class Avatar extends EventTarget {
 
   // One edit. gesture: what belongs together for undo, such as one drag of a slider.
   set(changes, gesture = '') {
-    if (gesture !== this.gesture) this.flush();
+    if (!gesture || gesture !== this.gesture) this.flush();
     this.gesture = gesture;
     [this.values, this.ahead, this.pending].forEach((table) => Object.assign(table, changes));
     this.preview();
@@ -116,8 +120,9 @@ export class Avatar extends EventTarget {
       return bundle;
     } catch (error) {
       say(error.message);
-      this.ahead = {};
-      if (this.about) this.values = { ...this.exact };
+      this.ahead = { ...this.pending };
+      if (this.about) this.values = { ...this.exact, ...this.ahead };
+      this.preview();
       this.dispatchEvent(new Event('values'));
       return null;
     } finally {
@@ -136,40 +141,43 @@ export class Avatar extends EventTarget {
     });
     if (this.waiting <= 1) this.ahead = { ...this.pending };
     this.values = { ...this.exact, ...this.ahead };
-    this.forgetMoves(before);
+    this.doubt(before);
     this.stage.place({ parts, bones });
     this.preview();
-    this.dispatchEvent(new Event('taken'));
     this.dispatchEvent(new Event('values'));
   }
 
-  // Ways of the head's vertices depend on the other parameters where these are not shape changes,
-  // and on everything in a style.
-  forgetMoves(before) {
-    const bodily = ['sex', 'age', 'muscle', 'weight', 'african', 'asian', 'caucasian', 'style'];
-    const styled = this.exact.style !== 'natural';
-    if (bodily.every((name) => before[name] === this.exact[name]) && !styled) return;
-    for (const name of [...this.moves.keys()]) {
-      if (styled || !name.startsWith('shape:')) this.moves.delete(name);
+  // What was fetched for a preview holds while the other parameters that it depends on are the
+  // same: ways of shape changes depend on the style alone where that is natural, on everything
+  // where it is not. What is in doubt is shown until it has been fetched anew.
+  doubt(before) {
+    const names = Object.keys({ ...before, ...this.exact }).filter(
+      (name) => name !== 'expression' && before[name] !== this.exact[name]);
+    const bodily = names.filter((name) => BODILY.includes(name));
+    const styled = this.exact.style !== 'natural' || names.includes('style');
+    const others = (all, name) => all.some((one) => one !== name);
+    for (const name of this.moves.keys()) {
+      const shape = name.startsWith('shape:');
+      if (styled ? others(names, name) : !shape && others(bodily, name)) this.stale.add(name);
     }
+    const plain = names.filter((name) => !name.includes(':'));
+    for (const name of this.colours.keys()) if (others(plain, name)) this.stale.add(name);
   }
 
   // Fetch what a control needs to show its edits at once.
   prepare(name, moves) {
-    if (!this.about) return;
-    const fetched = (table, path, read) => {
-      if (table.has(name)) return;
-      table.set(name, null);
-      const at = this.about.revision;
-      read(path).then((found) => {
-        if (at === this.about.revision || name.startsWith('shape:')) table.set(name, found);
-        else table.delete(name);
-        this.preview();
-      }).catch(() => table.delete(name));
-    };
-    const bytes = async (path) => readMoved(await (await ask(path)).arrayBuffer());
-    if (moves) fetched(this.moves, `avatar/moved/${name}`, bytes);
-    else fetched(this.colours, `avatar/tints/${name}`, askJson);
+    const table = moves ? this.moves : this.colours;
+    if (!this.about || this.fetching.has(name) || (table.has(name) && !this.stale.has(name))) return;
+    this.fetching.add(name);
+    this.stale.delete(name);
+    const at = this.about.revision;
+    const path = `avatar/${moves ? 'moved' : 'tints'}/${name}`;
+    const read = async (response) => (moves ? readMoved(await response.arrayBuffer()) : response.json());
+    ask(path).then(read).then((found) => {
+      table.set(name, found);
+      if (at !== this.about.revision) this.stale.add(name);
+      this.preview();
+    }).catch(() => this.stale.add(name)).finally(() => this.fetching.delete(name));
   }
 
   // Show the difference of the values to the exact geometry, as far as it is known.

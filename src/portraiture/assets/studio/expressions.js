@@ -1,7 +1,7 @@
 // The 52 ARKit expressions: moods, and a slider each.
 
 import { element, words } from './dom.js';
-import { slider } from './slider.js';
+import { gesture, slider } from './slider.js';
 
 const GROUPS = [
   ['Brows', /^brow/], ['Eyes', /^eye(Blink|Squint|Wide)/], ['Gaze', /^eyeLook/],
@@ -48,8 +48,12 @@ export function expressionPanel(avatar, { actions, moods }) {
       const eased = t * t * (3 - 2 * t);
       show(Object.fromEntries(actions.map((name) => [
         name, (from[name] || 0) + ((target[name] || 0) - (from[name] || 0)) * eased])));
-      if (t < 1) requestAnimationFrame(step);
-      else then();
+      if (t < 1) {
+        requestAnimationFrame(step);
+        return;
+      }
+      moving = null;
+      then();
     };
     requestAnimationFrame(step);
   };
@@ -62,8 +66,7 @@ export function expressionPanel(avatar, { actions, moods }) {
     return button;
   };
   moods.slice(0, 1).forEach(([title, target]) => mood(title, () => target));
-  const sitter = mood('As made', () => sitterWeights);
-  let sitterWeights = {};
+  const sitter = mood('As made', () => avatar.about.original_expression);
   moods.slice(1).forEach(([title, target]) => mood(title, () => target));
   node.append(bar, element('label', { className: 'switch' }, both, ' Both sides'));
 
@@ -72,6 +75,7 @@ export function expressionPanel(avatar, { actions, moods }) {
     actions.filter((name) => pattern.test(name)).forEach((name) => {
       const row = slider({ label: words(name), meaning: name });
       sliders.set(name, row);
+      const now = gesture(row.input);
       row.input.addEventListener('input', () => {
         moving = null;
         const value = Number(row.input.value);
@@ -79,7 +83,7 @@ export function expressionPanel(avatar, { actions, moods }) {
         const other = both.checked ? partner(name) : null;
         if (other) next[other] = value;
         show(next);
-        keep(`expression ${name}`);
+        keep(now());
       });
       body.append(row.node);
     });
@@ -87,16 +91,12 @@ export function expressionPanel(avatar, { actions, moods }) {
       element('summary', { textContent: title }), body));
   });
 
-  let shown = null;
-  avatar.addEventListener('taken', () => {
-    const text = JSON.stringify(avatar.about.expression);
-    if (avatar.about.undo === 0) {
-      sitterWeights = avatar.about.expression;
-      sitter.hidden = Object.keys(sitterWeights).length === 0;
-    }
-    if (text === shown || 'expression' in avatar.pending || moving) return;
-    shown = text;
-    show({ ...avatar.about.expression });
+  avatar.addEventListener('values', () => {
+    if (!avatar.about) return;
+    sitter.hidden = Object.keys(avatar.about.original_expression).length === 0;
+    const now = avatar.value('expression');
+    const same = actions.every((name) => Math.abs((weights[name] || 0) - (now[name] || 0)) < 0.002);
+    if (!same && !moving) show({ ...now });
   });
   return node;
 }

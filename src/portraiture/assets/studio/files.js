@@ -53,7 +53,8 @@ function list(title, entries, use) {
   return node;
 }
 
-export function buildFiles(avatar, stage, panel, head) {
+// Gives a function that shows the files of a head or hides them.
+export function buildFiles(avatar, stage, panel) {
   const avatars = list('Avatar', AVATAR, async (kind, name) => {
     if (kind === 'png') {
       save(await stage.photograph(PNG_SIDE), 'avatar.png');
@@ -65,8 +66,7 @@ export function buildFiles(avatar, stage, panel, head) {
   });
   const heads = list('Neural head', HEAD, (kind, name) => fetchFile(`Writing ${name}`, `head/export/${kind}`));
   panel.append(avatars, heads);
-  document.querySelector('.tabs').addEventListener('click', () => {
-    heads.hidden = !(head() && head().made);
-  });
-  heads.hidden = true;
+  const reveal = (made) => { heads.hidden = !made; };
+  reveal(false);
+  return reveal;
 }

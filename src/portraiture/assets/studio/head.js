@@ -3,12 +3,13 @@
 
 import { ask, askJson, socketUrl, token } from './api.js';
 import { by, element, say } from './dom.js';
-import { slider } from './slider.js';
+import { gesture, slider } from './slider.js';
 import { during } from './work.js';
 
 const REST_MS = 120;
 const [MAX_YAW, MAX_PITCH] = [1.1, 0.55];
 const AMOUNT = 3;
+const CLOSED = 'The images of the neural head cannot be had; is the program still running in the terminal?';
 const EMPTY = 'Make a neural head of the photo or of a seed: a soft volume that shows the sitter from all sides, hair and light as in the photo.';
 
 class HeadView {
@@ -30,20 +31,28 @@ class HeadView {
 
   connect() {
     if (this.socket && this.socket.readyState <= WebSocket.OPEN) return;
-    this.socket = new WebSocket(socketUrl('head/view'), ['portraiture', token]);
-    this.socket.binaryType = 'arraybuffer';
+    const socket = new WebSocket(socketUrl('head/view'), ['portraiture', token]);
+    this.socket = socket;
+    socket.binaryType = 'arraybuffer';
     this.asking = null;
-    this.socket.addEventListener('open', () => this.next());
-    this.socket.addEventListener('message', ({ data }) => this.receive(data));
-    this.socket.addEventListener('close', () => { this.asking = null; });
+    let opened = false;
+    socket.addEventListener('open', () => {
+      opened = true;
+      this.next();
+    });
+    socket.addEventListener('message', ({ data }) => this.receive(data));
+    socket.addEventListener('close', () => {
+      if (!opened) say(CLOSED);
+      if (socket === this.socket) this.asking = null;
+    });
   }
 
   // Ask for an image, now or when the one that was asked for has been shown.
   want(sharp) {
     this.wanted = { yaw: this.yaw, pitch: this.pitch, before: this.before, sharp };
     this.connect();
-    // A sharp image takes long: what moves does not wait for it.
-    if (!this.asking || (this.asking.sharp && !sharp)) this.next();
+    // A sharp image takes long: what comes after it does not wait for it.
+    if (!this.asking || this.asking.sharp) this.next();
   }
 
   next() {
@@ -61,7 +70,7 @@ class HeadView {
     }
     const sharp = new Uint8Array(data, 0, 1)[0] === 1;
     const image = await createImageBitmap(new Blob([data.slice(1)], { type: 'image/jpeg' }));
-    const stale = sharp && this.wanted && !this.wanted.sharp;
+    const stale = sharp && (this.wanted || (this.asking && !this.asking.sharp));
     if (!stale) {
       this.pen.imageSmoothingQuality = 'high';
       this.pen.drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
@@ -128,18 +137,20 @@ class HeadEdits {
     this.amounts = {};
     this.past = [];
     this.future = [];
+    this.gesture = '';
     this.sending = false;
     this.again = false;
   }
 
   begin(amounts) {
-    Object.assign(this, { amounts, past: [], future: [] });
+    Object.assign(this, { amounts, past: [], future: [], gesture: '' });
     this.show(amounts);
   }
 
-  // Remember the amounts before a gesture.
-  mark() {
-    this.past.push(this.amounts);
+  // Remember the amounts before a gesture; without a name, each edit is one.
+  mark(gesture = '') {
+    if (!gesture || gesture !== this.gesture) this.past.push(this.amounts);
+    this.gesture = gesture;
     this.future = [];
   }
 
@@ -151,12 +162,14 @@ class HeadEdits {
 
   back() {
     if (!this.past.length) return;
+    this.gesture = '';
     this.future.push(this.amounts);
     this.set(this.past.pop());
   }
 
   forward() {
     if (!this.future.length) return;
+    this.gesture = '';
     this.past.push(this.amounts);
     this.set(this.future.pop());
   }
@@ -188,13 +201,11 @@ function editPanel(sliders, edits) {
   for (const { name, label, low, high } of sliders) {
     const row = slider({ label, low, high, min: -AMOUNT, max: AMOUNT, step: 0.05 });
     row.input.dataset.edit = name;
-    let fresh = true;
+    const now = gesture(row.input);
     row.input.addEventListener('input', () => {
-      if (fresh) edits.mark();
-      fresh = false;
+      edits.mark(now());
       edits.set({ ...edits.amounts, [name]: Number(row.input.value) });
     });
-    row.input.addEventListener('change', () => { fresh = true; });
     rows.set(name, row);
     node.append(row.node);
   }

@@ -16,6 +16,7 @@ import { during } from './work.js';
 const stage = new Stage(by('canvas'));
 const avatar = new Avatar(stage);
 let head = null;
+let revealHeadFiles = () => {};
 
 function screen(name) { document.body.dataset.screen = name; }
 
@@ -26,12 +27,16 @@ async function make(title, start) {
     if (!await during(title, start)) return;
     const ended = performance.now();
     screen('studio');
-    await avatar.load({ fresh: true });
+    if (!await avatar.load({ fresh: true })) {
+      if (!avatar.about) screen('start');
+      return;
+    }
     stage.drawScaled(stage.software ? 0.4 : 1);
     window.portrait.firstAvatarMs = performance.now() - ended;
     showSitter().catch((error) => say(error.message));
     by('back').hidden = false;
     selectTab(by('tab-avatar'));
+    by('tab-avatar').focus();
     if (avatar.about.notes.length) say(avatar.about.notes.join(' '), { error: false });
   } catch (error) {
     screen(avatar.about ? 'studio' : 'start');
@@ -61,6 +66,7 @@ const selectTab = tabs(document.querySelector('.tabs'), (button) => {
   document.body.dataset.tab = chosen;
   if (head) {
     head.reveal(chosen === 'head');
+    revealHeadFiles(head.made);
     showHistory();
   }
 });
@@ -81,7 +87,9 @@ function showHistory() {
 function buildTools() {
   by('undo').addEventListener('click', undo);
   by('redo').addEventListener('click', redo);
-  by('home').addEventListener('click', () => screen('start'));
+  by('home').addEventListener('click', () => {
+    if (document.body.dataset.screen !== 'work') screen('start');
+  });
   by('back').addEventListener('click', () => screen('studio'));
   by('face-front').addEventListener('click', () => {
     if (onHead()) head.look(0, 0);
@@ -114,24 +122,26 @@ function buildCompare() {
     if (onHead()) head.compare(before);
     else stage.compare(before);
   };
+  const release = () => { if (button.ariaPressed === 'true') compare(false); };
   button.addEventListener('pointerdown', () => compare(true));
   ['pointerup', 'pointerleave', 'pointercancel', 'blur'].forEach((event) => {
-    button.addEventListener(event, () => { if (button.ariaPressed === 'true') compare(false); });
+    button.addEventListener(event, release);
   });
-  const typing = ({ target }) => target.matches('input:not([type="range"]), textarea, select');
+  const typing = ({ target }) => target.matches('input[type="number"], input[type="text"], textarea');
   window.addEventListener('keydown', (event) => {
-    if (document.body.dataset.screen !== 'studio') return;
+    if (document.body.dataset.screen !== 'studio' || typing(event)) return;
     const key = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && (key === 'z' || key === 'y')) {
       event.preventDefault();
       if (key === 'y' || event.shiftKey) redo();
       else undo();
-    } else if (key === 'b' && !event.repeat && !event.ctrlKey && !typing(event)) compare(true);
+    } else if (key === 'b' && !event.repeat && !event.ctrlKey) compare(true);
     else if ((key === ' ' || key === 'enter') && event.target === button && !event.repeat) compare(true);
   });
   window.addEventListener('keyup', (event) => {
-    if (['b', ' ', 'enter'].includes(event.key.toLowerCase()) && button.ariaPressed === 'true') compare(false);
+    if (['b', ' ', 'enter'].includes(event.key.toLowerCase())) release();
   });
+  window.addEventListener('blur', release);
 }
 
 async function start() {
@@ -146,13 +156,16 @@ async function start() {
     buildCompare();
     buildStart(make, panel.seed);
     buildLight(stage, by('panel-light'));
-    buildFiles(avatar, stage, by('panel-files'), () => head);
+    revealHeadFiles = buildFiles(avatar, stage, by('panel-files'));
     head = buildHead(avatar, by('panel-head'), panel);
-    steer(stage, by('stage'));
+    steer(stage, by('stage'), { sway: false });
     window.portrait = { stage, avatar, head, ask };
     if (panel.has_avatar) {
       screen('studio');
-      await avatar.load({ fresh: true });
+      if (!await avatar.load({ fresh: true })) {
+        screen('start');
+        return;
+      }
       by('back').hidden = false;
       await showSitter();
     }

@@ -3,22 +3,9 @@
 import { ask } from './api.js';
 import { by, element, tabs, words } from './dom.js';
 import { expressionPanel } from './expressions.js';
-import { slider } from './slider.js';
+import { gesture, slider } from './slider.js';
 
 const rows = [];
-let gestures = 0;
-
-function gesture(input) {
-  let name = '';
-  const begin = () => { gestures += 1; name = `g${gestures}`; };
-  input.addEventListener('pointerdown', begin);
-  input.addEventListener('focus', begin);
-  input.addEventListener('change', () => { name = ''; });
-  return () => {
-    if (!name) begin();
-    return name;
-  };
-}
 
 function rangeRow(avatar, control) {
   const { node, input, show } = slider(control);
@@ -203,9 +190,10 @@ export function buildPanel(avatar, panel) {
     by('group-head').querySelector('h2').textContent = now.title;
     by('randomise').hidden = now.sections.length === 0;
     by('controls').scrollTop = 0;
+    by('controls').setAttribute('aria-labelledby', button.id);
   };
   groups.forEach(({ id, title }) => {
-    const button = element('button', { type: 'button', textContent: title });
+    const button = element('button', { type: 'button', id: `group-${id}`, textContent: title });
     button.setAttribute('role', 'tab');
     button.setAttribute('aria-controls', 'controls');
     button.dataset.group = id;
@@ -223,7 +211,7 @@ export function buildPanel(avatar, panel) {
 
 function resetOf(avatar, group) {
   if (group.id === 'style') return { style: avatar.about.original_style };
-  if (group.id === 'mood') return { expression: {} };
+  if (group.id === 'mood') return { expression: avatar.about.original_expression };
   const changes = Object.fromEntries(namesIn(group).map((name) => [name, avatar.original(name)]));
   if (group.id === 'skin' && avatar.about.has_photo_skin) changes.photo_skin = true;
   return changes;

@@ -2,6 +2,34 @@
 
 import { element } from './dom.js';
 
+// The program remembers gestures longer than a page lives.
+const PAGE = Math.random().toString(36).slice(2, 10);
+const PAUSE_MS = 1000;
+let gestures = 0;
+
+// Names what an undo takes back at once: a drag, or keys without a pause between them.
+export function gesture(input) {
+  let name = '';
+  let held = false;
+  let last = 0;
+  const begin = () => { gestures += 1; name = `${PAGE}-${gestures}`; };
+  input.addEventListener('pointerdown', () => {
+    held = true;
+    begin();
+  });
+  input.addEventListener('change', () => {
+    if (held) name = '';
+    held = false;
+  });
+  input.addEventListener('blur', () => { if (!held) name = ''; });
+  return () => {
+    const now = performance.now();
+    if (!name || (!held && now - last > PAUSE_MS)) begin();
+    last = now;
+    return name;
+  };
+}
+
 // Two lines: label, ends and value, and below them the track.
 export function slider({ label, low = '', high = '', meaning = '', min = 0, max = 1, step = 0.01, unit = '' }) {
   const input = element('input', {

@@ -4,6 +4,7 @@ import { askJson } from './api.js';
 import { by, say } from './dom.js';
 
 const MAX_PHOTO = 40e6;
+const REPLACE = 'Start again with this file? The avatar that is here and its edits are given up.';
 
 export function buildStart(make, seed) {
   const usePhoto = (file) => {
@@ -46,7 +47,9 @@ function buildDrop(use) {
     event.preventDefault();
     over(false);
     const [file] = event.dataTransfer.files;
-    if (file) use(file);
+    const { screen } = document.body.dataset;
+    if (!file || screen === 'work') return;
+    if (screen === 'start' || window.confirm(REPLACE)) use(file);
   });
   window.addEventListener('paste', (event) => {
     const [file] = event.clipboardData.files;

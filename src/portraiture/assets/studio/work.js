@@ -1,8 +1,9 @@
 // The screen of long work: what it does, how far it is, and Cancel.
 
 import { cancel, watch, Refused } from './api.js';
-import { by, element } from './dom.js';
+import { by, element, say } from './dom.js';
 
+// id: null until the program has told it.
 let running = null;
 
 function showReport({ stages, done, total }) {
@@ -21,9 +22,14 @@ function showReport({ stages, done, total }) {
   }
 }
 
-// Show work until it ends. Gives whether it has made something; throws its sentence where it failed.
+// Show work until it ends; one at a time. Gives whether it has made something; throws its sentence
+// where it failed.
 export async function during(title, start) {
-  const before = document.body.dataset.screen;
+  if (running) return false;
+  const work = { id: null, cancelled: false };
+  running = work;
+  const { screen } = document.body.dataset;
+  const focused = document.activeElement;
   by('work-title').textContent = title;
   by('work-stages').replaceChildren();
   by('work-bar').removeAttribute('value');
@@ -34,18 +40,30 @@ export async function during(title, start) {
   by('cancel').focus();
   try {
     const job = await start();
-    running = job.id;
+    work.id = job.id;
+    if (work.cancelled) await cancel(job.id);
     const report = await watch(job.id, showReport);
     if (report.state === 'failed') throw new Refused(report.error);
     return report.state === 'done';
   } finally {
     running = null;
     by('work').hidden = true;
-    document.body.dataset.screen = before;
+    document.body.dataset.screen = screen;
+    focused?.focus();
   }
 }
 
-by('cancel').addEventListener('click', () => {
+// While a photo is still being sent, the work is cancelled as soon as the program has it.
+by('cancel').addEventListener('click', async () => {
+  const work = running;
+  if (!work) return;
+  work.cancelled = true;
   by('cancel').disabled = true;
-  if (running) cancel(running).catch(() => {});
+  if (work.id === null) return;
+  try {
+    await cancel(work.id);
+  } catch (error) {
+    by('cancel').disabled = false;
+    say(error.message);
+  }
 });

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,6 @@ from portraiture.engine.face.solid_brows import make_solid_brows
 from portraiture.engine.hair.color import hair_rgb
 from portraiture.engine.hair.solid import make_solid_hair
 from portraiture.engine.mesh_smoothing import smoothed_normals
-from portraiture.engine.packs.assets import AssetKind
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shape import HeadShape
 from portraiture.engine.style.eyes import make_style_eyes
@@ -37,44 +36,82 @@ HAIR_SHEEN = 0.45
 TONE_ROUNDS = 5
 """Rounds of smoothing of the skin's normals, so that flat tones have simple borders."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_SOLID = ("hair", "brows", "beard", "lashes")
 
 
-def make_style_parts(
-    parameters: AvatarParameters, shape: HeadShape, style: Style, worn: Set[AssetKind]
-) -> list[Part]:
-    """Everything but the skin, in drawing order; what an asset replaces is left out."""
+StyleMaker = Callable[[AvatarParameters, HeadShape, Style], Sequence[Part]]
+
+
+def _eyes(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
     recipe = recipe_of(style, parameters)
-    parts: list[Part | None] = []
-    if "eyes" not in worn:
-        parts += make_style_eyes(parameters, shape, recipe)
-    if "lashes" not in worn:
-        line = make_lid_line(
-            parameters, shape, thickness=recipe.lashes, finish=_unlined(recipe.finish)
-        )
-        parts.append(line)
-    mouth = make_mouth(parameters, shape)
-    parts += [set_back(part, shape, recipe.teeth) for part in mouth if part.name not in worn]
-    if "brows" not in worn:
-        parts.append(
-            make_solid_brows(
-                parameters,
-                shape,
-                hair_material(_brow_rgb(parameters), recipe),
-                height=recipe.brow_height,
-                thickness=recipe.brows,
-                rise=recipe.brow_raise,
-            )
-        )
-    parts.append(make_solid_beard(parameters, shape, hair_material(_beard_rgb(parameters), recipe)))
-    if "hair" not in worn:
-        rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
-        parts.append(make_solid_hair(parameters, shape, hair_material(rgb, recipe)))
-    for kind, make in (("clothes", make_clothes), ("hat", make_hat), ("glasses", make_glasses)):
-        if kind not in worn:
-            made = make(parameters, shape)
-            parts += [made] if made is None or isinstance(made, Part) else made
-    return [part for part in parts if part is not None]
+    return restyled(make_style_eyes(parameters, shape, recipe), style)
+
+
+def _lashes(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    recipe = recipe_of(style, parameters)
+    finish = _unlined(recipe.finish)
+    return _present(make_lid_line(parameters, shape, thickness=recipe.lashes, finish=finish))
+
+
+def _mouth(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    recipe = recipe_of(style, parameters)
+    mouth = [set_back(part, shape, recipe.teeth) for part in make_mouth(parameters, shape)]
+    return restyled(mouth, style)
+
+
+def _brows(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    recipe = recipe_of(style, parameters)
+    brows = make_solid_brows(
+        parameters,
+        shape,
+        hair_material(_brow_rgb(parameters), recipe),
+        height=recipe.brow_height,
+        thickness=recipe.brows,
+        rise=recipe.brow_raise,
+    )
+    return _present(brows)
+
+
+def _beard(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    material = hair_material(_beard_rgb(parameters), recipe_of(style, parameters))
+    return _present(make_solid_beard(parameters, shape, material))
+
+
+def _hair(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    rgb = hair_rgb(parameters.hair_melanin, parameters.hair_redness, parameters.hair_grey)
+    material = hair_material(rgb, recipe_of(style, parameters))
+    return _present(make_solid_hair(parameters, shape, material))
+
+
+def _clothes(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    return restyled(_present(make_clothes(parameters, shape)), style)
+
+
+def _hat(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    return restyled(_present(make_hat(parameters, shape)), style)
+
+
+def _glasses(parameters: AvatarParameters, shape: HeadShape, style: Style) -> list[Part]:
+    return restyled(_present(make_glasses(parameters, shape)), style)
+
+
+def _present(made: Part | Sequence[Part] | None) -> list[Part]:
+    if made is None:
+        return []
+    return [made] if isinstance(made, Part) else list(made)
+
+
+STYLE_MAKERS: tuple[tuple[str, StyleMaker], ...] = (
+    ("eyes", _eyes),
+    ("lashes", _lashes),
+    ("mouth", _mouth),
+    ("brows", _brows),
+    ("beard", _beard),
+    ("hair", _hair),
+    ("clothes", _clothes),
+    ("hat", _hat),
+    ("glasses", _glasses),
+)
+"""Parts of a style added to the skin, in drawing order; an asset of the same kind replaces each."""
 
 
 def _brow_rgb(parameters: AvatarParameters) -> Float[ndarray, "3"]:
@@ -122,9 +159,9 @@ def paint_lock(rgb: Float[ndarray, "3"], recipe: Recipe) -> UInt8[ndarray, "s s 
     return out
 
 
-def is_solid(part: Part) -> bool:
-    """Whether a part of `make_style_parts` is made for its style and needs no `restyle_part`."""
-    return part.name in _SOLID
+def restyled(parts: Sequence[Part], style: Style) -> list[Part]:
+    """The parts with the cleaned materials of `restyle_part`."""
+    return [restyle_part(part, style) for part in parts]
 
 
 def restyle_part(part: Part, style: Style) -> Part:
