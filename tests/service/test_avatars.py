@@ -237,3 +237,18 @@ def test_changes_are_done_in_their_order(served: Served) -> None:
     first = table.lease("one", 60.0)
     assert first is not None and first.job.payload["changes"] == {"style": "comic"}
     assert table.lease("two", 60.0) is None
+
+
+def test_a_heads_files_are_made_when_asked_for(served: Served) -> None:
+    job = served.client.post("/v1/heads", json={"seed": 1}, headers=served.alice).json()
+    served.work()
+    for suffix in ("glb", "ply", "mp4"):
+        address = f"/v1/heads/{job['id']}.{suffix}"
+        assert served.client.get(address, headers=served.alice).status_code == 202
+        (done,) = served.work()
+        assert (done.kind, done.payload["kind"], done.payload["suffix"]) == (
+            "export", "head", suffix,
+        )  # fmt: skip
+        assert served.client.get(address, headers=served.alice).status_code == 200
+    unknown = served.client.get(f"/v1/heads/{job['id']}.obj", headers=served.alice)
+    assert unknown.status_code == 422

@@ -27,7 +27,8 @@ def routes(served: Served) -> list[tuple[str, str]]:
 
 
 def filled(path: str, id: str) -> str:
-    return path.replace("{id}", id).replace("{name}", "a" * 32 + ".glb")
+    name = "a" * 32 + ".glb"
+    return path.replace("{id}", id).replace("{name}", name).replace("{suffix}", "ply")
 
 
 def body(method: str, path: str) -> Any:

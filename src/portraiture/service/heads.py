@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -72,37 +72,14 @@ async def get_head_png(request: Request, service: ThisService, result: Readable)
     return await made_file(request, service, result, "png", key_of(asked), record_of(asked))
 
 
-@router.head("/{id}.glb", include_in_schema=False)
-@router.get(
-    "/{id}.glb",
-    summary="The head's textured surface as GLB",
-)
-async def get_head_glb(request: Request, service: ThisService, result: Readable) -> Response:
+@router.head("/{id}.{suffix}", include_in_schema=False)
+@router.get("/{id}.{suffix}", summary="The head's surface as GLB or PLY, or a turntable as MP4")
+async def get_head_export(
+    suffix: Literal["glb", "ply", "mp4"], request: Request, service: ThisService, result: Readable
+) -> Response:
     """Made when it is first asked for; 202 with a job where that takes long."""
     check_kind(result.kind, "head")
-    return await made_file(request, service, result, "glb", WHOLE, None)
-
-
-@router.head("/{id}.ply", include_in_schema=False)
-@router.get(
-    "/{id}.ply",
-    summary="The head's coloured surface as PLY",
-)
-async def get_head_ply(request: Request, service: ThisService, result: Readable) -> Response:
-    """Made when it is first asked for; 202 with a job where that takes long."""
-    check_kind(result.kind, "head")
-    return await made_file(request, service, result, "ply", WHOLE, None)
-
-
-@router.head("/{id}.mp4", include_in_schema=False)
-@router.get(
-    "/{id}.mp4",
-    summary="A turntable of the head",
-)
-async def get_head_mp4(request: Request, service: ThisService, result: Readable) -> Response:
-    """Made when it is first asked for; 202 with a job where that takes long."""
-    check_kind(result.kind, "head")
-    return await made_file(request, service, result, "mp4", WHOLE, None)
+    return await made_file(request, service, result, suffix, WHOLE, None)
 
 
 @router.get("/{id}", summary="A head")
