@@ -172,8 +172,8 @@ def memory_of(pid: int) -> int:
         one = left.pop()
         try:
             total += int(Path(f"/proc/{one}/statm").read_text().split()[1])
-            children = Path(f"/proc/{one}/task/{one}/children").read_text()
-            left += [int(child) for child in children.split()]
+            for task in Path(f"/proc/{one}/task").iterdir():  # a thread starts the workers
+                left += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
             continue
     return total * os.sysconf("SC_PAGE_SIZE")
