@@ -1,8 +1,5 @@
-"""Processes of pytest-xdist share the machine, so that numba's kernels run in one thread in each of
-them, and threads that wait hardly spin, which would take half of all processor time. torch keeps
-two threads: with one, its backward pass corrupted the heap on a processor with AVX2 alone (torch
-2.13, "free(): invalid size").
-"""
+"""Processes of pytest-xdist share the machine, so that torch and numba work in one thread in each,
+and threads that wait hardly spin, which would take half of all processor time."""
 
 from __future__ import annotations
 
@@ -16,4 +13,4 @@ import torch
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     numba.set_num_threads(1)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)

@@ -83,6 +83,7 @@ def test_heads_are_synthesized_together(generator: TriPlaneGenerator) -> None:
     assert _same_together(*(_synthesize(generator, seed) for seed in (0, 1, 0)))
 
 
+@pytest.mark.slow
 def test_avatars_are_built_and_rendered_together() -> None:
     assert _same_together(_avatar(3, 0.0), _avatar(4, 0.4))
     shared = portraiture.Avatar.sample(3)

@@ -89,6 +89,7 @@ def test_a_mirror_changes_the_parting_alone() -> None:
     assert torch.equal(mirrored_latents(mirrored), z)
 
 
+@pytest.mark.slow
 def test_the_demo_portrait_is_fitted_and_comes_back(tmp_path: Path) -> None:
     bad = tmp_path / "a.png"
     bad.write_bytes(b"no picture")

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from thinned import thinned
 
 from portraiture.engine import build
 from portraiture.engine.actions import ACTIONS
@@ -37,7 +38,7 @@ def _well_formed(part: Part) -> None:
         assert morph.indices.max() < count and np.isfinite(morph.deltas).all()
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES, 4))
 def test_every_part_is_well_formed_in_every_style(style: Style) -> None:
     parameters = replace(
         sample_parameters(11),
@@ -72,7 +73,7 @@ def test_every_action_moves_something_and_what_it_should() -> None:
 COUNT = max(map(len, DISCRETE.values()))
 
 
-@pytest.mark.parametrize("number", range(COUNT))
+@pytest.mark.parametrize("number", thinned(range(COUNT)))
 def test_every_choice_builds(number: int) -> None:
     """Every list in step, so that each choice is part of somebody. Hats go on the shortest hair,
     and all other hair is whole."""

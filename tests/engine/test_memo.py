@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from thinned import thinned
 
 from portraiture.engine.build import build_bust
 from portraiture.engine.memo import KEPT, Memo
@@ -37,7 +38,7 @@ def built(memo: Memo, parameters: AvatarParameters, style: Style) -> dict[str, P
     return {part.name: part for part in bust.parts}
 
 
-@pytest.mark.parametrize("style", ["natural", "pixar"])
+@pytest.mark.parametrize("style", thinned(["natural", "pixar"]))
 def test_a_bust_of_kept_steps_is_the_bust(style: Style) -> None:
     memo = Memo()
     first = built(memo, PERSON, style)

@@ -42,6 +42,7 @@ def test_angles_are_compared_but_for_where_the_front_is() -> None:
     assert angle_errors(differences) == pytest.approx((2.0, 0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_untrained_networks_are_measured_and_know_nothing() -> None:
     faces, networks = networks_of()
     scores = measure_lift(faces, networks, people=2)

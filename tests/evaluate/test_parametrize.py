@@ -30,6 +30,8 @@ def found(truth: AvatarParameters, parameters: AvatarParameters) -> Found:
     return Found(truth, parameters, right, errors, 0.1, 0.2, 1.0)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_the_truth_scores_full_marks_and_a_photo_that_is_refused_counts_as_failed() -> None:
     metrics = MetricNetworks(
         ImageDistance("l1", lambda a, b: (a - b).abs().mean((1, 2, 3))),

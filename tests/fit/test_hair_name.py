@@ -64,13 +64,13 @@ def test_the_pixels_of_hair_decide() -> None:
 def test_held_out_portraits_are_named_as_people_name_them() -> None:
     """Exactly in more than half; and never dark where people say light."""
     held = held_out(read_portraits(PORTRAITS))[1]
-    held = [p for p in held if p.seen["colour"] in NAMES and p.seen["hair"] != "bald"][::8]
+    held = [p for p in held if p.seen["colour"] in NAMES and p.seen["hair"] != "bald"][::12]
     found = []
     for portrait in held:
         regions, parsed = read_photo(align(portrait.photo))
         found.append(NAMES[int(name_chances(regions, parsed.looks).argmax())])
     exact = [name == portrait.seen["colour"] for name, portrait in zip(found, held, strict=True)]
-    assert len(held) == 12 and np.mean(exact) > 0.5
+    assert len(held) == 8 and np.mean(exact) > 0.5
     dark, light = {"black", "dark_brown", "brown"}, {"blond", "white"}
     for name, portrait in zip(found, held, strict=True):
         both = {name, portrait.seen["colour"]}

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 from shared_data import SHARED
 from skimage.draw import ellipse, polygon2mask
+from thinned import thinned
 
 from portraiture.engine.head import load_head
 from portraiture.engine.landmarks import CONTOUR
@@ -124,7 +125,9 @@ def check_completed(plain: Fitted, fitted: Fitted, zone: np.ndarray) -> None:
     assert any("is covered" in note for note in fitted.notes)
 
 
-@pytest.mark.parametrize("colour", [(150, 190, 215), (40, 40, 44)], ids=["surgical", "black"])
+@pytest.mark.parametrize(
+    "colour", thinned([(150, 190, 215), (40, 40, 44)]), ids=["surgical", "black"]
+)
 def test_under_a_mask_there_is_skin(photo: Photo, plain: Fitted, colour: tuple[int, ...]) -> None:
     at = photo.landmarks
     outline = at[[*CONTOUR]]
@@ -152,6 +155,7 @@ def test_sunglasses_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> Non
     assert fitted.parameters.brow_darkness == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_thick_frames_are_worn_and_not_painted(photo: Photo, plain: Fitted) -> None:
     """Round frames whose upper rims run along the brows, with a bridge and temples."""
     at = photo.landmarks.astype(float)
@@ -196,6 +200,7 @@ def hand_before(photo: Photo) -> Photo:
     return replace(align(image), name=photo.name)
 
 
+@pytest.mark.slow
 def test_a_hand_of_the_faces_own_colour_is_not_painted(photo: Photo, plain: Fitted) -> None:
     fitted = fit_photo(hand_before(photo))
     position = anatomy(load_head(), SIZE).position[WINDOW]

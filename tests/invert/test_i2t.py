@@ -38,6 +38,7 @@ def recipe_of(folder: Path, **changes: object) -> TrainImageToPlanes:
     return made
 
 
+@pytest.mark.slow
 def test_losses_fall_on_one_batch(folder: Path) -> None:
     made = recipe_of(folder, learning_rate=3e-3, decay_steps=400)
     batch = made.batch(0, 4, generator(0))

@@ -215,6 +215,7 @@ def test_an_image_of_the_generator_is_embedded(weights: tuple[Path, Path]) -> No
     assert float(basis.square().sum()) == pytest.approx(float(w.var(0).sum()), rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_photo_is_lifted(weights: tuple[Path, Path]) -> None:
     faces, networks = weights
     progress = RecordedProgress()

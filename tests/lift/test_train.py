@@ -159,6 +159,7 @@ def test_the_first_pass_trains_all_networks_and_the_generator_stays() -> None:
     assert all(torch.equal(v, before[k]) for k, v in made.faces.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_run_learns_to_show_its_people(tmp_path: Path) -> None:
     made = recipe()
     made.config = replace(

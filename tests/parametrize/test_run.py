@@ -38,6 +38,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_photo_gives_all_files_or_one_sentence(
     networks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

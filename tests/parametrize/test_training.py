@@ -98,6 +98,7 @@ def test_an_imitator_goes_on_from_its_own_weights(
         assert torch.equal(network.eval()(vector), begun(vector))
 
 
+@pytest.mark.slow
 def test_the_regressor_learns_what_its_photos_show(pairs: PairSet, tmp_path: Path) -> None:
     made = TrainRegressor(replace(REGRESSOR["tiny"], decay_steps=300, learning_rate=0.01), pairs)
     _, rows = trained(made, tmp_path, 100)
@@ -107,6 +108,7 @@ def test_the_regressor_learns_what_its_photos_show(pairs: PairSet, tmp_path: Pat
     assert network.config.size == pairs.side
 
 
+@pytest.mark.slow
 def test_the_encoder_finds_known_codes(
     pairs: PairSet, portraits: Portraits, faces: FacesGenerator, identity: IdentityNetwork,
     tmp_path: Path,

@@ -57,6 +57,7 @@ def test_a_folder_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"people.json", "person_00000.npz"}
 
 
+@pytest.mark.slow
 def test_people_are_the_same_however_many_workers_there_are(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"seed": 4, "views": 1, "size": 48, "supersample": 1}
     told = RecordedProgress()

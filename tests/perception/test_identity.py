@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from portraiture.perception.identity import IdentityConfig, IdentityNetwork, face_crop, similarity
+from portraiture.perception.identity import (
+    IdentityConfig,
+    IdentityNetwork,
+    Pointwise,
+    face_crop,
+    similarity,
+)
 
 TINY = IdentityConfig(width=4, neck=8, embedding=12, size=32)
 
@@ -41,3 +47,17 @@ def test_face_crop_is_a_box_of_the_image_and_differentiable() -> None:
     face.sum().backward()
     assert images.grad is not None and images.grad[0, 0, 50, 50] > 0
     assert images.grad[0, 0, 2, 2] == 0
+
+
+def test_a_strided_shortcut_is_the_convolution_that_it_stands_for() -> None:
+    torch.manual_seed(0)
+    ours, plain = Pointwise(4, 8, 1, 2).double(), torch.nn.Conv2d(4, 8, 1, 2).double()
+    ours.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 4, 7, 6, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(2, 4, 7, 6, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        y.copy_(x)
+    ours(x).square().sum().backward()
+    plain(y).square().sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
+    torch.testing.assert_close(ours.weight.grad, plain.weight.grad)

@@ -33,6 +33,7 @@ def _recipe(folder: Path) -> TrainAttributes:
     return made
 
 
+@pytest.mark.slow
 def test_its_targets_are_the_engines_scores(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     z = recipe.sampled.sample(3, generator(1)).z
@@ -51,6 +52,7 @@ def test_scores_are_standard_over_people() -> None:
     assert 0.3 < deviations[at] < 0.5
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     config = replace(recipe.config, learning_rate=0.01, decay_steps=10_000)

@@ -88,6 +88,7 @@ def test_every_kind_of_pixels_is_one_photo(photo: Photo, picture: np.ndarray) ->
         assert np.array_equal(same.landmarks, photo.landmarks) and same.name == ""
 
 
+@pytest.mark.slow
 def test_a_photo_is_no_finer_than_its_texture_needs(photo: Photo, picture: np.ndarray) -> None:
     """An enlarged photo is worked on at `WORKED_PX` across the crop, and is the same photo."""
     factor = 20

@@ -79,10 +79,23 @@ class Residual(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
+class Pointwise(nn.Conv2d):
+    """1×1 convolution of every `stride`-th pixel.
+
+    oneDNN (torch 2.13, AVX2, one thread) writes past its memory in the backward pass of a strided
+    1×1 convolution of fewer than eight channels, channels last; without a stride it does not.
+    """
+
+    def forward(self, x: Float[Tensor, "B I H W"]) -> Float[Tensor, "B O h w"]:
+        down, right = self.stride
+        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
+
+
 def _convolution(inputs: int, outputs: int, size: int, *, stride: int = 1) -> nn.Sequential:
     """A convolution and batch normalisation."""
+    layer = Pointwise if size == 1 else nn.Conv2d
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs)
+        layer(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs)
     )
 
 

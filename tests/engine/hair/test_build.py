@@ -2,6 +2,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from thinned import thinned
 
 from portraiture.engine.hair.build import make_hair, paint_scalp
 from portraiture.engine.hair.color import hair_rgb
@@ -51,7 +52,7 @@ def _signed_distance(points, shape):
     return out
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES))
 def test_part_is_well_formed(style):
     part = _hair(style, hair_length=1.0, hair_line=0.0)
     count = len(part.vertices)
@@ -67,7 +68,7 @@ def test_part_is_well_formed(style):
     assert (_area(part) > 0).mean() > 0.98
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES))
 def test_cards_stay_outside_the_head(style):
     """Roots lie on triangles, up to 3 mm below the tangent planes of the crown's vertices."""
     part, shape = _hair(style, hair_length=1.0, hair_line=0.0), _shape()
@@ -78,7 +79,7 @@ def test_cards_stay_outside_the_head(style):
     assert (distance > -0.0015).mean() > 0.97
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES))
 def test_eyes_are_free(style):
     part, shape = _hair(style, hair_length=1.0, hair_line=0.0), _shape()
     for side in ("l", "r"):
@@ -89,7 +90,7 @@ def test_eyes_are_free(style):
         assert not (before & (v[:, 1] > low[1]) & (v[:, 1] < high[1])).any()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", thinned(range(3)))
 def test_every_style_fits_other_heads(seed):
     rng = np.random.default_rng(seed)
     names = ("sex", "age", "weight", "african", "asian", "caucasian")
@@ -112,7 +113,7 @@ def test_every_style_fits_other_heads(seed):
         assert (distance > -0.002).mean() > 0.97
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES))
 def test_longer_hair_reaches_further(style):
     short, long = (_hair(style, hair_length=v, hair_line=0.0) for v in (0.0, 1.0))
     if style in ("bob", "long_straight", "long_wavy", "ponytail", "braids"):

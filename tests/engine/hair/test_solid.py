@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import trimesh
+from thinned import thinned
 
 from portraiture.engine.hair.build import make_hair
 from portraiture.engine.hair.clumps import Clumps, gather, resampled, sample
@@ -39,7 +40,7 @@ def _silhouette(part: Part, axis: int, side: float = 0.004) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", thinned(STYLES))
 def test_it_is_closed_and_faces_outwards(style: str) -> None:
     part = _solid(style)
     mesh = trimesh.Trimesh(part.vertices, part.faces, process=False)

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from thinned import thinned
 
 from portraiture.engine import sample
 from portraiture.engine.hair.balding import density
@@ -56,14 +57,14 @@ def _forehead_covered(part) -> float:
     return float(seen.mean())
 
 
-@pytest.mark.parametrize("style", FRINGED)
+@pytest.mark.parametrize("style", thinned(FRINGED))
 def test_a_fuller_fringe_covers_more_of_the_forehead(style):
     shares = [_forehead_covered(_hair(style, hair_fringe=v)) for v in (0.0, 0.3, 0.6, 1.0)]
     assert (np.diff(shares) > -0.02).all()
     assert shares[0] < 0.35 and shares[-1] > 0.8
 
 
-@pytest.mark.parametrize("style", FRINGED)
+@pytest.mark.parametrize("style", thinned(FRINGED))
 @pytest.mark.parametrize("fringe", [0.4, 1.0])
 def test_fringes_end_above_the_eyes(style, fringe):
     v, shape = _hair(style, hair_fringe=fringe, hair_curl=0.9).vertices, _shape()
@@ -83,6 +84,7 @@ def test_no_fringe_changes_nothing():
     assert patch.rng.bit_generator.state == before
 
 
+@pytest.mark.slow
 def test_other_styles_have_no_fringe():
     for style in sorted(set(DISCRETE["hair_style"]) - set(FRINGED) - {"bald"}):
         plain, asked = _hair(style), _hair(style, hair_fringe=1.0)
@@ -137,7 +139,9 @@ def test_over_face_finds_strands_on_the_cheek():
     assert over_face(strands.astype(np.float64), field).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("style", ["layered_bob", "wavy_medium", "curly_medium", "curly_long"])
+@pytest.mark.parametrize(
+    "style", thinned(["layered_bob", "wavy_medium", "curly_medium", "curly_long"])
+)
 def test_layers_stand_off_the_head_more_with_volume(style):
     flat, full = (
         _field()(_hair(style, hair_volume=v).vertices.astype(np.float64))[0] for v in (0.0, 1.0)

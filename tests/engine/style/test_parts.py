@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from thinned import thinned
 
 from portraiture.engine.build import build_bust
 from portraiture.engine.face.iris import EYE_POWER, EYE_REACH, iris_angle
@@ -16,6 +19,7 @@ from portraiture.engine.style.parts import paint_lock, restyle_part
 from portraiture.engine.style.recipes import RECIPES, STYLES
 from portraiture.types import Bust, Style
 
+Busts = Callable[[Style], Bust]
 STYLED = [style for style in STYLES if style != "natural"]
 PERSON = replace(
     sample_parameters(11), hair_style="long_wavy", beard_style="full_beard", glasses_style="none"
@@ -24,37 +28,37 @@ PERSON = replace(
 
 
 @pytest.fixture(scope="module")
-def busts() -> dict[str, Bust]:
-    return {style: build_bust(PERSON, style=style) for style in STYLES}
+def busts() -> Busts:
+    return cache(lambda style: build_bust(PERSON, style=style, texture_size=256))
 
 
-@pytest.mark.parametrize("style", STYLED)
-def test_hair_brows_beard_and_lids_are_solid(busts: dict[str, Bust], style: Style) -> None:
+@pytest.mark.parametrize("style", thinned(STYLED))
+def test_hair_brows_beard_and_lids_are_solid(busts: Busts, style: Style) -> None:
     for name in ("hair", "brows", "beard"):
-        assert busts["natural"].part(name).material.alpha_mode == "mask"
-        assert busts[style].part(name).material.alpha_mode == "opaque"
-        assert (busts[style].part(name).material.base_color[..., 3] == 255).all()
-    lids = busts[style].part("lashes").material
+        assert busts("natural").part(name).material.alpha_mode == "mask"
+        assert busts(style).part(name).material.alpha_mode == "opaque"
+        assert (busts(style).part(name).material.base_color[..., 3] == 255).all()
+    lids = busts(style).part("lashes").material
     assert (lids.base_color[..., :3] == lids.base_color[0, 0, :3]).all()
 
 
-@pytest.mark.parametrize("style", STYLED)
-def test_expressions_move_lids_mouth_and_brows(busts: dict[str, Bust], style: Style) -> None:
+@pytest.mark.parametrize("style", thinned(STYLED))
+def test_expressions_move_lids_mouth_and_brows(busts: Busts, style: Style) -> None:
     """As far as in nature or farther, in the same direction."""
     for part, action, axis in (
         ("lashes", "eyeBlinkLeft", 1), ("skin", "jawOpen", 1), ("beard", "jawOpen", 1),
         ("brows", "browInnerUp", 1), ("skin", "mouthSmileLeft", 0), ("brows", "browDownLeft", 1),
     ):  # fmt: skip
-        natural, styled = (busts[s].part(part).morphs[action].deltas for s in ("natural", style))
+        natural, styled = (busts(s).part(part).morphs[action].deltas for s in ("natural", style))
         ahead = natural[np.abs(natural[:, axis]).argmax(), axis]
         own = styled[np.abs(styled[:, axis]).argmax(), axis]
         assert own / ahead > 0.6, (part, action)
 
 
-@pytest.mark.parametrize("style", STYLED)
-def test_the_beard_follows_the_jaw_as_the_skin_does(busts: dict[str, Bust], style: Style) -> None:
+@pytest.mark.parametrize("style", thinned(STYLED))
+def test_the_beard_follows_the_jaw_as_the_skin_does(busts: Busts, style: Style) -> None:
     """Vertices of the beard on the chin move like the nearest skin, compared with all of it."""
-    beard, skin = busts[style].part("beard"), busts[style].part("skin")
+    beard, skin = busts(style).part("beard"), busts(style).part("skin")
     moved = [np.zeros_like(part.vertices) for part in (beard, skin)]
     for out, part in zip(moved, (beard, skin), strict=True):
         morph = part.morphs["jawOpen"]
@@ -68,11 +72,11 @@ def test_the_beard_follows_the_jaw_as_the_skin_does(busts: dict[str, Bust], styl
     assert compared > 0
 
 
-def test_hair_of_an_asset_gets_the_finish_and_solid_hair_has_it(busts: dict[str, Bust]) -> None:
-    hair = busts["natural"].part("hair")
+def test_hair_of_an_asset_gets_the_finish_and_solid_hair_has_it(busts: Busts) -> None:
+    hair = busts("natural").part("hair")
     assert restyle_part(hair, "natural") is hair
     assert restyle_part(hair, "comic").material.finish == RECIPES["comic"].finish
-    assert busts["comic"].part("hair").material.finish == RECIPES["comic"].finish
+    assert busts("comic").part("hair").material.finish == RECIPES["comic"].finish
 
 
 @pytest.mark.parametrize("style", STYLED)

@@ -224,6 +224,7 @@ def test_in_the_end_superresolution_alone_learns_from_what_is_rendered(tmp_path:
     assert {"image", "perceptual"} <= row.keys() and "rays" not in row
 
 
+@pytest.mark.slow
 def test_a_pretrained_mapping_predicts_held_out_people() -> None:
     torch.manual_seed(2)
     mapping = Mapping(LATENT_SIZE, 0, 288, 1, layers=3, choice_groups=CHOICE_GROUPS)

@@ -66,6 +66,7 @@ def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
         TrainAlignment(alone, recipe.data, network, recipe.encoder, fitted=recipe.fitted)
 
 
+@pytest.mark.slow
 def test_an_alignment_in_two_parts_is_one_in_one(folder: Path) -> None:
     """Its batch norms' running means are part of what is kept."""
     torch.manual_seed(5)

@@ -115,6 +115,7 @@ def test_every_loss_has_a_gradient_and_the_generator_stays(folder: Path) -> None
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.slow
 def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     def trained(out: Path, steps: int) -> dict[str, torch.Tensor]:
         recipe = encoder_recipe(folder)
