@@ -97,5 +97,13 @@ class RevisedError(JobError):
     """What a job was to change has been changed or deleted meanwhile."""
 
 
+class PostponedError(PortraitureError):
+    """A job cannot be done now, and is to be tried again after `delay` seconds."""
+
+    def __init__(self, sentence: str, delay: float) -> None:
+        super().__init__(sentence)
+        self.delay = delay
+
+
 class StudioError(PortraitureError):
     """The studio cannot start as asked."""

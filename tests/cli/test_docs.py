@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from pathlib import Path
 
 import pytest
 import tyro
+from documented import PAGES, commands_of
 from tyro.conf import DisallowNone, FlagCreatePairsOff
 
 from portraiture.cli.commands import Command
 
-ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.M | re.S)
-CALL = re.compile(r"^(?:\S*/)?portraiture\s")
+CALLS = [(page.name, line) for page in PAGES for line in commands_of(page)]
 
 
-def commands() -> list[tuple[str, str]]:
-    """Page and command line of every call in a code block."""
-    found = []
-    for page in PAGES:
-        for block in BLOCK.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines():
-                line = re.sub(r"^(\$ |ssh \S+ )", "", line.strip())
-                if CALL.match(line) and "…" not in line:
-                    found.append((page.name, line))
-    return found
-
-
-@pytest.mark.parametrize(("page", "line"), commands())
+@pytest.mark.parametrize(("page", "line"), CALLS)
 def test_a_command_in_the_docs(page: str, line: str) -> None:
-    _, *arguments = shlex.split(line, comments=True)
+    arguments = shlex.split(line)
     tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="portraiture",
@@ -42,5 +26,5 @@ def test_a_command_in_the_docs(page: str, line: str) -> None:
 
 
 def test_there_are_commands_of_every_kind() -> None:
-    kinds = {shlex.split(line, comments=True)[1] for _, line in commands()}
+    kinds = {shlex.split(line)[0] for _, line in CALLS}
     assert kinds >= {"create", "avatar", "render", "invert", "edit", "sample", "train", "serve"}

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from portraiture.errors import JobError, StorageError
+from portraiture.jobs import database
+from portraiture.jobs.database import VERSION
 from portraiture.jobs.open import open_jobs
 from portraiture.jobs.postgres import PostgresTable
+from portraiture.jobs.sql import SqlTable
 from portraiture.jobs.sqlite import SqliteTable
 
 
@@ -113,3 +116,45 @@ def test_without_the_driver_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(JobError, match=r"portraiture\[postgres\]"):
         open_jobs("postgresql://127.0.0.1/none")
+
+
+def test_tables_of_a_later_version_are_refused_and_left(url: str) -> None:
+    table = open_jobs(url)
+    job = table.enqueue("avatar", {}, tenant="ann")
+    assert isinstance(table, SqlTable)
+    with table._transaction() as run:
+        assert [row["version"] for row in run("SELECT version FROM portraiture_schema")] == [
+            VERSION
+        ]
+        run("UPDATE portraiture_schema SET version = :version", {"version": VERSION + 1})
+    table.close()
+    with pytest.raises(StorageError, match=r"later version of Portraiture; update"):
+        open_jobs(url)
+    with table._transaction() as run:
+        run("UPDATE portraiture_schema SET version = :version", {"version": VERSION})
+    again = open_jobs(url)
+    assert again.get(job.id, tenant="ann") == job
+    again.close()
+    table.close()
+
+
+def test_tables_of_an_earlier_version_are_brought_up(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a later version would do: two steps at once, each once, whoever opens them."""
+    table = open_jobs(url)
+    job = table.enqueue("avatar", {}, tenant="ann")
+    table.close()
+    steps = {
+        VERSION + 1: ("ALTER TABLE portraiture_jobs ADD COLUMN colour TEXT",),
+        VERSION + 2: ("UPDATE portraiture_jobs SET colour = 'red'",),
+    }
+    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    monkeypatch.setattr(database, "VERSION", VERSION + 2)
+    for _ in range(2):
+        later = open_jobs(url)
+        assert isinstance(later, SqlTable)
+        with later._transaction() as run:
+            rows = run("SELECT colour FROM portraiture_jobs WHERE id = :id", {"id": job.id})
+        assert [row["colour"] for row in rows] == ["red"]
+        later.close()

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from typing import Any, ClassVar
 import pytest
 from served import Served, make_served
 
-from portraiture.errors import JobError
+from portraiture.errors import JobError, PostponedError
 from portraiture.jobs.table import Job
+from portraiture.jobs.worker import Worker, WorkerConfig
 from portraiture.service.housekeeping import Housekeeping
 from portraiture.service.signatures import webhook_secret
-from portraiture.service.webhooks import announce, deliver
+from portraiture.service.webhooks import announce, deliver, try_later
+from portraiture.service.work import Work
 
 
 def once(served: Served) -> None:
@@ -130,6 +133,43 @@ def test_who_does_not_take_it_is_told_again(receiver: str, status: int) -> None:
     with pytest.raises(OSError):
         deliver(Job("a" * 32, "alice", "avatar", "done", {}), receiver, b"s", 1)
     assert len(Receiver.seen) == 1, "redirects are not followed"
+
+
+def test_it_is_told_for_a_day_ever_more_rarely() -> None:
+    job = Job("a" * 32, "alice", "webhook", "running", {}, created=1000.0)
+    tried, pauses = 0.0, []
+    while isinstance(error := try_later(job, 1000.0 + tried), PostponedError):
+        pauses.append(error.delay)
+        tried += error.delay
+    assert pauses[:4] == [2.0, 2.0, 4.0, 8.0] and max(pauses) == 3600.0
+    assert 24 * 3600 < tried <= 25 * 3600 and len(pauses) < 50
+
+
+def make_due(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE portraiture_jobs SET due = 0 WHERE state = 'queued'")
+    connection.close()
+
+
+def test_a_receiver_that_is_down_costs_no_attempt(receiver: str, tmp_path: Path) -> None:
+    served = make_served(tmp_path, webhooks={"alice": receiver})
+    id = served.avatar(served.alice)
+    table, work = served.service.table, Work(served.service.settings)
+    announce(table, served.service.settings, table.get(id, tenant="alice"))
+    Receiver.status = 503
+    for _ in range(5):
+        worker = Worker(table, work, name="w", config=WorkerConfig(poll_s=0.01))
+        lease = table.lease("w", 60.0)
+        assert lease is not None and lease.job.kind == "webhook" and lease.job.attempt == 1
+        worker._do(lease)
+        assert table.lease("w", 60.0) is None, "not at once"
+        assert table.counts().by_state["queued"] == 1
+        assert table.counts().oldest_wait == 0.0, "it waits for its time, not for a worker"
+        make_due(tmp_path / "jobs.sqlite")
+    Receiver.status = 200
+    worker._do(table.lease("w", 60.0))
+    assert table.counts().by_state == {"done": 2} and len(Receiver.seen) == 6
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/", "/etc/passwd"])

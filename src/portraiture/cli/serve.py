@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +15,9 @@ from tyro.conf import Positional
 
 from portraiture.errors import JobError
 from portraiture.paths import check_folder
+
+if TYPE_CHECKING:
+    from portraiture.studio.guard import Guard
 
 DATABASE = "PORTRAITURE_DATABASE"
 """Environment variable with the database's address, so that its password is on no command line."""
@@ -40,6 +43,8 @@ class Serve:
     workers: int = 2
     """Processes that do the jobs, some 1.5 GB each; 0 for none, where others on this database do
     them."""
+    studio: bool = False
+    """Also serve the studio at /studio to the browser of this computer; prints its address."""
     only_workers: bool = False
     """Do jobs of this folder and database, but answer no requests."""
     open: bool = False
@@ -95,6 +100,7 @@ def serve(command: Serve) -> None:
     """Serve until a signal. Raises PortraitureError."""
     from portraiture.jobs.worker import WorkerConfig
     from portraiture.service.run import serve, work_only
+    from portraiture.studio.guard import Guard
 
     check_folder(command.folder)
     settings = _settings(command)
@@ -102,17 +108,19 @@ def serve(command: Serve) -> None:
     if command.only_workers:
         work_only(settings, workers=command.workers, config=config)
         return
+    guard = Guard() if command.studio else None
     serve(
         settings, host=command.host, port=command.port, workers=command.workers, config=config,
-        listening=lambda: _say_where(command),
+        studio=guard, listening=lambda: _say_where(command, guard),
     )  # fmt: skip
 
 
-def _say_where(command: Serve) -> None:
-    where = f"http://{command.host}:{command.port}"
-    Console(stderr=True).print(
-        f"Serving {where}/v1/avatars; its routes: {where}/docs. Ctrl-C ends it."
-    )
+def _say_where(command: Serve, studio: Guard | None) -> None:
+    where, console = f"http://{command.host}:{command.port}", Console(stderr=True)
+    console.print(f"Serving {where}/v1/avatars; its routes: {where}/docs. Ctrl-C ends it.")
+    if studio is not None:
+        page = f"http://127.0.0.1:{command.port}/studio/#token={studio.token}"
+        console.print(f"Portraiture Studio: {page}", highlight=False, soft_wrap=True, markup=False)
 
 
 def keys(command: Keys) -> None:

@@ -45,7 +45,12 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS portraiture_keys (
         seq {sequence}, hash TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, name TEXT NOT NULL,
         created DOUBLE PRECISION NOT NULL, revoked DOUBLE PRECISION)""",
+    "CREATE TABLE IF NOT EXISTS portraiture_schema (version INTEGER NOT NULL)",
 )
+VERSION = 1
+"""Of `SCHEMA`. Who changes it counts up and gives the statements from the version before."""
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
+"""Statements by the version that they lead to."""
 """due: when the lease of a running job ends, or from when on a queued one may be leased. key: hash
 of the idempotency key."""
 
@@ -77,6 +82,26 @@ class Database(ABC):
     @abstractmethod
     def _sentence(self, error: Exception) -> str:
         """What went wrong and what to do."""
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none, or bring them to this version. Raises StorageError,
+        for those of a later version too."""
+        with self._transaction() as run:
+            self._serialise(run)  # two that make a table at the same time both fail
+            for statement in SCHEMA:
+                run(statement)
+            found = [row["version"] for row in run("SELECT version FROM portraiture_schema")]
+            before = max(found, default=VERSION)
+            if before > VERSION:
+                raise StorageError(
+                    "The jobs' database belongs to a later version of Portraiture; update this one."
+                )
+            for version in range(before + 1, VERSION + 1):
+                for statement in MIGRATIONS[version]:
+                    run(statement)
+            if found != [VERSION]:
+                run("DELETE FROM portraiture_schema")
+                run("INSERT INTO portraiture_schema VALUES (:version)", {"version": VERSION})
 
     def _serialise(self, run: Run) -> None:  # noqa: B027
         """Let no other transaction pass this point until this one has ended."""

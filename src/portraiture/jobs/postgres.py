@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, cast
 
 from portraiture.errors import JobError
-from portraiture.jobs.database import SCHEMA, Row, Run
+from portraiture.jobs.database import Row, Run
 from portraiture.jobs.sql import SqlTable
 
 NOW = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
@@ -33,10 +33,7 @@ class PostgresTable(SqlTable):
             ) from error
         self.errors = psycopg.Error
         self._url = url
-        with self._transaction() as run:
-            self._serialise(run)  # two that make a table at the same time both fail
-            for statement in SCHEMA:
-                run(statement)
+        self._prepare()
 
     def _connect(self) -> Any:
         import psycopg

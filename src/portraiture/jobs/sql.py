@@ -21,7 +21,7 @@ BROKEN_OFF = "The work broke off three times; try again, or with another photo."
 # SQLite uses the index of open jobs only where its condition is repeated word for word.
 SAME_KEY = "SELECT * FROM portraiture_jobs WHERE tenant = :tenant AND key = :key"
 WAITING = """SELECT count(*) AS number FROM portraiture_jobs
-    WHERE state IN ('queued', 'running') AND state = 'queued'"""
+    WHERE state IN ('queued', 'running') AND state = 'queued' AND due <= {now}"""
 WAITING_OF = f"{WAITING} AND tenant = :tenant"
 ENQUEUE = """INSERT INTO portraiture_jobs
     (id, tenant, kind, state, payload, key, subject, urgent, due, created)
@@ -53,7 +53,8 @@ RELEASE = """UPDATE portraiture_jobs SET state = 'queued', due = {now}, attempt 
     WHERE state IN ('queued', 'running') AND state = 'running' AND worker = :worker RETURNING id"""
 BY_STATE = "SELECT state, count(*) AS number FROM portraiture_jobs GROUP BY state"
 OLDEST = """SELECT {now} - created AS wait FROM portraiture_jobs
-    WHERE state IN ('queued', 'running') AND state = 'queued' ORDER BY seq LIMIT 1"""
+    WHERE state IN ('queued', 'running') AND state = 'queued' AND due <= {now}
+    ORDER BY seq LIMIT 1"""
 ENDED_LATELY = """SELECT * FROM portraiture_jobs WHERE finished IS NOT NULL
     AND finished >= {now} - :seconds ORDER BY finished"""
 FORGET = """DELETE FROM portraiture_jobs WHERE finished IS NOT NULL AND finished <= {now} - :seconds
@@ -169,11 +170,11 @@ class SqlTable(SqlResults):
                 _again(run, rows[0], delay=delay)
         return True
 
-    def give_back(self, lease: Lease) -> bool:
+    def give_back(self, lease: Lease, *, delay: float = 0.0) -> bool:
         with self._transaction() as run:
             if not (rows := run(HELD, _of(lease))):
                 return False
-            _again(run, rows[0], free=True)
+            _again(run, rows[0], delay=delay, free=True)
         return True
 
     def release(self, worker: str, *, free: bool = False) -> int:

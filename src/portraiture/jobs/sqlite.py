@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.errors import StorageError
-from portraiture.jobs.database import SCHEMA, Row
+from portraiture.jobs.database import Row
 from portraiture.jobs.sql import SqlTable
 from portraiture.paths import check_name, reason
 
@@ -37,9 +37,7 @@ class SqliteTable(SqlTable):
         self._path = Path(path)
         check_name(self._path, StorageError)
         _make_private(self._path)
-        with self._transaction() as run:
-            for statement in SCHEMA:
-                run(statement)
+        self._prepare()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

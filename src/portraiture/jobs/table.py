@@ -220,8 +220,9 @@ class JobTable(ResultTable, KeyTable, Protocol):
         it has failed for good."""
         ...
 
-    def give_back(self, lease: Lease) -> bool:
-        """The worker ends without having done the job: it waits anew, and no attempt is counted."""
+    def give_back(self, lease: Lease, *, delay: float = 0.0) -> bool:
+        """The worker ends without having done the job: it waits anew, at least `delay` seconds, and
+        no attempt is counted."""
         ...
 
     def release(self, worker: str, *, free: bool = False) -> int:

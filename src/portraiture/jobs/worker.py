@@ -3,6 +3,7 @@
 lease ─▶ work(job, progress) ─▶ finish, with the folder that it made
               │ heartbeats, from a thread of their own: progress there; "cancel", "lost" back
               └──▶ PortraitureError: failed, in its sentence · anything else: again, later
+                   PostponedError: again, at the time it names, without counting the attempt
 SIGTERM: the job goes back to the queue and no attempt is counted.
 
 Memory is limited by what the process holds, not by its addresses (RLIMIT_AS): torch, numba and CUDA
@@ -32,6 +33,7 @@ from portraiture.errors import (
     CancelledError,
     OutputError,
     PortraitureError,
+    PostponedError,
     RevisedError,
     StorageError,
 )
@@ -46,6 +48,8 @@ WENT_WRONG = "Something went wrong on our side; try again later."
 TOO_LARGE = "The work needs more memory than it may have; try a smaller photo."
 BEAT_S = 1.0
 """Between heartbeats."""
+NICENESS = 10
+"""So that who answers requests meanwhile is served first."""
 TRIES, TRY_S = 6, 1.0
 """How often the end of a job is told to a database that fails, and seconds between, doubled."""
 
@@ -62,8 +66,8 @@ class Made:
 
 
 Work = Callable[[Job, Progress], Mapping[str, Any] | Made]
-"""Does a job. It raises PortraitureError where its input is no good, CancelledError when
-`progress.cancelled`; `progress.stage` raises that by itself."""
+"""Does a job. It raises PortraitureError where its input is no good, PostponedError where it is too
+early, CancelledError when `progress.cancelled`; `progress.stage` raises that by itself."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,9 @@ class Worker:
                 self._settle(lambda: self._keep(lease, made))
         except CancelledError:
             self._settle(lambda: self._break_off(lease, progress))
+        except PostponedError as error:
+            delay = error.delay
+            self._settle(lambda: self._table.give_back(lease, delay=delay))
         except PortraitureError as error:
             if isinstance(error, OutputError | StorageError):  # ours, and its paths too
                 log.error("job %s: %s", lease.job.id, error)
@@ -277,6 +284,8 @@ def enter(url: str, work: bytes, name: str, config: WorkerConfig) -> None:
     """Main function of a worker's process. work: a pickled `Work`, since unpickling imports numpy
     and torch, which read the environment then."""
     configure_process()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     if config.threads is not None:
         for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
             os.environ.setdefault(variable, str(config.threads))

@@ -48,7 +48,7 @@ class Service:
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_DECODED))
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service that a request came to."""
     return request.app.state.service
 

@@ -1,7 +1,7 @@
 """The service as one ASGI application.
 
 make_app(ServiceSettings(folder)) ─▶ FastAPI: /v1/avatars, /v1/heads, /v1/jobs, /embed, /health,
-                                     /metrics, /openapi.json
+                                     /metrics, /openapi.json, /studio where asked for
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portraiture.jobs.open import open_jobs
 from portraiture.paths import cannot_write
@@ -18,11 +20,12 @@ from portraiture.service import avatars, embed, heads, jobs, metrics, pages
 from portraiture.service.access import Service
 from portraiture.service.limits import RateLimit
 from portraiture.service.local import LocalOnly
-from portraiture.service.metrics import Metrics
+from portraiture.service.metrics import Counted, Metrics
 from portraiture.service.problems import answer_problems
 from portraiture.service.settings import ServiceSettings
 from portraiture.service.signatures import load_secret
 from portraiture.service.store import Store
+from portraiture.studio.guard import Guard
 from portraiture.version import __version__
 
 ABOUT = """\
@@ -48,14 +51,18 @@ def open_service(settings: ServiceSettings) -> Service:
     )  # fmt: skip
 
 
-def make_app(settings: ServiceSettings) -> FastAPI:
-    """The application; it does no heavy work, which is the workers' (`service.run.serve`). Its
-    `state.working` says whether they live, where it has some."""
+def make_app(settings: ServiceSettings, *, studio: Guard | None = None) -> FastAPI:
+    """The application; it does no heavy work, which is the workers' (`service.run.serve`), but for
+    the studio's. Its `state.working` says whether they live, where it has some. studio: who may
+    use the studio at /studio; None for no studio."""
     service = open_service(settings)
+    page = None if studio is None else _studio(studio)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        if page is not None:
+            page.state.session.jobs.cancel_all()
         service.table.close()
 
     app = FastAPI(
@@ -71,9 +78,11 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     app.state.metrics = Metrics(service.table)
     for routes in (avatars, heads, jobs, embed, metrics, pages):
         app.include_router(routes.router)
+    if page is not None:
+        app.mount("/studio", page)
     answer_problems(app)
-    app.middleware("http")(app.state.metrics.count)
-    app.middleware("http")(_harden)
+    app.add_middleware(Counted, metrics=app.state.metrics)
+    app.add_middleware(_Hardened)
     if settings.open:
         app.add_middleware(LocalOnly, origins=settings.origins)
     if settings.origins:
@@ -84,8 +93,24 @@ def make_app(settings: ServiceSettings) -> FastAPI:
     return app
 
 
-async def _harden(request: Request, call_next):  # type: ignore[no-untyped-def]
-    response: Response = await call_next(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    return response
+def _studio(guard: Guard) -> FastAPI:
+    from portraiture.studio.app import make_app  # loads the engine
+
+    return make_app(guard=guard)
+
+
+class _Hardened:
+    """Middleware that adds headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+                headers.setdefault("Referrer-Policy", "no-referrer")
+            await send(message)
+
+        await self._app(scope, receive, add)

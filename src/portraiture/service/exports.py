@@ -27,12 +27,17 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 POLL_SECONDS = 0.15
 
-
 TRIES = 3
 """Jobs for one file that may fail; then it is refused until they are forgotten."""
 MOST_JOBS = 100
 MOST_FILES = 60
 """That are kept of one version."""
+
+
+class _File(FileResponse):
+    """Read in few pieces, each of which is a trip to another thread."""
+
+    chunk_size = 1 << 20
 
 
 def export_job(service: Service, result: Result, suffix: str, key: str, asked: Any) -> Job:
@@ -94,7 +99,7 @@ def file_response(request: Request, path: Path, result: Result, suffix: str) -> 
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    return FileResponse(
+    return _File(
         path, headers=headers, media_type=MEDIA_TYPES[suffix], filename=f"{result.id}.{suffix}"
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portraiture.jobs.table import JobTable
 from portraiture.service.access import ThisService
@@ -38,21 +39,39 @@ class Metrics:
         )  # fmt: skip
         self.registry.register(_Jobs(table))
 
-    async def count(
-        self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """Middleware."""
-        start = time.perf_counter()
-        status = 500
+    def note(self, scope: Scope, status: int, seconds: float) -> None:
+        """One answered request. seconds: until its answer began."""
+        route = getattr(scope.get("route"), "path", None)
+        route = "other" if route is None else scope.get("root_path", "") + route
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.requests.labels(method, route, str(status)).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+
+class Counted:
+    """Middleware that notes every request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status, seconds = time.perf_counter(), 500, None
+
+        async def pass_on(message: Message) -> None:
+            nonlocal status, seconds
+            if message["type"] == "http.response.start":
+                status, seconds = message["status"], time.perf_counter() - start
+            await send(message)
+
         try:
-            response = await call_next(request)
-            status = response.status_code
-            return response
+            await self._app(scope, receive, pass_on)
         finally:
-            route = getattr(request.scope.get("route"), "path", "other")
-            method = request.method if request.method in METHODS else "other"
-            self.requests.labels(method, route, str(status)).inc()
-            self.seconds.labels(method, route).observe(time.perf_counter() - start)
+            taken = time.perf_counter() - start if seconds is None else seconds
+            self._metrics.note(scope, status, taken)
 
 
 class _Jobs(Collector):

@@ -25,9 +25,12 @@ from portraiture.service.app import make_app, open_service
 from portraiture.service.housekeeping import Housekeeping
 from portraiture.service.settings import ServiceSettings
 from portraiture.service.work import KINDS, Work
+from portraiture.studio.guard import Guard
 
 GRACE_SECONDS = 10
 """That requests get to end after a signal."""
+WS_MAX_BYTES = 65_536
+"""Of a message to the studio."""
 
 
 def serve(
@@ -39,12 +42,13 @@ def serve(
     config: WorkerConfig | None = None,
     work: DoesJobs | None = None,
     listening: Callable[[], None] = lambda: None,
+    studio: Guard | None = None,
 ) -> None:
     """Answer requests, and do jobs in `workers` processes, until a signal. work: what they do, by
-    default `Work`. listening: called when the address is ours. Raises PortraitureError where the
-    folder, the database or the address cannot be used."""
+    default `Work`. listening: called when the address is ours. studio: see `make_app`. Raises
+    PortraitureError where the folder, the database or the address cannot be used."""
     settings = _absolute(settings)
-    app = make_app(settings)
+    app = make_app(settings, studio=studio)
     service: Service = app.state.service
     listener = _listen(host, port)
     options = uvicorn.Config(
@@ -53,6 +57,7 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        ws_max_size=WS_MAX_BYTES,
     )
     with ExitStack() as stack:
         stack.callback(listener.close)

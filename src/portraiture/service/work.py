@@ -19,6 +19,7 @@ from portraiture.errors import (
     JobError,
     PhotoError,
     PortraitureError,
+    PostponedError,
 )
 from portraiture.jobs.folders import result_folder
 from portraiture.jobs.open import open_jobs
@@ -32,7 +33,7 @@ from portraiture.service.settings import ServiceSettings
 from portraiture.service.signatures import load_secret
 from portraiture.service.store import Store
 from portraiture.service.uploads import unnamed
-from portraiture.service.webhooks import deliver
+from portraiture.service.webhooks import deliver, try_later
 
 KINDS = ("avatar", "head", "edit", "export", "webhook")
 INPUT_ERRORS = (AvatarError, CancelledError, ExportError, InversionError, JobError, PhotoError)
@@ -53,7 +54,7 @@ class Work:
         ours, may name paths, and is worth another attempt."""
         try:
             return self._do(job, progress)
-        except INPUT_ERRORS:
+        except (*INPUT_ERRORS, PostponedError):
             raise
         except PortraitureError as error:
             raise RuntimeError(str(error)) from error
@@ -135,5 +136,9 @@ class Work:
         ended = self._table.get(job.payload["job"], tenant=job.tenant)
         address = self.settings.webhooks.get(job.tenant)
         if ended is not None and address is not None:
-            deliver(ended, address, load_secret(self.settings.folder), now())
+            secret = load_secret(self.settings.folder)
+            try:
+                deliver(ended, address, secret, now())
+            except OSError as error:
+                raise try_later(job, now()) from error
         return Made({})

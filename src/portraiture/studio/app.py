@@ -1,4 +1,4 @@
-"""The studio as an app of its own, and as a router for another one.
+"""The studio as an app, alone or mounted in another one.
 
 browser ─Guard─▶ page, jobs, avatar, head ─▶ Session
 """
@@ -32,8 +32,7 @@ POLICY_VIOLATION = 1008
 
 
 def studio_router(session: Session, guard: Guard) -> APIRouter:
-    """The page, its files and everything below `api/`, checked by `guard`. An app that includes it
-    also needs `answer_errors`, and should close `session.jobs` at its end."""
+    """The page, its files and everything below `api/`, checked by `guard`."""
 
     def check(connection: HTTPConnection, *, public: bool) -> None:
         reason = guard.refusal(connection, public=public)
@@ -73,7 +72,8 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def make_app(session: Session | None = None, guard: Guard | None = None) -> FastAPI:
-    """The studio as an app for one user of this computer."""
+    """The studio as an app for one user of this computer. An app that mounts it should cancel the
+    work of its `state.session` at its own end."""
     session, guard = session or Session(), guard or Guard()
 
     @asynccontextmanager
@@ -85,7 +85,7 @@ def make_app(session: Session | None = None, guard: Guard | None = None) -> Fast
         title="Portraiture Studio", lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url=None,
     )  # fmt: skip
+    app.state.session = session
     answer_errors(app)
-
     app.include_router(studio_router(session, guard))
     return app
