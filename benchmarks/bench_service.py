@@ -108,7 +108,8 @@ def serving(options: Options, folder: Path) -> Iterator[tuple[httpx.Client, int]
     command = [
         sys.executable, "-m", "portraiture.cli", "serve", "--folder", str(folder), "--open",
         "--port", str(options.port), "--workers", str(options.workers),
-        "--max-queued", str(options.jobs + 2), "--rate", "1000",
+        "--max-queued", str(options.jobs + 2), "--max-own", str(options.jobs + 2),
+        "--rate", "1000",
     ]  # fmt: skip
     program = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     client = httpx.Client(base_url=f"http://127.0.0.1:{options.port}", timeout=60.0)
