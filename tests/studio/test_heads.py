@@ -15,13 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from portraiture.edit.run import edit
+from portraiture.edit.run import edit, mix
 from portraiture.errors import EditError, HeadError
 from portraiture.generate.run import sample
 from portraiture.head import Head, head_image
 from portraiture.studio.app import make_app
 from portraiture.studio.guard import PROTOCOL, Guard
-from portraiture.studio.heads import MAX_PITCH, MAX_YAW, SIDES, Heads, View, coarse_image
+from portraiture.studio.heads import MAX_PITCH, MAX_YAW, SIDES, Heads, Mix, View, coarse_image
 from portraiture.studio.session import Session
 
 PROTOCOLS, HOST = [PROTOCOL, "t"], {"host": "127.0.0.1"}
@@ -161,3 +161,20 @@ def test_what_cannot_be_edited_is_refused(head: Head) -> None:
         with pytest.raises(EditError):
             heads.edit(amounts)
     assert heads.current() is head
+
+
+def test_a_mix_comes_before_the_edits_and_goes_with_them(head: Head) -> None:
+    heads = Heads()
+    heads.begin(head)
+    assert heads.edit({"smile": 1.0}, Mix(8, shape=0.5, look=0.25))
+    expected = edit(mix(head, sample(8), shape=0.5, look=0.25), {"smile": 1.0})
+    assert (heads.current().planes == expected.planes).all()
+    assert heads.about()["mix"] == {"seed": 8, "shape": 0.5, "look": 0.25}
+    assert heads.edit({}) and heads.current() is head and heads.about()["mix"] is None
+
+
+def test_mixes_that_the_page_cannot_ask_for_are_refused(client: TestClient) -> None:
+    for wrong in ({"seed": -1}, {"seed": 8, "shape": 2.0, "look": 0.0}, {"seed": 8}):
+        headers = {"x-portraiture-token": "t"}
+        answer = client.patch("/api/head", json={"amounts": {}, "mix": wrong}, headers=headers)
+        assert answer.status_code == 422

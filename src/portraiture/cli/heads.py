@@ -86,15 +86,22 @@ class Edit:
     other way. pc1 to pc20 are the principal axes of all heads; style-ATTRIBUTE and style-NUMBER
     change style channels. glasses=1 puts glasses on, glasses=-1 takes them off again.
 
-    Example: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
+    Examples: portraiture edit me/head.safetensors --set smile=1.0 --set age=-0.5 --out younger
+              portraiture edit me/head.safetensors --towards 8 --shape 0.3 --look 0 --out cousin
     """
 
     head: Positional[Path]
     """The head.safetensors that invert or edit wrote."""
     out: Path
     """Folder for the results."""
-    settings: Annotated[tuple[str, ...], UseAppendAction, arg(name="set")]
+    settings: Annotated[tuple[str, ...], UseAppendAction, arg(name="set")] = ()
     """ATTRIBUTE=AMOUNT; may be given several times."""
+    towards: str | None = None
+    """Mix with another head first: a seed, or its head.safetensors."""
+    shape: float = 0.5
+    """How far towards its form of face and hair, from 0 to 1."""
+    look: float = 0.5
+    """How far towards its colours, from 0 to 1."""
     network: str | None = None
     """The generator's weights, if they are not shipped ones."""
     device: DeviceName = "auto"
@@ -215,13 +222,28 @@ def edit(command: Edit) -> None:
     from portraiture.models import Models, choose_device
 
     amounts = read_amounts(command.settings)
-    if not amounts:
-        raise EditError("Say what to change, such as --set smile=1.0.")
+    if not amounts and command.towards is None:
+        raise EditError("Say what to change, such as --set smile=1.0 or --towards 8.")
     models = Models(choose_device(command.device))
     head = Head.load(command.head, network=command.network, models=models)
     with TerminalProgress() as progress:
-        edit_files(head, amounts, command.out, overwrite=command.overwrite, progress=progress)
+        edit_files(
+            head, amounts, command.out, towards=_other(command.towards, head),
+            shape=command.shape, look=command.look, overwrite=command.overwrite, progress=progress,
+        )  # fmt: skip
     console.print(f"Wrote {', '.join(EDIT_FILES)} to {command.out}", markup=False, soft_wrap=True)
+
+
+def _other(named: str | None, head: Head) -> Head | None:
+    """The head to mix with: of a seed of the same generator, or of a file."""
+    from portraiture.generate.run import sample
+    from portraiture.head import Head
+
+    if named is None:
+        return None
+    if named.isdecimal():
+        return sample(int(named), network=head.generator, models=head.models)
+    return Head.load(Path(named), network=head.generator, models=head.models)
 
 
 def invert(command: Invert) -> None:

@@ -80,14 +80,18 @@ def read_amounts(settings: Sequence[str]) -> dict[str, float]:
 
 
 def edit_files(
-    head: Head, amounts: Mapping[str, float], out: Path, *, overwrite: bool = False,
-    progress: Progress = SILENT,
+    head: Head, amounts: Mapping[str, float], out: Path, *, towards: Head | None = None,
+    shape: float = 0.5, look: float = 0.5, overwrite: bool = False, progress: Progress = SILENT,
 ) -> Head:  # fmt: skip
     """Edit a head and write `EDIT_FILES` into `out`, all of them or none: the head, its front view,
-    and a contact sheet of several views before and after. Raises EditError, HeadError, OutputError.
-    """
+    and a contact sheet of several views before and after. towards, shape, look: mix it with another
+    first, see `mix`. Raises EditError, HeadError, OutputError."""
     with staged_folder(out, EDIT_FILES, overwrite=overwrite) as folder:
-        edited = edit(head, amounts, progress=progress)
+        edited = head
+        if towards is not None:
+            edited = mix(edited, towards, shape=shape, look=look, progress=progress)
+        if amounts:
+            edited = edit(edited, amounts, progress=progress)
         edited.save(folder / "head.safetensors")
         progress.stage("Render before and after", 2 * len(VIEWS))
         asked = counted(product((head, edited), VIEWS), progress)
@@ -132,19 +136,59 @@ def edit(
             raise EditError(f"There is no direction for {name[:40]}.")
         moved.append(amount * found.of_w[name].step)
     ws = head.ws + torch.stack(moved).sum(0)
-    edits, facts = _added(head.edits, amounts), _still_true(head.facts)
-    styles = _styles(generator, ws, _style_change(edits, found))
+    edits = _added(head.edits, amounts)
+    before, after = (_style_change(each, found) for each in (head.edits, edits))
+    return replace(_moved(head, ws, before, after), edits=edits)
+
+
+def _moved(
+    head: Head, ws: Float[Tensor, "1 N D"], change_before: Float[Tensor, "S"] | None,
+    change: Float[Tensor, "S"] | None,
+) -> Head:  # fmt: skip
+    """The head at another w+ and with another change of its styles (Eq. 10)."""
+    assert head.ws is not None
+    generator, facts = head.network, _still_true(head.facts)
+    styles = _styles(generator, ws, change)
     if head.features is None or head.visible is None:
         planes = _with_residual(generator, head, ws, generator.planes(ws, styles=styles))
-        return rounded(replace(head, ws=ws, planes=planes, edits=edits, facts=facts))
+        return rounded(replace(head, ws=ws, planes=planes, facts=facts))
     size = head.features.shape[-1]
-    before = _styles(generator, head.ws, _style_change(head.edits, found))
+    before = _styles(generator, head.ws, change_before)
     _, plain = planes_and_features(generator, head.ws, size, styles=before)
     planes, edited = planes_and_features(generator, ws, size, styles=styles)
     features = edited_features(head.features, plain, edited)
     refined = torch.cat([planes_of(generator, ws, one, styles=styles) for one in features.split(1)])
     mixed = _with_residual(generator, head, ws, fuse_planes(refined, planes, head.visible))
-    return rounded(replace(head, ws=ws, features=features, planes=mixed, edits=edits, facts=facts))
+    return rounded(replace(head, ws=ws, features=features, planes=mixed, facts=facts))
+
+
+@torch.no_grad()
+def mix(
+    head: Head, other: Head, *, shape: float = 0.5, look: float = 0.5, progress: Progress = SILENT
+) -> Head:
+    """Move a head towards another of the same generator (ours).
+
+    w+ is interpolated: `shape`, in [0, 1], of the first half of its rows, which mostly determine the
+    form of face and hair, and `look` of the others, mostly colours. What was found for the head's
+    photo is kept (Eq. 10). Raises EditError.
+    """
+    if not (0.0 <= shape <= 1.0 and 0.0 <= look <= 1.0):
+        raise EditError("Shape and look of a mix are numbers from 0 to 1.")
+    head = on_device(head, head.models.device)
+    if head.ws is None or other.ws is None:
+        raise EditError("Heads without a latent w cannot be mixed.")
+    if head.fingerprint != other.fingerprint:
+        raise EditError("Only heads of one generator can be mixed.")
+    styled = any(name.startswith(STYLE) for name in head.edits)
+    change = None
+    if styled:
+        found = known_directions(head.network, progress).to(head.models.device)
+        change = _style_change(head.edits, found)
+    progress.stage("Mix the heads")
+    rows = torch.arange(head.ws.shape[1], device=head.ws.device) < head.ws.shape[1] // 2
+    amount = torch.where(rows, shape, look)[None, :, None]
+    ws = head.ws + amount * (other.ws.to(head.ws) - head.ws)
+    return _moved(head, ws, change, change)
 
 
 def _edit_as_program(

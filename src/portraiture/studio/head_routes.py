@@ -16,6 +16,7 @@ from portraiture.studio.avatar_routes import Seed, Strict
 from portraiture.studio.guard import PROTOCOL
 from portraiture.studio.heads import (
     Heads,
+    Mix,
     View,
     head_file,
     head_file_kind,
@@ -29,10 +30,19 @@ MAX_MESSAGE = 1000
 UNSUPPORTED_DATA = 1003
 
 
+class Mixed(Strict):
+    """See `heads.Mix`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    shape: Annotated[float, Field(ge=0.0, le=1.0)]
+    look: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
 class Amounts(Strict):
-    """amounts: of attributes, see `edit.run.edit`."""
+    """amounts: of attributes, see `edit.run.edit`. mix: with another head, before the edits."""
 
     amounts: Annotated[dict[str, float], Field(max_length=32)]
+    mix: Mixed | None = None
 
 
 def head_routes(session: Session, check: Check) -> APIRouter:
@@ -54,7 +64,8 @@ def head_routes(session: Session, check: Check) -> APIRouter:
 
     @router.patch("/head")
     def edit(asked: Amounts) -> Response:
-        if not heads.edit(asked.amounts):
+        mixed = None if asked.mix is None else Mix(**asked.mix.model_dump())
+        if not heads.edit(asked.amounts, mixed):
             return Response(status_code=204)
         return Response(json.dumps(heads.about()), media_type="application/json")
 

@@ -10,7 +10,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,7 +22,7 @@ from numpy import ndarray
 from PIL import Image
 
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.edit.run import MAX_AMOUNT, edit
+from portraiture.edit.run import MAX_AMOUNT, edit, mix
 from portraiture.errors import EditError, HeadError
 from portraiture.export.video import swing
 from portraiture.generate.run import sample
@@ -33,6 +33,7 @@ from portraiture.meshing.head_mesh import pixels_of
 from portraiture.people.attributes import Attribute
 from portraiture.people.glasses import GLASSES
 from portraiture.progress import counted, raise_if_cancelled
+from portraiture.recent import Recent
 from portraiture.studio.files import written
 from portraiture.studio.jobs import Job, Made
 from portraiture.triplane.volume import render_volume
@@ -46,6 +47,8 @@ FRAME_S = 0.085
 """Time that one such image may take, so that with sending and showing there are 8 a second."""
 SAMPLES = 24
 """Samples on each ray of such an image, and as many again where something is."""
+SEEDS_KEPT = 2
+"""Heads that were mixed with."""
 NO_HEAD = "There is no neural head yet; make one of the photo or of a seed."
 NO_PHOTO = "Start with a photo first, or make the head of a seed."
 
@@ -85,6 +88,15 @@ class View:
         return View(yaw, pitch, bool(message.get("sharp")), bool(message.get("before")))
 
 
+@dataclass(frozen=True)
+class Mix:
+    """With the head of a seed. shape, look: see `edit.run.mix`."""
+
+    seed: int
+    shape: float = 0.0
+    look: float = 0.0
+
+
 @dataclass(eq=False)
 class Heads:
     """The head and its edits. Safe to use from any thread."""
@@ -92,16 +104,18 @@ class Heads:
     original: Head | None = None
     now: Head | None = None
     amounts: dict[str, float] = field(default_factory=dict)
+    mixed: Mix | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _editing: threading.Lock = field(default_factory=threading.Lock)
     _asked: int = 0
     _side: int = 1
+    _seeds: Recent[int, Head] = field(default_factory=lambda: Recent(SEEDS_KEPT))
 
     def begin(self, head: Head) -> None:
         """Start from a head."""
         with self._lock:
             self.original = self.now = head
-            self.amounts = {}
+            self.amounts, self.mixed = {}, None
             self._asked += 1
 
     def about(self) -> dict[str, Any]:
@@ -116,12 +130,13 @@ class Heads:
                 "made": self.original is not None,
                 "editable": editable,
                 "amounts": dict(self.amounts),
+                "mix": None if self.mixed is None else asdict(self.mixed),
                 "sliders": sliders,
             }
 
-    def edit(self, amounts: Mapping[str, float]) -> bool:
-        """Edit the original by these amounts; whether no later edit has come meanwhile. Raises
-        EditError, HeadError."""
+    def edit(self, amounts: Mapping[str, float], mixed: Mix | None = None) -> bool:
+        """Mix the original, then edit it by these amounts; whether no later edit has come since.
+        Raises EditError, HeadError."""
         for name, amount in amounts.items():
             if name not in (*SLIDERS, GLASSES) or not abs(amount) <= MAX_AMOUNT:
                 raise EditError(f"{name[:20]!r} cannot be edited by this amount.")
@@ -133,12 +148,19 @@ class Heads:
         with self._editing:
             if asked != self._asked:
                 return False
-            edited = edit(original, chosen) if chosen else original
+            edited = original if mixed is None else self._mix(original, mixed)
+            edited = edit(edited, chosen) if chosen else edited
             with self._lock:
                 if asked != self._asked:
                     return False
-                self.now, self.amounts = edited, chosen
+                self.now, self.amounts, self.mixed = edited, chosen, mixed
         return True
+
+    def _mix(self, original: Head, mixed: Mix) -> Head:
+        if mixed.shape == mixed.look == 0.0:
+            return original
+        other = self._seeds.get(mixed.seed, lambda: sample(mixed.seed, network=original.generator))
+        return mix(original, other, shape=mixed.shape, look=mixed.look)
 
     def jpeg(self, view: View, wanted: Callable[[], bool] = lambda: True) -> bytes | None:
         """The image of a view; None where it is not `wanted` any more. Raises HeadError."""

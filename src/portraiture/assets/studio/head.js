@@ -129,6 +129,16 @@ class HeadView {
   }
 }
 
+// The page keeps a mix among the amounts, so that undo knows it too.
+function asked({ mixSeed = 8, mixShape = 0, mixLook = 0, ...amounts }) {
+  const mix = mixShape || mixLook ? { seed: mixSeed, shape: mixShape, look: mixLook } : null;
+  return { amounts, mix };
+}
+
+function kept({ amounts, mix }) {
+  return mix ? { ...amounts, mixSeed: mix.seed, mixShape: mix.shape, mixLook: mix.look } : amounts;
+}
+
 // Amounts of edits with their history, and the way to the program: the latest wins.
 class HeadEdits {
   constructor(view, show) {
@@ -182,7 +192,7 @@ class HeadEdits {
     try {
       while (this.again) {
         this.again = false;
-        await ask('head', { method: 'PATCH', json: { amounts: this.amounts } });
+        await ask('head', { method: 'PATCH', json: asked(this.amounts) });
         if (this.again) this.view.want(false);
       }
       this.view.refresh();
@@ -220,9 +230,40 @@ function editPanel(sliders, edits) {
     edits.set({});
   });
   node.append(element('label', { className: 'switch' }, glasses, ' Glasses, in sharp images'), reset);
+  const mixing = mixPanel(edits);
+  node.append(mixing.node);
   const show = (amounts) => {
     rows.forEach((row, name) => row.show(amounts[name] || 0));
     glasses.checked = (amounts.glasses || 0) > 0.5;
+    mixing.show(amounts);
+  };
+  return { node, show };
+}
+
+// Another head, of a seed, and how far towards it.
+function mixPanel(edits) {
+  const seed = element('input', { type: 'number', min: 0, max: 4294967295, step: 1, value: 8, ariaLabel: 'Seed of the head to mix with' });
+  const change = (amounts) => edits.set({ ...edits.amounts, mixSeed: Number(seed.value), ...amounts });
+  seed.addEventListener('change', () => {
+    if (!seed.checkValidity() || seed.value === '') return;
+    edits.mark();
+    change({});
+  });
+  const rows = [['mixShape', 'Its form'], ['mixLook', 'Its colours']].map(([name, label]) => {
+    const row = slider({ label, low: 'own', high: 'the other’s' });
+    row.input.dataset.edit = name;
+    const now = gesture(row.input);
+    row.input.addEventListener('input', () => {
+      edits.mark(now());
+      change({ [name]: Number(row.input.value) });
+    });
+    return [name, row];
+  });
+  const node = element('div', { className: 'group' },
+    element('h3', { textContent: 'Mix with the head of a seed' }), seed, ...rows.map(([, row]) => row.node));
+  const show = (amounts) => {
+    if (amounts.mixSeed !== undefined && document.activeElement !== seed) seed.value = amounts.mixSeed;
+    rows.forEach(([name, row]) => row.show(amounts[name] || 0));
   };
   return { node, show };
 }
@@ -276,7 +317,7 @@ export function buildHead(avatar, panel) {
       show = built.show;
       controls.append(element('h2', { textContent: 'Edits' }), built.node);
     }
-    edits.begin(about.amounts);
+    edits.begin(kept(about));
     if (state.visible) state.reveal(true);
   };
   const make = async (title, start) => {
