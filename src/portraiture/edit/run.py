@@ -168,9 +168,9 @@ def mix(
 ) -> Head:
     """Move a head towards another of the same generator (ours).
 
-    w+ is interpolated: `shape`, in [0, 1], of the first half of its rows, which mostly determine the
-    form of face and hair, and `look` of the others, mostly colours. What was found for the head's
-    photo is kept (Eq. 10). Raises EditError.
+    w+ is interpolated: `shape`, in [0, 1], of the first half of its rows, which mostly determine
+    the form of face and hair, and `look` of the others, mostly colours. What was found for the
+    head's photo is kept (Eq. 10). Raises EditError.
     """
     if not (0.0 <= shape <= 1.0 and 0.0 <= look <= 1.0):
         raise EditError("Shape and look of a mix are numbers from 0 to 1.")
