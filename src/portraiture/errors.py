@@ -99,3 +99,7 @@ class RevisedError(JobError):
 
 class StudioError(PortraitureError):
     """The studio cannot start as asked."""
+
+
+class AdaptError(PortraitureError):
+    """A style cannot be prepared, or applied as asked."""

@@ -1,0 +1,225 @@
+"""Cameras of a domain whose images tell none (3DAvatarGAN, section 3.1, "camera alignment").
+
+points X(w) of G_s, keypoints of the target ─▶ (c', r') ─▶ (θ', φ') of every sample ─▶ Cameras
+A camera is M(θ, φ, c, r): yaw and pitch of an orbit around the pivot c at the radius r, with EG3D's
+intrinsics. Letters: N samples, L keypoints.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraiture.camera import EG3D_ANCHOR, EG3D_FOCAL, EG3D_RADIUS
+from portraiture.errors import TrainingError
+from portraiture.media import atomic_path
+
+FILE = "cameras.json"
+ROUNDS = 25
+HUBER = 0.01
+"""Residual, in sides of the image, from which a keypoint's error counts linearly."""
+RIDGE = 0.05
+"""Weight that keeps the pivot's depth and the radius near EG3D's (`align_pivot`)."""
+NEAREST_FRONT = EG3D_RADIUS - float(EG3D_ANCHOR[2])
+"""Distance of EG3D's frontal camera from the point it looks at."""
+MOST = math.radians(80.0)
+QUANTILES = (0.01, 0.99)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation and range (1st and 99th percentile) of an angle, radians."""
+
+    mean: float
+    deviation: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """The camera distribution of a domain. angles: yaw and pitch of each aligned sample, radians.
+    pivot: c, the point that cameras look at; radius: r; EG3D units."""
+
+    angles: tuple[tuple[float, float], ...]
+    pivot: tuple[float, float, float] = (0.0, float(EG3D_ANCHOR[1]), float(EG3D_ANCHOR[2]))
+    radius: float = NEAREST_FRONT
+
+    def spread(self) -> tuple[Spread, Spread]:
+        """Of yaw and of pitch."""
+        table = torch.tensor(self.angles, dtype=torch.float64)
+        return _spread(table[:, 0]), _spread(table[:, 1])
+
+    def sample(
+        self, count: int, generator: torch.Generator, *, jitter: float = math.radians(2.0)
+    ) -> Float[Tensor, "count 2"]:
+        """Yaws and pitches of recovered cameras with normal noise of `jitter` radians, within the
+        range. The paper fits a distribution's mean and range; the samples themselves are ours."""
+        table = torch.tensor(self.angles, dtype=torch.float32)
+        chosen = table[torch.randint(len(table), (count,), generator=generator)]
+        chosen = chosen + jitter * torch.randn(count, 2, generator=generator)
+        yaw, pitch = self.spread()
+        low = torch.tensor([yaw.lowest, pitch.lowest])
+        high = torch.tensor([yaw.highest, pitch.highest])
+        return chosen.clamp(low, high)
+
+    def vectors(self, angles: Float[Tensor, "N 2"]) -> Float[Tensor, "N 25"]:
+        """EG3D's numbers of the cameras at these yaws and pitches."""
+        return orbit_cameras(angles, torch.tensor(self.pivot).to(angles), self.radius)
+
+    def to_json(self) -> str:
+        """What `load` reads."""
+        record = {
+            "pivot": self.pivot, "radius": self.radius, "angles": [list(a) for a in self.angles],
+        }  # fmt: skip
+        return json.dumps(record) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write JSON, whole or not at all. Raises OutputError."""
+        with atomic_path(path) as partial:
+            partial.write_text(self.to_json())
+
+    @staticmethod
+    def load(path: Path) -> Cameras:
+        """Read what `save` wrote. Raises TrainingError."""
+        try:
+            record: Any = json.loads(path.read_text())
+            angles = tuple((float(yaw), float(pitch)) for yaw, pitch in record["angles"])
+            x, y, z = (float(v) for v in record["pivot"])
+            made = Cameras(angles, (x, y, z), float(record["radius"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{path} holds no cameras; run adapt prepare again.") from error
+        numbers = [*made.pivot, made.radius, *(v for pair in angles for v in pair)]
+        if not angles or not all(math.isfinite(v) for v in numbers) or made.radius <= 0:
+            raise TrainingError(f"{path} holds no cameras; run adapt prepare again.")
+        return made
+
+
+def _spread(values: Float[Tensor, "N"]) -> Spread:
+    low, high = torch.quantile(values, torch.tensor(QUANTILES, dtype=values.dtype)).tolist()
+    return Spread(float(values.mean()), float(values.std(correction=0)), low, high)
+
+
+def orbit_cameras(
+    angles: Float[Tensor, "N 2"], pivot: Float[Tensor, "3"], radius: float | Tensor
+) -> Float[Tensor, "N 25"]:
+    """`camera.orbit` for yaws and pitches, differentiable in all arguments; EG3D's numbers."""
+    yaw, pitch = angles.unbind(-1)
+    zero = torch.zeros_like(yaw)
+    to_camera = torch.stack([yaw.sin() * pitch.cos(), pitch.sin(), yaw.cos() * pitch.cos()], -1)
+    right = torch.stack([yaw.cos(), zero, -yaw.sin()], -1)
+    down = torch.linalg.cross(-to_camera, right)
+    place = pivot + radius * to_camera
+    top = torch.stack([right, down, -to_camera, place], -1)
+    pose = torch.cat([top.flatten(-2), torch.tensor([0.0, 0.0, 0.0, 1.0]).to(top).expand(
+        *yaw.shape, 4)], -1)  # fmt: skip
+    f = EG3D_FOCAL
+    lens = torch.tensor([f, 0.0, 0.5, 0.0, f, 0.5, 0.0, 0.0, 1.0]).to(top)
+    return torch.cat([pose, lens.expand(*yaw.shape, 9)], -1)
+
+
+def project_points(
+    points: Float[Tensor, "N L 3"], cameras: Float[Tensor, "N 25"]
+) -> Float[Tensor, "N L 2"]:
+    """Image coordinates in [0, 1] (x right, y down) of points; EG3D's intrinsics,
+    differentiable."""
+    pose = cameras[..., :16].unflatten(-1, (4, 4))
+    local = (points - pose[..., None, :3, 3]) @ pose[..., :3, :3]
+    return EG3D_FOCAL * local[..., :2] / local[..., 2:] + 0.5
+
+
+def align_pivot(
+    points: Float[Tensor, "L 3"], seen: Float[Tensor, "L 2"], weights: Float[Tensor, "L"]
+) -> tuple[tuple[float, float, float], float]:
+    """(c', r') = argmin L_kd(G_s(w̄, M(0, 0, c, r)), G_2D(w̄)) (section 3.1).
+
+    points: keypoints X(w̄) of G_s. seen: those of the target's mean image, in [0, 1]. The error is a
+    weighted squared distance with Huber's limit. On a frontal image the pivot's depth and the
+    radius act nearly alike, so a weak ridge keeps both near EG3D's. [ours]
+    """
+    points, seen, weights = points.double(), seen.double(), weights.double()
+    start = torch.tensor([*EG3D_ANCHOR.tolist(), math.log(NEAREST_FRONT)], dtype=torch.float64)
+
+    def residual(unknown: Tensor) -> Tensor:
+        camera = orbit_cameras(unknown.new_zeros(1, 2), unknown[:3], unknown[3].exp())
+        return _weighted(project_points(points[None], camera)[0] - seen, weights)
+
+    def pull(unknown: Tensor) -> Tensor:
+        return RIDGE * (unknown - start)[2:]
+
+    found = _least_squares(residual, start[None], pull)[0]
+    x, y, z = found[:3].tolist()
+    return (x, y, z), float(found[3].exp())
+
+
+def align_angles(
+    points: Float[Tensor, "N L 3"], seen: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"],
+    *, pivot: Sequence[float], radius: float, slack: bool = True,
+) -> Float[Tensor, "N 2"]:  # fmt: skip
+    """(θ', φ') = argmin L_kd(G_s(w, M(θ, φ, c', r')), G_2D(w)) of each sample (section 3.1).
+
+    points: keypoints X(w) of G_s. seen: of the target, in [0, 1]. slack: also find a shift and a
+    scale of each image, for crops are not exact and styles change the head's size; False is the
+    published form. [ours] Returns yaw and pitch, radians.
+    """
+    points, seen, weights = points.double(), seen.double(), weights.double()
+    c = torch.tensor(list(pivot), dtype=torch.float64)
+    count = 5 if slack else 2
+
+    def residual(unknown: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        camera = orbit_cameras(unknown[None, :2], c, radius)
+        at = project_points(x[None], camera)[0]
+        if slack:
+            at = (at - 0.5) * unknown[2].exp() + 0.5 + unknown[3:5]
+        return _weighted(at - y, weights)
+
+    found = []
+    for x, y in zip(points, seen, strict=True):
+        start = torch.zeros(1, count, dtype=torch.float64)
+        found.append(_least_squares(lambda u, x=x, y=y: residual(u, x, y), start)[0, :2])
+    return torch.stack(found).clamp(-MOST, MOST).float()
+
+
+def _weighted(error: Float[Tensor, "L 2"], weights: Float[Tensor, "L"]) -> Float[Tensor, "L2"]:
+    """Residuals whose squares are Huber's loss, by weights from the detached errors."""
+    length = error.detach().norm(dim=-1)
+    robust = (HUBER / length.clamp_min(HUBER)).sqrt()
+    share = (weights / weights.sum()).sqrt()
+    return (error * (robust * share)[:, None]).flatten()
+
+
+def _least_squares(
+    residual: Callable[[Tensor], Tensor], start: Float[Tensor, "1 P"],
+    pull: Callable[[Tensor], Tensor] | None = None,
+) -> Float[Tensor, "1 P"]:  # fmt: skip
+    """Levenberg and Marquardt's damped Gauss-Newton steps; a step that does not help is halved in
+    reach by more damping."""
+
+    def all_of(u: Tensor) -> Tensor:
+        return residual(u) if pull is None else torch.cat([residual(u), pull(u)])
+
+    x, damping = start[0].clone(), 1e-3
+    error = float(all_of(x).square().sum())
+    for _ in range(ROUNDS):
+        r = all_of(x)
+        jacobian = torch.func.jacfwd(all_of)(x)
+        normal = jacobian.T @ jacobian
+        damped = normal + damping * torch.diag(normal.diagonal().clamp_min(1e-9))
+        tried = x - torch.linalg.solve(damped, jacobian.T @ r)
+        better = float(all_of(tried).square().sum())
+        if better < error:
+            done = error - better < 1e-14
+            x, error, damping = tried, better, damping * 0.3
+            if done:
+                break
+        else:
+            damping *= 10.0
+    return x[None]
