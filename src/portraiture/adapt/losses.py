@@ -29,7 +29,7 @@ def delta_penalty(deltas: Iterable[Tensor]) -> Float[Tensor, ""]:
 def background_depth(
     depth: Float[Tensor, "B 1 n n"], background: Float[Tensor, "B 1 n n"], average: float
 ) -> Float[Tensor, ""]:
-    """R(D) = ‖a_d · J - D_t‖ over the background S_b (section 3.3 as METHODS reads it), the
+    """R(D) = ‖a_d · J - D_t‖ over the background S_b (section 3.3 as we read it), the
     Frobenius norm at `RAYS`², mean over B; weight 0.005. average: a_d of G_s."""
     side = depth.shape[-1] / RAYS
     error = (background * (average - depth)).flatten(1)

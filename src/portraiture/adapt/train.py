@@ -240,7 +240,7 @@ class TrainStyle:
 
     @torch.no_grad()
     def _average_depth(self) -> float:
-        """a_d: mean depth of G_s's background over samples (section 3.3 as METHODS reads it)."""
+        """a_d: mean depth of G_s's background over samples (section 3.3 as we read it)."""
         if self._depth is None:
             like = next(self.source.parameters())
             rng = torch.Generator().manual_seed(self.run.seed)

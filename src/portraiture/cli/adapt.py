@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import degrees
+from math import degrees, radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -119,6 +119,72 @@ class AdaptApply:
 
 
 @dataclass(frozen=True)
+class AdaptReference:
+    """Give a neural head the style of one image, such as a painting.
+
+    The image's textures are matched from a camera that turns about the head. Writes
+    head.safetensors (a head with weights of its own, which edit takes), front.png and sheet.png,
+    all of them or none. Ctrl-C ends the optimisation early, with what it has.
+
+    Example: portraiture adapt reference me/head.safetensors --image painting.jpg --out me-painted
+    """
+
+    source: Annotated[Positional[Path], arg(metavar="HEAD|PHOTO")]
+    """A head.safetensors of invert or edit, or a photo."""
+    image: Path
+    """The reference; its middle square is used."""
+    out: Path
+    """Folder for the results."""
+    change: Literal["color", "color+shape"] = "color"
+    """Layers that may change: those of colour, or also those of shape."""
+    steps: int = 120
+    """Steps of the optimisation."""
+    perceptual: Path | None = None
+    """SqueezeNet weights whose features are matched; our face parser's by default."""
+    network: str | None = None
+    """The generator's weights, if they are not shipped ones."""
+    device: DeviceName = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+@dataclass(frozen=True)
+class AdaptVideo:
+    """Move a head in a style by a clip of somebody: expressions of the clip, frame by frame.
+
+    Each frame's face is encoded; the differences from the first frame's code act on the head's.
+    Writes video.mp4, or with frames without a face an error that says how many.
+
+    Example: portraiture adapt video clip.mp4 --head me-painted/head.safetensors --style painted
+    --out v
+    """
+
+    clip: Annotated[Positional[Path], arg(metavar="CLIP")]
+    """A video, or a folder of frames."""
+    head: Path
+    """A head.safetensors of adapt apply; it is who moves."""
+    style: str
+    """The style that the head is in."""
+    out: Path
+    """Folder for the results."""
+    rows: Literal["published", "all"] = "all"
+    """Rows of w+ that move: all, which heads needs for expressions, or those of the paper."""
+    swing: float = 0.0
+    """Degrees by which the camera swings from side to side."""
+    most: int = 240
+    """Largest number of frames."""
+    encoder: str | None = None
+    """Encoder of the frames, such as an e4e of train encoder; the shipped one by default."""
+    network: str | None = None
+    """The generator's weights, if they are not shipped ones."""
+    device: DeviceName = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+    overwrite: bool = False
+    """Replace files of an earlier run."""
+
+
+@dataclass(frozen=True)
 class Adapt:
     """Neural heads in artistic styles, trained from images alone (3DAvatarGAN).
 
@@ -132,6 +198,8 @@ class Adapt:
             Annotated[AdaptPrepare, subcommand("prepare")]
             | Annotated[AdaptTrain, subcommand("train")]
             | Annotated[AdaptApply, subcommand("apply")]
+            | Annotated[AdaptReference, subcommand("reference")]
+            | Annotated[AdaptVideo, subcommand("video")]
         ]
     ]
 
@@ -144,6 +212,10 @@ def adapt(command: Adapt) -> None:
             _train(command.what)
         case AdaptApply():
             _apply(command.what)
+        case AdaptReference():
+            _reference(command.what)
+        case AdaptVideo():
+            _video(command.what)
 
 
 def _prepare(command: AdaptPrepare) -> None:
@@ -209,6 +281,52 @@ def _apply(command: AdaptApply) -> None:
             refine=refine, progress=progress,
         )  # fmt: skip
     console.print(f"Wrote {', '.join(STYLE_FILES)} to {command.out}", markup=False, soft_wrap=True)
+
+
+def _reference(command: AdaptReference) -> None:
+    from portraiture.adapt.reference import ReferenceConfig
+    from portraiture.adapt.run import STYLE_FILES, reference_files
+    from portraiture.models import Models, choose_device
+
+    if not 1 <= command.steps <= 10_000:
+        raise AdaptError(f"--steps goes from 1 to 10,000, not {command.steps}.")
+    models = Models(choose_device(command.device))
+    with TerminalProgress() as progress:
+        head = source_head(command.source, command.network, models, progress)
+        reference_files(
+            head, command.image, command.out, perceptual=command.perceptual,
+            config=ReferenceConfig(changed=command.change, steps=command.steps),
+            overwrite=command.overwrite, progress=progress,
+        )  # fmt: skip
+    console.print(f"Wrote {', '.join(STYLE_FILES)} to {command.out}", markup=False, soft_wrap=True)
+
+
+def _video(command: AdaptVideo) -> None:
+    from portraiture.adapt.clip import clip_frames, clip_rate
+    from portraiture.adapt.run import find_style, video_files
+    from portraiture.head import Head
+    from portraiture.invert.method import encoder_kind, encoder_method
+    from portraiture.models import Models, choose_device
+
+    if not 2 <= command.most <= 1_500:
+        raise AdaptError(f"--most goes from 2 to 1500, not {command.most}.")
+    if not 0.0 <= command.swing <= 60.0:
+        raise AdaptError(f"--swing goes from 0 to 60 degrees, not {command.swing:g}.")
+    models = Models(choose_device(command.device))
+    head = Head.load(command.head, network=command.network, models=models)
+    style = find_style(command.style, models)
+    kind = "aligned" if command.encoder is None else encoder_kind(models, command.encoder)
+    method = encoder_method(
+        models, kind, network=head.generator, weights=command.encoder, aligned=False
+    )
+    with TerminalProgress() as progress:
+        made = video_files(
+            head, style, clip_frames(command.clip, most=command.most), method, command.out,
+            rate=clip_rate(command.clip), rows=command.rows, swing=radians(command.swing),
+            overwrite=command.overwrite, progress=progress,
+        )  # fmt: skip
+    lost = f", {made.lost} frames without a face were filled in" if made.lost else ""
+    console.print(f"Wrote video.mp4 to {command.out}, {made.frames} frames{lost}", markup=False)
 
 
 def source_head(path: Path, network: str | None, models: Models, progress: Progress) -> Head:
