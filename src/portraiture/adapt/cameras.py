@@ -24,6 +24,8 @@ from portraiture.media import atomic_path
 
 FILE = "cameras.json"
 ROUNDS = 25
+STEP = 1e-5
+"""Of the differences."""
 HUBER = 0.01
 """Residual, in sides of the image, from which a keypoint's error counts linearly."""
 RIDGE = 0.05
@@ -122,7 +124,7 @@ def orbit_cameras(
     pose = torch.cat([top.flatten(-2), torch.tensor([0.0, 0.0, 0.0, 1.0]).to(top).expand(
         *yaw.shape, 4)], -1)  # fmt: skip
     f = EG3D_FOCAL
-    lens = torch.tensor([f, 0.0, 0.5, 0.0, f, 0.5, 0.0, 0.0, 1.0]).to(top)
+    lens = top.new_tensor([f, 0.0, 0.5, 0.0, f, 0.5, 0.0, 0.0, 1.0])
     return torch.cat([pose, lens.expand(*yaw.shape, 9)], -1)
 
 
@@ -200,8 +202,8 @@ def _least_squares(
     residual: Callable[[Tensor], Tensor], start: Float[Tensor, "1 P"],
     pull: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "1 P"]:  # fmt: skip
-    """Levenberg and Marquardt's damped Gauss-Newton steps; a step that does not help is halved in
-    reach by more damping."""
+    """Levenberg and Marquardt's damped Gauss-Newton steps, with central differences; after a step
+    that does not help the damping grows."""
 
     def all_of(u: Tensor) -> Tensor:
         return residual(u) if pull is None else torch.cat([residual(u), pull(u)])
@@ -210,7 +212,9 @@ def _least_squares(
     error = float(all_of(x).square().sum())
     for _ in range(ROUNDS):
         r = all_of(x)
-        jacobian = torch.func.jacfwd(all_of)(x)
+        steps = STEP * torch.eye(len(x), dtype=x.dtype)
+        columns = [(all_of(x + h) - all_of(x - h)) / (2.0 * STEP) for h in steps]
+        jacobian = torch.stack(columns, 1)
         normal = jacobian.T @ jacobian
         damped = normal + damping * torch.diag(normal.diagonal().clamp_min(1e-9))
         tried = x - torch.linalg.solve(damped, jacobian.T @ r)

@@ -33,14 +33,15 @@ class WarpWeights:
 
 @dataclass(frozen=True)
 class StyleTraining:
-    """layers: what is trained (section 3.2; "all" is naive fine-tuning). source: fingerprint of
-    G_s. aligned: draw cameras from the recovered distribution, or as G_s's own data had them.
-    conditional: whether D is told the cameras (the paper's is not). neural_first, neural_last,
-    neural_from: side of raw images, and the step from which it is the last. coarse, fine: samples
-    of a ray. density_*: EG3D's regularisation. delta_weight: of R(Δs). background_weight: of R(D).
-    similarity_weight, similarity_blur: of `losses.depth_similarity`. flatness_weight: of
-    `losses.flatness`. warp_from: step from which the warp alone is trained; warp_share: share of a
-    limited time for that, 0 for none. grid_people: rows of the grid."""
+    """discriminator: its size is the largest at which it sees images; smaller than G_t's, it sees
+    them shrunk [ours, for `cpu`]. layers: what is trained (section 3.2; "all" is naive
+    fine-tuning). source: fingerprint of G_s. aligned: draw cameras from the recovered distribution,
+    or as G_s's own data had them. conditional: whether D is told the cameras (the paper's is not).
+    neural_first, neural_last, neural_from: side of raw images, and the step from which it is the
+    last. coarse, fine: samples of a ray. density_*: EG3D's regularisation. delta_weight: of R(Δs).
+    background_weight: of R(D). similarity_weight, similarity_blur: of `losses.depth_similarity`.
+    flatness_weight: of `losses.flatness`. warp_from: step from which the warp alone is trained;
+    warp_share: share of a limited time for that, 0 for none. grid_people: rows of the grid."""
 
     run: RunConfig
     discriminator: DiscriminatorConfig
@@ -71,12 +72,11 @@ class StyleTraining:
     def fitting(self, generator: TriPlaneConfig) -> StyleTraining:
         """With the sizes of a source generator."""
         side = generator.neural_resolution
+        size = min(self.discriminator.size, generator.image_size)
         condition = 25 if self.conditional else 0
         return replace(
             self,
-            discriminator=replace(
-                self.discriminator, size=generator.image_size, channels=6, c_dim=condition
-            ),
+            discriminator=replace(self.discriminator, size=size, channels=6, c_dim=condition),
             neural_first=min(self.neural_first, side),
             neural_last=min(self.neural_last, side),
         )
@@ -131,9 +131,7 @@ STYLE: dict[Preset, StyleTraining] = {
     ),
     "cpu": StyleTraining(
         run=RunConfig(steps=3_000, batch=4, log_every=10, grid_every=100, checkpoint_every=50),
-        discriminator=DiscriminatorConfig(
-            size=256, channels=6, channel_base=4096, channel_max=128
-        ),
+        discriminator=DiscriminatorConfig(size=128, channels=6, channel_base=4096, channel_max=128),
         adversary=replace(_ADVERSARY, head_start=50, ema_kimg=1.0),
         neural_first=64,
         neural_last=128,

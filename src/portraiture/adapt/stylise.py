@@ -23,9 +23,9 @@ STYLED = ("style", "style_shape", "style_exaggeration")
 """Facts of a head in a style."""
 OF_CHANNELS = "style-"
 """Prefix of edits of style channels (`edit.run`), which no other weights reproduce."""
-SAME = 2e-3
-"""Relative difference below which a weight counts as G_s's after the style is taken off again:
-float16 keeps 11 bits."""
+SAME = 1e-3
+"""Difference below which a weight counts as G_s's after the style is taken off again, relative to
+the largest of the stored ones: float16 keeps 11 bits."""
 
 
 @torch.no_grad()
@@ -36,10 +36,9 @@ def stylise(
     exaggerate: amount of the warp, from 0 to 2. A head tuned to its photo (PTI) keeps its tuning
     beneath the style's residuals. [ours] Raises AdaptError, HeadError."""
     check_amounts(shape, exaggerate)
-    source = _unstyled(head)
-    ws = _latent(head)
     if style.config.fingerprint != head.fingerprint:
         raise AdaptError("This style was trained for another generator than the head's.")
+    ws, source = _latent(head), _unstyled(head)
     style = style.to(head.models.device)
     ws = ws.to(head.models.device)
     network = _with_residuals(source, style, shape)
@@ -62,7 +61,7 @@ def natural(head: Head, style: Style) -> Head:
     base = head.models.generator(head.generator)
     own = dict(base.named_parameters())
     for key, value in source.named_parameters():
-        if _close(value, own[key]):
+        if key in head.tuned and _close(value, own[key], head.tuned[key]):
             value.copy_(own[key])
     facts = {key: value for key, value in head.facts.items() if key not in STYLED}
     return rounded(_made(head, base, source, source.planes(ws), facts))
@@ -111,6 +110,6 @@ def _made(
     )
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
-    scale = max(float(b.abs().max()), 1e-6)
-    return float((a - b).abs().max()) <= SAME * scale
+def _close(a: Tensor, b: Tensor, stored: Tensor) -> bool:
+    """Whether two weights are the same but for how one of them was stored."""
+    return float((a - b).abs().max()) <= SAME * float(stored.abs().max())

@@ -30,7 +30,7 @@ from portraiture.adapt.settings import StyleTraining
 from portraiture.adapt.sheets import style_grid
 from portraiture.adapt.style import Style, StyleConfig
 from portraiture.adapt.train_warp import exaggerate, freeze, made_of_warp
-from portraiture.adapt.views import Made, canonical, made_of, source_of
+from portraiture.adapt.views import Made, canonical, made_of, seen_pair, source_of
 from portraiture.checkpoints import fingerprint
 from portraiture.networks.discriminator import DualDiscriminator, pair
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -117,7 +117,7 @@ class TrainStyle:
     ) -> Mapping[str, Tensor | float]:
         """Updates of G_t and of D; from `warp_from` on of the warp and of D."""
         images, own, cameras = batch
-        config = self.config
+        config, side = self.config, self.config.discriminator.size
         opponent = Opponent(state, config.adversary, self.run, rng, world)
         warping = state.step >= config.warp_from
         metrics: dict[str, Tensor | float] = {}
@@ -132,10 +132,10 @@ class TrainStyle:
         with torch.no_grad():
             make = made_of_warp if warping else made_of
             fakes = [
-                self._pair(make(self, state, *part, rng, world))
+                seen_pair(make(self, state, *part, rng, world), side)
                 for part in pieces(self.run, z, seen)
             ]
-        raw = resized(images, self.neural(state.step))
+        raw, images = resized(images, self.neural(state.step)), resized(images, side)
         metrics |= opponent.learn(pair(images, raw), torch.cat(fakes), own, seen)
         if state.step % config.adversary.r1_every == 0:
             metrics |= opponent.penalize((images, raw), own, pair)
@@ -192,20 +192,18 @@ class TrainStyle:
         z = torch.randn(b, self.source.config.z_dim, generator=rng.device, device=device)
         return z, cameras[torch.randperm(b, generator=rng.device, device=device)]
 
-    def _pair(self, made: Made) -> Float[Tensor, "B 6 R R"]:
-        return pair(made.image, made.raw)
-
     def _improve(
         self, state: TrainState, drawn: tuple[Tensor, Tensor], opponent: Opponent
     ) -> dict[str, Tensor | float]:
         """One update of G_t by D and the regularisers of depth."""
         rng, world = opponent.rng, opponent.world
         parts, shown = pieces(self.run, *drawn), {}
+        side = self.config.discriminator.size
 
         def losses() -> Iterator[Tensor]:
             for z, seen in parts:
                 made = made_of(self, state, z, seen, rng, world)
-                found = {"loss_g": generator_loss(opponent.score(self._pair(made), seen))}
+                found = {"loss_g": generator_loss(opponent.score(seen_pair(made, side), seen))}
                 found |= self._depth_losses(made, z, seen)
                 for name, value in found.items():
                     shown[name] = shown.get(name, 0.0) + value.detach() / len(parts)

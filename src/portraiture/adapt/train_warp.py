@@ -11,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.adapt.style import Style
-from portraiture.adapt.views import Made, Training, canonical, shown
+from portraiture.adapt.views import Made, Training, canonical, seen_pair, shown
 from portraiture.adapt.warp import FrontWarp
-from portraiture.networks.discriminator import pair
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.perception.identity import IdentityNetwork, face_crop
 from portraiture.train.adversary import Opponent, autocast, frozen, pieces, update_weights
@@ -75,14 +74,14 @@ def exaggerate(
     weights, warp = recipe.config.warp_weights, state.models["warp"]
     network = state.models["generator"]
     assert isinstance(warp, FrontWarp) and isinstance(network, TriPlaneGenerator)
-    parts = pieces(recipe.config.run, *drawn)
+    parts, side = pieces(recipe.config.run, *drawn), recipe.config.discriminator.size
     seen_losses: dict[str, Tensor | float] = {}
 
     def losses() -> Iterator[Tensor]:
         for z, seen in parts:
             rng, world = opponent.rng, opponent.world
             made, controls, planes, ws = _warped(recipe, state, z, seen, rng, world)
-            score = opponent.score(pair(made.image, made.raw), seen)
+            score = opponent.score(seen_pair(made, side), seen)
             found = {
                 "warp_g": weights.adversarial * generator_loss(score),
                 "bending": weights.bending * warp.energy(controls).mean(),

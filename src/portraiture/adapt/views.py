@@ -14,7 +14,9 @@ from torch import Tensor
 
 from portraiture.adapt.settings import StyleTraining
 from portraiture.camera import eg3d_orbit, to_eg3d
+from portraiture.networks.discriminator import pair
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.ops.resize import resized
 from portraiture.train.adversary import autocast
 from portraiture.train.distributed import World
 from portraiture.train.rng import StepRng
@@ -30,6 +32,11 @@ class Made:
     raw: Float[Tensor, "B 3 n n"]
     depth: Float[Tensor, "B 1 n n"]
     opacity: Float[Tensor, "B 1 n n"]
+
+
+def seen_pair(made: Made, side: int) -> Float[Tensor, "B 6 S S"]:
+    """What the dual discriminator sees: image and raw image, at `side` pixels."""
+    return pair(resized(made.image, side), made.raw)
 
 
 class Training(Protocol):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,6 +16,7 @@ from portraiture.adapt.keypoints import cameras_of_generators
 from portraiture.adapt.prepare import prepare_images
 from portraiture.adapt.style import load_style, save_style
 from portraiture.checkpoints import load_image_generator
+from portraiture.cli.adapt_commands import AdaptTrain
 from portraiture.cli.bundle import Bundled, write_bundle
 from portraiture.cli.choices import Choices
 from portraiture.cli.training import Plan, train
@@ -24,9 +24,6 @@ from portraiture.errors import TrainingError
 from portraiture.models import Models
 from portraiture.progress import Progress
 from portraiture.weights import read_card
-
-if TYPE_CHECKING:
-    from portraiture.cli.adapt import AdaptTrain
 
 ALIGNED = 64
 """Samples of the 2D generator whose cameras are recovered."""

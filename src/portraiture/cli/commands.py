@@ -20,7 +20,7 @@ import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 import portraiture.cli.serve as services
 import portraiture.cli.studio as studios
-from portraiture.cli.adapt import Adapt
+from portraiture.cli.adapt_commands import Adapt
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from portraiture.cli.adapt import Adapt, AdaptTrain
+from portraiture.cli.adapt_commands import Adapt, AdaptTrain
 from portraiture.cli.avatars import Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
