@@ -132,8 +132,8 @@ class TrainStyle:
         with torch.no_grad():
             make = made_of_warp if warping else made_of
             fakes = [
-                seen_pair(make(self, state, *part, rng, world), side)
-                for part in pieces(self.run, z, seen)
+                seen_pair(make(self, state, z_part, seen_part, rng, world), side)
+                for z_part, seen_part in pieces(self.run, z, seen)
             ]
         raw, images = resized(images, self.neural(state.step)), resized(images, side)
         metrics |= opponent.learn(pair(images, raw), torch.cat(fakes), own, seen)
@@ -182,9 +182,10 @@ class TrainStyle:
     def _trained(self, network: TriPlaneGenerator) -> list[nn.Parameter]:
         """The parameters that are trained, with gradients from now on."""
         own = dict(network.named_parameters())
-        return [
-            own[name].requires_grad_(True) for name in trained_names(network, self.config.layers)
-        ]
+        trained = [own[name] for name in trained_names(network, self.config.layers)]
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        return trained
 
     def _drawn(self, cameras: Tensor, rng: StepRng) -> tuple[Tensor, Tensor]:
         """Random latents, and the batch's cameras in random order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 
 def chamfer(a: Float[ndarray, "N 3"], b: Float[ndarray, "M 3"]) -> float:
@@ -16,7 +16,7 @@ def chamfer(a: Float[ndarray, "N 3"], b: Float[ndarray, "M 3"]) -> float:
     in the unit of the points. Raises ValueError on an empty set."""
     if not len(a) or not len(b):
         raise ValueError("an empty set of points has no distance")
-    there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
+    there, back = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
     return float((there.mean() + back.mean()) / 2.0)
 
 
