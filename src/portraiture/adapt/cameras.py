@@ -148,18 +148,15 @@ def align_pivot(
     radius act nearly alike, so a weak ridge keeps both near EG3D's. [ours]
     """
     points, seen, weights = points.double(), seen.double(), weights.double()
-    start = torch.tensor([*EG3D_ANCHOR.tolist(), math.log(NEAREST_FRONT)], dtype=torch.float64)
+    start = torch.tensor([[*EG3D_ANCHOR.tolist(), math.log(NEAREST_FRONT)]], dtype=torch.float64)
 
-    def residual(unknown: Tensor) -> Tensor:
-        camera = orbit_cameras(unknown.new_zeros(1, 2), unknown[:3], unknown[3].exp())
-        return _weighted(project_points(points[None], camera)[0] - seen, weights)
+    def residual(unknown: Float[Tensor, "1 4"]) -> Float[Tensor, "1 R"]:
+        camera = orbit_cameras(unknown.new_zeros(1, 2), unknown[0, :3], unknown[0, 3].exp())
+        error = _weighted(project_points(points[None], camera) - seen, weights)
+        return torch.cat([error, RIDGE * (unknown - start)[:, 2:]], 1)
 
-    def pull(unknown: Tensor) -> Tensor:
-        return RIDGE * (unknown - start)[2:]
-
-    found = _least_squares(residual, start[None], pull)[0]
-    x, y, z = found[:3].tolist()
-    return (x, y, z), float(found[3].exp())
+    x, y, z, logarithm = _least_squares(residual, start)[0].tolist()
+    return (x, y, z), math.exp(logarithm)
 
 
 def align_angles(
@@ -172,58 +169,56 @@ def align_angles(
     scale of each image, for crops are not exact and styles change the head's size; False is the
     published form. [ours] Returns yaw and pitch, radians.
     """
+    found = align_unknowns(points, seen, weights, pivot=pivot, radius=radius, slack=slack)
+    return found[:, :2].float()
+
+
+def align_unknowns(
+    points: Float[Tensor, "N L 3"], seen: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"],
+    *, pivot: Sequence[float], radius: float, slack: bool,
+) -> Float[Tensor, "N P"]:  # fmt: skip
+    """`align_angles` with all that was found: yaw, pitch and, with slack, the logarithm of the
+    scale and the shift of each image. float64."""
     points, seen, weights = points.double(), seen.double(), weights.double()
     c = torch.tensor(list(pivot), dtype=torch.float64)
-    count = 5 if slack else 2
 
-    def residual(unknown: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        camera = orbit_cameras(unknown[None, :2], c, radius)
-        at = project_points(x[None], camera)[0]
+    def residual(unknown: Float[Tensor, "N P"]) -> Float[Tensor, "N R"]:
+        at = project_points(points, orbit_cameras(unknown[:, :2], c, radius))
         if slack:
-            at = (at - 0.5) * unknown[2].exp() + 0.5 + unknown[3:5]
-        return _weighted(at - y, weights)
+            at = (at - 0.5) * unknown[:, None, 2:3].exp() + 0.5 + unknown[:, None, 3:5]
+        return _weighted(at - seen, weights)
 
-    found = []
-    for x, y in zip(points, seen, strict=True):
-        start = torch.zeros(1, count, dtype=torch.float64)
-        found.append(_least_squares(lambda u, x=x, y=y: residual(u, x, y), start)[0, :2])
-    return torch.stack(found).clamp(-MOST, MOST).float()
+    found = _least_squares(residual, seen.new_zeros(len(seen), 5 if slack else 2))
+    return torch.cat([found[:, :2].clamp(-MOST, MOST), found[:, 2:]], 1)
 
 
-def _weighted(error: Float[Tensor, "L 2"], weights: Float[Tensor, "L"]) -> Float[Tensor, "L2"]:
-    """Residuals whose squares are Huber's loss, by weights from the detached errors."""
-    length = error.detach().norm(dim=-1)
+def _weighted(error: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"]) -> Float[Tensor, "N R"]:
+    """Residuals whose squares are Huber's loss."""
+    length = error.norm(dim=-1, keepdim=True)
     robust = (HUBER / length.clamp_min(HUBER)).sqrt()
     share = (weights / weights.sum()).sqrt()
-    return (error * (robust * share)[:, None]).flatten()
+    return (error * robust * share[:, None]).flatten(1)
 
 
 def _least_squares(
-    residual: Callable[[Tensor], Tensor], start: Float[Tensor, "1 P"],
-    pull: Callable[[Tensor], Tensor] | None = None,
-) -> Float[Tensor, "1 P"]:  # fmt: skip
-    """Levenberg and Marquardt's damped Gauss-Newton steps, with central differences; after a step
-    that does not help the damping grows."""
-
-    def all_of(u: Tensor) -> Tensor:
-        return residual(u) if pull is None else torch.cat([residual(u), pull(u)])
-
-    x, damping = start[0].clone(), 1e-3
-    error = float(all_of(x).square().sum())
+    residual: Callable[[Tensor], Tensor], start: Float[Tensor, "N P"]
+) -> Float[Tensor, "N P"]:
+    """Levenberg and Marquardt's damped Gauss-Newton steps for N problems at once, with central
+    differences; where a step does not help the damping grows."""
+    x, damping = start.clone(), start.new_full((len(start), 1), 1e-3)
     for _ in range(ROUNDS):
-        r = all_of(x)
-        steps = STEP * torch.eye(len(x), dtype=x.dtype)
-        columns = [(all_of(x + h) - all_of(x - h)) / (2.0 * STEP) for h in steps]
-        jacobian = torch.stack(columns, 1)
-        normal = jacobian.T @ jacobian
-        damped = normal + damping * torch.diag(normal.diagonal().clamp_min(1e-9))
-        tried = x - torch.linalg.solve(damped, jacobian.T @ r)
-        better = float(all_of(tried).square().sum())
-        if better < error:
-            done = error - better < 1e-14
-            x, error, damping = tried, better, damping * 0.3
-            if done:
-                break
-        else:
-            damping *= 10.0
-    return x[None]
+        r = residual(x)
+        error = r.square().sum(1)
+        steps = STEP * torch.eye(x.shape[1], dtype=x.dtype)
+        columns = [(residual(x + h) - residual(x - h)) / (2.0 * STEP) for h in steps]
+        jacobian = torch.stack(columns, 2)
+        normal = jacobian.transpose(1, 2) @ jacobian
+        diagonal = normal.diagonal(dim1=1, dim2=2).clamp_min(1e-9)
+        right = jacobian.transpose(1, 2) @ r[..., None]
+        tried = x - torch.linalg.solve(normal + torch.diag_embed(damping * diagonal), right)[..., 0]
+        better = residual(tried).square().sum(1)
+        helped = (better < error)[:, None]
+        x, damping = torch.where(helped, tried, x), torch.where(helped, 0.3, 10.0) * damping
+        if bool((error - better < 1e-13).all()):
+            break
+    return x

@@ -18,6 +18,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from portraiture.adapt.cameras import Cameras, align_angles, align_pivot
+from portraiture.adapt.shared_points import align_with_shape
 from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.errors import TrainingError
 from portraiture.meshing.head_mesh import pixels_of
@@ -74,15 +75,19 @@ def cameras_of_keypoints(
     generator: TriPlaneGenerator, seen: Sequence[Float[Tensor, "L 2"]], *,
     detector: Detector = detect_face,
 ) -> Cameras:  # fmt: skip
-    """Cameras of images alone, whose keypoints in [0, 1] are each compared with those of the mean
-    head w̄ of G_s; pivot and radius are EG3D's. [ours: without a 2D generator] Raises TrainingError.
-    """
+    """Cameras of images alone, whose keypoints in [0, 1] are compared with those of the mean head w̄
+    of G_s, which takes on the style's average shape meanwhile (`shared_points`); pivot and radius
+    are EG3D's. [ours: without a 2D generator] Raises TrainingError."""
     points = head_keypoints(generator, mean_ws(generator), detector)
     if points is None:
         raise TrainingError("The generator's mean head has no face; another one cannot be adapted.")
     _check_count(len(seen), len(seen))
     start = Cameras(((0.0, 0.0),))
-    return _aligned(start, points.expand(len(seen), -1, -1), torch.stack(list(seen)))
+    angles, _ = align_with_shape(
+        points, torch.stack(list(seen)), keypoint_weights(),
+        pivot=start.pivot, radius=start.radius,
+    )  # fmt: skip
+    return _with_angles(start, angles)
 
 
 @torch.no_grad()
@@ -133,10 +138,12 @@ def _mean_cameras(
 def _aligned(
     start: Cameras, points: Float[Tensor, "N L 3"], seen: Float[Tensor, "N L 2"]
 ) -> Cameras:
-    angles = align_angles(
-        points, seen, keypoint_weights(), pivot=start.pivot, radius=start.radius
-    ).tolist()
-    return replace(start, angles=tuple((float(yaw), float(pitch)) for yaw, pitch in angles))
+    angles = align_angles(points, seen, keypoint_weights(), pivot=start.pivot, radius=start.radius)
+    return _with_angles(start, angles)
+
+
+def _with_angles(start: Cameras, angles: Float[Tensor, "N 2"]) -> Cameras:
+    return replace(start, angles=tuple((float(a), float(b)) for a, b in angles.tolist()))
 
 
 def mean_ws(generator: TriPlaneGenerator) -> Float[Tensor, "1 N D"]:
