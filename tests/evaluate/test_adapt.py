@@ -15,8 +15,9 @@ import torch
 from adapt_cases import small_generator
 
 from portraiture.adapt.cameras import Cameras
+from portraiture.adapt.keypoints import cameras_of_generators
 from portraiture.adapt.style import new_style
-from portraiture.checkpoints import load_generator
+from portraiture.checkpoints import load_generator, load_image_generator
 from portraiture.evaluate.adapt import (
     StyleMetrics,
     front_plane_analysis,
@@ -26,6 +27,7 @@ from portraiture.evaluate.adapt import (
 )
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.people.scene import LIMIT, PITCH, YAW
 
 COARSE = FeatureExtractor(
     "coarse", lambda x: torch.nn.functional.adaptive_avg_pool2d(x, 2).flatten(1)
@@ -77,3 +79,16 @@ def test_known_cameras_of_heads_are_recovered() -> None:
     scores = recovery_of_samples(load_generator("heads"), angles)
     assert abs(scores.yaw_mean) < 2.0 and abs(scores.pitch_mean) < 2.0
     assert abs(scores.yaw_spread) < 0.2
+
+
+@pytest.mark.slow
+def test_known_cameras_of_an_image_generator_are_recovered() -> None:
+    """Of faces2d, whose latents say the camera of every sample."""
+    count = 24
+    latents = torch.randn(count, 133, generator=torch.Generator().manual_seed(1))
+    found = cameras_of_generators(load_generator("heads"), load_image_generator("faces2d"), latents)
+    rng = torch.Generator().manual_seed(count)
+    scenes = np.stack([torch.randn(1, 6, generator=rng)[0, :2].numpy() for _ in range(count)])
+    scores = recovery(found, scenes.clip(-LIMIT, LIMIT) * np.array([YAW, PITCH]))
+    assert len(found.angles) == count
+    assert abs(scores.yaw_mean) < 2.0 and abs(scores.yaw_spread) < 0.2

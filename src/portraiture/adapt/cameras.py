@@ -175,11 +175,14 @@ def align_angles(
 
 def align_unknowns(
     points: Float[Tensor, "N L 3"], seen: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"],
-    *, pivot: Sequence[float], radius: float, slack: bool,
+    *, pivot: Sequence[float], radius: float, slack: bool, start: Tensor | None = None,
 ) -> Float[Tensor, "N P"]:  # fmt: skip
     """`align_angles` with all that was found: yaw, pitch and, with slack, the logarithm of the
-    scale and the shift of each image. float64."""
-    points, seen, weights = points.double(), seen.double(), weights.double()
+    scale and the shift of each image. float64. start: of the search, by default zeros."""
+    used = weights > 0
+    points, seen, weights = (
+        points[:, used].double(), seen[:, used].double(), weights[used].double(),
+    )  # fmt: skip
     c = torch.tensor(list(pivot), dtype=torch.float64)
 
     def residual(unknown: Float[Tensor, "N P"]) -> Float[Tensor, "N R"]:
@@ -188,7 +191,9 @@ def align_unknowns(
             at = (at - 0.5) * unknown[:, None, 2:3].exp() + 0.5 + unknown[:, None, 3:5]
         return _weighted(at - seen, weights)
 
-    found = _least_squares(residual, seen.new_zeros(len(seen), 5 if slack else 2))
+    if start is None:
+        start = seen.new_zeros(len(seen), 5 if slack else 2)
+    found = _least_squares(residual, start)
     return torch.cat([found[:, :2].clamp(-MOST, MOST), found[:, 2:]], 1)
 
 

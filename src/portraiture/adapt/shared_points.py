@@ -29,16 +29,16 @@ def align_with_shape(
     """Yaw and pitch of each image, radians, and the keypoints of the style's average face, EG3D
     units. points: X(w̄) of G_s. seen: in [0, 1]."""
     start, seen, weights = points.double(), seen.double(), weights.double()
-    face, count = start, len(seen)
-
-    def unknowns() -> Float[Tensor, "N 5"]:
-        every = face.expand(count, -1, -1)
-        return align_unknowns(every, seen, weights, pivot=pivot, radius=radius, slack=True)
-
-    for _ in range(rounds):
-        face = _improved(face, start, seen, unknowns(), pivot, radius)
-        face = turned_to(face, start, weights)
-    return unknowns()[:, :2].float(), face.float()
+    face, found = start, seen.new_zeros(len(seen), 5)
+    for k in range(rounds + 1):
+        if k:
+            face = _improved(face, start, seen, found, pivot, radius)
+            face = turned_to(face, start, weights)
+        found = align_unknowns(
+            face.expand(len(seen), -1, -1), seen, weights,
+            pivot=pivot, radius=radius, slack=True, start=found,
+        )  # fmt: skip
+    return found[:, :2].float(), face.float()
 
 
 def _improved(
