@@ -224,6 +224,6 @@ def _least_squares(
         better = residual(tried).square().sum(1)
         helped = (better < error)[:, None]
         x, damping = torch.where(helped, tried, x), torch.where(helped, 0.3, 10.0) * damping
-        if bool((error - better < 1e-13).all()):
+        if bool(((error - better).abs() < 1e-13).all()):
             break
     return x
