@@ -35,11 +35,11 @@ from portraiture.evaluate.inversion import MetricNetworks, held_out_person, targ
 from portraiture.invert.confidence import DRAWN, LOW, SCALES, photo_distance, scaled, unshaded
 from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.method import encoder_method
-from portraiture.invert.target import Target, make_target, target_of_photo
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import Models, default_models
 from portraiture.people.backgrounds import sample_background
+from portraiture.perception.target import Target, make_target, target_of_photo
 from portraiture.photo.align import align
 
 KINDS = ("own", "stranger", "pencil", "cartoon", "upside down", "no face", "no face, as given")

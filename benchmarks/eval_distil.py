@@ -40,11 +40,11 @@ from portraiture.fit.run import fit_photo
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import Inversion, person_psnr
 from portraiture.invert.method import MethodName, choose_method
-from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import atomic_path, write_image
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.models import Models, default_models
 from portraiture.perception.features import perceptual_distance
+from portraiture.perception.target import Target, target_of_photo
 from portraiture.photo.align import align
 from portraiture.photo.landmarks import find_faces
 from portraiture.types import as_uint8

@@ -38,12 +38,12 @@ from portraiture.head import Head, head_image
 from portraiture.invert.inversion import InversionMethod
 from portraiture.invert.method import choose_method
 from portraiture.invert.run import invert_photos
-from portraiture.invert.target import Target
 from portraiture.media import atomic_path, write_image
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import identity_synthetic
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import default_models
+from portraiture.perception.target import Target
 from portraiture.photo.align import align
 from portraiture.pixels import squared
 from portraiture.types import Photo, as_uint8

@@ -211,12 +211,12 @@ def test_tiers_name_what_there_is() -> None:
 def test_a_new_verb_needs_no_change_elsewhere(package: Path) -> None:
     _add(
         package,
-        "adapt/run.py",
+        "novel/run.py",
         "from portraiture.checkpoints import load_generator\n"
         "from portraiture.head import Head\n"
         "from portraiture.networks.eg3d import TriPlaneGenerator\n",
     )
-    _add(package, "adapt/__init__.py", "")
+    _add(package, "novel/__init__.py", "")
     for check in CHECKS:
         assert check(package) == []
 

@@ -16,7 +16,7 @@ from tyro.conf import Positional
 
 from portraiture.cli.progress import TerminalProgress
 from portraiture.data.fitted_photos import fit_portraits
-from portraiture.invert.target import person_matte
+from portraiture.perception.target import person_matte
 from portraiture.perception.weights import load_portrait_parser
 
 

@@ -107,3 +107,7 @@ class PostponedError(PortraitureError):
 
 class StudioError(PortraitureError):
     """The studio cannot start as asked."""
+
+
+class AdaptError(PortraitureError):
+    """A style cannot be prepared, or applied as asked."""

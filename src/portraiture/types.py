@@ -39,12 +39,19 @@ RecipeName = Literal[
     "encoder",
     "alignment",
     "i2t",
+    "style",
 ]
 """Of `portraiture train`."""
 LiftLoss = Literal["flip", "perturb", "identity", "rank"]
 """Losses of the recipe lifted that can be left out."""
 BridgePart = Literal["stylization", "relaxation"]
 """Parts of AgileAvatar's cascade that the recipe mapper can do without."""
+StylePart = Literal[
+    "alignment", "density", "delta", "background", "similarity", "unconditional", "link", "warp"
+]
+"""Parts of 3DAvatarGAN that the recipe style can do without."""
+StylePreset = Literal["tiny", "cpu", "gpu", "paper"]
+"""Presets of the recipe style."""
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
 Shading = Literal["natural", "soft", "toon", "ink", "paint"]

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adapt_cases import generator_file, prepared_folder
 from drawn_pairs import draw_pairs
 from encoder_cases import choices_of, folder_of_people
 from people_cases import sphere_person
 
+from portraiture.adapt.style import load_style
 from portraiture.checkpoints import (
     fingerprint,
     load_generator,
@@ -207,6 +209,20 @@ def test_image_generators_train_from_a_bundle(recipe: RecipeName, tmp_path: Path
     done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
     assert done.returncode == 0, done.stdout + done.stderr
     load_image_generator(tmp_path / "out" / "generator.safetensors")
+
+
+@pytest.mark.slow
+def test_a_style_trains_from_a_bundle(tmp_path: Path) -> None:
+    """With the generator of the user's and prepared images, of which none is left out."""
+    start, data = generator_file(tmp_path), prepared_folder(tmp_path / "prepared")
+    choices = Choices(preset="tiny", data=data, start=start)
+    made = write_bundle("style", choices, tmp_path / "bundle")
+    assert made.people == 6
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 images unpacked" in done.stdout
+    style = load_style(tmp_path / "out" / "style.safetensors")
+    assert style.config.fingerprint == fingerprint(load_generator(start))
 
 
 def test_data_is_asked_for_where_it_is_needed_alone(tmp_path: Path) -> None:

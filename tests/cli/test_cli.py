@@ -17,8 +17,8 @@ from portraiture.engine.build import build_bust
 from portraiture.photo.demo_photo import demo_photo
 
 COMMANDS = (
-    "create", "avatar", "render", "export", "assets", "invert", "edit", "lift", "batch", "serve",
-    "keys", "studio", "sample", "synth",
+    "create", "avatar", "render", "export", "assets", "invert", "edit", "lift", "adapt", "batch",
+    "serve", "keys", "studio", "sample", "synth",
     "train", "convert", "bench",
 )  # fmt: skip
 

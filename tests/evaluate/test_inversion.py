@@ -30,12 +30,12 @@ from portraiture.evaluate.inversion import (
 )
 from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.inversion import Inversion, InversionMethod, check_count
-from portraiture.invert.target import Target
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import ImageDistance
 from portraiture.models import Models, default_models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
+from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.rendering import RenderingConfig
 

@@ -18,9 +18,9 @@ from portraiture.invert.confidence import (
     unshaded,
 )
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import ImageDistance
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
+from portraiture.perception.target import Target
 from portraiture.triplane.rendering import RenderingConfig
 
 SIZES = TriPlaneConfig(

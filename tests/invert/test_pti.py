@@ -18,9 +18,9 @@ from portraiture.invert.pti import (
     w_space,
 )
 from portraiture.invert.reconstruct import LossNetworks, LossWeights, losses, render_image
-from portraiture.invert.target import Target
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.perception.parser import ParserConfig, ParserNetwork
+from portraiture.perception.target import Target
 from portraiture.triplane.rendering import RenderingConfig
 
 CONFIG = TriPlaneConfig(

@@ -27,9 +27,9 @@ from portraiture.invert.method import (
     optimiser_method,
 )
 from portraiture.invert.run import HEAD_FILES, Inverted, invert, invert_photos
-from portraiture.invert.target import target_of_photo
 from portraiture.meshing.head_mesh import MeshConfig
 from portraiture.models import Models, default_models
+from portraiture.perception.target import target_of_photo
 from portraiture.photo.align import align
 from portraiture.photo.demo_photo import demo_photo
 

@@ -11,7 +11,6 @@ from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.checkpoints import save_generator
 from portraiture.invert.encode import EncoderMethod
 from portraiture.invert.method import encoder_method
-from portraiture.invert.target import Target, make_target
 from portraiture.invert.weights import save
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
@@ -19,6 +18,7 @@ from portraiture.networks.goae_alignment import AlignmentConfig, FeatureAlignmen
 from portraiture.networks.goae_encoder import EncoderConfig, GoaeEncoder
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
+from portraiture.perception.target import Target, make_target
 from portraiture.triplane.rendering import RenderingConfig
 from portraiture.weights import Card
 

@@ -1,6 +1,6 @@
 """Writes a self-contained training folder: `portraiture train RECIPE … --bundle DIR`.
 
-recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip but for lifted, the user's weights
+recipe, choices ─▶ DIR: train.py, bundle.json, code/, people.zip or images.zip, the user's weights
 The target machine needs Python 3.12, torch, numba, numpy, scipy, safetensors, jaxtyping,
 transformers, pillow and scikit-image, but not this package; `cli.bundle_run` runs there. Equal
 inputs give equal folders.
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from portraiture.adapt.images import IMAGES, is_prepared, pack_images
 from portraiture.checkpoints import shipped
 from portraiture.cli.choices import IN_IMAGE_SPACE, Choices, check_choices
 from portraiture.data.labelled_photos import HELD
@@ -30,7 +31,7 @@ PEOPLE = 25_000_000
 """Maximum size of the people in it, bytes."""
 OF_CLI = (
     "cli/__init__.py", "cli/avatar_recipes.py", "cli/choices.py", "cli/recipes.py",
-    "cli/bundle_run.py",
+    "cli/style_recipes.py", "cli/bundle_run.py",
 )  # fmt: skip
 """Files of the command line to include; the others need packages that are absent there."""
 START = """\
@@ -79,8 +80,11 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     count = 0
     if choices.data is not None:
         room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
-        count, facts = _pack_data(choices.data, folder / "people.zip", room)
-        plan |= facts
+        if is_prepared(choices.data):
+            count = pack_images(choices.data, folder / IMAGES, limit_bytes=room)
+        else:
+            count, facts = _pack_data(choices.data, folder / "people.zip", room)
+            plan |= facts
     (folder / "bundle.json").write_text(json.dumps(plan, indent=1) + "\n")
     (folder / "train.py").write_text(START)
     size = _size(folder)
@@ -135,7 +139,7 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
-    if recipe in ("encoder", "alignment", "i2t") and choices.start is None:
+    if recipe in ("encoder", "alignment", "i2t", "style") and choices.start is None:
         needed.add("heads")
     if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
@@ -180,8 +184,9 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "encoder": ("faces2d", "identity-synthetic", "parser"),
     "alignment": ("identity-synthetic", "parser"),
     "i2t": ("identity-synthetic", "parser"),
+    "style": ("identity-synthetic", "parser"),
 }
-"""Shipped weights that a recipe reads with any options; encoder, alignment and i2t also
+"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t and style also
 `heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 

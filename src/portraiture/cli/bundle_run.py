@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from portraiture.adapt.images import IMAGES, StyleImages, unpack_images
 from portraiture.cli.choices import Choices
 from portraiture.cli.recipes import make_recipe
 from portraiture.data.pair_set import PairSet
@@ -109,9 +110,10 @@ def main(bundle: Path, begun: float, arguments: list[str] | None = None) -> int:
 
 def _train(bundle: Path, plan: dict[str, Any], options: Options, fresh: Path, log: Log) -> int:
     pack = bundle / "people.zip"
-    pairs = plan.get("kind") == "pairs"
-    unpack = _unpack_pairs if pairs else _unpack
+    unpack = _unpack_pairs if plan.get("kind") == "pairs" else _unpack
     people = unpack(pack, options.work / "people", log) if pack.exists() else []
+    if (bundle / IMAGES).exists():
+        log(f"{unpack_images(bundle / IMAGES, options.work / 'people')} images unpacked")
     recipe: Any = make_recipe(plan["recipe"], _choices(bundle, plan, options))
     _resize(recipe, options)
     with open_world(options.device) as world:
@@ -193,8 +195,7 @@ def _feed(
 ) -> Feed:  # fmt: skip
     """Feed newly rendered people to a recipe's data.
 
-    The supervised recipes keep people in the device's memory, the others as files, lifted none.
-    """
+    The supervised recipes keep people in the device's memory, others files, lifted, style none."""
     if isinstance(recipe.data, PairSet):
         pairs = recipe.data
 
@@ -218,7 +219,7 @@ def _feed(
 
         return Feed(fresh, add, log)
     photos = recipe.data
-    if photos is None:
+    if photos is None or isinstance(photos, StyleImages):
         return Feed(fresh, lambda path: 0, log)
 
     def append(path: Path) -> int:
@@ -302,7 +303,8 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
     values = dict(plan["choices"])
     for name in plan["files"]:
         values[name] = bundle / values[name]
-    data = options.work / "people" if (bundle / "people.zip").exists() else None
+    packed = any((bundle / name).exists() for name in ("people.zip", IMAGES))
+    data = options.work / "people" if packed else None
     return Choices(**(values | {"data": data, "steps": options.steps}))
 
 

@@ -11,7 +11,7 @@ from portraiture.errors import TrainingError
 from portraiture.invert.goae.presets import Architecture
 from portraiture.train.loop import RunConfig
 from portraiture.train.run_presets import seeded
-from portraiture.types import BridgePart, LiftLoss, Preset, RecipeName
+from portraiture.types import BridgePart, LiftLoss, Preset, RecipeName, StylePart
 
 WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
@@ -27,7 +27,7 @@ IN_IMAGE_SPACE: tuple[RecipeName, ...] = (
 """Recipes with a perceptual loss of SqueezeNet, or of the shipped parser without it."""
 
 WITHOUT: dict[RecipeName, tuple[str, ...]] = {
-    "lifted": get_args(LiftLoss), "mapper": get_args(BridgePart),
+    "lifted": get_args(LiftLoss), "mapper": get_args(BridgePart), "style": get_args(StylePart),
 }  # fmt: skip
 """What a recipe can leave out, for the papers' ablations."""
 
@@ -39,18 +39,20 @@ class Choices:
     data: folder with training data; supervised-heads, encoder, alignment, i2t and attributes need
     `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
     any output of synth, imitator, faces-encoder, mapper and regressor `--kind pairs`, the
-    adversarial recipes any of these or images with dataset.json, lifted none.
-    mirror: augment with mirrored images and cameras (adversarial recipes).
+    adversarial recipes any of these or images with dataset.json, style a folder of adapt prepare,
+    lifted none.
+    mirror: augment with mirrored images and cameras (adversarial recipes, style).
     start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
-    that is lifted: a shipped name, weights of another run, or a published file. For mapper a folder
-    with the trained encoder, stylised generator and imitator (`parametrize.cascade.load_bridge`).
+    that is lifted or styled: a shipped name, weights of another run, or a published file. For
+    mapper a folder with the trained encoder, stylised generator and imitator
+    (`parametrize.cascade.load_bridge`).
     perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
     encoder: encoder that alignment refines, or that encoder starts from.
     architecture: architecture of the encoder to train.
     photos: photos of real people: for encoder, alignment or i2t the file of
     tools/fit_portraits.py, for portrait-parser, faces-encoder and mapper the folder of
     tools/label_portraits.py.
-    without: losses of lifted, or parts of mapper's training, to leave out (`WITHOUT`).
+    without: losses of lifted, or parts of mapper's or style's training, to leave out (`WITHOUT`).
     seed, steps: override the preset's.
     """
 
@@ -62,7 +64,7 @@ class Choices:
     encoder: Path | str | None = None
     architecture: Architecture = "goae"
     photos: Path | None = None
-    without: Sequence[LiftLoss | BridgePart] = ()
+    without: Sequence[LiftLoss | BridgePart | StylePart] = ()
     seed: int | None = None
     steps: int | None = None
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import DisallowNone, FlagCreatePairsOff, subcommand
 
+import portraiture.cli.adapt as adaptations
 import portraiture.cli.avatars as avatars
 import portraiture.cli.batch as batches
 import portraiture.cli.bench as benches
@@ -19,6 +20,7 @@ import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
 import portraiture.cli.serve as services
 import portraiture.cli.studio as studios
+from portraiture.cli.adapt_commands import Adapt
 from portraiture.cli.avatars import Assets, Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
@@ -41,6 +43,7 @@ Command = (
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Edit, subcommand("edit")]
     | Annotated[Lift, subcommand("lift")]
+    | Annotated[Adapt, subcommand("adapt")]
     | Annotated[Batch, subcommand("batch")]
     | Annotated[SampleHeads, subcommand("sample")]
     | Annotated[Synth, subcommand("synth")]
@@ -112,6 +115,8 @@ def run(command: Command) -> None:
             heads.edit(command)
         case Lift():
             heads.lift(command)
+        case Adapt():
+            adaptations.adapt(command)
         case Batch():
             batches.batch(command)
         case SampleHeads():

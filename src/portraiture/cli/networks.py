@@ -14,7 +14,15 @@ from tyro.conf import Positional, UseAppendAction, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import DataError, SampleError, TrainingError
 from portraiture.progress import Progress
-from portraiture.types import BridgePart, DeviceName, LiftLoss, Preset, RecipeName, Style
+from portraiture.types import (
+    BridgePart,
+    DeviceName,
+    LiftLoss,
+    Preset,
+    RecipeName,
+    Style,
+    StylePart,
+)
 
 console = Console()
 
@@ -90,7 +98,8 @@ class Synth:
     assets: Path | None = None
     """Folder of MakeHuman assets (.mhclo) for half of the people, or "installed"; pictures only."""
     style: Style = "natural"
-    """Style of the normalised renders; pairs only."""
+    """Style of the normalised renders of pairs, or of latents, which then are portraits to train a
+    style on (adapt train --crops)."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class Train:
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
     - i2t: FF3D's network from a photo to planes, for the generator --start; likewise.
+    - style: 3DAvatarGAN's, for the generator --start; a folder of adapt prepare. See adapt train.
 
     Rerunning the same command resumes exactly; Ctrl-C saves a checkpoint first. The output folder
     gets networks/ (the trained weights), grids/, checkpoints/ and log.jsonl.
@@ -147,9 +157,10 @@ class Train:
     tools/label_portraits.py."""
     architecture: Literal["goae", "psp", "e4e"] = "goae"
     """Architecture that encoder trains; psp and e4e are baselines."""
-    without: Annotated[tuple[LiftLoss | BridgePart, ...], UseAppendAction] = ()
-    """Loss to leave out of lifted, or part of mapper's training, as the papers' ablations do; may
-    be repeated. To lift other things than people, such as cats: --without identity."""
+    without: Annotated[tuple[LiftLoss | BridgePart | StylePart, ...], UseAppendAction] = ()
+    """Loss to leave out of lifted, or part of mapper's or style's training, as the papers'
+    ablations do; may be repeated. To lift other things than people, such as cats: --without
+    identity."""
     no_mirror: bool = False
     """Don't augment with mirrored images and cameras (adversarial recipes)."""
     seed: int | None = None
@@ -234,8 +245,8 @@ def _sample_images(command: SampleHeads) -> None:
 
 
 def synth(command: Synth) -> None:
-    if command.style != "natural" and command.kind != "pairs":
-        raise DataError("--style is for --kind pairs; the others are natural.")
+    if command.style != "natural" and command.kind not in ("pairs", "latents"):
+        raise DataError("--style is for --kind pairs and latents; the others are natural.")
     if command.seed < 0:
         raise DataError(f"--seed must be a whole number from 0, not {command.seed}.")
     with TerminalProgress() as progress:
@@ -265,6 +276,7 @@ def _synth_latents(command: Synth, progress: Progress) -> None:
         size=command.size,
         supersample=2 if command.size > 128 else 4,
         scenes=command.kind == "scenes",
+        style=command.style,
         workers=command.workers,
         progress=progress,
     )

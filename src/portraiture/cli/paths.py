@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from portraiture.cli.adapt_commands import Adapt, AdaptTrain
 from portraiture.cli.avatars import Create, MakeAvatar, Parametrize, Render
 from portraiture.cli.batch import Batch
 from portraiture.cli.bench import Bench
@@ -43,8 +44,12 @@ def check_paths(command: Any) -> None:
             check_folder(command.out or command.bundle or Path())
         case Batch() | Parametrize() | Invert() | Edit() | Lift() | SampleHeads() | Synth():
             check_folder(command.out)
+        case Adapt(what=AdaptTrain(bundle=bundle)) if bundle is not None:
+            check_folder(bundle)
         case Convert():
             check_folder(command.out)
+        case Adapt():
+            check_folder(command.what.out)
 
 
 def _texts(value: object) -> Iterator[Path | str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from portraiture.adapt.settings import STYLE
 from portraiture.checkpoints import (
     fingerprint,
     load_generator,
@@ -20,6 +21,7 @@ from portraiture.cli.avatar_recipes import (
     regressor_recipe,
 )
 from portraiture.cli.choices import Choices, check_choices
+from portraiture.cli.style_recipes import style_recipe
 from portraiture.data.distort import background_pool
 from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
@@ -114,6 +116,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _i2t(_preset(I2T, recipe, choices), choices)
         case "alignment":
             return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
+        case "style":
+            return style_recipe(_preset(STYLE, recipe, choices), choices)
 
 
 def _preset(table: Mapping[Any, Config], recipe: RecipeName, choices: Choices) -> Config:

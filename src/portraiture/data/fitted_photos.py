@@ -113,8 +113,8 @@ def fit_portraits(
 ) -> int:
     """Align and fit portraits and write a training file; returns the number of usable portraits.
 
-    matte: segments the person (`invert.target.person_matte`). Raises TrainingError if no portrait
-    is usable.
+    matte: segments the person (`perception.target.person_matte`). Raises TrainingError if no
+    portrait is usable.
     """
     crops, alphas, latents, cameras = [], [], [], []
     progress.stage("Fit portraits", len(paths))

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from portraiture.camera import split_eg3d
 from portraiture.invert.inversion import Inversion, InversionMethod
-from portraiture.invert.target import Target, make_target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.extractors import FeatureExtractor
 from portraiture.metrics.perceptual import ImageDistance
@@ -34,6 +33,7 @@ from portraiture.people.latent import sample_latents
 from portraiture.people.people import render_person
 from portraiture.people.people_file import PersonViews
 from portraiture.perception.portrait_parser import PortraitParser
+from portraiture.perception.target import Target, make_target
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.triplane.visibility import SOLID
 

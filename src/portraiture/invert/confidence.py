@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.target import Target
 from portraiture.metrics.perceptual import ImageDistance
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.ops.resize import resized
 from portraiture.people.latent import CHOICE_GROUPS, LATENT_SIZE
+from portraiture.perception.target import Target
 
 LOW = 0.05
 """Below this confidence, a head is reported as a guess."""

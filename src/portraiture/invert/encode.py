@@ -20,7 +20,6 @@ from portraiture.invert.goae.refine import refine
 from portraiture.invert.inversion import Inversion, check_count
 from portraiture.invert.project_texture import TextureConfig, project_texture
 from portraiture.invert.refine_texture import RefinementConfig, refine_texture
-from portraiture.invert.target import Target, resized_by_pil
 from portraiture.invert.weights import Encoder
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
@@ -28,6 +27,7 @@ from portraiture.networks.features import add_residual
 from portraiture.networks.goae_alignment import FeatureAlignment
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.ops.resize import resized
+from portraiture.perception.target import Target, resized_by_pil
 from portraiture.progress import SILENT, Progress
 from portraiture.triplane.visibility import MixedPlanes, fuse_planes
 

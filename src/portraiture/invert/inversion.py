@@ -18,11 +18,11 @@ from torch import Tensor
 
 from portraiture.errors import InversionError
 from portraiture.head import MAX_PHOTOS, Head, rounded
-from portraiture.invert.target import Target
 from portraiture.meshing.head_mesh import pixels_of
 from portraiture.metrics.psnr import psnr
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress
 from portraiture.version import __version__
 

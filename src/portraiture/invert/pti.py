@@ -23,9 +23,9 @@ from portraiture.camera import eg3d_orbit, split_eg3d, to_eg3d
 from portraiture.errors import InversionError
 from portraiture.invert.inversion import Inversion, check_count
 from portraiture.invert.reconstruct import LossNetworks, LossWeights, losses, render_image
-from portraiture.invert.target import Target
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress
 from portraiture.train.lr_schedule import annealed
 

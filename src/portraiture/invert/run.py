@@ -26,11 +26,11 @@ from portraiture.invert.confidence import confidence, knows_people
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.inversion import Inversion, InversionMethod, make_head
 from portraiture.invert.method import MethodName, choose_method, encoder_method
-from portraiture.invert.target import Target, target_of_photo
 from portraiture.media import staged_folder, write_image, write_video
 from portraiture.meshing.head_mesh import pixels_of, render_head
 from portraiture.metrics.perceptual import perceptual_synthetic
 from portraiture.models import Models, default_models
+from portraiture.perception.target import Target, target_of_photo
 from portraiture.photo.align import align
 from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
 from portraiture.types import Photo, as_uint8

@@ -20,17 +20,18 @@ from numpy import ndarray
 
 from portraiture.camera import eg3d_orbit
 from portraiture.engine.build import build_bust
+from portraiture.engine.style.recipes import style_shading
 from portraiture.errors import DataError, OutputError
 from portraiture.media import atomic_path
 from portraiture.paths import check_folder
 from portraiture.people.latent import person_from_latent, sample_latents
 from portraiture.people.people_file import PersonViews, person_path, save_person
-from portraiture.people.scene import SCENE_SIZE, scene_from_numbers
+from portraiture.people.scene import LIMIT, PITCH, SCENE_SIZE, YAW, scene_from_numbers
 from portraiture.people.views import head_frame, over, render_view
 from portraiture.processes import in_processes
 from portraiture.progress import SILENT, Progress
 from portraiture.render.light import studio_light
-from portraiture.types import Light
+from portraiture.types import Light, Style
 
 SETTINGS = "people.json"
 TEXTURE_SIZE = 512
@@ -47,11 +48,12 @@ def view_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
 
 
 def render_person(
-    z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2
-) -> PersonViews:
-    """Build the person of z and render it under studio light with EG3D cameras."""
+    z: Float[ndarray, "Z"], angles: Float[ndarray, "V 2"], *, size: int, supersample: int = 2,
+    style: Style = "natural",
+) -> PersonViews:  # fmt: skip
+    """Build the person of z, in a style, and render it under studio light with EG3D cameras."""
     takes = [(float(yaw), float(pitch), studio_light()) for yaw, pitch in angles]
-    return _render(z, takes, size=size, supersample=supersample)
+    return _render(z, takes, size=size, supersample=supersample, style=style)
 
 
 def render_scenes(
@@ -70,14 +72,23 @@ def _render(
     *,
     size: int,
     supersample: int,
+    style: Style = "natural",
 ) -> PersonViews:
     """takes: yaw, pitch and light of each view."""
     person = person_from_latent(z)
-    bust = build_bust(person.parameters, expression=person.expression, texture_size=TEXTURE_SIZE)
+    bust = build_bust(
+        person.parameters, expression=person.expression, style=style, texture_size=TEXTURE_SIZE
+    )
     frame = head_frame(bust.landmarks)
     views = [
         render_view(
-            bust, frame, eg3d_orbit(yaw, pitch), size=size, light=light, supersample=supersample
+            bust,
+            frame,
+            eg3d_orbit(yaw, pitch),
+            size=size,
+            light=light,
+            supersample=supersample,
+            shading=style_shading(style),
         )
         for yaw, pitch, light in takes
     ]
@@ -103,21 +114,24 @@ def make_people(
     size: int = 256,
     supersample: int = 2,
     scenes: bool = False,
+    style: Style = "natural",
     workers: int = 1,
     progress: Progress = SILENT,
 ) -> None:
     """Render the people `indices` of a seed into `folder`, skipping existing ones.
 
     Person k does not depend on the other people or on the number of workers. scenes: cameras and
-    light are sampled as in `people.scene` instead of using studio light. Raises DataError when the
-    folder holds people of other settings, OutputError when it cannot be created.
+    light are sampled as in `people.scene` instead of using studio light. style: other than natural,
+    portraits of a style, from the cameras of `portrait_angles`. Raises DataError when the folder
+    holds people of other settings, OutputError when it cannot be created.
     """
-    claim_folder(folder, {"seed": seed, "views": views, "size": size, "scenes": scenes})
+    settings = {"seed": seed, "views": views, "size": size, "scenes": scenes}
+    claim_folder(folder, settings if style == "natural" else {**settings, "style": style})
     wanted = list(indices)
     missing = [k for k in wanted if not person_path(folder, k).exists()]
     progress.stage("Render people", len(wanted))
     progress.step(len(wanted) - len(missing))
-    jobs = [_Job(folder, k, seed, views, size, supersample, scenes) for k in missing]
+    jobs = [_Job(folder, k, seed, views, size, supersample, scenes, style) for k in missing]
     in_processes(_make_one, jobs, workers, progress)
 
 
@@ -149,24 +163,34 @@ class _Job(NamedTuple):
     size: int
     supersample: int
     scenes: bool
+    style: Style
+
+
+def portrait_angles(count: int, seed: int) -> Float[ndarray, "count 2"]:
+    """Sample yaw and pitch as portraits have them, radians: the normal distribution of
+    `people.scene`, within its limit."""
+    numbers = np.random.default_rng(seed).standard_normal((count, 2)).clip(-LIMIT, LIMIT)
+    return numbers * np.array([YAW, PITCH])
 
 
 def make_person(
-    index: int, *, seed: int, views: int, size: int, scenes: bool = False, supersample: int = 2
-) -> PersonViews:
+    index: int, *, seed: int, views: int, size: int, scenes: bool = False, supersample: int = 2,
+    style: Style = "natural",
+) -> PersonViews:  # fmt: skip
     """Render person `index` of a seed; for the other arguments see `make_people`."""
     z = sample_latents(1, seed, first=index)[0]
     if scenes:
         numbers = np.random.default_rng([seed, index, 1]).standard_normal((views, SCENE_SIZE))
         return render_scenes(z, numbers, size=size, supersample=supersample)
-    angles = view_angles(views, seed * 1_000_003 + index)
-    return render_person(z, angles, size=size, supersample=supersample)
+    chosen = view_angles if style == "natural" else portrait_angles
+    angles = chosen(views, seed * 1_000_003 + index)
+    return render_person(z, angles, size=size, supersample=supersample, style=style)
 
 
 def _make_one(job: _Job) -> int:
     person = make_person(
         job.index, seed=job.seed, views=job.views, size=job.size, scenes=job.scenes,
-        supersample=job.supersample,
+        supersample=job.supersample, style=job.style,
     )  # fmt: skip
     save_person(person, person_path(job.folder, job.index))
     return job.index

@@ -51,7 +51,6 @@ from portraiture.invert.distil.views import (
     with_photo,
 )
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.target import Target
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.features import add_residual
@@ -59,6 +58,7 @@ from portraiture.ops.resize import resized
 from portraiture.people.find_latent import find_latent
 from portraiture.people.latent import Person
 from portraiture.people.views import HeadFrame, head_frame
+from portraiture.perception.target import Target
 from portraiture.photo.landmarks import find_faces
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.render.mesh import segmentation_of

@@ -16,11 +16,11 @@ from portraiture.checkpoints import fingerprint, load_network
 from portraiture.errors import CheckpointError, InversionError
 from portraiture.invert.i2t.train import planes_of_photos
 from portraiture.invert.inversion import Inversion
-from portraiture.invert.target import Target
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.image_to_planes import ImageToPlanes, ImageToPlanesConfig
 from portraiture.ops.resize import resized
+from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from invert_cases import generator_of, target_of
+from invert_cases import folder_of_networks, generator_of, target_of
 
 from portraiture.errors import InversionError
-from portraiture.invert.target import largest_part, make_target
 from portraiture.perception.portrait_parser import PortraitParser, PortraitParserConfig
+from portraiture.perception.target import largest_part, make_target
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Weights of a generator with something solid."""
+    return folder_of_networks(tmp_path)
 
 
 def test_nobody_in_the_photo_is_said_before_any_work(folder: Path) -> None:
