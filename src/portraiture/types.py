@@ -39,6 +39,8 @@ RecipeName = Literal[
     "encoder",
     "alignment",
     "i2t",
+    "styles",
+    "editor",
 ]
 """Of `portraiture train`."""
 LiftLoss = Literal["flip", "perturb", "identity", "rank"]

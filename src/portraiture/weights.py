@@ -34,9 +34,9 @@ from portraiture.media import atomic_path, staged_folder
 ModelName = Literal[
     "eg3d", "stylegan2", "liftedgan", "goae-encoder", "goae-afa", "direction", "identity", "parser",
     "portrait-parser", "pyramid-encoder", "attributes", "imitator", "mapper", "regressor",
-    "image-to-planes",
+    "image-to-planes", "instruction-unet",
 ]  # fmt: skip
-"""What a card's weights are; the last nine are never converted, only ours."""
+"""What a card's weights are; the last ten are never converted, only ours."""
 Storage = Literal["float32", "float16", "int8"]
 WEIGHTS, CARD = "model.safetensors", "config.json"
 SCALE = ".scale"

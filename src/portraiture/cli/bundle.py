@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from portraiture.checkpoints import shipped
-from portraiture.cli.choices import IN_IMAGE_SPACE, Choices, check_choices
+from portraiture.cli.choices import IN_IMAGE_SPACE, OWN_FILES, Choices, check_choices
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import pack_person, write_pack
@@ -30,7 +30,7 @@ PEOPLE = 25_000_000
 """Maximum size of the people in it, bytes."""
 OF_CLI = (
     "cli/__init__.py", "cli/avatar_recipes.py", "cli/choices.py", "cli/recipes.py",
-    "cli/bundle_run.py",
+    "cli/bundle_run.py", "cli/restyle_recipes.py",
 )  # fmt: skip
 """Files of the command line to include; the others need packages that are absent there."""
 START = """\
@@ -77,7 +77,9 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     _copy_code(folder / "code" / "portraiture")
     plan = _copy_weights(recipe, choices, folder)
     count = 0
-    if choices.data is not None:
+    if choices.data is not None and recipe in OWN_FILES:
+        count = _copy_files(choices.data, OWN_FILES[recipe], folder / "data")
+    elif choices.data is not None:
         room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
         count, facts = _pack_data(choices.data, folder / "people.zip", room)
         plan |= facts
@@ -87,6 +89,15 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     if size > LIMIT:
         raise TrainingError(f"The bundle would be {size:,} bytes; the limit is {LIMIT:,}.")
     return Bundled(folder, size, count)
+
+
+def _copy_files(data: Path, pattern: str, target: Path) -> int:
+    """Copy data whose files are packed already; how many match the pattern."""
+    target.mkdir()
+    for path in sorted(data.iterdir()):
+        if path.suffix in (".npz", ".json") and not path.name.startswith("."):
+            shutil.copyfile(path, target / path.name)
+    return len(list(target.glob(pattern)))
 
 
 def _pack_data(data: Path, path: Path, room: int) -> tuple[int, dict[str, Any]]:
@@ -135,7 +146,7 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
-    if recipe in ("encoder", "alignment", "i2t") and choices.start is None:
+    if recipe in ("encoder", "alignment", "i2t", "styles") and choices.start is None:
         needed.add("heads")
     if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
@@ -180,8 +191,10 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "encoder": ("faces2d", "identity-synthetic", "parser"),
     "alignment": ("identity-synthetic", "parser"),
     "i2t": ("identity-synthetic", "parser"),
+    "styles": (),
+    "editor": (),
 }
-"""Shipped weights that a recipe reads with any options; encoder, alignment and i2t also
+"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t and styles also
 `heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 

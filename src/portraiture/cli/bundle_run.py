@@ -303,6 +303,8 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
     for name in plan["files"]:
         values[name] = bundle / values[name]
     data = options.work / "people" if (bundle / "people.zip").exists() else None
+    if (bundle / "data").is_dir():
+        data = bundle / "data"
     return Choices(**(values | {"data": data, "steps": options.steps}))
 
 

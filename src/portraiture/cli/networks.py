@@ -112,6 +112,8 @@ class Train:
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
     - i2t: FF3D's network from a photo to planes, for the generator --start; likewise.
+    - styles: FF3D's network for many styles, from that of i2t (--encoder); a set of styles.
+    - editor: our own editor of images by a sentence; pairs of images with sentences.
 
     Rerunning the same command resumes exactly; Ctrl-C saves a checkpoint first. The output folder
     gets networks/ (the trained weights), grids/, checkpoints/ and log.jsonl.
@@ -140,7 +142,8 @@ class Train:
     """SqueezeNet weights for the perceptual loss of the recipes that have one; default: our face
     parser."""
     encoder: str | None = None
-    """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
+    """Encoder that alignment refines, or that encoder starts from, or network of i2t that styles
+    starts from: a shipped name or a file."""
     photos: Path | None = None
     """Photos of real people: for encoder, alignment, i2t, the file written by
     tools/fit_portraits.py; for portrait-parser, faces-encoder, mapper, the folder written by
