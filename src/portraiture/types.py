@@ -39,6 +39,7 @@ RecipeName = Literal[
     "encoder",
     "alignment",
     "i2t",
+    "planes",
     "styles",
     "editor",
 ]

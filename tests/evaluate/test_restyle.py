@@ -200,7 +200,7 @@ def test_clip_is_transformers_own(tmp_path: Path) -> None:
         out = score.model(
             input_ids=ids.input_ids, pixel_values=((small_images + 1.0) / 2.0 - mean) / spread
         )
-    cosines = out.logits_per_image[:, 0] / score.model.logit_scale.exp()
+        cosines = out.logits_per_image[:, 0] / score.model.logit_scale.exp()
     assert found == pytest.approx(float(cosines.mean()), abs=1e-4)
     with pytest.raises(RestyleError, match="no folder"):
         load_clip_score(tmp_path / "none")

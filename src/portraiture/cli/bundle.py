@@ -146,7 +146,7 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
-    if recipe in ("encoder", "alignment", "i2t", "styles") and choices.start is None:
+    if recipe in ("encoder", "alignment", "i2t", "planes", "styles") and choices.start is None:
         needed.add("heads")
     if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
@@ -191,11 +191,12 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "encoder": ("faces2d", "identity-synthetic", "parser"),
     "alignment": ("identity-synthetic", "parser"),
     "i2t": ("identity-synthetic", "parser"),
+    "planes": (),
     "styles": (),
     "editor": (),
 }
-"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t and styles also
-`heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
+"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t, planes and
+styles also `heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 
 def _size(folder: Path) -> int:

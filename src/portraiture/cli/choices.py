@@ -17,6 +17,7 @@ WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
     "editor",
 )  # fmt: skip
+WITHOUT_DATA: tuple[RecipeName, ...] = ("lifted", "planes")
 TAKES_PHOTOS: tuple[RecipeName, ...] = (
     "alignment", "encoder", "i2t", "portrait-parser", "faces-encoder", "mapper",
 )  # fmt: skip
@@ -43,8 +44,8 @@ class Choices:
     data: folder with training data; supervised-heads, encoder, alignment, i2t and attributes need
     `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
     any output of synth, imitator, faces-encoder, mapper and regressor `--kind pairs`, the
-    adversarial recipes any of these or images with dataset.json, lifted none, styles a set of
-    `restyle train-many`, editor `--kind concepts`.
+    adversarial recipes any of these or images with dataset.json, lifted and planes none, styles a
+    set of `restyle.style_set`, editor pairs of `people.edit_pairs`.
     mirror: augment with mirrored images and cameras (adversarial recipes).
     start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
     that is lifted: a shipped name, weights of another run, or a published file. For mapper a folder
@@ -100,9 +101,9 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
     if unknown:
         known = ", ".join(WITHOUT.get(recipe, ())) or "nothing"
         raise TrainingError(f"{recipe} cannot leave out {unknown[0]}, but {known}.")
-    if choices.data is not None and recipe == "lifted":
-        raise TrainingError("lifted learns from its generator alone; leave out --data.")
-    if choices.data is None and recipe != "lifted":
+    if choices.data is not None and recipe in WITHOUT_DATA:
+        raise TrainingError(f"{recipe} learns from its generator alone; leave out --data.")
+    if choices.data is None and recipe not in WITHOUT_DATA:
         raise TrainingError(f"{recipe} needs training data; give its folder with --data.")
     if recipe == "mapper" and (choices.start is None or choices.photos is None):
         raise TrainingError(

@@ -112,6 +112,7 @@ class Train:
     - attributes: network that reads attributes off images; synth --kind latents.
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
     - i2t: FF3D's network from a photo to planes, for the generator --start; likewise.
+    - planes: the same as published, for any EG3D generator --start; no data.
     - styles: FF3D's network for many styles, from that of i2t (--encoder); a set of styles.
     - editor: our own editor of images by a sentence; pairs of images with sentences.
 
@@ -124,7 +125,7 @@ class Train:
     recipe: Positional[RecipeName]
     """What to train."""
     data: Path | None = None
-    """Folder with the training data; only lifted needs none."""
+    """Folder with the training data; only lifted and planes need none."""
     out: Path | None = None
     """Folder of the run; required unless --bundle is given."""
     bundle: Path | None = None

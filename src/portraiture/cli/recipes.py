@@ -20,7 +20,7 @@ from portraiture.cli.avatar_recipes import (
     regressor_recipe,
 )
 from portraiture.cli.choices import Choices, check_choices
-from portraiture.cli.restyle_recipes import editor_recipe, styles_recipe
+from portraiture.cli.restyle_recipes import editor_recipe, planes_recipe, styles_recipe
 from portraiture.data.distort import background_pool
 from portraiture.data.face_set import load_faces
 from portraiture.data.fitted_photos import FittedPhotos, load_fitted
@@ -74,6 +74,7 @@ from portraiture.perception_training.presets import (
 )
 from portraiture.restyle.embedded import EDITOR
 from portraiture.restyle.many import STYLES
+from portraiture.restyle.pretrain import PLANES
 from portraiture.train.loop import Recipe
 from portraiture.types import LiftLoss, RecipeName
 from portraiture.weights import file_sha256
@@ -115,6 +116,8 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _encoder(_preset(ENCODER, recipe, choices), choices)
         case "i2t":
             return _i2t(_preset(I2T, recipe, choices), choices)
+        case "planes":
+            return planes_recipe(_preset(PLANES, recipe, choices), choices)
         case "styles":
             return styles_recipe(_preset(STYLES, recipe, choices), choices)
         case "editor":

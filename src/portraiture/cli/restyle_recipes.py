@@ -1,4 +1,4 @@
-"""Builds the recipes of `restyle`: styles, editor."""
+"""Builds the recipes of `restyle`: planes, styles, editor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ from portraiture.perception.features import load_squeeze
 from portraiture.perception.weights import load_parser
 from portraiture.restyle.embedded import EditorTraining, TrainEditor, fitted_editor
 from portraiture.restyle.many import StyleImages, StylesTraining, TrainStyles
+from portraiture.restyle.pretrain import PlanesPretraining, TrainPlanes, fitted_network
+
+
+def planes_recipe(config: PlanesPretraining, choices: Choices) -> TrainPlanes:
+    """The image-to-plane network of a generator, by default the shipped one."""
+    generator = load_generator("heads" if choices.start is None else choices.start)
+    config = fitted_network(config, generator)
+    own = replace(config.network, generator=fingerprint(generator))
+    return TrainPlanes(replace(config, network=own), generator)
 
 
 def styles_recipe(config: StylesTraining, choices: Choices) -> TrainStyles:

@@ -37,7 +37,7 @@ class EditSet:
         self.paths = edits_in(folder)
         if not self.paths:
             raise TrainingError(
-                f"{folder} holds no edit_*.npz; make some with portraiture synth --kind concepts."
+                f"{folder} holds no edit_*.npz; make some as docs/restyle_training.md says."
             )
         self.vectors = load_sentences(folder)
         self._kept: dict[int, EditPair] = {}

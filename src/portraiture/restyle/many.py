@@ -107,7 +107,7 @@ class StyleImages:
         self.styles: list[Style] = [load_style(path) for path in styles_in(folder)]
         if not self.styles:
             raise TrainingError(
-                f"{folder} holds no style_*.npz; make some with portraiture restyle train-many."
+                f"{folder} holds no style_*.npz; make some as docs/restyle_training.md says."
             )
         sides = {style.images.shape[1] for style in self.styles}
         if len(sides) > 1:
