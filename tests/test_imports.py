@@ -34,7 +34,7 @@ TIERS: tuple[set[str], ...] = (
     {"data"},
     {"avatar", "metrics", "models", "train"},
     {"head"},
-    {VERB, "perception_training"},
+    {VERB, "perception_training", "restyle"},
     {"evaluate"},
     {"batch", "studio"},
     {"service"},

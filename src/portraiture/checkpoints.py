@@ -21,6 +21,7 @@ from portraiture.convert.run import convert_file
 from portraiture.errors import CheckpointError
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
+from portraiture.networks.image_to_planes import ImageToPlanes, ImageToPlanesConfig
 from portraiture.paths import check_name
 from portraiture.triplane.planes import PlaneAxes
 from portraiture.weights import (
@@ -75,6 +76,21 @@ def load_image_generator(name_or_path: str | Path) -> FacesGenerator:
     return load_network(
         name_or_path, ("stylegan2", "an image generator"), FacesConfig, FacesGenerator
     )
+
+
+def load_image_to_planes(name_or_path: str | Path) -> ImageToPlanes:
+    """The network of a name or path. Raises CheckpointError."""
+    kind = ("image-to-planes", "a network for --method i2t")
+    return load_network(name_or_path, kind, ImageToPlanesConfig, ImageToPlanes)  # type: ignore[arg-type]
+
+
+def check_planes(network: ImageToPlanes, generator: TriPlaneGenerator) -> None:
+    """Raise CheckpointError when the network was trained for another generator."""
+    config, theirs = network.config, generator.config
+    sizes = (config.plane_size, config.plane_features, config.w_dim)
+    same = sizes == (theirs.plane_size, theirs.plane_features, theirs.w_dim)
+    if not same or config.generator not in ("", fingerprint(generator)):
+        raise CheckpointError("The network was not trained for this generator; give one that was.")
 
 
 def load_network(

@@ -73,6 +73,10 @@ class EditError(PortraitureError):
     """A head cannot be edited as asked."""
 
 
+class RestyleError(PortraitureError):
+    """A head cannot be given a style as asked."""
+
+
 class JobError(PortraitureError):
     """A job cannot be taken on or carried out as asked."""
 

@@ -40,6 +40,9 @@ RecipeName = Literal[
     "alignment",
     "i2t",
     "style",
+    "planes",
+    "styles",
+    "editor",
 ]
 """Of `portraiture train`."""
 LiftLoss = Literal["flip", "perturb", "identity", "rank"]

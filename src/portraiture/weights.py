@@ -34,9 +34,9 @@ from portraiture.media import atomic_path, staged_folder
 ModelName = Literal[
     "eg3d", "stylegan2", "liftedgan", "goae-encoder", "goae-afa", "direction", "identity", "parser",
     "portrait-parser", "pyramid-encoder", "attributes", "imitator", "mapper", "regressor",
-    "image-to-planes", "head-style",
+    "image-to-planes", "head-style", "instruction-unet",
 ]  # fmt: skip
-"""What a card's weights are; the last ten are never converted, only ours."""
+"""What a card's weights are; the last eleven are never converted, only ours."""
 Storage = Literal["float32", "float16", "int8"]
 WEIGHTS, CARD = "model.safetensors", "config.json"
 SCALE = ".scale"

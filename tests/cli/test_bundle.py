@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from adapt_cases import generator_file, prepared_folder
 from drawn_pairs import draw_pairs
+from edit_cases import hashed, render_tint
 from encoder_cases import choices_of, folder_of_people
 from people_cases import sphere_person
+from restyle_cases import Tinted, solid_generator
 
 from portraiture.adapt.style import load_style
 from portraiture.checkpoints import (
     fingerprint,
     load_generator,
     load_image_generator,
+    load_image_to_planes,
     save_generator,
 )
 from portraiture.cli.bundle import LIMIT, write_bundle
@@ -31,9 +34,12 @@ from portraiture.invert.goae.train_encoder import TrainEncoder
 from portraiture.invert.weights import load_alignment, save
 from portraiture.networks.faces2d import FacesConfig, FacesGenerator
 from portraiture.networks.goae_encoder import GoaeEncoder
+from portraiture.people.edit_pairs import make_edit_pairs
 from portraiture.people.people_file import person_path, save_person
 from portraiture.people.scene import SCENE_SIZE
 from portraiture.perception.looks import NAMES
+from portraiture.restyle.embedded import load_embedded_network
+from portraiture.restyle.style_set import StyleSetConfig, make_style_set
 from portraiture.train.log import read_log
 from portraiture.types import RecipeName
 from portraiture.weights import Card
@@ -197,6 +203,34 @@ def test_an_alignment_trains_from_a_bundle(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     learned = load_alignment(tmp_path / "out" / "alignment.safetensors")
     assert learned.config.generator == fingerprint(load_generator(folder / "small.safetensors"))
+
+
+def test_an_editor_trains_from_a_bundle_with_its_sentences(tmp_path: Path) -> None:
+    make_edit_pairs(tmp_path / "edits", range(4), render_tint, hashed, size=32)
+    choices = Choices(preset="tiny", data=tmp_path / "edits")
+    assert write_bundle("editor", choices, tmp_path / "bundle").people == 4
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert load_embedded_network(tmp_path / "out" / "editor.safetensors").config.sentence == 16
+
+
+@pytest.mark.slow
+def test_styles_train_from_a_bundle(tmp_path: Path) -> None:
+    """Planes first, from the generator alone, then many styles from these."""
+    generator = solid_generator()
+    save_generator(generator, start := tmp_path / "small.safetensors")
+    write_bundle("planes", Choices(preset="tiny", start=start), tmp_path / "first")
+    done = run_bundle(tmp_path / "first", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    planes = (tmp_path / "out" / "planes.safetensors").rename(tmp_path / "planes.safetensors")
+    (tmp_path / "work").rename(tmp_path / "old")
+    config = StyleSetConfig(sides=2)
+    make_style_set(tmp_path / "set", ["red", "blue"], generator, Tinted(), config)
+    choices = Choices(preset="tiny", data=tmp_path / "set", start=start, encoder=planes)
+    assert write_bundle("styles", choices, tmp_path / "bundle").people == 2
+    done = run_bundle(tmp_path / "bundle", tmp_path, steps=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    load_image_to_planes(tmp_path / "out" / "styles.safetensors")
 
 
 @pytest.mark.slow

@@ -10,15 +10,16 @@ import torch
 from encoder_cases import choices_of, folder_of_people, grey_portraits
 from invert_cases import target_of
 
+from portraiture.checkpoints import check_planes, load_image_to_planes
 from portraiture.cli.recipes import make_recipe
 from portraiture.errors import CheckpointError, InversionError
-from portraiture.invert.i2t.method import ImageToPlanesMethod, check_planes, load_image_to_planes
-from portraiture.invert.i2t.train import TrainImageToPlanes, planes_of_mean
+from portraiture.invert.i2t.method import ImageToPlanesMethod
+from portraiture.invert.i2t.train import TrainImageToPlanes
 from portraiture.invert.inversion import make_head
 from portraiture.invert.method import choose_method
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.image_to_planes import ImageToPlanes
+from portraiture.networks.image_to_planes import ImageToPlanes, planes_of_mean
 from portraiture.train.distributed import World
 from portraiture.train.loop import run_recipe
 from portraiture.train.rng import generator, step_rng

@@ -16,7 +16,7 @@ from typing import Any
 
 from portraiture.adapt.images import IMAGES, is_prepared, pack_images
 from portraiture.checkpoints import shipped
-from portraiture.cli.choices import IN_IMAGE_SPACE, Choices, check_choices
+from portraiture.cli.choices import IN_IMAGE_SPACE, OWN_FILES, Choices, check_choices
 from portraiture.data.labelled_photos import HELD
 from portraiture.errors import OutputError, TrainingError
 from portraiture.people.pack import pack_person, write_pack
@@ -31,7 +31,7 @@ PEOPLE = 25_000_000
 """Maximum size of the people in it, bytes."""
 OF_CLI = (
     "cli/__init__.py", "cli/avatar_recipes.py", "cli/choices.py", "cli/recipes.py",
-    "cli/style_recipes.py", "cli/bundle_run.py",
+    "cli/style_recipes.py", "cli/restyle_recipes.py", "cli/bundle_run.py",
 )  # fmt: skip
 """Files of the command line to include; the others need packages that are absent there."""
 START = """\
@@ -78,7 +78,9 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     _copy_code(folder / "code" / "portraiture")
     plan = _copy_weights(recipe, choices, folder)
     count = 0
-    if choices.data is not None:
+    if choices.data is not None and recipe in OWN_FILES:
+        count = _copy_files(choices.data, OWN_FILES[recipe], folder / "data")
+    elif choices.data is not None:
         room = min(PEOPLE, LIMIT - _size(folder) - 100_000)
         if is_prepared(choices.data):
             count = pack_images(choices.data, folder / IMAGES, limit_bytes=room)
@@ -91,6 +93,15 @@ def write_bundle(recipe: RecipeName, choices: Choices, folder: Path) -> Bundled:
     if size > LIMIT:
         raise TrainingError(f"The bundle would be {size:,} bytes; the limit is {LIMIT:,}.")
     return Bundled(folder, size, count)
+
+
+def _copy_files(data: Path, pattern: str, target: Path) -> int:
+    """Copy data whose files are packed already; how many match the pattern."""
+    target.mkdir()
+    for path in sorted(data.iterdir()):
+        if path.suffix in (".npz", ".json") and not path.name.startswith("."):
+            shutil.copyfile(path, target / path.name)
+    return len(list(target.glob(pattern)))
 
 
 def _pack_data(data: Path, path: Path, room: int) -> tuple[int, dict[str, Any]]:
@@ -139,7 +150,8 @@ def _copy_weights(recipe: RecipeName, choices: Choices, folder: Path) -> dict[st
     needed, files = set(NEEDED[recipe]), []
     if choices.perceptual is None and recipe in IN_IMAGE_SPACE:
         needed.add("parser")
-    if recipe in ("encoder", "alignment", "i2t", "style") and choices.start is None:
+    own = ("encoder", "alignment", "i2t", "style", "planes", "styles")
+    if recipe in own and choices.start is None:
         needed.add("heads")
     if recipe in ("lifted", "imitator", "faces-encoder") and choices.start is None:
         needed.add("faces2d")
@@ -185,9 +197,12 @@ NEEDED: dict[RecipeName, tuple[str, ...]] = {
     "alignment": ("identity-synthetic", "parser"),
     "i2t": ("identity-synthetic", "parser"),
     "style": ("identity-synthetic", "parser"),
+    "planes": (),
+    "styles": (),
+    "editor": (),
 }
-"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t and style also
-`heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
+"""Shipped weights that a recipe reads with any options; encoder, alignment, i2t, style, planes and
+styles also `heads`, and lifted, imitator and faces-encoder `faces2d`, without --start."""
 
 
 def _size(folder: Path) -> int:

@@ -305,6 +305,8 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
         values[name] = bundle / values[name]
     packed = any((bundle / name).exists() for name in ("people.zip", IMAGES))
     data = options.work / "people" if packed else None
+    if (bundle / "data").is_dir():
+        data = bundle / "data"
     return Choices(**(values | {"data": data, "steps": options.steps}))
 
 

@@ -15,14 +15,19 @@ from portraiture.types import BridgePart, LiftLoss, Preset, RecipeName, StylePar
 
 WITHOUT_START: tuple[RecipeName, ...] = (
     "supervised-faces", "identity", "parser", "portrait-parser", "attributes", "regressor",
+    "editor",
 )  # fmt: skip
+WITHOUT_DATA: tuple[RecipeName, ...] = ("lifted", "planes")
 TAKES_PHOTOS: tuple[RecipeName, ...] = (
     "alignment", "encoder", "i2t", "portrait-parser", "faces-encoder", "mapper",
 )  # fmt: skip
 OF_PAIRS: tuple[RecipeName, ...] = ("imitator", "faces-encoder", "mapper", "regressor")
 """Recipes whose data are pairs (`people.pairs`)."""
+OWN_FILES: dict[RecipeName, str] = {"styles": "style_*.npz", "editor": "edit_*.npz"}
+"""Files that one recipe alone learns from."""
 IN_IMAGE_SPACE: tuple[RecipeName, ...] = (
     "supervised-heads", "supervised-faces", "lifted", "imitator", "faces-encoder", "mapper",
+    "styles",
 )  # fmt: skip
 """Recipes with a perceptual loss of SqueezeNet, or of the shipped parser without it."""
 
@@ -40,14 +45,16 @@ class Choices:
     `synth --kind latents`, supervised-faces `--kind scenes`, identity, parser and portrait-parser
     any output of synth, imitator, faces-encoder, mapper and regressor `--kind pairs`, the
     adversarial recipes any of these or images with dataset.json, style a folder of adapt prepare,
-    lifted none.
+    lifted and planes none, styles a set of `restyle.style_set`, editor pairs of
+    `people.edit_pairs`.
     mirror: augment with mirrored images and cameras (adversarial recipes, style).
     start: generator to start from, whose sizes replace the preset's, or that the encoder is for, or
     that is lifted or styled: a shipped name, weights of another run, or a published file. For
     mapper a folder with the trained encoder, stylised generator and imitator
     (`parametrize.cascade.load_bridge`).
     perceptual: SqueezeNet weights (.safetensors) for the perceptual loss.
-    encoder: encoder that alignment refines, or that encoder starts from.
+    encoder: encoder that alignment refines, or that encoder starts from, or the network of i2t
+    that styles starts from.
     architecture: architecture of the encoder to train.
     photos: photos of real people: for encoder, alignment or i2t the file of
     tools/fit_portraits.py, for portrait-parser, faces-encoder and mapper the folder of
@@ -82,8 +89,10 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
     """Raise TrainingError when an option cannot be used with a recipe, or its data is missing."""
     if choices.start is not None and recipe in WITHOUT_START:
         raise TrainingError(f"{recipe} starts from random weights; leave out --start.")
-    if choices.encoder is not None and recipe not in ("alignment", "encoder"):
-        raise TrainingError(f"--encoder is for alignment and encoder, not for {recipe}.")
+    if choices.encoder is not None and recipe not in ("alignment", "encoder", "styles"):
+        raise TrainingError(f"--encoder is for alignment, encoder and styles, not for {recipe}.")
+    if choices.encoder is None and recipe == "styles":
+        raise TrainingError("styles starts from a network of i2t; give it with --encoder.")
     if choices.architecture != "goae" and recipe != "encoder":
         raise TrainingError(f"--architecture is for encoder, not for {recipe}.")
     if choices.photos is not None and recipe not in TAKES_PHOTOS:
@@ -94,9 +103,9 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
     if unknown:
         known = ", ".join(WITHOUT.get(recipe, ())) or "nothing"
         raise TrainingError(f"{recipe} cannot leave out {unknown[0]}, but {known}.")
-    if choices.data is not None and recipe == "lifted":
-        raise TrainingError("lifted learns from its generator alone; leave out --data.")
-    if choices.data is None and recipe != "lifted":
+    if choices.data is not None and recipe in WITHOUT_DATA:
+        raise TrainingError(f"{recipe} learns from its generator alone; leave out --data.")
+    if choices.data is None and recipe not in WITHOUT_DATA:
         raise TrainingError(f"{recipe} needs training data; give its folder with --data.")
     if recipe == "mapper" and (choices.start is None or choices.photos is None):
         raise TrainingError(
@@ -110,6 +119,9 @@ def check_choices(recipe: RecipeName, choices: Choices) -> None:
 def _check_kind(recipe: RecipeName, data: Path) -> None:
     """Raise TrainingError when a folder of pairs or of people is for other recipes."""
     pairs, people = any(data.glob("pair_*.npz")), any(data.glob("person_*.npz"))
+    for name, files in OWN_FILES.items():
+        if (recipe == name) != any(data.glob(files)):
+            raise TrainingError(f"{data} is not what {recipe} learns from; see train --help.")
     if pairs and recipe not in (*OF_PAIRS, "adversarial-faces"):
         raise TrainingError(f"{data} holds pairs, which are not for {recipe}; see synth --kind.")
     if people and recipe in OF_PAIRS:

@@ -122,6 +122,9 @@ class Train:
     - encoder, alignment: GOAE's two stages, for the generator --start; synth --kind latents.
     - i2t: FF3D's network from a photo to planes, for the generator --start; likewise.
     - style: 3DAvatarGAN's, for the generator --start; a folder of adapt prepare. See adapt train.
+    - planes: the same as published, for any EG3D generator --start; no data.
+    - styles: FF3D's network for many styles, from that of i2t (--encoder); a set of styles.
+    - editor: our own editor of images by a sentence; pairs of images with sentences.
 
     Rerunning the same command resumes exactly; Ctrl-C saves a checkpoint first. The output folder
     gets networks/ (the trained weights), grids/, checkpoints/ and log.jsonl.
@@ -132,7 +135,7 @@ class Train:
     recipe: Positional[RecipeName]
     """What to train."""
     data: Path | None = None
-    """Folder with the training data; only lifted needs none."""
+    """Folder with the training data; only lifted and planes need none."""
     out: Path | None = None
     """Folder of the run; required unless --bundle is given."""
     bundle: Path | None = None
@@ -150,7 +153,8 @@ class Train:
     """SqueezeNet weights for the perceptual loss of the recipes that have one; default: our face
     parser."""
     encoder: str | None = None
-    """Encoder that alignment refines, or that encoder starts from: a shipped name or a file."""
+    """Encoder that alignment refines, or that encoder starts from, or network of i2t that styles
+    starts from: a shipped name or a file."""
     photos: Path | None = None
     """Photos of real people: for encoder, alignment, i2t, the file written by
     tools/fit_portraits.py; for portrait-parser, faces-encoder, mapper, the folder written by

@@ -21,6 +21,7 @@ from portraiture.cli.avatar_recipes import (
     regressor_recipe,
 )
 from portraiture.cli.choices import Choices, check_choices
+from portraiture.cli.restyle_recipes import editor_recipe, planes_recipe, styles_recipe
 from portraiture.cli.style_recipes import style_recipe
 from portraiture.data.distort import background_pool
 from portraiture.data.face_set import load_faces
@@ -73,6 +74,9 @@ from portraiture.perception_training.presets import (
     PARSER,
     PORTRAIT_PARSER,
 )
+from portraiture.restyle.embedded import EDITOR
+from portraiture.restyle.many import STYLES
+from portraiture.restyle.pretrain import PLANES
 from portraiture.train.loop import Recipe
 from portraiture.types import LiftLoss, RecipeName
 from portraiture.weights import file_sha256
@@ -114,6 +118,12 @@ def make_recipe(recipe: RecipeName, choices: Choices) -> Recipe:
             return _encoder(_preset(ENCODER, recipe, choices), choices)
         case "i2t":
             return _i2t(_preset(I2T, recipe, choices), choices)
+        case "planes":
+            return planes_recipe(_preset(PLANES, recipe, choices), choices)
+        case "styles":
+            return styles_recipe(_preset(STYLES, recipe, choices), choices)
+        case "editor":
+            return editor_recipe(_preset(EDITOR, recipe, choices), choices)
         case "alignment":
             return _alignment(_preset(ALIGNMENT, recipe, choices), choices)
         case "style":

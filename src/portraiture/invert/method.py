@@ -9,15 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from portraiture.checkpoints import check_planes, load_image_to_planes
 from portraiture.errors import InversionError
 from portraiture.invert.confidence import knows_people
 from portraiture.invert.distil.method import DistilConfig, DistilMethod
 from portraiture.invert.encode import Baseline, DetailConfig, EncoderMethod, EncoderName
-from portraiture.invert.i2t.method import (
-    ImageToPlanesMethod,
-    check_planes,
-    load_image_to_planes,
-)
+from portraiture.invert.i2t.method import ImageToPlanesMethod
 from portraiture.invert.inversion import InversionMethod
 from portraiture.invert.pti import OPTIMISERS, OptimisationMethod, OptimiseConfig, Optimiser
 from portraiture.invert.refine_texture import RefinementConfig

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.ir_se import Unit
 
 TINY = 1e-6
@@ -29,7 +30,8 @@ class ImageToPlanesConfig:
     """image_size: S. code, code_size: K and k. widths: of the encoder at S/2, S/4, S/8 and S/16.
     tokens, heads: blocks and heads of attention at S/16. layers: channels at plane sides k, 2k, …
     up to P, two layers each. plane_size, plane_features: P and C of the generator. w_dim: D.
-    generator: fingerprint of the weights whose backbone it replaces, if known."""
+    spatial: whether w_s has positions; without, every position has the mean code (the ablation of
+    table 2). generator: fingerprint of the weights whose backbone it replaces, if known."""
 
     image_size: int = 128
     code: int = 512
@@ -41,6 +43,7 @@ class ImageToPlanesConfig:
     plane_size: int = 128
     plane_features: int = 32
     w_dim: int = 512
+    spatial: bool = True
     generator: str = ""
 
     def __post_init__(self) -> None:
@@ -88,8 +91,21 @@ class ImageToPlanes(nn.Module):
         self, photos: Float[Tensor, "B 3 S S"]
     ) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B D"]]:
         """Of photos in [-1, 1] over white: the planes less those of w_avg, and w less w_avg."""
+        return self.decode(*self.encode(photos))
+
+    def encode(
+        self, photos: Float[Tensor, "B 3 S S"]
+    ) -> tuple[Float[Tensor, "B K k k"], Float[Tensor, "B F"]]:
+        """w_s of photos, which style mixing interpolates, and the mean token, which w is read
+        from."""
         code, whole = self.encoder(photos)
-        x = self.constant.expand(len(photos), -1, -1, -1)
+        return (code if self.config.spatial else code.mean((2, 3), keepdim=True)), whole
+
+    def decode(
+        self, code: Float[Tensor, "B K k k"], whole: Float[Tensor, "B F"]
+    ) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B D"]]:
+        """As `forward`, of what `encode` gives."""
+        x = self.constant.expand(len(code), -1, -1, -1)
         for number, stage in enumerate(self.stages):
             if number:
                 x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
@@ -180,3 +196,31 @@ def modulated(
     mean = x.mean(1, keepdim=True)
     deviation = (x - mean).square().mean(1, keepdim=True).add(TINY).sqrt()
     return gamma * (x - mean) / deviation + beta
+
+
+def planes_of_photos(
+    network: ImageToPlanes, photos: Float[Tensor, "B 3 S S"], generator: TriPlaneGenerator
+) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:
+    """Planes and w+ of photos in [-1, 1] over white."""
+    offsets, w = network(photos)
+    ws = (generator.backbone.mapping.w_avg + w)[:, None].expand(-1, generator.num_ws, -1)
+    return planes_of_mean(generator) + offsets, ws
+
+
+@torch.no_grad()
+def planes_of_mean(generator: TriPlaneGenerator) -> Float[Tensor, "1 3 C P P"]:
+    """Planes of w_avg."""
+    w_avg = generator.backbone.mapping.w_avg
+    return generator.planes(w_avg[None, None].expand(1, generator.num_ws, -1))
+
+
+@torch.no_grad()
+def spread_of_planes(generator: TriPlaneGenerator, *, samples: int = 8) -> float:
+    """Mean absolute distance of a few samples' planes from those of w_avg."""
+    mean, numbers = planes_of_mean(generator), torch.Generator().manual_seed(0)
+    z = torch.randn(samples, generator.config.z_dim, generator=numbers).to(mean)
+    apart = [
+        float((generator.planes(generator.mapping(one, None)) - mean).abs().mean())
+        for one in z.split(1)
+    ]
+    return max(sum(apart) / samples, 1e-6)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 
-from portraiture.checkpoints import fingerprint, load_network
-from portraiture.errors import CheckpointError, InversionError
-from portraiture.invert.i2t.train import planes_of_photos
+from portraiture.errors import InversionError
 from portraiture.invert.inversion import Inversion
 from portraiture.models import Models
 from portraiture.networks.eg3d import TriPlaneGenerator
-from portraiture.networks.image_to_planes import ImageToPlanes, ImageToPlanesConfig
+from portraiture.networks.image_to_planes import ImageToPlanes, planes_of_photos
 from portraiture.ops.resize import resized
 from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress
@@ -55,18 +52,3 @@ class ImageToPlanesMethod:
         return Inversion(
             ws, planes, target.camera.to(photo), generator, residual=planes - generator.planes(ws)
         )
-
-
-def load_image_to_planes(name_or_path: str | Path) -> ImageToPlanes:
-    """The network of a name or path. Raises CheckpointError."""
-    kind = ("image-to-planes", "a network for --method i2t")
-    return load_network(name_or_path, kind, ImageToPlanesConfig, ImageToPlanes)  # type: ignore[arg-type]
-
-
-def check_planes(network: ImageToPlanes, generator: TriPlaneGenerator) -> None:
-    """Raise CheckpointError when the network was trained for another generator."""
-    config, theirs = network.config, generator.config
-    sizes = (config.plane_size, config.plane_features, config.w_dim)
-    same = sizes == (theirs.plane_size, theirs.plane_features, theirs.w_dim)
-    if not same or config.generator not in ("", fingerprint(generator)):
-        raise CheckpointError("The network was not trained for this generator; give one that was.")

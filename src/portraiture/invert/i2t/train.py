@@ -26,7 +26,12 @@ from portraiture.data.photo_set import PhotoBatch, PhotoSet
 from portraiture.errors import TrainingError
 from portraiture.invert.goae.image_losses import ImageLosses, image_losses
 from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.networks.image_to_planes import ImageToPlanes, ImageToPlanesConfig
+from portraiture.networks.image_to_planes import (
+    ImageToPlanes,
+    ImageToPlanesConfig,
+    planes_of_photos,
+    spread_of_planes,
+)
 from portraiture.ops.resize import resized
 from portraiture.perception.weights import load_identity, load_parser
 from portraiture.train.adamw import adamw_state, finish_step, start_step
@@ -196,34 +201,6 @@ class TrainImageToPlanes:
         )  # fmt: skip
         side = truth.shape[-1]
         return stack_rows(*(tile(row, side=side, columns=people) for row in rows))
-
-
-def planes_of_photos(
-    network: ImageToPlanes, photos: Float[Tensor, "B 3 S S"], generator: TriPlaneGenerator
-) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:
-    """Planes and w+ of photos in [-1, 1] over white."""
-    offsets, w = network(photos)
-    ws = (generator.backbone.mapping.w_avg + w)[:, None].expand(-1, generator.num_ws, -1)
-    return planes_of_mean(generator) + offsets, ws
-
-
-@torch.no_grad()
-def planes_of_mean(generator: TriPlaneGenerator) -> Float[Tensor, "1 3 C P P"]:
-    """Planes of w_avg."""
-    w_avg = generator.backbone.mapping.w_avg
-    return generator.planes(w_avg[None, None].expand(1, generator.num_ws, -1))
-
-
-@torch.no_grad()
-def spread_of_planes(generator: TriPlaneGenerator, *, samples: int = 8) -> float:
-    """Mean absolute distance of a few samples' planes from those of w_avg."""
-    mean, numbers = planes_of_mean(generator), torch.Generator().manual_seed(0)
-    z = torch.randn(samples, generator.config.z_dim, generator=numbers).to(mean)
-    apart = [
-        float((generator.planes(generator.mapping(one, None)) - mean).abs().mean())
-        for one in z.split(1)
-    ]
-    return max(sum(apart) / samples, 1e-6)
 
 
 def fitted_planes(config: PlanesTraining, theirs: TriPlaneConfig) -> PlanesTraining:
