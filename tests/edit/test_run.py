@@ -9,10 +9,10 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from edited_head import CONFIG, head
 from recorded_progress import RecordedProgress
 
-from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.checkpoints import fingerprint, load_generator, save_generator
+from portraiture.checkpoints import load_generator
 from portraiture.edit import directions
 from portraiture.edit.directions import (
     Direction,
@@ -23,52 +23,24 @@ from portraiture.edit.directions import (
     principal_names,
     style_widths,
 )
-from portraiture.edit.run import EDIT_FILES, edit, edit_files, mix, read_amounts
+from portraiture.edit.run import EDIT_FILES, edit, edit_files, read_amounts
 from portraiture.engine.head import load_head
 from portraiture.engine.landmarks import landmark_positions
 from portraiture.engine.shape import shape_head
 from portraiture.errors import CancelledError, EditError
 from portraiture.head import Head, rounded
-from portraiture.networks.eg3d import TriPlaneConfig, TriPlaneGenerator
-from portraiture.networks.features import planes_and_features, planes_of
+from portraiture.networks.eg3d import TriPlaneGenerator
+from portraiture.networks.features import planes_and_features
 from portraiture.networks.goae_program import ProgramWay
 from portraiture.people.attributes import Attribute, neutral_landmarks, score_people
 from portraiture.people.latent import (
-    CHOICE_GROUPS,
-    LATENT_SIZE,
     SINGLE_SLOTS,
     person_from_latent,
     sample_latents,
 )
 from portraiture.progress import Progress
-from portraiture.triplane.rendering import RenderingConfig
-from portraiture.triplane.visibility import mix_planes
 
-CONFIG = TriPlaneConfig(
-    z_dim=LATENT_SIZE, c_dim=0, w_dim=32, choice_groups=CHOICE_GROUPS, plane_size=32,
-    plane_features=8, channel_base=256, channel_max=16, decoder_hidden=8, neural_resolution=16,
-    superresolution="2X", superres_widths=(8, 8),
-    rendering=RenderingConfig(depth_resolution=6, importance_resolution=0),
-)  # fmt: skip
-
-
-@pytest.fixture
-def head(tmp_path: Path) -> Head:
-    """A head of a random generator whose features were refined everywhere but at the left."""
-    torch.manual_seed(0)
-    generator = TriPlaneGenerator(CONFIG).eval().requires_grad_(False)
-    save_generator(generator, tmp_path / "small.safetensors")
-    ws = generator.mapping(torch.from_numpy(sample_latents(1, 3)), None)
-    plain, features = planes_and_features(generator, ws, 16)
-    visible = torch.ones(1, 3, 1, 32, 32)
-    visible[..., :8] = 0.0
-    refined = features + 0.25 * torch.randn(features.shape)
-    return Head(
-        mix_planes(planes_of(generator, ws, refined), plain, visible),
-        torch.from_numpy(to_eg3d(eg3d_orbit(0.0, 0.0))).float()[None],
-        str(tmp_path / "small.safetensors"), fingerprint(generator), "goae+refine",
-        ws=ws, features=refined, visible=visible,
-    )  # fmt: skip
+__all__ = ["head"]
 
 
 def _only(**of_w: Direction) -> Directions:
@@ -391,37 +363,3 @@ def test_directions_tell_their_progress(head: Head) -> None:
     assert (told.stages, told.steps) == ([("Find directions", 700)], {"Find directions": 700})
     with pytest.raises(CancelledError):
         find_directions(head.network, people=700, progress=RecordedProgress(cancel_after=500))
-
-
-HALF = {"atol": 2e-3, "rtol": 1e-3}
-"""Heads are kept in half precision."""
-
-
-def test_a_mix_has_the_rows_of_both_and_keeps_what_the_photo_showed(head: Head) -> None:
-    generator = head.network
-    ws = generator.mapping(torch.from_numpy(sample_latents(1, 4)), None)
-    other = replace(head, ws=ws, features=None, visible=None, planes=generator.planes(ws))
-    assert head.ws is not None and head.features is not None
-    mixed = mix(head, other, shape=0.25, look=1.0)
-    half = ws.shape[1] // 2
-    assert mixed.ws is not None and mixed.features is not None and 0 < half < ws.shape[1]
-    torch.testing.assert_close(mixed.ws[:, :half], torch.lerp(head.ws, ws, 0.25)[:, :half], **HALF)
-    torch.testing.assert_close(mixed.ws[:, half:], ws[:, half:], **HALF)
-    _, plain = planes_and_features(generator, head.ws, 16)
-    _, there = planes_and_features(generator, mixed.ws, 16)
-    torch.testing.assert_close(mixed.features - there, head.features - plain, **HALF)
-
-    alone = replace(head, features=None, visible=None, planes=generator.planes(head.ws))
-    whole = mix(alone, other, shape=1.0, look=1.0)
-    torch.testing.assert_close(whole.planes, other.planes, **HALF)
-    none = mix(alone, other, shape=0.0, look=0.0)
-    torch.testing.assert_close(none.planes, alone.planes, **HALF)
-
-
-def test_what_cannot_be_mixed(head: Head) -> None:
-    with pytest.raises(EditError, match="from 0 to 1"):
-        mix(head, head, shape=1.5)
-    with pytest.raises(EditError, match="one generator"):
-        mix(head, replace(head, fingerprint="0" * 64))
-    with pytest.raises(EditError, match="latent"):
-        mix(replace(head, ws=None), head)

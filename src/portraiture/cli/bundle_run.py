@@ -293,8 +293,7 @@ def _unpack_pairs(pack: Path, folder: Path, log: Log) -> list[PersonViews]:
         return 1
 
     with ThreadPoolExecutor(4) as pool:
-        count = sum(pool.map(one, enumerate(read_pack(pack))))
-    log(f"{count} pairs unpacked")
+        log(f"{sum(pool.map(one, enumerate(read_pack(pack))))} pairs unpacked")
     return []
 
 
@@ -303,10 +302,9 @@ def _choices(bundle: Path, plan: dict[str, Any], options: Options) -> Choices:
     values = dict(plan["choices"])
     for name in plan["files"]:
         values[name] = bundle / values[name]
-    packed = any((bundle / name).exists() for name in ("people.zip", IMAGES))
-    data = options.work / "people" if packed else None
-    if (bundle / "data").is_dir():
-        data = bundle / "data"
+    data = bundle / "data" if (bundle / "data").is_dir() else None
+    if any((bundle / name).exists() for name in ("people.zip", IMAGES)):
+        data = options.work / "people"
     return Choices(**(values | {"data": data, "steps": options.steps}))
 
 
