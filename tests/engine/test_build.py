@@ -110,7 +110,7 @@ def test_a_hat_hides_the_hair_under_it() -> None:
     assert 0 < len(covered.faces) < len(free.faces)
 
 
-@pytest.mark.parametrize("style", ["natural", "cartoon"])
+@pytest.mark.parametrize("style", thinned(["natural", "cartoon"]))
 def test_an_expression_changes_a_bust_as_if_it_were_built_with_it(style: Style) -> None:
     parameters, smile = sample_parameters(3), {"mouthSmileLeft": 0.7, "jawOpen": 0.2}
     neutral = build_bust(parameters, style=style)

@@ -37,6 +37,7 @@ def test_an_interpolation_begins_and_ends_with_the_two(imitator: Imitator) -> No
         assert np.abs(image.astype(int) - imitated(imitator, vector[None])[0]).max() <= 1
 
 
+@pytest.mark.slow
 def test_an_untrained_imitator_is_not_the_engine(imitator: Imitator) -> None:
     found, renders = measure_imitator(imitator, avatars=2)
     assert len(renders) == 2 and renders[0].shape == (SIZE, SIZE, 3)

@@ -119,6 +119,7 @@ def test_a_camera_is_moved_in_its_own_axes() -> None:
     assert np.isclose(after[:3, 2] @ before[:3, 2], np.cos(0.3), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_turned_camera_is_found_with_the_person(
     generator: TriPlaneGenerator, networks: LossNetworks
 ) -> None:

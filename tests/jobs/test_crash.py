@@ -93,7 +93,7 @@ def program(url: str, tmp_path: Path) -> Iterator[Program]:
     program.end()
 
 
-@pytest.mark.parametrize("moments", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_kills_lose_and_repeat_nothing(
     url: str, tmp_path: Path, program: Program, moments: int
 ) -> None:

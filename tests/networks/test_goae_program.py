@@ -56,7 +56,9 @@ def test_the_encoder_gives_the_w_of_the_published_one() -> None:
     assert _error(found[0], expected["wplus"]) < TOLERANCE
 
 
-@pytest.mark.parametrize(("side", "ratio"), [(512, 2), (256, 1)])
+@pytest.mark.parametrize(
+    ("side", "ratio"), [(256, 1), pytest.param(512, 2, marks=pytest.mark.slow)]
+)
 def test_the_alignment_gives_the_features_of_the_published_one(side: int, ratio: int) -> None:
     config, expected = AlignmentConfig(feature_ratio=ratio), outputs("goae_afa")
     assert config.image_size == side

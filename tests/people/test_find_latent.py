@@ -39,6 +39,7 @@ def test_a_person_beyond_the_latents_gets_the_nearest() -> None:
     assert again.parameters.hair_grey > 0.5
 
 
+@pytest.mark.slow
 def test_a_face_between_the_sexes_keeps_its_shape() -> None:
     """Latents know two sexes only; the shape is that of the person all the same."""
     person = person_from_latent(sample_latents(1, 12)[0])

@@ -68,6 +68,7 @@ def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
     assert losses[-1] < 0.3 * losses[0]
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves_can_be_loaded(tmp_path: Path) -> None:
     recipe = _recipe(tmp_path)
     run_recipe(recipe, tmp_path / "run", world=World())

@@ -80,7 +80,7 @@ def post(program: Program, number: int) -> str:
     return answer.json()["id"]
 
 
-@pytest.mark.parametrize("moments", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_kills_lose_and_repeat_nothing(
     url: str, tmp_path: Path, program: Program, moments: int
 ) -> None:

@@ -88,6 +88,7 @@ def test_planes_without_a_side_view_are_refused() -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_pretrained_generator_flows_as_its_people_do() -> None:
     torch.manual_seed(6)
     network = TriPlaneGenerator(CONFIG)

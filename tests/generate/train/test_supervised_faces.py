@@ -41,6 +41,7 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_learning_brings_the_images_nearer(people: Path) -> None:
     config = replace(TINY, run=replace(TINY.run, steps=60), learning_rate=0.02)
     recipe = SupervisedFaces(config, PeopleSet(people))

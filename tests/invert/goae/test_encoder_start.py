@@ -47,6 +47,7 @@ def test_other_generators_are_refused(folder: Path) -> None:
         make_recipe("encoder", choices)
 
 
+@pytest.mark.slow
 def test_a_run_may_begin_with_an_encoder(folder: Path) -> None:
     first = make_recipe("encoder", choices_of(folder))
     run_recipe(first, folder / "run", world=World())

@@ -43,6 +43,7 @@ def test_an_alignment_is_trained_on_what_an_encoder_left(folder: Path) -> None:
         make_recipe("supervised-heads", replace(choices_of(folder), encoder=left))
 
 
+@pytest.mark.slow
 def test_an_alignment_learns_from_photos_of_real_people(folder: Path) -> None:
     """Their share of a batch comes after the known people's, and is drawn from its own view."""
     torch.manual_seed(5)

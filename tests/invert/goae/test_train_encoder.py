@@ -131,6 +131,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(folder: Path) -> None:
     assert (folder / "a" / "networks" / "encoder.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_photos_of_real_people_join_the_batch(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
