@@ -80,7 +80,8 @@ def load_clip_score(folder: str | Path) -> ClipScore:
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RestyleError(f"{folder} does not hold CLIP for transformers: {error}") from error
-    return ClipScore(model.eval(), tokenizer, model.config.vision_config.image_size)
+    vision: Any = model.config.vision_config
+    return ClipScore(model.eval(), tokenizer, vision.image_size)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class InstructionUNetConfig:
 
     image_size: int = 128
     patch: int = 4
-    widths: tuple[int, ...] = (96, 128, 160)
+    widths: tuple[int, ...] = (96, 128, 152)
     blocks: int = 2
     attention: int = 1
     sentence: int = 384

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -32,9 +33,6 @@ from portraiture.restyle.editors import (
     timestep_of,
 )
 
-if TYPE_CHECKING:
-    from diffusers import StableDiffusionInstructPix2PixPipeline
-
 PUBLISHED = "timbrooks/instruct-pix2pix"
 """The checkpoint of the paper, a name on the Hugging Face hub."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -51,11 +49,11 @@ OPTIONAL = ("tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.jso
 
 @dataclass(frozen=True)
 class DiffusersEditor:
-    """The published editor. pipeline: with a DDIM scheduler. size: side at which images are edited,
-    a multiple of 8. image_guidance, text_guidance: the published weights (section 4.1), which see
-    Eq. 3 of Brooks et al. 2023. batch: images at once."""
+    """The published editor. pipeline: diffusers' StableDiffusionInstructPix2PixPipeline, with
+    DDIM. size: side at which images are edited, a multiple of 8. image_guidance, text_guidance: the
+    published weights (section 4.1) of Brooks et al. 2023, Eq. 3. batch: images at once."""
 
-    pipeline: StableDiffusionInstructPix2PixPipeline
+    pipeline: Any
     size: int = 512
     steps: int = STEPS
     degree: float = DEGREE
@@ -211,12 +209,7 @@ class _Classes:
 def _classes() -> _Classes:
     """Raises RestyleError where diffusers is not installed."""
     try:
-        from diffusers import (
-            AutoencoderKL,
-            DDIMScheduler,
-            StableDiffusionInstructPix2PixPipeline,
-            UNet2DConditionModel,
-        )
+        diffusers: Any = import_module("diffusers")
     except ImportError as error:
         raise RestyleError(
             "The editor diffusers needs the package diffusers; install portraiture[diffusers] or"
@@ -225,22 +218,21 @@ def _classes() -> _Classes:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     return _Classes(
-        StableDiffusionInstructPix2PixPipeline,
+        diffusers.StableDiffusionInstructPix2PixPipeline,
         {
-            "unet": UNet2DConditionModel,
-            "vae": AutoencoderKL,
+            "unet": diffusers.UNet2DConditionModel,
+            "vae": diffusers.AutoencoderKL,
             "text_encoder": CLIPTextModel,
             "tokenizer": CLIPTokenizer,
-            "scheduler": DDIMScheduler,
+            "scheduler": diffusers.DDIMScheduler,
         },
     )
 
 
 def _part(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """One part, from this folder alone."""
-    if issubclass(kind, torch.nn.Module):
-        loaded = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype
-        )
-        return loaded.eval().requires_grad_(False)
-    return kind.from_pretrained(folder, local_files_only=True)
+    load = kind.from_pretrained
+    if not issubclass(kind, torch.nn.Module):
+        return load(folder, local_files_only=True)
+    loaded = load(folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype)
+    return loaded.eval().requires_grad_(False)

@@ -188,7 +188,7 @@ EDITOR: dict[Preset, EditorTraining] = {
     ),
 }  # fmt: skip
 """There is no preset paper: the published editor is InstructPix2Pix itself (`--editor diffusers`).
-The widths of "gpu" are 8 MB in 8 bits."""
+The network of "gpu" takes 7.7 MB in 8 bits."""
 
 
 class TrainEditor:

@@ -1,21 +1,18 @@
 """Fine-tuning of the image-to-plane network to one style (Ma et al. 2023, Algorithm 2).
 
 few-shot set ─I_f─▶ H ─▶ planes ─G*(I_f, v)─▶ image ◀─ Eqs. 5 to 7 ─▶ I_v;  all of G* but H frozen
-edited front view ─tuned H─▶ planes of a head
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from portraiture.errors import RestyleError
-from portraiture.head import Head, rounded
 from portraiture.networks.eg3d import TriPlaneGenerator
 from portraiture.networks.image_to_planes import ImageToPlanes, planes_of_photos
 from portraiture.ops.resize import resized
@@ -23,7 +20,6 @@ from portraiture.perception.features import FeatureNetwork
 from portraiture.progress import SILENT, Progress
 from portraiture.restyle.few_shot import FewShot
 from portraiture.restyle.losses import StyleLosses, style_losses
-from portraiture.version import __version__
 
 
 @dataclass(frozen=True)
@@ -117,24 +113,3 @@ def styled_planes(
 ) -> tuple[Float[Tensor, "B 3 C P P"], Float[Tensor, "B N D"]]:
     """H of front views in [-1, 1], of any size: planes, and the w+ of superresolution."""
     return planes_of_photos(network, resized(fronts, network.config.image_size), generator)
-
-
-@torch.no_grad()
-def styled_head(
-    head: Head,
-    network: ImageToPlanes,
-    front: Float[Tensor, "1 3 R R"],
-    *,
-    facts: dict[str, Any] | None = None,
-) -> Head:
-    """A head in a style in one pass: the planes that H makes of its edited front view, with the
-    camera and the generator of the head. Raises HeadError."""
-    generator = head.network
-    like = next(generator.parameters())
-    planes, ws = styled_planes(network.to(like.device), front.to(like), generator)
-    about = {**(facts or {}), "made_by": f"portraiture {__version__}"}
-    made = replace(
-        head, planes=planes.cpu(), ws=ws.cpu(), method="restyle", features=None, visible=None,
-        residual=None, edits={}, facts=about,
-    )  # fmt: skip
-    return rounded(made)
