@@ -39,8 +39,8 @@ class StyleTraining:
     or as G_s's own data had them. conditional: whether D is told the cameras (the paper's is not).
     neural_first, neural_last, neural_from: side of raw images, and the step from which it is the
     last. coarse, fine: samples of a ray. density_*: EG3D's regularisation; with density_excess only
-    of what exceeds G_s's own, for the densities of `heads` are steep on purpose [ours]. delta_weight:
-    of R(Δs). background_weight: of R(D). similarity_weight, similarity_blur: of
+    of what exceeds G_s's own, for the densities of `heads` are steep on purpose [ours].
+    delta_weight: of R(Δs). background_weight: of R(D). similarity_weight, similarity_blur: of
     `losses.depth_similarity`. flatness_weight: of `losses.flatness`. warp_from: step from which the
     warp alone is trained; warp_share: share of a limited time for that, 0 for none. grid_people:
     rows of the grid."""
