@@ -110,6 +110,27 @@ def test_each_phase_trains_its_own_weights(data: Path, start: Path) -> None:
     assert all(torch.equal(v, frozen[k]) for k, v in made.source.state_dict().items())
 
 
+def test_density_regularisation_counts_what_exceeds_the_source(data: Path, start: Path) -> None:
+    """A copy of G_s has none; one of twice the contrast has that of G_s once more."""
+    made = recipe_of(data, start)
+    torch.manual_seed(0)
+    state = made.build(World())
+    network, z = state.models["generator"], torch.randn(2, 8)
+
+    def variation() -> float:
+        rng = step_rng(0, 0, 0, World().device)
+        return float(made._variation(network, z, rng, World()).detach())  # type: ignore[arg-type]
+
+    assert variation() == 0.0
+    made.config = replace(made.config, density_excess=False)
+    plain = variation()
+    with torch.no_grad():
+        network.decoder.net[2].weight[0] *= 2.0  # type: ignore[index]
+    assert abs(variation() / plain - 2.0) < 1e-4
+    made.config = replace(made.config, density_excess=True)
+    assert abs(variation() / plain - 1.0) < 1e-4
+
+
 def test_ablations_leave_out_what_they_say(data: Path, start: Path, tmp_path: Path) -> None:
     naive = STYLE["cpu"].without(NAIVE)
     assert naive.layers == "all" and not naive.aligned and naive.warp_from == naive.run.steps

@@ -175,10 +175,10 @@ def align_angles(
 
 def align_unknowns(
     points: Float[Tensor, "N L 3"], seen: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"],
-    *, pivot: Sequence[float], radius: float, slack: bool, start: Tensor | None = None,
+    *, pivot: Sequence[float], radius: float, slack: bool,
 ) -> Float[Tensor, "N P"]:  # fmt: skip
     """`align_angles` with all that was found: yaw, pitch and, with slack, the logarithm of the
-    scale and the shift of each image. float64. start: of the search, by default zeros."""
+    scale and the shift of each image. float64."""
     used = weights > 0
     points, seen, weights = (
         points[:, used].double(), seen[:, used].double(), weights[used].double(),
@@ -191,9 +191,7 @@ def align_unknowns(
             at = (at - 0.5) * unknown[:, None, 2:3].exp() + 0.5 + unknown[:, None, 3:5]
         return _weighted(at - seen, weights)
 
-    if start is None:
-        start = seen.new_zeros(len(seen), 5 if slack else 2)
-    found = _least_squares(residual, start)
+    found = _least_squares(residual, seen.new_zeros(len(seen), 5 if slack else 2))
     return torch.cat([found[:, :2].clamp(-MOST, MOST), found[:, 2:]], 1)
 
 

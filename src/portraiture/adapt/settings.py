@@ -38,10 +38,12 @@ class StyleTraining:
     fine-tuning). source: fingerprint of G_s. aligned: draw cameras from the recovered distribution,
     or as G_s's own data had them. conditional: whether D is told the cameras (the paper's is not).
     neural_first, neural_last, neural_from: side of raw images, and the step from which it is the
-    last. coarse, fine: samples of a ray. density_*: EG3D's regularisation. delta_weight: of R(Δs).
-    background_weight: of R(D). similarity_weight, similarity_blur: of `losses.depth_similarity`.
-    flatness_weight: of `losses.flatness`. warp_from: step from which the warp alone is trained;
-    warp_share: share of a limited time for that, 0 for none. grid_people: rows of the grid."""
+    last. coarse, fine: samples of a ray. density_*: EG3D's regularisation; with density_excess only
+    of what exceeds G_s's own, for the densities of `heads` are steep on purpose [ours].
+    delta_weight: of R(Δs). background_weight: of R(D). similarity_weight, similarity_blur: of
+    `losses.depth_similarity`. flatness_weight: of `losses.flatness`. warp_from: step from which the
+    warp alone is trained; warp_share: share of a limited time for that, 0 for none. grid_people:
+    rows of the grid."""
 
     run: RunConfig
     discriminator: DiscriminatorConfig
@@ -58,6 +60,7 @@ class StyleTraining:
     density_weight: float = 0.25
     density_reach: float = 0.004
     density_points: int = 1000
+    density_excess: bool = True
     delta_weight: float = 0.001
     background_weight: float = 0.005
     similarity_weight: float = 20.0
@@ -163,6 +166,7 @@ STYLE: dict[Preset, StyleTraining] = {
         discriminator=DiscriminatorConfig(size=512, channels=6),
         adversary=replace(_ADVERSARY, augment_kimg=500.0),
         neural_from=110_000,
+        density_excess=False,
         warp_from=125_000,
     ),
 }  # fmt: skip

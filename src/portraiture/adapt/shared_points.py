@@ -1,9 +1,9 @@
 """Cameras of images and the shape of their style's average face together. [ours]
 
-keypoints of all images ─▶ angles, given the face ─▶ the face, given the angles ─▶ … ─▶ both
+keypoints of all images ─▶ yaw, pitch, scale, shift of each, and one face for all ─▶ the angles
 A style's face is not G_s's: large eyes and a short nose look like a head that is nodding, which the
-published alignment takes for pitch. So the average face may change, held near G_s's, and is turned
-back to it at the end. Letters: N images, L keypoints.
+published alignment takes for pitch. So the average face is found, too, held near G_s's and turned
+to it. Letters: N images, L keypoints.
 """
 
 from __future__ import annotations
@@ -14,56 +14,63 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraiture.adapt.cameras import HUBER, align_unknowns, orbit_cameras
-from portraiture.camera import EG3D_FOCAL
+from portraiture.adapt.cameras import align_unknowns, orbit_cameras, project_points
 
-ROUNDS = 6
-HELD = 0.02
-"""Weight of a keypoint's place in G_s beside its images'."""
+STEPS = 150
+HUBER = 0.03
+"""Distance, in sides of the image, from which a keypoint's error counts linearly: people differ by
+more than a detector errs."""
+HELD = 0.05
+"""Weight of the squared distance of a keypoint from its place in G_s, EG3D units, beside its mean
+squared error in the images, in their sides."""
+SCALE = 1e4
+"""Factor on the loss, for the search's tolerances."""
 
 
 def align_with_shape(
     points: Float[Tensor, "L 3"], seen: Float[Tensor, "N L 2"], weights: Float[Tensor, "L"], *,
-    pivot: Sequence[float], radius: float, rounds: int = ROUNDS,
+    pivot: Sequence[float], radius: float,
 ) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "L 3"]]:  # fmt: skip
     """Yaw and pitch of each image, radians, and the keypoints of the style's average face, EG3D
-    units. points: X(w̄) of G_s. seen: in [0, 1]."""
-    start, seen, weights = points.double(), seen.double(), weights.double()
-    face, found = start, seen.new_zeros(len(seen), 5)
-    for k in range(rounds + 1):
-        if k:
-            face = _improved(face, start, seen, found, pivot, radius)
-            face = turned_to(face, start, weights)
-        found = align_unknowns(
-            face.expand(len(seen), -1, -1), seen, weights,
-            pivot=pivot, radius=radius, slack=True, start=found,
-        )  # fmt: skip
-    return found[:, :2].float(), face.float()
+    units. points: X(w̄) of G_s. seen: in [0, 1]. Keypoints without weight stay where they are."""
+    points, seen, weights = points.double(), seen.double(), weights.double()
+    used = weights > 0
+    start, wanted = points[used], seen[:, used]
+    share, centre = weights[used] / weights.sum(), points.new_tensor(list(pivot))
+
+    def aligned(face: Float[Tensor, "L 3"]) -> Float[Tensor, "N 5"]:
+        every = face.expand(len(seen), -1, -1)
+        return align_unknowns(every, seen, weights, pivot=pivot, radius=radius, slack=True)
+
+    unknown = aligned(points).requires_grad_(True)
+    face = start.clone().requires_grad_(True)
+    search = torch.optim.LBFGS(
+        [unknown, face], max_iter=STEPS, history_size=20, line_search_fn="strong_wolfe",
+        tolerance_change=1e-12, tolerance_grad=1e-10,
+    )  # fmt: skip
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        cameras = orbit_cameras(unknown[:, :2], centre, radius)
+        at = project_points(face.expand(len(wanted), -1, -1), cameras)
+        at = (at - 0.5) * unknown[:, None, 2:3].exp() + 0.5 + unknown[:, None, 3:5]
+        error = (_huber((at - wanted).norm(dim=-1)) * share).sum(1).mean()
+        moved = ((face - start).square().sum(1) * share).sum()
+        total = SCALE * (error + HELD * moved)
+        total.backward()
+        return total
+
+    with torch.enable_grad():
+        search.step(loss)
+    whole = points.clone()
+    whole[used] = face.detach()
+    whole = turned_to(whole, points, weights)
+    return aligned(whole)[:, :2].float(), whole.float()
 
 
-def _improved(
-    face: Float[Tensor, "L 3"], start: Float[Tensor, "L 3"], seen: Float[Tensor, "N L 2"],
-    unknowns: Float[Tensor, "N 5"], pivot: Sequence[float], radius: float,
-) -> Float[Tensor, "L 3"]:  # fmt: skip
-    """One Gauss-Newton step for each keypoint, with Huber's weights."""
-    cameras = orbit_cameras(unknowns[:, :2], unknowns.new_tensor(list(pivot)), radius)
-    pose = cameras[:, :16].unflatten(1, (4, 4))
-    scale, shift = unknowns[:, 2].exp()[:, None], unknowns[:, 3:]
-    local = (face - pose[:, None, :3, 3]) @ pose[:, :3, :3]
-    x, y, z = local.unbind(-1)
-    at = EG3D_FOCAL * torch.stack([x / z, y / z], -1) * scale[..., None] + 0.5 + shift[:, None]
-    error = seen - at
-    robust = (HUBER / error.norm(dim=-1).clamp_min(HUBER))[..., None, None]
-    zero = torch.zeros_like(x)
-    first = torch.stack([1.0 / z, zero, -x / z**2], -1)
-    second = torch.stack([zero, 1.0 / z, -y / z**2], -1)
-    inner = EG3D_FOCAL * scale[..., None, None] * torch.stack([first, second], -2)
-    jacobian = inner @ pose[:, None, :3, :3].transpose(-1, -2)
-    held = HELD * len(seen) * (EG3D_FOCAL / radius) ** 2
-    normal = (robust * jacobian.transpose(-1, -2) @ jacobian).sum(0)
-    normal = normal + held * torch.eye(3, dtype=face.dtype)
-    right = (robust * jacobian.transpose(-1, -2) @ error[..., None]).sum(0)[..., 0]
-    return face + torch.linalg.solve(normal, right + held * (start - face))
+def _huber(distance: Float[Tensor, "N L"]) -> Float[Tensor, "N L"]:
+    """Squares up to `HUBER`, linear beyond."""
+    return torch.where(distance < HUBER, distance.square(), 2.0 * HUBER * distance - HUBER**2)
 
 
 def turned_to(

@@ -282,6 +282,7 @@ class TrainStyle:
     def _variation(
         self, network: TriPlaneGenerator, z: Float[Tensor, "B Z"], rng: StepRng, world: World
     ) -> Tensor:
+        """EG3D's density regularisation, or by how much G_t exceeds G_s in it. [ours]"""
         config, box = self.config, network.config.rendering.box_warp
         kind = {"generator": rng.device, "device": z.device}
         points = (torch.rand(len(z), config.density_points, 3, **kind) - 0.5) * box
@@ -289,7 +290,13 @@ class TrainStyle:
         with autocast(world.device, self.run.precision):
             planes = network.planes(canonical(network, z))
         planes = planes.float()
-        return density_variation(lambda x: network.query(planes, x)[1], points, offsets)
+        found = density_variation(lambda x: network.query(planes, x)[1], points, offsets)
+        if not config.density_excess:
+            return found
+        with torch.no_grad():
+            plain = self.source.planes(canonical(self.source, z))
+            own = density_variation(lambda x: self.source.query(plain, x)[1], points, offsets)
+        return (found - own).clamp_min(0.0)
 
     def _follow(self, state: TrainState, *, warping: bool) -> None:
         """Update the style: the EMA of G_t's residuals, or of the warp."""

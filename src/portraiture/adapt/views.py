@@ -75,14 +75,16 @@ def shown(
     planes: Float[Tensor, "B 3 C P P"], seen: Float[Tensor, "B 25"], step: int, rng: StepRng,
     world: World,
 ) -> Made:  # fmt: skip
-    """Views of planes with the run's number of rays and samples."""
+    """Views of planes with the run's number of rays and samples; without gradients by the fused
+    renderer, on the CPU."""
     config = recipe.config
+    slow = torch.is_grad_enabled() or seen.is_cuda
     rendering = replace(
         network.config.rendering, depth_resolution=config.coarse, importance_resolution=config.fine
     )
     volume = render_volume(
         planes, network.decoder, seen, rendering, resolution=recipe.neural(step),
-        backend="torch", generator=rng.device,
+        backend="torch" if slow else "auto", generator=rng.device,
     )  # fmt: skip
     with autocast(world.device, config.run.precision):
         image = network.superresolution(volume.features, ws, noise=network.config.superres_noise)
