@@ -74,7 +74,7 @@ def left_out(line: str) -> bool:
 
 
 def run(arguments: list[str], folder: Path) -> None:
-    command = [sys.executable, "-m", "portraiture", *arguments]
+    command = [sys.executable, "-m", "portraiture.cli", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"}
     if arguments[0] not in SERVERS:
         ended = subprocess.run(
