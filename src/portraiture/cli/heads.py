@@ -16,6 +16,7 @@ from portraiture.errors import EditError, SampleError
 from portraiture.types import DeviceName
 
 if TYPE_CHECKING:
+    from portraiture.head import Head
     from portraiture.lift.run import Shot
 
 console = Console()
