@@ -33,7 +33,7 @@ TIERS: tuple[set[str], ...] = (
     {"fit"},
     {"data"},
     {"avatar", "metrics", "models", "train"},
-    {"head"},
+    {"avatar_files", "head"},
     {VERB, "perception_training"},
     {"evaluate"},
     {"batch", "studio"},

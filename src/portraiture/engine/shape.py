@@ -83,6 +83,15 @@ class HeadShape:
         joints = warp(self.joints).astype(np.float32)
         return replace(_shape(self.model, vertices, joints), unwarped=unwarped, warp=warp)
 
+    def bent(self, warp: Warp, offset: Float32[ndarray, "V 3"] | float = 0.0) -> HeadShape:
+        """This head with `warp` after its own warp. offset: added to its vertices before both."""
+        inner = self.warp
+        both = warp if inner is None else lambda points: warp(inner(points))
+        unwarped = (self.unwarped + offset).astype(np.float32)
+        vertices = both(unwarped).astype(np.float32)
+        joints = warp(self.joints).astype(np.float32)
+        return replace(_shape(self.model, vertices, joints), unwarped=unwarped, warp=both)
+
 
 def shape_head(parameters: AvatarParameters, model: HeadModel | None = None) -> HeadShape:
     """Evaluate the head of `parameters` in the neutral expression."""
