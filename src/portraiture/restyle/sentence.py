@@ -17,11 +17,11 @@ from portraiture.engine.concepts.change import conflicts
 from portraiture.engine.concepts.table import CONCEPTS
 from portraiture.errors import ConceptError
 from portraiture.restyle.embedder import Embedder, installed_embedder
-from portraiture.restyle.words import OPPOSITES, Clause, ages, clauses, literal, normal, sexes
+from portraiture.restyle.words import OPPOSITES, ages, clauses, literal, normal, sexes
 
-NEAR, NEAR_REST = 0.46, 0.62
-"""Least cosine at which a clause means a concept's phrase: one of which no word was known, and what
-is left of one."""
+NEAR, NEAR_CLAUSE, NEAR_REST = 0.5, 0.56, 0.75
+"""Least cosine at which words mean a concept's phrase: a whole sentence of which no word was known,
+such a clause, and what is left of one."""
 SHOWN = 3
 """Concepts that a message names."""
 MOST_LETTERS = 400
@@ -53,10 +53,15 @@ def read_sentence(sentence: str, *, embedder: Embedder | None = None) -> Reading
     wanted += sexes(text)
     notes: list[str] = []
     parts = clauses(text)
-    for clause in parts:
-        names, rest = literal(clause.words)
-        if not (names and len(rest) == 0):
-            names += _by_meaning(clause, names, rest, embedder)
+    read = [literal(clause.words) for clause in parts]
+    if embedder is not None and not wanted and not any(names for names, _ in read):
+        wanted += _by_meaning(_asked(text), NEAR, embedder)
+    whole = bool(wanted)
+    for clause, (names, rest) in zip(parts, read, strict=True):
+        if embedder is not None and names and rest:
+            names += _by_meaning(" ".join(rest), NEAR_REST, embedder)
+        elif embedder is not None and not names and not (whole and clause.wanted):
+            names += _by_meaning(_asked(clause.text), NEAR_CLAUSE, embedder)
         if clause.wanted:
             wanted += names
             continue
@@ -78,16 +83,10 @@ def read_sentence(sentence: str, *, embedder: Embedder | None = None) -> Reading
     return Reading(tuple(kept), tuple(notes))
 
 
-def _by_meaning(
-    clause: Clause, names: list[str], rest: list[str], embedder: Embedder | None
-) -> list[str]:
-    """The concept whose phrase is nearest to a clause, if it is near enough."""
-    if embedder is None:
-        return []
-    text = " ".join(rest) if names else _asked(clause.text)
-    least = NEAR_REST if names else NEAR
+def _by_meaning(text: str, least: float, embedder: Embedder) -> list[str]:
+    """The concept whose phrase is nearest to some words, if it is near enough."""
     (name, cosine), *_ = nearest(text, embedder)
-    return [name] if cosine >= least and name not in names else []
+    return [name] if cosine >= least else []
 
 
 _LEADS = (

@@ -15,7 +15,7 @@ from portraiture.engine.concepts.table import CONCEPTS
 
 _SPELLINGS = {
     "gray": "grey", "color": "colour", "colored": "coloured", "mustache": "moustache",
-    "mustached": "moustached", "watercolor": "watercolour", "blonde": "blond", "makeup": "make up",
+    "mustached": "moustached", "watercolor": "watercolour", "blonde": "blond", "make-up": "makeup",
     "grey-haired": "grey hair", "fair-haired": "blond hair", "eyeglasses": "glasses",
     "specs": "glasses", "spectacles": "glasses", "golden-haired": "blond hair", "wooden": "wood",
     "tattooed": "tattoo", "tattoos": "tattoo", "hairstyle": "hair", "haircut": "hair cut",
@@ -232,6 +232,7 @@ def normal(sentence: str) -> str:
     text = sentence.lower().replace("’", "'").replace("'s ", " ")
     text = re.sub(r"(\w)-(haired|eyed|skinned|nosed|eared|lipped)\b", r"\1 \2", text)
     text = re.sub(r"[^a-z0-9',;.\- ]+", " ", text)
+    text = re.sub(r"\bmake[- ]up\b", "makeup", text)
     words = [_SPELLINGS.get(word.strip("'-."), word) for word in text.split()]
     return " ".join(words)
 

@@ -75,8 +75,12 @@ def _with(parameters: AvatarParameters, concept: Concept) -> AvatarParameters:
             shape[name] = float(np.clip(shape.get(name, 0.5) + amount, 0.0, 1.0))
         values["shape"] = shape
     parameters = replace(parameters, **values)
-    if concept.hair_change is not None:
-        parameters = replace(parameters, hair_style=_hair_style(parameters, concept.hair_change))
+    hair = concept.hair_change
+    shown = concept.ears is not None and concept.ears.up + concept.ears.out > 10.0
+    if hair is None and shown and "hair_style" not in concept.set:
+        hair = "off_ears"
+    if hair is not None:
+        parameters = replace(parameters, hair_style=_hair_style(parameters, hair))
     return parameters
 
 
@@ -94,6 +98,9 @@ def _hair_style(parameters: AvatarParameters, change: HairChange) -> HairStyle:
             if own in ("long_wavy", "curly_long", "braids"):
                 return "long_straight"
             return _STRAIGHTER.get(own, own)
+        case "off_ears":
+            shown = own not in LONG_HAIR or own in ("ponytail", "bun")
+            return own if shown else "ponytail" if woman else "slick_back"
         case "fringe":
             return own if own in _HANGING else "long_straight" if woman else "crop"
 

@@ -28,7 +28,7 @@ GrowthKind = Literal[
     "dog_ears",
 ]  # fmt: skip
 Pattern = Literal["plain", "veined", "grained", "speckled", "cracked", "patina", "mottled"]
-HairChange = Literal["longer", "shorter", "curlier", "straighter", "fringe"]
+HairChange = Literal["longer", "shorter", "curlier", "straighter", "fringe", "off_ears"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Blotches:
     size: float = 14.0
     cover: float = 0.4
     share: float = 0.6
-    soft: float = 0.35
+    soft: float = 0.5
     region: Region = "skin"
     seed: int = 1
 
@@ -224,7 +224,7 @@ class Concept:
     phrase: how a sentence says it. others: further ways to say it.
     style: of the engine. set: parameters by name. add: added to parameters. shape: added to shape
     parameters. expression:
-    ARKit weights. hair_change: of length and form. hair: colour of hair, brows and beard.
+    ARKit weights. hair_change: of length and form; pointed ears are shown by themselves. hair: colour of hair, brows and beard.
     All else is made as the bust is built, see `makeover.Makeover`.
     """
 

@@ -7,6 +7,7 @@ motion of the one skin point that it stands on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -16,7 +17,9 @@ from scipy.spatial import KDTree
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.concepts.concept import Growth, Rgb
 from portraiture.engine.concepts.reshape import Frame, frame_of
-from portraiture.engine.shape import HeadShape, follow_head, sparse_morph
+from portraiture.engine.head import HeadModel
+from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.shape import HeadShape, follow_head, shape_head, sparse_morph
 from portraiture.engine.wear.sweep import Solid, merge, tube
 from portraiture.ops.vectors import smooth, unit
 from portraiture.types import Finish, Material, Morph, Part, Segment
@@ -37,9 +40,9 @@ def make_growth(growth: Growth, shape: HeadShape, *, finish: Finish = "lit") -> 
         case "antennae":
             solid = _both(_antenna(growth.size), frame, shape)
         case "fangs":
-            solid = _both(_fang(growth.size), frame, None)
+            solid = _both(_fang(growth.size), frame, shape, on_face=True)
         case "tusks":
-            solid = _both(_tusk(growth.size), frame, None)
+            solid = _both(_tusk(growth.size), frame, shape, on_face=True)
         case "cat_ears":
             solid = _both(_pinna(growth.size, hanging=False), frame, shape)
         case "dog_ears":
@@ -49,7 +52,7 @@ def make_growth(growth: Growth, shape: HeadShape, *, finish: Finish = "lit") -> 
         case "halo":
             solid = _halo(growth.size, frame)
         case "whiskers":
-            solid = _both(_whiskers(growth.size), frame, None)
+            solid = _both(_whiskers(growth.size), frame, shape, on_face=True)
     joints, weights = follow_head(len(solid.vertices), shape)
     if growth.kind == "bolts":
         joints[:, 0] = shape.model.joint_names.index("neck")
@@ -84,13 +87,15 @@ class _Piece:
         self.flat, self.across, self.closed = flat, np.asarray(across, np.float64), closed
 
 
-def _both(pieces: list[_Piece], frame: Frame, ground: HeadShape | None) -> Solid:
-    """The pieces on both sides. ground: the head whose skin they are moved to, along their path."""
+def _both(
+    pieces: list[_Piece], frame: Frame, shape: HeadShape, *, on_face: bool = False
+) -> Solid:
+    """The pieces on both sides, on this head. on_face: they go with the face's features, else with
+    the skin under them."""
     solids = []
     for piece in pieces:
         path = piece.path
-        if ground is not None:
-            path = path + _landed(path[0], frame, ground)
+        path = path + (_carried if on_face else _landed)(path[0], frame, shape)
         for side in (1.0, -1.0):
             solids.append(_tube(piece, path, side, frame))
     return merge(solids)
@@ -104,6 +109,21 @@ def _landed(root: ndarray, frame: Frame, shape: HeadShape) -> ndarray:
     near = np.argsort(-(toward @ unit(root - middle)))[:6]
     radius = np.linalg.norm(skin[near] - middle, axis=1).mean()
     return middle + unit(root - middle) * radius - root
+
+
+def _carried(root: ndarray, frame: Frame, shape: HeadShape) -> ndarray:
+    """The difference, mm, between this head and the average one at the skin next to a root."""
+    average = average_skin(shape.model)
+    row = int(np.argmin(np.linalg.norm(average - root, axis=1)))
+    away = frame.to_canonical(shape.skin[row]) - average[row]
+    return away * np.array([0.5, 1.0, 1.0])
+
+
+@lru_cache(maxsize=2)
+def average_skin(model: HeadModel) -> Float[ndarray, "S 3"]:
+    """Skin vertices of the average head, canonical mm."""
+    average = shape_head(AvatarParameters(), model)
+    return frame_of(average).to_canonical(average.skin)
 
 
 def _tube(piece: _Piece, path: ndarray, side: float, frame: Frame) -> Solid:
@@ -157,11 +177,11 @@ def _horn(size: float) -> list[_Piece]:
 def _ram_horn(size: float) -> list[_Piece]:
     turn = np.linspace(0.6 * np.pi, -1.15 * np.pi, 44)
     t = np.linspace(0.0, 1.0, len(turn))
-    reach = size * (44.0 - 16.0 * t)
+    reach = size * (48.0 - 12.0 * t)
     path = np.stack(
-        [48.0 + 42.0 * t, 52.0 + reach * np.sin(turn), -45.0 + reach * np.cos(turn)], axis=1
+        [44.0 + 62.0 * t, 62.0 + reach * np.sin(turn), -38.0 + reach * np.cos(turn)], axis=1
     )
-    radius = size * (15.0 * (1.0 - t) ** 0.7 + 0.5) * (1.0 + 0.06 * np.sin(70.0 * t))
+    radius = size * (17.0 * (1.0 - t) ** 0.7 + 0.5) * (1.0 + 0.06 * np.sin(70.0 * t))
     return [_Piece(path, radius, across=(1.0, 0.0, 0.0))]
 
 
@@ -178,7 +198,7 @@ def _antenna(size: float) -> list[_Piece]:
 
 def _fang(size: float) -> list[_Piece]:
     path = _curve(
-        _scaled([(14.0, -70.0, 24.5), (13.6, -76.5, 27.0), (12.8, -83.5, 27.6)], size), 14
+        _scaled([(13.6, -69.0, 27.5), (13.4, -76.5, 31.0), (12.6, -84.5, 31.6)], size), 14
     )
     t = np.linspace(0.0, 1.0, len(path))
     return [_Piece(path, size * (2.3 * (1.0 - t**1.6) + 0.12))]
@@ -231,7 +251,7 @@ def _whiskers(size: float) -> list[_Piece]:
 
 def _halo(size: float, frame: Frame) -> Solid:
     turn = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)
-    centre = np.array([0.0, 158.0, -62.0])
+    centre = np.array([0.0, 152.0, -62.0])
     out = np.stack([np.cos(turn), np.zeros_like(turn), -np.sin(turn)], axis=1)
     around = np.arange(AROUND) * (2.0 * np.pi / AROUND)
     local = np.cos(around)[None, :, None] * out[:, None] + np.sin(around)[None, :, None] * [
@@ -255,8 +275,8 @@ def _material(growth: Growth, finish: Finish) -> Material:
     shade = 1.0 - (0.22 * (0.5 + 0.5 * np.sin(75.0 * t)) * (1.0 - t) if ringed else 0.0)
     out = np.full((RAMP, 4, 4), 255, np.uint8)
     out[..., :3] = (np.clip(color * shade, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-    rough = {"bolts": 0.35, "halo": 0.25, "fangs": 0.25, "tusks": 0.35, "antennae": 0.3}
-    metal = {"bolts": 0.9, "halo": 0.6}
+    rough = {"bolts": 0.35, "halo": 0.6, "fangs": 0.25, "tusks": 0.35, "antennae": 0.3}
+    metal = {"bolts": 0.9}
     return Material(
         kind="plain", base_color=out, roughness_factor=rough.get(growth.kind, 0.55),
         metallic=metal.get(growth.kind, 0.0), finish=finish,

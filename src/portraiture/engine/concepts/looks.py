@@ -131,6 +131,8 @@ LOOKS: tuple[Concept, ...] = (
         "look",
         "painted like a skull",
         (
+            "day of the dead",
+            "day of the dead make-up",
             "a day of the dead skull make-up",
             "a skeleton",
             "a sugar skull",
