@@ -19,7 +19,7 @@ from portraiture.render.brdf_numba import (
     unit3,
     wrapped,
 )
-from portraiture.render.flat_tones import DEEP, GRAPHITE, SHADOW
+from portraiture.render.flat_tones import DEEP, GRAPHITE, PAPER, SHADOW
 from portraiture.render.hair_numba import hair
 from portraiture.render.reflection_numba import (
     cone_visibility,
@@ -271,8 +271,10 @@ def flat_tones(lighting, look, rgb, n, view, kind, lit, row, column):
         level = halftone(look.dots, smoothstep(-0.35, 0.45, cosine) * (0.35 + 0.65 * open_), row,
                          column)  # fmt: skip
     elif look.hatch > 0.0:
-        level = hatching(look.hatch, smoothstep(-0.5, 0.62, cosine) * (0.4 + 0.6 * open_), row,
-                         column)  # fmt: skip
+        light_in = smoothstep(-0.6, 0.8, cosine) * (0.45 + 0.55 * open_)
+        tone = math.sqrt(0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2])
+        level = hatching(look.hatch, light_in * (0.1 + 1.0 * tone), row, column)
+        rgb = (PAPER + 0.12 * rgb[0], PAPER + 0.12 * rgb[1], PAPER + 0.12 * rgb[2])
     else:
         top = 0.07 * smoothstep(0.74, 0.86, cosine) * open_
     h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])

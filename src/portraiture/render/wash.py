@@ -7,7 +7,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
-PALE, EDGE, GRAIN = 0.80, 2.2, 0.16
+PALE, EDGE, GRAIN = 0.82, 2.6, 0.06
 """Share of a colour's darkness that is kept; how much darker pigment gathers at edges; depth of the
 paper's grain."""
 FINE, COARSE = 1.0 / 420.0, 1.0 / 60.0
@@ -27,7 +27,7 @@ def washed(rgba: Float32[ndarray, "h w 4"]) -> Float32[ndarray, "h w 4"]:
     noise = rng.normal(0.0, 1.0, alpha.shape).astype(np.float32)
     grain = gaussian_filter(noise, fine) * 2.5 * fine
     bloom = gaussian_filter(noise, coarse) * 3.5 * coarse
-    strength = PALE * (1.0 + 0.22 * np.clip(bloom, -1.5, 1.5)) + EDGE * edge
+    strength = PALE * (1.0 + 0.09 * np.clip(bloom, -1.5, 1.5)) + EDGE * edge
     strength = strength * (1.0 + GRAIN * np.clip(grain, -1.5, 1.5))
     out = rgba.copy()
     out[..., :3] = np.clip(1.0 - (1.0 - rgba[..., :3]) * strength[..., None], 0.0, 1.0)

@@ -193,9 +193,9 @@ LOOKS: tuple[Concept, ...] = (
         "in camouflage",
         ("army face paint", "a soldier with camouflage", "a commando"),
         paints=(
-            Tint((0.36, 0.40, 0.22), "skin", 0.85),
-            Blotches((0.12, 0.14, 0.09), 26.0, 0.34, 0.95, 0.06),
-            Blotches((0.40, 0.28, 0.16), 24.0, 0.34, 0.95, 0.06, seed=21),
+            Tint((0.38, 0.40, 0.26), "all", 0.85),
+            Blotches((0.12, 0.14, 0.09), 26.0, 0.34, 0.95, 0.06, "all"),
+            Blotches((0.40, 0.28, 0.16), 24.0, 0.34, 0.95, 0.06, "all", 21),
         ),
     ),
     Concept(
@@ -293,9 +293,9 @@ LOOKS: tuple[Concept, ...] = (
         "sunburnt",
         ("with red burnt skin", "flushed red"),
         paints=(
-            Tint((0.86, 0.42, 0.34), "skin", 0.4),
-            Tint((0.85, 0.30, 0.25), "cheeks", 0.5),
-            Tint((0.85, 0.30, 0.25), "nose", 0.6),
+            Tint((0.86, 0.42, 0.34), "skin", 0.42),
+            Tint((0.85, 0.30, 0.25), "cheeks", 0.35),
+            Tint((0.85, 0.30, 0.25), "nose", 0.35),
         ),
     ),
     Concept(
@@ -304,8 +304,8 @@ LOOKS: tuple[Concept, ...] = (
         "covered in mud",
         ("dirty", "muddy", "a chimney sweep", "smeared with soot"),
         paints=(
-            Blotches((0.24, 0.17, 0.11), 22.0, 0.42, 0.8, 0.3),
-            Blotches((0.18, 0.13, 0.09), 7.0, 0.28, 0.7, 0.25, seed=8),
+            Blotches((0.30, 0.22, 0.15), 26.0, 0.4, 0.75, 0.7, "all"),
+            Blotches((0.22, 0.16, 0.11), 9.0, 0.18, 0.6, 0.5, "all", 8),
         ),
     ),
     Concept(
@@ -314,7 +314,7 @@ LOOKS: tuple[Concept, ...] = (
         "covered in blood",
         ("bloodied", "a wounded fighter bleeding from the head"),
         paints=(
-            Blotches((0.42, 0.03, 0.03), 20.0, 0.22, 0.85, 0.14, seed=4),
+            Blotches((0.42, 0.03, 0.03), 16.0, -0.02, 0.8, 0.25, seed=4),
             Stroke(
                 ((18, 74), (20, 40), (16, 10), (14, -30), (20, -70)),
                 (0.45, 0.02, 0.03),
@@ -342,7 +342,7 @@ LOOKS: tuple[Concept, ...] = (
         paints=(
             Tint((0.72, 0.84, 0.95), "skin", 0.75),
             Tint((0.45, 0.58, 0.76), "lips", 0.75),
-            Blotches((0.96, 0.98, 1.0), 12.0, 0.34, 0.85, 0.25),
+            Blotches((0.96, 0.98, 1.0), 10.0, 0.3, 0.7, 0.7),
             Tint((0.55, 0.62, 0.78), "sockets", 0.4),
         ),
         eyes=EyeLook(iris=(0.55, 0.82, 0.98)),

@@ -146,7 +146,7 @@ MATERIALS: tuple[Concept, ...] = (
         "made of lava",
         ("molten rock", "a fire elemental", "burning magma"),
         substance=Substance(
-            (0.13, 0.10, 0.10), (1.0, 0.36, 0.04), "cracked", 30.0, 1.0, 0.85, relief=0.4
+            (0.13, 0.10, 0.10), (1.0, 0.46, 0.08), "cracked", 30.0, 1.0, 0.85, relief=0.4
         ),
     ),
 )
