@@ -58,7 +58,7 @@ def read_sentence(sentence: str, *, embedder: Embedder | None = None) -> Reading
         wanted += _by_meaning(_asked(text), NEAR, embedder)
     whole = bool(wanted)
     for clause, (names, rest) in zip(parts, read, strict=True):
-        if embedder is not None and names and rest:
+        if embedder is not None and names and len(rest) > 1:
             names += _by_meaning(" ".join(rest), NEAR_REST, embedder)
         elif embedder is not None and not names and not (whole and clause.wanted):
             names += _by_meaning(_asked(clause.text), NEAR_CLAUSE, embedder)

@@ -101,7 +101,7 @@ CREATURES: tuple[Concept, ...] = (
         "vampire",
         "creature",
         "a vampire",
-        ("Dracula", "a bloodsucking count with fangs"),
+        ("Dracula", "Nosferatu", "a bloodsucking count with fangs"),
         set={
             "hair_melanin": 1.0,
             "hair_grey": 0.0,
@@ -229,6 +229,7 @@ CREATURES: tuple[Concept, ...] = (
         (
             "a robot",
             "a humanoid machine",
+            "a cyborg",
             "a cyborg with metal skin",
             "a machine made of chrome plates",
         ),

@@ -185,7 +185,7 @@ WORN: tuple[Concept, ...] = (
         "sunglasses",
         "attribute",
         "with sunglasses",
-        ("wearing dark shades", "cool with dark glasses"),
+        ("wearing dark shades", "shades", "cool with dark glasses"),
         set={
             "glasses_style": "aviator",
             "glasses_tint": 1.0,

@@ -87,9 +87,7 @@ class _Piece:
         self.flat, self.across, self.closed = flat, np.asarray(across, np.float64), closed
 
 
-def _both(
-    pieces: list[_Piece], frame: Frame, shape: HeadShape, *, on_face: bool = False
-) -> Solid:
+def _both(pieces: list[_Piece], frame: Frame, shape: HeadShape, *, on_face: bool = False) -> Solid:
     """The pieces on both sides, on this head. on_face: they go with the face's features, else with
     the skin under them."""
     solids = []
@@ -252,7 +250,7 @@ def _whiskers(size: float) -> list[_Piece]:
 def _halo(size: float, frame: Frame) -> Solid:
     turn = np.linspace(0.0, 2.0 * np.pi, 64, endpoint=False)
     centre = np.array([0.0, 152.0, -62.0])
-    out = np.stack([np.cos(turn), np.zeros_like(turn), -np.sin(turn)], axis=1)
+    out = np.stack([np.cos(turn), np.zeros_like(turn), np.sin(turn)], axis=1)
     around = np.arange(AROUND) * (2.0 * np.pi / AROUND)
     local = np.cos(around)[None, :, None] * out[:, None] + np.sin(around)[None, :, None] * [
         0.0,

@@ -9,8 +9,15 @@ MATERIALS: tuple[Concept, ...] = (
         "marble",
         "material",
         "made of marble",
-        ("a statue", "a white marble sculpture", "a classical bust", "a sculpture in a museum"),
-        substance=Substance((0.90, 0.88, 0.85), (0.48, 0.49, 0.53), "veined", 58.0, 0.75, 0.34),
+        (
+            "a statue",
+            "a white marble sculpture",
+            "a classical bust",
+            "a sculpture",
+            "a Greek sculpture",
+            "a sculpture in a museum",
+        ),
+        substance=Substance((0.90, 0.88, 0.85), (0.48, 0.49, 0.53), "veined", 70.0, 0.5, 0.34),
     ),
     Concept(
         "bronze",
@@ -18,7 +25,7 @@ MATERIALS: tuple[Concept, ...] = (
         "made of bronze",
         ("a bronze statue", "a cast metal monument"),
         substance=Substance(
-            (0.50, 0.32, 0.16), (0.24, 0.42, 0.34), "patina", 46.0, 0.5, 0.38, 0.85, relief=0.55
+            (0.50, 0.32, 0.16), (0.24, 0.42, 0.34), "patina", 46.0, 0.32, 0.38, 0.85, relief=0.55
         ),
     ),
     Concept(

@@ -38,7 +38,7 @@ MONSTERS: tuple[Concept, ...] = (
         "orc",
         "creature",
         "an orc",
-        ("an ogre", "an orcish warrior with tusks", "a brutish green monster"),
+        ("an ogre", "Shrek", "an orcish warrior with tusks", "a brutish green monster"),
         set={"muscle": 1.0, "weight": 0.7, "brow_style": "bushy", "beard_style": "none"},
         shape={
             "nose_scale_horiz": 0.4,
@@ -136,7 +136,7 @@ MONSTERS: tuple[Concept, ...] = (
         "zombie",
         "creature",
         "a zombie",
-        ("the undead", "a walking corpse", "a rotting dead person", "the living dead"),
+        ("the undead", "a walking corpse", "a corpse", "a rotting dead person", "the living dead"),
         set={"under_eye": 1.0, "weight": 0.15},
         shape={"cheek_volume": -0.4, "cheek_bones": 0.3, "forehead_temple": -0.3},
         paints=(
