@@ -273,7 +273,7 @@ def flat_tones(lighting, look, rgb, n, view, kind, lit, row, column):
     elif look.hatch > 0.0:
         light_in = smoothstep(-0.6, 0.8, cosine) * (0.45 + 0.55 * open_)
         tone = math.sqrt(0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2])
-        level = hatching(look.hatch, light_in * (0.1 + 1.0 * tone), row, column)
+        level = hatching(look.hatch, light_in * (0.3 + 0.9 * tone), row, column)
         rgb = (PAPER + 0.12 * rgb[0], PAPER + 0.12 * rgb[1], PAPER + 0.12 * rgb[2])
     else:
         top = 0.07 * smoothstep(0.74, 0.86, cosine) * open_

@@ -55,7 +55,7 @@ OUTLINE_SHARE = 1.0 / 380.0
 DOTS = 66.0
 """Halftone dots along the image's height."""
 
-HATCHES = 150.0
+HATCHES = 84.0
 """Pencil strokes along the image's height."""
 
 PENCIL_SHARE = 0.5

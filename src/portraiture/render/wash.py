@@ -7,7 +7,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter
 
-PALE, EDGE, GRAIN = 0.82, 2.6, 0.06
+PALE, EDGE, GRAIN = 0.9, 3.0, 0.05
 """Share of a colour's darkness that is kept; how much darker pigment gathers at edges; depth of the
 paper's grain."""
 FINE, COARSE = 1.0 / 420.0, 1.0 / 60.0

@@ -116,10 +116,11 @@ EXPRESSIONS: tuple[Concept, ...] = (
         "smiling",
         ("with a big smile", "happy", "grinning", "cheerful"),
         expression=_both(
-            mouthSmile=0.78,
+            mouthSmile=0.9,
             cheekSquint=0.5,
-            mouthUpperUp=0.3,
-            mouthLowerDown=0.2,
+            mouthUpperUp=0.65,
+            mouthLowerDown=0.5,
+            jawOpen_=0.12,
             mouthDimple=0.2,
             eyeSquint=0.15,
         ),
@@ -159,7 +160,7 @@ EXPRESSIONS: tuple[Concept, ...] = (
         "sad",
         ("unhappy", "crying", "miserable", "with a sorrowful face", "depressed"),
         expression=_both(
-            browInnerUp_=1.0, mouthFrown=0.85, mouthShrugLower_=0.5, eyeLookDown=0.2, eyeBlink=0.18
+            browInnerUp_=1.0, mouthFrown=0.85, mouthShrugLower_=0.5, eyeLookDown=0.1, eyeBlink=0.06
         ),
     ),
     Concept(

@@ -26,6 +26,7 @@ _STRAIGHTER: dict[str, HairStyle] = {
     "curly": "short", "afro": "short", "curly_medium": "bob", "wavy_medium": "bob",
     "layered_bob": "bob",
 }  # fmt: skip
+_LONG = ("long_straight", "long_wavy", "ponytail", "curly_long", "braids")
 _HANGING = (
     "long_straight",
     "long_wavy",
@@ -89,7 +90,7 @@ def _hair_style(parameters: AvatarParameters, change: HairChange) -> HairStyle:
     own, woman = parameters.hair_style, parameters.sex > 0.5
     match change:
         case "longer":
-            return own if own in LONG_HAIR and own not in ("bob", "bun") else _LONGER[woman]
+            return own if own in _LONG else "curly_long" if "curly" in own else _LONGER[woman]
         case "shorter":
             return own if own not in LONG_HAIR else "pixie" if woman else "short"
         case "curlier":

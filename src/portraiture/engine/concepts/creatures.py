@@ -173,6 +173,7 @@ CREATURES: tuple[Concept, ...] = (
             Ellipse((37, 0), (27, 15), (0.03, 0.03, 0.04), 1.0, 1.2, 0.42, behind=45.0),
         ),
         eyes=EyeLook(iris=(0.02, 0.02, 0.03), white=(0.03, 0.03, 0.04), pupil="none", size=1.3),
+        expression={},
         bare=True,
     ),
     Concept(
@@ -261,7 +262,6 @@ CREATURES: tuple[Concept, ...] = (
         "a satyr",
         ("a faun with ram's horns", "the god Pan"),
         set={"beard_style": "goatee", "beard_length": 0.8, "hair_redness": 0.4},
-        hair_change="curlier",
         ears=Ears(up=6.0, back=8.0, out=22.0),
         growths=(Growth("ram_horns", (0.50, 0.40, 0.28), (0.25, 0.19, 0.14)),),
         eyes=EyeLook(iris=(0.80, 0.55, 0.15)),

@@ -113,10 +113,10 @@ FEATURES: tuple[Concept, ...] = (
         "with freckles",
         ("freckled",),
         paints=(
-            Spots((0.55, 0.30, 0.18), 3.4, 0.5, 0.55, "cheeks", 3),
-            Spots((0.55, 0.30, 0.18), 2.4, 0.5, 0.5, "cheeks", 9),
-            Spots((0.55, 0.30, 0.18), 3.0, 0.5, 0.5, "nose", 5),
-            Spots((0.55, 0.30, 0.18), 4.2, 0.35, 0.4, "upper", 7),
+            Spots((0.48, 0.25, 0.14), 2.6, 0.75, 0.65, "cheeks", 3),
+            Spots((0.48, 0.25, 0.14), 1.9, 0.75, 0.6, "cheeks", 9),
+            Spots((0.48, 0.25, 0.14), 2.4, 0.7, 0.6, "nose", 5),
+            Spots((0.48, 0.25, 0.14), 3.2, 0.4, 0.45, "upper", 7),
         ),
     ),
     Concept(
@@ -158,7 +158,7 @@ FEATURES: tuple[Concept, ...] = (
         "with big eyes",
         ("wide-eyed", "with huge eyes", "doe-eyed"),
         shape={"eye_scale": 0.35},
-        bends=(Bend((31.3, 0, 15), 27.0, scale=(1.25, 1.3, 1.05)),),
+        bends=(Bend((31.3, 0, 15), 27.0, scale=(1.34, 1.42, 1.08)),),
         eyes=EyeLook(size=1.08),
     ),
     Concept(
@@ -204,10 +204,7 @@ FEATURES: tuple[Concept, ...] = (
         paints=(
             Stroke(
                 ((22, 34), (28, 16), (33, 0), (37, -24), (40, -46)),
-                (0.72, 0.36, 0.34),
-                2.8,
-                0.85,
-                0.8,
+                (0.62, 0.24, 0.22), 4.0, 0.9, 1.0,
                 mirrored=False,
             ),
             Stroke(
