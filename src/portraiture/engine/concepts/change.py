@@ -13,7 +13,7 @@ from portraiture.engine.concepts.table import find_concepts
 from portraiture.engine.parameters import LONG_HAIR, AvatarParameters, HairStyle
 from portraiture.types import Style
 
-ORDER = {"creature": 0, "attribute": 1, "look": 2, "material": 3}
+ORDER = {"creature": 0, "look": 1, "attribute": 2, "material": 3}
 """What comes later changes what came before: an old elf is an elf first."""
 
 _LONGER: dict[bool, HairStyle] = {True: "long_wavy", False: "long_straight"}
@@ -110,5 +110,7 @@ def conflicts(a: Concept, b: Concept) -> bool:
     """Whether both say what a person is made of, or how it is drawn, or set one choice apart."""
     if a.kind == b.kind == "material" or (a.style and b.style):
         return True
+    if not a.kind == b.kind == "attribute":
+        return False
     both = a.set.keys() & b.set.keys() & {"hair_style", "beard_style", "glasses_style"}
     return any(a.set[name] != b.set[name] for name in both)
