@@ -220,11 +220,11 @@ class Grade:
 class Concept:
     """One concept; each field changes one thing, and what it leaves out stays the person's.
 
-    name: its identifier. kind: what it competes with: of materials and of looks one applies.
+    name: its identifier. kind: what it competes with: of materials one applies.
     phrase: how a sentence says it. others: further ways to say it.
     style: of the engine. set: parameters by name. add: added to parameters. shape: added to shape
-    parameters. expression:
-    ARKit weights. hair_change: of length and form; pointed ears are shown by themselves. hair: colour of hair, brows and beard.
+    parameters. expression: ARKit weights. hair_change: of length and form; pointed ears are shown
+    by themselves. hair: colour of hair, brows and beard.
     All else is made as the bust is built, see `makeover.Makeover`.
     """
 

@@ -1,22 +1,19 @@
 """An avatar of any kind, restyled or in a style, distilled into a neural head. [ours]
 
 Avatar ─build─▶ bust ─views─▶ Sides ─DistilMethod.distilled─▶ Head
-       └─find_latent─▶ w, the generator's nearest person
-There is no photo: the front is the avatar's own.
+There is no photo: the front is the avatar's own. The planes start from the mean of W: from the head
+of the nearest person, whose hair and glasses elves and statues lack, more floaters are left.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.avatar import Avatar
 from portraiture.camera import eg3d_orbit
-from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.style.recipes import style_shading
 from portraiture.head import Head
 from portraiture.invert.distil.method import DistilMethod
@@ -25,8 +22,6 @@ from portraiture.invert.inversion import make_head
 from portraiture.invert.target import Target
 from portraiture.models import Models, default_models
 from portraiture.ops.resize import resized
-from portraiture.people.find_latent import find_latent
-from portraiture.people.latent import Person
 from portraiture.people.views import head_frame
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.render.light import studio_light
@@ -46,23 +41,18 @@ def distil_avatar(
     """
     method = DistilMethod(models or default_models(), str(network))
     method.check(1)
-    progress.stage("Find the latent")
-    ws = _latent(avatar.parameters, dict(avatar.expression), method)
-    raise_if_cancelled(progress)
     sides = avatar_sides(avatar, method, progress)
     raise_if_cancelled(progress)
-    found = method.distilled(ws, sides, progress)
+    found = method.distilled(_mean(method), sides, progress)
     head = make_head(found, _target(sides), method)
     facts = {**head.facts, "prompt": avatar.provenance.get("prompt", ""), "style": avatar.style}
     return replace(head, facts={name: value for name, value in facts.items() if value != ""})
 
 
-@torch.no_grad()
-def _latent(
-    parameters: AvatarParameters, expression: dict[str, float], method: DistilMethod
-) -> Float[Tensor, "1 N D"]:
-    z = np.asarray(find_latent(Person(parameters, expression)))
-    return method.generator.mapping(torch.from_numpy(z)[None].to(method.models.device), None)
+def _mean(method: DistilMethod) -> Float[Tensor, "1 N D"]:
+    """The mean of W in every row."""
+    mean = method.generator.backbone.mapping.w_avg.detach()
+    return mean.expand(1, method.generator.num_ws, -1).clone()
 
 
 def avatar_sides(avatar: Avatar, method: DistilMethod, progress: Progress = SILENT) -> Sides:
