@@ -171,7 +171,7 @@ _NOT = frozenset(
         "loses",
     ]
 )
-_ENDS = frozenset(["but", "with", "and", "wearing", "having", "plus", "yet", "in"])
+_ENDS = frozenset(["but", "with", "and", "wearing", "having", "plus", "yet"])
 _NOUNS = frozenset(
     ["hair", "eyes", "beard", "nose", "lips", "ears", "glasses", "brows", "skin", "moustache"]
 )
@@ -233,6 +233,7 @@ def normal(sentence: str) -> str:
     text = re.sub(r"(\w)-(haired|eyed|skinned|nosed|eared|lipped)\b", r"\1 \2", text)
     text = re.sub(r"[^a-z0-9',;.\- ]+", " ", text)
     text = re.sub(r"\bmake[- ]up\b", "makeup", text)
+    text = re.sub(r"\bblack[- ]and[- ]white\b", "monochrome", text)
     words = [_SPELLINGS.get(word.strip("'-."), word) for word in text.split()]
     return " ".join(words)
 
@@ -268,7 +269,7 @@ def clauses(text: str) -> list[Clause]:
             if bare in _NOT:
                 out.append(current)
                 current = Clause("", wanted=False)
-            elif bare in _ENDS:
+            elif bare in _ENDS or (bare == "in" and not current.wanted):
                 out.append(current)
                 together = bare in ("and", "plus") and not current.wanted
                 current = Clause("", wanted=not together)
