@@ -1,9 +1,9 @@
 """Portraiture: one photo or seed in, an editable 3D portrait out.
 
-The verbs `create`, `invert` and `edit` are functions and have folders of the same names: here they
-are the functions, whatever was imported before. `from portraiture.invert.run import …` and
-`from portraiture.invert import run` reach into the folders; `import portraiture.invert.run as run`
-cannot.
+The verbs `create`, `invert`, `edit` and `restyle` are functions and have folders of the same names:
+here they are the functions, whatever was imported before. `from portraiture.invert.run import …`
+and `from portraiture.invert import run` reach into the folders; `import portraiture.invert.run as
+run` cannot.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ __all__ = [
     "__version__",
     "convert_file",
     "create",
+    "distil_avatar",
     "edit",
     "invert",
     "load_generator",
     "load_image_generator",
+    "restyle",
     "sample",
     "save_generator",
 ]
@@ -46,8 +48,10 @@ if TYPE_CHECKING:
     from portraiture.errors import PortraitureError
     from portraiture.generate.run import sample
     from portraiture.head import Head
+    from portraiture.invert.distil.avatar import distil_avatar
     from portraiture.invert.run import invert
     from portraiture.models import Models
+    from portraiture.restyle.run import restyle
     from portraiture.types import Bust, Camera, Photo
 
 _HOMES = {
@@ -61,10 +65,12 @@ _HOMES = {
     "PortraitureError": "portraiture.errors",
     "convert_file": "portraiture.convert.run",
     "create": "portraiture.create.run",
+    "distil_avatar": "portraiture.invert.distil.avatar",
     "edit": "portraiture.edit.run",
     "invert": "portraiture.invert.run",
     "load_generator": "portraiture.checkpoints",
     "load_image_generator": "portraiture.checkpoints",
+    "restyle": "portraiture.restyle.run",
     "sample": "portraiture.generate.run",
     "save_generator": "portraiture.checkpoints",
 }

@@ -20,6 +20,8 @@ from numpy import ndarray
 from PIL import Image
 
 from portraiture.engine.build import build_bust
+from portraiture.engine.concepts.makeover import Makeover, makeover_of
+from portraiture.engine.concepts.table import find_concepts
 from portraiture.engine.packs.assets import Asset, find_assets, find_named
 from portraiture.engine.packs.dress import dress
 from portraiture.engine.parameters import AvatarParameters
@@ -62,6 +64,8 @@ class Avatar:
     are neutral and carry it as a note).
     albedo: (S, S, 3) skin texture from a photo, or None for the procedural one.
     camera, light: those of the photo, where there was one.
+    concepts: names of what the engine makes of the person as it is built ("elf", "marble"), see
+    `engine.concepts`; their parameters are in `parameters` already.
     assets: names of MakeHuman assets worn, resolved in installed packs or `asset_folder`.
     provenance: plain facts about where the avatar comes from.
     """
@@ -75,9 +79,16 @@ class Avatar:
     assets: tuple[str, ...] = ()
     asset_folder: Path | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    concepts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_style(self.style)
+        find_concepts(self.concepts)
+
+    @property
+    def makeover(self) -> Makeover | None:
+        """What the concepts change as the bust is built; None without any."""
+        return makeover_of(self.concepts)
 
     @staticmethod
     def sample(seed: int, *, style: Style = "natural", asset_folder: Path | None = None) -> Avatar:
@@ -105,6 +116,7 @@ class Avatar:
             style=self.style,
             albedo=self.albedo,
             assets=self.worn_assets(),
+            makeover=self.makeover,
         )
 
     @cached_property
@@ -200,6 +212,8 @@ class Avatar:
             "assets": list(self.assets),
             "provenance": dict(self.provenance),
         }
+        if self.concepts:
+            out["concepts"] = list(self.concepts)
         if self.camera is not None:
             out["camera"] = {
                 "T_world_cam": self.camera.T_world_cam.tolist(),
@@ -246,6 +260,7 @@ class Avatar:
                 assets=tuple(str(name) for name in values.get("assets", ())),
                 asset_folder=asset_folder,
                 provenance={str(k): str(v) for k, v in values.get("provenance", {}).items()},
+                concepts=tuple(str(name) for name in values.get("concepts", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
             raise AvatarError(f"The avatar file is damaged: {error}.") from None

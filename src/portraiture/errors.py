@@ -21,6 +21,10 @@ class AvatarError(PortraitureError):
     """Avatar parameters or an avatar file are malformed."""
 
 
+class ConceptError(AvatarError):
+    """A sentence or a name says nothing that the engine can make of a person."""
+
+
 class OutputError(PortraitureError):
     """The result cannot be written where it was asked for."""
 

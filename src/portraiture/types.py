@@ -19,7 +19,9 @@ from numpy import ndarray
 
 MaterialKind = Literal["skin", "hair", "eye", "mouth", "cloth", "glass", "plain"]
 AlphaMode = Literal["opaque", "mask", "blend"]
-Style = Literal["natural", "pixar", "cartoon", "caricature", "comic"]
+Style = Literal[
+    "natural", "pixar", "cartoon", "caricature", "comic", "sketch", "oil", "watercolour"
+]  # fmt: skip
 Licence = Literal["private", "vrm-public", "cc-by", "cc0"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 RecipeName = Literal[
@@ -57,7 +59,7 @@ StylePreset = Literal["tiny", "cpu", "gpu", "paper"]
 """Presets of the recipe style."""
 Preset = Literal["tiny", "cpu", "polish", "gpu", "gpu-polish", "paper"]
 """Sizes and lengths of a recipe; not every recipe has all."""
-Shading = Literal["natural", "soft", "toon", "ink", "paint"]
+Shading = Literal["natural", "soft", "toon", "ink", "paint", "pencil", "wash"]
 Finish = Literal["lit", "toon", "ink"]
 """How files show a material: lit by the application, in flat tones, or so with an ink outline."""
 KeyShape = Literal["square", "round", "window"]

@@ -20,11 +20,11 @@ from glb_reader import Glb
 from portraiture.avatar import Avatar
 from portraiture.engine.hair.color import to_linear
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.skin.retone import change, toned
 from portraiture.errors import AvatarError
 from portraiture.studio.parts import PartFiles
 from portraiture.studio.previews import moved
 from portraiture.studio.session import History, Session, SupersededError
-from portraiture.studio.skin_tone import change, toned
 
 PERSON = Avatar(AvatarParameters(hair_style="buzz", neckline="bare"), style="cartoon")
 """Styles have the small textures that make a test quick."""

@@ -18,6 +18,7 @@ import portraiture.cli.bench as benches
 import portraiture.cli.export as exports
 import portraiture.cli.heads as heads
 import portraiture.cli.networks as networks
+import portraiture.cli.restyle as restyles
 import portraiture.cli.serve as services
 import portraiture.cli.studio as studios
 from portraiture.cli.adapt_commands import Adapt
@@ -28,6 +29,7 @@ from portraiture.cli.export import Export
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
 from portraiture.cli.paths import check_paths
+from portraiture.cli.restyle import Restyle
 from portraiture.cli.serve import Keys, Serve
 from portraiture.cli.studio import Studio
 from portraiture.errors import CancelledError, PortraitureError
@@ -42,6 +44,7 @@ Command = (
     | Annotated[Assets, subcommand("assets")]
     | Annotated[Invert, subcommand("invert")]
     | Annotated[Edit, subcommand("edit")]
+    | Annotated[Restyle, subcommand("restyle")]
     | Annotated[Lift, subcommand("lift")]
     | Annotated[Adapt, subcommand("adapt")]
     | Annotated[Batch, subcommand("batch")]
@@ -56,7 +59,7 @@ Command = (
 )
 
 
-USES_ENGINE = (Create, MakeAvatar, Parametrize, Render, Export, Synth, Studio, Bench)
+USES_ENGINE = (Create, MakeAvatar, Parametrize, Render, Export, Restyle, Synth, Studio, Bench)
 """Commands whose kernels another process compiles meanwhile."""
 INTERRUPTED = 130
 """Exit code of a program that is interrupted by Ctrl-C."""
@@ -113,6 +116,8 @@ def run(command: Command) -> None:
             heads.invert(command)
         case Edit():
             heads.edit(command)
+        case Restyle():
+            restyles.restyle(command)
         case Lift():
             heads.lift(command)
         case Adapt():

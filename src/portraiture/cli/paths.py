@@ -14,6 +14,7 @@ from portraiture.cli.bench import Bench
 from portraiture.cli.export import EXPORT_SUFFIXES, Export
 from portraiture.cli.heads import Edit, Invert, Lift
 from portraiture.cli.networks import Convert, SampleHeads, Synth, Train
+from portraiture.cli.restyle import Restyle
 from portraiture.errors import PortraitureError
 from portraiture.media import IMAGE_SUFFIXES
 from portraiture.paths import check_file, check_folder, check_name
@@ -35,8 +36,14 @@ def check_paths(command: Any) -> None:
         case Bench():
             if command.json_file is not None:
                 check_file(command.json_file)
-        case Train(dry_run=True):
+        case Restyle(out=None) | Train(dry_run=True):
             pass
+        case Restyle(out=out):
+            command.meta.check()
+            if command.list:
+                check_file(out, IMAGE_SUFFIXES, overwrite=command.overwrite)
+            else:
+                check_folder(out)
         case Create() | MakeAvatar():
             command.meta.check()
             check_folder(command.out)

@@ -5,38 +5,38 @@ photo ─align─▶ Photo ─fit─▶ Fitted ─▶ Avatar ─build─▶ Bust
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from numba import get_num_threads
+from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
 
 from portraiture.avatar import Avatar, check_style
+from portraiture.avatar_files import (
+    TURNTABLE_FRAMES,
+    build,
+    portrait,
+    portraits,
+    shoot,
+    write_model,
+    write_turntable,
+)
 from portraiture.camera import project
 from portraiture.engine.build import with_expression
 from portraiture.engine.packs.assets import find_assets
 from portraiture.engine.packs.dress import dress
-from portraiture.engine.prepare import wait as wait_for_kernels
-from portraiture.engine.style.recipes import style_shading
-from portraiture.export.gltf import write_glb
 from portraiture.export.html import write_report
-from portraiture.export.video import over, studio_wall, turntable
-from portraiture.export.vrm import VrmMeta, write_vrm
+from portraiture.export.video import over
+from portraiture.export.vrm import VrmMeta
 from portraiture.fit.run import Fitted, fit_photo
-from portraiture.media import staged_folder, write_image, write_video
+from portraiture.media import staged_folder, write_image
 from portraiture.photo.align import align
 from portraiture.pixels import reduced
-from portraiture.progress import SILENT, Progress, StageTimes, counted, raise_if_cancelled
-from portraiture.render.framing import portrait_camera
-from portraiture.render.light import studio_light
-from portraiture.render.mesh import lit, render_lit, render_rgba
-from portraiture.types import Bust, Camera, Light, Photo, Style
+from portraiture.progress import SILENT, Progress, StageTimes, raise_if_cancelled
+from portraiture.types import Bust, Photo, Style
 from portraiture.version import __version__
 
 PHOTO_FILES = (
@@ -51,7 +51,6 @@ PHOTO_FILES = (
 SEED_FILES = ("avatar.glb", "avatar.vrm", "avatar.json", "front.png")
 PANEL_PX = 1280
 """Longer side of each panel of the overlay."""
-TURNTABLE_FRAMES, TURNTABLE_FPS, TURNTABLE_SIZE = 48, 20, 432
 
 
 @dataclass(frozen=True)
@@ -136,9 +135,9 @@ def create_files(
         fitted = fit_photo(photo, progress=times)
         avatar = make_avatar(photo, fitted, style, asset_folder)
         made = Creation(avatar, photo, fitted)
-        bust = _build(avatar, times)
+        bust = build(avatar, times)
         times.stage("Render")
-        renders = _portraits(avatar, bust)
+        renders = portraits(avatar, bust)
         overlay = _overlay(avatar, bust, photo, fitted)
         write_image(folder / "front.png", renders["front"])
         write_image(folder / "overlay.jpg", overlay)
@@ -146,7 +145,7 @@ def create_files(
         named = replace(meta, title=meta.titled(photo_path.stem))
         times.stage("Write GLB, VRM and turntable", TURNTABLE_FRAMES)
         with ThreadPoolExecutor(1, "portraiture-model") as beside:
-            model = beside.submit(_write_model, avatar, bust, renders["front"], named, folder)
+            model = beside.submit(write_model, avatar, bust, renders["front"], named, folder)
             write_turntable(avatar, bust, folder / "turntable.mp4", times)
             model.result()
         times.stage("Write the report")
@@ -174,59 +173,17 @@ def sample_files(
     """
     meta = (meta or VrmMeta()).check()
     with staged_folder(out, SEED_FILES, overwrite=overwrite) as folder:
-        bust = _build(avatar, progress)
+        bust = build(avatar, progress)
         progress.stage("Render")
         posed = replace(bust, expression=avatar.expression)
-        front = _portrait(avatar, posed, 0.0, size=768)
+        front = portrait(avatar, posed, 0.0, size=768)
         write_image(folder / "front.png", front)
         raise_if_cancelled(progress)
         named = replace(meta, title=meta.titled(out.resolve().name))
         progress.stage("Write GLB and VRM")
-        _write_model(avatar, bust, front, named, folder)
+        write_model(avatar, bust, front, named, folder)
         raise_if_cancelled(progress)
     return avatar
-
-
-def _build(avatar: Avatar, progress: Progress) -> Bust:
-    progress.stage("Build the avatar")
-    bust = avatar.bust()
-    wait_for_kernels(progress)
-    raise_if_cancelled(progress)
-    return bust
-
-
-def _write_model(
-    avatar: Avatar, bust: Bust, front: UInt8[ndarray, "h w 3"], meta: VrmMeta, folder: Path
-) -> None:
-    """The avatar as GLB, VRM (front: its thumbnail) and JSON."""
-    noted = replace(bust, expression=avatar.expression)
-    write_glb(noted, folder / "avatar.glb")
-    write_vrm(
-        noted, folder / "avatar.vrm", name=meta.titled("avatar"), author=meta.author,
-        licence=meta.licence, thumbnail=front,
-    )  # fmt: skip
-    avatar.save(folder / "avatar.json")
-
-
-def _shoot(
-    avatar: Avatar, bust: Bust, camera: Camera, size: int | tuple[int, int], light: Light
-) -> Float32[ndarray, "h w 4"]:
-    return render_rgba(bust, camera, size=size, light=light, shading=style_shading(avatar.style))
-
-
-def _portrait(
-    avatar: Avatar, bust: Bust, yaw_degrees: float, *, size: int
-) -> UInt8[ndarray, "h w 3"]:
-    camera = portrait_camera(bust, yaw=float(np.radians(yaw_degrees)))
-    return over(_shoot(avatar, bust, camera, size, studio_light()), studio_wall(size, size))
-
-
-def _portraits(avatar: Avatar, bust: Bust) -> Mapping[str, UInt8[ndarray, "h w 3"]]:
-    views = {"front": 0.0, "three-quarter": 35.0, "profile": 85.0}
-    return {
-        name: _portrait(avatar, bust, yaw, size=768 if name == "front" else 512)
-        for name, yaw in views.items()
-    }
 
 
 def _overlay(
@@ -234,10 +191,12 @@ def _overlay(
 ) -> UInt8[ndarray, "h w 3"]:
     """The photo, the render at its camera with its light and expression over it, and the photo
     with the fitted landmarks, side by side, each at most `PANEL_PX`."""
-    bust = with_expression(neutral, avatar.parameters, fitted.expression, style=avatar.style)
+    bust = with_expression(
+        neutral, avatar.parameters, fitted.expression, style=avatar.style, makeover=avatar.makeover
+    )
     image = reduced(photo.image, max(photo.image.shape) / PANEL_PX)
     size = (image.shape[0], image.shape[1])
-    covered = over(_shoot(avatar, bust, fitted.camera, size, fitted.light), image)
+    covered = over(shoot(avatar, bust, fitted.camera, size, fitted.light), image)
     landmarks = project(bust.landmarks, fitted.camera, size)[:, :2]
     return np.concatenate([image, covered, _mark(image, landmarks)], axis=1)
 
@@ -250,16 +209,3 @@ def _mark(image: ndarray, landmarks: ndarray) -> ndarray:
         columns = slice(max(0, x - radius + 1), max(0, x + radius))
         marked[rows, columns] = (64, 224, 160)
     return marked
-
-
-def write_turntable(avatar: Avatar, bust: Bust, path: Path, progress: Progress) -> None:
-    """Write a video (.mp4) of the avatar turning, a step each frame. Raises CancelledError."""
-    seen = lit(bust, light=studio_light(), shading=style_shading(avatar.style))
-    frames = turntable(
-        bust,
-        lambda _, camera: render_lit(seen, camera, size=TURNTABLE_SIZE),
-        frames=TURNTABLE_FRAMES,
-        threads=min(2, get_num_threads()),
-    )
-    with closing(frames):  # a cancelled run leaves no thread that renders on
-        write_video(path, counted(frames, progress), fps=TURNTABLE_FPS)

@@ -1,7 +1,7 @@
 """Build a `Bust` from parameters: the engine's main function.
 
-parameters ─▶ shape_head ─▶ style warp ─▶ skin, eyes, lashes, mouth, hair, wear ─▶ Bust
-                                           ▲ albedo (from a photo, if given)
+parameters ─▶ shape_head ─▶ style warp, makeover ─▶ skin, eyes, lashes, mouth, hair, wear ─▶
+   makeover of the parts ─▶ Bust                     ▲ albedo (from a photo, if given)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy import ndarray
 from scipy.spatial import KDTree
 
 from portraiture.engine.actions import ACTIONS
+from portraiture.engine.concepts.makeover import Makeover, made_over
 from portraiture.engine.face.beard import make_beard, paint_beard
 from portraiture.engine.face.brows import make_brows, paint_brows
 from portraiture.engine.face.closest import closest_on_mesh
@@ -86,6 +87,7 @@ def build_bust(
     style: Style = "natural",
     albedo: UInt8[ndarray, "s s 3"] | None = None,
     assets: Sequence[Asset] = (),
+    makeover: Makeover | None = None,
     model: HeadModel | None = None,
     texture_size: int = 1024,
     run: Run = directly,
@@ -94,24 +96,29 @@ def build_bust(
 
     expression: ARKit weights in [0, 1]; absent names are 0. albedo: skin texture in engine UV that
     replaces the procedural one and already includes the brows. assets: assets of a MakeHuman pack;
-    each replaces the procedural part of its kind. texture_size: resolution of the procedural skin;
-    512, which styles but natural always use, is enough for small images and saves a third of the
-    time. run: how the steps are run. Raises AvatarError on an unknown action or a weight outside
-    [0, 1].
+    each replaces the procedural part of its kind. makeover: what concepts change. texture_size:
+    resolution of the procedural skin; 512, which styles but natural always use, is enough for small
+    images and saves a third of the time. run: how the steps are run. Raises AvatarError on an
+    unknown action or a weight outside [0, 1].
     """
     expression = _check_expression(expression or {})
     parameters = restyle_parameters(parameters, style)
-    shape = run(head_of, parameters, style, model)
+    shape = run(head_of, parameters, style, model, makeover)
     worn: frozenset[AssetKind] = frozenset(asset.kind for asset in assets)
     fitted = run(_fitted, parameters, tuple(assets), shape)
     if style == "natural":
         parts = [_skin(parameters, shape, albedo, assets, texture_size, run)]
-        parts += _procedural(parameters, shape, worn, albedo is not None, run)
+        if makeover is not None and makeover.sculpted:
+            parts += _styled(parameters, shape, style, worn, run)
+        else:
+            parts += _procedural(parameters, shape, worn, albedo is not None, run)
         parts += fitted
     else:
         parts = [run(_style_skin, parameters, shape, albedo, tuple(assets), style)]
         parts += _styled(parameters, shape, style, worn, run)
         parts += run(_restyled, parameters, fitted, style)
+    if makeover is not None:
+        parts = run(made_over, parameters, tuple(parts), shape, style, makeover, albedo is not None)
     skin, *others = run(_under_hat, parameters, tuple(parts), shape)
     cloth = tuple(part for part in others if part.name in CLOTHES)
     skin = run(_bared, parameters, skin, run(_uncovered, parameters, skin, cloth))
@@ -126,20 +133,22 @@ def build_bust(
 
 def with_expression(
     bust: Bust, parameters: AvatarParameters, expression: Mapping[str, float], *,
-    style: Style = "natural",
+    style: Style = "natural", makeover: Makeover | None = None,
 ) -> Bust:  # fmt: skip
-    """A bust with another expression, as if it were built with it. parameters, style: those from
-    which it was. Raises AvatarError as `build_bust` does."""
-    shape = head_of(restyle_parameters(parameters, style), style)
+    """A bust with another expression, as if it were built with it. parameters, style, makeover:
+    those from which it was. Raises AvatarError as `build_bust` does."""
+    shape = head_of(restyle_parameters(parameters, style), style, makeover=makeover)
     landmarks = landmark_positions(shape.expressed(_check_expression(expression)), shape.model)
     return replace(bust, expression=dict(expression), landmarks=landmarks)
 
 
 def head_of(
-    parameters: AvatarParameters, style: Style = "natural", model: HeadModel | None = None
-) -> HeadShape:
-    """The head in a style. parameters: restyled ones."""
-    return bend_head(shape_head(parameters, model), parameters, style)
+    parameters: AvatarParameters, style: Style = "natural", model: HeadModel | None = None,
+    makeover: Makeover | None = None,
+) -> HeadShape:  # fmt: skip
+    """The head in a style and after a makeover. parameters: restyled ones."""
+    shape = bend_head(shape_head(parameters, model), parameters, style)
+    return shape if makeover is None else makeover.reshape(shape)
 
 
 def _skin(

@@ -109,6 +109,7 @@ def _collect_between_kernels() -> None:
 
 def compile_kernels() -> None:
     """Compile what `create` needs, in its order, and print a line when rendering needs no more."""
+    from portraiture.engine.concepts.pattern import field
     from portraiture.render.mesh import render_bust
 
     gc.disable()
@@ -119,6 +120,7 @@ def compile_kernels() -> None:
     _compile_eyes_and_beard()
     if hasattr(os, "nice"):
         os.nice(19)  # most avatars need nothing of what is left
+    field(np.zeros((1, 3)), 0, 1.0)
     for shading in ("ink", "paint"):  # outlines, brush strokes, and glass
         render_bust(_triangles(), _camera(), size=32, shading=shading)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -64,10 +65,19 @@ class HeadShape:
             deltas = deltas * np.float32(gain)
         if self.warp is None:
             return deltas
+        if (name, gain) in self._warped:
+            return self._warped[name, gain]
         moving = np.flatnonzero(np.abs(deltas).max(1) > 0)
         bent = np.zeros_like(deltas)
         bent[moving] = self.warp(self.unwarped[moving] + deltas[moving]) - self.vertices[moving]
+        bent.flags.writeable = False
+        self._warped[name, gain] = bent
         return bent
+
+    @cached_property
+    def _warped(self) -> dict[tuple[str, float], Float32[ndarray, "V 3"]]:
+        """Displacements by action and gain after the warp: every part asks for them."""
+        return {}
 
     def expressed(self, expression: Mapping[str, float]) -> Float32[ndarray, "V 3"]:
         """All baked vertices with ARKit weights in [0, 1] applied."""
@@ -82,6 +92,15 @@ class HeadShape:
         vertices = warp(unwarped).astype(np.float32)
         joints = warp(self.joints).astype(np.float32)
         return replace(_shape(self.model, vertices, joints), unwarped=unwarped, warp=warp)
+
+    def bent(self, warp: Warp, offset: Float32[ndarray, "V 3"] | float = 0.0) -> HeadShape:
+        """This head with `warp` after its own warp. offset: added to its vertices before both."""
+        inner = self.warp
+        both = warp if inner is None else lambda points: warp(inner(points))
+        unwarped = (self.unwarped + offset).astype(np.float32)
+        vertices = both(unwarped).astype(np.float32)
+        joints = warp(self.joints).astype(np.float32)
+        return replace(_shape(self.model, vertices, joints), unwarped=unwarped, warp=both)
 
 
 def shape_head(parameters: AvatarParameters, model: HeadModel | None = None) -> HeadShape:

@@ -19,7 +19,7 @@ from portraiture.render.brdf_numba import (
     unit3,
     wrapped,
 )
-from portraiture.render.flat_tones import DEEP, SHADOW
+from portraiture.render.flat_tones import DEEP, GRAPHITE, PAPER, SHADOW
 from portraiture.render.hair_numba import hair
 from portraiture.render.reflection_numba import (
     cone_visibility,
@@ -86,7 +86,7 @@ class Look(NamedTuple):
     scatter: factor on the scattering distance in skin. warmth: redness of scattered light at the
     terminator, 0 to 1. specular: factor on highlights. rim: light at grazing angles. bands: 0 for
     continuous shading, else the number of flat tones. spread: factor on the size of the key light.
-    dots: distance of halftone dots, samples; 0 for flat shadows.
+    dots: distance of halftone dots, samples; 0 for flat shadows. hatch: that of pencil strokes.
     """
 
     scatter: float
@@ -96,6 +96,7 @@ class Look(NamedTuple):
     bands: int
     spread: float
     dots: float = 0.0
+    hatch: float = 0.0
 
 
 @inlined
@@ -269,6 +270,11 @@ def flat_tones(lighting, look, rgb, n, view, kind, lit, row, column):
     elif look.dots > 0.0:
         level = halftone(look.dots, smoothstep(-0.35, 0.45, cosine) * (0.35 + 0.65 * open_), row,
                          column)  # fmt: skip
+    elif look.hatch > 0.0:
+        light_in = smoothstep(-0.6, 0.8, cosine) * (0.45 + 0.55 * open_)
+        tone = math.sqrt(0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2])
+        level = hatching(look.hatch, light_in * (0.3 + 0.9 * tone), row, column)
+        rgb = (PAPER + 0.12 * rgb[0], PAPER + 0.12 * rgb[1], PAPER + 0.12 * rgb[2])
     else:
         top = 0.07 * smoothstep(0.74, 0.86, cosine) * open_
     h = unit3(light[0] + view[0], light[1] + view[1], light[2] + view[2])
@@ -279,6 +285,8 @@ def flat_tones(lighting, look, rgb, n, view, kind, lit, row, column):
     total = 0.3 * r + 0.6 * g + 0.1 * b
     gain = min(total, 1.0) / max(total, 1e-6)
     shade = DEEP if look.dots > 0.0 else SHADOW
+    if look.hatch > 0.0:
+        shade = GRAPHITE
     return (
         rgb[0] * (r * gain * (shade[0] + (1.0 - shade[0]) * level) + top) + white,
         rgb[1] * (g * gain * (shade[1] + (1.0 - shade[1]) * level) + top) + white,
@@ -293,3 +301,24 @@ def halftone(pitch, level, row, column):
     x, y = p - math.floor(p) - 0.5, q - math.floor(q) - 0.5
     radius = 0.80 * (1.0 - level) ** 0.5 if level < 0.97 else -1.0
     return smoothstep(-0.07, 0.07, math.sqrt(x * x + y * y) - radius)
+
+
+@inlined
+def hatching(pitch, level, row, column):
+    """1 on paper and less on pencil strokes, which are darker and wider where `level` is low and
+    crossed where it is lowest."""
+    out = 1.0
+    for layer in range(2):
+        dark = smoothstep(0.92, 0.25, level) if layer == 0 else smoothstep(0.5, 0.0, level)
+        if dark <= 0.0:
+            continue
+        along = column + row if layer == 0 else column - 0.55 * row
+        across = column - row if layer == 0 else row + 0.55 * column
+        wobble = 0.35 * math.sin(along / (5.0 * pitch)) + 0.2 * math.sin(along / (1.7 * pitch))
+        p = across / pitch + wobble
+        stroke = math.floor(p)
+        press = 0.75 + 0.25 * math.sin(12.9898 * stroke) * math.sin(along / (9.0 * pitch) + stroke)
+        off = abs(p - stroke - 0.5)
+        width = 0.16 + 0.22 * dark
+        out *= 1.0 - 0.85 * dark * press * smoothstep(width + 0.14, width - 0.10, off)
+    return out

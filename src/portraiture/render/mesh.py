@@ -35,6 +35,7 @@ from portraiture.render.shadow import Caster, key_shadow, reached, vogel_disk
 from portraiture.render.split_sum import reflectance_table
 from portraiture.render.texture_numba import level_table
 from portraiture.render.visible import Backend, visible
+from portraiture.render.wash import washed
 from portraiture.render.whole_pixels_numba import split_pixels
 from portraiture.types import Bust, Camera, Frame, KeyShape, Light, Segment, Shading
 
@@ -54,6 +55,12 @@ OUTLINE_SHARE = 1.0 / 380.0
 DOTS = 66.0
 """Halftone dots along the image's height."""
 
+HATCHES = 84.0
+"""Pencil strokes along the image's height."""
+
+PENCIL_SHARE = 0.5
+"""Width of a pencil's silhouettes relative to ink's."""
+
 BRUSH_SHARE = 1.0 / 120.0
 """Length of brush strokes, as a fraction of the image's height."""
 
@@ -63,6 +70,8 @@ LOOKS: dict[Shading, Look] = {
     "toon": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=3, spread=1.0),
     "ink": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.7),
     "paint": Look(scatter=1.6, warmth=1.3, specular=0.4, rim=0.25, bands=0, spread=1.6),
+    "pencil": Look(scatter=1.0, warmth=0.0, specular=1.0, rim=0.0, bands=2, spread=0.7),
+    "wash": Look(scatter=2.4, warmth=1.0, specular=0.15, rim=0.2, bands=0, spread=2.0),
 }
 
 
@@ -175,11 +184,12 @@ def render_lit(
     image = _colour(fine, lighting, shading, supersample)
     under = None if background is None else np.asarray(background, np.float64)
     rgba = shrink(image, supersample, under)
-    if shading != "paint":
+    if shading not in ("paint", "wash"):
         return rgba
     maps = _maps(view_of(scene, camera, (height, width), backend))
     fine = np.append(np.isin(scene.kind, (EYE, MOUTH)), False)[maps["part"]]
-    return _brushed(rgba, fine | (maps["segmentation"] == Segment.GLASSES))
+    brushed = _brushed(rgba, fine | (maps["segmentation"] == Segment.GLASSES))
+    return washed(brushed) if shading == "wash" else brushed
 
 
 def _brushed(
@@ -282,6 +292,8 @@ def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int =
     scene, look = view.scene, LOOKS[shading]
     if shading == "ink":
         look = look._replace(dots=view.size[0] / DOTS)
+    elif shading == "pencil":
+        look = look._replace(hatch=view.size[0] / HATCHES)
     triangle, bary, depth = nearest(view, np.flatnonzero(scene.blend == 0), view.spread)
     arguments = (scene, lighting, look, tables(), view.eye)
     image = np.zeros((*view.size, 4), np.float32)
@@ -295,9 +307,10 @@ def _colour(view: View, lighting: Lighting, shading: Shading, supersample: int =
         row, column = once.pixel.T
         blocks[row, :, column] = shade(*arguments, lod, *once)[:, None, None]
     image[each.pixel[:, 0], each.pixel[:, 1]] = shade(*arguments, view.lod, *each)
-    if shading == "ink":
+    if shading in ("ink", "pencil"):
         normal = _interpolate(scene.normals, scene.faces, triangle, bary)
-        radius = max(view.size[0] * OUTLINE_SHARE, 1.5)
+        thin = PENCIL_SHARE if shading == "pencil" else 1.0
+        radius = max(view.size[0] * OUTLINE_SHARE * thin, 1.5)
         towards = lighting.key_direction
         draw_ink(image, depth, normal, *_groups(scene, triangle), towards, radius)
     clear = np.flatnonzero(scene.blend)

@@ -16,9 +16,9 @@ from numpy import ndarray
 from portraiture.avatar import Avatar
 from portraiture.engine.actions import ACTIONS
 from portraiture.engine.parameters import AvatarParameters
+from portraiture.engine.skin.retone import TONE, toned
 from portraiture.errors import AvatarError
 from portraiture.recent import Recent
-from portraiture.studio.skin_tone import TONE, toned
 
 TABLES = ("shape", "detail")
 MAX_CHANGES = 400

@@ -12,7 +12,8 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from portraiture.avatar import Avatar
-from portraiture.create.run import make_avatar, write_turntable
+from portraiture.avatar_files import write_turntable
+from portraiture.create.run import make_avatar
 from portraiture.engine.prepare import wait as wait_for_kernels
 from portraiture.engine.sample import sample_parameters
 from portraiture.engine.style.recipes import style_shading

@@ -15,9 +15,9 @@ from portraiture.engine.hair.color import hair_rgb, to_linear
 from portraiture.engine.head import PHENOTYPES
 from portraiture.engine.parameters import AvatarParameters
 from portraiture.engine.shapes import SHAPES
+from portraiture.engine.skin.retone import TONE, tone
 from portraiture.engine.style.recipes import restyle_parameters
 from portraiture.errors import AvatarError
-from portraiture.studio.skin_tone import TONE, tone
 
 KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Values between which the page interpolates. Shape changes are linear in between, to the bit; so
@@ -57,7 +57,8 @@ def moved(avatar: Avatar, name: str) -> bytes:
 
 def _vertices(avatar: Avatar) -> Float32[ndarray, "V 3"]:
     """Of the head, built anew: previews must not crowd the heads out that edits come back to."""
-    return head_of(restyle_parameters(avatar.parameters, avatar.style), avatar.style).vertices
+    restyled = restyle_parameters(avatar.parameters, avatar.style)
+    return head_of(restyled, avatar.style, makeover=avatar.makeover).vertices
 
 
 def _with(avatar: Avatar, name: str, value: float) -> Avatar:

@@ -199,10 +199,10 @@ class Session:
         bust = build_bust(
             avatar.parameters, style=avatar.style, albedo=avatar.albedo,
             assets=self._assets.get((avatar.assets, avatar.asset_folder), avatar.worn_assets),
-            run=self._memo.call,
+            makeover=avatar.makeover, run=self._memo.call,
         )  # fmt: skip
         restyled = restyle_parameters(avatar.parameters, avatar.style)
-        return bust, self._memo.call(head_of, restyled, avatar.style, None)
+        return bust, self._memo.call(head_of, restyled, avatar.style, None, avatar.makeover)
 
     def bust(self, avatar: Avatar) -> Bust:
         """What exports write: an avatar, its expression noted."""

@@ -1,8 +1,10 @@
-"""The five styles: natural, pixar, cartoon, caricature, comic; what each does to a person.
+"""The eight styles: natural, pixar, cartoon, caricature, comic, sketch, oil, watercolour; what each
+does to a person.
 
 natural: as in a photograph. pixar: large wet eyes, round cheeks, soft light, sculpted hair.
 cartoon: flat colours in a few tones, a big head on a thin neck. comic: ink lines and halftone
-shadows. caricature: what differs from the average person doubled, in brush strokes.
+shadows. caricature: what differs from the average person doubled, in brush strokes. sketch: pencil
+lines and hatching on paper. oil: brush strokes. watercolour: pale washes with dark edges.
 """
 
 from __future__ import annotations
@@ -157,6 +159,38 @@ RECIPES: dict[Style, Recipe] = {
         creases=1.0,
         finish="ink",
         shading="ink",
+    ),
+    "sketch": Recipe(
+        exaggeration=1.1,
+        brow_height=0.0008,
+        lashes=1.3,
+        saturation=0.0,
+        variation=0.6,
+        lift=0.75,
+        creases=1.0,
+        finish="ink",
+        shading="pencil",
+    ),
+    "oil": Recipe(
+        brow_height=0.0014,
+        lashes=0.9,
+        saturation=1.25,
+        blush=0.25,
+        variation=1.0,
+        creases=0.5,
+        brush=6,
+        shading="paint",
+    ),
+    "watercolour": Recipe(
+        brow_height=0.001,
+        lashes=0.9,
+        saturation=1.35,
+        blush=0.4,
+        variation=1.0,
+        lift=0.45,
+        creases=0.4,
+        brush=9,
+        shading="wash",
     ),
 }
 

@@ -28,7 +28,7 @@ from portraiture.progress import SILENT, Progress, counted
 from portraiture.render.mesh import depth_of, lit, render_lit
 from portraiture.triplane.sampling import make_rays
 from portraiture.triplane.visibility import gaussian_blur
-from portraiture.types import Bust, Camera, Light, as_uint8
+from portraiture.types import Bust, Camera, Light, Shading, as_uint8
 
 YAWS, PITCHES = (-63, -47, -31, -16, 0, 16, 31, 47, 63), (-14, 0, 14)
 SIDES = tuple((radians(yaw), radians(pitch)) for pitch in PITCHES for yaw in YAWS)
@@ -70,11 +70,11 @@ def joined(a: Sides, b: Sides) -> Sides:
 
 def rendered(
     bust: Bust, frame: HeadFrame, cameras: Sequence[Camera], light: Light, *, size: int,
-    neural: int, progress: Progress = SILENT,
+    neural: int, shading: Shading = "natural", progress: Progress = SILENT,
 ) -> Sides:  # fmt: skip
     """The bust from these cameras. size: R. neural: n."""
     images, alphas, depths = [], [], []
-    seen = lit(bust, light=light)
+    seen = lit(bust, light=light, shading=shading)
     for camera in counted(cameras, progress):
         of_world = frame.camera(camera)
         rgba = as_uint8(render_lit(seen, of_world, size=size))

@@ -16,7 +16,7 @@ MOST = 6.0
 
 
 def tone(parameters: AvatarParameters) -> Float[ndarray, "3"]:
-    """Colour of plain skin as `engine.skin.paint` paints it, linear."""
+    """Colour of plain skin as `skin.paint` paints it, linear."""
     table = tone_table(round(parameters.skin_undertone, 2)).astype(np.float64)
     pigments = 0.03 + 0.94 * parameters.skin_melanin, 0.16 + 0.20 * parameters.skin_haemoglobin
     at = [pigment * (TABLE_SIZE - 1) for pigment in pigments]
