@@ -75,6 +75,8 @@ class Synth:
     - pairs: one .npz per avatar: its vector of parameters, its normalised render, and --views
     photos of it (--size 128 for faces2d); for imitator, faces-encoder, mapper, regressor, and
     adversarial-faces.
+    - concepts: a person before and after a concept of restyle, with sentences that ask for it
+    (--size 128); for editor. Needs the extra text.
 
     Rerun the command to resume; raise --people to add more.
 
@@ -89,7 +91,7 @@ class Synth:
     """Views per person."""
     size: int = 256
     """Width and height of the images in pixels."""
-    kind: Literal["pictures", "latents", "scenes", "pairs"] = "pictures"
+    kind: Literal["pictures", "latents", "scenes", "pairs", "concepts"] = "pictures"
     """Kind of data, see above."""
     seed: int = 0
     """Random seed, a whole number from 0; the same seed gives the same people."""
@@ -258,6 +260,8 @@ def synth(command: Synth) -> None:
             _synth_pictures(command, progress)
         elif command.kind == "pairs":
             _synth_pairs(command, progress)
+        elif command.kind == "concepts":
+            _synth_concepts(command, progress)
         else:
             _synth_latents(command, progress)
     console.print(f"Wrote {command.out}", highlight=False, soft_wrap=True)
@@ -299,6 +303,20 @@ def _synth_pairs(command: Synth, progress: Progress) -> None:
     make_pairs(
         command.out, range(command.people), config, workers=command.workers, progress=progress
     )
+
+
+def _synth_concepts(command: Synth, progress: Progress) -> None:
+    from portraiture.people.concept_edits import render_concept
+    from portraiture.people.edit_pairs import make_edit_pairs
+    from portraiture.restyle.embedder import installed_embedder
+
+    embedder = installed_embedder()
+    if embedder is None:
+        raise DataError("--kind concepts needs sentence vectors; install portraiture[text].")
+    make_edit_pairs(
+        command.out, range(command.people), render_concept, embedder, seed=command.seed,
+        size=command.size, workers=command.workers, progress=progress,
+    )  # fmt: skip
 
 
 def _synth_pictures(command: Synth, progress: Progress) -> None:
