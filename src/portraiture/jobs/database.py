@@ -86,22 +86,15 @@ class Database(ABC):
     def _prepare(self) -> None:
         """Make the tables where there are none, or bring them to this version. Raises StorageError,
         for those of a later version too."""
-        with self._transaction() as run:
-            self._serialise(run)  # two that make a table at the same time both fail
-            for statement in SCHEMA:
-                run(statement)
-            found = [row["version"] for row in run("SELECT version FROM portraiture_schema")]
-            before = max(found, default=VERSION)
-            if before > VERSION:
-                raise StorageError(
-                    "The jobs' database belongs to a later version of Portraiture; update this one."
-                )
-            for version in range(before + 1, VERSION + 1):
-                for statement in MIGRATIONS[version]:
+        try:
+            with self._transaction() as run:
+                self._serialise(run)  # two that make a table at the same time both fail
+                for statement in SCHEMA:
                     run(statement)
-            if found != [VERSION]:
-                run("DELETE FROM portraiture_schema")
-                run("INSERT INTO portraiture_schema VALUES (:version)", {"version": VERSION})
+                _bring_up(run)
+        except BaseException:
+            self.close()
+            raise
 
     def _serialise(self, run: Run) -> None:  # noqa: B027
         """Let no other transaction pass this point until this one has ended."""
@@ -170,3 +163,19 @@ class Database(ABC):
 def plain(text: str) -> str:
     """Text that every database takes: without null characters and halves of surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _bring_up(run: Run) -> None:
+    """Bring the tables to this version. Raises StorageError where theirs is a later one."""
+    found = [row["version"] for row in run("SELECT version FROM portraiture_schema")]
+    before = max(found, default=VERSION)
+    if before > VERSION:
+        raise StorageError(
+            "The jobs' database belongs to a later version of Portraiture; update this one."
+        )
+    for version in range(before + 1, VERSION + 1):
+        for statement in MIGRATIONS[version]:
+            run(statement)
+    if found != [VERSION]:
+        run("DELETE FROM portraiture_schema")
+        run("INSERT INTO portraiture_schema VALUES (:version)", {"version": VERSION})
