@@ -139,7 +139,7 @@ def test_weights_are_the_papers() -> None:
     assert "density" not in terms(dr=0.0)
 
 
-@pytest.mark.parametrize("spatial", [True, False])
+@pytest.mark.parametrize("spatial", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_style_is_learned_and_the_rest_stays_frozen(spatial: bool) -> None:
     generator = solid_generator()
     network = untrained_planes(generator)
