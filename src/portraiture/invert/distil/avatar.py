@@ -19,10 +19,10 @@ from portraiture.head import Head
 from portraiture.invert.distil.method import DistilMethod
 from portraiture.invert.distil.views import Sides, rendered, side_cameras
 from portraiture.invert.inversion import make_head
-from portraiture.invert.target import Target
 from portraiture.models import Models, default_models
 from portraiture.ops.resize import resized
 from portraiture.people.views import head_frame
+from portraiture.perception.target import Target
 from portraiture.progress import SILENT, Progress, raise_if_cancelled
 from portraiture.render.light import studio_light
 
