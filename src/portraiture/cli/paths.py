@@ -38,7 +38,7 @@ def check_paths(command: Any) -> None:
                 check_file(command.json_file)
         case Restyle(out=None) | Train(dry_run=True):
             pass
-        case Restyle(out=out):
+        case Restyle(out=Path() as out):
             command.meta.check()
             if command.list:
                 check_file(out, IMAGE_SUFFIXES, overwrite=command.overwrite)

@@ -50,9 +50,10 @@ def render_concept(seed: int, index: int, size: int) -> EditPair:
         makeover=makeover_of(after.names), texture_size=TEXTURE_SIZE,
     )  # fmt: skip
     frame = head_frame(plain.landmarks)
+    shadings = (style_shading("natural"), style_shading(after.style))
     views = [
-        render_view(one, frame, camera, size=size, light=light, shading=style_shading(style))
-        for one, style in ((plain, "natural"), (bust, after.style))
+        render_view(one, frame, camera, size=size, light=light, shading=shading)
+        for one, shading in zip((plain, bust), shadings, strict=True)
     ]
     before, edited = (over(view.rgba, 1.0) for view in views)
     return EditPair(before, edited, sentences_of(names), "+".join(names))
