@@ -38,6 +38,8 @@ LEFT_OUT = {
     r"--weights runs/": "needs what a run on labelled portraits leaves",
     r"--data cats": "any folder of images; tests/lift has one",
     r"--start faces2d --data normal": "needs 4 pairs at least, half an hour",
+    r"^adapt |painted|--style pixar --people": "needs hours of training or a clip; see tests/adapt",
+    r"^train (planes|styles|editor)": "tests/restyle trains them",
 }
 """Commands by what is in them, with the reason."""
 SERVERS = ("studio", "serve")
