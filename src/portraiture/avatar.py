@@ -84,6 +84,8 @@ class Avatar:
     def __post_init__(self) -> None:
         check_style(self.style)
         find_concepts(self.concepts)
+        if len(set(self.concepts)) != len(self.concepts):
+            raise AvatarError("An avatar has each concept once.")
 
     @property
     def makeover(self) -> Makeover | None:
@@ -234,7 +236,7 @@ class Avatar:
             values = json.loads(path.read_text())
         except FileNotFoundError:
             raise AvatarError(f"There is no avatar file {path}.") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise AvatarError(f"{path} is not an avatar file: {error}.") from None
         return Avatar.from_dict(values, asset_folder=asset_folder)
 
@@ -250,6 +252,8 @@ class Avatar:
             )
         check_style(values.get("style"))
         try:
+            if not isinstance(values.get("concepts", []), list):
+                raise TypeError("its concepts are no list")
             return Avatar(
                 parameters=AvatarParameters.from_dict(values["parameters"]),
                 style=values["style"],
@@ -262,7 +266,10 @@ class Avatar:
                 provenance={str(k): str(v) for k, v in values.get("provenance", {}).items()},
                 concepts=tuple(str(name) for name in values.get("concepts", ())),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        except (
+            KeyError, TypeError, ValueError, AttributeError, OSError, SyntaxError,
+            Image.DecompressionBombError,
+        ) as error:  # fmt: skip
             raise AvatarError(f"The avatar file is damaged: {error}.") from None
 
 

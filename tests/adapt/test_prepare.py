@@ -25,7 +25,8 @@ def detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def face(image: np.ndarray) -> np.ndarray | None:
         return np.full((478, 2), float(len(image)) / 2) if image.mean() > 100 else None
 
-    def cameras(generator: object, seen: list[object]) -> Cameras:
+    def cameras(generator: object, seen: list[object], *, asked: int) -> Cameras:
+        assert asked >= len(seen)
         return Cameras(tuple((0.01 * k, 0.0) for k in range(len(seen))))
 
     monkeypatch.setattr(prepare, "detect_face", face)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from adapt_cases import generator_file, learned_style, style_folder
 
+from portraiture.adapt import run
 from portraiture.adapt.run import STYLE_FILES, find_style, style_files
 from portraiture.adapt.style import Style, styled
 from portraiture.adapt.stylise import natural, stylise
 from portraiture.camera import eg3d_orbit, to_eg3d
-from portraiture.errors import AdaptError, OutputError
+from portraiture.errors import AdaptError, OutputError, PhotoError
 from portraiture.head import Head, rounded
 from portraiture.models import Models
 
@@ -119,3 +121,48 @@ def test_files_are_whole_and_not_overwritten(head: Head, tmp_path: Path, models:
     style_files(made, style, tmp_path / "back", name="run", back=True)
     with pytest.raises(AdaptError, match="There is no style"):
         find_style(tmp_path / "none", models)
+
+
+def test_only_the_style_that_a_head_wears_is_taken_off(head: Head, style: Style) -> None:
+    made = stylise(head, style, name="painted")
+    other = learned_style(head.models.generator(head.generator))
+    with torch.no_grad():
+        next(other.residual.parameters()).add_(0.1)
+    with pytest.raises(AdaptError, match="another style"):
+        natural(made, other)
+    with pytest.raises(AdaptError, match="no style"):
+        natural(head, style)
+    damaged = replace(made, facts={**made.facts, "style_shape": "much"})
+    with pytest.raises(AdaptError, match="how far"):
+        natural(damaged, style)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"), [("..ab.c", "aaabbc"), ("abc", "abc"), ("...a", None), ("a", None)]
+)
+def test_frames_without_a_face_take_their_neighbours_code(
+    monkeypatch: pytest.MonkeyPatch, seen: str, expected: str | None
+) -> None:
+    """Half of a clip's frames may be filled in, those before the first face too."""
+
+    class Encoder:
+        generator = None
+
+        def invert(self, targets: list[str], progress: object = None) -> object:
+            return SimpleNamespace(ws=torch.full((1, 1, 1), float(ord(targets[0]))))
+
+    def look(frame: str) -> str:
+        if frame == ".":
+            raise PhotoError("No face.")
+        return frame
+
+    monkeypatch.setattr(run, "align", look)
+    monkeypatch.setattr(run, "target_of_photo", lambda photo, generator, parser: photo)
+    models = SimpleNamespace(portrait_parser=lambda: None)
+    if expected is None:
+        with pytest.raises(AdaptError, match=r"no usable face|fewer than two"):
+            run.encode_frames(iter(seen), Encoder(), models)  # type: ignore[arg-type]
+        return
+    codes, lost = run.encode_frames(iter(seen), Encoder(), models)  # type: ignore[arg-type]
+    assert "".join(chr(int(code)) for code in codes.flatten()) == expected
+    assert lost == seen.count(".")

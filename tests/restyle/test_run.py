@@ -12,7 +12,7 @@ from portraiture.avatar import Avatar
 from portraiture.cli.restyle import Restyle
 from portraiture.cli.restyle import restyle as run_command
 from portraiture.engine.parameters import AvatarParameters
-from portraiture.errors import ConceptError, OutputError
+from portraiture.errors import AvatarError, ConceptError, OutputError
 from portraiture.restyle.run import RESTYLE_FILES, restyle, restyle_files, with_concepts
 from portraiture.restyle.sentence import read_sentence
 
@@ -21,7 +21,7 @@ PERSON = Avatar(AvatarParameters(sex=0.0, skin_melanin=0.2, hair_style="buzz"))
 
 def test_a_sentence_changes_the_avatar() -> None:
     made = restyle(PERSON, "an old elf with red hair")
-    assert made.concepts == ("elf", "old")
+    assert made.concepts == ("elf", "old", "red_hair")
     assert made.parameters.age > 0.9
     assert made.parameters.hair_redness == 1.0
     assert made.provenance["prompt"] == "an old elf with red hair"
@@ -74,3 +74,20 @@ def test_the_files_are_those_of_an_avatar(tmp_path: Path) -> None:
 
 def test_reading_is_in_the_order_of_the_sentence() -> None:
     assert read_sentence("an angry orc with a beard").concepts == ("angry", "orc", "bearded")
+
+
+def test_restyling_again_makes_the_later_wish() -> None:
+    avatar = Avatar.sample(4)
+    gold = with_concepts(with_concepts(avatar, ["marble"]), ["gold"])
+    assert gold.concepts == ("gold",)
+    again = with_concepts(gold, ["marble"])
+    assert again.concepts == ("marble",)
+    natural = with_concepts(with_concepts(avatar, ["pink_hair"]), ["red_hair"])
+    assert natural.makeover is None or natural.makeover.hair is None
+    dyed = with_concepts(with_concepts(avatar, ["red_hair"]), ["pink_hair"])
+    assert dyed.makeover is not None and dyed.makeover.hair is not None
+
+
+def test_a_concept_twice_is_no_avatar() -> None:
+    with pytest.raises(AvatarError, match="once"):
+        replace(Avatar.sample(4), concepts=("elf", "elf"))

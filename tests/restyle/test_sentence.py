@@ -113,3 +113,25 @@ def test_the_encoder_is_that_of_transformers() -> None:
         hidden = theirs(torch.tensor([ids])).last_hidden_state.mean(1)
     expected = torch.nn.functional.normalize(hidden, dim=1)
     torch.testing.assert_close(ours(["an elderly gentleman", "x"])[:1], expected, atol=1e-5, rtol=0)
+
+
+def test_what_is_only_denied_is_refused() -> None:
+    for sentence in ("not an elf", "no xyzzy", "without a scar"):
+        with pytest.raises(ConceptError, match="Nothing is left"):
+            read_sentence(sentence, embedder=None)
+
+
+def test_a_denied_sex_or_age_is_not_asked_for() -> None:
+    assert read_sentence("an elf, not a woman").concepts == ("elf",)
+    assert "old" not in read_sentence("an elf, not 70 years old").concepts
+    assert read_sentence("without any hair").concepts == ("bald",)
+
+
+def test_a_bearded_woman_and_a_child_are_both_made() -> None:
+    assert set(read_sentence("a woman with a beard").concepts) == {"feminine", "bearded"}
+    assert read_sentence("a child, old").concepts == ("old",)
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(ConceptError, match="no text"):
+        read_sentence("an elf\udcff")

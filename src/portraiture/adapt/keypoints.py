@@ -73,15 +73,16 @@ def head_keypoints(
 
 def cameras_of_keypoints(
     generator: TriPlaneGenerator, seen: Sequence[Float[Tensor, "L 2"]], *,
-    detector: Detector = detect_face,
+    detector: Detector = detect_face, asked: int | None = None,
 ) -> Cameras:  # fmt: skip
     """Cameras of images alone, whose keypoints in [0, 1] are compared with those of the mean head w̄
     of G_s, which takes on the style's average shape meanwhile (`shared_points`); pivot and radius
-    are EG3D's. [ours: without a 2D generator] Raises TrainingError."""
+    are EG3D's. [ours: without a 2D generator] asked: of how many images faces were looked for.
+    Raises TrainingError."""
     points = head_keypoints(generator, mean_ws(generator), detector)
     if points is None:
         raise TrainingError("The generator's mean head has no face; another one cannot be adapted.")
-    _check_count(len(seen), len(seen))
+    _check_count(len(seen), len(seen) if asked is None else asked)
     start = Cameras(((0.0, 0.0),))
     angles, _ = align_with_shape(
         points, torch.stack(list(seen)), keypoint_weights(),

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraiture.adapt.losses import background_opacity, outside
-from portraiture.adapt.style import Style
-from portraiture.adapt.stylise import STYLED
+from portraiture.adapt.style import LARGEST_WARP, Style
+from portraiture.adapt.stylise import STYLED, amount_of
 from portraiture.camera import eg3d_orbit, to_eg3d
 from portraiture.errors import AdaptError
 from portraiture.head import Head, rounded
@@ -73,7 +73,7 @@ def personalise(
         optimizer, lambda k: annealed(k, config.steps, warmup=max(1, config.steps // 20), last=0.1)
     )
     progress.stage("Personalise", config.steps)
-    amount = float(head.facts[STYLED[2]] or 0.0)
+    amount = amount_of(head, 2, LARGEST_WARP)
     for step in range(config.steps):
         optimizer.zero_grad(set_to_none=True)
         ws = start + change * spread

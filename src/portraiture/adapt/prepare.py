@@ -81,7 +81,7 @@ def prepare_images(
         progress.step()
         raise_if_cancelled(progress)
     progress.stage("Align the cameras")
-    cameras = cameras_of_keypoints(generator, seen)
+    cameras = cameras_of_keypoints(generator, seen, asked=len(seen) + len(refused))
     files = [f"{k:05d}.webp" for k in range(len(encoded))]
     with staged_folder(out, [*files, FILE], overwrite=overwrite) as staged:
         for name, data in zip(files, encoded, strict=True):

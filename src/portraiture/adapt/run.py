@@ -165,18 +165,23 @@ def encode_frames(
 ) -> tuple[Float[Tensor, "F N D"], int]:  # fmt: skip
     """Codes of the frames, and how many had no usable face; those take their predecessor's code.
     Raises AdaptError, CancelledError."""
-    parser, found, lost = models.portrait_parser(), [], 0
+    parser, found = models.portrait_parser(), []
     progress.stage("Encode the frames")
     for frame in clip:
         try:
             target = target_of_photo(align(frame), encoder.generator, parser)
             found.append(encoder.invert([target]).ws.detach().cpu())
         except (PhotoError, InversionError):
-            lost += 1
-            if found:
-                found.append(found[-1])
+            found.append(None)
         progress.step()
         raise_if_cancelled(progress)
-    if len(found) < 2 or lost > (1.0 - FEWEST_FACES) * (len(found) + lost):
-        raise AdaptError(f"{lost} frames of the clip show no usable face; give one that shows one.")
-    return torch.cat(found), lost
+    if len(found) < 2:
+        raise AdaptError("The clip has fewer than two frames; give a longer one.")
+    lost = sum(code is None for code in found)
+    if lost > (1.0 - FEWEST_FACES) * len(found):
+        raise AdaptError(
+            f"{lost} of the clip's {len(found)} frames show no usable face; give another clip."
+        )
+    last = next(code for code in found if code is not None)
+    filled = [last := last if code is None else code for code in found]
+    return torch.cat(filled), lost

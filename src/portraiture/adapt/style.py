@@ -123,6 +123,8 @@ def load_style(path: str | Path) -> Style:
     """A style in evaluation mode, float32, on the CPU: what `adapt train` wrote, or
     networks/style.safetensors of a run. Raises CheckpointError."""
     style = load_network(path, ("head-style", "a style"), StyleConfig, Style)
+    if not all(bool(tensor.isfinite().all()) for tensor in style.state_dict().values()):
+        raise CheckpointError("This style has numbers that are none; train it anew.")
     return restored(style)
 
 

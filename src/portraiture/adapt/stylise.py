@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from portraiture.adapt.style import LARGEST_SHAPE, LARGEST_WARP, Style, styled
+from portraiture.checkpoints import fingerprint
 from portraiture.errors import AdaptError
 from portraiture.head import Head, rounded
 from portraiture.networks.eg3d import TriPlaneGenerator
 
-STYLED = ("style", "style_shape", "style_exaggeration")
+STYLED = ("style", "style_shape", "style_exaggeration", "style_weights")
 """Facts of a head in a style."""
 OF_CHANNELS = "style-"
 """Prefix of edits of style channels (`edit.run`), which no other weights reproduce."""
@@ -43,7 +44,10 @@ def stylise(
     ws = ws.to(head.models.device)
     network = _with_residuals(source, style, shape)
     planes = style.warp(network.planes(ws), ws, amount=exaggerate)
-    facts = {**head.facts, **dict(zip(STYLED, (name, shape, exaggerate), strict=True))}
+    facts = {
+        **head.facts,
+        **dict(zip(STYLED, (name, shape, exaggerate, _print(style)), strict=True)),
+    }
     return rounded(_made(head, source, network, planes, facts))
 
 
@@ -51,12 +55,9 @@ def stylise(
 def natural(head: Head, style: Style) -> Head:
     """A head in a style as G_s shows it again. The w+ is that of the styled head, edits made since
     included; detail beyond it is only in the file of before. Raises AdaptError, HeadError."""
-    if STYLED[0] not in head.facts:
-        raise AdaptError("This head is in no style.")
-    if style.config.fingerprint != head.fingerprint:
-        raise AdaptError("This style was trained for another generator than the head's.")
+    check_worn(head, style)
     style, ws = style.to(head.models.device), _latent(head).to(head.models.device)
-    shape = float(head.facts[STYLED[1]] or 0.0)
+    shape = amount_of(head, 1, LARGEST_SHAPE)
     source = _with_residuals(head.network, style, shape, sign=-1.0)
     base = head.models.generator(head.generator)
     own = dict(base.named_parameters())
@@ -65,6 +66,26 @@ def natural(head: Head, style: Style) -> Head:
             value.copy_(own[key])
     facts = {key: value for key, value in head.facts.items() if key not in STYLED}
     return rounded(_made(head, base, source, source.planes(ws), facts))
+
+
+def check_worn(head: Head, style: Style) -> None:
+    """Raises AdaptError unless the head is in this style."""
+    if STYLED[0] not in head.facts:
+        raise AdaptError("This head is in no style; use adapt apply first.")
+    if style.config.fingerprint != head.fingerprint or head.facts.get(STYLED[3]) != _print(style):
+        raise AdaptError("This head is in another style than the one given.")
+
+
+def amount_of(head: Head, number: int, most: float) -> float:
+    """The shape (1) or exaggeration (2) of a head in a style. Raises AdaptError."""
+    value = head.facts.get(STYLED[number])
+    if not isinstance(value, int | float) or not 0.0 <= value <= most:
+        raise AdaptError("This head does not say how far it is in its style; make it again.")
+    return float(value)
+
+
+def _print(style: Style) -> str:
+    return fingerprint(style)[:16]
 
 
 def check_amounts(shape: float, exaggerate: float) -> None:

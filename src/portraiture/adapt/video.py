@@ -17,8 +17,8 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
-from portraiture.adapt.style import Style
-from portraiture.adapt.stylise import STYLED
+from portraiture.adapt.style import LARGEST_WARP, Style
+from portraiture.adapt.stylise import amount_of, check_worn
 from portraiture.camera import eg3d_orbit
 from portraiture.errors import AdaptError
 from portraiture.head import Head
@@ -89,10 +89,11 @@ def animate(
     head: Head, style: Style, motion: Motion, *, rows: Rows = "published"
 ) -> Iterator[UInt8[ndarray, "R R 3"]]:
     """Frames of a head in a style, moved by a clip's codes. Raises AdaptError, HeadError."""
-    if head.ws is None or STYLED[0] not in head.facts:
-        raise AdaptError("Only a head with a latent w in a style can be moved; use adapt apply.")
+    if head.ws is None:
+        raise AdaptError("Only a head with a latent w can be moved.")
+    check_worn(head, style)
     network = head.network
-    amount = float(head.facts[STYLED[2]] or 0.0)
+    amount = amount_of(head, 2, LARGEST_WARP)
     codes = transferred(head.ws, motion, moved_rows(network, rows))
     for ws, yaw in zip(codes.split(1), motion.yaw, strict=True):
         ws = ws.to(head.models.device)

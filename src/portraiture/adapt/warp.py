@@ -34,6 +34,13 @@ class WarpConfig:
     hidden: int = 128
     limit: float = 0.25
 
+    def __post_init__(self) -> None:
+        """Raises ValueError on sizes that no style has; the spline takes controls⁴ numbers."""
+        if not (2 <= self.controls <= 16 and 1 <= self.pooled <= 64 and self.hidden >= 1):
+            raise ValueError("a warp has 2 to 16 control points a side")
+        if not 0.0 < self.limit <= 1.0:
+            raise ValueError("the limit of a warp is at most 1")
+
 
 class FrontWarp(nn.Module):
     """Control points from the front plane's features and w; the identity until trained."""

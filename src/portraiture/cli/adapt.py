@@ -19,6 +19,7 @@ from portraiture.cli.adapt_commands import (
 )
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import AdaptError
+from portraiture.paths import check_folder
 
 if TYPE_CHECKING:
     from portraiture.head import Head
@@ -89,6 +90,7 @@ def _apply(command: AdaptApply) -> None:
     if command.steps is not None and not 0 <= command.steps <= 10_000:
         raise AdaptError(f"--steps goes from 0 to 10,000, not {command.steps}.")
     steps = command.steps if command.steps is not None else (400 if of_photo else 0)
+    check_folder(command.out, STYLE_FILES, overwrite=command.overwrite)
     with TerminalProgress() as progress:
         head = source_head(command.source, command.network, models, progress)
         refine = None
@@ -114,6 +116,7 @@ def _reference(command: AdaptReference) -> None:
 
     if not 1 <= command.steps <= 10_000:
         raise AdaptError(f"--steps goes from 1 to 10,000, not {command.steps}.")
+    check_folder(command.out, STYLE_FILES, overwrite=command.overwrite)
     models = Models(choose_device(command.device))
     with TerminalProgress() as progress:
         head = source_head(command.source, command.network, models, progress)

@@ -13,6 +13,8 @@ from tyro.conf import Positional, arg
 from portraiture.cli.progress import TerminalProgress
 from portraiture.errors import ConceptError
 from portraiture.export.vrm import VrmMeta
+from portraiture.media import IMAGE_SUFFIXES
+from portraiture.paths import check_file, check_folder
 from portraiture.types import DeviceName
 
 if TYPE_CHECKING:
@@ -73,8 +75,11 @@ def restyle(command: Restyle) -> None:
             'Say whom, what and where: portraiture restyle me.jpg --prompt "an elf" --out elf.'
         )
     from portraiture.models import Models, choose_device
-    from portraiture.restyle.run import restyle_files, understood
+    from portraiture.restyle.run import RESTYLE_FILES, restyle_files, understood
+    from portraiture.restyle.sentence import read_sentence
 
+    check_folder(command.out, RESTYLE_FILES, overwrite=command.overwrite)
+    read_sentence(command.prompt)  # before the photo is fitted
     models = Models(choose_device(command.device))
     with TerminalProgress() as progress:
         avatar = _person(command, models, progress)
@@ -129,6 +134,7 @@ def _list(command: Restyle) -> None:
     console.print(table)
     if command.out is None:
         return
+    check_file(command.out, IMAGE_SUFFIXES, overwrite=command.overwrite)
     from portraiture.media import write_image
     from portraiture.models import Models, choose_device
     from portraiture.restyle.sheet import concept_sheet

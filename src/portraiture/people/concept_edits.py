@@ -27,6 +27,7 @@ REACH = 0.52
 TWO = 0.15
 """Share of pairs with two concepts."""
 TEMPLATES = ("{}", "make the person {}", "show the person {}")
+NOUN = ("a ", "an ")
 OF_NOUNS = ("turn the head into {}", "change the person into {}", "show them as {}")
 """Also of phrases that begin with an article."""
 
@@ -65,9 +66,10 @@ def sentences_of(names: list[str]) -> tuple[str, ...]:
         concept = CONCEPTS[names[0]]
         phrases = [concept.phrase, *concept.others]
     else:
-        phrases = [" with ".join(CONCEPTS[name].phrase for name in names)]
+        asked = [CONCEPTS[name].phrase for name in names]
+        phrases = [", ".join(sorted(asked, key=lambda text: not text.startswith(NOUN)))]
     return tuple(
         template.format(phrase)
         for phrase in phrases
-        for template in (*TEMPLATES, *OF_NOUNS * phrase.startswith(("a ", "an ")))
+        for template in (*TEMPLATES, *OF_NOUNS * phrase.startswith(NOUN))
     )

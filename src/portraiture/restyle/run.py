@@ -23,7 +23,7 @@ from portraiture.avatar_files import (
     write_model,
     write_turntable,
 )
-from portraiture.engine.concepts.change import changed
+from portraiture.engine.concepts.change import ORDER, changed, conflicts
 from portraiture.engine.concepts.table import CONCEPTS
 from portraiture.engine.skin.retone import toned
 from portraiture.errors import ConceptError
@@ -96,6 +96,7 @@ def with_concepts(avatar: Avatar, names: Sequence[str]) -> Avatar:
     if after.parameters.hair_style != before.hair_style:
         worn = tuple(asset.name for asset in avatar.worn_assets() if asset.kind != "hair")
     albedo = avatar.albedo
+    kept = (name for name in avatar.concepts if not _replaced(name, after.names, names))
     return replace(
         avatar,
         parameters=after.parameters,
@@ -103,8 +104,13 @@ def with_concepts(avatar: Avatar, names: Sequence[str]) -> Avatar:
         expression=after.expression,
         albedo=None if albedo is None else toned(albedo, before, after.parameters),
         assets=worn,
-        concepts=tuple(dict.fromkeys((*avatar.concepts, *after.names))),
+        concepts=tuple(sorted((*kept, *after.names), key=lambda n: ORDER[CONCEPTS[n].kind])),
     )
+
+
+def _replaced(name: str, built: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether an earlier concept is asked for again, or excluded by one that is asked for."""
+    return name in built or any(conflicts(CONCEPTS[name], CONCEPTS[other]) for other in asked)
 
 
 def restyle_files(

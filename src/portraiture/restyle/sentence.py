@@ -17,7 +17,16 @@ from portraiture.engine.concepts.change import conflicts
 from portraiture.engine.concepts.table import CONCEPTS
 from portraiture.errors import ConceptError
 from portraiture.restyle.embedder import Embedder, installed_embedder
-from portraiture.restyle.words import OPPOSITES, ages, clauses, literal, normal, sexes
+from portraiture.restyle.words import (
+    OPPOSITES,
+    affirmed,
+    ages,
+    check_text,
+    clauses,
+    literal,
+    normal,
+    sexes,
+)
 
 NEAR, NEAR_CLAUSE, NEAR_REST = 0.5, 0.56, 0.75
 """Least cosine at which words mean a concept's phrase: a whole sentence of which no word was known,
@@ -49,8 +58,10 @@ def read_sentence(sentence: str, *, embedder: Embedder | None = None) -> Reading
             f"Say in at most {MOST_LETTERS} letters what to make of the person, such as “an elf”."
         )
     embedder = embedder or installed_embedder()
-    text, wanted = ages(normal(sentence))
-    wanted += sexes(text)
+    check_text(sentence)
+    text = normal(sentence)
+    wanted = [*ages(affirmed(text))[1], *sexes(affirmed(text))]
+    text, _ = ages(text)
     notes: list[str] = []
     parts = clauses(text)
     read = [literal(clause.words) for clause in parts]
@@ -72,7 +83,9 @@ def read_sentence(sentence: str, *, embedder: Embedder | None = None) -> Reading
                 notes.append(f"“{clause.text}”: {CONCEPTS[name].phrase} is left out.")
         if not names:
             notes.append(f"“{clause.text}” was not understood.")
-    if not wanted and not any(not clause.wanted for clause in parts):
+    if not wanted and notes:
+        raise ConceptError(f"Nothing is left to make: {' '.join(notes)}")
+    if not wanted:
         raise ConceptError(_nothing(sentence, embedder))
     kept, dropped = _without_conflicts(list(dict.fromkeys(wanted)))
     notes += [

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from portraiture.engine.concepts.table import CONCEPTS
+from portraiture.errors import ConceptError
 
 _SPELLINGS = {
     "gray": "grey", "color": "colour", "colored": "coloured", "mustache": "moustache",
@@ -234,8 +235,23 @@ def normal(sentence: str) -> str:
     text = re.sub(r"[^a-z0-9',;.\- ]+", " ", text)
     text = re.sub(r"\bmake[- ]up\b", "makeup", text)
     text = re.sub(r"\bblack[- ]and[- ]white\b", "monochrome", text)
-    words = [_SPELLINGS.get(word.strip("'-."), word) for word in text.split()]
-    return " ".join(words)
+    text = re.sub(r"\b(?:without|with no|no) (?:any )?hair\b", "bald", text)
+    text = re.sub(r"[a-z0-9'\-]+", lambda m: _SPELLINGS.get(m[0].strip("'-"), m[0]), text)
+    return " ".join(text.split())
+
+
+def affirmed(text: str) -> str:
+    """The text without what stands between a negation and the next comma or "but"."""
+    words = "|".join(sorted(map(re.escape, _NOT)))
+    return re.sub(rf"\b(?:{words})\b.*?(?=\bbut\b|[,;.]|$)", " ", text)
+
+
+def check_text(sentence: str) -> None:
+    """Raises ConceptError on what no file can hold."""
+    try:
+        sentence.encode()
+    except UnicodeEncodeError:
+        raise ConceptError("The sentence has bytes that are no text; write it anew.") from None
 
 
 def ages(text: str) -> tuple[str, list[str]]:

@@ -135,7 +135,7 @@ def test_concepts_compose() -> None:
     made = changed(PERSON, ("red_hair", "old", "elf"))
     assert made.parameters.age == 0.95
     assert made.parameters.hair_redness == 1.0
-    assert made.names == ("elf", "old")
+    assert made.names == ("elf", "red_hair", "old")
     statue = changed(PERSON, ("marble", "elf"))
     assert statue.names == ("elf", "marble")
 

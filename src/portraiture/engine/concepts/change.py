@@ -16,6 +16,8 @@ from portraiture.types import Style
 ORDER = {"creature": 0, "look": 1, "attribute": 2, "material": 3}
 """What comes later changes what came before: an old elf is an elf first."""
 
+SEXES = frozenset(["masculine", "feminine"])
+AGES = frozenset(["child", "teenager", "young", "middle_aged", "old"])
 _LONGER: dict[bool, HairStyle] = {True: "long_wavy", False: "long_straight"}
 _CURLIER: dict[str, HairStyle] = {
     "bob": "curly_medium", "layered_bob": "curly_medium", "wavy_medium": "curly_medium",
@@ -111,6 +113,10 @@ def conflicts(a: Concept, b: Concept) -> bool:
     if a.kind == b.kind == "material" or (a.style and b.style):
         return True
     if not a.kind == b.kind == "attribute":
+        return False
+    if {a.name, b.name} <= SEXES or {a.name, b.name} <= AGES:
+        return True
+    if {a.name, b.name} & (SEXES | AGES):  # their beards are only what is usual
         return False
     both = a.set.keys() & b.set.keys() & {"hair_style", "beard_style", "glasses_style"}
     return any(a.set[name] != b.set[name] for name in both)

@@ -248,9 +248,11 @@ class Concept:
     grade: Grade | None = None
     bare: bool = False
     """Without brows and lashes."""
+    undyed: bool = False
+    """Hair of a natural colour, of which an earlier dye is washed out."""
 
     @property
     def built(self) -> bool:
         """Whether it changes more than parameters, style and expression."""
         made = (self.bends, self.paints, self.growths, self.ears, self.eyes, self.hair)
-        return any(made) or bool(self.substance or self.grade or self.bare)
+        return any(made) or bool(self.substance or self.grade or self.bare or self.undyed)

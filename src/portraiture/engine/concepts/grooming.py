@@ -13,6 +13,7 @@ def _hair(
         "attribute",
         phrase,
         others,
+        undyed=True,
         set={
             "hair_melanin": melanin,
             "hair_redness": red,
@@ -34,7 +35,7 @@ def _cut(name: str, phrase: str, others: tuple[str, ...], style: str) -> Concept
 
 
 HAIR: tuple[Concept, ...] = (
-    _cut("bald", "bald", ("with a shaved head", "without any hair", "hairless"), "bald"),
+    _cut("bald", "bald", ("with a shaved head", "hairless"), "bald"),
     _cut("balding", "balding", ("with a receding hairline", "losing hair"), "receding"),
     _cut("buzz_cut", "with a buzz cut", ("with cropped military hair", "a crew cut"), "buzz"),
     _cut("afro", "with an afro", ("with big frizzy hair",), "afro"),

@@ -77,7 +77,7 @@ def makeover_of(names: tuple[str, ...]) -> Makeover | None:
         ears=_last([concept.ears for concept in concepts]),
         paints=tuple(paint for concept in concepts for paint in concept.paints),
         eyes=_eyes(concepts),
-        hair=_last([concept.hair for concept in concepts]),
+        hair=_dye(concepts),
         substance=_last([concept.substance for concept in concepts]),
         growths=tuple(growth for concept in concepts for growth in concept.growths),
         grade=_last([concept.grade for concept in concepts]),
@@ -87,6 +87,14 @@ def makeover_of(names: tuple[str, ...]) -> Makeover | None:
 
 def _last(values: Sequence):
     return next((value for value in reversed(values) if value is not None), None)
+
+
+def _dye(concepts: Sequence[Concept]) -> Rgb | None:
+    """The last dye, unless a natural colour comes after it."""
+    dye: Rgb | None = None
+    for concept in concepts:
+        dye = None if concept.undyed else concept.hair or dye
+    return dye
 
 
 def _eyes(concepts: Sequence[Concept]) -> EyeLook | None:
