@@ -142,7 +142,8 @@ class AdaptVideo:
     """Move a head in a style by a clip of somebody: expressions of the clip, frame by frame.
 
     Each frame's face is encoded; the differences from the first frame's code act on the head's.
-    Writes video.mp4, or with frames without a face an error that says how many.
+    Writes video.mp4. Frames without a face take the one before; where they are more than half, it
+    says how many in an error.
 
     Example: portraiture adapt video clip.mp4 --head me-painted/head.safetensors --style painted
     --out v
