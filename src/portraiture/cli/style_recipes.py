@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import get_args
 
 from portraiture.adapt.images import open_style_images, source_cameras
-from portraiture.adapt.settings import STYLE, StyleTraining
+from portraiture.adapt.settings import StyleTraining
 from portraiture.adapt.train import TrainStyle
 from portraiture.checkpoints import fingerprint, load_generator
 from portraiture.cli.choices import Choices
@@ -18,13 +18,6 @@ def style_recipe(config: StyleTraining, choices: Choices) -> TrainStyle:
     """A style of the generator `start`, by default the shipped heads, from the images of a prepared
     folder. Raises TrainingError, CheckpointError."""
     source = load_generator("heads" if choices.start is None else choices.start)
-    whole = STYLE[choices.preset].run.steps
-    if config.run.steps != whole:  # the warp keeps its share of a shorter run
-        share = config.run.steps / whole
-        config = replace(
-            config, warp_from=round(share * config.warp_from),
-            neural_from=round(share * config.neural_from),
-        )  # fmt: skip
     parts = frozenset(part for part in get_args(StylePart) if part in choices.without)
     config = replace(config.without(parts).fitting(source.config), source=fingerprint(source))
     images = open_style_images(
