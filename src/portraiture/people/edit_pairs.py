@@ -29,7 +29,6 @@ from portraiture.progress import SILENT, Progress
 
 SENTENCES = "sentences.npz"
 MAX_BYTES = 16_000_000
-MAX_LETTERS = 400
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
